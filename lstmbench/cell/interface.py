@@ -1,0 +1,205 @@
+"""The one interface: what an implementation must offer, and the LSTM object that users hold.
+
+An implementation works on its framework's own arrays, so that timing it times nothing else. ``LSTM`` stands in front
+of it: NumPy in, NumPy out, every shape checked.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lstmbench.cell.parameters import Gradients, LSTMParams
+from lstmbench.errors import LstmbenchError
+
+Array = NDArray[Any]
+State = tuple[Array, Array]
+MODES = ("inference", "training")
+
+
+class Framework(Protocol):
+    """How one framework holds arrays, on one device, in one dtype. One subclass per framework; none is overridden."""
+
+    dtypes: ClassVar[tuple[str, ...]]
+    device: str
+    dtype: str
+
+    def __init__(self, device: str, dtype: str) -> None: ...
+
+    @staticmethod
+    def devices() -> tuple[str, ...]:
+        """Return the devices that this framework sees now, ``cpu`` first."""
+        ...
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the settings under which arrays of this dtype must be made and used (enter once, around calls)."""
+        ...
+
+    def from_numpy(self, array: Array) -> Any:
+        """Copy a NumPy array to the device, in the dtype."""
+        ...
+
+    def to_numpy(self, native: Any) -> Array:
+        """Copy a native array back; bfloat16 comes as float32."""
+        ...
+
+    def synchronize(self, outputs: Any) -> None:
+        """Return once every array in the nested tuple ``outputs`` has been computed."""
+        ...
+
+    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
+        """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's own accounting.
+
+        Its outputs are counted. None if the framework does not tell.
+        """
+        ...
+
+
+class Implementation(Protocol):
+    """One way to compute the LSTM in one framework; all arrays are the framework's own.
+
+    ``__init__`` takes the canonical parameters and the framework, and keeps the weights in native form: preparation
+    that belongs to loading (packing, transposing) happens there, outside every timed call.
+    """
+
+    def __init__(self, params: LSTMParams, framework: Any) -> None: ...
+
+    def forward(self, x: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
+        """Return y (T, B, H), h (B, H), c (B, H) for x (T, B, I), h0 and c0 (B, H). Timed in mode ``inference``."""
+        ...
+
+    def forward_backward(
+        self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any
+    ) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any, Any, Any, Any]]:
+        """Return (y, h, c) and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc). Timed in mode ``training``.
+
+        The gradients come in the order of ``Gradients``: weight_ih (4H, I), weight_hh (4H, H), bias (4H,),
+        x (T, B, I), h0 (B, H), c0 (B, H). Left out where an implementation is registered for inference only.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM:
+    """One LSTM layer, computed by one implementation: NumPy in, NumPy out, time-major.
+
+    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 comes as float32.
+
+    Attributes:
+        name: the implementation, ``backend.variant``.
+        params: the canonical weights.
+        framework: arrays of the framework on the chosen device, in the chosen dtype.
+        implementation: the object that computes on native arrays.
+        modes: ``inference``, and ``training`` where there is a backward.
+    """
+
+    name: str
+    params: LSTMParams
+    framework: Framework
+    implementation: Implementation
+    modes: tuple[str, ...] = MODES
+
+    def forward(self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Array, State]:
+        """Run over a sequence.
+
+        Args:
+            x: inputs, (T, B, I), T and B at least 1.
+            state: initial (h, c), each (B, H); zeros if None.
+
+        Returns:
+            y (T, B, H) and the last state (h, c), each (B, H).
+
+        Raises:
+            LstmbenchError: if a shape is wrong; both shapes are named.
+        """
+        x, (h0, c0) = self._inputs(x, state)
+        with self.framework.scope():
+            y, h, c = self._native(self.implementation.forward, x, h0, c0)
+        return y, (h, c)
+
+    def step(self, x_t: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> State:
+        """Run one time step: x_t (B, I), state (h, c) each (B, H), zeros if None; return the next (h, c)."""
+        x_t = _numbers(x_t, "x_t")
+        if x_t.ndim != 2:
+            raise LstmbenchError(f"x_t must have shape (B, {self.params.input_size}), but it has shape {x_t.shape}.")
+        _, state = self.forward(x_t[None], state)
+        return state
+
+    def backward(
+        self,
+        x: ArrayLike,
+        dy: ArrayLike,
+        state: tuple[ArrayLike, ArrayLike] | None = None,
+        dstate: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Gradients:
+        """Return the gradients of sum(y*dy) + sum(h_T*dh) + sum(c_T*dc); the forward pass is run again.
+
+        Args:
+            x: inputs, (T, B, I).
+            dy: gradient of the loss with respect to the outputs, (T, B, H).
+            state: initial (h, c), each (B, H); zeros if None.
+            dstate: gradient with respect to the last state (dh, dc), each (B, H); zeros if None.
+
+        Raises:
+            LstmbenchError: if a shape is wrong, or the implementation has no backward.
+        """
+        if "training" not in self.modes:
+            raise LstmbenchError(f"{self.name} has no backward: it is registered for inference only.")
+        x, (h0, c0) = self._inputs(x, state)
+        T, B, _ = x.shape
+        dy = _shaped(dy, "dy", (T, B, self.params.hidden_size))
+        dh, dc = self._state(dstate, B, "dstate", ("dh", "dc"))
+        with self.framework.scope():
+            _, gradients = self._native(self.implementation.forward_backward, x, h0, c0, dy, dh, dc)
+        return Gradients(*gradients)
+
+    def _native(self, method: Callable[..., Any], *arrays: Array) -> Any:
+        """Call a method of the implementation on NumPy arrays, and bring its nested tuple of outputs back to NumPy."""
+        outputs = method(*(self.framework.from_numpy(array) for array in arrays))
+        return _map(self.framework.to_numpy, outputs)
+
+    def _inputs(self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None) -> tuple[Array, State]:
+        x = _numbers(x, "x")
+        wanted = f"(T, B, {self.params.input_size})"
+        if x.ndim != 3 or x.shape[2] != self.params.input_size:
+            raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
+        if 0 in x.shape:
+            raise LstmbenchError(f"x must have at least one time step and one sequence, but it has shape {x.shape}.")
+        return x, self._state(state, x.shape[1], "state", ("h", "c"))
+
+    def _state(
+        self, state: tuple[ArrayLike, ArrayLike] | None, batch: int, name: str, parts: tuple[str, str]
+    ) -> tuple[Array, Array]:
+        shape = (batch, self.params.hidden_size)
+        if state is None:
+            return np.zeros(shape), np.zeros(shape)
+        if not isinstance(state, tuple | list) or len(state) != 2:
+            raise LstmbenchError(f"{name} must be a pair ({parts[0]}, {parts[1]}), each of shape {shape}.")
+        h, c = (_shaped(array, f"{name}'s {part}", shape) for array, part in zip(state, parts, strict=True))
+        return h, c
+
+
+def _numbers(array: ArrayLike, name: str) -> Array:
+    try:
+        numbers = np.asarray(array)
+    except ValueError:
+        raise LstmbenchError(f"{name} must be an array of real numbers, all rows of one length.") from None
+    if numbers.dtype.kind not in "fiub":
+        raise LstmbenchError(f"{name} must be an array of real numbers, but its dtype is {numbers.dtype}.")
+    return numbers
+
+
+def _shaped(array: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    numbers = _numbers(array, name)
+    if numbers.shape != shape:
+        raise LstmbenchError(f"{name} must have shape {shape}, but it has shape {numbers.shape}.")
+    return numbers
+
+
+def _map(function: Callable[[Any], Any], nested: Any) -> Any:
+    if isinstance(nested, tuple):
+        return tuple(_map(function, item) for item in nested)
+    return function(nested)

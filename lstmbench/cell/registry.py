@@ -1,0 +1,193 @@
+"""Which implementations there are, and how to get one. The only global state of the package.
+
+An implementation that comes with the package is a file ``variants/<backend>_<variant>.py`` that registers
+``<backend>.<variant>``; so its name is known without importing it, and its framework is imported when it is asked for.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lstmbench.cell.interface import LSTM, MODES, Framework
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.errors import LstmbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FRAMEWORKS = ("numpy", "torch", "jax")
+ENTRY_POINTS = "lstmbench.implementations"
+_Class = TypeVar("_Class", bound=type)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What is known of an implementation before it is loaded."""
+
+    name: str
+    cls: type
+    framework: type[Framework]
+    dtypes: tuple[str, ...]
+    modes: tuple[str, ...]
+    peer: bool
+
+    @property
+    def backend(self) -> str:
+        """Return the part of the name before the dot."""
+        return self.name.partition(".")[0]
+
+
+_registered: dict[str, Registration] = {}
+
+
+def register(
+    name: str,
+    *,
+    framework: str = "numpy",
+    dtypes: tuple[str, ...] | None = None,
+    modes: tuple[str, ...] = MODES,
+    peer: bool = False,
+) -> Callable[[_Class], _Class]:
+    """Register the decorated class as the implementation ``name``; registering a name again replaces it.
+
+    Args:
+        name: ``backend.variant``, for example ``"mine.fast"``.
+        framework: whose arrays the class works on: ``numpy``, ``torch`` or ``jax``.
+        dtypes: what it supports; all of the framework's if None.
+        modes: ``("inference", "training")``, or ``("inference",)`` where there is no ``forward_backward``.
+        peer: True for something that users would pick instead of ours.
+
+    Raises:
+        LstmbenchError: if the name, framework or modes are not of that form, or the class lacks a method.
+    """
+    backend, _, variant = name.partition(".")
+    if not (backend.isidentifier() and variant.isidentifier()):
+        raise LstmbenchError(f"An implementation's name must be of the form backend.variant, but it is {name!r}.")
+    if framework not in FRAMEWORKS:
+        raise LstmbenchError(f"{name}: framework must be one of {', '.join(FRAMEWORKS)}, but it is {framework!r}.")
+    if not modes or set(modes) - set(MODES):
+        raise LstmbenchError(f"{name}: modes must be some of {', '.join(MODES)}, but they are {modes!r}.")
+
+    def add(cls: _Class) -> _Class:
+        methods = ["forward"] + ["forward_backward"] * ("training" in modes)
+        missing = [method for method in methods if not callable(getattr(cls, method, None))]
+        if missing:
+            raise LstmbenchError(f"{name}: class {cls.__name__} has no method {' and no method '.join(missing)}.")
+        home = framework_class(framework)
+        if dtypes is not None and set(dtypes) - set(home.dtypes):
+            raise LstmbenchError(f"{name}: dtypes must be some of {', '.join(home.dtypes)}, but they are {dtypes!r}.")
+        _registered[name] = Registration(name, cls, home, dtypes or home.dtypes, tuple(modes), peer)
+        return cls
+
+    return add
+
+
+def framework_class(framework: str) -> type[Framework]:
+    """Return the class that holds arrays of ``numpy``, ``torch`` or ``jax``; this imports that framework."""
+    module = import_module(f"lstmbench.frameworks.{framework}_framework")
+    return getattr(module, f"{framework.capitalize()}Framework")  # type: ignore[no-any-return]
+
+
+def names() -> list[str]:
+    """Return every known name, sorted, without importing a framework."""
+    return sorted({*_builtin(), *_plugins(), *_registered})
+
+
+def find(name: str) -> Registration:
+    """Return the registration of ``name``; this imports its framework.
+
+    Raises:
+        LstmbenchError: if the name is not known (the known ones are listed, the nearest suggested).
+        ImportError, OSError: if it is known, but its framework cannot be imported.
+    """
+    if name not in _registered:
+        if name in _builtin():
+            import_module(f"lstmbench.variants.{_builtin()[name]}")
+        elif name in _plugins():
+            _load_plugin(name)
+        else:
+            near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise LstmbenchError(f"There is no implementation {name!r}; the known ones are {', '.join(names())}.{hint}")
+    return _registered[name]
+
+
+def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float32") -> LSTM:
+    """Return an LSTM with these weights, computed by this implementation.
+
+    Args:
+        name: one of ``lstmbench.implementations()``, for example ``"torch.fused"``.
+        params: the canonical weights.
+        device: ``cpu``, or ``cuda`` where the framework sees one.
+        dtype: ``float32``, ``float64`` or ``bfloat16``, as far as the implementation supports it.
+
+    Raises:
+        LstmbenchError: if the name is unknown, the framework is not installed, the device is not there, or the dtype
+            is not supported.
+    """
+    if not isinstance(params, LSTMParams):
+        raise LstmbenchError(f"params must be an LSTMParams, but it is a {type(params).__name__}.")
+    try:
+        found = find(name)
+    except (ImportError, OSError) as error:
+        raise LstmbenchError(f"{name} is not available here: {_reason(error)}.") from error
+    if dtype not in found.dtypes:
+        raise LstmbenchError(f"{name} does not support dtype {dtype!r}; it supports {', '.join(found.dtypes)}.")
+    if device not in found.framework.devices():
+        there = ", ".join(found.framework.devices())
+        raise LstmbenchError(f"{name} sees no device {device!r} here; it sees {there}.")
+    framework = found.framework(device, dtype)
+    with framework.scope():
+        implementation = found.cls(params, framework)
+    return LSTM(name, params, framework, implementation, found.modes)
+
+
+def implementations() -> "pd.DataFrame":
+    """List every implementation, one row each; this imports the frameworks that are installed.
+
+    Columns: name, backend, variant, available, reason (why not, else ""), devices, dtypes, modes (tuples), peer.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in names():
+        backend, _, variant = name.partition(".")
+        row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
+        try:
+            found = find(name)
+            row |= {"available": True, "reason": "", "devices": found.framework.devices()}
+            row |= {"dtypes": found.dtypes, "modes": found.modes, "peer": found.peer}
+        except Exception as error:  # a plug-in may fail in any way; it costs its own row only
+            row |= {"available": False, "reason": _reason(error), "devices": (), "dtypes": (), "modes": ()}
+            row |= {"peer": False}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is not installed"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+@cache
+def _builtin() -> dict[str, str]:
+    folder = Path(__file__).parent.parent / "variants"
+    stems = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return {stem.replace("_", ".", 1): stem for stem in stems}
+
+
+@cache
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load_plugin(name: str) -> None:
+    _plugins()[name].load()
+    if name not in _registered:
+        raise LstmbenchError(f"The plug-in {_plugins()[name].value} was loaded, but it did not register {name!r}.")

@@ -1,0 +1,48 @@
+"""NumPy's arrays: no device but the CPU, nothing asynchronous; tracemalloc sees every allocation of an array."""
+
+import tracemalloc
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmbench.cell.interface import Framework
+
+
+class NumpyFramework(Framework):
+    """NumPy on the CPU, in float32 or float64 (NumPy has no bfloat16)."""
+
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
+        self.device, self.dtype = device, dtype
+
+    @staticmethod
+    def devices() -> tuple[str, ...]:
+        return ("cpu",)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
+        return np.array(array, dtype=self.dtype, order="C")
+
+    def to_numpy(self, native: NDArray[Any]) -> NDArray[Any]:
+        return np.array(native)
+
+    def synchronize(self, outputs: Any) -> None:
+        pass
+
+    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
+        """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are counted too)."""
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            outputs = call(*arguments)
+            peak = tracemalloc.get_traced_memory()[1]
+            del outputs
+        finally:
+            tracemalloc.stop()
+        return peak - before

@@ -1,0 +1,58 @@
+"""PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lstmbench.cell.interface import Framework
+
+
+class TorchFramework(Framework):
+    """PyTorch on ``cpu`` or ``cuda``, in float32, float64 or bfloat16."""
+
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
+
+    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
+        self.device, self.dtype = device, dtype
+
+    @staticmethod
+    def devices() -> tuple[str, ...]:
+        return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.tensor(np.ascontiguousarray(array), dtype=getattr(torch, self.dtype), device=self.device)
+
+    def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
+        native = native.detach().cpu()
+        return np.array(native.float() if native.dtype == torch.bfloat16 else native)
+
+    def synchronize(self, outputs: Any) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
+        """Peak of the allocator during the call: CUDA's own statistics, or the profiler's memory events on the CPU."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+            before = torch.cuda.memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            outputs = call(*arguments)
+            torch.cuda.synchronize()
+            del outputs
+            return int(torch.cuda.max_memory_allocated() - before)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+            outputs = call(*arguments)
+        del outputs
+        live = peak = 0
+        for event in profile.profiler.kineto_results.events():  # the public summaries do not keep the order in time
+            if event.name() == "[memory]":
+                live += event.nbytes()
+                peak = max(peak, live)
+        return peak

@@ -1,0 +1,1 @@
+"""One file per implementation: ``<backend>_<variant>.py`` registers ``<backend>.<variant>``."""

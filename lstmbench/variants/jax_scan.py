@@ -1,0 +1,53 @@
+"""``jax.scan``: the equations under ``lax.scan``, compiled by XLA, derivatives by JAX."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.cell.registry import register
+from lstmbench.frameworks.jax_framework import JaxFramework
+
+Weights = tuple[jax.Array, jax.Array, jax.Array]
+
+
+def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    W_ih, W_hh, b = weights
+
+    def step(carry: Any, x_t: jax.Array) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(x_t @ W_ih.T + h @ W_hh.T + b, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    (h, c), y = jax.lax.scan(step, (h0, c0), x)
+    return y, h, c
+
+
+@jax.jit
+def _run_and_differentiate(
+    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
+) -> Any:
+    outputs, pullback = jax.vjp(_run, weights, x, h0, c0)
+    dweights, dx, dh0, dc0 = pullback((dy, dh, dc))
+    return outputs, (*dweights, dx, dh0, dc0)
+
+
+@register("jax.scan", framework="jax")
+class JaxScan:
+    """What people write first in JAX."""
+
+    def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
+        arrays = (params.weight_ih, params.weight_hh, params.bias)
+        self.weights = tuple(framework.from_numpy(array) for array in arrays)
+        self._forward = jax.jit(_run)
+
+    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
+        return self._forward(self.weights, x, h0, c0)
+
+    def forward_backward(
+        self, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
+    ) -> Any:
+        return _run_and_differentiate(self.weights, x, h0, c0, dy, dh, dc)

@@ -1,0 +1,39 @@
+"""``torch.loop``: the equations as one writes them in PyTorch, a loop over time steps and autograd for the rest."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.cell.registry import register
+from lstmbench.frameworks.torch_framework import TorchFramework
+
+
+@register("torch.loop", framework="torch")
+class TorchLoop:
+    """One ``linear`` over [x_t, h] stacked gates per step; what people write first."""
+
+    def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
+        self.W_ih = framework.from_numpy(params.weight_ih).requires_grad_()  # (4H, I)
+        self.W_hh = framework.from_numpy(params.weight_hh).requires_grad_()  # (4H, H)
+        self.b = framework.from_numpy(params.bias).requires_grad_()  # (4H,)
+
+    def _run(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y = []
+        for x_t in x.unbind():  # unbind, not x[t]: the gradient of an index is a whole zero array at each step
+            z = torch.nn.functional.linear(x_t, self.W_ih, self.b) + torch.nn.functional.linear(h, self.W_hh)
+            i, f, g, o = z.chunk(4, dim=1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            y.append(h)
+        return torch.stack(y), h, c
+
+    def forward(self, x: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with torch.inference_mode():
+            return self._run(x, h0, c0)
+
+    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+        x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
+        outputs = self._run(x, h0, c0)
+        return outputs, torch.autograd.grad(outputs, (self.W_ih, self.W_hh, self.b, x, h0, c0), (dy, dh, dc))
