@@ -98,6 +98,18 @@ def names() -> list[str]:
     return sorted({*_builtin(), *_plugins(), *_registered})
 
 
+def find_name(name: str) -> None:
+    """Do nothing if the name is known; nothing is imported.
+
+    Raises:
+        LstmbenchError: if it is not (the known ones are listed, the nearest suggested).
+    """
+    if name not in names():
+        near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise LstmbenchError(f"There is no implementation {name!r}; the known ones are {', '.join(names())}.{hint}")
+
+
 def find(name: str) -> Registration:
     """Return the registration of ``name``; this imports its framework.
 
@@ -111,9 +123,7 @@ def find(name: str) -> Registration:
         elif name in _plugins():
             _load_plugin(name)
         else:
-            near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise LstmbenchError(f"There is no implementation {name!r}; the known ones are {', '.join(names())}.{hint}")
+            find_name(name)
     return _registered[name]
 
 

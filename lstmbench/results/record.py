@@ -1,0 +1,71 @@
+"""What one row says: the columns of a record, their types and units."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+STATUSES = ("ok", "failed", "skipped", "timeout", "out_of_memory", "wrong_result")
+
+CASE_COLUMNS: dict[str, str] = {
+    "implementation": "string",
+    "backend": "string",
+    "variant": "string",
+    "peer": "boolean",
+    "device": "string",
+    "dtype": "string",
+    "mode": "string",
+    "batch_size": "Int64",
+    "seq_len": "Int64",
+    "input_size": "Int64",
+    "hidden_size": "Int64",
+    "num_layers": "Int64",
+    "threads": "Int64",
+    "input": "string",
+}
+"""What was asked for: the implementation and its workload."""
+
+COLUMNS: dict[str, str] = CASE_COLUMNS | {
+    "status": "string",
+    "error": "string",
+    "time_median_s": "Float64",
+    "time_low_s": "Float64",
+    "time_high_s": "Float64",
+    "samples": "Int64",
+    "processes": "Int64",
+    "rounds": "Int64",
+    "first_call_s": "Float64",
+    "compile_s": "Float64",
+    "ratio": "Float64",
+    "ratio_low": "Float64",
+    "ratio_high": "Float64",
+    "ratio_to": "string",
+    "converged": "boolean",
+    "peak_host_bytes": "Int64",
+    "peak_device_bytes": "Int64",
+    "allocated_bytes": "Int64",
+    "formula_bytes": "Int64",
+    "output_rel_error": "Float64",
+    "grad_rel_error": "Float64",
+    "flops": "Float64",
+    "roofline_fraction": "Float64",
+    "suite": "string",
+    "run_id": "string",
+    "environment_id": "string",
+}
+"""Every column that a reader may count on, in this order. What was not measured is missing, never 0."""
+
+SAMPLE_COLUMNS: dict[str, str] = CASE_COLUMNS | {
+    "process": "Int64",
+    "round": "Int64",
+    "calls": "Int64",
+    "seconds": "Float64",
+}
+"""One row per timed sample: ``seconds`` is the time of one call, the mean over ``calls`` calls in a row."""
+
+
+def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMNS) -> pd.DataFrame:
+    """Return the rows as a tidy DataFrame with the columns' types; columns that the schema doesn't know come last."""
+    table = pd.DataFrame(list(rows))
+    extra = [name for name in table.columns if name not in columns]
+    return table.reindex(columns=[*columns, *extra]).astype(dict(columns))

@@ -1,0 +1,149 @@
+"""A folder of results: written so that a crash at any moment leaves it readable, read back as tidy DataFrames.
+
+    manifest.json                how the run came about; ``complete`` says whether it came to its end
+    records.parquet, records.csv one row per case
+    samples.parquet              every timed sample
+    parts/                       while the run goes on: one pair of files per finished workload
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, frame
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        temporary.chmod(0o644)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_results(folder: str | Path) -> pd.DataFrame:
+    """Return the records of one run folder, or of every run folder directly below ``folder``.
+
+    Returns:
+        One row per case, columns and units as in ``lstmbench.results.record.COLUMNS``; ``attrs["manifest"]`` holds
+        the manifest, or a list of them in the order of the folders' names where there are several runs.
+
+    Raises:
+        LstmbenchError: if there are no results, or they cannot be read.
+    """
+    root = Path(folder)
+    if (root / "manifest.json").is_file():
+        records = _read(root, "records", COLUMNS)
+        records.attrs["manifest"] = read_manifest(root)
+        return records
+    runs = sorted(path.parent for path in root.glob("*/manifest.json"))
+    if not runs:
+        raise LstmbenchError(f"There are no results in {root}: it has no manifest.json, nor has a folder in it.")
+    several = [_read(run, "records", COLUMNS) for run in runs]
+    records = pd.concat(several, ignore_index=True)
+    records.attrs["manifest"] = [read_manifest(run) for run in runs]
+    return records
+
+
+def read_samples(folder: str | Path) -> pd.DataFrame:
+    """Return every timed sample of one run folder; columns as in ``record.SAMPLE_COLUMNS``."""
+    return _read(Path(folder), "samples", SAMPLE_COLUMNS)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """Return the manifest of one run folder."""
+    path = Path(folder) / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise LstmbenchError(f"The manifest {path} cannot be read: {error}.") from None
+    return manifest
+
+
+class Store:
+    """The results folder of a run that is going on."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder where it is not there yet.
+
+        Raises:
+            LstmbenchError: if it cannot be made or written to.
+        """
+        self.folder = folder
+        self.parts = folder / "parts"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise LstmbenchError(f"Results cannot be written to {folder}: {error.strerror}.") from None
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace the manifest."""
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        write_atomically(self.folder / "manifest.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    def append(self, workload: str, records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> None:
+        """Keep the rows of one finished workload. The file of records is written last: it makes the workload done."""
+        for kind, table in (("samples", frame(samples, SAMPLE_COLUMNS)), ("records", frame(records))):
+            _write_parquet(self.parts / f"{workload}.{kind}.parquet", table)
+
+    def done(self) -> pd.DataFrame:
+        """Return the records that are there already."""
+        return _read(self.folder, "records", COLUMNS)
+
+    def finish(self) -> None:
+        """Put all parts together into the final files, then remove the parts."""
+        for kind, columns in (("samples", SAMPLE_COLUMNS), ("records", COLUMNS)):
+            table = _read(self.folder, kind, columns)
+            _write_parquet(self.folder / f"{kind}.parquet", table)
+            if kind == "records":
+                write_atomically(self.folder / "records.csv", lambda path, t=table: t.to_csv(path, index=False))
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+
+
+def _read(folder: Path, kind: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read the final file of a kind, and whatever parts there are that it doesn't hold yet."""
+    final = folder / f"{kind}.parquet"
+    paths = ([final] if final.is_file() else []) + sorted((folder / "parts").glob(f"*.{kind}.parquet"))
+    if kind == "samples":  # samples without their records belong to a workload that was not finished
+        paths = [path for path in paths if path == final or _records_of(path).is_file()]
+    tables = []
+    for path in paths:
+        try:
+            tables.append(pq.read_table(path).to_pandas())
+        except (OSError, pa.ArrowException) as error:
+            raise LstmbenchError(f"The results file {path} cannot be read: {str(error).splitlines()[0]}.") from None
+    if not tables:
+        return frame([], columns)
+    merged = pd.concat(tables, ignore_index=True)
+    keys = [name for name in SAMPLE_COLUMNS if name != "calls"] if kind == "samples" else [*columns][:14]
+    extra = [name for name in merged.columns if name not in columns]
+    return merged.drop_duplicates(subset=keys, ignore_index=True).reindex(columns=[*columns, *extra]).astype(dict(columns))
+
+
+def _records_of(samples: Path) -> Path:
+    return samples.with_name(samples.name.replace(".samples.", ".records."))
