@@ -157,6 +157,19 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
     return LSTM(name, params, framework, implementation, found.modes)
 
 
+def describe(name: str) -> dict[str, Any]:
+    """Return one row of ``implementations()``; this imports the framework of that implementation."""
+    backend, _, variant = name.partition(".")
+    row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
+    try:
+        found = find(name)
+        row |= {"available": True, "reason": "", "devices": found.framework.devices()}
+        row |= {"dtypes": found.dtypes, "modes": found.modes, "peer": found.peer}
+    except Exception as error:  # a plug-in may fail in any way; it costs its own row only
+        row |= {"available": False, "reason": _reason(error), "devices": (), "dtypes": (), "modes": (), "peer": False}
+    return row
+
+
 def implementations() -> "pd.DataFrame":
     """List every implementation, one row each; this imports the frameworks that are installed.
 
@@ -164,18 +177,7 @@ def implementations() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    rows = []
-    for name in names():
-        backend, _, variant = name.partition(".")
-        row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
-        try:
-            found = find(name)
-            row |= {"available": True, "reason": "", "devices": found.framework.devices()}
-            row |= {"dtypes": found.dtypes, "modes": found.modes, "peer": found.peer}
-        except Exception as error:  # a plug-in may fail in any way; it costs its own row only
-            row |= {"available": False, "reason": _reason(error), "devices": (), "dtypes": (), "modes": ()}
-            row |= {"peer": False}
-        rows.append(row)
+    rows = [describe(name) for name in names()]
     return pd.DataFrame(rows)
 
 

@@ -50,6 +50,7 @@ COLUMNS: dict[str, str] = CASE_COLUMNS | {
     "flops": "Float64",
     "roofline_fraction": "Float64",
     "suite": "string",
+    "workload": "string",
     "run_id": "string",
     "environment_id": "string",
 }
@@ -58,6 +59,7 @@ COLUMNS: dict[str, str] = CASE_COLUMNS | {
 SAMPLE_COLUMNS: dict[str, str] = CASE_COLUMNS | {
     "process": "Int64",
     "round": "Int64",
+    "sample": "Int64",
     "calls": "Int64",
     "seconds": "Float64",
 }

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, frame
+from lstmbench.results.record import CASE_COLUMNS, COLUMNS, SAMPLE_COLUMNS, frame
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
@@ -140,7 +140,7 @@ def _read(folder: Path, kind: str, columns: Mapping[str, str]) -> pd.DataFrame:
     if not tables:
         return frame([], columns)
     merged = pd.concat(tables, ignore_index=True)
-    keys = [name for name in SAMPLE_COLUMNS if name != "calls"] if kind == "samples" else [*columns][:14]
+    keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
     extra = [name for name in merged.columns if name not in columns]
     return merged.drop_duplicates(subset=keys, ignore_index=True).reindex(columns=[*columns, *extra]).astype(dict(columns))
 

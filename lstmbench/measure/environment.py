@@ -1,0 +1,130 @@
+"""What a number depends on beside the code: the machine, the software, the threads. Read, never set, here."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+POOLS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NPROC",  # the size of XLA's own thread pool
+)
+"""The knob of each thread pool that an LSTM may run on."""
+
+
+def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]:
+    """Return the environment variables of a worker; they must stand before any framework is imported.
+
+    Args:
+        threads: how many threads each pool may have.
+        device: ``cpu`` hides the GPUs from the worker, so that a CPU row never pays for finding one.
+        layout: number of the process; its hash seed and the size of its environment differ, since both move memory
+            about and so move timings (Mytkowicz et al., "Producing wrong data without doing anything obviously
+            wrong!", 2009).
+    """
+    environment = dict(os.environ) | dict.fromkeys(POOLS, str(threads))
+    environment |= {
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads of one pool starve the other pools of a small machine
+        "OMP_DYNAMIC": "FALSE",
+        "PYTHONHASHSEED": str(layout + 1),
+        "LSTMBENCH_LAYOUT": "x" * (97 * layout),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    if threads == 1:
+        flags = environment.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    if device == "cpu":
+        environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    return environment
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine: CPU and its flags, cores, memory, operating system."""
+    cpu, flags = platform.processor(), []
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                cpu = value.strip()
+            elif key.strip() in ("flags", "Features") and not flags:
+                flags = sorted(value.split())
+    except OSError:
+        pass
+    return {
+        "cpu": cpu or platform.machine(),
+        "cpu_flags": flags,
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+        if platform.system() == "Linux"
+        else platform.platform(),
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Return the version of every installed package."""
+    found = {(d.metadata["Name"] or "").lower(): d.version for d in metadata.distributions()}
+    return dict(sorted((name, version) for name, version in found.items() if name))
+
+
+def git() -> dict[str, Any]:
+    """Return the commit of the package's source, and whether what was measured differs from it; None outside git."""
+    root = Path(__file__).resolve().parents[2]
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != root:
+            return {"commit": None, "dirty": None}
+        return {
+            "commit": ask("rev-parse", "HEAD"),
+            "dirty": bool(ask("status", "--porcelain", "--", "lstmbench", "pyproject.toml", "constraints.txt")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def load_average() -> float | None:
+    """Return the load of the last minute, where the system tells."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def frameworks() -> dict[str, Any]:
+    """Describe the frameworks and thread pools of this process, as far as they are loaded."""
+    from threadpoolctl import threadpool_info
+
+    kept = ("user_api", "internal_api", "num_threads", "version", "threading_layer", "architecture")
+    pools = [{key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()]
+    described: dict[str, Any] = {"pools": sorted(pools, key=json.dumps)}
+    for name in ("numpy", "torch", "jax"):
+        if name in sys.modules:
+            described[name] = str(sys.modules[name].__version__)
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        described["torch_threads"] = torch.get_num_threads()
+        described["torch_cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+    described["xla_flags"] = os.environ.get("XLA_FLAGS", "") if "jax" in sys.modules else None
+    return described
+
+
+def environment_id(*parts: Any) -> str:
+    """Return a short hash of everything that describes an environment."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,94 @@
+"""What goes into an LSTM that is measured: drawn once per workload, with the answer that the oracle gives.
+
+Weights, inputs, states and cotangents are rounded to the workload's dtype first, so that implementation and oracle
+get the very same numbers and the error that is found is that of the arithmetic.
+"""
+
+import csv
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmbench.cell import reference
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.case import Workload
+
+Array = NDArray[Any]
+SETS = 2
+"""How many sets of inputs are rotated while timing, so that it is not one warm buffer that is measured."""
+WEIGHTS = ("weight_ih", "weight_hh", "bias")
+INFERENCE = ("x", "h0", "c0")
+TRAINING = (*INFERENCE, "dy", "dh", "dc")
+OUTPUTS = ("y", "h", "c")
+GRADIENTS = ("weight_ih", "weight_hh", "bias", "x", "h0", "c0")
+
+
+def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
+    """Return the nearest numbers of ``float64``, ``float32`` or ``bfloat16`` (ties to even), held in float64."""
+    if dtype == "float64":
+        return np.asarray(array, dtype=np.float64)
+    single = np.asarray(array, dtype=np.float32)
+    if dtype == "bfloat16":  # NumPy has none: keep the upper half of the bits, rounded
+        bits = single.view(np.uint32)
+        single = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    return single.astype(np.float64)
+
+
+def draw(workload: Workload, seed: int) -> dict[str, Array]:
+    """Draw the weights and ``SETS`` sets of inputs: ``weight_ih``, ..., ``x0``, ``h00``, ..., ``x1``, ...
+
+    All are standard normal, but for the weights (uniform, as in ``LSTMParams.init``) and, where the workload's input
+    is ``temperatures``, x: windows of the real series at random places.
+    """
+    T, B, H = workload.seq_len, workload.batch_size, workload.hidden_size
+    generator = np.random.default_rng(seed)
+    params = LSTMParams.init(workload.input_size, H, seed=int(generator.integers(2**31)))
+    arrays: dict[str, Array] = {name: getattr(params, name) for name in WEIGHTS}
+    for k in range(SETS):
+        if workload.input == "temperatures":
+            arrays[f"x{k}"] = windows(temperatures(), T, B, generator)
+        else:
+            arrays[f"x{k}"] = generator.standard_normal((T, B, workload.input_size))
+        for name in TRAINING[1:]:
+            shape = (T, B, H) if name == "dy" else (B, H)
+            arrays[f"{name}{k}"] = generator.standard_normal(shape)
+    return {name: rounded(array, workload.dtype) for name, array in arrays.items()}
+
+
+def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
+    """Draw the inputs, let the oracle compute outputs and gradients for the first set, and keep all in an npz file."""
+    arrays = draw(workload, seed)
+    params = LSTMParams(*(arrays[name] for name in WEIGHTS))
+    x, h0, c0, dy, dh, dc = (arrays[f"{name}0"] for name in TRAINING)
+    W, b = reference.split_gates(params)
+    steps = reference.forward(W, b, x, h0, c0)
+    answers = {"y": np.stack([step.h for step in steps]), "h": steps[-1].h, "c": steps[-1].c}
+    if workload.mode == "training":
+        gradients = reference.backward(W, steps, c0, dy, dh, dc)
+        answers |= {f"d_{name}": getattr(gradients, name) for name in GRADIENTS}
+    np.savez(path, **arrays, **{f"answer_{name}": array for name, array in answers.items()})  # type: ignore[arg-type]
+
+
+@cache
+def temperatures() -> Array:
+    """Return the hourly temperatures of Seattle in 2010 that the package vega_datasets carries, standardised, (8759,)."""
+    try:
+        source = files("vega_datasets") / "_data" / "seattle-temps.csv"
+        rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))
+    except (ModuleNotFoundError, OSError) as error:
+        raise LstmbenchError(f"The series 'temperatures' needs the package vega_datasets: {error}.") from None
+    series = np.array([float(row["temp"]) for row in rows])
+    return (series - series.mean()) / series.std()
+
+
+def windows(series: Array, T: int, B: int, generator: np.random.Generator) -> Array:
+    """Cut B windows of T steps out of a series, at random places: (T, B, 1)."""
+    if len(series) < T:
+        raise LstmbenchError(f"The series has {len(series)} values, fewer than the {T} time steps asked for.")
+    starts = generator.integers(0, len(series) - T + 1, size=B)
+    return np.stack([series[start : start + T] for start in starts], axis=1)[:, :, None]

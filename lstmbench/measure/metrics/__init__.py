@@ -1,0 +1,87 @@
+"""What is computed from the evidence of a case: one file per metric, found by being here.
+
+A metric is a module with ``NEEDS``, the kinds of evidence that it asks for (``gate``, ``samples``, ``memory``), and
+``compute(evidence)``, which returns the columns that it adds to the record. The worker collects each kind once,
+whoever asks for it.
+"""
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmbench.measure.case import Workload
+
+KINDS = frozenset({"gate", "samples", "memory"})
+
+
+@dataclass
+class Evidence:
+    """All that was collected of one case.
+
+    Attributes:
+        workload: the sizes and settings.
+        reference: the implementation that ratios are taken against.
+        precision: half-width of the ratio's interval, as a share, at which a row counts as converged.
+        gate: one entry per process, ``first_call_s``, ``output_rel_error``, ``grad_rel_error``.
+        rounds: per process, the median seconds of each round.
+        reference_rounds: per process, the median seconds of the reference in the same rounds.
+        samples: the number of samples behind the rounds.
+        memory: what the worker's ``memory`` returned.
+        limits: the machine's rates, see ``lstmbench.measure.limits``.
+    """
+
+    workload: Workload
+    reference: str
+    precision: float
+    gate: list[dict[str, Any]] = field(default_factory=list)
+    rounds: list[NDArray[np.float64]] = field(default_factory=list)
+    reference_rounds: list[NDArray[np.float64]] = field(default_factory=list)
+    samples: int = 0
+    memory: dict[str, int | None] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+class Metric(Protocol):
+    """The form of a metric's module."""
+
+    NEEDS: frozenset[str]
+
+    def compute(self, evidence: Evidence) -> dict[str, Any]:
+        """Return the columns that this metric adds to the record."""
+        ...
+
+
+@cache
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric of the package, by the names of their files."""
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(import_module(f"{__name__}.{name}") for name in found)  # type: ignore[misc]
+
+
+def compute(self, evidence: Evidence) -> dict[str, Any]:
+        """Return the columns that this metric adds to the record."""
+        ...
+
+
+@cache
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric of the package, by the names of their files."""
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(import_module(f"{__name__}.{name}") for name in found)  # type: ignore[misc]
+
+
+def needed() -> frozenset[str]:
+    """Return the kinds of evidence that some metric asks for."""
+    return frozenset().union(*(metric.NEEDS for metric in metrics()))
+
+
+def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
+    """Return the columns of all metrics that need no other kinds of evidence than these."""
+    chosen = [metric for metric in metrics() if metric.NEEDS <= kinds]
+    return {name: value for metric in chosen for name, value in metric.compute(evidence).items()}

@@ -1,0 +1,149 @@
+"""From a suite to a folder of results. Nothing is timed in this process, and no framework is imported in it.
+
+For each workload the oracle's answers are computed once. Then, for each process of the budget, all implementations
+get a fresh worker; each worker passes the gate or is out; the others take turns, round by round, in random order.
+"""
+
+import random
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure import environment
+from lstmbench.measure.case import Workload
+from lstmbench.measure.suite import Suite, read_suite
+from lstmbench.measure.team import Team
+from lstmbench.measure.workload import measure_workload
+from lstmbench.results.store import Store, read_manifest, read_results, read_samples
+
+SAME_SUITE = ("implementations", "reference", "grids", "budget")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of a run: where they are, and a way to read them."""
+
+    folder: Path
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """One row per case."""
+        return read_results(self.folder)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """Every timed sample."""
+        return read_samples(self.folder)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """How the run came about."""
+        return read_manifest(self.folder)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a case failed, ran out of time or memory, or computed something else than the LSTM."""
+        return bool(~self.records["status"].isin(["ok", "skipped"]).any())
+
+
+def run(
+    suite: str | Path = "quick", out: str | Path | None = None, *, progress: bool = True, seed: int | None = None
+) -> Run:
+    """Measure a suite, and return the run.
+
+    Args:
+        suite: the name of a suite that comes with the package, or the path of a YAML file.
+        out: the results folder; a new temporary one if None. If it holds the same suite's results already, what is
+            missing is measured and nothing is measured again.
+        progress: whether to show a bar with the remaining time.
+        seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
+
+    Raises:
+        LstmbenchError: if the suite is malformed, the folder cannot be written, or it holds another suite's results.
+    """
+    chosen = read_suite(suite)
+    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
+    content = chosen.model_dump(mode="json")
+    if (folder / "manifest.json").is_file():
+        manifest = read_manifest(folder)
+        before = manifest.get("suite", {})
+        if any(before.get(key) != content[key] for key in SAME_SUITE):
+            raise LstmbenchError(
+                f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."
+            )
+        if manifest.get("complete"):
+            return Run(folder)
+    else:
+        manifest = _new_manifest(content, seed)
+    store = Store(folder)
+    store.write_manifest(manifest)
+    _measure(chosen, store, manifest, progress)
+    manifest |= {"complete": True, "finished": _now(), "load_at_end": environment.load_average()}
+    store.finish()
+    store.write_manifest(manifest)
+    return Run(folder)
+
+
+def _new_manifest(suite: dict[str, Any], seed: int | None) -> dict[str, Any]:
+    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []
+    started = _now()
+    machine = environment.machine()
+    return {
+        "run_id": f"{suite['name']}-{started.replace(':', '').replace('-', '')}-{random.SystemRandom().randrange(16**6):06x}",
+        "suite": suite,
+        "seed": seed,
+        "started": started,
+        "finished": None,
+        "complete": False,
+        "command": shlex.join(command),
+        "git": environment.git(),
+        "machine": machine,
+        "python": sys.version.split()[0],
+        "packages": environment.packages(),
+        "load_at_start": environment.load_average(),
+        "environments": {},
+        "limits": {},
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _measure(suite: Suite, store: Store, manifest: dict[str, Any], progress: bool) -> None:
+    """Measure every workload that is not done yet."""
+    done = set(store.done()["workload"])
+    workloads = [workload for workload in suite.workloads() if workload.id not in done]
+    with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch)) as team:
+        for workload in _with_progress(workloads, progress):
+            records, samples = measure_workload(workload, suite, team, manifest["seed"])
+            for record in records:
+                record |= {"suite": suite.name, "run_id": manifest["run_id"]}
+            store.append(workload.id, records, samples)
+            manifest["environments"] |= team.environments
+            manifest["limits"] |= team.limits
+            store.write_manifest(manifest)
+
+
+def _with_progress(workloads: list[Workload], show: bool) -> Iterator[Workload]:
+    """Yield the workloads under a bar; it counts in expected work rather than in workloads, for a fair remaining time."""
+    if not show:
+        yield from workloads
+        return
+    from tqdm.auto import tqdm
+
+    shares = [1 + workload.flops / 4e9 for workload in workloads]
+    with tqdm(total=sum(shares), bar_format="{l_bar}{bar}| {elapsed} < {remaining}", dynamic_ncols=True) as bar:
+        for workload, share in zip(workloads, shares, strict=True):
+            bar.set_description(str(workload))
+            yield workload
+            bar.update(share)

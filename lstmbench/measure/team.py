@@ -1,0 +1,100 @@
+"""All the worker processes of a run: zygotes by backend, started when first needed, ended with the run."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure import environment
+from lstmbench.measure.case import Workload
+from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout, Zygote
+
+START_TIMEOUT_S = 120.0
+
+
+class Team:
+    """Zygotes, and what was learnt through them about implementations, environments and limits.
+
+    Attributes:
+        scratch: a folder for inputs and logs that goes with the run.
+        environments: by ``environment_id``, what each kind of worker runs on.
+        limits: by ``dtype-threads``, the machine's rates.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.environments: dict[str, Any] = {}
+        self.limits: dict[str, dict[str, float]] = {}
+        self._zygotes: dict[tuple[str, int, str, int], Zygote] = {}
+        self._known: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self._base = {"machine": environment.machine(), "packages": environment.packages()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for zygote in self._zygotes.values():
+            zygote.close()
+
+    def worker(self, backend: str, workload: Workload, layout: int = 0) -> Worker:
+        """Return a fresh process that has imported one backend, with the workload's threads and devices."""
+        key = (backend, workload.threads, workload.device, layout)
+        if key not in self._zygotes:
+            self._zygotes[key] = Zygote(*key, log=self.scratch / f"{backend}.log")
+        return self._zygotes[key].fork()
+
+    def describe(self, name: str, workload: Workload) -> dict[str, Any]:
+        """Return what is known of an implementation: one row of ``lstmbench.implementations()``."""
+        key = (name, workload.threads, workload.device)
+        if key not in self._known:
+            try:
+                worker = self.worker(name.partition(".")[0], workload)
+                (self._known[key],) = worker.ask("describe", START_TIMEOUT_S, names=[name])
+                worker.kill()
+            except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
+                self._known[key] = {"available": False, "reason": str(error), "peer": False}
+        return self._known[key]
+
+    def why_not(self, name: str, workload: Workload) -> str | None:
+        """Return why an implementation cannot run a workload here, or None if it can."""
+        known = self.describe(name, workload)
+        if not known["available"]:
+            return str(known["reason"])
+        if workload.device not in known["devices"]:
+            return f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
+        if workload.dtype not in known["dtypes"]:
+            return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
+        if workload.mode not in known["modes"]:
+            return f"{name} has no {workload.mode}"
+        if workload.threads > (os.cpu_count() or 1):
+            return f"{workload.threads} threads were asked for, and this machine has {os.cpu_count()} cores"
+        return None
+
+    def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
+        """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""
+        worker = self.worker("numpy", workload)
+        try:
+            worker.ask("draw", timeout, workload=vars(workload), seed=seed, path=str(path))
+        finally:
+            worker.kill()
+
+    def rates(self, workload: Workload) -> dict[str, float]:
+        """Return the machine's rates for a dtype and a number of threads, measured when first asked for."""
+        if workload.device != "cpu":
+            return {}
+        key = f"{workload.dtype}-{workload.threads}"
+        if key not in self.limits:
+            worker = self.worker("numpy", workload)
+            self.limits[key] = worker.ask("limits", START_TIMEOUT_S, dtype=workload.dtype)
+            worker.kill()
+        return self.limits[key]
+
+    def environment(self, frameworks: dict[str, Any], workload: Workload) -> str:
+        """Keep the environment of a worker, and return its id."""
+        described = {"frameworks": frameworks, "threads": workload.threads, "device": workload.device}
+        found = environment.environment_id(self._base, described)
+        self.environments[found] = described
+        return found

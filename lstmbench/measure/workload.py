@@ -1,0 +1,176 @@
+"""Measure one workload: all implementations side by side, each in its own process, in rounds of random order."""
+
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure import metrics
+from lstmbench.measure.case import Case, Workload
+from lstmbench.measure.suite import Budget, Suite
+from lstmbench.measure.team import Team
+from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout
+
+MEMORY_SIGNS = ("MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "SIGKILL")
+"""What errors say when memory ran out. SIGKILL: no one but the kernel's out-of-memory killer sends it unasked."""
+
+
+@dataclass
+class Trial:
+    """One case while it is measured."""
+
+    case: Case
+    evidence: metrics.Evidence
+    peer: bool = False
+    status: str = "ok"
+    error: str = ""
+    environment_id: str = ""
+    calls: int = 1
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    medians: list[float] = field(default_factory=list)
+
+    def fail(self, error: Exception) -> None:
+        """Take the case out, with its reason."""
+        text = str(error)
+        if isinstance(error, WorkerTimeout):
+            self.status = "timeout"
+        else:
+            self.status = "out_of_memory" if any(sign in text for sign in MEMORY_SIGNS) else "failed"
+        self.error = text
+
+    def judge(self, gate: dict[str, Any]) -> None:
+        """Take the case out if what it computed is not the LSTM."""
+        self.evidence.gate.append(gate)
+        bound = TOLERANCE[self.case.workload.dtype]
+        for name in ("output_rel_error", "grad_rel_error"):
+            if gate[name] is not None and not gate[name] <= bound:
+                self.status = "wrong_result"
+                self.error = f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
+
+    def record(self) -> dict[str, Any]:
+        """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
+        columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error}
+        columns |= {"workload": self.case.workload.id, "environment_id": self.environment_id}
+        if self.status == "ok":
+            columns |= metrics.compute(self.evidence)
+        elif self.evidence.gate:
+            columns |= metrics.compute(self.evidence, frozenset({"gate"}))
+        return columns
+
+
+def measure_workload(
+    workload: Workload, suite: Suite, team: Team, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the records and the samples of all cases of a workload.
+
+    Args:
+        workload: what to measure.
+        suite: which implementations, against which reference, within which budget.
+        team: the processes.
+        seed: of the run; inputs and turns follow from it and from the workload.
+    """
+    generator = random.Random(f"{seed} {workload.id}")
+    rates = team.rates(workload)
+    trials = {}
+    for name in suite.names():
+        evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision, limits=rates)
+        trials[name] = trial = Trial(Case(name, workload), evidence)
+        trial.peer = bool(team.describe(name, workload)["peer"])
+        if reason := team.why_not(name, workload):
+            trial.status, trial.error = "skipped", reason
+
+    inputs = team.scratch / f"{workload.id}.npz"
+    try:
+        team.draw(workload, generator.randrange(2**31), inputs, suite.budget.timeout_s)
+        for process in range(suite.budget.processes):
+            _measure_process(process, trials, suite.budget, team, inputs, generator)
+    except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # of the oracle: nobody can be judged
+        for trial in _alive(trials):
+            trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
+    finally:
+        inputs.unlink(missing_ok=True)
+    _pair_with_reference(trials, suite.reference)
+    records = [trial.record() for trial in trials.values()]
+    samples = [sample for trial in trials.values() if trial.status == "ok" for sample in trial.samples]
+    return records, samples
+
+
+def _alive(trials: dict[str, Trial]) -> list[Trial]:
+    return [trial for trial in trials.values() if trial.status == "ok"]
+
+
+def _measure_process(
+    process: int, trials: dict[str, Trial], budget: Budget, team: Team, inputs: Path, generator: random.Random
+) -> None:
+    """Give every case that is still in a fresh process, and let them take turns."""
+    workers: dict[str, Worker] = {}
+
+    def attempt(trial: Trial, command: str, **arguments: Any) -> Any:
+        """Ask the case's worker; a failure takes the case out and returns None."""
+        try:
+            return workers[trial.case.implementation].ask(command, budget.timeout_s, **arguments)
+        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
+            trial.fail(error)
+            return None
+
+    try:
+        for trial in _alive(trials):
+            name, workload = trial.case.implementation, trial.case.workload
+            try:
+                workers[name] = team.worker(trial.case.columns()["backend"], workload, layout=process)
+            except WorkerDied as error:
+                trial.fail(error)
+                continue
+            frameworks = attempt(trial, "prepare", implementation=name, workload=vars(workload), inputs=str(inputs))
+            if frameworks is not None:
+                trial.environment_id = team.environment(frameworks, workload)
+            gate = attempt(trial, "gate") if trial.status == "ok" else None
+            if gate is not None:
+                trial.judge(gate)
+            warm = attempt(trial, "warm", within_s=10 * budget.turn_s) if trial.status == "ok" else None
+            if warm is not None:
+                trial.calls = warm["calls"]
+            trial.medians = []
+
+        end = time.perf_counter() + budget.seconds_per_case * len(_alive(trials)) / budget.processes
+        rounds = 0
+        while _alive(trials) and (rounds < budget.min_rounds or time.perf_counter() < end):
+            turns = _alive(trials)
+            generator.shuffle(turns)
+            for trial in turns:
+                seconds = attempt(trial, "measure", turn_s=budget.turn_s)
+                if seconds is not None:
+                    _keep(trial, process, rounds, seconds)
+            rounds += 1
+
+        for trial in _alive(trials):
+            if process == 0:
+                trial.evidence.memory = attempt(trial, "memory") or {}
+            if trial.status == "ok":
+                trial.evidence.rounds.append(np.array(trial.medians))
+    finally:
+        for worker in workers.values():
+            worker.kill()
+
+
+def _keep(trial: Trial, process: int, round_: int, seconds: list[float]) -> None:
+    trial.medians.append(float(np.median(seconds)))
+    trial.evidence.samples += len(seconds)
+    where = trial.case.columns() | {"peer": trial.peer, "process": process, "round": round_, "calls": trial.calls}
+    trial.samples += [where | {"sample": k, "seconds": value} for k, value in enumerate(seconds)]
+
+
+def _pair_with_reference(trials: dict[str, Trial], reference: str) -> None:
+    """Give every case the reference's times in the same rounds; all that are ok ran in all of them."""
+    base = trials.get(reference)
+    if base is None or base.status != "ok":
+        return
+    for trial in _alive(trials):
+        rounds: list[NDArray[np.float64]] = base.evidence.rounds
+        trial.evidence.reference_rounds = rounds

@@ -1,0 +1,201 @@
+"""Cheap fresh processes: a zygote imports one backend once, and is forked for every case of that backend.
+
+The zygote holds the framework's modules, but has run nothing and started no thread, so a fork of it is what a new
+process is right after its imports, a hundred times cheaper. No two backends share a zygote. Several zygotes of one
+backend, each started with another hash seed and another size of its environment, stand for the several processes
+that a case is measured in.
+
+Parent and worker talk in JSON over a socket pair. Workers die with their zygote, and zygotes with their parent, also
+when they are killed.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.environment import worker_environment
+
+
+class WorkerDied(Exception):
+    """A worker ended before it answered; the message says how."""
+
+
+class WorkerTimeout(Exception):
+    """A worker did not answer in time, and was killed."""
+
+
+class Worker:
+    """The parent's hand on one worker process."""
+
+    def __init__(self, zygote: "Zygote", pid: int, connection: Connection) -> None:
+        self.zygote, self.pid, self.connection = zygote, pid, connection
+
+    def ask(self, command: str, timeout: float, **arguments: Any) -> Any:
+        """Send a command and wait for its answer.
+
+        Raises:
+            WorkerTimeout: if there is none within ``timeout`` seconds; the worker is killed.
+            WorkerDied: if the process ended.
+            LstmbenchError: if the worker reports that the command failed; it lives on.
+        """
+        try:
+            self.connection.send_bytes(json.dumps({"command": command, **arguments}).encode())
+            if not self.connection.poll(timeout):
+                self.kill()
+                raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
+            answer = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            raise WorkerDied(self.ended()) from None
+        if "error" in answer:
+            raise LstmbenchError(answer["error"])
+        return answer["answer"]
+
+    def kill(self) -> str:
+        """End the process, whatever it does, and say how it ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        return self.ended()
+
+    def ended(self) -> str:
+        """Wait for the process, which has ended or been killed, and say how it ended."""
+        self.connection.close()
+        return self.zygote.reap(self.pid)
+
+
+class Zygote:
+    """A process that has imported one backend, and is forked at request."""
+
+    def __init__(self, backend: str, threads: int, device: str, layout: int, log: Path) -> None:
+        self.backend, self.log = backend, log
+        here, there = socket.socketpair()
+        arguments = [sys.executable, "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                arguments,
+                env=worker_environment(threads, device, layout),
+                pass_fds=[there.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        there.close()
+        self.socket = here
+
+    def fork(self) -> Worker:
+        """Return a new worker.
+
+        Raises:
+            WorkerDied: if the zygote itself has ended.
+        """
+        here, there = socket.socketpair()
+        try:
+            socket.send_fds(self.socket, [b"f"], [there.fileno()])
+            there.close()
+            pid = int(self._answer())
+        except (OSError, ValueError):
+            here.close()
+            raise WorkerDied(f"the process that imports {self.backend} has ended; {self.last_words()}") from None
+        return Worker(self, pid, Connection(here.detach()))
+
+    def reap(self, pid: int) -> str:
+        """Wait for a forked process that has ended, and say how."""
+        try:
+            self.socket.sendall(b"r" + str(pid).encode().ljust(16))
+            status = int(self._answer())
+        except (OSError, ValueError):
+            return "its zygote has ended"
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            return f"the process was killed by signal {number} ({signal.Signals(number).name})"
+        return f"the process ended with exit code {os.WEXITSTATUS(status)}"
+
+    def last_words(self) -> str:
+        """Return the last line that the zygote or one of its workers printed."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"it last said: {lines[-1][:300]}" if lines else "it said nothing"
+
+    def close(self) -> None:
+        """End the zygote and every worker of it."""
+        self.socket.close()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _answer(self) -> bytes:
+        answer = self.socket.recv(32)
+        if not answer:
+            raise OSError("the zygote has ended")
+        return answer
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends (Linux; elsewhere a closed socket ends it)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+def preload(backend: str) -> None:
+    """Import every implementation of a backend that comes with the package; one that can't be is found out later."""
+    import lstmbench.measure.worker  # noqa: F401
+    from lstmbench.cell.registry import names
+
+    for name in names():
+        if name.startswith(f"{backend}."):
+            with contextlib.suppress(Exception):
+                import_module(f"lstmbench.variants.{name.replace('.', '_')}")
+
+
+def main() -> None:
+    """Serve: ``f`` with a file descriptor forks a worker, ``r`` with a process id waits for it."""
+    descriptor, backend = int(sys.argv[1]), sys.argv[2]
+    _die_with_parent()
+    control = socket.socket(fileno=descriptor)
+    preload(backend)
+    gc.collect()
+    gc.freeze()  # what is imported is never collected, in no worker
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, 17, 1)
+        if not request:
+            return
+        if request == b"f":
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _die_with_parent()
+                _work(descriptors[0])
+            os.close(descriptors[0])
+            control.sendall(str(pid).encode())
+        else:
+            _, status = os.waitpid(int(request[1:]), 0)
+            control.sendall(str(status).encode())
+
+
+def _work(descriptor: int) -> None:
+    """Be a worker until the parent hangs up; never return into the zygote's loop."""
+    from lstmbench.measure.worker import serve
+
+    code = 1
+    try:
+        serve(Connection(descriptor))
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
