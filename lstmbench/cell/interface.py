@@ -34,6 +34,11 @@ class Framework(Protocol):
         """Return the devices that this framework sees now, ``cpu`` first."""
         ...
 
+    @staticmethod
+    def preload() -> None:
+        """Import what the framework would import at its first call, so that no timed call pays for it."""
+        ...
+
     def scope(self) -> AbstractContextManager[Any]:
         """Return the settings under which arrays of this dtype must be made and used (enter once, around calls)."""
         ...
@@ -123,8 +128,9 @@ class LSTM:
     def step(self, x_t: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> State:
         """Run one time step: x_t (B, I), state (h, c) each (B, H), zeros if None; return the next (h, c)."""
         x_t = _numbers(x_t, "x_t")
-        if x_t.ndim != 2:
-            raise LstmbenchError(f"x_t must have shape (B, {self.params.input_size}), but it has shape {x_t.shape}.")
+        if x_t.ndim != 2 or x_t.shape[1] != self.params.input_size or x_t.shape[0] == 0:
+            wanted = f"(B, {self.params.input_size}) with B at least 1"
+            raise LstmbenchError(f"x_t must have shape {wanted}, but it has shape {x_t.shape}.")
         _, state = self.forward(x_t[None], state)
         return state
 
@@ -163,11 +169,9 @@ class LSTM:
 
     def _inputs(self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None) -> tuple[Array, State]:
         x = _numbers(x, "x")
-        wanted = f"(T, B, {self.params.input_size})"
-        if x.ndim != 3 or x.shape[2] != self.params.input_size:
+        if x.ndim != 3 or x.shape[2] != self.params.input_size or 0 in x.shape:
+            wanted = f"(T, B, {self.params.input_size}) with T and B at least 1"
             raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
-        if 0 in x.shape:
-            raise LstmbenchError(f"x must have at least one time step and one sequence, but it has shape {x.shape}.")
         return x, self._state(state, x.shape[1], "state", ("h", "c"))
 
     def _state(
@@ -185,8 +189,8 @@ class LSTM:
 def _numbers(array: ArrayLike, name: str) -> Array:
     try:
         numbers = np.asarray(array)
-    except ValueError:
-        raise LstmbenchError(f"{name} must be an array of real numbers, all rows of one length.") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged rows; a tensor on a GPU, or one with a graph
+        raise LstmbenchError(f"{name} must be an array of real numbers: {error}") from None
     if numbers.dtype.kind not in "fiub":
         raise LstmbenchError(f"{name} must be an array of real numbers, but its dtype is {numbers.dtype}.")
     return numbers

@@ -46,7 +46,8 @@ class LSTMParams:
             )
         if b.shape != (rows,):
             raise LstmbenchError(
-                f"bias must have shape ({rows},) to go with weight_hh of shape {w_hh.shape}, but it has shape {b.shape}."
+                f"bias must have shape ({rows},) to go with weight_hh of shape {w_hh.shape}, "
+                f"but it has shape {b.shape}."
             )
         for name, array in (("weight_ih", w_ih), ("weight_hh", w_hh), ("bias", b)):
             object.__setattr__(self, name, array)

@@ -65,13 +65,13 @@ def register(
     Raises:
         LstmbenchError: if the name, framework or modes are not of that form, or the class lacks a method.
     """
-    backend, _, variant = name.partition(".")
+    backend, _, variant = str(name).partition(".")
     if not (backend.isidentifier() and variant.isidentifier()):
         raise LstmbenchError(f"An implementation's name must be of the form backend.variant, but it is {name!r}.")
     if framework not in FRAMEWORKS:
         raise LstmbenchError(f"{name}: framework must be one of {', '.join(FRAMEWORKS)}, but it is {framework!r}.")
-    if not modes or set(modes) - set(MODES):
-        raise LstmbenchError(f"{name}: modes must be some of {', '.join(MODES)}, but they are {modes!r}.")
+    if "inference" not in modes or set(modes) - set(MODES):
+        raise LstmbenchError(f"{name}: modes must be inference, or inference and training, but they are {modes!r}.")
 
     def add(cls: _Class) -> _Class:
         methods = ["forward"] + ["forward_backward"] * ("training" in modes)
@@ -79,9 +79,9 @@ def register(
         if missing:
             raise LstmbenchError(f"{name}: class {cls.__name__} has no method {' and no method '.join(missing)}.")
         home = framework_class(framework)
-        if dtypes is not None and set(dtypes) - set(home.dtypes):
+        if dtypes is not None and (not dtypes or set(dtypes) - set(home.dtypes)):
             raise LstmbenchError(f"{name}: dtypes must be some of {', '.join(home.dtypes)}, but they are {dtypes!r}.")
-        _registered[name] = Registration(name, cls, home, dtypes or home.dtypes, tuple(modes), peer)
+        _registered[name] = Registration(name, cls, home, tuple(dtypes or home.dtypes), tuple(modes), peer)
         return cls
 
     return add
@@ -90,7 +90,7 @@ def register(
 def framework_class(framework: str) -> type[Framework]:
     """Return the class that holds arrays of ``numpy``, ``torch`` or ``jax``; this imports that framework."""
     module = import_module(f"lstmbench.frameworks.{framework}_framework")
-    return getattr(module, f"{framework.capitalize()}Framework")  # type: ignore[no-any-return]
+    return getattr(module, f"{framework.capitalize()}Framework")
 
 
 def names() -> list[str]:
@@ -115,15 +115,18 @@ def find(name: str) -> Registration:
 
     Raises:
         LstmbenchError: if the name is not known (the known ones are listed, the nearest suggested).
-        ImportError, OSError: if it is known, but its framework cannot be imported.
+        Exception: whatever the import of its framework or of its plug-in raised.
     """
+    find_name(name)
     if name not in _registered:
         if name in _builtin():
-            import_module(f"lstmbench.variants.{_builtin()[name]}")
-        elif name in _plugins():
-            _load_plugin(name)
+            source = f"lstmbench.variants.{_builtin()[name]}"
+            import_module(source)
         else:
-            find_name(name)
+            source = f"the plug-in {_plugins()[name].value}"
+            _plugins()[name].load()
+        if name not in _registered:
+            raise LstmbenchError(f"There is no {name!r}: {source} was loaded, but it did not register that name.")
     return _registered[name]
 
 
@@ -144,9 +147,11 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
         raise LstmbenchError(f"params must be an LSTMParams, but it is a {type(params).__name__}.")
     try:
         found = find(name)
-    except (ImportError, OSError) as error:
+    except LstmbenchError:
+        raise
+    except Exception as error:  # a framework that is not there or is broken; a plug-in may fail in any way
         raise LstmbenchError(f"{name} is not available here: {_reason(error)}.") from error
-    if dtype not in found.dtypes:
+    if not isinstance(dtype, str) or dtype not in found.dtypes:
         raise LstmbenchError(f"{name} does not support dtype {dtype!r}; it supports {', '.join(found.dtypes)}.")
     if device not in found.framework.devices():
         there = ", ".join(found.framework.devices())
@@ -182,9 +187,10 @@ def implementations() -> "pd.DataFrame":
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the package {error.name} is not installed"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    name = "" if isinstance(error, LstmbenchError) else f"{type(error).__name__}: "
+    return f"{name}{error}".splitlines()[0].rstrip(". :")
 
 
 @cache
@@ -197,9 +203,3 @@ def _builtin() -> dict[str, str]:
 @cache
 def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load_plugin(name: str) -> None:
-    _plugins()[name].load()
-    if name not in _registered:
-        raise LstmbenchError(f"The plug-in {_plugins()[name].value} was loaded, but it did not register {name!r}.")

@@ -32,6 +32,10 @@ class JaxFramework(Framework):
             return ("cpu",)
         return ("cpu", "cuda")
 
+    @staticmethod
+    def preload() -> None:
+        pass
+
     def scope(self) -> AbstractContextManager[Any]:
         return jax.enable_x64(self.dtype == "float64")
 
@@ -50,8 +54,8 @@ class JaxFramework(Framework):
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of the whole call.
 
-        XLA assigns every buffer at compile time, so that this is exact on all devices; the CPU client keeps no
-        statistics that could be read at run time.
+        XLA assigns every buffer at compile time; the CPU client keeps no statistics that could be read at run time.
+        What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in the plan.
         """
         plan = jax.jit(call).lower(*arguments).compile().memory_analysis()
         return int(plan.output_size_in_bytes + plan.temp_size_in_bytes)

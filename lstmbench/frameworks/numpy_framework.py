@@ -23,6 +23,10 @@ class NumpyFramework(Framework):
     def devices() -> tuple[str, ...]:
         return ("cpu",)
 
+    @staticmethod
+    def preload() -> None:
+        pass
+
     def scope(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
@@ -37,12 +41,15 @@ class NumpyFramework(Framework):
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are counted too)."""
+        traced_already = tracemalloc.is_tracing()
         tracemalloc.start()
         try:
+            tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             outputs = call(*arguments)
             peak = tracemalloc.get_traced_memory()[1]
             del outputs
         finally:
-            tracemalloc.stop()
+            if not traced_already:
+                tracemalloc.stop()
         return peak - before

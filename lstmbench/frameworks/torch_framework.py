@@ -23,11 +23,18 @@ class TorchFramework(Framework):
     def devices() -> tuple[str, ...]:
         return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
+    @staticmethod
+    def preload() -> None:
+        import torch._dynamo
+        import torch.fx.experimental.symbolic_shapes  # noqa: F401  # the first autograd.grad imports sympy through it
+
     def scope(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
     def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
-        return torch.tensor(np.ascontiguousarray(array), dtype=getattr(torch, self.dtype), device=self.device)
+        # By way of float64: torch knows neither NumPy's long double nor the other byte order
+        plain = np.asarray(array, dtype=np.float64, order="C")
+        return torch.tensor(plain, dtype=getattr(torch, self.dtype), device=self.device)
 
     def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
         native = native.detach().cpu()
