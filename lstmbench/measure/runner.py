@@ -122,13 +122,14 @@ def _now() -> str:
 def _measure(suite: Suite, store: Store, manifest: dict[str, Any], progress: bool) -> None:
     """Measure every workload that is not done yet."""
     done = set(store.done()["workload"])
-    workloads = [workload for workload in suite.workloads() if workload.id not in done]
+    order = {workload: f"{k:05d}" for k, workload in enumerate(suite.workloads())}
+    workloads = [workload for workload in order if workload.id not in done]
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch)) as team:
         for workload in _with_progress(workloads, progress):
             records, samples = measure_workload(workload, suite, team, manifest["seed"])
             for record in records:
                 record |= {"suite": suite.name, "run_id": manifest["run_id"]}
-            store.append(workload.id, records, samples)
+            store.append(order[workload], records, samples)
             manifest["environments"] |= team.environments
             manifest["limits"] |= team.limits
             store.write_manifest(manifest)

@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -148,14 +147,14 @@ def _die_with_parent() -> None:
 
 
 def preload(backend: str) -> None:
-    """Import every implementation of a backend that comes with the package; one that can't be is found out later."""
+    """Import every implementation of a backend; one that can't be imported is found out when it is asked for."""
     import lstmbench.measure.worker  # noqa: F401
-    from lstmbench.cell.registry import names
+    from lstmbench.cell.registry import find, names
 
     for name in names():
         if name.startswith(f"{backend}."):
             with contextlib.suppress(Exception):
-                import_module(f"lstmbench.variants.{name.replace('.', '_')}")
+                find(name).framework.preload()
 
 
 def main() -> None:
