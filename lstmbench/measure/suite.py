@@ -176,7 +176,9 @@ def read_suite(suite: str | Path) -> Suite:
         raise LstmbenchError(f"The suite {path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
     for grid in found.grids:
         if grid.input == "temperatures" and grid.input_size != [1]:
-            raise LstmbenchError(f"The suite {path}: with input 'temperatures', input_size must be 1: it is one series.")
+            raise LstmbenchError(
+                f"The suite {path}: with input 'temperatures', input_size must be 1: it is one series."
+            )
     return found
 
 

@@ -13,6 +13,27 @@ from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout, Zygote
 START_TIMEOUT_S = 120.0
 
 
+def why_not(known: dict[str, Any], workload: Workload) -> str | None:
+    """Return why what is described cannot run a workload on this machine, or None if it can.
+
+    Args:
+        known: one row of ``lstmbench.implementations()``.
+        workload: what it should run.
+    """
+    name, threads, cores = known["name"], workload.threads, os.cpu_count() or 1
+    if not known["available"]:
+        return f"{name} is not available here: {known['reason']}"
+    if workload.device not in known["devices"]:
+        return f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
+    if workload.dtype not in known["dtypes"]:
+        return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
+    if workload.mode not in known["modes"]:
+        return f"{name} has no {workload.mode}"
+    if threads > cores:
+        return f"{threads} threads were asked for, and this machine has {cores} cores"
+    return None
+
+
 class Team:
     """Zygotes, and what was learnt through them about implementations, environments and limits.
 
@@ -55,23 +76,12 @@ class Team:
                 (self._known[key],) = worker.ask("describe", START_TIMEOUT_S, names=[name])
                 worker.kill()
             except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
-                self._known[key] = {"available": False, "reason": str(error), "peer": False}
+                self._known[key] = {"name": name, "available": False, "reason": str(error), "peer": False}
         return self._known[key]
 
     def why_not(self, name: str, workload: Workload) -> str | None:
         """Return why an implementation cannot run a workload here, or None if it can."""
-        known = self.describe(name, workload)
-        if not known["available"]:
-            return str(known["reason"])
-        if workload.device not in known["devices"]:
-            return f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
-        if workload.dtype not in known["dtypes"]:
-            return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
-        if workload.mode not in known["modes"]:
-            return f"{name} has no {workload.mode}"
-        if workload.threads > (os.cpu_count() or 1):
-            return f"{workload.threads} threads were asked for, and this machine has {os.cpu_count()} cores"
-        return None
+        return why_not(self.describe(name, workload), workload)
 
     def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""

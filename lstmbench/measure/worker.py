@@ -1,10 +1,10 @@
 """What runs in the process that is timed: it holds one implementation and answers the parent's commands.
 
-    prepare   load the implementation and the inputs (nothing is timed yet)
-    gate      the first call, timed; its outputs and gradients are held against the oracle's
-    warm      call until the time of a call is steady; return how many calls make one sample
-    measure   one turn of a round: samples until the turn's time is over
-    memory    peaks of the allocator and of the process, in a pass of their own
+prepare   load the implementation and the inputs (nothing is timed yet)
+gate      the first call, timed; its outputs and gradients are held against the oracle's
+warm      call until the time of a call is steady; return how many calls make one sample
+measure   one turn of a round: samples until the turn's time is over
+memory    peaks of the allocator and of the process, in a pass of their own
 """
 
 import gc

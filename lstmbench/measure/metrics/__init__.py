@@ -65,8 +65,8 @@ def metrics() -> tuple[Metric, ...]:
 
 
 def compute(self, evidence: Evidence) -> dict[str, Any]:
-        """Return the columns that this metric adds to the record."""
-        ...
+    """Return the columns that this metric adds to the record."""
+    ...
 
 
 @cache

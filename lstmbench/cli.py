@@ -1,0 +1,184 @@
+"""The command line. Each verb is a few lines around the library; one sentence and exit code 2 for what cannot be done."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lstmbench.errors import LstmbenchError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Measure LSTM implementations in NumPy, PyTorch and JAX: accuracy, speed, memory.",
+)
+console = Console(soft_wrap=True)
+
+OK, COULD_NOT_MEASURE, WRONG_RESULT = 0, 2, 4
+
+
+def main() -> None:
+    """Run the command line; the entry point of the script ``lstmbench``."""
+    try:
+        app()
+    except LstmbenchError as error:
+        print(f"lstmbench: {error}", file=sys.stderr)
+        sys.exit(COULD_NOT_MEASURE)
+    except KeyboardInterrupt:
+        print("lstmbench: interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command(name="list", epilog="Example: `lstmbench list --json`")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the implementations and the suites."""
+    from lstmbench.cell.registry import describe, names
+    from lstmbench.measure.suite import read_suite, suites
+
+    rows = [describe(name) for name in names()]
+    if as_json:
+        print(json.dumps({"implementations": rows, "suites": list(suites())}, indent=2))
+        return
+    _print_implementations(rows)
+    table = RichTable("suite", "cases", "description", title="Suites", title_justify="left")
+    for name in suites():
+        suite = read_suite(name)
+        table.add_row(name, str(suite.count()), suite.description)
+    console.print(table)
+
+
+@app.command(
+    epilog="Examples: `lstmbench run smoke --out /tmp/smoke` · `lstmbench run my-suite.yaml --out results/mine`"
+)
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file.")],
+    out: Annotated[
+        Path, typer.Option(help="The results folder. If it holds part of this suite, the rest is measured.")
+    ],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of inputs and turns; drawn afresh if not given.")
+    ] = None,
+    progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
+) -> None:
+    """Measure a suite into a results folder, with its tables and figures.
+
+    Exit code: 0 all well (skipped cases are), 2 some case failed or nothing was measured, 4 some implementation did
+    not compute the LSTM.
+    """
+    from lstmbench import show
+    from lstmbench.measure.runner import run as measure
+
+    done = measure(suite, out, progress=progress, seed=seed)
+    show.write(done.folder)
+    counts = done.records["status"].value_counts().to_dict()
+    console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    for row in done.records[~done.records["status"].isin(["ok", "skipped"])].itertuples():
+        console.print(
+            f"  {row.implementation} {row.mode} T={row.seq_len} H={row.hidden_size}: {row.status}, {row.error}"
+        )
+    if counts.get("wrong_result"):
+        raise typer.Exit(WRONG_RESULT)
+    raise typer.Exit(COULD_NOT_MEASURE if done.failed or not counts.get("ok") else OK)
+
+
+@app.command(
+    epilog="Examples: `lstmbench table results/my-run` · `lstmbench table results/my-run --id quick-ratio --format tex`"
+)
+def table(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")],
+    id_: Annotated[str | None, typer.Option("--id", help="Print this table only, and write nothing.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="md, tex or csv.")] = "md",
+) -> None:
+    """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
+    from lstmbench import show
+    from lstmbench.results.store import read_results
+
+    if not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json")):
+        console.print(str(show.write_index(folder)))
+        return
+    tables = {made.id: made for made in show.tables(read_results(folder))}
+    if id_ is None:
+        show.write(folder)
+        for made in tables.values():
+            print(made.markdown())
+        return
+    if id_ not in tables:
+        raise LstmbenchError(f"There is no table {id_!r} in {folder}; the tables are {', '.join(tables)}.")
+    renderers = {"md": tables[id_].markdown, "tex": tables[id_].latex, "csv": tables[id_].csv}
+    if format_ not in renderers:
+        raise LstmbenchError(f"There is no format {format_!r}; the formats are {', '.join(renderers)}.")
+    print(renderers[format_]())
+
+
+@app.command(epilog="Example: `lstmbench notebook 03_speed --out /tmp/03.ipynb -p suite=smoke`")
+def notebook(
+    name: Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the executed copy goes; only the parameters are listed if not given.")
+    ] = None,
+    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, once for each.")] = None,
+) -> None:
+    """Execute a notebook, or list its parameters. Unknown or mistyped parameters are refused before anything runs."""
+    from lstmbench import notebooks
+
+    declared = notebooks.parameters_of(notebooks.find(name))
+    if out is None:
+        for each in declared.values():
+            console.print(f"{each.name}: {each.kind} = {each.default!r}  {each.help}", markup=False)
+        return
+    given: dict[str, Any] = {}
+    for word in parameter or []:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise LstmbenchError(f"A parameter must be given as NAME=VALUE, but it is {word!r}.")
+        given[key] = declared[key].parse(text) if key in declared else text
+    console.print(str(notebooks.execute(name, out, given)))
+
+
+@app.command(epilog="Example: `lstmbench doctor --seconds 5`")
+def doctor(
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long to listen for noise.")] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is installed, which devices there are, how noisy this machine is, and what would be skipped and why."""
+    from lstmbench import doctor as doctor_
+
+    noise = doctor_.measure_noise(seconds)  # before the frameworks come in with their threads
+    found = doctor_.examine()
+    if as_json:
+        print(json.dumps(found | {"noise": vars(noise) | {"verdict": noise.verdict}}, indent=2))
+        return
+    machine = found["machine"]
+    memory = machine["memory_bytes"] / 2**30
+    console.print(
+        f"{machine['cpu']}, {machine['cores']} cores, {memory:.0f} GiB; {machine['os']}; Python {found['python']}"
+    )
+    _print_implementations(found["implementations"])
+    for package, there in found["notebook_packages"].items():
+        console.print(f"{package}: {'installed' if there else 'not installed: notebooks cannot be run'}")
+    console.print(
+        f"noise: a product of {noise.median_s * 1e3:.2f} ms varied by +-{noise.spread:.1%}"
+        + (f", {noise.steal:.1%} of the time stolen" if noise.steal is not None else "")
+        + (f", load {noise.load}" if noise.load is not None else "")
+        + f"; the clock steps by {noise.clock_s * 1e9:.0f} ns: {noise.verdict}",
+        markup=False,
+    )
+    for suite, reasons in found["skipped"].items():
+        console.print(f"suite {suite}: " + ("everything runs" if not reasons else "skipped here:"))
+        for reason, count in reasons.items():
+            console.print(f"  {count} cases: {reason}", markup=False)
+
+
+def _print_implementations(rows: list[dict[str, Any]]) -> None:
+    table_ = RichTable("name", "here", "devices", "dtypes", "modes", title="Implementations", title_justify="left")
+    for row in rows:
+        here = "yes" if row["available"] else row["reason"]
+        name = row["name"] + (" (peer)" if row["peer"] else "")
+        table_.add_row(name, here, ", ".join(row["devices"]), ", ".join(row["dtypes"]), ", ".join(row["modes"]))
+    console.print(table_)
