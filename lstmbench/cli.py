@@ -1,4 +1,4 @@
-"""The command line. Each verb is a few lines around the library; one sentence and exit code 2 for what cannot be done."""
+"""The command line: each verb is a few lines around the library. What cannot be done is one sentence and exit code 2."""
 
 import json
 import sys

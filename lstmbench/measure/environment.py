@@ -53,7 +53,8 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
 
 def machine() -> dict[str, Any]:
     """Describe the machine: CPU and its flags, cores, memory, operating system."""
-    cpu, flags = platform.processor(), []
+    cpu = platform.processor()
+    flags: list[str] = []
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")

@@ -76,7 +76,7 @@ def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
 
 @cache
 def temperatures() -> Array:
-    """Return the hourly temperatures of Seattle in 2010 that the package vega_datasets carries, standardised, (8759,)."""
+    """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised, (8759,)."""
     try:
         source = files("vega_datasets") / "_data" / "seattle-temps.csv"
         rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))

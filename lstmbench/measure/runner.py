@@ -5,6 +5,7 @@ get a fresh worker; each worker passes the gate or is out; the others take turns
 """
 
 import random
+import re
 import shlex
 import sys
 import tempfile
@@ -98,7 +99,7 @@ def _new_manifest(suite: dict[str, Any], seed: int | None) -> dict[str, Any]:
     started = _now()
     machine = environment.machine()
     return {
-        "run_id": f"{suite['name']}-{started.replace(':', '').replace('-', '')}-{random.SystemRandom().randrange(16**6):06x}",
+        "run_id": f"{suite['name']}-{re.sub('[-:]', '', started)}-{random.SystemRandom().randrange(16**6):06x}",
         "suite": suite,
         "seed": seed,
         "started": started,
@@ -136,7 +137,7 @@ def _measure(suite: Suite, store: Store, manifest: dict[str, Any], progress: boo
 
 
 def _with_progress(workloads: list[Workload], show: bool) -> Iterator[Workload]:
-    """Yield the workloads under a bar; it counts in expected work rather than in workloads, for a fair remaining time."""
+    """Yield the workloads under a bar that counts in expected work, so that its remaining time is fair."""
     if not show:
         yield from workloads
         return

@@ -1,4 +1,4 @@
-"""A suite is data: which implementations, over which grid of workloads, within which budget. Read from YAML, checked."""
+"""A suite is data, read from YAML: which implementations, over which grid of workloads, within which budget."""
 
 import itertools
 from collections.abc import Iterator

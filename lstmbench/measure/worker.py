@@ -24,8 +24,8 @@ from lstmbench.cell.registry import describe, load
 from lstmbench.cell.tolerance import relative_error
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment, limits
-from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINING, WEIGHTS, write_with_answers
 from lstmbench.measure.case import Workload
+from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINING, WEIGHTS, write_with_answers
 
 SHORTEST_SAMPLE_S = 0.5e-3
 """A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
@@ -136,7 +136,7 @@ class Server:
         return {"calls": self.case.calls, "seconds": seconds}
 
     def measure(self, turn_s: float) -> list[float]:
-        """Take samples until the turn is over, at least one; short cases get one untimed first, to refill the caches."""
+        """Take samples until the turn is over, at least one; a short case makes one untimed call first, for the caches."""
         case = self.case
         end = time.perf_counter() + turn_s
         seconds = case.sample(1)

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Store:
             table = _read(self.folder, kind, columns)
             _write_parquet(self.folder / f"{kind}.parquet", table)
             if kind == "records":
-                write_atomically(self.folder / "records.csv", lambda path, t=table: t.to_csv(path, index=False))
+                write_atomically(self.folder / "records.csv", partial(table.to_csv, index=False))
         shutil.rmtree(self.parts, ignore_errors=True)
 
 

@@ -52,36 +52,7 @@ class Metric(Protocol):
 
     NEEDS: frozenset[str]
 
-    def compute(self, evidence: Evidence) -> dict[str, Any]:
-        """Return the columns that this metric adds to the record."""
-        ...
-
-
-@cache
-def metrics() -> tuple[Metric, ...]:
-    """Return every metric of the package, by the names of their files."""
-    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(import_module(f"{__name__}.{name}") for name in found)  # type: ignore[misc]
-
-
-def compute(self, evidence: Evidence) -> dict[str, Any]:
-    """Return the columns that this metric adds to the record."""
-    ...
-
-
-@cache
-def metrics() -> tuple[Metric, ...]:
-    """Return every metric of the package, by the names of their files."""
-    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(import_module(f"{__name__}.{name}") for name in found)  # type: ignore[misc]
-
-
-def needed() -> frozenset[str]:
-    """Return the kinds of evidence that some metric asks for."""
-    return frozenset().union(*(metric.NEEDS for metric in metrics()))
-
-
-def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
+    def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
     """Return the columns of all metrics that need no other kinds of evidence than these."""
-    chosen = [metric for metric in metrics() if metric.NEEDS <= kinds]
+    chosen = [metric for metric in metrics() if kinds >= metric.NEEDS]
     return {name: value for metric in chosen for name, value in metric.compute(evidence).items()}
