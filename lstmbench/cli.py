@@ -1,4 +1,4 @@
-"""The command line: each verb is a few lines around the library. What cannot be done is one sentence and exit code 2."""
+"""The command line: each verb is a few lines around the library; what cannot be done is one sentence, exit code 2."""
 
 import json
 import sys

@@ -136,7 +136,7 @@ class Server:
         return {"calls": self.case.calls, "seconds": seconds}
 
     def measure(self, turn_s: float) -> list[float]:
-        """Take samples until the turn is over, at least one; a short case makes one untimed call first, for the caches."""
+        """Take samples until the turn is over, at least one; a short case is called once untimed, for the caches."""
         case = self.case
         end = time.perf_counter() + turn_s
         seconds = case.sample(1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,19 @@ class Metric(Protocol):
 
     NEEDS: frozenset[str]
 
-    def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
+    def compute(self, evidence: Evidence) -> dict[str, Any]:
+        """Return the columns that this metric adds to the record."""
+        ...
+
+
+@cache
+def metrics() -> tuple[Metric, ...]:
+    """Return every metric of the package, by the names of their files."""
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(cast(Metric, import_module(f"{__name__}.{name}")) for name in found)
+
+
+def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
     """Return the columns of all metrics that need no other kinds of evidence than these."""
     chosen = [metric for metric in metrics() if kinds >= metric.NEEDS]
     return {name: value for metric in chosen for name, value in metric.compute(evidence).items()}
