@@ -1,0 +1,132 @@
+"""The project's tasks: `nox -l` lists them, `nox -s NAME` runs one, and what follows `--` is passed on to it.
+
+Each session has its own environment under .nox/, with the exact versions in constraints.txt. It is kept, and installed
+again only when pyproject.toml, constraints.txt or the Python version has changed.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "typecheck", "tests"]
+
+HERE = Path(__file__).parent
+RESULTS = Path("results")
+NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
+# JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
+CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}
+# What nbstripout removes beside the outputs; cell ids stay, so that a diff shows only what was edited.
+STRIP = ("--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version")
+
+
+def install(session: nox.Session, *extras: str) -> None:
+    """Install the package with these extras, as pinned, unless this environment already holds just that."""
+    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+        session.error(f"lstmbench needs Python 3.11, 3.12 or 3.13, but nox runs on {sys.version.split()[0]}")
+    pins = (HERE / "constraints.txt").read_bytes()
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + pins + repr((extras, HERE)).encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "lstmbench-installed"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        session.log("the environment is up to date")
+        return
+    env = {}
+    if session.venv_backend == "uv" and "UV_FIND_LINKS" not in os.environ and "PIP_FIND_LINKS" in os.environ:
+        env["UV_FIND_LINKS"] = ",".join(os.environ["PIP_FIND_LINKS"].split())  # uv reads none of pip's settings
+    session.install("-c", "constraints.txt", "-e", f".[{','.join(extras)}]" if extras else ".", env=env)
+    stamp.write_text(wanted)
+
+
+def execute(session: nox.Session, folder: Path, *parameters: str) -> None:
+    """Execute every notebook, and leave the copies in a folder."""
+    for name in NOTEBOOKS:
+        copy = folder / f"{name}.ipynb"
+        session.run("lstmbench", "notebook", name, "--out", str(copy), *parameters, env=CLEAN)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on two processes; arguments after -- go to pytest."""
+    install(session, "torch", "jax", "notebooks", "test", "lint")
+    session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and that notebooks hold no outputs; -- --fix mends what can be mended."""
+    session.install("-c", "constraints.txt", "ruff", "nbstripout")
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    notebooks = [f"notebooks/{name}.ipynb" for name in NOTEBOOKS]
+    if notebooks:
+        session.run("nbstripout", *([] if fix else ["--verify"]), *STRIP, *notebooks)
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the types with mypy."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure a suite, and make its tables, figures and executed notebooks; -- --suite smoke --out DIR."""
+    now = datetime.now(UTC)
+    parser = ArgumentParser(prog="nox -s bench --", description=bench.__doc__)
+    parser.add_argument("--suite", default="quick", help="a suite's name, or a YAML file (default: quick)")
+    parser.add_argument("--out", type=Path, help="the run's folder (default: results/<time>-<suite>)")
+    asked = parser.parse_args(session.posargs)
+    out = asked.out or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{Path(asked.suite).stem}"
+    install(session, "torch", "jax", "notebooks")
+    failure = None
+    try:
+        session.run("lstmbench", "run", asked.suite, "--out", str(out))
+    except CommandFailed as error:
+        if not (out / "manifest.json").is_file():
+            raise
+        failure = error  # some cases failed: what was measured is shown all the same
+    session.run("lstmbench", "table", str(out))
+    # Relative to the notebooks, where they run: the executed copies name no folder outside the project.
+    execute(session, out / "notebooks", "-p", f"records={os.path.relpath(out, 'notebooks')}")
+    if out.parent == RESULTS:
+        session.run("lstmbench", "table", str(RESULTS))
+    session.log(f"records, tables/, figures/ and notebooks/ are in {out.resolve()}; begin with its README.md")
+    if failure:
+        session.error(f"lstmbench run: {failure.reason}; what failed and why is printed above, and in the records")
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Execute every notebook with its defaults, into a temporary folder."""
+    install(session, "torch", "jax", "notebooks")
+    folder = Path(session.create_tmp()) / "notebooks"
+    shutil.rmtree(folder, ignore_errors=True)
+    execute(session, folder)
+    session.log(f"all {len(NOTEBOOKS)} notebooks ran; the executed copies are in {folder}")
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """Open the notebooks in JupyterLab; arguments after -- go to jupyter lab."""
+    install(session, "torch", "jax", "notebooks")
+    session.run("jupyter", "lab", *session.posargs, "notebooks/00_index.ipynb", env=CLEAN)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Render tables, figures and pages of all runs again from their records; measure nothing."""
+    install(session)
+    runs = sorted(path.parent for path in RESULTS.glob("*/manifest.json"))
+    for folder in [*runs, RESULTS] if runs else []:
+        session.run("lstmbench", "table", str(folder))
