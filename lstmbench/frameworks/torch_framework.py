@@ -38,7 +38,7 @@ class TorchFramework(Framework):
 
     def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
         native = native.detach().cpu()
-        return np.array(native.float() if native.dtype == torch.bfloat16 else native)
+        return np.array((native.float() if native.dtype == torch.bfloat16 else native).numpy())
 
     def synchronize(self, outputs: Any) -> None:
         if self.device == "cuda":

@@ -1,0 +1,125 @@
+"""Every implementation computes the LSTM, in every dtype that it claims, on every device that it sees."""
+
+import warnings
+
+import numpy as np
+import pytest
+from conformance import Problem, cases, check, draw, oracle, results
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import lstmbench as lb
+from lstmbench.cell.tolerance import TOLERANCE, relative_error
+
+Shape = tuple[int, int, int, int]
+
+# T, B, I, H from small stocks, since XLA compiles each shape anew
+WIDE = ((1, 3, 9, 8), (8, 1, 8, 12), (2, 2, 8, 8), (6, 4, 12, 8))
+NARROW = ((1, 1, 1, 1), (2, 1, 1, 1), (1, 3, 5, 2), (7, 1, 2, 6), (6, 4, 6, 3))
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+@settings(max_examples=8)
+@given(shape=st.sampled_from(WIDE), seed=st.integers(0, 2**32))
+@example(shape=(1, 1, 8, 12), seed=0).via("T=1, B=1, I != H")
+@example(shape=(6, 1, 8, 8), seed=1).via("B=1, I = H")
+@example(shape=(40, 9, 17, 33), seed=3).via("wider than a vector register, and odd")
+def test_it_is_the_lstm(name: str, dtype: str, device: str, shape: Shape, seed: int) -> None:
+    check(name, dtype, device, draw(*shape, seed))
+
+
+# Not in bfloat16: where a gradient is a handful of numbers, they can cancel and leave mostly their rounding
+@pytest.mark.parametrize(("name", "dtype", "device"), cases("float64", "float32"))
+@settings(max_examples=8)
+@given(shape=st.sampled_from(NARROW), seed=st.integers(0, 2**32))
+@example(shape=(1, 1, 1, 1), seed=0).via("everything is 1")
+def test_it_is_the_lstm_in_the_smallest_sizes(name: str, dtype: str, device: str, shape: Shape, seed: int) -> None:
+    check(name, dtype, device, draw(*shape, seed))
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+def test_saturated_gates_are_exact_and_quiet(name: str, dtype: str, device: str) -> None:
+    problem = draw(3, 2, 3, 4)
+    signs = np.sign(problem.params.bias)
+    params = lb.LSTMParams(problem.params.weight_ih, problem.params.weight_hh, 1e4 * signs)
+    problem = Problem(params, problem.x, problem.state, problem.dy, problem.dstate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = results(lb.load(name, params, device=device, dtype=dtype), problem)
+    for key, wanted in oracle(problem).items():
+        assert relative_error(found[key], wanted) <= TOLERANCE[dtype], key
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+def test_huge_inputs_saturate_without_nan_or_warning(name: str, dtype: str, device: str) -> None:
+    problem = draw(4, 3, 3, 4)
+    problem = Problem(problem.params, 1e4 * np.sign(problem.x), problem.state, problem.dy, problem.dstate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = results(lb.load(name, problem.params, device=device, dtype=dtype), problem)
+    assert all(np.isfinite(array).all() for array in found.values())
+    assert np.abs(found["y"]).max() <= 1
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+def test_denormal_inputs_count_as_next_to_nothing(name: str, dtype: str, device: str) -> None:
+    tiny = {"float64": 1e-310, "float32": 1e-40, "bfloat16": 1e-40}[dtype]
+    problem = draw(3, 2, 3, 4)
+    problem = Problem(problem.params, tiny * problem.x, problem.state, problem.dy, problem.dstate)
+    found = results(lb.load(name, problem.params, device=device, dtype=dtype), problem)
+    wanted = oracle(problem)
+    assert np.abs(found.pop("weight_ih")).max() <= 1e3 * tiny  # flushed to zero, or not
+    for key, array in found.items():
+        assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases("float32"))
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: x.tolist(),
+        lambda x: x.astype(np.float16),
+        lambda x: x.astype(np.int8),
+        lambda x: x.astype(np.uint64),
+        lambda x: x > 0,
+        lambda x: x.astype(np.longdouble),
+        lambda x: x.astype(">f8"),
+        np.asfortranarray,
+        lambda x: np.repeat(x, 2, axis=0)[::2],
+        lambda x: np.flip(np.flip(x).copy()),
+    ],
+    ids=["list", "float16", "int8", "uint64", "bool", "longdouble", "bytes swapped", "Fortran", "strided", "reversed"],
+)
+def test_numbers_of_any_kind_and_layout_are_taken(name: str, dtype: str, device: str, form) -> None:  # type: ignore[no-untyped-def]
+    problem = draw(3, 2, 3, 4)
+    lstm = lb.load(name, problem.params, device=device, dtype=dtype)
+    arrays = [form(np.abs(np.round(4 * array))) for array in problem.all_inputs]
+    plain = [np.array(np.asarray(array), dtype=np.float64, order="C") for array in arrays]
+    x, h0, c0, dy, dh, dc = arrays
+    given = Problem(problem.params, x, (h0, c0), dy, (dh, dc))
+    x, h0, c0, dy, dh, dc = plain
+    wanted = oracle(Problem(problem.params, x, (h0, c0), dy, (dh, dc)))
+    for key, array in results(lstm, given).items():
+        assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
+
+
+@pytest.mark.parametrize(("name", "dtype", "device"), cases("float32"))
+def test_results_belong_to_the_caller(name: str, dtype: str, device: str) -> None:
+    problem = draw(3, 2, 3, 4)
+    lstm = lb.load(name, problem.params, device=device, dtype=dtype)
+    first = results(lstm, problem)
+    for array in first.values():
+        assert array.flags.writeable
+        array[...] = 7
+    again = results(lstm, problem)
+    for key, wanted in oracle(problem).items():
+        assert relative_error(again[key], wanted) <= TOLERANCE[dtype], key
+    kept = {key: array.copy() for key, array in again.items()}
+    results(lstm, Problem(problem.params, -problem.x, problem.state, problem.dy, problem.dstate))
+    for key, array in again.items():
+        assert np.array_equal(array, kept[key]), key
+
+
+def test_the_seven_implementations_are_among_the_cases() -> None:
+    ours = {"numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"}
+    assert ours <= {case.values[0] for case in cases()}
