@@ -2,11 +2,11 @@
 
 import os
 
+from hypothesis import settings
+
 # Two test processes with a thread pool each would wait for each other
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
-
-from hypothesis import settings
 
 # The same examples in every run: a red test is red again
 settings.register_profile("lstmbench", derandomize=True, deadline=None, max_examples=20)
