@@ -1,0 +1,358 @@
+"""The project around the library: its files agree with each other, and its documents tell what is so."""
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lstmbench
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+LAYERS = (
+    "errors",
+    "cell",
+    "frameworks",
+    "variants",
+    "results",
+    "measure",
+    "show",
+    "notebooks",
+    "doctor",
+    "cli",
+    "__main__",
+)
+"""What a module may import stands at its own place or before it."""
+
+FRAMEWORKS_AT_HOME = ("frameworks", "variants")
+"""The only layers that import torch or jax."""
+
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
+GPU_NAMES = {**CONDA_NAMES, "torch": "pytorch-gpu"}
+CONDA_OWN = {"python", "pip", "nox"}
+"""What an environment needs beside the package: Python is a field of its own in pyproject.toml, nox runs the tasks."""
+
+
+# Requirements: pyproject.toml leads, the others follow
+
+
+def declared() -> dict[str, str]:
+    """Return every package of pyproject.toml, with its range as a sorted text."""
+    groups = [PROJECT["dependencies"], *(group for name, group in EXTRAS.items() if name != "all")]
+    parsed = [Requirement(line) for group in groups for line in group]
+    return {requirement.name: bounds(str(requirement.specifier)) for requirement in parsed}
+
+
+def bounds(text: str) -> str:
+    return ",".join(sorted(text.split(",")))
+
+
+def conda(text: str) -> dict[str, str]:
+    """Return the packages of an environment file, with their ranges; those with a build selector have none."""
+    lines = [line for line in yaml.safe_load(text)["dependencies"] if isinstance(line, str)]
+    matches = [re.fullmatch(r"([\w-]+)(.*)", line) for line in lines]
+    assert all(matches), lines
+    return {match[1]: "" if "=*=" in match[2] else bounds(match[2]) for match in matches if match}
+
+
+def differences(environment: dict[str, str], names: dict[str, str]) -> set[tuple[str, str]]:
+    """Return what an environment has that pyproject.toml has not, or the other way round."""
+    wanted = {names.get(name, name): range_ for name, range_ in declared().items()}
+    found = {name: range_ for name, range_ in environment.items() if name not in CONDA_OWN}
+    return set(wanted.items()) ^ set(found.items())
+
+
+def test_the_conda_environment_has_the_names_and_ranges_of_pyproject() -> None:
+    environment = conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert differences(environment, CONDA_NAMES) == set()
+    assert environment["python"] == bounds(PROJECT["requires-python"])
+
+
+def test_the_gpu_environment_has_them_too_and_jaxlib_built_for_cuda() -> None:
+    environment = conda((ROOT / "environment-gpu.yml").read_text(encoding="utf-8"))
+    assert environment.pop("jaxlib") == ""
+    assert differences(environment, GPU_NAMES) == set()
+    assert environment["python"] == bounds(PROJECT["requires-python"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("  - psutil>=6,<8\n", "", "psutil"),
+        ("scipy>=1.14", "scipy>=1.13", "scipy"),
+        ("  - pip\n", "  - left\n", "left"),
+    ],
+)
+def test_a_package_that_is_missing_extra_or_of_another_range_is_named(old: str, new: str, named: str) -> None:
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert old in text
+    assert named in {name for name, _ in differences(conda(text.replace(old, new)), CONDA_NAMES)}
+
+
+@pytest.mark.parametrize("file", ["environment.yml", "environment-gpu.yml"])
+def test_an_environment_takes_conda_forge_alone_and_installs_the_project(file: str) -> None:
+    content = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+    assert content["channels"] == ["conda-forge"]
+    assert content["dependencies"][-1] == {"pip": ["-e ."]}
+
+
+def test_the_extra_all_holds_every_other_extra() -> None:
+    (everything,) = (Requirement(line) for line in EXTRAS["all"])
+    assert everything.extras == set(EXTRAS) - {"all"}
+
+
+def test_every_declared_package_is_pinned_within_its_range() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            name, _, version = line.partition("==")
+            assert re.fullmatch(r"[0-9][0-9a-z.]*", version), f"{line!r} is not an exact pin without a local version"
+            pins[canonicalize_name(name)] = version
+    for group in [PROJECT["dependencies"], *(group for name, group in EXTRAS.items() if name != "all")]:
+        for requirement in map(Requirement, group):
+            assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+# One version, one licence
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert str(citation["version"]) == PROJECT["version"] == lstmbench.__version__
+    assert f"## [{PROJECT['version']}]" in changelog
+
+
+def test_the_licence_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["license"] == PROJECT["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_the_citation_has_what_the_format_asks_for() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["authors"] == [{"name": "The lstmbench developers"}]
+    assert {"message", "title", "type"} <= set(citation)
+
+
+# Imports: light, and in one direction
+
+
+def imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the modules that a module of the package imports, wherever in it; names as they would be imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [base])]
+                )
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    """Return the imports that go against the direction of the layers; sources by path below lstmbench/."""
+    found = []
+    for path, source in sources.items():
+        parts = path.removesuffix(".py").split("/")
+        layer = parts[0]
+        if layer == "__init__":
+            continue  # the public names, resolved on first use
+        if layer not in LAYERS:
+            found.append(f"{path} belongs to no layer")
+            continue
+        package = ".".join(["lstmbench", *parts[:-1]])
+        for name in imported(ast.parse(source), package):
+            top, _, rest = name.partition(".")
+            if top in ("torch", "jax", "jaxlib") and layer not in FRAMEWORKS_AT_HOME:
+                found.append(f"{path} imports {name}")
+            elif top == "lstmbench":
+                other = rest.partition(".")[0]
+                if other not in LAYERS and other != "__version__":
+                    found.append(f"{path} imports {name} from the package's front")
+                elif other in LAYERS and LAYERS.index(other) > LAYERS.index(layer):
+                    found.append(f"{path} imports {name}")
+    return found
+
+
+def test_no_module_imports_a_later_layer_nor_a_framework_out_of_its_place() -> None:
+    folder = ROOT / "lstmbench"
+    sources = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
+    assert violations(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("cell/a.py", "from lstmbench.measure.runner import run"),
+        ("cell/a.py", "from lstmbench import show"),
+        ("results/a.py", "def f():\n    import lstmbench.measure.suite"),
+        ("errors.py", "from . import cell"),
+        ("results/a.py", "from ..show import tables"),
+        ("show/a.py", "import torch"),
+        ("measure/metrics/a.py", "from jax import numpy"),
+        ("measure/a.py", "from lstmbench import load"),
+        ("helpers/a.py", ""),
+    ],
+)
+def test_an_import_against_the_direction_is_seen(path: str, source: str) -> None:
+    assert len(violations({path: source})) == 1
+
+
+def test_the_package_imports_neither_frameworks_nor_pandas() -> None:
+    script = (
+        "import sys, lstmbench; dir(lstmbench); lstmbench.LstmbenchError; "
+        "print(sorted({'torch', 'jax', 'pandas', 'scipy', 'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
+    assert python(script).strip() == "[]"
+
+
+def test_an_import_of_a_framework_would_be_seen() -> None:
+    assert python("import sys, pandas; print('pandas' in sys.modules)").strip() == "True"
+
+
+def python(script: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
+    ).stdout
+
+
+def test_every_public_name_is_there() -> None:
+    for name in lstmbench.__all__:
+        assert getattr(lstmbench, name) is not None
+
+
+# Tasks
+
+
+def sessions(source: str) -> dict[str, str | None]:
+    """Return the docstrings of a noxfile's sessions by name."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return {
+        function.name: ast.get_docstring(function)
+        for function in functions
+        if any("nox.session" in ast.unparse(decorator) for decorator in function.decorator_list)
+    }
+
+
+def test_every_session_says_what_it_does() -> None:
+    found = sessions((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    assert {"tests", "lint", "typecheck", "bench", "notebooks", "lab", "report"} <= set(found)
+    assert [name for name, text in found.items() if not text] == []
+
+
+def test_a_session_without_a_docstring_is_seen() -> None:
+    assert sessions("@nox.session\ndef a(session): pass") == {"a": None}
+
+
+@pytest.mark.parametrize("task", ["bench", "tests"])
+def test_the_readme_gives_the_two_commands(task: str) -> None:
+    command = f"python3 -m pip install nox && python3 -m nox -s {task}"
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert task in sessions((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+
+
+def test_continuous_integration_runs_the_readmes_test_command() -> None:
+    script = ROOT / ".ci" / "run"
+    assert "python3 -m pip install nox && python3 -m nox -s tests" in script.read_text(encoding="utf-8")
+    assert script.stat().st_mode & 0o111
+
+
+# Notebooks
+
+
+def left_in(notebook: dict[str, Any]) -> list[str]:
+    """Return what a stripped notebook does not hold."""
+    found = [key for key in ("papermill", "widgets") if key in notebook["metadata"]]
+    for cell in notebook["cells"]:
+        found += [f"{key} of a cell" for key in ("outputs", "execution_count") if cell.get(key)]
+        found += [f"{key} of a cell" for key in ("papermill", "execution") if key in cell["metadata"]]
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_the_notebook_is_kept_stripped_with_the_plain_kernel(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert left_in(notebook) == []
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_an_executed_notebook_is_seen() -> None:
+    cell = {"execution_count": 1, "outputs": ["x"], "metadata": {"papermill": {}}}
+    found = left_in({"metadata": {"papermill": {}}, "cells": [cell]})
+    assert found == ["papermill", "outputs of a cell", "execution_count of a cell", "papermill of a cell"]
+
+
+# Documents
+
+
+def examples(file: str, language: str = "python") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="the example loads a PyTorch implementation")
+def test_the_readmes_example_runs() -> None:
+    (example,) = examples("README.md")
+    python(example)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="the example is written in PyTorch")
+def test_the_implementation_in_contributing_computes_the_lstm() -> None:
+    example = next(text for text in examples("CONTRIBUTING.md") if "@register(" in text)
+    (name,) = re.findall(r'@register\("([\w.]+)"', example)
+    check = f"""
+import lstmbench as lb, numpy as np
+rng = np.random.default_rng(0)
+params = lb.LSTMParams.init(input_size=3, hidden_size=5, seed=0)
+x, dy = rng.standard_normal((7, 2, 3)), rng.standard_normal((7, 2, 5))
+mine, oracle = (lb.load(each, params, dtype="float64") for each in ("{name}", "numpy.reference"))
+np.testing.assert_allclose(mine.forward(x)[0], oracle.forward(x)[0], rtol=1e-12)
+for ours, theirs in zip(vars(mine.backward(x, dy)).values(), vars(oracle.backward(x, dy)).values(), strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+"""
+    python(example + check)
+
+
+def test_the_metric_in_contributing_computes_a_column() -> None:
+    example = next(text for text in examples("CONTRIBUTING.md") if "NEEDS" in text)
+    check = """
+from lstmbench.measure.case import Workload
+evidence = Evidence(Workload("inference", 4, 10, 1, 8), "torch.nn", 0.02, rounds=[np.array([0.5, 0.5])])
+assert compute(evidence) == {"steps_per_s": 80.0}
+"""
+    python(example + check)
+
+
+def test_the_suite_in_contributing_is_one(tmp_path: Path) -> None:
+    from lstmbench.measure.suite import read_suite
+
+    (example,) = examples("CONTRIBUTING.md", "yaml")
+    (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
+    assert read_suite(tmp_path / "mine.yaml").count() > 0
+
+
+def test_the_command_lines_of_the_readme_are_verbs_of_the_program() -> None:
+    from lstmbench.cli import app
+
+    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    lines = re.findall(r"^lstmbench .*$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert lines
+    assert {shlex.split(line)[1] for line in lines} <= verbs
