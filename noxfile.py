@@ -25,8 +25,27 @@ RESULTS = Path("results")
 NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
 # JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
 CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}
+# uv reads none of pip's settings: those given as environment variables are handed on under uv's names.
+FOR_UV = {
+    "PIP_CERT": "SSL_CERT_FILE",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+}
 # What nbstripout removes beside the outputs; cell ids stay, so that a diff shows only what was edited.
 STRIP = ("--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version")
+
+
+def pip_install(session: nox.Session, *what: str) -> None:
+    """Install, as pinned, with pip or with uv, whichever made the environment."""
+    env = {}
+    if session.venv_backend == "uv":
+        env = {new: os.environ[old] for old, new in FOR_UV.items() if old in os.environ and new not in os.environ}
+        if "UV_FIND_LINKS" in env:
+            env["UV_FIND_LINKS"] = ",".join(env["UV_FIND_LINKS"].split())
+        if "UV_INDEX" in env:
+            env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # the best version of any index, as pip takes it
+    session.install("-c", "constraints.txt", *what, env=env)
 
 
 def install(session: nox.Session, *extras: str) -> None:
@@ -39,10 +58,7 @@ def install(session: nox.Session, *extras: str) -> None:
     if stamp.is_file() and stamp.read_text() == wanted:
         session.log("the environment is up to date")
         return
-    env = {}
-    if session.venv_backend == "uv" and "UV_FIND_LINKS" not in os.environ and "PIP_FIND_LINKS" in os.environ:
-        env["UV_FIND_LINKS"] = ",".join(os.environ["PIP_FIND_LINKS"].split())  # uv reads none of pip's settings
-    session.install("-c", "constraints.txt", "-e", f".[{','.join(extras)}]" if extras else ".", env=env)
+    pip_install(session, "-e", f".[{','.join(extras)}]" if extras else ".")
     stamp.write_text(wanted)
 
 
@@ -63,7 +79,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and that notebooks hold no outputs; -- --fix mends what can be mended."""
-    session.install("-c", "constraints.txt", "ruff", "nbstripout")
+    pip_install(session, "ruff", "nbstripout")
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
