@@ -3,7 +3,6 @@
 A mutant is ``tests/plain.py`` with one piece of its text replaced, registered and loaded like any other.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,8 @@ import pytest
 from conformance import NotTheLSTM, check, draw
 
 import lstmbench as lb
-from lstmbench.cell import registry
+
+pytestmark = pytest.mark.usefixtures("own_registrations")
 
 NAME = "numpy.mutant"
 
@@ -105,26 +105,18 @@ MUTANTS = {
 }
 
 
-@pytest.fixture
-def _unregister() -> Iterator[None]:
-    yield
-    registry._registered.pop(NAME, None)
-
-
 def _register(source: str) -> type:
     namespace = {"__name__": "mutant"}
     exec(compile(source, "mutant", "exec"), namespace)
     return lb.register(NAME)(namespace["Plain"])
 
 
-@pytest.mark.usefixtures("_unregister")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_unbroken_lstm_passes(dtype: str) -> None:
     _register(Path(plain.__file__).read_text())
     check(NAME, dtype, "cpu", draw(4, 3, 5, 6))
 
 
-@pytest.mark.usefixtures("_unregister")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_a_mutant_is_rejected(mutant: Mutant, dtype: str) -> None:
@@ -135,7 +127,6 @@ def test_a_mutant_is_rejected(mutant: Mutant, dtype: str) -> None:
         check(NAME, dtype, "cpu", draw(4, 3, 5, 6))
 
 
-@pytest.mark.usefixtures("_unregister")
 def test_float32_arithmetic_cannot_pass_for_float64() -> None:
     source = Path(plain.__file__).read_text()
     _register(source.replace("y[t] = h", "h = h.astype(np.float32).astype(x.dtype); y[t] = h"))
@@ -144,7 +135,6 @@ def test_float32_arithmetic_cannot_pass_for_float64() -> None:
         check(NAME, "float64", "cpu", draw(4, 3, 5, 6))
 
 
-@pytest.mark.usefixtures("_unregister")
 def test_an_implementation_for_inference_is_checked_without_gradients() -> None:
     namespace = {"__name__": "mutant"}
     exec(Path(plain.__file__).read_text().replace("def forward_backward", "def unused"), namespace)
