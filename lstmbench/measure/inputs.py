@@ -29,7 +29,10 @@ GRADIENTS = ("weight_ih", "weight_hh", "bias", "x", "h0", "c0")
 
 
 def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
-    """Return the nearest numbers of ``float64``, ``float32`` or ``bfloat16`` (ties to even), held in float64."""
+    """Return the nearest numbers of ``float64``, ``float32`` or ``bfloat16`` (ties to even), held in float64.
+
+    To bfloat16 it goes by way of float32, as the frameworks do. Numbers only: a NaN is not kept as one.
+    """
     if dtype == "float64":
         return np.asarray(array, dtype=np.float64)
     single = np.asarray(array, dtype=np.float32)
@@ -61,17 +64,23 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
 
 
 def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
-    """Draw the inputs, let the oracle compute outputs and gradients for the first set, and keep all in an npz file."""
+    """Draw the inputs, let the oracle compute outputs and gradients for each set, and keep all in an npz file.
+
+    The answers to the k-th set are ``answer_y<k>``, ``answer_h<k>``, ``answer_c<k>`` and, in mode ``training``,
+    ``answer_d_<name><k>`` for each name in ``GRADIENTS``.
+    """
     arrays = draw(workload, seed)
-    params = LSTMParams(*(arrays[name] for name in WEIGHTS))
-    x, h0, c0, dy, dh, dc = (arrays[f"{name}0"] for name in TRAINING)
-    W, b = reference.split_gates(params)
-    steps = reference.forward(W, b, x, h0, c0)
-    answers = {"y": np.stack([step.h for step in steps]), "h": steps[-1].h, "c": steps[-1].c}
-    if workload.mode == "training":
-        gradients = reference.backward(W, steps, c0, dy, dh, dc)
-        answers |= {f"d_{name}": getattr(gradients, name) for name in GRADIENTS}
-    np.savez(path, **arrays, **{f"answer_{name}": array for name, array in answers.items()})  # type: ignore[arg-type]
+    W, b = reference.split_gates(LSTMParams(*(arrays[name] for name in WEIGHTS)))
+    answers: dict[str, Array] = {}
+    for k in range(SETS):
+        x, h0, c0, dy, dh, dc = (arrays[f"{name}{k}"] for name in TRAINING)
+        steps = reference.forward(W, b, x, h0, c0)
+        outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
+        answers |= {f"answer_{name}{k}": array for name, array in zip(OUTPUTS, outputs, strict=True)}
+        if workload.mode == "training":
+            gradients = reference.backward(W, steps, c0, dy, dh, dc)
+            answers |= {f"answer_d_{name}{k}": getattr(gradients, name) for name in GRADIENTS}
+    np.savez(path, **arrays, **answers)  # type: ignore[arg-type]
 
 
 @cache

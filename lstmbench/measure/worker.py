@@ -1,7 +1,7 @@
 """What runs in the process that is timed: it holds one implementation and answers the parent's commands.
 
 prepare   load the implementation and the inputs (nothing is timed yet)
-gate      the first call, timed; its outputs and gradients are held against the oracle's
+gate      the first call, timed, and two more; their outputs and gradients are held against the oracle's
 warm      call until the time of a call is steady; return how many calls make one sample
 measure   one turn of a round: samples until the turn's time is over
 memory    peaks of the allocator and of the process, in a pass of their own
@@ -52,20 +52,38 @@ class Held:
         self.calls = 1
         self.turns = 0
 
-    def errors(self, outputs: Any) -> dict[str, float | None]:
-        """Hold native outputs against the oracle: the largest relative error of the outputs, and of the gradients."""
-        training = self.workload.mode == "training"
-        outputs, gradients = outputs if training else (outputs, ())
-        found = {name: self._error(native, f"answer_{name}") for name, native in zip(OUTPUTS, outputs, strict=True)}
-        named = zip(GRADIENTS, gradients, strict=training)
-        found_gradients = {name: self._error(native, f"answer_d_{name}") for name, native in named}
+    def errors(self, outputs: Any, k: int = 0) -> dict[str, float | None]:
+        """Hold native outputs for the k-th inputs against the oracle's: the largest relative error of each kind."""
+        found = {name: relative_error(array, self._answer(name, k)) for name, array in self._named(outputs).items()}
+        gradients = [error for name, error in found.items() if name not in OUTPUTS]
         return {
-            "output_rel_error": max(found.values()),
-            "grad_rel_error": max(found_gradients.values()) if training else None,
+            "output_rel_error": max(found[name] for name in OUTPUTS),
+            "grad_rel_error": max(gradients, default=None),
         }
 
-    def _error(self, native: Any, answer: str) -> float:
-        return relative_error(self.lstm.framework.to_numpy(native), self.answers[answer])
+    def misfit(self, outputs: Any, k: int = 0) -> str:
+        """Say why the outputs can't be held against the oracle's at all, or return "" if they can."""
+        for name, array in self._named(outputs).items():
+            right = self._answer(name, k).shape
+            if array.shape != right:
+                return f"{name} has shape {array.shape}, and {right} is right"
+            if not np.isfinite(array).all():
+                return f"{name} has values that are not finite"
+        return ""
+
+    def _named(self, outputs: Any) -> dict[str, Any]:
+        """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with ``d_``."""
+        try:
+            outputs, gradients = outputs if self.workload.mode == "training" else (outputs, None)
+            named = dict(zip(OUTPUTS, outputs, strict=True))
+            if gradients is not None:
+                named |= zip((f"d_{name}" for name in GRADIENTS), gradients, strict=True)
+        except (TypeError, ValueError):
+            raise LstmbenchError("it must return (y, h, c), or in training ((y, h, c), six gradients)") from None
+        return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
+
+    def _answer(self, name: str, k: int) -> Any:
+        return self.answers[f"answer_{name}{k}"]
 
     def call(self, k: int) -> Any:
         """Run the timed method on the k-th set of inputs, and wait for all that it returns."""
@@ -117,11 +135,21 @@ class Server:
         return environment.frameworks()
 
     def gate(self) -> dict[str, Any]:
-        """Make the first call, and hold what it returns against the oracle."""
+        """Make the first call, and hold what it returns against the oracle.
+
+        Then other inputs, and the first ones again: what is kept from one call to the next shows here, be it a result,
+        a state, or an input that is written to.
+        """
         start = time.perf_counter()
         outputs = self.case.call(0)
         first_call_s = time.perf_counter() - start
-        return {"first_call_s": first_call_s, **self.case.errors(outputs)}
+        errors, misfit = self.case.errors(outputs), self.case.misfit(outputs)
+        for k in (1, 0):
+            outputs = self.case.call(k)
+            misfit = misfit or self.case.misfit(outputs, k)
+            for name, error in self.case.errors(outputs, k).items():
+                errors[name] = None if error is None else max(error, errors[name] or 0.0)
+        return {"first_call_s": first_call_s, "misfit": misfit, **errors}
 
     def warm(self, within_s: float) -> dict[str, Any]:
         """Call until the last three times agree within 5 %, then set how many calls make one sample."""
@@ -148,16 +176,30 @@ class Server:
     def memory(self) -> dict[str, int | None]:
         """Return the peaks of one call: of the process (resident, in all), and of the allocator (beyond the inputs)."""
         case = self.case
-        reset = Path("/proc/self/clear_refs")
         peak_host = None
-        if reset.exists():
-            reset.write_text("5")  # sets the high-water mark back to what is resident now
+        if _forget_high_water_mark():
             case.call(0)
-            status = Path("/proc/self/status").read_text()
-            peak_host = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+            peak_host = _high_water_mark()
         allocated = case.lstm.framework.allocated_bytes(case.method, *case.inputs[0])
         device = allocated if case.workload.device != "cpu" else None
         return {"peak_host_bytes": peak_host, "allocated_bytes": allocated, "peak_device_bytes": device}
+
+
+def _forget_high_water_mark() -> bool:
+    """Set the high-water mark of resident memory back to what is resident now; return whether the system lets us."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _high_water_mark() -> int | None:
+    """Return the most bytes that were resident at once, or None where the system does not tell."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return None
 
 
 def serve(connection: Connection) -> None:
