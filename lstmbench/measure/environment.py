@@ -40,6 +40,7 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
         "OMP_DYNAMIC": "FALSE",
         "PYTHONHASHSEED": str(layout + 1),
         "LSTMBENCH_LAYOUT": "x" * (97 * layout),
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),  # it finds what its parent finds
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }

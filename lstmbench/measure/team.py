@@ -8,9 +8,10 @@ from typing import Any, Self
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case import Workload
-from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout, Zygote
+from lstmbench.measure.zygote import START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
 
-START_TIMEOUT_S = 120.0
+ORACLE = "the-oracle"
+"""No backend has that name, so no plug-in is imported where the answers are computed and the machine is measured."""
 
 
 def why_not(known: dict[str, Any], workload: Workload) -> str | None:
@@ -61,9 +62,13 @@ class Team:
             zygote.close()
 
     def worker(self, backend: str, workload: Workload, layout: int = 0) -> Worker:
-        """Return a fresh process that has imported one backend, with the workload's threads and devices."""
+        """Return a fresh process that has imported one backend, with the workload's threads and devices.
+
+        Raises:
+            WorkerDied: if the process that imports the backend ends, or does not become ready.
+        """
         key = (backend, workload.threads, workload.device, layout)
-        if key not in self._zygotes:
+        if key not in self._zygotes or not self._zygotes[key].alive:
             self._zygotes[key] = Zygote(*key, log=self.scratch / f"{backend}.log")
         return self._zygotes[key].fork()
 
@@ -72,9 +77,7 @@ class Team:
         key = (name, workload.threads, workload.device)
         if key not in self._known:
             try:
-                worker = self.worker(name.partition(".")[0], workload)
-                (self._known[key],) = worker.ask("describe", START_TIMEOUT_S, names=[name])
-                worker.kill()
+                (self._known[key],) = self._ask_once(name.partition(".")[0], workload, "describe", names=[name])
             except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
                 self._known[key] = {"name": name, "available": False, "reason": str(error), "peer": False}
         return self._known[key]
@@ -85,11 +88,7 @@ class Team:
 
     def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""
-        worker = self.worker("numpy", workload)
-        try:
-            worker.ask("draw", timeout, workload=vars(workload), seed=seed, path=str(path))
-        finally:
-            worker.kill()
+        self._ask_once(ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path))
 
     def rates(self, workload: Workload) -> dict[str, float]:
         """Return the machine's rates for a dtype and a number of threads, measured when first asked for."""
@@ -97,10 +96,18 @@ class Team:
             return {}
         key = f"{workload.dtype}-{workload.threads}"
         if key not in self.limits:
-            worker = self.worker("numpy", workload)
-            self.limits[key] = worker.ask("limits", START_TIMEOUT_S, dtype=workload.dtype)
-            worker.kill()
+            self.limits[key] = self._ask_once(ORACLE, workload, "limits", dtype=workload.dtype)
         return self.limits[key]
+
+    def _ask_once(
+        self, backend: str, workload: Workload, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
+    ) -> Any:
+        """Ask a worker that is ended after its answer."""
+        worker = self.worker(backend, workload)
+        try:
+            return worker.ask(command, timeout, **arguments)
+        finally:
+            worker.kill()
 
     def environment(self, frameworks: dict[str, Any], workload: Workload) -> str:
         """Keep the environment of a worker, and return its id."""

@@ -51,12 +51,14 @@ class Trial:
         for name in ("output_rel_error", "grad_rel_error"):
             if gate[name] is not None and not gate[name] <= bound:
                 self.status = "wrong_result"
-                self.error = f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
+                self.error = gate["misfit"] or (
+                    f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
+                )
 
     def record(self) -> dict[str, Any]:
         """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
-        columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error}
-        columns |= {"workload": self.case.workload.id, "environment_id": self.environment_id}
+        columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error or None}
+        columns |= {"workload": self.case.workload.id, "environment_id": self.environment_id or None}
         if self.status == "ok":
             columns |= metrics.compute(self.evidence)
         elif self.evidence.gate:
@@ -76,25 +78,16 @@ def measure_workload(
         seed: of the run; inputs and turns follow from it and from the workload.
     """
     generator = random.Random(f"{seed} {workload.id}")
-    rates = team.rates(workload)
     trials = {}
     for name in suite.names():
-        evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision, limits=rates)
+        evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision)
         trials[name] = trial = Trial(Case(name, workload), evidence)
         trial.peer = bool(team.describe(name, workload)["peer"])
         if reason := team.why_not(name, workload):
             trial.status, trial.error = "skipped", reason
 
-    inputs = team.scratch / f"{workload.id}.npz"
-    try:
-        team.draw(workload, generator.randrange(2**31), inputs, suite.budget.timeout_s)
-        for process in range(suite.budget.processes):
-            _measure_process(process, trials, suite.budget, team, inputs, generator)
-    except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # of the oracle: nobody can be judged
-        for trial in _alive(trials):
-            trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
-    finally:
-        inputs.unlink(missing_ok=True)
+    if _alive(trials):
+        _measure_trials(trials, workload, suite.budget, team, generator)
     _pair_with_reference(trials, suite.reference)
     records = [trial.record() for trial in trials.values()]
     samples = [sample for trial in trials.values() if trial.status == "ok" for sample in trial.samples]
@@ -103,6 +96,27 @@ def measure_workload(
 
 def _alive(trials: dict[str, Trial]) -> list[Trial]:
     return [trial for trial in trials.values() if trial.status == "ok"]
+
+
+def _measure_trials(
+    trials: dict[str, Trial], workload: Workload, budget: Budget, team: Team, generator: random.Random
+) -> None:
+    """Have the oracle answer, then measure in as many processes as the budget says."""
+    inputs = team.scratch / f"{workload.id}.npz"
+    try:
+        team.draw(workload, generator.randrange(2**31), inputs, budget.timeout_s)
+        rates = team.rates(workload)
+    except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
+        for trial in _alive(trials):
+            trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
+        return
+    for trial in _alive(trials):
+        trial.evidence.limits = rates
+    try:
+        for process in range(budget.processes):
+            _measure_process(process, trials, budget, team, inputs, generator)
+    finally:
+        inputs.unlink(missing_ok=True)
 
 
 def _measure_process(

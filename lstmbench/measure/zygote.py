@@ -25,6 +25,9 @@ from typing import Any
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.environment import worker_environment
 
+START_TIMEOUT_S = 120.0
+"""How long an import may take."""
+
 
 class WorkerDied(Exception):
     """A worker ended before it answered; the message says how."""
@@ -39,6 +42,7 @@ class Worker:
 
     def __init__(self, zygote: "Zygote", pid: int, connection: Connection) -> None:
         self.zygote, self.pid, self.connection = zygote, pid, connection
+        self._end: str | None = None
 
     def ask(self, command: str, timeout: float, **arguments: Any) -> Any:
         """Send a command and wait for its answer.
@@ -55,21 +59,19 @@ class Worker:
                 raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
             answer = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
-            raise WorkerDied(self.ended()) from None
+            raise WorkerDied(self.kill()) from None  # hanging up without ending does not help it
         if "error" in answer:
             raise LstmbenchError(answer["error"])
         return answer["answer"]
 
     def kill(self) -> str:
         """End the process, whatever it does, and say how it ended."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        return self.ended()
-
-    def ended(self) -> str:
-        """Wait for the process, which has ended or been killed, and say how it ended."""
-        self.connection.close()
-        return self.zygote.reap(self.pid)
+        if self._end is None:  # reaped once only: then its number may belong to another process
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.connection.close()
+            self._end = self.zygote.reap(self.pid)
+        return self._end
 
 
 class Zygote:
@@ -78,7 +80,8 @@ class Zygote:
     def __init__(self, backend: str, threads: int, device: str, layout: int, log: Path) -> None:
         self.backend, self.log = backend, log
         here, there = socket.socketpair()
-        arguments = [sys.executable, "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
+        # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
+        arguments = [sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
@@ -89,22 +92,30 @@ class Zygote:
                 stderr=output,
             )
         there.close()
+        here.settimeout(START_TIMEOUT_S)
         self.socket = here
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.poll() is None
 
     def fork(self) -> Worker:
         """Return a new worker.
 
         Raises:
-            WorkerDied: if the zygote itself has ended.
+            WorkerDied: if the zygote itself has ended, or does not become ready; then it is ended.
         """
         here, there = socket.socketpair()
         try:
-            socket.send_fds(self.socket, [b"f"], [there.fileno()])
-            there.close()
+            with there:
+                socket.send_fds(self.socket, [b"f"], [there.fileno()])
             pid = int(self._answer())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             here.close()
-            raise WorkerDied(f"the process that imports {self.backend} has ended; {self.last_words()}") from None
+            self.close()
+            how = f"was not ready in {START_TIMEOUT_S:.0f} s" if isinstance(error, TimeoutError) else "has ended"
+            raise WorkerDied(f"the process that imports {self.backend} {how}; {self.last_words()}") from None
         return Worker(self, pid, Connection(here.detach()))
 
     def reap(self, pid: int) -> str:
@@ -153,7 +164,7 @@ def preload(backend: str) -> None:
 
     for name in names():
         if name.startswith(f"{backend}."):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, SystemExit):
                 find(name).framework.preload()
 
 

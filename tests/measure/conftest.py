@@ -1,0 +1,48 @@
+"""What measuring is tested with: a way to run a tiny suite, plug-ins, and a look at the processes left over."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tiny import install, uninstall, write_suite
+
+import lstmbench as lb
+from lstmbench.measure.team import Team
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Install plug-ins, given as ``{name: module}``, for one test."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield lambda points: install(monkeypatch, tmp_path / "site", points)
+        uninstall(monkeypatch)
+
+
+@pytest.fixture
+def measure(tmp_path: Path) -> Callable[..., lb.Run]:
+    """Write a tiny suite and measure it; arguments as of ``tiny.content``."""
+
+    def run(*arguments: Any, **top: Any) -> lb.Run:
+        path = write_suite(tmp_path / "tiny.yaml", *arguments, **top)
+        return lb.run(path, tmp_path / "out", progress=False, seed=0)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def given_rates() -> Iterator[None]:
+    """Measuring the machine's limits takes a second, and matters to few tests: give them."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Team, "rates", lambda self, workload: {"flops_per_s": 1e10, "bytes_per_s": 1e10})
+        yield
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """Hold that the test ends without a process that it has started."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not left, left

@@ -1,0 +1,5 @@
+"""A plug-in whose import never ends."""
+
+import threading
+
+threading.Event().wait()

@@ -1,0 +1,230 @@
+"""A plug-in of implementations that misbehave, each in one way. In the tests, workers find it through PYTHONPATH.
+
+They go wrong only in the worker: an import of this module in the parent is as harmless as that of any other plug-in.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstmbench.cell.registry import register
+from lstmbench.variants.numpy_fused import NumpyFused
+
+
+class _Mutant:
+    """Honest arithmetic, with a place before and after it to go wrong."""
+
+    def __init__(self, params: Any, framework: Any) -> None:
+        self.inner = NumpyFused(params, framework)
+        self.calls = 0
+
+    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
+        self.calls += 1
+        self.before(x)
+        return self.after(self.inner.forward(x, h0, c0))
+
+    def forward_backward(self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any) -> Any:
+        self.calls += 1
+        self.before(x)
+        outputs, gradients = self.inner.forward_backward(x, h0, c0, dy, dh, dc)
+        return self.after(outputs), self.after_gradients(gradients)
+
+    def before(self, x: Any) -> None:
+        pass
+
+    def after(self, outputs: Any) -> Any:
+        return outputs
+
+    def after_gradients(self, gradients: Any) -> Any:
+        return gradients
+
+
+@register("mutant.honest")
+class Honest(_Mutant):
+    pass
+
+
+@register("mutant.raises")
+class Raises(_Mutant):
+    def before(self, x: Any) -> None:
+        raise RuntimeError("the sky fell\nand this line is not for the record")
+
+
+@register("mutant.raises_when_loaded")
+class RaisesWhenLoaded(_Mutant):
+    def __init__(self, params: Any, framework: Any) -> None:
+        raise KeyError("no such weight")
+
+
+@register("mutant.raises_later")
+class RaisesLater(_Mutant):
+    """Passes the gate of the first process, and dies in the second."""
+
+    def before(self, x: Any) -> None:
+        if os.environ["PYTHONHASHSEED"] == "2":
+            raise RuntimeError("not twice")
+
+
+@register("mutant.exits")
+class Exits(_Mutant):
+    def before(self, x: Any) -> None:
+        os._exit(3)
+
+
+@register("mutant.leaves")
+class Leaves(_Mutant):
+    def before(self, x: Any) -> None:
+        sys.exit("I am off")
+
+
+@register("mutant.segfaults")
+class Segfaults(_Mutant):
+    def before(self, x: Any) -> None:
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        ctypes.string_at(0)
+
+
+@register("mutant.hangs")
+class Hangs(_Mutant):
+    def before(self, x: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        threading.Event().wait()
+
+
+@register("mutant.hangs_later")
+class HangsLater(_Mutant):
+    """Hangs in the rounds, when it has passed the gate and was warmed up."""
+
+    def before(self, x: Any) -> None:
+        if self.calls > 200:
+            threading.Event().wait()
+
+
+@register("mutant.asks_too_much")
+class AsksTooMuch(_Mutant):
+    def before(self, x: Any) -> None:
+        np.empty(2**50)
+
+
+@register("mutant.is_killed")
+class IsKilled(_Mutant):
+    """Ends as the kernel ends the process that took too much memory."""
+
+    def before(self, x: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@register("mutant.fails_in_the_memory_pass")
+class FailsInTheMemoryPass(_Mutant):
+    def before(self, x: Any) -> None:
+        if tracemalloc.is_tracing():
+            raise MemoryError("one pass too many")
+
+
+@register("mutant.talks")
+class Talks(_Mutant):
+    """More than a pipe holds, on both streams, at every call."""
+
+    def before(self, x: Any) -> None:
+        print("x" * 2**18)
+        print("y" * 2**18, file=sys.stderr)
+
+
+@register("mutant.narrow")
+class Narrow(_Mutant):
+    def after(self, outputs: Any) -> Any:
+        y, h, c = outputs
+        return y[:, :, :1], h, c
+
+
+@register("mutant.incomplete")
+class Incomplete(_Mutant):
+    def after(self, outputs: Any) -> Any:
+        return outputs[:2]
+
+
+@register("mutant.nan")
+class Nan(_Mutant):
+    def after(self, outputs: Any) -> Any:
+        y, h, c = outputs
+        y[0, 0, 0] = np.nan
+        return y, h, c
+
+
+@register("mutant.swapped")
+class Swapped(_Mutant):
+    def after(self, outputs: Any) -> Any:
+        y, h, c = outputs
+        return y, c, h
+
+
+@register("mutant.detached")
+class Detached(_Mutant):
+    """The gradient of the recurrent weights lacks what flows through one gate."""
+
+    def after_gradients(self, gradients: Any) -> Any:
+        wrong = gradients[1].copy()
+        wrong[: len(wrong) // 4] = 0
+        return gradients[0], wrong, *gradients[2:]
+
+
+@register("mutant.caches")
+class Caches(_Mutant):
+    """Computes once, and returns that for ever."""
+
+    kept: Any = None
+
+    def after(self, outputs: Any) -> Any:
+        self.kept = self.kept or outputs
+        return self.kept
+
+
+@register("mutant.stale")
+class Stale(_Mutant):
+    """The state of the last call is where the next one begins."""
+
+    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
+        h0, c0 = self.__dict__.get("state", (h0, c0))
+        y, h, c = self.inner.forward(x, h0, c0)
+        self.state = h, c
+        return y, h, c
+
+
+@register("mutant.spoils")
+class Spoils(_Mutant):
+    """Leaves something else where its input was."""
+
+    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
+        outputs = self.inner.forward(x, h0, c0)
+        x *= 0.5
+        return outputs
+
+
+def spy(name: str) -> None:
+    """Leave a note of what the process that is timed looks like, under the implementation's name."""
+    from threadpoolctl import threadpool_info
+
+    found = {
+        "modules": sorted({"numpy", "torch", "jax"} & set(sys.modules)),
+        "pools": {f"{pool['internal_api']} {pool['prefix']}": pool["num_threads"] for pool in threadpool_info()},
+        "environment": dict(os.environ),
+        "torch_threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
+        "pid": os.getpid(),
+    }
+    path = Path(os.environ["SPY_FOLDER"]) / f"{name}.{os.environ['PYTHONHASHSEED']}.json"
+    path.write_text(json.dumps(found), encoding="utf-8")
+
+
+@register("numpy.spy")
+class NumpySpy(_Mutant):
+    def before(self, x: Any) -> None:
+        if self.calls == 1:
+            spy("numpy.spy")

@@ -1,0 +1,56 @@
+"""Suites that take no time to measure, and plug-ins that misbehave while they are measured."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lstmbench.cell import registry
+
+PLUGINS = Path(__file__).parent / "measure" / "plugins"
+GRID = {"seq_len": 4, "batch_size": 2, "hidden_size": 3, "input_size": 5, "mode": "inference"}
+BUDGET = {"processes": 1, "min_rounds": 2, "seconds_per_case": 0.001, "turn_s": 0.001, "timeout_s": 120}
+
+
+def content(implementations: Any, grid: Any = None, budget: Any = None, **top: Any) -> dict[str, Any]:
+    """A tiny suite; ``grid`` (a mapping, or a list of them), ``budget`` and the rest say what is to be otherwise."""
+    grids = [GRID | each for each in (grid if isinstance(grid, list) else [grid or {}])]
+    reference = implementations[0] if isinstance(implementations, list) else "numpy.fused"
+    suite = {"implementations": implementations, "reference": reference, "grids": grids}
+    return suite | {"budget": BUDGET | (budget or {})} | top
+
+
+def write_suite(path: Path, *arguments: Any, **top: Any) -> Path:
+    """Write ``content(*arguments, **top)`` as a suite's file."""
+    path.write_text(yaml.safe_dump(content(*arguments, **top)), encoding="utf-8")
+    return path
+
+
+def mutants() -> dict[str, str]:
+    """The implementations in ``plugins/mutants.py``, found without importing it here."""
+    source = (PLUGINS / "mutants.py").read_text(encoding="utf-8")
+    return dict.fromkeys(re.findall(r'@register\("([^"]+)"', source), "mutants")
+
+
+def install(monkeypatch: pytest.MonkeyPatch, folder: Path, points: Mapping[str, str]) -> None:
+    """Make a distribution whose entry points are ``{name: module}``; this process finds it, and those it starts do."""
+    info = folder / "lstmbench_mutants-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lstmbench-mutants\nVersion: 1.0\n")
+    lines = [f"{name} = {module}" for name, module in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{registry.ENTRY_POINTS}]", *lines]) + "\n")
+    for path in (PLUGINS, folder):
+        monkeypatch.syspath_prepend(str(path))
+    earlier = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGINS), str(folder), *earlier]))
+    registry._plugins.cache_clear()
+
+
+def uninstall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what was installed."""
+    monkeypatch.undo()
+    registry._plugins.cache_clear()
