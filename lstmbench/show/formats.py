@@ -1,0 +1,141 @@
+"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record is foreign text."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+_MARKDOWN = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "|": "\\|",
+    "_": "\\_",
+    # As entities, since notebooks look for mathematics before they look at backslashes
+    "\\": "&#92;",
+    "$": "&#36;",
+    "*": "&#42;",
+    "`": "&#96;",
+    "~": "&#126;",
+    "#": "&#35;",
+    "!": "&#33;",
+}
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "–": "--",
+    "—": "---",
+    "†": r"\textdagger{}",
+    "µ": r"$\mu$",
+    "×": r"$\times$",
+    "·": r"\textperiodcentered{}",
+    "≤": r"$\leq$",
+}
+# Two hyphens in a row are an option such as --out here, never a dash
+_LATEX_TOKENS = re.compile(r"--+|[\s\S]")
+
+
+def plain(text: object) -> str:
+    """Return the text on one line, without control characters."""
+    kept = (" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in str(text))
+    return " ".join("".join(kept).split())
+
+
+def shorten(text: object, most: int = 200) -> str:
+    """Return the text's first line, cut at a word where it is longer than ``most`` characters."""
+    lines = str(text).strip().splitlines()
+    first = plain(lines[0]) if lines else ""
+    return first if len(first) <= most else first[: most - 1].rsplit(" ", 1)[0] + "…"
+
+
+def markdown(text: object) -> str:
+    """Return the text such that Markdown, also in a table's cell, shows it letter by letter."""
+    escaped = "".join(_MARKDOWN.get(letter, letter) for letter in plain(text))
+    return re.sub(r"\](?=[\[(:])", "&#93;", escaped)  # or "[a](b)" would be a link
+
+
+def latex(text: object) -> str:
+    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base letter or ``?``."""
+    return "".join(_latex_token(token) for token in _LATEX_TOKENS.findall(plain(text)))
+
+
+def _latex_token(token: str) -> str:
+    if token.startswith("--"):
+        return "{}".join(token)
+    if token in _LATEX:
+        return _LATEX[token]
+    if token.isascii() or ("À" <= token <= "ÿ" and token not in "×÷"):
+        return token
+    return unicodedata.normalize("NFKD", token).encode("ascii", "ignore").decode().strip("_\\{}$&%#~^") or "?"
+
+
+def slug(text: object) -> str:
+    """Return the text as part of a file name and of a LaTeX label."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", str(text)).strip("-").lower()[:60] or "records"
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV; floats with all their digits, missing values as empty fields."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_field(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _field(value: Any) -> str:
+    if value is None or value is pd.NA or value != value:
+        return ""
+    if isinstance(value, float):
+        return repr(float(value))
+    return str(value)
+
+
+def decimals(value: float, digits: int = 3) -> int:
+    """Return how many decimals show ``value`` with that many significant digits; negative where it has more places."""
+    if value == 0:
+        return digits - 1
+    return digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])
+
+
+def fixed(value: float, places: int) -> str:
+    """Return ``value`` rounded to that many decimals; never with an exponent."""
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return ``value`` with that many significant digits."""
+    return fixed(value, decimals(value, digits))
+
+
+def interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """Return ``value [low, high]``, the ends with as many decimals as the value."""
+    places = decimals(value, digits)
+    if low is None or high is None:
+        return fixed(value, places)
+    return f"{fixed(value, places)} [{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def pick_unit(values: Iterable[float], units: Mapping[str, float]) -> str:
+    """Return the unit, of those given from large to small, in which most values are 1 or more."""
+    positive = sorted(value for value in values if value > 0)
+    middle = positive[len(positive) // 2] if positive else 0.0
+    fitting = [unit for unit, per in units.items() if middle * per >= 0.5]
+    return (fitting or list(units))[0]

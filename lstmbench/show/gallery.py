@@ -1,0 +1,125 @@
+"""The figures that every run gets, each with a stable name; large runs are split so that each stays readable."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.errors import LstmbenchError
+from lstmbench.show.figure import Figure
+from lstmbench.show.figures import plot
+from lstmbench.show.formats import slug
+from lstmbench.show.labels import Row, combinations, describe, key_of, ordered, rows_of, varying_keys, workload_keys
+from lstmbench.show.plan import MOST_LINES
+from lstmbench.show.provenance import manifests_of, table_id
+
+_COLUMNS = 4
+_APART = ("run_id", "device", "dtype", "threads", "num_layers", "batch_size")
+"""What differs in these goes to figures of its own, unless it runs along the x axis."""
+
+_KINDS: Mapping[str, dict[str, Any]] = {
+    "ratio": {"y": "ratio", "title": "Time relative to the base, below 1 is faster"},
+    "speed": {"y": "time_median_s", "title": "Time of one call"},
+    "allocated": {"y": "allocated_bytes", "title": "Memory allocated by one call", "guide": "formula_bytes"},
+    "peak": {"y": "peak_host_bytes", "title": "Peak memory of the process"},
+    "device-peak": {"y": "peak_device_bytes", "title": "Peak memory of the device"},
+    "output-error": {"y": "output_rel_error", "title": "Rounding error of the outputs"},
+    "gradient-error": {"y": "grad_rel_error", "title": "Rounding error of the gradients"},
+}
+
+
+def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> dict[str, Figure]:
+    """Return the standard figures by their names, such as ``quick-speed``; those without a point are left out."""
+    made, _ = gallery(records, manifest)
+    return made
+
+
+def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> tuple[dict[str, Figure], list[str]]:
+    """Return the standard figures by their names, and a sentence for each one that has nothing to show."""
+    rows = rows_of(records)
+    manifests = manifests_of(rows, records.attrs.get("manifest") if manifest is None else manifest)
+    found: dict[str, Figure] = {}
+    absent = []
+    for kind, options in _KINDS.items():
+        if kind == "device-peak" and all(row["peak_device_bytes"] is None for row in rows):
+            continue  # no device but the host was used
+        for part in _parts(rows, kind):
+            identity = table_id(rows, manifests, f"{kind}{part.suffix}")
+            try:
+                found[identity] = _one(identity, part, options)
+            except LstmbenchError as error:
+                absent.append(f"There is no figure {identity}. {error}")
+    return found, absent
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one figure, with the end of its name and its x axis."""
+
+    rows: list[Row]
+    suffix: str
+    x: str
+
+
+def _one(identity: str, part: _Part, options: Mapping[str, Any]) -> Figure:
+    options = dict(options)
+    tolerances = {TOLERANCE.get(str(row["dtype"])) for row in part.rows}
+    tolerance = tolerances.pop() if len(tolerances) == 1 else None
+    if options["y"].endswith("rel_error") and tolerance is not None:
+        options["line"] = (f"tolerance {tolerance:.0e}", tolerance)
+    bases = {row["ratio_to"] for row in part.rows if row["ratio_to"]}
+    if options["y"] == "ratio" and len(bases) == 1:
+        options["title"] = f"Time relative to {bases.pop()}, below 1 is faster"
+    panels = varying_keys(part.rows, part.x)
+    columns = [key for key in panels if key != "mode"]
+    figure = plot(pd.DataFrame(part.rows), x=part.x, row="mode" if "mode" in panels else None, col=columns, **options)
+    figure.id = identity
+    return figure
+
+
+def _parts(rows: list[Row], kind: str) -> Iterator[_Part]:
+    """Yield what goes to each figure of a kind."""
+    if kind == "gradient-error":
+        rows = [row for row in rows if row["mode"] != "inference"]
+    if not rows:
+        return
+    x = _x_axis(rows)
+    apart = [key for key in varying_keys(rows, x) if key in _APART]
+    for group in combinations(rows, apart):
+        inside = [row for row in rows if key_of(row, apart) == group]
+        suffix = f"-{slug(describe(dict(zip(apart, group, strict=True))))}" if apart else ""
+        names = _chunks(inside)
+        for number, chosen in enumerate(names, 1):
+            some = [row for row in inside if row["implementation"] in chosen]
+            columns = varying_keys(some, x, "mode")
+            values = combinations(some, columns)
+            pages = [values[start : start + _COLUMNS] for start in range(0, len(values), _COLUMNS)]
+            for page_number, page in enumerate(pages, 1):
+                end = suffix
+                end += f"-part-{number}" if len(names) > 1 else ""
+                end += f"-page-{page_number}" if len(pages) > 1 else ""
+                yield _Part([row for row in some if key_of(row, columns) in page], end, x)
+
+
+def _x_axis(rows: Sequence[Row]) -> str:
+    """Return the size along which lines have most points; sequence length where it has as many as another."""
+    best, most = "seq_len", 0.0
+    for x in ("seq_len", "batch_size", "hidden_size"):
+        others = [key for key in workload_keys(rows) if key != x]
+        points = len(rows) / len(combinations(rows, ["implementation", *others]))
+        if points > most:
+            best, most = x, points
+    return best
+
+
+def _chunks(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the implementations of each figure: no more than fit, the base of the ratios in each of them."""
+    names = ordered("implementation", (row["implementation"] for row in rows))
+    if len(names) <= MOST_LINES:
+        return [names]
+    bases = [name for name in names if any(row["ratio_to"] == name for row in rows)]
+    others = [name for name in names if name not in bases]
+    size = max(1, MOST_LINES - len(bases))
+    return [[*bases, *others[start : start + size]] for start in range(0, len(others), size)]

@@ -1,0 +1,127 @@
+"""Writing: the tables, figures and page of a run, and the index of all runs. Writing again changes no byte."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.store import read_manifest, read_results, write_atomically
+from lstmbench.show.formats import slug
+from lstmbench.show.gallery import gallery
+from lstmbench.show.labels import rows_of
+from lstmbench.show.pages import Summary, count_statuses, index_page, run_page
+from lstmbench.show.provenance import suite_of
+from lstmbench.show.tables import ratio_table, tables
+
+
+def write(folder: str | Path) -> Path:
+    """Write ``tables/``, ``figures/`` and ``README.md`` of the run in ``folder``; return the README's path.
+
+    Raises:
+        LstmbenchError: if the folder holds no run, the run has no records yet, or it cannot be written to.
+    """
+    root = Path(folder)
+    if not (root / "manifest.json").is_file():
+        raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
+    records = read_results(root)
+    manifest = records.attrs["manifest"]
+    rows = rows_of(records)
+    made = tables(records)
+    drawn, remarks = gallery(records)
+
+    files: dict[str, bytes] = {}
+    for table in made:
+        for end, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+            files[f"tables/{table.id}.{end}"] = text.encode()
+    for name, figure in drawn.items():
+        files[f"figures/{name}.svg"] = figure.svg().encode()
+        files[f"figures/{name}.png"] = figure.png()
+    notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
+    files["README.md"] = run_page(rows, manifest, made, drawn, remarks, notebooks).encode()
+    _guarded(root, lambda: _put_all(root, files, slug(suite_of(rows, [manifest]))))
+    return root / "README.md"
+
+
+def write_index(root: str | Path) -> Path:
+    """Write ``README.md`` in a folder of runs: all of them, newest first, and the newest one's ratios; return its path.
+
+    Raises:
+        LstmbenchError: if there is no such folder, or it cannot be written to.
+    """
+    base = Path(root)
+    if not base.is_dir():
+        raise LstmbenchError(f"There is no folder {base}.")
+    runs = [_summary(path) for path in _newest_first(base)]
+    newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
+    newest = newest or next((run.folder for run in runs if run.statuses), None)
+    table = ratio_table(read_results(base / newest)) if newest else None
+    text = index_page(runs, newest, table)
+    _guarded(base, lambda: _put(base / "README.md", text.encode()))
+    return base / "README.md"
+
+
+def latest(root: str | Path) -> Path:
+    """Return the folder of the newest run below ``root``, a finished one if there is one; ``root`` if it is a run.
+
+    Raises:
+        LstmbenchError: if there is none.
+    """
+    base = Path(root)
+    if (base / "manifest.json").is_file():
+        return base
+    found = _newest_first(base)
+    finished = [path for path in found if _manifest(path).get("complete")]
+    if not found:
+        raise LstmbenchError(f"There is no run in {base}: no folder in it has a manifest.json.")
+    return (finished or found)[0]
+
+
+def _newest_first(base: Path) -> list[Path]:
+    folders = sorted((path.parent for path in base.glob("*/manifest.json")), key=lambda path: path.name)
+    return sorted(folders, key=lambda path: str(_manifest(path).get("started", "")), reverse=True)
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    """Return a run's manifest; an empty one where it cannot be read."""
+    try:
+        return read_manifest(folder)
+    except LstmbenchError:
+        return {}
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        manifest = read_manifest(folder)
+        records = read_results(folder)
+        rows = [] if records.empty else rows_of(records)
+    except LstmbenchError as error:
+        trouble = str(error).replace(f"{folder}{os.sep}", "")  # no path of this machine in the page
+        return Summary(folder.name, _manifest(folder), {}, trouble)
+    return Summary(folder.name, manifest, count_statuses(rows))
+
+
+def _put_all(root: Path, files: dict[str, bytes], suite: str) -> None:
+    for name, content in files.items():
+        _put(root / name, content)
+    for path in _ours(root, suite):
+        if f"{path.parent.name}/{path.name}" not in files:
+            path.unlink()  # left by an earlier rendering of other records
+
+
+def _ours(root: Path, suite: str) -> Iterable[Path]:
+    for folder, ends in (("tables", ("md", "tex", "csv")), ("figures", ("svg", "png"))):
+        for end in ends:
+            yield from (root / folder).glob(f"{suite}-*.{end}")
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write the file in one step, unless it holds that already."""
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def _guarded(folder: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise LstmbenchError(f"{folder} cannot be written to: {error.strerror}.") from None

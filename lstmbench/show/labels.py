@@ -1,0 +1,194 @@
+"""The words for columns and values, and the order in which they come."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.record import COLUMNS
+
+Row = dict[str, Any]
+
+WORKLOAD: Final = (
+    "device", "dtype", "threads", "mode", "input",
+    "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
+)  # fmt: skip
+"""What all rows of one comparison share, in the order in which tables are sorted."""
+
+FORMULA: Final = "formula"
+"""What stands in the place of an implementation where the formula's bytes are shown; it comes last."""
+
+SECONDS: Final = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+BYTES: Final = {"MiB": 2.0**-20}
+RATIO: Final = {"ratio": 1.0}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a column of numbers is named and scaled.
+
+    Attributes:
+        column: its name in the records.
+        name: its name in words.
+        units: name of each unit that it may be shown in, with how many of them make one of the record's.
+        low, high: the columns with the ends of its interval, if it has one.
+    """
+
+    column: str
+    name: str
+    units: Mapping[str, float]
+    low: str | None = None
+    high: str | None = None
+
+
+_QUANTITIES: Final = {
+    quantity.column: quantity
+    for quantity in (
+        Quantity("time_median_s", "time of one call", SECONDS, "time_low_s", "time_high_s"),
+        Quantity("first_call_s", "first call", SECONDS),
+        Quantity("compile_s", "first call beyond a steady one", SECONDS),
+        Quantity("ratio", "time ratio", RATIO, "ratio_low", "ratio_high"),
+        Quantity("allocated_bytes", "memory allocated by one call", BYTES),
+        Quantity("formula_bytes", "formula", BYTES),
+        Quantity("peak_host_bytes", "peak memory of the process", BYTES),
+        Quantity("peak_device_bytes", "peak memory of the device", BYTES),
+        Quantity("output_rel_error", "relative L2 error of the outputs", RATIO),
+        Quantity("grad_rel_error", "relative L2 error of the gradients", RATIO),
+        Quantity("roofline_fraction", "fraction of the machine's limit", RATIO),
+        Quantity("seq_len", "sequence length T", {"steps": 1.0}),
+        Quantity("batch_size", "batch size B", {"sequences": 1.0}),
+        Quantity("input_size", "input size I", {"numbers": 1.0}),
+        Quantity("hidden_size", "hidden size H", {"numbers": 1.0}),
+        Quantity("num_layers", "layers L", {"layers": 1.0}),
+        Quantity("threads", "threads", {"threads": 1.0}),
+    )
+}
+
+
+def quantity(column: str) -> Quantity:
+    """Return how the column is shown; an unknown one by the unit that its name ends with."""
+    if column in _QUANTITIES:
+        return _QUANTITIES[column]
+    for ending, units in (("_per_s", {"1/s": 1.0}), ("_s", SECONDS), ("_bytes", BYTES)):
+        if column.endswith(ending):
+            return Quantity(column, column.removesuffix(ending).replace("_", " "), units)
+    return Quantity(column, column.replace("_", " "), {"": 1.0})
+
+
+_ORDER: Final = {
+    "device": ("cpu", "cuda"),
+    "dtype": ("float64", "float32", "bfloat16", "float16"),
+    "mode": ("inference", "training"),
+    "input": ("random", "temperatures"),
+    "implementation": (
+        "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
+    ),
+}  # fmt: skip
+
+
+def rank(column: str, value: Any) -> tuple[int, float, str]:
+    """Return the sort key of a value in a column: the known ones in their order, then numbers, then the alphabet."""
+    known = _ORDER.get(column, ())
+    if value in known:
+        return 0, known.index(value), ""
+    if value == FORMULA:
+        return 3, 0.0, ""
+    if isinstance(value, int | float):
+        return 1, float(value), ""
+    return 2, 0.0, str(value)
+
+
+def ordered(column: str, values: Iterable[Any]) -> list[Any]:
+    """Return the distinct values, sorted by ``rank``."""
+    return sorted(set(values), key=lambda value: rank(column, value))
+
+
+def key_of(row: Row, keys: Sequence[str]) -> tuple[Any, ...]:
+    """Return a row's values in these columns."""
+    return tuple(row[key] for key in keys)
+
+
+def combinations(rows: Iterable[Row], keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the distinct combinations of values in these columns, in order."""
+    found = {key_of(row, keys) for row in rows}
+    return sorted(found, key=lambda values: [rank(key, value) for key, value in zip(keys, values, strict=True)])
+
+
+def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
+    """Return the columns in which these workloads differ."""
+    return [key for key in workload_keys(rows) if key not in left_out and len({row[key] for row in rows}) > 1]
+
+
+def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the columns that tell these workloads apart; without the input size where it always is the hidden size."""
+    square = all(row["input_size"] == row["hidden_size"] for row in rows)
+    return tuple(key for key in ("run_id", *WORKLOAD) if not (square and key == "input_size"))
+
+
+_SYMBOLS: Final = {"batch_size": "B", "input_size": "I", "hidden_size": "H", "num_layers": "L", "seq_len": "T"}
+
+
+def status_words(status: str | None) -> str:
+    """Return a status as words."""
+    return str(status or "no status").replace("_", " ")
+
+
+def phrase(column: str, value: Any) -> str:
+    """Return a column's value as it stands in a caption, such as ``B = 8`` or ``1 thread``."""
+    if value is None:
+        return f"{column.replace('_', ' ')} not recorded"
+    if column in _SYMBOLS:
+        return f"{_SYMBOLS[column]} = {value}"
+    if column == "threads":
+        return f"{value} thread{'' if value == 1 else 's'}"
+    if column == "device":
+        return {"cpu": "CPU", "cuda": "GPU (cuda)"}.get(value, str(value))
+    if column == "input":
+        return f"{str(value).removesuffix('s')} input"
+    if column == "ratio_to":
+        return f"relative to {value}"
+    if column in ("mode", "dtype", "implementation", "status"):
+        return str(value)
+    return f"{column.replace('_', ' ')} {value}"
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Return columns and values as one phrase, such as ``training, random input, I = H = 64``."""
+    square = values.get("input_size") is not None and values["input_size"] == values.get("hidden_size")
+    parts = []
+    for column, value in values.items():
+        if square and column in ("input_size", "hidden_size"):
+            if column == "hidden_size":
+                parts.append(f"I = H = {value}")
+        else:
+            parts.append(phrase(column, value))
+    return ", ".join(parts)
+
+
+def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
+    """Return the records as plain Python values: every known column is there, what is missing is None.
+
+    Raises:
+        LstmbenchError: if this is no table of records, it has no rows, or it lacks a column.
+    """
+    if not isinstance(records, pd.DataFrame):
+        raise LstmbenchError(f"Records are a DataFrame, as read_results returns it, not a {type(records).__name__}.")
+    missing = [name for name in ("implementation", "status", *needed) if name not in records.columns]
+    if missing:
+        raise LstmbenchError(f"These are no records: there is no column {' and no column '.join(missing)}.")
+    if records.empty:
+        raise LstmbenchError("There are no records to show: the table has no rows.")
+    columns = {str(name): _values(records[name], COLUMNS.get(name, "")) for name in records.columns}
+    blank = dict.fromkeys(COLUMNS)
+    return [blank | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _values(column: pd.Series, kind: str) -> list[Any]:
+    """Return a column as Python values; a column of integers in which some are missing may have come as floats."""
+    found = []
+    for value, missing in zip(column.astype(object), column.isna(), strict=True):
+        python = None if missing else value.item() if hasattr(value, "item") else value
+        found.append(int(python) if kind == "Int64" and python is not None else python)
+    return found

@@ -1,0 +1,180 @@
+"""Where the numbers come from: the lines beneath a table, and the identity of its data."""
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lstmbench.show.formats import fixed, number, slug
+from lstmbench.show.labels import Row, ordered
+
+Manifest = Mapping[str, Any]
+
+ENOUGH_PROCESSES = 5
+"""With fewer processes per case a row is exploratory: the spread between processes is not known well."""
+
+SHOWN_PACKAGES = ("numpy", "torch", "jax", "jaxlib")
+
+
+def content_hash(data: str) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of the data, which are CSV."""
+    return hashlib.sha256(data.encode()).hexdigest()[:12]
+
+
+def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
+    """Return the manifests, of one or several given, that belong to these rows, the newest first."""
+    several = [given] if isinstance(given, Mapping) else list(given or [])
+    wanted = {row["run_id"] for row in rows}
+    chosen = [one for one in several if one] if len(several) == 1 else [m for m in several if m.get("run_id") in wanted]
+    return sorted(chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True)
+
+
+def suite_of(rows: Iterable[Row], manifests: Iterable[Manifest]) -> str:
+    """Return the name of the suite, or of the suites, that these rows belong to."""
+    names = ordered("suite", (str(row["suite"]) for row in rows if row["suite"] is not None))
+    names = names or ordered("suite", (str(one["suite"]["name"]) for one in manifests if _get(one, "suite", "name")))
+    return "+".join(names) or "records"
+
+
+def table_id(rows: Iterable[Row], manifests: Iterable[Manifest], kind: str) -> str:
+    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every machine."""
+    return f"{slug(suite_of(rows, manifests))}-{kind}"
+
+
+def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
+    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the command."""
+    lines = [f"Table {identity}, data sha256 {digest}."]
+    if not manifests:
+        runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))
+        lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
+    for manifest in manifests:
+        lines += [_run(manifest), _machine(manifest), _versions(manifest)]
+    lines.append(_extent(rows))
+    lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
+    lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
+    return lines
+
+
+def date(manifest: Manifest) -> str:
+    """Return the day on which the run started."""
+    return str(manifest.get("started") or "date not recorded")[:10]
+
+
+def _get(manifest: Manifest, *path: str) -> Any:
+    found: Any = manifest
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _run(manifest: Manifest) -> str:
+    commit = _get(manifest, "git", "commit")
+    where = f"commit {str(commit)[:12]}" if commit else "commit not recorded"
+    if _get(manifest, "git", "dirty"):
+        where += " with uncommitted changes"
+    unfinished = "" if manifest.get("complete", True) else " (not finished)"
+    return f"Run {manifest.get('run_id') or 'not recorded'}{unfinished}, {date(manifest)}, {where}."
+
+
+def machine(manifest: Manifest) -> str:
+    """Return the machine in one phrase."""
+    cores, memory = _get(manifest, "machine", "cores"), _get(manifest, "machine", "memory_bytes")
+    parts = [str(_get(manifest, "machine", "cpu") or "CPU not recorded")]
+    if cores:
+        parts.append(f"{cores} core{'' if cores == 1 else 's'}")
+    if memory:
+        parts.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
+    if _get(manifest, "machine", "os"):
+        parts.append(str(_get(manifest, "machine", "os")))
+    return ", ".join(parts)
+
+
+def cpu(manifest: Manifest) -> str:
+    """Return the processor's name."""
+    return str(_get(manifest, "machine", "cpu") or "a CPU that was not recorded")
+
+
+def description(manifest: Manifest) -> str:
+    """Return what the suite says about itself."""
+    return str(_get(manifest, "suite", "description") or "")
+
+
+def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
+    """Return all that describes a run, as pairs of name and value."""
+    budget = _get(manifest, "suite", "budget")
+    times = [str(manifest[key]) for key in ("started", "finished") if manifest.get(key)]
+    return [
+        ("run", _run(manifest).removeprefix("Run ").rstrip(".")),
+        ("time (UTC)", " to ".join(times) or "not recorded"),
+        ("machine", machine(manifest)),
+        ("kernel", str(_get(manifest, "machine", "kernel") or "not recorded")),
+        ("versions", versions(manifest)),
+        ("extent", _extent(rows)),
+        ("budget", ", ".join(f"{key} {budget[key]}" for key in sorted(budget)) if budget else "not recorded"),
+        ("noise floor", noise_floor(manifest)),
+        ("seed", str(manifest.get("seed", "not recorded"))),
+        ("command", command(manifest)),
+    ]
+
+
+def _machine(manifest: Manifest) -> str:
+    return f"Machine: {machine(manifest)}."
+
+
+def versions(manifest: Manifest) -> str:
+    """Return the versions of Python and the frameworks in one phrase."""
+    parts = [f"Python {manifest.get('python') or 'not recorded'}"]
+    if not manifest.get("packages"):
+        return ", ".join([*parts, "packages not recorded"])
+    found = {name: _get(manifest, "packages", name) for name in SHOWN_PACKAGES}
+    return ", ".join(parts + [f"{name} {version or 'not installed'}" for name, version in found.items()])
+
+
+def _versions(manifest: Manifest) -> str:
+    return f"Versions: {versions(manifest)}."
+
+
+def _extent(rows: list[Row]) -> str:
+    """Say how much was measured: threads, processes and rounds of the rows that have a time."""
+    threads = ordered("threads", (row["threads"] for row in rows if row["threads"] is not None))
+    lines = [f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."]
+    counted = {
+        name: [row[name] for row in rows if row["status"] == "ok" and row[name] is not None]
+        for name in ("processes", "rounds")
+    }
+    if not counted["processes"]:
+        return f"{lines[0]} Processes and rounds: none timed."
+    lines.append(f"{_span(counted['processes'], 'process', 'processes')} per case")
+    rounds = f", {_span(counted['rounds'], 'round', 'rounds')}." if counted["rounds"] else "."
+    note = ""
+    if min(counted["processes"]) < ENOUGH_PROCESSES:
+        note = f" Exploratory: fewer than {ENOUGH_PROCESSES} processes per case."
+    return " ".join(lines) + rounds + note
+
+
+def _span(counts: list[int], one: str, many: str) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low} {one if low == 1 else many}" if low == high else f"{low} to {high} {many}"
+
+
+def noise_floor(manifest: Manifest) -> str:
+    """Return what the controls of the run showed, as one phrase."""
+    controls = manifest.get("controls")
+    if isinstance(controls, Mapping):
+        each = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
+        controls = controls.get("noise_floor", each)
+    if isinstance(controls, int | float) and not isinstance(controls, bool):
+        return f"{number(100 * controls, 2)} %"
+    return str(controls) if controls else "not measured"
+
+
+def _short(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def command(manifest: Manifest) -> str:
+    """Return the command that measures the same suite again."""
+    given = str(manifest.get("command") or "")
+    if given.startswith("lstmbench run"):
+        return given
+    return f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"

@@ -1,0 +1,89 @@
+"""How figures look: one colour, line and marker per implementation, the same in every figure, print and screen."""
+
+import hashlib
+from typing import Any, Final, NamedTuple
+
+import seaborn
+
+INK: Final = "#222222"
+MUTED: Final = "#666666"
+_BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _BROWN, _, _GREY, _, _SKY = seaborn.color_palette("colorblind").as_hex()
+
+_SOLID, _DASHED, _DOTTED = (), (4.5, 1.6), (1.2, 1.3)
+_OTHER_DASHES = ((6.0, 1.4, 1.2, 1.4), (2.6, 1.2), (6.0, 1.2, 1.2, 1.2, 1.2, 1.2))
+
+
+class Style(NamedTuple):
+    """How one line is drawn: ``dashes`` in points on and off, empty for a solid line."""
+
+    color: str
+    dashes: tuple[float, ...]
+    marker: str
+
+
+# The dashes tell the backend, colour and marker the implementation, so that no reader depends on colours alone.
+_KNOWN: Final = {
+    "numpy.reference": Style(_GREY, _DOTTED, "s"),
+    "numpy.fused": Style(_GREEN, _DOTTED, "D"),
+    "torch.loop": Style(_SKY, _SOLID, "^"),
+    "torch.fused": Style(_BLUE, _SOLID, "v"),
+    "torch.nn": Style(INK, _SOLID, "o"),
+    "jax.scan": Style(_ORANGE, _DASHED, "P"),
+    "jax.fused": Style(_VERMILION, _DASHED, "X"),
+}
+_BACKEND_DASHES: Final = {"numpy": _DOTTED, "torch": _SOLID, "jax": _DASHED}
+_SPARE_COLORS: Final = (_PURPLE, _BROWN, "#882255", "#8A8A1F", "#332288")
+_SPARE_MARKERS: Final = ("<", ">", "p", "h", "*", "d", "8")
+
+
+def style_of(name: str) -> Style:
+    """Return the style of an implementation; of an unknown one too it depends on nothing but its name."""
+    if name in _KNOWN:
+        return _KNOWN[name]
+    digest = hashlib.sha256(name.encode()).digest()
+    dashes = _BACKEND_DASHES.get(name.partition(".")[0], _OTHER_DASHES[digest[0] % len(_OTHER_DASHES)])
+    return Style(_SPARE_COLORS[digest[1] % len(_SPARE_COLORS)], dashes, _SPARE_MARKERS[digest[2] % len(_SPARE_MARKERS)])
+
+
+def style_at(position: int) -> Style:
+    """Return the style of the value at this position, for lines that are no implementations."""
+    known = list(_KNOWN.values())
+    return known[(position + 3) % len(known)]
+
+
+def line_options(style: Style) -> dict[str, Any]:
+    """Return the style as keyword arguments of a Matplotlib line."""
+    return {
+        "color": style.color,
+        "linestyle": (0, style.dashes) if style.dashes else "-",
+        "linewidth": 1.3,
+        "marker": style.marker,
+        "markersize": 5.2 if style.marker in "PX" else 4.6 if style.marker in "^v<>*" else 3.9,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }
+
+
+RC: Final[dict[str, Any]] = {
+    **seaborn.axes_style("whitegrid"),
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with Matplotlib, so it is the same everywhere
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": "#999999",
+    "grid.color": "#e4e4e4",
+    "axes.linewidth": 0.7,
+    "grid.linewidth": 0.6,
+    "svg.hashsalt": "lstmbench",
+    "svg.fonttype": "path",
+    "savefig.dpi": 200,
+}
+"""Settings of Matplotlib under which figures are made and written; they are never set globally."""
