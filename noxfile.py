@@ -112,9 +112,9 @@ def bench(session: nox.Session) -> None:
         if not (out / "manifest.json").is_file():
             raise
         failure = error  # some cases failed: what was measured is shown all the same
-    session.run("lstmbench", "table", str(out))
-    # Relative to the notebooks, where they run: the executed copies name no folder outside the project.
-    execute(session, out / "notebooks", "-p", f"records={os.path.relpath(out, 'notebooks')}")
+    # A path from the project's folder: the executed copies name no folder of this machine.
+    execute(session, out / "notebooks", "-p", f"results={os.path.relpath(out)}")
+    session.run("lstmbench", "table", str(out))  # once more, since the run's page links to the notebooks
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
     session.log(f"records, tables/, figures/ and notebooks/ are in {out.resolve()}; begin with its README.md")
