@@ -16,7 +16,7 @@ def traced(hidden_size=4, x=X):
 
 def test_every_gate_has_a_labelled_panel_with_a_line_for_each_unit():
     figure = gates(traced())
-    assert [ax.get_ylabel() for ax in figure.axes] == [label for label, _ in PANELS.values()]
+    assert [ax.get_ylabel().partition("\n")[0] for ax in figure.axes] == [label for label, _ in PANELS.values()]
     assert [len(ax.lines) for ax in figure.axes] == [1, *[4] * 6]
     assert figure.axes[-1].get_xlabel() == "time step t (hour)"
 

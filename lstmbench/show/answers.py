@@ -1,0 +1,118 @@
+"""The answers with which the notebooks end: every number in them is computed from the records."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.show.formats import markdown, number
+from lstmbench.show.growth import growth
+from lstmbench.show.labels import WORKLOAD, ordered
+
+
+class Sentence(str):
+    """Text that a notebook shows as prose."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def accuracy(records: pd.DataFrame) -> Sentence:
+    """Say how many cases computed the LSTM, and how much they rounded, dtype by dtype."""
+    held = records[records["status"].isin(["ok", "wrong_result"])]
+    good = held[held["status"] == "ok"]
+    wrong = held[held["status"] == "wrong_result"]
+    kinds = _count(good["implementation"].nunique(), "implementation")
+    parts = [
+        f"Of {_count(len(held), 'case')} held against the float64 reference, {len(good)} computed the LSTM within the "
+        f"tolerance ({kinds}), and {len(wrong)} did not{_named(wrong)}."
+    ]
+    for dtype in ordered("dtype", good["dtype"]):
+        rows = good[good["dtype"] == dtype]
+        columns = {"output_rel_error": "outputs", "grad_rel_error": "gradients"}
+        worst = [_worst(rows, column, what) for column, what in columns.items() if rows[column].notna().any()]
+        allowed = f", where {TOLERANCE[dtype]:.0e} is allowed" if dtype in TOLERANCE else ""
+        parts.append(f"In {dtype} the largest relative error was {' and '.join(worst)}{allowed}.")
+    return _points([*parts, *_left_out(records, held)])
+
+
+def speed(records: pd.DataFrame) -> Sentence:
+    """Say which implementation was the fastest in how many workloads, and the geometric mean of each one's ratios.
+
+    An implementation is the fastest of a workload if the interval of its time lies below that of every other.
+    """
+    timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
+    parts = ["Nothing was timed."] if timed.empty else []
+    for mode in ordered("mode", timed["mode"]):
+        rows = timed[timed["mode"] == mode]
+        parts.append(f"In {mode}, {_fastest(rows)}.")
+        parts += _mean_ratios(rows, mode)
+    compared = timed[timed["converged"].notna() & (timed["implementation"] != timed["ratio_to"])]
+    wide = int((~compared["converged"].astype(bool)).sum())
+    if wide:
+        parts.append(f"{wide} of {_count(len(compared), 'ratio')} had not converged when the time for them was up.")
+    return _points([*parts, *_left_out(records, timed)])
+
+
+def memory(records: pd.DataFrame) -> Sentence:
+    """Say how much the memory of each implementation grows with every time step, in multiples of the formula."""
+    found = growth(records).dropna(subset=["times_formula"])
+    parts = [] if len(found) else ["No workload was measured at two sequence lengths, so growth cannot be told."]
+    for mode in ordered("mode", found["mode"]):
+        times = found[found["mode"] == mode].groupby("implementation")["times_formula"].median().sort_values()
+        several = ", ".join(f"{markdown(name)} {number(value, 2)}" for name, value in times.items())
+        parts.append(f"In {mode}, each further time step takes so many times the formula's bytes: {several}.")
+    measured = records[(records["status"] == "ok") & records["allocated_bytes"].notna()]
+    return _points([*parts, *_left_out(records, measured)])
+
+
+def _points(parts: Iterable[str]) -> Sentence:
+    return Sentence("\n".join(f"- {part}" for part in parts))
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _named(rows: pd.DataFrame) -> str:
+    names = ", ".join(markdown(name) for name in ordered("implementation", rows["implementation"]))
+    return f" ({names})" if names else ""
+
+
+def _worst(rows: pd.DataFrame, column: str, what: str) -> str:
+    row = rows.sort_values(column, ascending=False).iloc[0]
+    return f"{row[column]:.1e} in the {what} ({markdown(row['implementation'])}, T = {row['seq_len']})"
+
+
+def _fastest(rows: pd.DataFrame) -> str:
+    """Say which implementation was the fastest how often."""
+    compared = [group for _, group in rows.groupby(["run_id", *WORKLOAD], sort=False, dropna=False) if len(group) > 1]
+    winners = [winner for group in compared if (winner := _winner(group)) is not None]
+    names = ordered("implementation", winners)
+    won = ", ".join(f"{markdown(name)} in {winners.count(name)}" for name in names) or "none for certain"
+    tied = len(compared) - len(winners)
+    rest = f"; in {tied} the interval of the fastest overlaps another" if tied else ""
+    return f"of {_count(len(compared), 'workload')}, the fastest was {won}{rest}"
+
+
+def _winner(rows: pd.DataFrame) -> str | None:
+    first, *others = rows.sort_values("time_median_s").to_dict("records")
+    return first["implementation"] if all(first["time_high_s"] < other["time_low_s"] for other in others) else None
+
+
+def _mean_ratios(rows: pd.DataFrame, mode: str) -> Iterator[str]:
+    for base in ordered("ratio_to", rows["ratio_to"].dropna()):
+        compared = rows[(rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()]
+        logs = np.log(compared["ratio"].astype(float))
+        means = np.exp(logs.groupby(compared["implementation"]).mean()).sort_values()
+        if len(means):
+            several = ", ".join(f"{markdown(name)} {number(value)}" for name, value in means.items())
+            yield f"In {mode}, time relative to {markdown(base)}, geometric mean over the workloads: {several}."
+
+
+def _left_out(records: pd.DataFrame, kept: pd.DataFrame) -> Iterator[str]:
+    rest = records.drop(kept.index)["status"].value_counts()
+    if len(rest):
+        several = ", ".join(f"{count} {str(status).replace('_', ' ')}" for status, count in rest.items())
+        yield f"Without a number: {several}."

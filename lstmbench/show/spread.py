@@ -1,0 +1,75 @@
+"""The raw samples behind one workload's times: every one of them, in the order in which they were taken."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.show.axes import set_number_axis
+from lstmbench.show.figure import Figure, our_settings
+from lstmbench.show.formats import pick_unit
+from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
+from lstmbench.show.styles import INK, style_of
+
+BAND = 0.84
+"""Share of an implementation's place on the axis that its processes take up together."""
+
+
+def spread(samples: pd.DataFrame, **where: Any) -> Figure:
+    """Draw every sample of one workload: a column for each implementation, a band for each process within it.
+
+    Within a band, time runs from left to right; the line across it is the median of that process.
+
+    Args:
+        samples: as ``read_samples`` returns them.
+        where: which workload, such as ``mode="training"``; what is left open falls to the largest sizes.
+
+    Raises:
+        LstmbenchError: if there are no such samples.
+    """
+    chosen, workload = _choose(samples, where)
+    names = ordered("implementation", chosen["implementation"])
+    unit = pick_unit(chosen["seconds"], SECONDS)
+    with our_settings():
+        figure = Figure(figsize=(max(4.6, 1.1 + 0.86 * len(names)), 3.2), layout="constrained")
+        axes = figure.subplots()
+        for place, name in enumerate(names):
+            processes = [group for _, group in chosen[chosen["implementation"] == name].groupby("process")]
+            width = BAND / len(processes)
+            for k, group in enumerate(processes):
+                times = group.sort_values(["round", "sample"])["seconds"].to_numpy(float) * SECONDS[unit]
+                left = place - BAND / 2 + k * width
+                at = left + width * (0.08 + 0.84 * (np.arange(len(times)) + 0.5) / len(times))
+                look: dict[str, Any] = {"color": style_of(name).color, "marker": "os"[k % 2], "alpha": 0.45}
+                axes.plot(at, times, linestyle="", markersize=2.6, markeredgewidth=0, **look)
+                axes.plot([left + 0.02, left + width - 0.02], [np.median(times)] * 2, color=INK, linewidth=1.2)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.55, len(names) - 0.45)
+        axes.grid(visible=False, axis="x")
+        set_number_axis(axes, list(chosen["seconds"].astype(float) * SECONDS[unit]), log=True)
+        axes.set_ylabel(f"time of one call, {unit}")
+        axes.set_title(describe(workload), loc="left")
+    several = chosen.groupby("implementation")["process"].nunique().max()
+    figure.id = "samples"
+    figure.caption = f"Every sample of one workload, in order of time, {several} processes each: {describe(workload)}."
+    figure.alt = f"{figure.caption} One column for each of {', '.join(names)}."
+    return figure
+
+
+def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the samples of one workload, and the workload."""
+    if unknown := set(where) - set(WORKLOAD):
+        raise LstmbenchError(f"A workload has no {sorted(unknown)[0]!r}; it has {', '.join(WORKLOAD)}.")
+    workload = {}
+    for column in WORKLOAD:
+        if column in where:
+            samples = samples[samples[column] == where[column]]
+        if samples.empty:
+            asked = ", ".join(f"{name}={value!r}" for name, value in where.items())
+            raise LstmbenchError(f"There are no samples to draw{f' with {asked}' if asked else ''}.")
+        values = ordered(column, samples[column])
+        sizes = isinstance(values[0], int | float | np.integer)
+        workload[column] = values[-1 if sizes else 0]
+        samples = samples[samples[column] == workload[column]]
+    return samples, workload

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.case import Case, Workload
+from lstmbench.results.record import SAMPLE_COLUMNS, frame
+from lstmbench.show.spread import spread
+
+
+@pytest.fixture(scope="module")
+def samples():
+    noise = np.random.default_rng(0)
+    rows = [
+        Case(name, Workload(mode, 4, T, 8, 8)).columns()
+        | {"process": process, "round": round_, "sample": 0, "calls": 1, "seconds": T * 1e-5 * noise.uniform(1, 2)}
+        for name in ("numpy.fused", "torch.nn")
+        for mode in ("inference", "training")
+        for T in (16, 64)
+        for process in (0, 1)
+        for round_ in (0, 1, 2)
+    ]
+    return frame(rows, SAMPLE_COLUMNS)
+
+
+def drawn(figure):
+    """Return the y values of the lines that are marks, and of those that are medians."""
+    lines = figure.axes[0].lines
+    return [line.get_ydata() for line in lines if line.get_marker() in "os"], [
+        line.get_ydata()[0] for line in lines if line.get_marker() not in "os"
+    ]
+
+
+def test_every_sample_is_drawn_process_by_process_with_its_median(samples):
+    marks, medians = drawn(spread(samples, mode="training", seq_len=16))
+    assert [len(each) for each in marks] == [3] * 4
+    np.testing.assert_allclose([np.median(each) for each in marks], medians)
+    chosen = samples.query("mode == 'training' and seq_len == 16")
+    np.testing.assert_allclose(sorted(np.concatenate(marks)), sorted(chosen["seconds"].astype(float) * 1e6))
+
+
+def test_samples_stand_in_the_order_in_which_they_were_taken(samples):
+    marks, _ = drawn(spread(samples.sample(frac=1, random_state=1), mode="training", seq_len=16))
+    first = samples.query("mode == 'training' and seq_len == 16 and implementation == 'numpy.fused' and process == 0")
+    np.testing.assert_allclose(marks[0], first.sort_values("round")["seconds"].astype(float) * 1e6)
+
+
+def test_what_is_left_open_falls_to_the_largest_sizes_and_is_named(samples):
+    figure = spread(samples)
+    assert "T = 64" in figure.axes[0].get_title(loc="left")
+    assert "inference" in figure.axes[0].get_title(loc="left")
+    assert "one call, " in figure.axes[0].get_ylabel()
+    assert "2 processes" in figure.caption
+    assert "torch.nn" in figure.alt
+
+
+def test_no_such_samples_are_told(samples):
+    with pytest.raises(LstmbenchError, match="no samples to draw with seq_len=5"):
+        spread(samples, seq_len=5)
+    with pytest.raises(LstmbenchError, match="no samples to draw"):
+        spread(samples[:0])
+    with pytest.raises(LstmbenchError, match="no 'length'"):
+        spread(samples, length=5)
+
+
+def test_the_same_samples_give_the_same_bytes(samples):
+    assert spread(samples).svg() == spread(samples).svg()
