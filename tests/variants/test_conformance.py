@@ -79,6 +79,21 @@ def test_huge_inputs_saturate_without_nan_or_warning(name: str, dtype: str, devi
     assert np.abs(found["y"]).max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # 0 * inf, as it should
+@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+@pytest.mark.parametrize("place", ["x", "h0", "c0"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinity_goes_where_the_equations_say(name: str, dtype: str, device: str, place: str, value: float) -> None:
+    problem = draw(4, 3, 3, 4)
+    x, h0, c0 = (array.copy() for array in problem.inputs)
+    {"x": x[2], "h0": h0, "c0": c0}[place][1, 0] = value
+    problem = Problem(problem.params, x, (h0, c0), problem.dy, problem.dstate)
+    found, wanted = results(lb.load(name, problem.params, device=device, dtype=dtype), problem), oracle(problem)
+    for key, array in found.items():
+        assert np.array_equal(np.isnan(array), np.isnan(wanted[key])), key
+        assert np.array_equal(np.isinf(array), np.isinf(wanted[key])), key
+
+
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
 def test_denormal_inputs_count_as_next_to_nothing(name: str, dtype: str, device: str) -> None:
     tiny = {"float64": 1e-310, "float32": 1e-40, "bfloat16": 1e-40}[dtype]
