@@ -21,6 +21,8 @@ from lstmbench.measure.case import Workload
 Array = NDArray[Any]
 SETS = 2
 """How many sets of inputs are rotated while timing, so that it is not one warm buffer that is measured."""
+HOURS = 8759
+"""The length of the series ``temperatures``."""
 WEIGHTS = ("weight_ih", "weight_hh", "bias")
 INFERENCE = ("x", "h0", "c0")
 TRAINING = (*INFERENCE, "dy", "dh", "dc")
@@ -85,7 +87,7 @@ def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
 
 @cache
 def temperatures() -> Array:
-    """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised, (8759,)."""
+    """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised, (HOURS,)."""
     try:
         source = files("vega_datasets") / "_data" / "seattle-temps.csv"
         rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))

@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lstmbench.cell.registry import find_name, names
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Case, Workload
+from lstmbench.measure.inputs import HOURS
+from lstmbench.measure.yaml_file import YamlFile
 
 MOST_CASES = 100_000
 
@@ -20,7 +21,15 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is expected, and true and false are none")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool)]
 Size = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Sizes = Annotated[list[Size], BeforeValidator(_listed), Field(min_length=1)]
 Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
@@ -42,9 +51,11 @@ class Grid(_Strict):
         "inference",
         "training",
     ]
-    dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(_listed)] = ["float32"]
-    device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(_listed)] = ["cpu"]
-    threads: Annotated[list[Annotated[int, Field(strict=True, ge=1, le=1024)]], BeforeValidator(_listed)] = [1]
+    dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(_listed), Field(min_length=1)] = [
+        "float32"
+    ]
+    device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(_listed), Field(min_length=1)] = ["cpu"]
+    threads: Annotated[list[Threads], BeforeValidator(_listed), Field(min_length=1)] = [1]
     input: Literal["random", "temperatures"] = "random"
 
     @property
@@ -82,10 +93,10 @@ class Budget(_Strict):
 
     processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
     min_rounds: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 3
-    seconds_per_case: Annotated[float, Field(gt=0, le=3600)] = 3.0
-    turn_s: Annotated[float, Field(gt=0, le=60)] = 0.02
-    timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 120.0
-    precision: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    seconds_per_case: Annotated[Number, Field(gt=0, le=3600)] = 3.0
+    turn_s: Annotated[Number, Field(gt=0, le=60)] = 0.02
+    timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 120.0
+    precision: Annotated[Number, Field(gt=0, lt=1)] = 0.02
 
 
 class Suite(_Strict):
@@ -137,68 +148,73 @@ def read_suite(suite: str | Path) -> Suite:
     """
     known = suites()
     path = known.get(str(suite), Path(suite))
-    if not path.is_file():
+    if not _is_file(path):
         there = ", ".join(known)
         raise LstmbenchError(f"There is no suite {str(suite)!r}: it is neither one of {there}, nor a YAML file.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise LstmbenchError(f"The suite {path} cannot be read: {error}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it is not valid YAML"
-        raise LstmbenchError(f"The suite {path}{line} is not valid YAML: {problem}.") from None
-    if not isinstance(content, dict):
+    file = YamlFile(path)
+    if not isinstance(file.content, dict):
         raise LstmbenchError(f"The suite {path} must be a mapping with the key 'grids', but it is not a mapping.")
+    if "name" in file.content:
+        raise file.error(("name",), "a suite's name is that of its file")
     try:
-        found = Suite.model_validate(content | {"name": path.stem})
+        found = Suite.model_validate(file.content | {"name": path.stem})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = tuple(part for part in first["loc"] if not (isinstance(part, str) and _is_type_tag(part)))
-        key = ".".join(str(part) for part in where)
-        raise LstmbenchError(
-            f"The suite {path}, line {_line(root, where)}, key {key!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
-        ) from None
-    for name in [found.reference, *([] if found.implementations == "all" else found.implementations)]:
-        try:
-            find_name(name)
-        except LstmbenchError as error:
-            raise LstmbenchError(f"The suite {path}: {error}") from None
-    if found.implementations != "all" and found.reference not in found.implementations:
-        raise LstmbenchError(
-            f"The suite {path}, key 'reference': {found.reference!r} must be one of its implementations, "
-            f"{', '.join(found.implementations)}."
-        )
-    if found.count() > MOST_CASES:
-        raise LstmbenchError(f"The suite {path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
-    for grid in found.grids:
-        if grid.input == "temperatures" and grid.input_size != [1]:
-            raise LstmbenchError(
-                f"The suite {path}: with input 'temperatures', input_size must be 1: it is one series."
-            )
+        faults = error.errors(include_url=False)  # of a union's members, the one that the value came nearest to
+        first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
+        raise file.error(_where(first), _problem(first)) from None
+    _check(found, file)
     return found
 
 
-def _is_type_tag(part: str) -> bool:
-    """Tell whether pydantic put this part of a location there to name a member of a union."""
-    return "[" in part or part in ("int", "str", "float")
+def _check(found: Suite, file: YamlFile) -> None:
+    """Refuse what no single key is to blame for.
+
+    Raises:
+        LstmbenchError: if an implementation is not known, or the reference not among them; if there are too many
+            cases (they are counted, not made); if a grid asks for what the series does not have.
+    """
+    chosen = [] if found.implementations == "all" else found.implementations
+    where: dict[tuple[Any, ...], str] = {("reference",): found.reference}
+    for key, name in ({("implementations", k): name for k, name in enumerate(chosen)} | where).items():
+        try:
+            find_name(name)
+        except LstmbenchError as error:
+            raise file.error(key, str(error)) from None
+    if chosen and found.reference not in chosen:
+        there = ", ".join(chosen)
+        raise file.error(("reference",), f"{found.reference!r} must be one of the implementations, {there}")
+    if found.count() > MOST_CASES:
+        raise LstmbenchError(f"The suite {file.path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
+    for k, grid in enumerate(found.grids):
+        if grid.input == "temperatures" and grid.input_size != [1]:
+            raise file.error(("grids", k, "input_size"), "with input 'temperatures' it must be 1: it is one series")
+        if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
+            raise file.error(("grids", k, "seq_len"), f"the series 'temperatures' has no more than {HOURS:,} steps")
 
 
-def _line(node: Any, where: tuple[Any, ...]) -> int:
-    """Return the line of the innermost part of the document that the location leads to, counted from 1."""
-    line = node.start_mark.line + 1
-    for part in where:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not pairs:
-                break
-            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return int(line)
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that must not be looked into
+        return False
+
+
+def _where(error: Any) -> tuple[Any, ...]:
+    """Return where in the document an error of pydantic's is, without the names that it gives to types."""
+    keys = {*Suite.model_fields, *Grid.model_fields, *Budget.model_fields}
+    where = [part for part in error["loc"][:-1] if isinstance(part, int) or part in keys]
+    last = error["loc"][-1:]
+    named = error["type"] in ("missing", "extra_forbidden", "invalid_key")
+    return (*where, *(part for part in last if named or isinstance(part, int) or part in keys))
+
+
+def _problem(error: Any) -> str:
+    """Return what is wrong and what was expected, in words that need no knowledge of pydantic."""
+    if error["type"] == "extra_forbidden":
+        sections: dict[str, type[_Strict]] = {"grids": Grid, "budget": Budget}
+        model = sections.get(error["loc"][0], Suite) if len(error["loc"]) > 1 else Suite
+        keys = ", ".join(key for key in model.model_fields if key != "name")
+        return f"there is no such key; the keys here are {keys}"
+    plain = {"missing": "it is missing", "too_short": "it is empty", "model_type": "a mapping is expected"}
+    message = error["msg"].removeprefix("Value error, ")
+    return plain.get(error["type"], message[0].lower() + message[1:])
