@@ -115,7 +115,7 @@ def _bytes(framework: Framework, call: Any, *arrays: Any) -> int:
 
 def test_numpy_s_bytes_are_exact() -> None:
     framework = _framework("numpy")
-    slack = 4096  # Python's own objects are counted too
+    slack = 1 << 14  # Python's own objects are counted too
     million = np.ones(MEBIBYTE // 4)
 
     def three_at_once(x: Any) -> Any:
@@ -135,7 +135,7 @@ def test_numpy_s_bytes_are_those_of_the_call_alone_also_where_somebody_else_trac
     tracemalloc.start()
     try:
         np.empty(10 * MEBIBYTE, np.uint8)
-        assert 0 <= _bytes(framework, lambda: np.empty(MEBIBYTE, np.uint8)) - MEBIBYTE <= 4096
+        assert 0 <= _bytes(framework, lambda: np.empty(MEBIBYTE, np.uint8)) - MEBIBYTE <= 1 << 14
         assert tracemalloc.is_tracing()
     finally:
         tracemalloc.stop()
@@ -202,5 +202,5 @@ def test_jax_s_bytes_are_outputs_and_temporaries() -> None:
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bytes_grow_with_the_width_of_the_dtype(name: str, dtype: str) -> None:
-    found = _bytes(_framework(name, dtype), lambda x: x + x, np.ones(1 << 16))
-    assert found == pytest.approx((1 << 16) * np.dtype(dtype).itemsize, abs=1024)
+    found = _bytes(_framework(name, dtype), lambda x: x + x, np.ones(1 << 18))
+    assert found == pytest.approx((1 << 18) * np.dtype(dtype).itemsize, abs=1 << 14)
