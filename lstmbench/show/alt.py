@@ -10,7 +10,7 @@ from lstmbench.show.plan import Panel, Plan
 def alt_text(made: Plan, title: str) -> str:
     """Return kind, axes, lines, and per panel the least and the greatest value where the x axis ends."""
     many = len(made.panels)
-    kind = "Line chart" if made.joined and len(made.xs) > 1 else "Dot chart"
+    kind = "Line chart" if made.joined else "Dot chart"
     scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(made.log, "logarithmic")
     names = ", ".join(shorten(value, 40) for value in made.hues)
     span = ", ".join(made.ticks) if made.ticks else _span(made.xs)
@@ -19,6 +19,8 @@ def alt_text(made: Plan, title: str) -> str:
         f"x: {made.x_label}, {span}. y: {made.y_label}. Lines: {names}.",
         *(_summary(made, panel) for panel in made.panels),
     ]
+    if made.coinciding:
+        sentences.append(f"Coinciding lines: {'; '.join(made.coinciding)}.")
     if made.missing:
         sentences.append(f"Not drawn: {'; '.join(made.missing)}.")
     return plain(" ".join(sentence for sentence in sentences if sentence))

@@ -41,7 +41,7 @@ def set_number_axis(axes: Axes, values: Sequence[float], log: bool) -> None:
     low, high = min(values), max(values)
     if not log or high < LINEAR_BELOW * low:
         axes.set_ylim(min(0.0, low * 1.12), max(0.0, high * 1.12) or 1.0)  # from zero: lengths are compared
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(_plain))
         return
     axes.set_yscale("log")

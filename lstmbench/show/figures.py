@@ -22,7 +22,7 @@ Line = tuple[str, float]
 
 # All in inches
 PAGE, COLUMN = 7.0, 4.6
-_LEFT, _RIGHT, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.64, 0.1, 1.7, 2.3, 0.13, 0.14
+_LEFT, _RIGHT, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.66, 0.1, 1.7, 2.3, 0.13, 0.14
 _TEXT, _LETTER = 0.14, 0.057
 
 
@@ -90,7 +90,7 @@ def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figur
     panel_width = (width - _LEFT - right - (len(made.cols) - 1) * _GAP_X) / len(made.cols)
     panel_height = _PANEL if several else _TALL
 
-    subtitle = _wrap(made.constants[:1].upper() + made.constants[1:], width - 0.2)
+    subtitle = _wrap(made.constants, width - 0.2)
     handles = _handles(made, guide, line)
     columns = max(1, int((width - 0.2) / (0.5 + _LETTER * max(len(str(handle.get_label())) for handle in handles))))
     columns = min(columns, len(handles))
@@ -99,10 +99,10 @@ def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figur
     x_label = _wrap(made.x_label, panel_width)
     notes = _wrap(_notes(made), width - 0.2, 0.05)
 
-    lines_above = 1.35 + _count(subtitle) + 1.15 * legend_rows + max(map(_count, heads)) + 0.6
+    lines_above = 1.35 + _count(subtitle) + 1.15 * legend_rows + max(map(_count, heads)) + 0.9
     foot = _TEXT * (1.8 + _count(x_label) + _count(notes) + (0.9 if notes else 0.4))
     if made.ticks:
-        foot += 0.5
+        foot += 0.1 + 0.024 * min(24, max(map(len, made.ticks)))
     head = _TEXT * lines_above + 0.05
     height = head + len(made.rows) * (panel_height + _GAP_Y) - _GAP_Y + foot
     frame = _Frame(width, height, head, panel_width, panel_height)
@@ -120,7 +120,7 @@ def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figur
         figure.text(0.1 / width, 0.07 / height, notes, fontsize=7, color=MUTED, va="bottom", linespacing=1.3)
 
     _panels(figure, made, frame, heads, x_label, line)
-    figure.caption = plain(f"{title}. {made.constants[:1].upper()}{made.constants[1:]}.")
+    figure.caption = plain(f"{title}. {made.constants}." if made.constants else f"{title}.")
     figure.alt = alt_text(made, title)
     return figure
 
@@ -142,7 +142,8 @@ def _panels(figure: Figure, made: Plan, frame: _Frame, heads: list[str], x_label
             axes.set_xlabel(x_label)
         if j == 0:
             axes.set_ylabel(y_label)
-            axes.yaxis.set_label_coords(-0.45 / frame.panel_width, 0.5)
+            axes.yaxis.set_label_coords((0.1 - _LEFT) / frame.panel_width, 0.5)  # a second line goes to the right
+            axes.yaxis.label.set_verticalalignment("top")
         if j == len(made.cols) - 1 and made.rows[i]:
             axes.text(1.0 + 0.05 / frame.panel_width, 0.5, shorten(made.rows[i], 30), rotation=270, va="center",
                       transform=axes.transAxes)  # fmt: skip
@@ -165,7 +166,7 @@ def _lines(axes: Axes, made: Plan, panel: Panel) -> None:
         axes.plot([p.x for p in panel.guide], [p.y for p in panel.guide], color=MUTED, linewidth=1.1, linestyle=":")
     for position, value in enumerate(made.hues):
         points = panel.lines[value]
-        xs, ys = [point.x for point in points], [point.y for point in points]
+        xs, ys = [_aside(made, point.x, position) for point in points], [point.y for point in points]
         style = _style(made, value, position)
         joined = made.joined and sum(map(math.isfinite, ys)) > 1
         options = line_options(style) | ({} if joined else {"linestyle": "none"})
@@ -175,8 +176,16 @@ def _lines(axes: Axes, made: Plan, panel: Panel) -> None:
             lows, highs = [point.low for point in points], [point.high for point in points]
             axes.fill_between(xs, lows, highs, color=style.color, alpha=0.22, linewidth=0, zorder=2)
         elif known:
-            axes.vlines([p.x for p in known], [p.low for p in known], [p.high for p in known], color=style.color,
-                        linewidth=1.0)  # fmt: skip
+            at = [_aside(made, point.x, position) for point in known]
+            axes.vlines(at, [p.low for p in known], [p.high for p in known], color=style.color, linewidth=1.0)
+
+
+def _aside(made: Plan, x: float, position: int) -> float:
+    """Set points apart that stand above one another, where the x axis is of words or has a single value."""
+    share = (position - (len(made.hues) - 1) / 2) / len(made.hues)
+    if made.ticks:
+        return x + 0.5 * share
+    return x * 2.0**share if len(made.xs) == 1 else x
 
 
 def _style(made: Plan, value: Any, position: int) -> Style:
@@ -200,6 +209,8 @@ def _handles(made: Plan, guide: str | None, line: Line | None) -> list[Line2D]:
 def _notes(made: Plan) -> str:
     interval = any(math.isfinite(p.low) for panel in made.panels for points in panel.lines.values() for p in points)
     notes = [f"{'Bands' if made.joined else 'Bars'}: 95 % interval."] if interval else []
+    if made.coinciding:
+        notes.append(f"Coinciding lines: {'; '.join(made.coinciding)}.")
     if made.missing:
         notes.append(f"Not drawn: {'; '.join(made.missing)}.")
     return " ".join(notes)

@@ -7,11 +7,21 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.errors import LstmbenchError
 from lstmbench.show.figure import Figure
 from lstmbench.show.figures import plot
 from lstmbench.show.formats import slug
-from lstmbench.show.labels import Row, combinations, describe, key_of, ordered, rows_of, varying_keys, workload_keys
+from lstmbench.show.labels import (
+    Row,
+    combinations,
+    counted,
+    counts,
+    describe,
+    key_of,
+    ordered,
+    rows_of,
+    varying_keys,
+    workload_keys,
+)
 from lstmbench.show.plan import MOST_LINES
 from lstmbench.show.provenance import manifests_of, table_id
 
@@ -23,8 +33,8 @@ _KINDS: Mapping[str, dict[str, Any]] = {
     "ratio": {"y": "ratio", "title": "Time relative to the base, below 1 is faster"},
     "speed": {"y": "time_median_s", "title": "Time of one call"},
     "allocated": {"y": "allocated_bytes", "title": "Memory allocated by one call", "guide": "formula_bytes"},
-    "peak": {"y": "peak_host_bytes", "title": "Peak memory of the process"},
-    "device-peak": {"y": "peak_device_bytes", "title": "Peak memory of the device"},
+    "peak": {"y": "peak_host_bytes", "log": "x", "title": "Peak memory of the process"},
+    "device-peak": {"y": "peak_device_bytes", "log": "x", "title": "Peak memory of the device"},
     "output-error": {"y": "output_rel_error", "title": "Rounding error of the outputs"},
     "gradient-error": {"y": "grad_rel_error", "title": "Rounding error of the gradients"},
 }
@@ -41,17 +51,17 @@ def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
     rows = rows_of(records)
     manifests = manifests_of(rows, records.attrs.get("manifest") if manifest is None else manifest)
     found: dict[str, Figure] = {}
-    absent = []
+    absent: dict[str, list[str]] = {}
     for kind, options in _KINDS.items():
         if kind == "device-peak" and all(row["peak_device_bytes"] is None for row in rows):
             continue  # no device but the host was used
         for part in _parts(rows, kind):
             identity = table_id(rows, manifests, f"{kind}{part.suffix}")
-            try:
+            if any(row["status"] == "ok" and row[options["y"]] is not None for row in part.rows):
                 found[identity] = _one(identity, part, options)
-            except LstmbenchError as error:
-                absent.append(f"There is no figure {identity}. {error}")
-    return found, absent
+            else:
+                absent.setdefault(counts(counted(part.rows)), []).append(identity)
+    return found, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
 
 @dataclass(frozen=True)

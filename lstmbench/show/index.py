@@ -8,8 +8,8 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import read_manifest, read_results, write_atomically
 from lstmbench.show.formats import slug
 from lstmbench.show.gallery import gallery
-from lstmbench.show.labels import rows_of
-from lstmbench.show.pages import Summary, count_statuses, index_page, run_page
+from lstmbench.show.labels import counted, rows_of
+from lstmbench.show.pages import Summary, index_page, run_page
 from lstmbench.show.provenance import suite_of
 from lstmbench.show.tables import ratio_table, tables
 
@@ -97,7 +97,7 @@ def _summary(folder: Path) -> Summary:
     except LstmbenchError as error:
         trouble = str(error).replace(f"{folder}{os.sep}", "")  # no path of this machine in the page
         return Summary(folder.name, _manifest(folder), {}, trouble)
-    return Summary(folder.name, manifest, count_statuses(rows))
+    return Summary(folder.name, manifest, counted(rows))
 
 
 def _put_all(root: Path, files: dict[str, bytes], suite: str) -> None:

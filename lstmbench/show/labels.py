@@ -23,6 +23,7 @@ FORMULA: Final = "formula"
 SECONDS: Final = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 BYTES: Final = {"MiB": 2.0**-20}
 RATIO: Final = {"ratio": 1.0}
+RELATIVE: Final = {"relative L2": 1.0}
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ _QUANTITIES: Final = {
         Quantity("first_call_s", "first call", SECONDS),
         Quantity("compile_s", "first call beyond a steady one", SECONDS),
         Quantity("ratio", "time ratio", RATIO, "ratio_low", "ratio_high"),
-        Quantity("allocated_bytes", "memory allocated by one call", BYTES),
+        Quantity("allocated_bytes", "allocated", BYTES),
         Quantity("formula_bytes", "formula", BYTES),
-        Quantity("peak_host_bytes", "peak memory of the process", BYTES),
-        Quantity("peak_device_bytes", "peak memory of the device", BYTES),
-        Quantity("output_rel_error", "relative L2 error of the outputs", RATIO),
-        Quantity("grad_rel_error", "relative L2 error of the gradients", RATIO),
+        Quantity("peak_host_bytes", "process peak", BYTES),
+        Quantity("peak_device_bytes", "device peak", BYTES),
+        Quantity("output_rel_error", "output error", RELATIVE),
+        Quantity("grad_rel_error", "gradient error", RELATIVE),
         Quantity("roofline_fraction", "fraction of the machine's limit", RATIO),
         Quantity("seq_len", "sequence length T", {"steps": 1.0}),
         Quantity("batch_size", "batch size B", {"sequences": 1.0}),
@@ -121,9 +122,14 @@ def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
     return [key for key in workload_keys(rows) if key not in left_out and len({row[key] for row in rows}) > 1]
 
 
+def is_square(rows: Iterable[Row]) -> bool:
+    """Say whether the input size is the hidden size everywhere: then one of the two is enough."""
+    return all(row["input_size"] == row["hidden_size"] for row in rows)
+
+
 def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
     """Return the columns that tell these workloads apart; without the input size where it always is the hidden size."""
-    square = all(row["input_size"] == row["hidden_size"] for row in rows)
+    square = is_square(rows)
     return tuple(key for key in ("run_id", *WORKLOAD) if not (square and key == "input_size"))
 
 
@@ -133,6 +139,17 @@ _SYMBOLS: Final = {"batch_size": "B", "input_size": "I", "hidden_size": "H", "nu
 def status_words(status: str | None) -> str:
     """Return a status as words."""
     return str(status or "no status").replace("_", " ")
+
+
+def counted(rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many rows have each status, ``ok`` first."""
+    words = [status_words(row["status"]) for row in rows]
+    return {word: words.count(word) for word in sorted(set(words), key=lambda word: (word != "ok", word))}
+
+
+def counts(statuses: Mapping[str, int]) -> str:
+    """Return counted statuses as one phrase, such as ``2 failed, 1 timeout``."""
+    return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 
 
 def phrase(column: str, value: Any) -> str:
@@ -154,15 +171,19 @@ def phrase(column: str, value: Any) -> str:
     return f"{column.replace('_', ' ')} {value}"
 
 
-def describe(values: Mapping[str, Any]) -> str:
-    """Return columns and values as one phrase, such as ``training, random input, I = H = 64``."""
-    square = values.get("input_size") is not None and values["input_size"] == values.get("hidden_size")
+def describe(values: Mapping[str, Any], square: bool = False) -> str:
+    """Return columns and values as one phrase, such as ``training, random input, I = H = 64``.
+
+    Args:
+        values: by their columns.
+        square: whether the input size is known to be the hidden size, though it is not among the values.
+    """
+    square = square or values.get("input_size") == values.get("hidden_size") is not None
     parts = []
     for column, value in values.items():
-        if square and column in ("input_size", "hidden_size"):
-            if column == "hidden_size":
-                parts.append(f"I = H = {value}")
-        else:
+        if square and column == "hidden_size":
+            parts.append(f"I = H = {value}")
+        elif not (square and column == "input_size"):
             parts.append(phrase(column, value))
     return ", ".join(parts)
 
@@ -175,9 +196,10 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
     """
     if not isinstance(records, pd.DataFrame):
         raise LstmbenchError(f"Records are a DataFrame, as read_results returns it, not a {type(records).__name__}.")
-    missing = [name for name in ("implementation", "status", *needed) if name not in records.columns]
+    wanted = dict.fromkeys(("implementation", "status", *needed))
+    missing = [name for name in wanted if name not in records.columns]
     if missing:
-        raise LstmbenchError(f"These are no records: there is no column {' and no column '.join(missing)}.")
+        raise LstmbenchError(f"The records have no column {' and no column '.join(missing)}.")
     if records.empty:
         raise LstmbenchError("There are no records to show: the table has no rows.")
     columns = {str(name): _values(records[name], COLUMNS.get(name, "")) for name in records.columns}

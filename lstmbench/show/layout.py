@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.labels import WORKLOAD, Row, combinations, describe, key_of, ordered, phrase, workload_keys
+from lstmbench.show.labels import WORKLOAD, Row, combinations, describe, is_square, key_of, ordered, workload_keys
 
 MOST_COLUMNS = 8
 ENOUGH_FILLED = 0.6
@@ -71,6 +71,10 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = ()) -> Layout:
     varying = [key for key in keys if len(distinct[key]) > 1]
     fixed = [key for key in keys if len(distinct[key]) == 1 and distinct[key] != [None] and key != "run_id"]
     _check_unique(rows, varying)
+    square = is_square(rows)
+
+    def words(keys: Sequence[str], values: tuple[object, ...]) -> str:
+        return describe(dict(zip(keys, values, strict=True)), square)
 
     axis = _axis(rows, varying)
     if axis == "implementation":
@@ -90,10 +94,10 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = ()) -> Layout:
         for line_key in combinations(inside, lines_by):
             found = {row[axis] if axis else None: row for row in inside if key_of(row, lines_by) == line_key}
             some = next(iter(found.values()))
-            label = name_of(some) if stub == "implementation" else _phrase(lines_by, line_key)
+            label = name_of(some) if stub == "implementation" else words(lines_by, line_key)
             lines.append(Line(label, [found.get(value) for value in values]))
-        panels.append(Panel(_phrase(panels_by, panel_key), lines))
-    constants = _phrase(fixed, tuple(distinct[key][0] for key in fixed))
+        panels.append(Panel(words(panels_by, panel_key), lines))
+    constants = words(fixed, tuple(distinct[key][0] for key in fixed))
     return Layout(constants, stub, axis, _heads(rows, axis, values), panels)
 
 
@@ -114,11 +118,7 @@ def _heads(rows: Sequence[Row], axis: str | None, values: list[object]) -> list[
     if axis == "implementation":
         names = {row["implementation"]: name_of(row) for row in rows}
         return [names[value] for value in values]
-    return [phrase(axis, value) for value in values]
-
-
-def _phrase(keys: Sequence[str], values: tuple[object, ...]) -> str:
-    return describe(dict(zip(keys, values, strict=True)))
+    return [describe({axis: value}, is_square(rows)) for value in values]
 
 
 def _check_unique(rows: Sequence[Row], varying: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from lstmbench.show import provenance
 from lstmbench.show.figure import Figure
 from lstmbench.show.formats import markdown, slug
-from lstmbench.show.labels import Row, ordered, phrase, status_words
+from lstmbench.show.labels import Row, counted, counts, ordered, phrase
 from lstmbench.show.table import Table
 
 _SECTIONS = (
@@ -84,22 +84,11 @@ def _measured(rows: list[Row], manifest: Mapping[str, Any]) -> str:
     description = provenance.description(manifest)
     sentences = [
         markdown(description) if description else "",
-        f"{len(rows)} cases: {markdown(counts(count_statuses(rows)))}.",
+        f"{len(rows)} cases: {markdown(counts(counted(rows)))}.",
         f"Implementations: {markdown(', '.join(names))}.",
         f"Workloads: {markdown('; '.join(sizes))}.",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def count_statuses(rows: Sequence[Row]) -> dict[str, int]:
-    """Return how many cases have each status, ``ok`` first."""
-    words = [status_words(row["status"]) for row in rows]
-    return {word: words.count(word) for word in sorted(set(words), key=lambda word: (word != "ok", word))}
-
-
-def counts(statuses: Mapping[str, int]) -> str:
-    """Return counted statuses as one phrase."""
-    return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 
 
 def _blocks(suite: str, kind: str, tables: Sequence[Table], figures: Mapping[str, Figure]) -> list[str]:
@@ -151,7 +140,7 @@ def _line(run: Summary) -> str:
     bad = {word: count for word, count in run.statuses.items() if word != "ok"}
     state = counts(bad) + ("" if run.manifest.get("complete", True) else "; not finished")
     suite = provenance.suite_of([], [run.manifest])
-    cells = [provenance.date(run.manifest), suite, provenance.machine(run.manifest)]
+    cells = [provenance.date(run.manifest), suite, provenance.cpu(run.manifest)]
     date, suite, machine = map(markdown, cells)
     return f"| {date} | {link} | {suite} | {machine} | {run.statuses.get('ok', 0)} | {markdown(state)} |"
 

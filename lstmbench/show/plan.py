@@ -13,7 +13,10 @@ from lstmbench.show.labels import (
     Quantity,
     Row,
     combinations,
+    counted,
+    counts,
     describe,
+    is_square,
     key_of,
     ordered,
     quantity,
@@ -25,6 +28,8 @@ from lstmbench.show.labels import (
 
 MOST_LINES = 8
 MOST_NOTES = 6
+COINCIDING = 0.01
+"""Lines nearer than this share of their height are drawn on each other, and said to be."""
 ORDERED = ("seq_len", "batch_size", "input_size", "hidden_size", "num_layers", "threads")
 """The axes along which points may be joined by a line."""
 
@@ -67,6 +72,7 @@ class Plan:
         constants: what holds for every point, as a phrase.
         base: the implementation that ratios are taken against, where it is one.
         missing: the cases without a point, as phrases.
+        coinciding: lines that cannot be told apart, as phrases.
     """
 
     x: Quantity
@@ -84,11 +90,12 @@ class Plan:
     constants: str
     base: str | None
     missing: list[str]
+    coinciding: list[str]
 
     @property
     def joined(self) -> bool:
-        """Whether the x axis is ordered, so that points may be joined."""
-        return self.x.column in ORDERED and self.ticks is None
+        """Whether the x axis is ordered and has several values, so that points may be joined."""
+        return self.x.column in ORDERED and self.ticks is None and len(self.xs) > 1
 
     @property
     def x_label(self) -> str:
@@ -121,7 +128,7 @@ def plan(
     cases = rows_of(records, [name for name in (x, y, hue, *col, *row, *([guide] if guide else [])) if name])
     known = [case for case in cases if _drawable(case, y, "y" in log)]
     if not known:
-        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({_counts(cases)}).")
+        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))}).")
     _check_lines(cases, x, hue, [*col, *row])
     hues = ordered(hue, (case[hue] for case in known))
     if len(hues) > MOST_LINES:
@@ -133,6 +140,7 @@ def plan(
     numeric = all(isinstance(value, int | float) for value in values)
     place = {value: float(value) if numeric else float(index) for index, value in enumerate(values)}
     rows, cols = combinations(cases, row), combinations(cases, col)
+    square = is_square(cases)
     panels = []
     for i, j in ((i, j) for i in range(len(rows)) for j in range(len(cols))):
         inside = [case for case in cases if key_of(case, row) == rows[i] and key_of(case, col) == cols[j]]
@@ -147,11 +155,11 @@ def plan(
     bases = {case["ratio_to"] for case in known}
     return Plan(
         x=quantity(x), y=what, unit=unit, per=what.units[unit], log=log, hue=hue, hues=hues,
-        rows=[describe(dict(zip(row, value, strict=True))) for value in rows],
-        cols=[describe(dict(zip(col, value, strict=True))) for value in cols],
+        rows=[describe(dict(zip(row, value, strict=True)), square) for value in rows],
+        cols=[describe(dict(zip(col, value, strict=True)), square) for value in cols],
         panels=panels, xs=list(place.values()), ticks=None if numeric else [str(value) for value in values],
         constants=_constants(cases, [x, hue, *col, *row]), base=bases.pop() if len(bases) == 1 else None,
-        missing=_missing(cases, known, x, hue, y),
+        missing=_missing(cases, known, x, hue, y), coinciding=_coinciding(panels, hues),
     )  # fmt: skip
 
 
@@ -175,8 +183,7 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, facets: Sequence[str]) 
     found: dict[tuple[Any, ...], Row] = {}
     points = set()
     others = [key for key in workload_keys(cases) if key not in (x, hue, *facets)]
-    if hue != "implementation":
-        others.append("implementation")
+    others += [key for key in ("implementation",) if key not in (x, hue, *facets)]
     for case in cases:
         key = key_of(case, [hue, *facets])
         first = found.setdefault(key, case)
@@ -194,14 +201,7 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, facets: Sequence[str]) 
 def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
     keys = [key for key in ("implementation", *workload_keys(cases)) if key not in (*shown, "run_id")]
     values = {key: cases[0][key] for key in keys if cases[0][key] is not None}
-    if "input_size" not in (*keys, *shown) and "hidden_size" in values:
-        values["input_size"] = values["hidden_size"]
-    return describe(values)
-
-
-def _counts(cases: Sequence[Row]) -> str:
-    statuses = [status_words(case["status"]) for case in cases]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in sorted(set(statuses)))
+    return describe(values, is_square(cases))
 
 
 def _missing(cases: Sequence[Row], known: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
@@ -223,3 +223,18 @@ def _missing(cases: Sequence[Row], known: Sequence[Row], x: str, hue: str, y: st
         rest = len(phrases) - MOST_NOTES + 1
         phrases = [*phrases[: MOST_NOTES - 1], f"{rest} more kinds, in the table"]
     return phrases
+
+
+def _coinciding(panels: Sequence[Panel], hues: Sequence[Any]) -> list[str]:
+    """Say which lines lie on each other wherever both have a point."""
+    groups: list[list[Any]] = []
+    for value in hues:
+        same = next((group for group in groups if _same(panels, group[0], value)), None)
+        groups.append([value]) if same is None else same.append(value)
+    return [" = ".join(shorten(value, 40) for value in group) for group in groups if len(group) > 1]
+
+
+def _same(panels: Sequence[Panel], one: Any, other: Any) -> bool:
+    pairs = [(a.y, b.y) for panel in panels for a, b in zip(panel.lines[one], panel.lines[other], strict=False)
+             if a.x == b.x and math.isfinite(a.y) and math.isfinite(b.y)]  # fmt: skip
+    return len(pairs) > 1 and all(math.isclose(a, b, rel_tol=COINCIDING) for a, b in pairs)

@@ -10,30 +10,41 @@ MUTED: Final = "#666666"
 _BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _BROWN, _, _GREY, _, _SKY = seaborn.color_palette("colorblind").as_hex()
 
 _SOLID, _DASHED, _DOTTED = (), (4.5, 1.6), (1.2, 1.3)
-_OTHER_DASHES = ((6.0, 1.4, 1.2, 1.4), (2.6, 1.2), (6.0, 1.2, 1.2, 1.2, 1.2, 1.2))
+_DASH_DOT, _SHORT, _DASH_DOT_DOT = (6.0, 1.4, 1.2, 1.4), (2.6, 1.2), (6.0, 1.2, 1.2, 1.2, 1.2, 1.2)
 
 
 class Style(NamedTuple):
-    """How one line is drawn: ``dashes`` in points on and off, empty for a solid line."""
+    """How one line is drawn: ``dashes`` in points on and off, empty for a solid line; ``scale`` of width and marker."""
 
     color: str
     dashes: tuple[float, ...]
-    marker: str
+    marker: str | tuple[int, int, int]
+    scale: float = 1.0
 
 
-# The dashes tell the backend, colour and marker the implementation, so that no reader depends on colours alone.
+# The dashes tell the backend, colour and marker the implementation, so that no reader depends on colours alone. What
+# is drawn later is thinner, so that of lines on each other all are seen.
 _KNOWN: Final = {
-    "numpy.reference": Style(_GREY, _DOTTED, "s"),
-    "numpy.fused": Style(_GREEN, _DOTTED, "D"),
-    "torch.loop": Style(_SKY, _SOLID, "^"),
-    "torch.fused": Style(_BLUE, _SOLID, "v"),
-    "torch.nn": Style(INK, _SOLID, "o"),
-    "jax.scan": Style(_ORANGE, _DASHED, "P"),
-    "jax.fused": Style(_VERMILION, _DASHED, "X"),
+    "numpy.reference": Style(_GREY, _DOTTED, "s", 1.3),
+    "numpy.fused": Style(_GREEN, _DOTTED, "D", 0.9),
+    "torch.loop": Style(_SKY, _SOLID, "^", 1.3),
+    "torch.fused": Style(_BLUE, _SOLID, "v", 1.1),
+    "torch.nn": Style(INK, _SOLID, "o", 0.9),
+    "jax.scan": Style(_ORANGE, _DASHED, "P", 1.2),
+    "jax.fused": Style(_VERMILION, _DASHED, "X", 0.9),
+    "torch.compile": Style(_PURPLE, _SOLID, "<"),
+    "flax.nnx": Style(_BROWN, _DASH_DOT, "p"),
+    "equinox.scan": Style("#882255", _DASH_DOT, "d"),
+    "onnxruntime.lstm": Style("#8A8A1F", _SHORT, ">"),
+    "keras.lstm": Style("#332288", _SHORT, "h"),
 }
+_SIZES: Final = dict.fromkeys("PX", 5.2) | dict.fromkeys("^v<>phd", 4.6)
+"""Marker sizes in points that look alike."""
+
 _BACKEND_DASHES: Final = {"numpy": _DOTTED, "torch": _SOLID, "jax": _DASHED}
-_SPARE_COLORS: Final = (_PURPLE, _BROWN, "#882255", "#8A8A1F", "#332288")
-_SPARE_MARKERS: Final = ("<", ">", "p", "h", "*", "d", "8")
+_SPARE_DASHES: Final = (_DASH_DOT, _SHORT, _DASH_DOT_DOT)
+_SPARE_COLORS: Final = ("#2E9C8A", "#661100", "#CC6677", "#6A51A3")
+_SPARE_MARKERS: Final = ((3, 1, 0), (4, 1, 45), (5, 1, 0), (6, 1, 0), (4, 1, 0))  # stars: no known one has them
 
 
 def style_of(name: str) -> Style:
@@ -41,7 +52,7 @@ def style_of(name: str) -> Style:
     if name in _KNOWN:
         return _KNOWN[name]
     digest = hashlib.sha256(name.encode()).digest()
-    dashes = _BACKEND_DASHES.get(name.partition(".")[0], _OTHER_DASHES[digest[0] % len(_OTHER_DASHES)])
+    dashes = _BACKEND_DASHES.get(name.partition(".")[0], _SPARE_DASHES[digest[0] % len(_SPARE_DASHES)])
     return Style(_SPARE_COLORS[digest[1] % len(_SPARE_COLORS)], dashes, _SPARE_MARKERS[digest[2] % len(_SPARE_MARKERS)])
 
 
@@ -53,12 +64,13 @@ def style_at(position: int) -> Style:
 
 def line_options(style: Style) -> dict[str, Any]:
     """Return the style as keyword arguments of a Matplotlib line."""
+    size = 6.8 if isinstance(style.marker, tuple) else _SIZES.get(style.marker, 3.9)
     return {
         "color": style.color,
         "linestyle": (0, style.dashes) if style.dashes else "-",
-        "linewidth": 1.3,
+        "linewidth": 1.3 * style.scale,
         "marker": style.marker,
-        "markersize": 5.2 if style.marker in "PX" else 4.6 if style.marker in "^v<>*" else 3.9,
+        "markersize": style.scale * size,
         "markeredgecolor": "white",
         "markeredgewidth": 0.5,
     }

@@ -206,7 +206,8 @@ def _caption(what: str, layout: Layout) -> str:
     """Return the caption: what is shown, what holds for all cells, and what the columns are."""
     along = {"seq_len": "sequence length T", "hidden_size": "hidden size H", "batch_size": "batch size B"}
     columns = f" Columns: {along[layout.axis]}." if layout.axis in along else ""
-    return f"{what}. {layout.constants[:1].upper()}{layout.constants[1:]}.{columns}" if layout.constants else f"{what}."
+    constants = f" All cases: {layout.constants}." if layout.constants else ""
+    return f"{what}.{constants}{columns}"
 
 
 def _workload(row: Row) -> tuple[Any, ...]:

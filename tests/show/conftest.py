@@ -83,8 +83,12 @@ def row(name: str, workload: Workload, noise: np.random.Generator, base_s: float
         "peak_host_bytes": LIBRARY_MIB.get(case["backend"], 80) * 2**20 + allocated,
         "allocated_bytes": allocated,
         "formula_bytes": workload.formula_bytes,
-        "output_rel_error": 2.1e-8 * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.15),
-        "grad_rel_error": 4e-8 * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.2) if training else None,
+        "output_rel_error": 2.1e-8
+        * noise.lognormal(0, 0.15)
+        * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.15),
+        "grad_rel_error": 4e-8 * noise.lognormal(0, 0.15) * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.2)
+        if training
+        else None,
         "flops": workload.flops,
         "roofline_fraction": workload.flops / 185e9 / time,
         "workload": workload.id,
