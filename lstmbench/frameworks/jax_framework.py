@@ -1,7 +1,7 @@
 """JAX's arrays: CPU and CUDA; every call is asynchronous until its outputs are waited for."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +16,8 @@ class JaxFramework(Framework):
     """JAX on ``cpu`` or ``cuda``, in float32, float64 or bfloat16.
 
     Float64 exists in JAX only under ``enable_x64``; ``scope`` sets it for the calling thread, and leaves the
-    process-wide setting as it is.
+    process-wide setting as it is. On CUDA it also keeps float32 products float32: XLA rounds their factors to TF32's
+    10 bits unless told not to.
     """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
@@ -36,8 +37,11 @@ class JaxFramework(Framework):
     def preload() -> None:
         pass
 
-    def scope(self) -> AbstractContextManager[Any]:
-        return jax.enable_x64(self.dtype == "float64")
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        products = jax.default_matmul_precision("highest") if self.device == "cuda" else nullcontext()
+        with jax.enable_x64(self.dtype == "float64"), products:
+            yield
 
     def from_numpy(self, array: NDArray[Any]) -> jax.Array:
         # A copy: on the CPU, device_put may share the caller's memory

@@ -1,7 +1,7 @@
 """PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,10 @@ from lstmbench.cell.interface import Framework
 
 
 class TorchFramework(Framework):
-    """PyTorch on ``cpu`` or ``cuda``, in float32, float64 or bfloat16."""
+    """PyTorch on ``cpu`` or ``cuda``, in float32, float64 or bfloat16.
+
+    On CUDA, ``scope`` keeps float32 products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to.
+    """
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
 
@@ -29,7 +32,7 @@ class TorchFramework(Framework):
         import torch.fx.experimental.symbolic_shapes  # noqa: F401  # the first autograd.grad imports sympy through it
 
     def scope(self) -> AbstractContextManager[Any]:
-        return nullcontext()
+        return _without_tf32() if self.device == "cuda" else nullcontext()
 
     def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
         # By way of float64: torch knows neither NumPy's long double nor the other byte order
@@ -63,3 +66,16 @@ class TorchFramework(Framework):
                 live += event.nbytes()
                 peak = max(peak, live)
         return peak
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed

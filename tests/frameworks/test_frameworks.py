@@ -103,6 +103,42 @@ def test_loading_and_running_in_float64_leaves_jax_in_float32() -> None:
     assert jax.numpy.ones(2).dtype == np.float32
 
 
+# On CUDA, float32 would be TF32 unless it is told not to; telling takes no device
+
+
+def test_torch_rounds_no_float32_on_cuda_inside_its_scope() -> None:
+    torch = pytest.importorskip("torch")
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    assert before[0]  # torch's own default
+    with registry.framework_class("torch")("cuda", "float32").scope():
+        assert [backend.allow_tf32 for backend in backends] == [False, False]
+    assert [backend.allow_tf32 for backend in backends] == before
+    with pytest.raises(ZeroDivisionError), registry.framework_class("torch")("cuda", "float32").scope():
+        1 / 0  # noqa: B018
+    assert [backend.allow_tf32 for backend in backends] == before
+
+
+def test_jax_rounds_no_float32_on_cuda_inside_its_scope() -> None:
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_default_matmul_precision
+    with registry.framework_class("jax")("cuda", "float32").scope():
+        jaxpr = str(jax.make_jaxpr(jax.numpy.matmul)(np.ones((2, 2)), np.ones((2, 2))))
+        assert "Precision.HIGHEST" in jaxpr
+    assert jax.config.jax_default_matmul_precision == before
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_nothing_is_set_on_the_cpu(name: str) -> None:
+    framework = _framework(name)
+    module = pytest.importorskip(name)
+    with framework.scope():
+        if name == "torch":
+            assert module.backends.cudnn.allow_tf32
+        else:
+            assert module.config.jax_default_matmul_precision is None
+
+
 # The allocator's bytes: outputs and temporaries of a call, not its arguments
 
 
