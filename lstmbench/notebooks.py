@@ -4,20 +4,36 @@ A notebook's parameters are one cell, tagged ``parameters``, of lines ``name: ty
 name or a value of another type is refused before a kernel is started; and where somebody calls papermill itself,
 ``check_parameters(In)`` in the first cell after the parameters refuses it there. An executed notebook is put in its
 place only if every cell of it ran.
+
+The parameters ``results`` and ``suite``, which all notebooks have, become a run by ``open_run`` or ``latest_run``.
 """
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure.runner import Run
+from lstmbench.measure.runner import run as measure
 from lstmbench.results.store import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lstmbench.show.answers import Sentence
+
+_Shown = TypeVar("_Shown")
 
 INJECTED = "# Parameters"
 """How papermill begins the cell that it puts in."""
+
+DISTURBING = ("MPLBACKEND", "JUPYTER_PATH")
+"""Set from outside, the first keeps figures out of the executed copy, and the second may lead to another Python."""
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
@@ -61,17 +77,25 @@ def declared(cell: str, where: str) -> dict[str, Parameter]:
     """
     found = {}
     lines = cell.splitlines()
-    for statement in ast.parse(cell).body:
+    try:
+        statements = ast.parse(cell).body
+    except SyntaxError as error:
+        raise LstmbenchError(f"{where}: line {error.lineno} of the parameters is no Python: {error.msg}.") from None
+    for statement in statements:
         line = lines[statement.lineno - 1]
-        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
-            raise LstmbenchError(f"{where}: {line!r} is not of the form 'name: type = default  # help'.")
+        try:
+            if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
+                raise ValueError
+            default = ast.literal_eval(statement.value or "")
+        except (ValueError, SyntaxError):
+            raise LstmbenchError(f"{where}: {line!r} is not of the form 'name: type = default  # help'.") from None
         kind = ast.unparse(statement.annotation)
         if (kind[5:-1] if kind.startswith("list[") else kind) not in _KINDS:
             raise LstmbenchError(
                 f"{where}: a parameter's type is int, float, str, bool or a list of these, not {kind}."
             )
         help_ = line.partition("  # ")[2]
-        parameter = Parameter(statement.target.id, kind, ast.literal_eval(statement.value), help_)
+        parameter = Parameter(statement.target.id, kind, default, help_)
         if not parameter.accepts(parameter.default):
             raise LstmbenchError(f"{where}: {parameter.name} must be {kind}, but it is {parameter.default!r}.")
         found[parameter.name] = parameter
@@ -100,11 +124,17 @@ def check_parameters(cells: Sequence[str], where: str = "this notebook") -> None
     """
     own = [cell for cell in cells if _declares(cell)]
     parameters = declared(own[-1], where) if own else {}
-    for cell in cells:
-        if cell.startswith(INJECTED):
-            assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
-            given = {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assigned}
-            check(parameters, given, where)
+    injected = [cell for cell in cells if cell.startswith(INJECTED)]
+    for cell in injected[-1:]:  # cells that ran before and were mended since are history
+        assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
+        check(parameters, {ast.unparse(node.targets[0]): _value(node.value) for node in assigned}, where)
+
+
+def _value(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:  # papermill writes what is not a literal, such as float('nan'), as a call
+        return ast.unparse(node)
 
 
 def _declares(cell: str) -> bool:
@@ -137,6 +167,42 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
     return {}
 
 
+def open_run(results: str, suite: str) -> Run:
+    """Return the run in the folder ``results``; where that is empty, measure the suite now, into a temporary folder.
+
+    A relative folder is looked for where the notebook runs, then above it, where the folder ``results`` is.
+
+    Raises:
+        LstmbenchError: if there is no run in the folder, or it is not complete.
+    """
+    if not results:
+        return measure(suite)
+    for folder in (Path(results), Path("..", results)):
+        if (folder / "manifest.json").is_file():
+            run = Run(folder)
+            if not run.manifest.get("complete"):
+                raise LstmbenchError(f"The run in {results} is not complete: 'lstmbench run' goes on with it.")
+            return run
+    raise LstmbenchError(f"There is no run in {results}: it holds no manifest.json.")
+
+
+def newest(
+    results: str, suite: str, show: "Callable[[pd.DataFrame], _Shown]", root: str | Path = "../results"
+) -> "_Shown | Sentence":
+    """Return what ``show`` makes of the run in ``results``, or of the newest run below ``root`` where that is empty.
+
+    Where there is no run yet, return the sentence that says how to make one; nothing is measured.
+    """
+    from lstmbench.show import latest
+    from lstmbench.show.answers import Sentence
+
+    if results:
+        return show(open_run(results, suite).records)
+    if any(Path(root).glob("*/manifest.json")):
+        return show(Run(latest(root)).records)
+    return Sentence(f"There is no run yet: `lstmbench run {suite} --out results/{suite}` makes one.")
+
+
 def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
     """Run a notebook in its own folder, as JupyterLab would, and keep the executed copy.
 
@@ -146,7 +212,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         parameters: values by name; those not given keep their defaults.
 
     Raises:
-        LstmbenchError: if a parameter is unknown or of another type (nothing is started then), or a cell fails.
+        LstmbenchError: if a parameter is unknown or of another type (nothing is started then), if a cell fails, the
+            kernel dies, or the copy cannot be written.
     """
     path, out = find(name), Path(out)
     check(parameters_of(path), parameters or {}, path.name)
@@ -156,28 +223,49 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         raise LstmbenchError(
             f"Running notebooks needs the package {error.name}: install lstmbench[notebooks]."
         ) from None
-    import nbformat
 
     failed = out.with_suffix(".failed.ipynb")
-    out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(
-            str(path),
-            str(failed),
-            parameters=dict(parameters or {}),
-            kernel_name="python3",
-            cwd=str(path.resolve().parent),
-            progress_bar=False,
-        )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        failed.touch()
+    except OSError as error:
+        raise LstmbenchError(f"The executed notebook cannot be written to {out}: {error.strerror}.") from None
+    try:
+        with _without(*DISTURBING):
+            papermill.execute_notebook(
+                str(path),
+                str(failed),
+                parameters=dict(parameters or {}),
+                kernel_name="python3",
+                cwd=str(path.resolve().parent),
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            )
     except papermill.PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
         raise LstmbenchError(f"{path.name} failed in cell {error.cell_index}: {reason} (see {failed}).") from None
-    executed = nbformat.read(failed, as_version=4)
-    for cell in executed.cells:
-        # papermill calls a notebook whose kernel died complete; a cell that never ran has no number
-        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
-            raise LstmbenchError(f"{path.name} stopped before its end: the kernel died or was stopped (see {failed}).")
-    executed.metadata.pop("papermill", None)  # paths and times of this machine
-    write_atomically(out, lambda temporary: nbformat.write(executed, temporary))
+    except Exception as error:  # a kernel that dies or does not start, told by whichever of papermill's parts sees it
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise LstmbenchError(f"{path.name} did not come to its end: {reason} (see {failed}).") from None
+    executed = json.loads(failed.read_text(encoding="utf-8"))
+    for cell in executed["cells"]:
+        # some versions of papermill call a notebook whose kernel died complete; a cell that never ran has no number
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and cell["execution_count"] is None:
+            raise LstmbenchError(f"{path.name} did not come to its end: a cell did not run (see {failed}).")
+    for part in (executed, *executed["cells"]):
+        for key in ("papermill", "execution"):  # paths and times of this machine
+            part["metadata"].pop(key, None)
+    text = json.dumps(executed, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     failed.unlink()
     return out
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Take variables out of the environment that a kernel inherits."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

@@ -1,8 +1,10 @@
-"""Do the implementations agree? The workers' gate, held in this process on one workload, with nothing timed."""
+"""Do the implementations agree? The workers' gate, held in this process, with nothing timed."""
 
+import platform
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 
 from lstmbench.cell.registry import describe, names
 from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.measure import environment
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.worker import Held
@@ -17,7 +20,7 @@ from lstmbench.results.record import frame
 
 
 def agreement(
-    seq_len: int = 64,
+    seq_lens: Sequence[int] = (16, 64),
     hidden_size: int = 16,
     batch_size: int = 4,
     dtypes: Sequence[str] = ("float64", "float32"),
@@ -26,7 +29,7 @@ def agreement(
     """Hold every implementation that is here against the float64 oracle, on windows of the temperatures.
 
     Args:
-        seq_len: T, the steps of a window.
+        seq_lens: T, the steps of a window; one or several.
         hidden_size: H.
         batch_size: B, the number of windows.
         dtypes: in which the implementations compute; weights and inputs are rounded to it before the oracle gets them.
@@ -34,16 +37,35 @@ def agreement(
 
     Returns:
         Records: ``output_rel_error`` and ``grad_rel_error``, and ``status`` ok, wrong_result or skipped with its reason
-        in ``error``; no times.
+        in ``error``; no times. ``attrs["manifest"]`` says where they come from.
     """
+    asked = f"seq_lens={tuple(seq_lens)}, hidden_size={hidden_size}, batch_size={batch_size}, seed={seed}"
+    manifest = _manifest(f"agreement({asked}, dtypes={tuple(dtypes)})")
     rows = []
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch:
-        for dtype in dtypes:
-            workload = Workload("training", batch_size, seq_len, 1, hidden_size, dtype=dtype, input="temperatures")
-            inputs = Path(scratch) / f"{dtype}.npz"
+        for dtype, T in dict.fromkeys((dtype, T) for dtype in dtypes for T in seq_lens):
+            workload = Workload("training", batch_size, T, 1, hidden_size, dtype=dtype, input="temperatures")
+            inputs = Path(scratch) / f"{workload.id}.npz"
             write_with_answers(workload, seed, inputs)
             rows += [Case(name, workload).columns() | _hold(name, workload, inputs) for name in names()]
-    return frame(rows)
+    records = frame(row | {"run_id": manifest["run_id"], "suite": manifest["suite"]["name"]} for row in rows)
+    records.attrs["manifest"] = manifest
+    return records
+
+
+def _manifest(call: str) -> dict[str, Any]:
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "run_id": f"agreement-{started.replace(':', '').replace('-', '')}",
+        "suite": {"name": "agreement"},
+        "started": started,
+        "complete": True,
+        "command": f'python -c "from lstmbench.measure.agreement import agreement; print({call})"',
+        "git": environment.git(),
+        "machine": environment.machine(),
+        "python": platform.python_version(),
+        "packages": environment.packages(),
+    }
 
 
 def _hold(name: str, workload: Workload, inputs: Path) -> dict[str, Any]:
