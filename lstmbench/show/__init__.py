@@ -2,7 +2,7 @@
 
 from lstmbench.show.figure import Figure
 from lstmbench.show.figures import plot
-from lstmbench.show.gallery import figures
+from lstmbench.show.gallery import figures, series
 from lstmbench.show.index import latest, write, write_index
 from lstmbench.show.table import Table
 from lstmbench.show.tables import accuracy_table, first_call_table, memory_table, ratio_table, speed_table, tables
@@ -17,6 +17,7 @@ __all__ = [
     "memory_table",
     "plot",
     "ratio_table",
+    "series",
     "speed_table",
     "tables",
     "write",

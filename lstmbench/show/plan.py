@@ -200,7 +200,8 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, facets: Sequence[str]) 
 
 def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
     keys = [key for key in ("implementation", *workload_keys(cases)) if key not in (*shown, "run_id")]
-    values = {key: cases[0][key] for key in keys if cases[0][key] is not None}
+    same = [key for key in keys if len(combinations(cases, [key])) == 1]  # a panel's column may decide another
+    values = {key: cases[0][key] for key in same if cases[0][key] is not None}
     return describe(values, is_square(cases))
 
 
