@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.errors import LstmbenchError
+from lstmbench.show.answers import Sentence
 from lstmbench.show.figure import Figure
 from lstmbench.show.figures import plot
 from lstmbench.show.formats import slug
@@ -65,8 +65,10 @@ def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
     return found, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
 
-def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure]:
+def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sentence]:
     """Return figures of any quantity, split into panels and pages as the standard figures are.
+
+    Where no case has a number in ``y``, it is a sentence that says so.
 
     Args:
         records: as ``read_results`` returns them.
@@ -74,7 +76,7 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure]:
         options: as for ``plot``; the title and the like of a standard figure are kept where they are not given.
 
     Raises:
-        LstmbenchError: if no case has a number in ``y``.
+        LstmbenchError: if there are no records, or no column ``y``.
     """
     kind, usual = next(((kind, each) for kind, each in _KINDS.items() if each["y"] == y), (slug(y), {"y": y}))
     rows = rows_of(records, [y])
@@ -82,7 +84,7 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure]:
         part for part in _parts(rows, kind) if any(row["status"] == "ok" and row[y] is not None for row in part.rows)
     ]
     if not shown:
-        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({counts(counted(rows))}).")
+        return [Sentence(f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))}).")]
     manifests = manifests_of(rows, records.attrs.get("manifest"))
     return [_one(table_id(rows, manifests, f"{kind}{part.suffix}"), part, usual | options) for part in shown]
 

@@ -23,7 +23,7 @@ def spread(samples: pd.DataFrame, **where: Any) -> Figure:
 
     Args:
         samples: as ``read_samples`` returns them.
-        where: which workload, such as ``mode="training"``; what is left open falls to the largest sizes.
+        where: which workload, such as ``mode="training"``; what is left open falls to training, and to the largest sizes.
 
     Raises:
         LstmbenchError: if there are no such samples.
@@ -69,7 +69,7 @@ def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame,
             asked = ", ".join(f"{name}={value!r}" for name, value in where.items())
             raise LstmbenchError(f"There are no samples to draw{f' with {asked}' if asked else ''}.")
         values = ordered(column, samples[column])
-        sizes = isinstance(values[0], int | float | np.integer)
-        workload[column] = values[-1 if sizes else 0]
+        last = column == "mode" or isinstance(values[0], int | float | np.integer)
+        workload[column] = values[-1 if last else 0]
         samples = samples[samples[column] == workload[column]]
     return samples, workload

@@ -25,9 +25,11 @@ def test_gradients_have_no_panel_of_inference(quick):
     assert "inference" not in series(quick, "grad_rel_error")[0].alt
 
 
-def test_nothing_to_draw_is_told(quick):
-    with pytest.raises(LstmbenchError, match="no case has a number in peak_device_bytes"):
-        series(quick, "peak_device_bytes")
+def test_nothing_to_draw_is_told_and_a_wrong_name_refused(quick):
+    (told,) = series(quick, "peak_device_bytes")
+    assert "no case has a number in `peak_device_bytes` (168 ok)" in told
+    inference = quick[quick["mode"] == "inference"]
+    assert "no case has a number in `grad_rel_error`" in series(inference, "grad_rel_error")[0]
     with pytest.raises(LstmbenchError, match="no column"):
         series(quick, "speed_of_light")
 

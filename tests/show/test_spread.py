@@ -44,10 +44,10 @@ def test_samples_stand_in_the_order_in_which_they_were_taken(samples):
     np.testing.assert_allclose(marks[0], first.sort_values("round")["seconds"].astype(float) * 1e6)
 
 
-def test_what_is_left_open_falls_to_the_largest_sizes_and_is_named(samples):
+def test_what_is_left_open_falls_to_training_and_the_largest_sizes_and_is_named(samples):
     figure = spread(samples)
     assert "T = 64" in figure.axes[0].get_title(loc="left")
-    assert "inference" in figure.axes[0].get_title(loc="left")
+    assert "training" in figure.axes[0].get_title(loc="left")
     assert "one call, " in figure.axes[0].get_ylabel()
     assert "2 processes" in figure.caption
     assert "torch.nn" in figure.alt
