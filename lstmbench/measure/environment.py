@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from lstmbench import __version__
+
 POOLS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -79,9 +81,10 @@ def machine() -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """Return the version of every installed package."""
-    found = {(d.metadata["Name"] or "").lower(): d.version for d in metadata.distributions()}
-    return dict(sorted((name, version) for name, version in found.items() if name))
+    """Return the version of every installed package, and of this one, which may run from a checkout."""
+    # Of two that bear the same name, the first on the path is the one that is imported
+    found = {(d.metadata["Name"] or "").lower(): d.version for d in reversed(list(metadata.distributions()))}
+    return dict(sorted((name, version) for name, version in (found | {"lstmbench": __version__}).items() if name))
 
 
 def git() -> dict[str, Any]:

@@ -68,39 +68,56 @@ def run(
         seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
 
     Raises:
-        LstmbenchError: if the suite is malformed, the folder cannot be written, or it holds another suite's results.
+        LstmbenchError: if the suite is malformed, the folder cannot be written, or it holds the results of another
+            suite or of another seed.
     """
     chosen = read_suite(suite)
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
-    content = chosen.model_dump(mode="json")
-    if (folder / "manifest.json").is_file():
-        manifest = read_manifest(folder)
-        before = manifest.get("suite", {})
-        if any(before.get(key) != content[key] for key in SAME_SUITE):
-            raise LstmbenchError(
-                f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."
-            )
-        if manifest.get("complete"):
-            return Run(folder)
-    else:
-        manifest = _new_manifest(content, seed)
+    manifest = _manifest_of(folder, chosen, seed)
+    done = set(read_results(folder)["workload"]) if manifest else set()
+    if manifest and manifest["complete"] and done >= {workload.id for workload in chosen.workloads()}:
+        return Run(folder)
+    manifest = manifest or _new_manifest(chosen, str(suite), folder, seed)
     store = Store(folder)
     store.write_manifest(manifest)
-    _measure(chosen, store, manifest, progress)
+    _measure(chosen, done, store, manifest, progress)
     manifest |= {"complete": True, "finished": _now(), "load_at_end": environment.load_average()}
     store.finish()
     store.write_manifest(manifest)
     return Run(folder)
 
 
-def _new_manifest(suite: dict[str, Any], seed: int | None) -> dict[str, Any]:
+def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]:
+    """Return the manifest of a run that may go on, or an empty one if there is none.
+
+    Raises:
+        LstmbenchError: if the folder holds something else.
+    """
+    if not (folder / "manifest.json").is_file():
+        return {}
+    manifest, content = read_manifest(folder), suite.model_dump(mode="json")
+    before = manifest.get("suite")
+    if not isinstance(before, dict) or not {"seed", "complete", "environments", "limits", "run_id"} <= set(manifest):
+        raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
+    if any(before.get(key) != content[key] for key in SAME_SUITE):
+        raise LstmbenchError(
+            f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."
+        )
+    if seed not in (None, manifest["seed"]):
+        raise LstmbenchError(
+            f"{folder} holds results of the seed {manifest['seed']}, not of {seed}; choose another folder."
+        )
+    return manifest
+
+
+def _new_manifest(suite: Suite, asked: str, folder: Path, seed: int | None) -> dict[str, Any]:
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv and sys.argv[0] else []
+    command = ["lstmbench", "run", _without_root(asked), "--out", _without_root(folder), "--seed", str(seed)]
     started = _now()
     machine = environment.machine()
     return {
-        "run_id": f"{suite['name']}-{re.sub('[-:]', '', started)}-{random.SystemRandom().randrange(16**6):06x}",
-        "suite": suite,
+        "run_id": f"{suite.name}-{re.sub('[-:]', '', started)}-{random.SystemRandom().randrange(16**6):06x}",
+        "suite": suite.model_dump(mode="json"),
         "seed": seed,
         "started": started,
         "finished": None,
@@ -116,13 +133,20 @@ def _new_manifest(suite: dict[str, Any], seed: int | None) -> dict[str, Any]:
     }
 
 
+def _without_root(path: str | Path) -> str:
+    """Return a path as it may be published: as it is if it is relative, else from here, or its last part alone."""
+    path, here = Path(path), Path.cwd()
+    if not path.is_absolute():
+        return str(path)
+    return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
+
+
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _measure(suite: Suite, store: Store, manifest: dict[str, Any], progress: bool) -> None:
-    """Measure every workload that is not done yet."""
-    done = set(store.done()["workload"])
+def _measure(suite: Suite, done: set[str], store: Store, manifest: dict[str, Any], progress: bool) -> None:
+    """Measure every workload that is not done yet; ``done`` holds the ids of those that are."""
     order = {workload: f"{k:05d}" for k, workload in enumerate(suite.workloads())}
     workloads = [workload for workload in order if workload.id not in done]
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch)) as team:

@@ -1,9 +1,9 @@
 """A folder of results: written so that a crash at any moment leaves it readable, read back as tidy DataFrames.
 
-    manifest.json                how the run came about; ``complete`` says whether it came to its end
-    records.parquet, records.csv one row per case
-    samples.parquet              every timed sample
-    parts/                       while the run goes on: one pair of files per finished workload
+- ``manifest.json``: how the run came about; ``complete`` says whether it came to its end
+- ``records.parquet``, ``records.csv``: one row per case
+- ``samples.parquet``: every timed sample
+- ``parts/``: while the run goes on, one pair of files per finished workload
 """
 
 import json
@@ -22,21 +22,30 @@ import pyarrow.parquet as pq
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.record import CASE_COLUMNS, COLUMNS, SAMPLE_COLUMNS, frame
 
+FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
+
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one step.
+
+    Raises:
+        LstmbenchError: if it cannot be written; what was at ``path`` is there still.
+    """
     try:
-        temporary.chmod(0o644)
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            temporary.chmod(0o644)
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise LstmbenchError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def read_results(folder: str | Path) -> pd.DataFrame:
@@ -108,10 +117,6 @@ class Store:
         for kind, table in (("samples", frame(samples, SAMPLE_COLUMNS)), ("records", frame(records))):
             _write_parquet(self.parts / f"{workload}.{kind}.parquet", table)
 
-    def done(self) -> pd.DataFrame:
-        """Return the records that are there already."""
-        return _read(self.folder, "records", COLUMNS)
-
     def finish(self) -> None:
         """Put all parts together into the final files, then remove the parts."""
         for kind, columns in (("samples", SAMPLE_COLUMNS), ("records", COLUMNS)):
@@ -120,6 +125,8 @@ class Store:
             if kind == "records":
                 write_atomically(self.folder / "records.csv", partial(table.to_csv, index=False))
         shutil.rmtree(self.parts, ignore_errors=True)
+        for left in (each for name in FILES for each in self.folder.glob(f".{name}.*")):
+            left.unlink(missing_ok=True)  # by a run that was killed while it wrote
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:
@@ -132,18 +139,21 @@ def _read(folder: Path, kind: str, columns: Mapping[str, str]) -> pd.DataFrame:
     paths = ([final] if final.is_file() else []) + sorted((folder / "parts").glob(f"*.{kind}.parquet"))
     if kind == "samples":  # samples without their records belong to a workload that was not finished
         paths = [path for path in paths if path == final or _records_of(path).is_file()]
-    tables = []
-    for path in paths:
-        try:
-            tables.append(pq.read_table(path).to_pandas())
-        except (OSError, pa.ArrowException) as error:
-            raise LstmbenchError(f"The results file {path} cannot be read: {str(error).splitlines()[0]}.") from None
+    tables = [_read_parquet(path, columns) for path in paths]
     if not tables:
         return frame([], columns)
-    merged = pd.concat(tables, ignore_index=True)
     keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
-    extra = [name for name in merged.columns if name not in columns]
-    return merged.drop_duplicates(subset=keys, ignore_index=True).reindex(columns=[*columns, *extra]).astype(dict(columns))
+    return pd.concat(tables, ignore_index=True).drop_duplicates(subset=keys, ignore_index=True)
+
+
+def _read_parquet(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path).to_pandas()
+        extra = [name for name in table.columns if name not in columns]
+        return table.reindex(columns=[*columns, *extra]).astype(dict(columns))
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LstmbenchError(f"The results file {path} cannot be read: {reason}.") from None
 
 
 def _records_of(samples: Path) -> Path:
