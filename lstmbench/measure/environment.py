@@ -6,6 +6,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,20 @@ def git() -> dict[str, Any]:
 def load_average() -> float | None:
     """Return the load of the last minute, where the system tells."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+@contextmanager
+def stolen_time() -> Iterator[Callable[[], float]]:
+    """Give a function that returns, after the block, the share of the machine's time that its host gave to others."""
+    before = psutil.cpu_times()
+    after: list[Any] = []
+    yield lambda: _stolen_share(before, after[0])
+    after.append(psutil.cpu_times())
+
+
+def _stolen_share(before: Any, after: Any) -> float:
+    total = sum(after) - sum(before)
+    return float((after.steal - before.steal) / total) if hasattr(after, "steal") and total > 0 else 0.0
 
 
 def frameworks() -> dict[str, Any]:

@@ -9,6 +9,7 @@ memory    peaks of the allocator and of the process, in a pass of their own
 
 import gc
 import json
+import resource
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import describe, load
 from lstmbench.cell.tolerance import relative_error
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment, limits
+from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINING, WEIGHTS, write_with_answers
 
@@ -50,6 +51,7 @@ class Held:
             lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
         )
         self.calls = 1
+        self.seconds = 0.0
         self.turns = 0
 
     def errors(self, outputs: Any, k: int = 0) -> dict[str, float | None]:
@@ -128,11 +130,12 @@ class Server:
         return limits.measure(dtype)
 
     def prepare(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
-        """Load the implementation and its inputs; from here on the garbage collector is off."""
+        """Load the implementation and its inputs; from here on the garbage collector is off, and denormals are zero."""
+        mode = denormals.flush()
         self.held = Held(implementation, Workload(**workload), Path(inputs), self.scope)
         gc.collect()
         gc.disable()
-        return environment.frameworks()
+        return environment.frameworks() | {"denormals": mode}
 
     def gate(self) -> dict[str, Any]:
         """Make the first call, and hold what it returns against the oracle.
@@ -155,23 +158,36 @@ class Server:
         """Call until the last three times agree within 5 %, then set how many calls make one sample."""
         times: list[float] = []
         end = time.perf_counter() + within_s
-        while len(times) < 2 or time.perf_counter() < end:
+        while not times or time.perf_counter() < end:
             times.append(self.case.sample(1))
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
-        seconds = min(times)
-        self.case.calls = max(1, int(np.ceil(SHORTEST_SAMPLE_S / seconds)))
-        return {"calls": self.case.calls, "seconds": seconds}
+        self.case.seconds = min(times)
+        self.case.calls = max(1, int(np.ceil(SHORTEST_SAMPLE_S / self.case.seconds)))
+        return {"calls": self.case.calls, "seconds": self.case.seconds}
 
-    def measure(self, turn_s: float) -> list[float]:
-        """Take samples until the turn is over, at least one; a short case is called once untimed, for the caches."""
-        case = self.case
-        end = time.perf_counter() + turn_s
-        seconds = case.sample(1)
-        samples = [seconds] if seconds >= turn_s / 2 else []
-        while not samples or time.perf_counter() < end:
-            samples.append(case.sample(case.calls))
-        return samples
+    def measure(self, turn_s: float) -> dict[str, Any]:
+        """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.
+
+        A case that is short beside the turn is called once untimed before, to bring its data back into the caches.
+        """
+        case, seconds = self.case, list[float]()
+        sentinel_s = _sentinel()
+        if case.seconds < turn_s / 2:
+            case.sample(1)
+        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        cpu, start = time.process_time(), time.perf_counter()
+        while not seconds or time.perf_counter() - start < turn_s:
+            seconds.append(case.sample(case.calls))
+        loop_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+        return {
+            "seconds": seconds,
+            "loop_s": loop_s,
+            "cpu_s": cpu_s,
+            "switches": switches,
+            "sentinel_s": sentinel_s,
+        }
 
     def memory(self) -> dict[str, int | None]:
         """Return the peaks of one call: of the process (resident, in all), and of the allocator (beyond the inputs)."""
@@ -183,6 +199,15 @@ class Server:
         allocated = case.lstm.framework.allocated_bytes(case.method, *case.inputs[0])
         device = allocated if case.workload.device != "cpu" else None
         return {"peak_host_bytes": peak_host, "allocated_bytes": allocated, "peak_device_bytes": device}
+
+
+def _sentinel() -> float:
+    """Return the seconds of a small fixed piece of work, arithmetic on numbers that fit the first-level cache."""
+    numbers = np.full(1024, 1.000001)
+    start = time.perf_counter()
+    for _ in range(50):
+        numbers *= numbers
+    return time.perf_counter() - start
 
 
 def _forget_high_water_mark() -> bool:

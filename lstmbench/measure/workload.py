@@ -2,16 +2,14 @@
 
 import random
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import metrics
+from lstmbench.measure import environment, guard, metrics
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.suite import Budget, Suite
 from lstmbench.measure.team import Team
@@ -32,8 +30,6 @@ class Trial:
     error: str = ""
     environment_id: str = ""
     calls: int = 1
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    medians: list[float] = field(default_factory=list)
 
     def fail(self, error: Exception) -> None:
         """Take the case out, with its reason."""
@@ -54,6 +50,14 @@ class Trial:
                 self.error = gate["misfit"] or (
                     f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
                 )
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all samples, those of disturbed rounds marked."""
+        where = self.case.columns() | {"peer": self.peer, "calls": self.calls}
+        for process, turns in enumerate(self.evidence.turns):
+            for round_, (turn, mark) in enumerate(zip(turns, guard.disturbed(turns), strict=True)):
+                at = where | {"process": process, "round": round_, "disturbed": bool(mark)}
+                yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
 
     def record(self) -> dict[str, Any]:
         """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
@@ -90,7 +94,7 @@ def measure_workload(
         _measure_trials(trials, workload, suite.budget, team, generator)
     _pair_with_reference(trials, suite.reference)
     records = [trial.record() for trial in trials.values()]
-    samples = [sample for trial in trials.values() if trial.status == "ok" for sample in trial.samples]
+    samples = [sample for trial in _alive(trials) for sample in trial.samples()]
     return records, samples
 
 
@@ -150,34 +154,28 @@ def _measure_process(
             warm = attempt(trial, "warm", within_s=10 * budget.turn_s) if trial.status == "ok" else None
             if warm is not None:
                 trial.calls = warm["calls"]
-            trial.medians = []
+            trial.evidence.turns.append([])
 
         end = time.perf_counter() + budget.seconds_per_case * len(_alive(trials)) / budget.processes
         rounds = 0
         while _alive(trials) and (rounds < budget.min_rounds or time.perf_counter() < end):
             turns = _alive(trials)
             generator.shuffle(turns)
-            for trial in turns:
-                seconds = attempt(trial, "measure", turn_s=budget.turn_s)
-                if seconds is not None:
-                    _keep(trial, process, rounds, seconds)
+            answers = {}
+            with environment.stolen_time() as stolen:
+                for trial in turns:
+                    answers[trial.case.implementation] = attempt(trial, "measure", turn_s=budget.turn_s)
+            for trial in _alive(trials):
+                turn = guard.Turn(**answers[trial.case.implementation], stolen=stolen())
+                trial.evidence.turns[process].append(turn)
             rounds += 1
 
-        for trial in _alive(trials):
-            if process == 0:
+        if process == 0:
+            for trial in _alive(trials):
                 trial.evidence.memory = attempt(trial, "memory") or {}
-            if trial.status == "ok":
-                trial.evidence.rounds.append(np.array(trial.medians))
     finally:
         for worker in workers.values():
             worker.kill()
-
-
-def _keep(trial: Trial, process: int, round_: int, seconds: list[float]) -> None:
-    trial.medians.append(float(np.median(seconds)))
-    trial.evidence.samples += len(seconds)
-    where = trial.case.columns() | {"peer": trial.peer, "process": process, "round": round_, "calls": trial.calls}
-    trial.samples += [where | {"sample": k, "seconds": value} for k, value in enumerate(seconds)]
 
 
 def _pair_with_reference(trials: dict[str, Trial], reference: str) -> None:
@@ -186,5 +184,4 @@ def _pair_with_reference(trials: dict[str, Trial], reference: str) -> None:
     if base is None or base.status != "ok":
         return
     for trial in _alive(trials):
-        rounds: list[NDArray[np.float64]] = base.evidence.rounds
-        trial.evidence.reference_rounds = rounds
+        trial.evidence.reference_turns = base.evidence.turns

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.measure.case import Workload
+from lstmbench.measure.guard import Turn
 
 KINDS = frozenset({"gate", "samples", "memory"})
 
@@ -29,9 +30,8 @@ class Evidence:
         reference: the implementation that ratios are taken against.
         precision: half-width of the ratio's interval, as a share, at which a row counts as converged.
         gate: one entry per process, ``first_call_s``, ``output_rel_error``, ``grad_rel_error``.
-        rounds: per process, the median seconds of each round.
-        reference_rounds: per process, the median seconds of the reference in the same rounds.
-        samples: the number of samples behind the rounds.
+        turns: per process, this case's turn of each round.
+        reference_turns: per process, the reference's turns of the same rounds.
         memory: what the worker's ``memory`` returned.
         limits: the machine's rates, see ``lstmbench.measure.limits``.
     """
@@ -40,11 +40,20 @@ class Evidence:
     reference: str
     precision: float
     gate: list[dict[str, Any]] = field(default_factory=list)
-    rounds: list[NDArray[np.float64]] = field(default_factory=list)
-    reference_rounds: list[NDArray[np.float64]] = field(default_factory=list)
-    samples: int = 0
+    turns: list[list[Turn]] = field(default_factory=list)
+    reference_turns: list[list[Turn]] = field(default_factory=list)
     memory: dict[str, int | None] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> list[NDArray[np.float64]]:
+        """Return, per process, the median seconds of each round."""
+        return medians(self.turns)
+
+
+def medians(turns: list[list[Turn]]) -> list[NDArray[np.float64]]:
+    """Return, per process, the median of each turn's samples."""
+    return [np.array([np.median(turn.seconds) for turn in process]) for process in turns]
 
 
 class Metric(Protocol):

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.measure.metrics import Evidence
+from lstmbench.measure.guard import disturbed, left_out
+from lstmbench.measure.metrics import Evidence, medians
 from lstmbench.measure.statistics import median_interval
 
 NEEDS = frozenset({"gate", "samples"})
@@ -14,28 +15,41 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     """Return times in seconds and ratios (above 1 is slower than the reference), with 95 % intervals of the medians.
 
     ``first_call_s`` is the median over processes of the first call; ``compile_s`` is what it took beyond a call in
-    the steady state: compilation, lazy initialisation, first touch of memory.
+    the steady state: compilation, lazy initialisation, first touch of memory. Medians leave out disturbed rounds (see
+    ``lstmbench.measure.guard``); ``time_p05_s`` and ``time_p95_s`` are percentiles of all samples.
     """
-    time = median_interval(evidence.rounds)
+    marks = [disturbed(turns) for turns in evidence.turns]
+    out, noisy = left_out(marks)
+    rounds = evidence.rounds
+    time = median_interval([own[~leave] for own, leave in zip(rounds, out, strict=True)])
+    samples = np.concatenate([turn.seconds for process in evidence.turns for turn in process])
+    low, high = np.percentile(samples, [5, 95])
     first = float(np.median([process["first_call_s"] for process in evidence.gate]))
     columns: dict[str, Any] = {
         "time_median_s": time.median,
         "time_low_s": time.low,
         "time_high_s": time.high,
-        "samples": evidence.samples,
-        "processes": len(evidence.rounds),
-        "rounds": sum(len(rounds) for rounds in evidence.rounds),
+        "time_p05_s": float(low),
+        "time_p95_s": float(high),
+        "samples": len(samples),
+        "processes": len(rounds),
+        "rounds": sum(len(own) for own in rounds),
+        "disturbed_rounds": sum(int(mark.sum()) for mark in marks),
+        "noisy": noisy,
         "first_call_s": first,
         "compile_s": max(0.0, first - time.median),
     }
-    if evidence.reference_rounds:
-        pairs = zip(evidence.rounds, evidence.reference_rounds, strict=True)
-        ratio = median_interval([own / reference for own, reference in pairs])
+    if evidence.reference_turns:
+        both = [mark | disturbed(turns) for mark, turns in zip(marks, evidence.reference_turns, strict=True)]
+        out, noisy = left_out(both)
+        pairs = zip(rounds, medians(evidence.reference_turns), out, strict=True)
+        ratio = median_interval([own[~leave] / reference[~leave] for own, reference, leave in pairs])
         columns |= {
             "ratio": ratio.median,
             "ratio_low": ratio.low,
             "ratio_high": ratio.high,
             "ratio_to": evidence.reference,
             "converged": (ratio.high - ratio.low) / 2 <= evidence.precision * ratio.median,
+            "noisy": columns["noisy"] or noisy,
         }
     return columns

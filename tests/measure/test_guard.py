@@ -1,0 +1,46 @@
+"""Disturbed turns are known by their witnesses, and leaving them out has a limit."""
+
+import numpy as np
+import pytest
+
+from lstmbench.measure.guard import MOST_LEFT_OUT, Turn, disturbed, left_out
+
+QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
+
+
+def test_quiet_turns_are_not_disturbed():
+    assert not disturbed([QUIET] * 9).any()
+
+
+@pytest.mark.parametrize(
+    "witness",
+    [{"cpu_s": 0.9e-2}, {"sentinel_s": 1.3e-4}, {"stolen": 0.05}],
+    ids=["pushed off the core", "slow sentinel", "stolen time"],
+)
+def test_each_witness_alone_marks_its_turn_and_no_other(witness):
+    turns = [QUIET] * 4 + [QUIET._replace(**witness)] + [QUIET] * 4
+    assert disturbed(turns).tolist() == [False] * 4 + [True] + [False] * 4
+
+
+def test_a_slow_time_alone_is_not_a_disturbance():
+    turns = [QUIET] * 4 + [QUIET._replace(seconds=[5e-3] * 10, loop_s=5e-2, cpu_s=5e-2)]
+    assert not disturbed(turns).any()
+
+
+def test_waiting_for_helper_threads_is_how_a_case_is_and_not_a_disturbance():
+    assert not disturbed([QUIET._replace(cpu_s=0.6e-2)] * 5).any()
+
+
+def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the_case_is_noisy():
+    few, many = np.zeros((2, 10), dtype=bool), np.zeros((2, 10), dtype=bool)
+    few[0, : int(MOST_LEFT_OUT * 20)] = True
+    many[0, : int(MOST_LEFT_OUT * 20) + 1] = True
+    masks, noisy = left_out(list(few))
+    assert not noisy and sum(mask.sum() for mask in masks) == MOST_LEFT_OUT * 20
+    masks, noisy = left_out(list(many))
+    assert noisy and not any(mask.any() for mask in masks)
+
+
+def test_a_process_is_never_left_out_whole():
+    masks, noisy = left_out([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
+    assert not noisy and not masks[0].any()
