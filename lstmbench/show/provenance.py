@@ -173,8 +173,8 @@ def _short(value: Any) -> str:
 
 
 def command(manifest: Manifest) -> str:
-    """Return the command that measures the same suite again."""
+    """Return the command that measures the same suite, or makes the same records, again."""
     given = str(manifest.get("command") or "")
-    if given.startswith("lstmbench run"):
+    if given.startswith(("lstmbench run", "python -c")):
         return given
     return f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"

@@ -23,7 +23,7 @@ def spread(samples: pd.DataFrame, **where: Any) -> Figure:
 
     Args:
         samples: as ``read_samples`` returns them.
-        where: which workload, such as ``mode="training"``; what is left open falls to training, and to the largest sizes.
+        where: which workload, such as ``mode="training"``; what is left open falls to training and the largest sizes.
 
     Raises:
         LstmbenchError: if there are no such samples.
@@ -50,9 +50,10 @@ def spread(samples: pd.DataFrame, **where: Any) -> Figure:
         set_number_axis(axes, list(chosen["seconds"].astype(float) * SECONDS[unit]), log=True)
         axes.set_ylabel(f"time of one call, {unit}")
         axes.set_title(describe(workload), loc="left")
-    several = chosen.groupby("implementation")["process"].nunique().max()
+    most = chosen.groupby("implementation")["process"].nunique().max()
+    several = f"{most} process{'' if most == 1 else 'es'}"
     figure.id = "samples"
-    figure.caption = f"Every sample of one workload, in order of time, {several} processes each: {describe(workload)}."
+    figure.caption = f"Every sample of one workload, in order of time, {several} each: {describe(workload)}."
     figure.alt = f"{figure.caption} One column for each of {', '.join(names)}."
     return figure
 

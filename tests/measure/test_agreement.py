@@ -1,9 +1,12 @@
+import shlex
+
 import pytest
 
 import lstmbench as lb
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.measure import agreement as module
 from lstmbench.measure.agreement import agreement
+from lstmbench.show import accuracy_table
 
 
 def test_every_implementation_that_is_here_agrees_in_every_dtype():
@@ -86,4 +89,7 @@ def test_the_records_say_where_they_come_from():
     assert set(found["run_id"]) == {manifest["run_id"]}
     assert manifest["packages"]["numpy"]
     assert manifest["machine"]["cores"]
-    assert "hidden_size=2" in manifest["command"]
+    (line,) = (line for line in accuracy_table(found).footer if line.startswith("Made again by: "))
+    assert "agreement(seq_lens=(3,), hidden_size=2" in line
+    call = shlex.split(line.removeprefix("Made again by: "))[2]
+    compile(call, "the command beneath the table", "exec")
