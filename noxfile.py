@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,11 +64,15 @@ def install(session: nox.Session, *extras: str) -> None:
     stamp.write_text(wanted)
 
 
-def execute(session: nox.Session, folder: Path, *parameters: str) -> None:
+def execute(session: nox.Session, folder: Path, *parameters: str, at_once: int = 1) -> None:
     """Execute every notebook, and leave the copies in a folder."""
-    for name in NOTEBOOKS:
+
+    def one(name: str) -> None:
         copy = folder / f"{name}.ipynb"
         session.run("lstmbench", "notebook", name, "--out", str(copy), *parameters, env=CLEAN)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(one, NOTEBOOKS))
 
 
 @nox.session
@@ -115,7 +120,8 @@ def bench(session: nox.Session) -> None:
             raise
         failure = error  # some cases failed: what was measured is shown all the same
     # A path from the project's folder: the executed copies name no folder of this machine.
-    execute(session, out / "notebooks", "-p", f"results={os.path.relpath(out)}")
+    # Nothing is measured in them when they are given results, so two may run at once.
+    execute(session, out / "notebooks", "-p", f"results={os.path.relpath(out)}", at_once=2)
     session.run("lstmbench", "table", str(out))  # once more, since the run's page links to the notebooks
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
