@@ -48,10 +48,10 @@ def set_number_axis(axes: Axes, values: Sequence[float], log: bool) -> None:
     margin = (high / low) ** 0.06
     axes.set_ylim(low / margin, high * margin)
     decades = math.log10(high / low)
-    subs = (1.0,) if decades > 2.2 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
+    small = low < 1e-4  # labels are powers of ten
+    subs = (1.0,) if decades > (1.2 if small else 2.2) else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
     axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
     axes.yaxis.set_minor_locator(NullLocator())
-    small = low < 1e-4
     axes.yaxis.set_major_formatter(FuncFormatter(_power if small else _plain))
 
 

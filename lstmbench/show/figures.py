@@ -22,7 +22,7 @@ Line = tuple[str, float]
 
 # All in inches
 PAGE, COLUMN = 7.0, 4.6
-_LEFT, _RIGHT, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.66, 0.1, 1.7, 2.3, 0.13, 0.14
+_LEFT, _RIGHT, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.7, 0.1, 1.7, 2.3, 0.13, 0.14
 _TEXT, _LETTER = 0.14, 0.057
 
 
@@ -218,7 +218,7 @@ def _notes(made: Plan) -> str:
 
 def _wrap(text: str, width: float, letter: float = _LETTER) -> str:
     together = plain(text).replace(" = ", "\u00a0=\u00a0")
-    return "\n".join(textwrap.wrap(together, max(8, int(width / letter))))
+    return "\n".join(textwrap.wrap(together, max(8, int(width / letter)))).replace("\u00a0", " ")
 
 
 def _count(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -121,7 +122,9 @@ def fixed(value: float, places: int) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return ``value`` with that many significant digits."""
+    """Return ``value`` with that many significant digits; 0 is ``0``."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
     return fixed(value, decimals(value, digits))
 
 

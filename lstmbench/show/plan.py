@@ -180,22 +180,17 @@ def _point(case: Row, at: float, what: Quantity, per: float, known: Sequence[Row
 
 def _check_lines(cases: Sequence[Row], x: str, hue: str, facets: Sequence[str]) -> None:
     """Refuse to join what does not belong together: on one line nothing but ``x`` may differ."""
-    found: dict[tuple[Any, ...], Row] = {}
-    points = set()
-    others = [key for key in workload_keys(cases) if key not in (x, hue, *facets)]
-    others += [key for key in ("implementation",) if key not in (x, hue, *facets)]
-    for case in cases:
-        key = key_of(case, [hue, *facets])
-        first = found.setdefault(key, case)
-        differing = [name for name in others if first[name] != case[name]]
+    others = [key for key in ("implementation", *workload_keys(cases)) if key not in (x, hue, *facets)]
+    for line in combinations(cases, [hue, *facets]):
+        inside = [case for case in cases if key_of(case, [hue, *facets]) == line]
+        differing = [name for name in others if len({case[name] for case in inside}) > 1]
         if differing:
             raise LstmbenchError(
                 f"One line would join cases that differ in {' and '.join(differing)}: give each value a panel with "
                 "col= or row=, or choose records with one value."
             )
-        if (*key, case[x]) in points:
-            raise LstmbenchError(f"Two records are of the same case: {', '.join(map(str, (*key, case[x])))}.")
-        points.add((*key, case[x]))
+        if len({case[x] for case in inside}) < len(inside):
+            raise LstmbenchError(f"Two records are of the same case: {', '.join(map(str, line))}, at the same {x}.")
 
 
 def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:

@@ -1,151 +1,12 @@
-"""Made-up records of a run of the suite quick: the numbers are plausible, the troubles are all there."""
+"""Records to draw from: of a run in which all went well, and of one in which much did not."""
 
-import itertools
-import math
-from typing import Any
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from made_up import fill, make, quick_rows, trouble
 
-from lstmbench.measure.case import Case, Workload
-from lstmbench.results.record import frame
-
-IMPLEMENTATIONS = (
-    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
-)  # fmt: skip
-OVERHEAD_US = dict(zip(IMPLEMENTATIONS, (45, 14, 60, 21, 4, 3, 2.5), strict=True))  # per step
-RATE = dict(zip(IMPLEMENTATIONS, (25e9, 120e9, 105e9, 140e9, 150e9, 85e9, 110e9), strict=True))  # FLOP/s
-LIBRARY_MIB = {"numpy": 48, "torch": 215, "jax": 160}
-
-MANIFEST: dict[str, Any] = {
-    "run_id": "quick-20261120T101500Z-a1b2c3",
-    "suite": {
-        "name": "quick",
-        "description": "All implementations over sequence lengths 16 to 1024.",
-        "budget": {"processes": 3},
-    },
-    "seed": 7,
-    "started": "2026-11-20T10:15:00Z",
-    "finished": "2026-11-20T10:19:42Z",
-    "complete": True,
-    "command": "lstmbench run quick --out results/here",
-    "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
-    "machine": {
-        "cpu": "Some(R) CPU @ 2.80GHz",
-        "cores": 2,
-        "memory_bytes": 8 * 2**30,
-        "os": "Debian GNU/Linux 13",
-        "kernel": "6.1",
-        "arch": "x86_64",
-        "cpu_flags": ["avx2", "avx512f"],
-    },
-    "python": "3.11.9",
-    "packages": {"numpy": "2.4.6", "torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2"},
-    "environments": {},
-    "limits": {},
-}
-
-
-def workloads() -> list[Workload]:
-    grids = [("random", 64, 64), ("random", 256, 256), ("temperatures", 1, 64)]
-    return [
-        Workload(mode, 8, T, features, H, input=kind)
-        for mode, (kind, features, H), T in itertools.product(("inference", "training"), grids, (16, 64, 256, 1024))
-    ]
-
-
-def row(name: str, workload: Workload, noise: np.random.Generator, base_s: float | None = None) -> dict[str, Any]:
-    """One case that went well."""
-    T, H = workload.seq_len, workload.hidden_size
-    steps = T * OVERHEAD_US.get(name, 10) * 1e-6 * (2.5 if workload.mode == "training" else 1)
-    time = (steps + workload.flops / RATE.get(name, 100e9)) * math.exp(noise.normal(0, 0.02))
-    spread = abs(noise.normal(0.02, 0.01)) + 0.003
-    case = Case(name, workload).columns()
-    allocated = int(workload.formula_bytes * {"numpy": 1.3, "torch": 1.9, "jax": 1.5}.get(case["backend"], 2.0))
-    training = workload.mode == "training"
-    return case | {
-        "peer": name == "torch.nn",
-        "status": "ok",
-        "time_median_s": time,
-        "time_low_s": time * (1 - spread),
-        "time_high_s": time * (1 + spread),
-        "samples": 90,
-        "processes": 3,
-        "rounds": 30,
-        "first_call_s": time * 2 + (0.2 if case["backend"] == "jax" else 0.001),
-        "compile_s": time + (0.2 if case["backend"] == "jax" else 0.001),
-        "ratio": time / base_s if base_s else None,
-        "ratio_low": time / base_s * (1 - spread) if base_s else None,
-        "ratio_high": time / base_s * (1 + spread) if base_s else None,
-        "ratio_to": "torch.nn" if base_s else None,
-        "converged": bool(spread < 0.035),
-        "peak_host_bytes": LIBRARY_MIB.get(case["backend"], 80) * 2**20 + allocated,
-        "allocated_bytes": allocated,
-        "formula_bytes": workload.formula_bytes,
-        "output_rel_error": 2.1e-8
-        * noise.lognormal(0, 0.15)
-        * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.15),
-        "grad_rel_error": 4e-8 * noise.lognormal(0, 0.15) * (1 if name == "numpy.reference" else 2 + (T * H) ** 0.2)
-        if training
-        else None,
-        "flops": workload.flops,
-        "roofline_fraction": workload.flops / 185e9 / time,
-        "workload": workload.id,
-        "run_id": MANIFEST["run_id"],
-        "environment_id": "e0",
-        "suite": "quick",
-    }
-
-
-def unwell(case: dict[str, Any], status: str, error: str, **kept: float) -> dict[str, Any]:
-    """The same case, gone wrong."""
-    keep = {"implementation", "backend", "variant", "peer", "workload", "run_id", "suite", "environment_id"}
-    keep |= {"mode", "batch_size", "seq_len", "input_size", "hidden_size", "num_layers", "dtype", "device", "threads"}
-    return {k: v for k, v in case.items() if k in keep | {"input"}} | {"status": status, "error": error} | kept
-
-
-def quick_rows() -> list[dict[str, Any]]:
-    noise = np.random.default_rng(3)
-    rows = []
-    for workload in workloads():
-        base_s = row("torch.nn", workload, noise)["time_median_s"]
-        for name in IMPLEMENTATIONS:
-            case = row(name, workload, noise, base_s)
-            if name == "torch.nn":
-                case |= {"time_median_s": base_s, "time_low_s": base_s * 0.98, "time_high_s": base_s * 1.03}
-                case |= {"ratio": 1.0, "ratio_low": 1.0, "ratio_high": 1.0}
-            rows.append(case)
-    return rows
-
-
-def trouble(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with every kind of trouble in some of them."""
-    changed = []
-    for case in rows:
-        name, T, mode, wide = case["implementation"], case["seq_len"], case["mode"], case["hidden_size"] == 256
-        if name == "numpy.reference" and T == 1024 and mode == "training":
-            case = unwell(case, "timeout", "The worker gave no answer within 60 s.")
-        elif name == "jax.scan" and T == 1024 and wide:
-            case = unwell(case, "out_of_memory", "RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
-        elif name == "jax.fused" and mode == "training" and case["input"] == "temperatures":
-            case = unwell(
-                case, "wrong_result", "grad_rel_error 0.31 is beyond 1e-05.", output_rel_error=4e-7, grad_rel_error=0.31
-            )
-        elif name == "torch.loop" and T == 64 and mode == "inference" and wide:
-            case = unwell(case, "failed", "RuntimeError: 100% of <cells> | lost & found\nTraceback ...")
-        changed.append(case)
-    gpu = Workload("training", 8, 256, 64, 64, device="cuda")
-    for name in IMPLEMENTATIONS:
-        skipped = row(name, gpu, np.random.default_rng(1))
-        changed.append(unwell(skipped, "skipped", "There is no device cuda here: torch sees none."))
-    return changed
-
-
-def make(rows: list[dict[str, Any]], **manifest: Any) -> pd.DataFrame:
-    records = frame(rows)
-    records.attrs["manifest"] = MANIFEST | manifest
-    return records
+from lstmbench import show
 
 
 @pytest.fixture(scope="session")
@@ -158,3 +19,20 @@ def quick() -> pd.DataFrame:
 def troubled() -> pd.DataFrame:
     """Records in which much went wrong."""
     return make(trouble(quick_rows()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small run's folder, with trouble in it."""
+    return fill(tmp_path / "results" / "here", [row for row in trouble(quick_rows()) if row["seq_len"] > 64][::5])
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder with trouble in it, rendered, and its index beside it; to be read only."""
+    folder = fill(tmp_path_factory.mktemp("results") / "here", trouble(quick_rows()))
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "03 speed.ipynb").write_text("{}")
+    show.write(folder)
+    show.write_index(folder.parent)
+    return folder

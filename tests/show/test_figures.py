@@ -1,0 +1,284 @@
+import io
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from made_up import IMPLEMENTATIONS, make, quick_rows, unwell
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure as MatplotlibFigure
+from PIL import Image
+
+from lstmbench import show
+from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.errors import LstmbenchError
+from lstmbench.show.figures import COLUMN, PAGE
+from lstmbench.show.styles import style_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def figures(troubled):
+    return show.figures(troubled[troubled["device"] == "cpu"])
+
+
+def texts(figure):
+    return " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+
+
+def lines(axes, name):
+    return [line for line in axes.lines if line.get_label() == name]
+
+
+def test_a_run_gets_its_standard_figures(figures):
+    names = ["ratio", "speed", "allocated", "peak", "output-error", "gradient-error"]
+    assert list(figures) == [f"quick-{name}" for name in names]
+    assert all(figure.id == name for name, figure in figures.items())
+
+
+def test_every_axis_has_a_label_with_a_unit(figures):
+    for figure in figures.values():
+        bottom = min(axes.get_position().y0 for axes in figure.axes)
+        left = min(axes.get_position().x0 for axes in figure.axes)
+        for axes in figure.axes:
+            if axes.get_position().y0 == bottom:
+                assert axes.get_xlabel() == "sequence length T (steps)"
+            if axes.get_position().x0 == left:
+                assert axes.get_ylabel().endswith(")")
+    assert figures["quick-speed"].axes[0].get_ylabel() == "time of one call (ms)"
+    assert figures["quick-ratio"].axes[0].get_ylabel() == "time ratio (torch.nn = 1)"
+    assert figures["quick-peak"].axes[0].get_ylabel() == "process peak (MiB)"
+
+
+def test_ticks_are_the_lengths_themselves(figures):
+    axes = figures["quick-speed"].axes[-1]
+    formatter = axes.xaxis.get_major_formatter()
+    assert [formatter(value) for value in axes.get_xticks()] == ["16", "64", "256", "1024"]
+
+
+def test_many_lengths_leave_out_ticks_rather_than_overlap():
+    rows = [row for row in quick_rows() if row["seq_len"] == 16]
+    rows = [row | {"seq_len": T} for row in rows for T in range(1000, 1030)]
+    axes = show.figures(make(rows))["quick-speed"].axes[0]
+    assert 2 <= len(axes.get_xticks()) <= 6
+    assert axes.get_xticks()[-1] == 1029
+
+
+@pytest.mark.parametrize(
+    "name", ["quick-ratio", "quick-speed", "quick-allocated", "quick-peak", "quick-gradient-error"]
+)
+def test_no_text_is_cut_off_or_lies_on_another(figures, name):
+    figure = figures[name]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    boxes += [legend.get_window_extent(renderer) for legend in figure.legends]
+    for axes in figure.axes:
+        shown = [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        for axis, labelled in ((axes.xaxis, axes.get_xlabel()), (axes.yaxis, axes.get_ylabel())):
+            low, high = axis.get_view_interval()
+            shown += [tick.label1 for tick in axis.get_major_ticks() if labelled and low <= tick.get_loc() <= high]
+        boxes += [text.get_window_extent(renderer) for text in shown if text.get_text()]
+    whole = figure.bbox
+    for box in boxes:
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1
+    for i, box in enumerate(boxes):
+        for other in boxes[i + 1 :]:
+            width = min(box.x1, other.x1) - max(box.x0, other.x0)
+            height = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert width <= 1 or height <= 1
+
+
+def test_the_legend_names_every_line_once_outside_the_panels(figures):
+    figure = figures["quick-speed"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(IMPLEMENTATIONS)
+    assert all(axes.get_legend() is None for axes in figure.axes)
+
+
+def test_an_implementation_looks_the_same_in_every_figure(quick, figures):
+    alone = show.plot(quick[(quick["implementation"] == "jax.scan") & (quick["hidden_size"] == 256)], row="mode")
+    (one,) = lines(alone.axes[0], "jax.scan")
+    for figure in figures.values():
+        (other,) = lines(figure.axes[0], "jax.scan")
+        assert (one.get_color(), one.get_marker(), one._dash_pattern) == (
+            other.get_color(), other.get_marker(), other._dash_pattern,
+        )  # fmt: skip
+
+
+def test_lines_differ_in_more_than_their_colour():
+    known = [style_of(name) for name in IMPLEMENTATIONS]
+    assert len({style.marker for style in known}) == len({style.color for style in known}) == len(known)
+    by_backend = {name.split(".")[0]: style_of(name).dashes for name in IMPLEMENTATIONS}
+    assert len(set(by_backend.values())) == 3
+    assert style_of("mine.a") == style_of("mine.a")
+    assert style_of("mine.a").marker not in {style.marker for style in known}
+
+
+def test_points_are_joined_along_an_ordered_axis_only(quick):
+    chosen = quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]
+    (joined,) = lines(show.plot(chosen).axes[0], "torch.nn")
+    assert joined.get_linestyle() == "-"
+    apart = show.plot(chosen[chosen["seq_len"] == 64], x="implementation", hue="dtype")
+    assert all(line.get_linestyle() == "None" for line in apart.axes[0].lines if len(line.get_xdata()) > 2)
+
+
+def test_a_line_is_broken_where_a_case_failed(figures):
+    axes = figures["quick-speed"].axes[1]  # inference, H = 256, where torch.loop failed at T = 64
+    (line,) = lines(axes, "torch.loop")
+    assert np.isnan(line.get_ydata()).tolist() == [False, True, False, False]
+
+
+def test_cases_without_a_point_are_named_beneath(figures):
+    note = texts(figures["quick-speed"])
+    for text in ("numpy.reference: timeout (T = 1024, 3 cases)", "torch.loop: failed (T = 64, 1 case)",
+                 "jax.scan: out of memory (T = 1024, 2 cases)", "jax.fused: wrong result (4 cases)"):  # fmt: skip
+        assert text in note
+
+
+def test_an_error_of_exactly_zero_is_said_since_it_has_no_place_on_the_axis():
+    rows = [
+        row | ({"output_rel_error": 0.0} if row["implementation"] == "numpy.reference" else {}) for row in quick_rows()
+    ]
+    assert "numpy.reference: exactly 0 (24 cases)" in texts(show.figures(make(rows))["quick-output-error"])
+
+
+def test_bands_are_the_interval(quick):
+    chosen = quick[
+        (quick["mode"] == "training") & (quick["hidden_size"] == 256) & (quick["implementation"] == "jax.scan")
+    ]
+    figure = show.plot(chosen)
+    (band,) = figure.axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert np.isclose(heights.max(), chosen["time_high_s"].max() * 1e3)
+    assert "Bands: 95 % interval." in texts(figure)
+
+
+def test_accuracy_shows_its_tolerance_and_memory_its_formula(figures):
+    heights = [line.get_ydata()[0] for line in figures["quick-output-error"].axes[0].lines]
+    assert TOLERANCE["float32"] in heights
+    assert [t.get_text() for t in figures["quick-output-error"].legends[0].get_texts()][-1] == "tolerance 1e-05"
+    assert [t.get_text() for t in figures["quick-allocated"].legends[0].get_texts()][-1] == "formula"
+
+
+def test_process_memory_begins_at_zero(figures):
+    assert figures["quick-peak"].axes[0].get_ylim()[0] == 0
+    assert figures["quick-peak"].axes[0].get_yscale() == "linear"
+
+
+def test_alt_text_says_what_is_drawn_and_stands_in_every_format(figures):
+    figure = figures["quick-speed"]
+    for text in ("Line chart of 6 panels", "sequence length T (steps), 16 to 1024", "time of one call (ms)", "torch.nn",
+                 "Training, random input, I = H = 256, T = 1024: lowest torch.nn", "Not drawn: "):  # fmt: skip
+        assert text in figure.alt
+    root = ET.fromstring(figure.svg())
+    assert root.find(f"{SVG}title").text == figure.caption
+    assert root.find(f"{SVG}desc").text == figure.alt
+    assert root.get("role") == "img"
+    with Image.open(io.BytesIO(figure.png())) as image:
+        assert image.info["Description"] == figure.alt
+
+
+def test_hostile_names_cannot_break_out_of_the_svg():
+    name = 'x.</title><script>alert(1)</script>&"$\\input'
+    rows = [row | {"implementation": name} for row in quick_rows() if row["implementation"] == "torch.loop"]
+    figure = show.figures(make(rows))["quick-speed"]
+    root = ET.fromstring(figure.svg())
+    assert not root.iter("script") or not list(root.iter(f"{SVG}script"))
+    assert "<script" not in figure.svg()
+
+
+def test_figures_are_as_wide_as_a_column_or_a_page(figures, quick):
+    assert {figure.get_size_inches()[0] for figure in figures.values()} == {PAGE}
+    assert (
+        show.plot(quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]).get_size_inches()[0] == COLUMN
+    )
+
+
+def test_more_lines_than_can_be_read_go_to_several_figures():
+    rows = quick_rows()
+    many = rows + [
+        row | {"implementation": f"mine.v{n}"} for n in range(3) for row in rows if row["implementation"] == "jax.scan"
+    ]
+    figures = show.figures(make(many))
+    assert [name for name in figures if "speed" in name] == ["quick-speed-part-1", "quick-speed-part-2"]
+    for figure in figures.values():
+        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert "torch.nn" in names
+        assert len([name for name in names if "." in name]) <= 8
+    with pytest.raises(LstmbenchError, match="at most 8 lines"):
+        show.plot(make(many), row="mode", col=["input", "hidden_size"])
+
+
+def test_devices_go_to_figures_of_their_own(quick):
+    both = make(quick_rows() + [row | {"device": "cuda", "peak_device_bytes": 10**6} for row in quick_rows()])
+    names = list(show.figures(both))
+    assert {"quick-speed-cpu", "quick-speed-gpu-cuda", "quick-device-peak-gpu-cuda"} <= set(names)
+    assert "quick-device-peak-cpu" not in names
+
+
+def test_different_workloads_are_never_joined(quick):
+    with pytest.raises(LstmbenchError, match=r"differ in mode and input and input_size and hidden_size:"):
+        show.plot(quick)
+
+
+def test_the_same_point_twice_is_refused(quick):
+    chosen = quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]
+    with pytest.raises(LstmbenchError, match="Two records are of the same case"):
+        show.plot(make([*chosen.to_dict("records"), chosen.iloc[0].to_dict()]))
+
+
+def test_an_unknown_column_is_named(quick):
+    with pytest.raises(LstmbenchError, match="no column speed"):
+        show.plot(quick, y="speed")
+
+
+def test_nothing_to_draw_is_one_sentence():
+    records = make([unwell(row, "skipped", "x") for row in quick_rows()])
+    with pytest.raises(LstmbenchError, match=r"nothing to draw: no case has a number in time_median_s \(168 skipped\)"):
+        show.plot(records, row="mode", col=["input", "hidden_size"])
+    assert show.figures(records) == {}
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_single_length_is_dots_side_by_side(quick, count):
+    one = quick[(quick["seq_len"] == 64) & (quick["mode"] == "training") & (quick["hidden_size"] == 256)].iloc[:count]
+    figure = show.plot(one)
+    assert "Bars: 95 % interval." in texts(figure)
+    assert "Dot chart" in figure.alt
+    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_label() in IMPLEMENTATIONS]
+    assert len(set(places)) == count
+
+
+def test_nothing_is_set_for_the_figures_of_others(quick):
+    chosen = quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]
+    before = dict(mpl.rcParams)
+    wanted = show.plot(chosen).png()
+    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.bbox": "tight", "axes.grid": False}):
+        assert show.plot(chosen).png() == wanted
+
+
+def test_a_notebook_shows_a_figure_once_with_its_alt_text(quick):
+    pytest.importorskip("IPython")
+    from IPython.core.interactiveshell import InteractiveShell
+
+    figure = show.plot(quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)])
+    shell = InteractiveShell.instance()
+    data, about = shell.display_formatter.format(figure)
+    assert set(data) == {"image/png", "text/plain"}
+    assert about["image/png"]["alt"] == figure.alt
+    assert isinstance(figure, MatplotlibFigure)
+    import matplotlib.pyplot as plt
+
+    assert plt.get_fignums() == []
+
+
+def test_colours_are_those_of_a_palette_for_the_colour_blind():
+    import seaborn
+
+    palette = set(seaborn.color_palette("colorblind").as_hex()) | {"#222222"}
+    assert {to_hex(style_of(name).color) for name in IMPLEMENTATIONS} <= palette

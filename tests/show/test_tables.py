@@ -1,0 +1,316 @@
+import csv
+import io
+import math
+
+import pandas as pd
+import pytest
+from made_up import IMPLEMENTATIONS, MANIFEST, make, quick_rows, unwell
+
+from lstmbench import show
+from lstmbench.errors import LstmbenchError
+
+KINDS = [show.speed_table, show.ratio_table, show.memory_table, show.accuracy_table, show.first_call_table]
+CELL = {"mode": "training", "input_size": 256, "hidden_size": 256}
+
+
+def cell(table, implementation, heading, column):
+    rows = table.frame[(table.frame["implementation"] == implementation) & (table.frame["workload"] == heading)]
+    return rows[column].item()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_cell_is_empty_and_none_says_nan(kind, troubled):
+    table = kind(troubled)
+    cells = table.frame.to_numpy().ravel()
+    assert all(isinstance(text, str) and text for text in cells)
+    assert not any(word in text.lower() for text in cells for word in ("nan", "none", "<na>"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_case_that_is_not_ok_shows_its_status_and_its_reason_stands_below(kind, troubled):
+    table = kind(troubled)
+    heading = "CPU, training, random input, I = H = 256"
+    column = next(name for name in table.frame.columns if name.endswith("T = 1024"))
+    shown = cell(table, "numpy.reference", heading, column)
+    assert shown.startswith("timeout (")
+    letter = shown.removeprefix("timeout ")
+    assert f"{letter} timeout: numpy.reference, 3 cases: The worker gave no answer within 60 s." in table.notes
+    for text in (table.markdown(), table.latex()):
+        assert "The worker gave no answer within 60 s." in text
+
+
+def test_every_status_has_its_word_and_every_reason_one_letter(troubled):
+    table = show.speed_table(troubled)
+    notes = [note for note in table.notes if note.startswith("(")]
+    assert [note.split(":")[0] for note in notes] == [
+        "(a) failed", "(b) out of memory", "(c) timeout", "(d) wrong result", "(e) skipped",
+    ]  # fmt: skip
+    assert "100% of <cells> | lost & found" in notes[0]
+    assert "Traceback" not in notes[0]
+
+
+def test_a_wrong_result_has_no_time_but_shows_its_error(troubled):
+    heading = "CPU, training, temperature input, I = 1, H = 64"
+    assert cell(show.speed_table(troubled), "jax.fused", heading, "T = 16") == "wrong result (d)"
+    accuracy = show.accuracy_table(troubled)
+    assert cell(accuracy, "jax.fused", heading, "gradient error, T = 16") == "3.1e-01 wrong result (d)"
+
+
+def test_what_was_not_asked_for_is_said_to_be_not_run(troubled):
+    table = show.speed_table(troubled)
+    assert cell(table, "torch.loop", "GPU (cuda), training, random input, I = H = 64", "T = 16") == "not run"
+    assert any(note.startswith("not run:") for note in table.notes)
+
+
+def test_an_ok_case_without_a_number_is_not_measured(quick):
+    records = quick.copy()
+    records["peak_host_bytes"] = pd.NA
+    table = show.memory_table(records)
+    assert set(table.frame["process peak, MiB, T = 16"]) == {"not measured", "–"}
+
+
+def test_one_unit_for_a_whole_table_named_in_its_caption(quick):
+    assert "in ms" in show.speed_table(quick).caption
+    faster = quick.copy()
+    for column in ("time_median_s", "time_low_s", "time_high_s"):
+        faster[column] = faster[column] / 1e3
+    table = show.speed_table(faster)
+    assert "in µs" in table.caption
+    assert table.frame["T = 16"].tolist() == show.speed_table(quick).frame["T = 16"].tolist()
+
+
+def test_the_base_of_ratios_is_named_with_its_absolute_time_threads_and_dtype(quick):
+    table = show.ratio_table(quick)
+    for word in ("torch.nn", "float32", "1 thread", "Below 1 is faster"):
+        assert word in table.caption
+    own = table.frame[table.frame["implementation"] == "torch.nn (peer)"]["T = 1024"]
+    assert all(text.startswith("1 (") and text.endswith(" ms)") for text in own)
+
+
+def test_a_base_without_a_time_is_said():
+    rows = []
+    for row in quick_rows():
+        if row["implementation"] == "torch.nn" and row["seq_len"] == 16:
+            row = unwell(row, "failed", "gone")
+        elif row["seq_len"] == 16:
+            row = row | {"ratio": None, "ratio_low": None, "ratio_high": None, "ratio_to": None}
+        rows.append(row)
+    table = show.ratio_table(make(rows))
+    assert cell(table, "jax.scan", "inference, random input, I = H = 64", "T = 16") == "no base (a)"
+    assert any("torch.nn has no time at this workload" in note for note in table.notes)
+
+
+def test_a_row_that_did_not_converge_is_marked(quick):
+    marked = show.speed_table(quick)
+    count = sum(text.endswith(" †") for text in marked.frame.to_numpy().ravel())
+    assert count == int((~quick["converged"]).sum())
+    assert any(note.startswith("† not converged") for note in marked.notes)
+    assert r"\rlap{\,\textdagger}" in marked.latex()
+
+
+def test_peers_are_marked_and_implementations_keep_their_order(quick):
+    names = show.speed_table(quick).frame["implementation"].tolist()[:7]
+    assert names == [f"{name} (peer)" if name == "torch.nn" else name for name in IMPLEMENTATIONS]
+
+
+def test_constants_stand_in_the_caption_and_what_varies_heads_the_panels(quick):
+    table = show.speed_table(quick)
+    assert "All cases: CPU, float32, 1 thread, B = 8, L = 1." in table.caption
+    assert "Columns: sequence length T." in table.caption
+    assert table.frame["workload"].unique().tolist() == [
+        f"{mode}, {sizes}"
+        for mode in ("inference", "training")
+        for sizes in ("random input, I = H = 64", "random input, I = H = 256", "temperature input, I = 1, H = 64")
+    ]
+
+
+def test_one_length_puts_the_implementations_into_the_columns(quick):
+    table = show.speed_table(quick[quick["seq_len"] == 64])
+    assert "T = 64" in table.caption
+    assert {"sizes", "torch.nn (peer)"} <= set(table.frame.columns)
+
+
+def test_one_row_is_a_table(quick):
+    table = show.speed_table(quick.iloc[:1])
+    assert table.frame.columns.tolist() == ["implementation", "time, ms"]
+    assert len(table.frame) == 1
+
+
+def test_records_in_which_all_failed_are_a_table(quick):
+    records = make([unwell(row, "failed", "no luck") for row in quick_rows()])
+    for table in show.tables(records):
+        assert "failed (a)" in table.markdown()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, show.tables, show.figures, show.plot])
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [(pd.DataFrame(), "no column"), (make(quick_rows()[:0]), "no rows"), ([1], "DataFrame"), (None, "DataFrame")],
+)
+def test_what_is_no_table_of_records_is_one_sentence(kind, records, message):
+    with pytest.raises(LstmbenchError, match=message):
+        kind(records)
+
+
+def test_the_same_case_twice_is_refused(quick):
+    with pytest.raises(LstmbenchError, match="Two records are of the same case"):
+        show.speed_table(pd.concat([quick, quick.iloc[:1]]))
+
+
+def test_tidy_numbers_are_those_of_the_records(quick):
+    table = show.speed_table(quick)
+    assert len(table.tidy) == len(quick)
+    assert set(table.tidy["time_median_s"]) == set(quick["time_median_s"])
+    rows = list(csv.DictReader(io.StringIO(table.csv())))
+    assert math.isclose(sum(float(row["time_median_s"]) for row in rows), quick["time_median_s"].sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_the_records_changes_nothing(kind, troubled):
+    shuffled = troubled.sample(frac=1, random_state=1)
+    assert kind(shuffled).markdown() == kind(troubled).markdown()
+    assert kind(shuffled).latex() == kind(troubled).latex()
+    assert kind(shuffled).csv() == kind(troubled).csv()
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [(show.speed_table, "time_low_s"), (show.ratio_table, "ratio"), (show.memory_table, "allocated_bytes"),
+     (show.accuracy_table, "grad_rel_error"), (show.first_call_table, "compile_s")],
+)  # fmt: skip
+def test_the_hash_changes_with_any_number_and_with_nothing_else(kind, column, quick):
+    changed = quick.copy()
+    row = changed.index[changed[column].notna()][5]
+    changed.loc[row, column] += 1 if column.endswith("bytes") else 1e-12
+    assert kind(changed).content_hash != kind(quick).content_hash
+    assert f"sha256 {kind(changed).content_hash}." in kind(changed).footer[0]
+    other_machine = make(quick_rows(), started="2027-01-01T00:00:00Z", machine={"cpu": "Other"})
+    assert kind(other_machine).content_hash == kind(quick).content_hash
+
+
+def test_the_footer_says_where_the_numbers_come_from(quick):
+    table = show.speed_table(quick)
+    footer = "\n".join(table.footer)
+    for word in (
+        "Table quick-speed", MANIFEST["run_id"], "2026-11-20", "commit 0123456789ab.",
+        "Some(R) CPU @ 2.80GHz, 2 cores, 8.0 GiB",
+        "Python 3.11.9", "numpy 2.4.6", "torch 2.13.0", "jax 0.10.2", "Threads: 1", "3 processes per case", "30 rounds",
+        "Exploratory: fewer than 5 processes", "Noise floor: not measured", "lstmbench run quick --out results/here",
+    ):  # fmt: skip
+        assert word in footer
+    for line in table.footer:
+        assert line.split(":")[0] in table.markdown().replace("\\", "")
+    assert "Noise floor: not measured." in table.latex()
+
+
+def test_enough_processes_are_not_exploratory():
+    records = make([row | {"processes": 5} for row in quick_rows()])
+    assert "Exploratory" not in "".join(show.speed_table(records).footer)
+
+
+@pytest.mark.parametrize(
+    ("controls", "text"),
+    [
+        ({"noise_floor": 0.0213}, "2.1 %"),
+        ({"noise_floor": "1 %"}, "1 %"),
+        ({"b": 2, "a": 0.5}, "a 0.500, b 2"),
+        (0.01, "1.0 %"),
+        ({}, "not measured"),
+    ],
+)
+def test_the_noise_floor_is_what_the_controls_showed(controls, text):
+    assert f"Noise floor: {text}." in show.speed_table(make(quick_rows(), controls=controls)).footer
+
+
+def test_uncommitted_changes_and_unfinished_runs_are_said():
+    footer = show.speed_table(make(quick_rows(), git={"commit": "ab" * 20, "dirty": True}, complete=False)).footer
+    assert "with uncommitted changes" in footer[1]
+    assert "(not finished)" in footer[1]
+
+
+def test_a_command_that_was_typed_elsewhere_is_not_repeated():
+    footer = show.speed_table(make(quick_rows(), command="ipykernel_launcher.py -f /home/me/x.json")).footer
+    assert footer[-1] == "Made again by: lstmbench run quick --out FOLDER"
+
+
+def test_without_a_manifest_the_table_says_so(quick):
+    bare = pd.DataFrame(quick)
+    bare.attrs = {}
+    footer = "\n".join(show.speed_table(bare).footer)
+    assert "there is no manifest" in footer
+    assert show.speed_table(bare, MANIFEST).markdown() == show.speed_table(quick).markdown()
+
+
+def test_several_runs_stay_apart():
+    second = [row | {"run_id": "quick-2"} for row in quick_rows()]
+    records = make(quick_rows() + second)
+    records.attrs["manifest"] = [MANIFEST, MANIFEST | {"run_id": "quick-2", "started": "2026-12-01T00:00:00Z"}]
+    table = show.speed_table(records)
+    assert table.id == "quick-speed"
+    assert next(line for line in table.footer if line.startswith("Run ")).startswith("Run quick-2,")
+    assert table.frame["workload"].str.contains("run id quick-2,").sum() == len(table.frame) / 2
+
+
+def test_a_long_table_goes_over_several_pages_of_latex(quick):
+    twice = make(quick_rows() + [row | {"batch_size": 16} for row in quick_rows()])
+    text = show.speed_table(twice).latex()
+    assert text.count(r"\begin{table}") == 2
+    assert r"\label{tab:quick-speed}" in text
+    assert r"\label{tab:quick-speed-2}" in text
+    assert "(continued)" in text
+
+
+def test_two_quantities_share_their_columns_under_two_heads(quick):
+    text = show.memory_table(quick).latex()
+    assert r"\multicolumn{4}{c}{allocated, MiB} & \multicolumn{4}{c}{process peak, MiB} \\" in text
+    assert r"\cmidrule(lr){2-5} \cmidrule(lr){6-9}" in text
+
+
+def test_the_formula_stands_beside_what_was_allocated(quick):
+    table = show.memory_table(quick)
+    heading = "inference, random input, I = H = 64"
+    expected = quick[(quick["mode"] == "inference") & (quick["seq_len"] == 1024) & (quick["input_size"] == 64)][
+        "formula_bytes"
+    ]
+    assert cell(table, "formula", heading, "allocated, MiB, T = 1024") == f"{expected.iloc[0] / 2**20:.2f}"
+    assert cell(table, "formula", heading, "process peak, MiB, T = 1024") == "–"
+    assert "formula" not in set(table.tidy["implementation"])
+
+
+def test_memory_of_a_device_has_its_own_column():
+    rows = [row | {"peak_device_bytes": 5 * 2**20, "device": "cuda"} for row in quick_rows()]
+    table = show.memory_table(make(rows))
+    assert set(table.frame["device peak, MiB, T = 16"]) == {"5.00", "–"}
+    assert "GPU (cuda)" in table.caption
+
+
+def test_accuracy_names_the_tolerance_of_each_dtype():
+    rows = quick_rows()
+    both = rows + [row | {"dtype": "float64"} for row in rows]
+    assert "1e-12 in float64, 1e-05 in float32" in show.accuracy_table(make(both)).caption
+
+
+def test_inference_has_no_gradients(quick):
+    table = show.accuracy_table(quick)
+    assert cell(table, "torch.nn (peer)", "inference, random input, I = H = 64", "gradient error, T = 16") == "–"
+    only = show.accuracy_table(quick[quick["mode"] == "inference"])
+    assert not any("gradient" in name for name in only.frame.columns)
+
+
+def test_a_list_of_sizes_runs_along_the_size_that_is_shared():
+    rows = [
+        row for row in quick_rows() if row["seq_len"] == 64 and row["input"] == "random" and row["hidden_size"] == 64
+    ]
+    rows = [
+        row | {"batch_size": b, "seq_len": T}
+        for row in rows
+        for b, T in ((16, 25), (32, 25), (64, 25), (16, 50), (32, 50))
+    ]
+    table = show.speed_table(make(rows))
+    assert {"T = 25", "T = 50"} <= set(table.frame.columns) or {"B = 16", "B = 32"} <= set(table.frame.columns)
+    assert (table.frame == "not run").sum().sum() <= 0.4 * table.frame.size
+
+
+def test_a_notebook_shows_a_table_as_markdown(quick):
+    table = show.speed_table(quick)
+    assert table._repr_markdown_() == table.markdown()
