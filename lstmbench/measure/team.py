@@ -8,10 +8,7 @@ from typing import Any, Self
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case import Workload
-from lstmbench.measure.zygote import START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
-
-ORACLE = "the-oracle"
-"""No backend has that name, so no plug-in is imported where the answers are computed and the machine is measured."""
+from lstmbench.measure.zygote import ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
 
 
 def why_not(known: dict[str, Any], workload: Workload) -> str | None:

@@ -209,7 +209,7 @@ class Spoils(_Mutant):
 
 
 def spy(name: str) -> None:
-    """Leave a note of what the process that is timed looks like, under the implementation's name."""
+    """Leave a note of what the process that is timed looks like: ``<name>.<threads>.<layout>.json``."""
     from threadpoolctl import threadpool_info
 
     found = {
@@ -219,8 +219,8 @@ def spy(name: str) -> None:
         "torch_threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         "pid": os.getpid(),
     }
-    path = Path(os.environ["SPY_FOLDER"]) / f"{name}.{os.environ['PYTHONHASHSEED']}.json"
-    path.write_text(json.dumps(found), encoding="utf-8")
+    which = f"{name}.{os.environ['OMP_NUM_THREADS']}.{os.environ['PYTHONHASHSEED']}.json"
+    (Path(os.environ["SPY_FOLDER"]) / which).write_text(json.dumps(found), encoding="utf-8")
 
 
 @register("numpy.spy")

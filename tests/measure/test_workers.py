@@ -1,0 +1,311 @@
+"""The processes that are timed: what is in them, how they are spoken to, and that none is left over, come what may."""
+
+import importlib.util
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tiny import mutants, write_suite
+
+import lstmbench as lb
+from lstmbench.measure import environment, zygote
+from lstmbench.measure.case import Workload
+from lstmbench.measure.team import Team
+from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
+
+pytestmark = pytest.mark.usefixtures("no_process_left")
+SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
+BACKENDS = [name for name in ("numpy", "torch", "jax") if importlib.util.find_spec(name)]
+THREADS = [1, min(2, os.cpu_count() or 1)]
+DEADLINE_S = 60
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    (tmp_path / "scratch").mkdir()
+    with Team(tmp_path / "scratch") as team:
+        yield team
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What workers of every backend, with one thread and with two, saw of themselves; and what their parent had."""
+    folder = tmp_path_factory.mktemp("spy")
+    names = [f"{backend}.spy" for backend in BACKENDS]
+    script = (
+        "import json, os, sys, pytest, lstmbench as lb\n"
+        "from tiny import install\n"
+        "from pathlib import Path\n"
+        f"folder, names, modules = Path({str(folder)!r}), {names!r}, ('torch', 'jax')\n"
+        "points = {name: 'mutants' if name == 'numpy.spy' else name.replace('.', '_') for name in names}\n"
+        "install(pytest.MonkeyPatch(), folder / 'site', points)\n"
+        "run = lb.run(folder / 'tiny.yaml', folder / 'out', progress=False)\n"
+        "assert not run.failed, run.records['error'].tolist()\n"
+        "print(json.dumps({'pid': os.getpid(), 'modules': [name for name in modules if name in sys.modules]}))\n"
+    )
+    write_suite(folder / "tiny.yaml", names, {"threads": THREADS})
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(lb.__file__).parents[1])])
+    variables = os.environ | {"SPY_FOLDER": str(folder), "PYTHONPATH": path, "OMP_NUM_THREADS": "7"}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = {path.name.removesuffix(".json"): json.loads(path.read_text()) for path in folder.glob("*.json")}
+    return found | {
+        "parent": json.loads(done.stdout),
+        "manifest": json.loads((folder / "out/manifest.json").read_text()),
+    }
+
+
+# What is in them
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("threads", THREADS)
+def test_a_worker_has_imported_its_own_framework_only(notes: dict[str, Any], backend: str, threads: int) -> None:
+    assert notes[f"{backend}.spy.{threads}.1"]["modules"] == sorted({"numpy", backend})
+
+
+def test_the_parent_has_imported_no_framework(notes: dict[str, Any]) -> None:
+    assert notes["parent"]["modules"] == []
+
+
+def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:
+    pids = [note["pid"] for name, note in notes.items() if name != "manifest"]
+    assert len(pids) == len(set(pids)) == 1 + len(BACKENDS) * len(set(THREADS))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("threads", THREADS)
+def test_every_pool_has_as_many_threads_as_asked_for(notes: dict[str, Any], backend: str, threads: int) -> None:
+    """Whatever the user's own environment says; it said 7."""
+    note = notes[f"{backend}.spy.{threads}.1"]
+    assert {note["environment"][name] for name in environment.POOLS} == {str(threads)}
+    assert set(note["pools"].values()) == {threads}
+    assert note["torch_threads"] == (threads if backend == "torch" else None)
+
+
+def test_the_manifest_records_the_pools_as_they_were(notes: dict[str, Any]) -> None:
+    described = notes["manifest"]["environments"].values()
+    assert len(described) == len(BACKENDS) * len(set(THREADS))
+    for found in described:
+        assert {pool["num_threads"] for pool in found["frameworks"]["pools"]} == {found["threads"]}
+        if "torch" in found["frameworks"]:
+            assert found["frameworks"]["torch_threads"] == found["threads"]
+
+
+def test_no_pool_s_file_nor_any_path_is_recorded(notes: dict[str, Any]) -> None:
+    assert "/" not in json.dumps(notes["manifest"]["environments"])
+    assert "/" not in notes["manifest"]["command"]
+
+
+def test_a_worker_for_the_cpu_sees_no_gpu(notes: dict[str, Any]) -> None:
+    for backend in BACKENDS:
+        assert notes[f"{backend}.spy.1.1"]["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_one_thread_means_one_for_xla_s_products_too() -> None:
+    assert "--xla_cpu_multi_thread_eigen=false" in environment.worker_environment(1, "cpu", 0)["XLA_FLAGS"]
+    assert "multi_thread_eigen" not in environment.worker_environment(2, "cpu", 0).get("XLA_FLAGS", "")
+
+
+def test_a_user_s_own_xla_flags_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
+    assert environment.worker_environment(1, "cpu", 0)["XLA_FLAGS"].split()[0] == "--xla_dump_to=x"
+
+
+def test_a_gpu_is_left_to_workers_that_are_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    found = environment.worker_environment(1, "cuda", 0)
+    assert found["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "JAX_PLATFORMS" not in found
+    assert found["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
+def test_processes_of_a_case_differ_in_what_moves_memory_about() -> None:
+    layouts = [environment.worker_environment(1, "cpu", layout) for layout in range(3)]
+    assert len({found["PYTHONHASHSEED"] for found in layouts}) == 3
+    assert len({len(found["LSTMBENCH_LAYOUT"]) for found in layouts}) == 3
+
+
+# How they are spoken to
+
+
+def test_each_worker_is_a_fresh_process_of_one_zygote(team: Team) -> None:
+    workers = [team.worker("numpy", SMALL) for _ in range(3)]
+    assert len({worker.pid for worker in workers}) == 3
+    assert len({psutil.Process(worker.pid).ppid() for worker in workers}) == 1
+    assert psutil.Process(team.worker("numpy", SMALL, layout=1).pid).ppid() != psutil.Process(workers[0].pid).ppid()
+
+
+def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: Team) -> None:
+    worker = team.worker("numpy", SMALL)
+    with pytest.raises(lb.LstmbenchError, match="the worker was asked to measure before it was prepared"):
+        worker.ask("gate", DEADLINE_S)
+    with pytest.raises(lb.LstmbenchError, match="FileNotFoundError"):
+        worker.ask("prepare", DEADLINE_S, implementation="numpy.fused", workload=vars(SMALL), inputs="nowhere")
+    assert worker.ask("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
+
+
+def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_known(team: Team) -> None:
+    worker, other = team.worker("numpy", SMALL), team.worker("numpy", SMALL)
+    os.kill(worker.pid, signal.SIGKILL)
+    for _ in range(2):
+        with pytest.raises(WorkerDied, match="killed by signal 9"):
+            worker.ask("describe", DEADLINE_S, names=[])
+        assert "killed by signal 9" in worker.kill()
+    assert other.ask("describe", DEADLINE_S, names=[]) == []
+    assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
+
+
+def test_a_worker_that_does_not_answer_in_time_is_killed(team: Team) -> None:
+    worker = team.worker("numpy", SMALL)
+    worker.ask("describe", DEADLINE_S, names=[])
+    os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerTimeout, match="no answer to 'describe' within 0 s"):
+        worker.ask("describe", 0.01, names=[])
+    assert not psutil.pid_exists(worker.pid)
+
+
+def test_a_worker_that_hangs_up_but_lives_is_killed(team: Team) -> None:
+    """Its end of the connection is gone, as after a stray close, while the process goes on."""
+    worker = team.worker("numpy", SMALL)
+    worker.ask("describe", DEADLINE_S, names=[])
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.connection.close()
+    with pytest.raises(WorkerDied, match="killed by signal 9"):
+        worker.ask("describe", DEADLINE_S, names=[])
+
+
+def test_a_zygote_that_was_killed_is_started_anew(team: Team) -> None:
+    worker = team.worker("numpy", SMALL)
+    worker.ask("describe", DEADLINE_S, names=[])
+    worker.zygote.process.kill()
+    worker.zygote.process.wait()
+    with pytest.raises(WorkerDied, match="its zygote has ended"):
+        worker.ask("describe", DEADLINE_S, names=[])
+    assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
+
+
+def test_a_zygote_that_cannot_start_says_what_it_last_said(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zygote.sys, "executable", "/bin/false")
+    with pytest.raises(WorkerDied, match="the process that imports numpy has ended; it said nothing"):
+        team.worker("numpy", SMALL)
+
+
+def test_no_plug_in_is_imported_where_the_oracle_answers(
+    team: Team, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins({f"{ORACLE}.broken": "broken_exits", "numpy.broken": "broken_exits"})
+    assert team.worker(ORACLE, SMALL).ask("describe", DEADLINE_S, names=[]) == []
+    with pytest.raises(WorkerDied):
+        team.worker("numpy", SMALL)
+
+
+def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_rest_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lstmbench.measure import worker as worker_
+
+    server = worker_.Server()
+    server.draw(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
+    server.prepare("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
+    worker_.gc.enable()
+    monkeypatch.setattr(worker_, "_forget_high_water_mark", lambda: False)
+    found = server.memory()
+    assert found["peak_host_bytes"] is None
+    assert found["allocated_bytes"] > 0
+
+
+# None is left over
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("command", ["draw", "prepare", "gate", "measure", "memory"])
+def test_no_process_is_left_when_a_run_is_interrupted(
+    command: str, error: type[BaseException], measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ask = Worker.ask
+
+    def interrupted(self: Worker, what: str, *arguments: Any, **named: Any) -> Any:
+        if what == "limits":
+            return {"flops_per_s": 1.0, "bytes_per_s": 1.0}
+        asked.append(what)
+        if what == command:
+            raise error
+        return ask(self, what, *arguments, **named)
+
+    monkeypatch.setattr(Worker, "ask", interrupted)
+    with pytest.raises(error):
+        measure(["numpy.fused", "numpy.reference"])
+    assert asked[-1] == command
+
+
+@pytest.mark.usefixtures("given_rates")
+def test_no_process_is_left_after_a_run(plugins: Callable[..., None], measure: Callable[..., lb.Run]) -> None:
+    plugins(mutants())
+    before = psutil.Process().children(recursive=True)
+    assert measure(
+        ["numpy.fused", "mutant.exits", "mutant.segfaults", "mutant.is_killed"], budget={"processes": 3}
+    ).failed
+    assert psutil.Process().children(recursive=True) == before
+
+
+PARENT = """
+import json, sys
+from pathlib import Path
+import psutil
+from lstmbench.measure.case import Workload
+from lstmbench.measure.team import Team
+from lstmbench.measure.zygote import Zygote
+
+folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
+with Team(folder) as team:
+    team.draw(workload, 0, folder / "inputs.npz", 60)
+    idle, hanging = team.worker("numpy", workload), team.worker("mutant", workload)
+    what = dict(implementation="mutant.hangs", workload=vars(workload), inputs=str(folder / "inputs.npz"))
+    hanging.ask("prepare", 60, **what)
+    importing = Zygote("torch", 1, "cpu", 0, folder / "log")
+    print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
+    hanging.ask("gate", 600)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_no_process_is_left_when_the_parent_is_killed(
+    number: signal.Signals, plugins: Callable[..., None], tmp_path: Path
+) -> None:
+    """Among them one that hangs and ignores SIGTERM, and one that is still importing."""
+    plugins(mutants())
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as parent:
+        assert parent.stdout is not None
+        pids = json.loads(parent.stdout.readline())
+        ends = {os.pidfd_open(pid): pid for pid in pids}
+        parent.send_signal(number)
+    assert len(pids) >= 6  # the zygotes of the oracle, numpy, mutant and torch; two workers
+    poll = select.poll()
+    for end in ends:
+        poll.register(end, select.POLLIN)
+    try:
+        while ends:
+            ended = poll.poll(DEADLINE_S * 1000)
+            assert ended, f"still there: {list(ends.values())}"
+            for end, _ in ended:
+                poll.unregister(end)
+                os.close(end)
+                del ends[end]
+    finally:
+        for end, pid in ends.items():
+            os.kill(pid, signal.SIGKILL)
+            os.close(end)
