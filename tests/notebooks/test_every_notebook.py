@@ -1,0 +1,259 @@
+"""What holds for every notebook, as it is committed and when it runs on a small run's records."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lstmbench import notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WITHOUT_FRAMEWORKS = [path for path in PATHS if not path.stem.startswith(("00", "01"))]
+SHARED = {"results": "str", "suite": "str"}
+STRIP = ["--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version"]
+SUITE = """
+implementations: [numpy.reference, torch.nn]
+grids:
+  - {seq_len: [4, 8], batch_size: 2, hidden_size: 4, input_size: 3}
+budget: {processes: 2, min_rounds: 2, seconds_per_case: 0.02, turn_s: 0.001}
+"""
+
+every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def cells(path, kind=None):
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell | {"source": "".join(cell["source"])} for cell in found if kind in (None, cell["cell_type"])]
+
+
+def shown(path):
+    """Return what the cells of an executed notebook show: text of each kind, and the kinds."""
+    text, kinds = [], []
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            kinds += [output["output_type"], output.get("name", ""), *output.get("data", {})]
+            text += ["".join(output.get("text", ""))]
+            text += ["".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(text), kinds
+
+
+# As committed
+
+
+def test_the_notebooks_are_there_and_numbered():
+    assert [path.stem for path in PATHS][:5] == ["00_index", "01_lstm_cell", "02_accuracy", "03_speed", "04_memory"]
+
+
+@every_notebook
+def test_it_begins_with_its_question_and_ends_with_its_answer_and_how_to_cite_it(path):
+    title = cells(path)[0]
+    assert title["cell_type"] == "markdown"
+    assert re.match(r"# .+\n\n", title["source"])
+    assert "?" in title["source"]
+    headings = [line for cell in cells(path, "markdown") for line in cell["source"].splitlines() if line[:2] == "##"]
+    assert any(heading.startswith("## The answer") for heading in headings)
+    assert "cite" in cells(path, "markdown")[-1]["source"].lower()
+
+
+@every_notebook
+def test_it_is_an_argument_of_10_to_20_cells_with_little_code_in_each(path):
+    assert 10 <= len(cells(path)) <= 20
+    for cell in cells(path, "code"):
+        imports = cell["source"].startswith("import ")
+        assert len(cell["source"].splitlines()) <= (12 if imports else 8), cell["source"]
+
+
+@every_notebook
+def test_its_parameters_are_declared_as_all_notebooks_do_and_checked_in_the_next_code_cell(path):
+    code = cells(path, "code")
+    tagged = [index for index, cell in enumerate(code) if "parameters" in cell["metadata"].get("tags", [])]
+    assert tagged == [0]
+    found = notebooks.parameters_of(path)
+    assert {name: found[name].kind for name in SHARED} == SHARED
+    assert all(parameter.help for parameter in found.values())
+    assert code[1]["source"].splitlines()[-1] == "notebooks.check_parameters(In)"
+
+
+def test_a_parameter_means_the_same_everywhere():
+    kinds = {}
+    for path in PATHS:
+        for name, parameter in notebooks.parameters_of(path).items():
+            kinds.setdefault(name, set()).add((parameter.kind, parameter.default))
+    assert {name: len(meanings) for name, meanings in kinds.items()} == dict.fromkeys(kinds, 1)
+
+
+@every_notebook
+def test_it_holds_no_logic(path):
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(cell["source"])):
+            kinds = (ast.If, ast.While, ast.Try, ast.With, ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.IfExp)
+            assert not isinstance(node, kinds), cell["source"]
+
+
+@every_notebook
+def test_its_cells_have_names_that_stay(path):
+    ids = [cell["id"] for cell in cells(path)]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z-]+", name) for name in ids)
+
+
+@every_notebook
+def test_it_is_stripped_and_its_metadata_is_small(path):
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    assert set(metadata) == {"kernelspec", "language_info"}
+    assert metadata["kernelspec"]["name"] == "python3"
+    pytest.importorskip("nbstripout")
+    subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, str(path)], check=True, timeout=60)
+
+
+def test_a_notebook_with_an_output_would_be_seen(tmp_path):
+    pytest.importorskip("nbstripout")
+    executed = tmp_path / "executed.ipynb"
+    shutil.copy(PATHS[0], executed)
+    executed.write_text(executed.read_text().replace('"execution_count": null', '"execution_count": 3', 1))
+    done = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, str(executed)], timeout=60)
+    assert done.returncode != 0
+
+
+@every_notebook
+def test_its_links_lead_somewhere(path):
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#]+)\)", cell["source"]):
+            assert (path.parent / target).is_file(), target
+
+
+def test_the_index_names_every_other_notebook():
+    text = "\n".join(cell["source"] for cell in cells(PATHS[0]))
+    assert [path.stem for path in PATHS[1:] if f"({path.name})" not in text] == []
+
+
+def results_in(prose):
+    """Return the numbers in a text that may be results; what is a formula, code, a name or a year is none."""
+    code_and_formulas = r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$"
+    names = r"\]\([^)]*\)|\b\d\d_\w+|\bfloat\d\d\b|Neural Computation \d+, \d{4}|95 % interval"
+    return re.findall(r"\d+", re.sub(f"{code_and_formulas}|{names}", "", prose, flags=re.DOTALL))
+
+
+@every_notebook
+def test_a_number_in_its_prose_is_printed_by_a_cell(path):
+    for cell in cells(path, "markdown"):
+        assert results_in(cell["source"]) == [], cell["source"]
+
+
+def test_a_number_in_prose_would_be_seen():
+    assert results_in("In float32, see [03_speed](03_speed.ipynb), $6TBH$ and `-p 3`: JAX is 2.5 times faster.") == [
+        "2",
+        "5",
+    ]
+
+
+@pytest.mark.parametrize("path", WITHOUT_FRAMEWORKS, ids=lambda path: path.stem)
+def test_its_cells_import_no_framework(path):
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(cell["source"])):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {str(name).partition(".")[0] for name in names} & {"torch", "jax"}
+
+
+# Executed
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """A run of a few small cases; seconds."""
+    import lstmbench as lb
+
+    folder = tmp_path_factory.mktemp("notebooks")
+    (folder / "tiny.yaml").write_text(SUITE)
+    return lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """Let kernels find this checkout, installed or not."""
+    pytest.importorskip("papermill")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+
+
+def check_output(path, *places):
+    text, kinds = shown(path)
+    assert "stderr" not in kinds, text
+    assert "error" not in kinds, text
+    for place in (*map(str, places), str(ROOT), str(Path.home()), sys.prefix):
+        if place != "/":
+            assert place not in text
+    return text, kinds
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("path", WITHOUT_FRAMEWORKS, ids=lambda path: path.stem)
+def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, run_folder, tmp_path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    ask = "import sys\n\nprint('imported:', sorted({'torch', 'jax', 'numpy'} & set(sys.modules)))"
+    last = {"cell_type": "code", "id": "ask", "metadata": {}, "outputs": [], "source": ask, "execution_count": None}
+    content["cells"].append(last)
+    copy = tmp_path / path.name
+    copy.write_text(json.dumps(content))
+
+    out = notebooks.execute(copy, tmp_path / "out.ipynb", {"results": str(run_folder)})
+    text, kinds = check_output(out, run_folder, tmp_path)
+    assert "imported: ['numpy']" in text
+    assert kinds.count("image/png") >= 2
+    assert "Table tiny-" in text
+    assert "lstmbench 0." in text
+
+
+@pytest.mark.usefixtures("kernel")
+def test_the_index_shows_the_run_that_it_is_given(run_folder, tmp_path):
+    out = notebooks.execute("00_index", tmp_path / "out.ipynb", {"results": str(run_folder)})
+    text, _ = check_output(out, run_folder, tmp_path)
+    assert "Table tiny-ratio" in text
+    assert "numpy.reference" in text
+    assert "quick" in text
+
+
+@pytest.mark.usefixtures("kernel")
+def test_the_cell_is_explained_and_every_implementation_agrees(run_folder, tmp_path):
+    given = {"results": str(run_folder), "seq_len": 20}
+    out = notebooks.execute("01_lstm_cell", tmp_path / "out.ipynb", given)
+    text, kinds = check_output(out, run_folder, tmp_path)
+    assert kinds.count("image/png") == 2
+    assert "and 0 did not" in text
+    assert "agreement-accuracy" in text
+    assert len(re.findall(r"difference [0-9.e+-]+", text)) == 2
+    assert all(float(number.split()[1]) < 1e-15 for number in re.findall(r"difference [0-9.e+-]+", text))
+
+
+@pytest.mark.usefixtures("kernel")
+def test_papermill_itself_cannot_pass_an_unknown_parameter_by(tmp_path, monkeypatch):
+    import papermill
+
+    monkeypatch.chdir(PATHS[0].parent)
+    with pytest.raises(papermill.PapermillExecutionError, match="no parameter 'seqlen'"):
+        papermill.execute_notebook(
+            str(PATHS[1]), str(tmp_path / "out.ipynb"), parameters={"seqlen": 3}, progress_bar=False
+        )
+
+
+@pytest.mark.usefixtures("kernel")
+def test_the_command_line_runs_a_notebook_and_refuses_a_mistyped_parameter(tmp_path):
+    command = [sys.executable, "-m", "lstmbench", "notebook", "03_speed", "--out", str(tmp_path / "out.ipynb")]
+    done = subprocess.run([*command, "-p", "sweet=quick"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "no parameter 'sweet'; its parameters are results, suite" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_options_of_nbstripout_are_those_of_the_lint_session():
+    source = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    assert all(f'"{option}"' in source for option in STRIP)
