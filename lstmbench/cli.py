@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-OK, COULD_NOT_MEASURE, WRONG_RESULT = 0, 2, 4
+OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT = 0, 2, 3, 4
 
 
 def main() -> None:
@@ -68,8 +68,8 @@ def run(
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
-    Exit code: 0 all well (skipped cases are), 2 some case failed or nothing was measured, 4 some implementation did
-    not compute the LSTM.
+    Exit code: 0 all well (skipped cases are), 2 some case failed or nothing was measured, 3 the controls contradict
+    the intervals, 4 some implementation did not compute the LSTM.
     """
     from lstmbench import show
     from lstmbench.measure.runner import run as measure
@@ -84,7 +84,11 @@ def run(
         )
     if counts.get("wrong_result"):
         raise typer.Exit(WRONG_RESULT)
-    raise typer.Exit(COULD_NOT_MEASURE if done.failed or not counts.get("ok") else OK)
+    if done.failed or not counts.get("ok"):
+        raise typer.Exit(COULD_NOT_MEASURE)
+    shown = done.manifest["controls"]
+    console.print(f"  noise floor {shown['noise_floor']}", markup=False)
+    raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
 
 
 @app.command(

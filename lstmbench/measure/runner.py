@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment
+from lstmbench.measure import controls, environment
 from lstmbench.measure.case import Workload
 from lstmbench.measure.suite import Suite, read_suite
 from lstmbench.measure.team import Team
@@ -130,6 +130,7 @@ def _new_manifest(suite: Suite, asked: str, folder: Path, seed: int | None) -> d
         "load_at_start": environment.load_average(),
         "environments": {},
         "limits": {},
+        "controls": controls.summary([]),
     }
 
 
@@ -151,10 +152,11 @@ def _measure(suite: Suite, done: set[str], store: Store, manifest: dict[str, Any
     workloads = [workload for workload in order if workload.id not in done]
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch)) as team:
         for workload in _with_progress(workloads, progress):
-            records, samples = measure_workload(workload, suite, team, manifest["seed"])
+            records, samples, shown = measure_workload(workload, suite, team, manifest["seed"])
             for record in records:
                 record |= {"suite": suite.name, "run_id": manifest["run_id"]}
             store.append(order[workload], records, samples)
+            manifest["controls"] = controls.summary([*manifest["controls"].get("rows", []), *shown])
             manifest["environments"] |= team.environments
             manifest["limits"] |= team.limits
             store.write_manifest(manifest)

@@ -56,7 +56,7 @@ def median_interval(
     medians = np.nanmedian(sample.reshape(resamples, -1), axis=1)
     tail = (1 - confidence) / 2
     median = float(np.median(values))
-    low, high = np.percentile(medians, [100 * tail, 100 * (1 - tail)])
+    low, high = (float(end) for end in np.percentile(medians, [100 * tail, 100 * (1 - tail)]))
     wider = _missing_width(len(groups), tail)
     return Interval(median, median * min(1.0, low / median) ** wider, median * max(1.0, high / median) ** wider)
 

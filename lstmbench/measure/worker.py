@@ -9,6 +9,7 @@ memory    peaks of the allocator and of the process, in a pass of their own
 
 import gc
 import json
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -30,13 +31,17 @@ from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINI
 
 SHORTEST_SAMPLE_S = 0.5e-3
 """A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
+LONG_CALL_S = 5e-3
+"""A control repeats whole calls where a call is shorter, and time steps where it is longer."""
 
 
 class Held:
     """The implementation under test, with its inputs on the device."""
 
-    def __init__(self, implementation: str, workload: Workload, inputs: Path, scope: ExitStack) -> None:
-        self.workload = workload
+    def __init__(
+        self, implementation: str, workload: Workload, inputs: Path, scope: ExitStack, repeat: float = 0.0
+    ) -> None:
+        self.workload, self.repeat = workload, repeat
         with np.load(inputs, allow_pickle=False) as arrays:
             params = LSTMParams(*(arrays[name] for name in WEIGHTS))
             lstm = load(implementation, params, workload.device, workload.dtype)
@@ -45,6 +50,12 @@ class Held:
             self.inputs = [
                 tuple(lstm.framework.from_numpy(arrays[f"{name}{k}"]) for name in names) for k in range(SETS)
             ]
+            steps = math.ceil(repeat * workload.seq_len)
+            self.beginning = (
+                [tuple(lstm.framework.from_numpy(_first_steps(arrays, name, steps)) for name in names)]
+                if repeat
+                else []
+            )
             self.answers = {name: arrays[name] for name in arrays.files if name.startswith("answer_")}
         self.lstm: LSTM = lstm
         self.method: Callable[..., Any] = (
@@ -96,12 +107,29 @@ class Held:
     def sample(self, calls: int) -> float:
         """Return the seconds of one call, the mean over so many in a row, inputs taking turns."""
         method, synchronize, inputs = self.method, self.lstm.framework.synchronize, self.inputs
-        first = self.turns
+        first, again = self.turns, round(self.repeat * calls)
         self.turns += calls
         start = time.perf_counter()
-        for k in range(first, first + calls):
+        for k in range(first, first + calls + again):
             synchronize(method(*inputs[k % SETS]))
+        if self.repeat and not again:
+            synchronize(method(*self.beginning[0]))
         return (time.perf_counter() - start) / calls
+
+    def calibrate(self, seconds: float) -> None:
+        """Set how many calls make one sample; for a control so many that what is repeated are whole calls."""
+        self.seconds = seconds
+        self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
+        if self.repeat and seconds < LONG_CALL_S:
+            whole = round(1 / self.repeat)
+            self.calls = whole * math.ceil(self.calls / whole)
+
+    @property
+    def truth(self) -> float:
+        """Return how many times longer a call takes for what is repeated, by the count of calls or time steps."""
+        if round(self.repeat * self.calls):
+            return 1 + round(self.repeat * self.calls) / self.calls
+        return 1 + math.ceil(self.repeat * self.workload.seq_len) / self.workload.seq_len
 
 
 class Server:
@@ -129,10 +157,12 @@ class Server:
         """Measure the machine's own rates, on NumPy's matrix product."""
         return limits.measure(dtype)
 
-    def prepare(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
+    def prepare(
+        self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0
+    ) -> dict[str, Any]:
         """Load the implementation and its inputs; from here on the garbage collector is off, and denormals are zero."""
         mode = denormals.flush()
-        self.held = Held(implementation, Workload(**workload), Path(inputs), self.scope)
+        self.held = Held(implementation, Workload(**workload), Path(inputs), self.scope, repeat)
         gc.collect()
         gc.disable()
         return environment.frameworks() | {"denormals": mode}
@@ -162,9 +192,8 @@ class Server:
             times.append(self.case.sample(1))
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
-        self.case.seconds = min(times)
-        self.case.calls = max(1, int(np.ceil(SHORTEST_SAMPLE_S / self.case.seconds)))
-        return {"calls": self.case.calls, "seconds": self.case.seconds}
+        self.case.calibrate(min(times))
+        return {"calls": self.case.calls, "truth": self.case.truth}
 
     def measure(self, turn_s: float) -> dict[str, Any]:
         """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.
@@ -199,6 +228,11 @@ class Server:
         allocated = case.lstm.framework.allocated_bytes(case.method, *case.inputs[0])
         device = allocated if case.workload.device != "cpu" else None
         return {"peak_host_bytes": peak_host, "allocated_bytes": allocated, "peak_device_bytes": device}
+
+
+def _first_steps(arrays: Any, name: str, steps: int) -> Any:
+    """Return the first set's input, cut to its first time steps where it has some."""
+    return arrays[f"{name}0"][:steps] if name in ("x", "dy") else arrays[f"{name}0"]
 
 
 def _sentinel() -> float:

@@ -9,8 +9,9 @@ from typing import Any
 
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment, guard, metrics
+from lstmbench.measure import controls, environment, guard, metrics
 from lstmbench.measure.case import Case, Workload
+from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.suite import Budget, Suite
 from lstmbench.measure.team import Team
 from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout
@@ -30,6 +31,8 @@ class Trial:
     error: str = ""
     environment_id: str = ""
     calls: int = 1
+    control: str = ""
+    truth: float = 1.0
 
     def fail(self, error: Exception) -> None:
         """Take the case out, with its reason."""
@@ -59,6 +62,12 @@ class Trial:
                 at = where | {"process": process, "round": round_, "disturbed": bool(mark)}
                 yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
 
+    def shown(self) -> dict[str, Any]:
+        """Return what this control showed."""
+        ratio, _ = ratio_interval(self.evidence.turns, self.evidence.reference_turns)
+        processes = len(self.evidence.turns)
+        return controls.row(self.control, self.case.workload.id, self.truth, ratio, processes)
+
     def record(self) -> dict[str, Any]:
         """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
         columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error or None}
@@ -72,8 +81,8 @@ class Trial:
 
 def measure_workload(
     workload: Workload, suite: Suite, team: Team, seed: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the records and the samples of all cases of a workload.
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the records and the samples of all cases of a workload, and what its controls showed.
 
     Args:
         workload: what to measure.
@@ -89,13 +98,19 @@ def measure_workload(
         trial.peer = bool(team.describe(name, workload)["peer"])
         if reason := team.why_not(name, workload):
             trial.status, trial.error = "skipped", reason
+    if suite.reference in trials and trials[suite.reference].status == "ok":
+        for kind in controls.CONTROLS:
+            evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision)
+            trials[f"control {kind}"] = Trial(Case(suite.reference, workload), evidence, control=kind)
 
     if _alive(trials):
         _measure_trials(trials, workload, suite.budget, team, generator)
     _pair_with_reference(trials, suite.reference)
-    records = [trial.record() for trial in trials.values()]
-    samples = [sample for trial in _alive(trials) for sample in trial.samples()]
-    return records, samples
+    cases = [trial for trial in trials.values() if not trial.control]
+    records = [trial.record() for trial in cases]
+    samples = [sample for trial in cases if trial.status == "ok" for sample in trial.samples()]
+    shown = [trial.shown() for trial in _alive(trials) if trial.control and trial.evidence.reference_turns]
+    return records, samples, shown
 
 
 def _alive(trials: dict[str, Trial]) -> list[Trial]:
@@ -127,12 +142,12 @@ def _measure_process(
     process: int, trials: dict[str, Trial], budget: Budget, team: Team, inputs: Path, generator: random.Random
 ) -> None:
     """Give every case that is still in a fresh process, and let them take turns."""
-    workers: dict[str, Worker] = {}
+    workers: dict[int, Worker] = {}
 
     def attempt(trial: Trial, command: str, **arguments: Any) -> Any:
         """Ask the case's worker; a failure takes the case out and returns None."""
         try:
-            return workers[trial.case.implementation].ask(command, budget.timeout_s, **arguments)
+            return workers[id(trial)].ask(command, budget.timeout_s, **arguments)
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
             trial.fail(error)
             return None
@@ -141,11 +156,14 @@ def _measure_process(
         for trial in _alive(trials):
             name, workload = trial.case.implementation, trial.case.workload
             try:
-                workers[name] = team.worker(trial.case.columns()["backend"], workload, layout=process)
+                workers[id(trial)] = team.worker(trial.case.columns()["backend"], workload, layout=process)
             except WorkerDied as error:
                 trial.fail(error)
                 continue
-            frameworks = attempt(trial, "prepare", implementation=name, workload=vars(workload), inputs=str(inputs))
+            repeat = controls.CONTROLS.get(trial.control, 0.0)
+            frameworks = attempt(
+                trial, "prepare", implementation=name, workload=vars(workload), inputs=str(inputs), repeat=repeat
+            )
             if frameworks is not None:
                 trial.environment_id = team.environment(frameworks, workload)
             gate = attempt(trial, "gate") if trial.status == "ok" else None
@@ -153,7 +171,7 @@ def _measure_process(
                 trial.judge(gate)
             warm = attempt(trial, "warm", within_s=10 * budget.turn_s) if trial.status == "ok" else None
             if warm is not None:
-                trial.calls = warm["calls"]
+                trial.calls, trial.truth = warm["calls"], warm["truth"]
             trial.evidence.turns.append([])
 
         end = time.perf_counter() + budget.seconds_per_case * len(_alive(trials)) / budget.processes
@@ -164,14 +182,16 @@ def _measure_process(
             answers = {}
             with environment.stolen_time() as stolen:
                 for trial in turns:
-                    answers[trial.case.implementation] = attempt(trial, "measure", turn_s=budget.turn_s)
+                    answers[id(trial)] = attempt(trial, "measure", turn_s=budget.turn_s)
             for trial in _alive(trials):
-                turn = guard.Turn(**answers[trial.case.implementation], stolen=stolen())
+                turn = guard.Turn(**answers[id(trial)], stolen=stolen())
                 trial.evidence.turns[process].append(turn)
             rounds += 1
 
         if process == 0:
             for trial in _alive(trials):
+                if trial.control:
+                    continue
                 trial.evidence.memory = attempt(trial, "memory") or {}
     finally:
         for worker in workers.values():

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.measure.guard import disturbed, left_out
+from lstmbench.measure.guard import Turn, disturbed, left_out
 from lstmbench.measure.metrics import Evidence, medians
-from lstmbench.measure.statistics import median_interval
+from lstmbench.measure.statistics import Interval, median_interval
 
 NEEDS = frozenset({"gate", "samples"})
 
@@ -40,16 +40,21 @@ def compute(evidence: Evidence) -> dict[str, Any]:
         "compile_s": max(0.0, first - time.median),
     }
     if evidence.reference_turns:
-        both = [mark | disturbed(turns) for mark, turns in zip(marks, evidence.reference_turns, strict=True)]
-        out, noisy = left_out(both)
-        pairs = zip(rounds, medians(evidence.reference_turns), out, strict=True)
-        ratio = median_interval([own[~leave] / reference[~leave] for own, reference, leave in pairs])
+        ratio, disturbed_beside = ratio_interval(evidence.turns, evidence.reference_turns)
         columns |= {
             "ratio": ratio.median,
             "ratio_low": ratio.low,
             "ratio_high": ratio.high,
             "ratio_to": evidence.reference,
             "converged": (ratio.high - ratio.low) / 2 <= evidence.precision * ratio.median,
-            "noisy": columns["noisy"] or noisy,
+            "noisy": columns["noisy"] or disturbed_beside,
         }
     return columns
+
+
+def ratio_interval(turns: list[list[Turn]], reference: list[list[Turn]]) -> tuple[Interval, bool]:
+    """Return the median of the ratios within rounds and its interval, and whether too many rounds were disturbed."""
+    pairs = list(zip(turns, reference, strict=True))
+    out, noisy = left_out([disturbed(own) | disturbed(base) for own, base in pairs])
+    ratios = [own / base for own, base in zip(medians(turns), medians(reference), strict=True)]
+    return median_interval([ratio[~leave] for ratio, leave in zip(ratios, out, strict=True)]), noisy

@@ -1,0 +1,41 @@
+"""What the controls showed is summed up rightly, and controls that contradict the intervals fail."""
+
+import pytest
+
+from lstmbench.measure.controls import row, summary
+from lstmbench.measure.statistics import Interval
+
+QUIET = Interval(1.0, 0.99, 1.01)
+ALARM = Interval(1.2, 1.1, 1.3)
+SEEN = Interval(1.1, 1.05, 1.15)
+
+
+def rows(same, slower, processes=5):
+    shown = [row("same", f"w{k}", 1.0, ratio, processes) for k, ratio in enumerate(same)]
+    return shown + [row("slower", f"w{k}", 1.1, ratio, processes) for k, ratio in enumerate(slower)]
+
+
+def test_controls_that_hold_give_a_noise_floor_and_a_sensitivity():
+    found = summary(rows([QUIET] * 20, [SEEN] * 20))
+    assert (found["failed"], found["false_alarms"], found["seen"], found["held"]) == (False, 0, 20, 20)
+    assert found["floor"] == pytest.approx(0.0)
+    assert "10%" in found["noise_floor"] and "FAILED" not in found["noise_floor"]
+
+
+def test_one_false_alarm_in_twenty_is_what_the_intervals_promise_and_five_are_not():
+    assert not summary(rows([ALARM] + [QUIET] * 19, [SEEN] * 20))["failed"]
+    found = summary(rows([ALARM] * 5 + [QUIET] * 15, [SEEN] * 20))
+    assert found["failed"] and found["noise_floor"].startswith("CONTROLS FAILED")
+
+
+def test_a_slowdown_that_is_not_seen_fails_the_run_unless_there_were_too_few_processes_to_see_it():
+    assert summary(rows([QUIET] * 20, [QUIET] * 20))["failed"]
+    assert not summary(rows([QUIET] * 20, [QUIET] * 20, processes=2))["failed"]
+
+
+def test_an_interval_that_misses_the_truth_is_counted():
+    assert summary(rows([QUIET], [Interval(1.5, 1.4, 1.6)]))["held"] == 0
+
+
+def test_without_a_reference_the_noise_floor_is_not_measured():
+    assert summary([])["noise_floor"].startswith("not measured")
