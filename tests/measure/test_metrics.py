@@ -1,0 +1,162 @@
+"""What is computed from the evidence, by hand; and that a metric is one new file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmbench.measure import metrics
+from lstmbench.measure.case import Workload
+from lstmbench.measure.guard import Turn
+from lstmbench.measure.metrics import Evidence, accuracy, memory, roofline, speed
+
+# T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
+SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
+TRAINING = Workload("training", batch_size=3, seq_len=2, input_size=5, hidden_size=7, dtype="float64")
+
+
+def turns(*seconds: float, **witnesses: float) -> list[Turn]:
+    """Quiet turns of one sample each, in one process."""
+    quiet = {"loop_s": 1e-2, "cpu_s": 1e-2, "switches": 0, "sentinel_s": 1e-4}
+    return [Turn(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
+
+
+def evidence(own: list[list[Turn]], reference: list[list[Turn]] | None = None, **more: Any) -> Evidence:
+    gate = [{"first_call_s": 1.0, "output_rel_error": 1e-7, "grad_rel_error": None} for _ in own]
+    found = Evidence(SMALL, "torch.nn", precision=0.02, gate=gate, turns=own, reference_turns=reference or [])
+    for name, value in more.items():
+        setattr(found, name, value)
+    return found
+
+
+# Speed
+
+
+def test_the_ratio_is_the_median_of_those_within_rounds_not_the_quotient_of_medians() -> None:
+    own, reference = turns(1.0, 6.0, 30.0), turns(10.0, 2.0, 3.0)
+    found = speed.compute(evidence([own], [reference]))
+    assert found["time_median_s"] == 6.0
+    assert found["ratio"] == 3.0  # of 0.1, 3, 10; the quotient of the medians is 2
+    assert found["ratio_to"] == "torch.nn"
+
+
+def test_the_reference_s_own_ratio_is_exactly_one_and_converged() -> None:
+    own = [turns(0.1, 0.3), turns(0.7, 0.2)]
+    found = speed.compute(evidence(own, own))
+    assert (found["ratio"], found["ratio_low"], found["ratio_high"]) == (1.0, 1.0, 1.0)
+    assert found["converged"]
+
+
+def test_a_drift_that_both_share_is_not_in_the_ratio() -> None:
+    drift = np.linspace(1, 5, 9)
+    found = speed.compute(evidence([turns(*(2 * drift))], [turns(*drift)]))
+    assert (found["ratio_low"], found["ratio"], found["ratio_high"]) == (2.0, 2.0, 2.0)
+    assert found["time_high_s"] > 1.3 * found["time_median_s"]
+
+
+@pytest.mark.parametrize(("spread", "converged"), [(0.001, True), (0.3, False)])
+def test_a_row_says_whether_its_ratio_is_known_well_enough(spread: float, converged: bool) -> None:
+    own = [turns(*(1 + spread * np.sin(np.arange(9) + process))) for process in range(5)]
+    found = speed.compute(evidence(own, [turns(*[1.0] * 9)] * 5))
+    assert bool(found["converged"]) is converged
+
+
+def test_rounds_and_samples_are_counted_by_processes() -> None:
+    several = [Turn([1.0, 2.0, 3.0], 1.0, 1.0, 0, 1e-4), Turn([5.0], 1.0, 1.0, 0, 1e-4)]
+    found = speed.compute(evidence([several, several]))
+    assert (found["processes"], found["rounds"], found["samples"]) == (2, 4, 8)
+    assert found["time_median_s"] == 3.5  # of the rounds' medians, 2 and 5
+    assert "ratio" not in found
+
+
+def test_the_first_call_stands_apart_and_is_never_less_than_nothing() -> None:
+    gate = [{"first_call_s": each} for each in (1.0, 3.0, 2.0)]
+    found = speed.compute(evidence([turns(0.5)] * 3, gate=gate))
+    assert (found["first_call_s"], found["compile_s"]) == (2.0, 1.5)
+    assert speed.compute(evidence([turns(5.0)] * 3, gate=gate))["compile_s"] == 0.0
+
+
+def test_disturbed_rounds_are_left_out_and_counted() -> None:
+    own = turns(1.0, 1.0, 1.0, 1.0) + turns(9.0, cpu_s=1e-3)
+    found = speed.compute(evidence([own], [turns(1.0, 1.0, 1.0, 1.0, 1.0)]))
+    assert (found["time_high_s"], found["ratio_high"]) == (1.0, 1.0)
+    assert (found["rounds"], found["disturbed_rounds"]) == (5, 1)
+    assert not found["noisy"]
+    assert found["time_p95_s"] > 1.0
+
+
+# Accuracy
+
+
+def test_the_worst_process_counts() -> None:
+    gate = [{"output_rel_error": a, "grad_rel_error": b} for a, b in ((1e-7, 3e-7), (2e-7, 1e-7))]
+    assert accuracy.compute(evidence([], gate=gate)) == {"output_rel_error": 2e-7, "grad_rel_error": 3e-7}
+
+
+def test_without_a_backward_there_is_no_gradient_s_error() -> None:
+    gate = [{"output_rel_error": 0.0, "grad_rel_error": None}]
+    assert accuracy.compute(evidence([], gate=gate)) == {"output_rel_error": 0.0, "grad_rel_error": None}
+
+
+# Memory
+
+
+def test_the_formula_stands_beside_what_was_found() -> None:
+    found = {"peak_host_bytes": 5, "allocated_bytes": 4, "peak_device_bytes": None}
+    assert memory.compute(evidence([], memory=found)) == found | {"formula_bytes": SMALL.formula_bytes}
+
+
+# Roofline
+
+
+def test_a_case_that_computes_is_held_against_the_rate_of_products() -> None:
+    found = roofline.compute(evidence([turns(4.0)], limits={"flops_per_s": 1008.0, "bytes_per_s": 1e9}))
+    assert (found["flops"], found["roofline_fraction"]) == (4032, 1.0)  # 4 s at the least, and 4 s taken
+
+
+def test_a_case_that_moves_data_is_held_against_the_bandwidth() -> None:
+    found = roofline.compute(evidence([turns(4.0, 8.0, 12.0)], limits={"flops_per_s": 1e9, "bytes_per_s": 72.0}))
+    assert found["roofline_fraction"] == 0.5  # 72 numbers of 4 bytes: 4 s at the least, 8 s taken
+
+
+def test_training_moves_twice_as_much_and_computes_three_times_as_much() -> None:
+    rates = {"flops_per_s": 1e9, "bytes_per_s": 72.0}
+    found = roofline.compute(evidence([turns(16.0)], limits=rates, workload=TRAINING))
+    assert (found["flops"], found["roofline_fraction"]) == (3 * 4032, 1.0)  # 2 * 72 numbers of 8 bytes
+
+
+def test_without_limits_there_is_no_fraction() -> None:
+    assert roofline.compute(evidence([turns(4.0)])) == {"flops": 4032}
+
+
+# One file each
+
+
+def test_the_metrics_are_the_files_of_the_package() -> None:
+    files = {path.stem for path in Path(metrics.__file__).parent.glob("[!_]*.py")}
+    assert {vars(metric)["__name__"].rpartition(".")[2] for metric in metrics.metrics()} == files
+    assert files >= {"speed", "memory", "accuracy"}
+    assert all(metric.NEEDS <= metrics.KINDS for metric in metrics.metrics())
+
+
+def test_no_two_metrics_add_the_same_column() -> None:
+    full = evidence([turns(4.0)], [turns(4.0)], limits={"flops_per_s": 1.0, "bytes_per_s": 1.0}, memory={"x": 1})
+    names = [name for metric in metrics.metrics() for name in metric.compute(full)]
+    assert len(names) == len(set(names))
+
+
+def test_a_metric_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "energy_for_a_test.py").write_text(
+        "NEEDS = frozenset({'samples'})\n"
+        "def compute(evidence):\n    return {'joules': 2.0 * evidence.workload.seq_len}\n"
+    )
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    metrics.metrics.cache_clear()
+    try:
+        assert metrics.compute(evidence([turns(4.0)]))["joules"] == 4.0
+        assert "joules" not in metrics.compute(evidence([]), frozenset({"gate"}))
+    finally:
+        monkeypatch.undo()
+        metrics.metrics.cache_clear()
+    assert "joules" not in metrics.compute(evidence([turns(4.0)]))
