@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -53,7 +54,12 @@ class Figure(matplotlib.figure.Figure):
         return out.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Show the figure in a notebook, whether or not pyplot was ever imported there."""
+        """Return the figure as a notebook shows it, whether or not pyplot was ever imported there."""
         width, height = (round(96 * inches) for inches in self.get_size_inches())
         about = {"width": width, "height": height, "alt": self.alt}
         return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": about}
+
+    def _ipython_display_(self) -> None:
+        """Show the figure; without this, a notebook that uses pyplot too would draw it with pyplot's settings."""
+        data, about = self._repr_mimebundle_()
+        import_module("IPython.display").display(data, metadata=about, raw=True)

@@ -202,7 +202,9 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
         raise LstmbenchError(f"The records have no column {' and no column '.join(missing)}.")
     if records.empty:
         raise LstmbenchError("There are no records to show: the table has no rows.")
-    columns = {str(name): _values(records[name], COLUMNS.get(name, "")) for name in records.columns}
+    bare = records.copy(deep=False)
+    bare.attrs = {}  # or pandas copies the manifest with every column that is looked at
+    columns = {str(name): _values(bare[name], COLUMNS.get(name, "")) for name in bare.columns}
     blank = dict.fromkeys(COLUMNS)
     return [blank | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

@@ -9,6 +9,7 @@ from lstmbench.show.formats import latex, markdown
 Panels = list[tuple[str, list[tuple[str, list[str]]]]]
 """Headings (empty where there is only one panel), each with rows of a label and its cells."""
 
+COLUMNS_IN_SMALL_PRINT = 6
 LINES_PER_PAGE = 44
 """More rows than this do not fit on one printed page: the LaTeX table is cut, between panels where it can be."""
 
@@ -70,11 +71,13 @@ def _pages(panels: Panels) -> list[Panels]:
 
 
 def _float(cells: Cells, label: str, title: str, below: Sequence[str]) -> str:
+    wide = len(cells.columns) > COLUMNS_IN_SMALL_PRINT
     lines = [
         r"\begin{table}[tbp]",
-        r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}%",
+        r"  \centering",
         rf"  \caption{{{title}}}",
         rf"  \label{{{label}}}",
+        r"  \scriptsize\setlength{\tabcolsep}{3pt}" if wide else r"  \footnotesize\setlength{\tabcolsep}{4pt}",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * len(cells.columns)}@{{}}}}",
         r"    \toprule",
         *_heads(cells),

@@ -1,7 +1,7 @@
 """What a table is, and how it is put together from rows, quantities and notes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from lstmbench.show.render import Cells, to_latex, to_markdown
 _KEYS = ("implementation", "peer", *WORKLOAD, "status", "error")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table with all that is needed to cite it.
 
@@ -35,8 +35,8 @@ class Table:
     tidy: pd.DataFrame
     notes: list[str]
     footer: list[str]
-    cells: Cells = field(repr=False)
-    data: str = field(repr=False)
+    cells: Cells
+    data: str
 
     @property
     def content_hash(self) -> str:
@@ -58,6 +58,12 @@ class Table:
     def csv(self) -> str:
         """Return the numbers of ``tidy`` as CSV, with all their digits."""
         return self.data
+
+    def __repr__(self) -> str:
+        return f"<Table {self.id}, {len(self.tidy)} cases, data sha256 {self.content_hash}>"
+
+    def __str__(self) -> str:
+        return self.markdown()
 
     def _repr_markdown_(self) -> str:
         return self.markdown()

@@ -7,7 +7,6 @@ import pytest
 from made_up import IMPLEMENTATIONS, make, quick_rows, unwell
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image
 
 from lstmbench import show
@@ -262,18 +261,28 @@ def test_nothing_is_set_for_the_figures_of_others(quick):
         assert show.plot(chosen).png() == wanted
 
 
-def test_a_notebook_shows_a_figure_once_with_its_alt_text(quick):
+@pytest.mark.parametrize("pyplot_is_used", [False, True])
+def test_a_notebook_shows_a_figure_once_with_its_alt_text(quick, pyplot_is_used):
     pytest.importorskip("IPython")
+    import matplotlib.pyplot as plt
     from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.pylabtools import select_figure_formats
+    from IPython.utils.capture import capture_output
 
     figure = show.plot(quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)])
+    InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
-    data, about = shell.display_formatter.format(figure)
-    assert set(data) == {"image/png", "text/plain"}
-    assert about["image/png"]["alt"] == figure.alt
-    assert isinstance(figure, MatplotlibFigure)
-    import matplotlib.pyplot as plt
-
+    if pyplot_is_used:
+        select_figure_formats(shell, {"png"})  # what %matplotlib inline does
+    try:
+        with capture_output() as shown:
+            data, _ = shell.display_formatter.format(figure)
+    finally:
+        InteractiveShell.clear_instance()
+    (output,) = shown.outputs
+    assert data == {}
+    assert output.data == {"image/png": figure.png(), "text/plain": figure.alt}
+    assert output.metadata["image/png"]["alt"] == figure.alt
     assert plt.get_fignums() == []
 
 

@@ -313,4 +313,5 @@ def test_a_list_of_sizes_runs_along_the_size_that_is_shared():
 
 def test_a_notebook_shows_a_table_as_markdown(quick):
     table = show.speed_table(quick)
-    assert table._repr_markdown_() == table.markdown()
+    assert table._repr_markdown_() == str(table) == table.markdown()
+    assert repr(table) == f"<Table quick-speed, 168 cases, data sha256 {table.content_hash}>"
