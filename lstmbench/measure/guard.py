@@ -34,6 +34,7 @@ class Turn(NamedTuple):
         cpu_s: time that the process's threads spent computing meanwhile.
         switches: how often it was pushed off its core (involuntary context switches).
         sentinel_s: how long the fixed piece of work took just before.
+        calls: how many calls each sample is the mean of.
         stolen: share of the machine's time that the hypervisor gave to others during the turn's round.
     """
 
@@ -42,6 +43,7 @@ class Turn(NamedTuple):
     cpu_s: float
     switches: int
     sentinel_s: float
+    calls: int = 1
     stolen: float = 0.0
 
 

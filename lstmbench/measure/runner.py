@@ -25,6 +25,7 @@ from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
+KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
 SAME_SUITE = ("implementations", "reference", "grids", "budget")
 
 
@@ -97,7 +98,7 @@ def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]
         return {}
     manifest, content = read_manifest(folder), suite.model_dump(mode="json")
     before = manifest.get("suite")
-    if not isinstance(before, dict) or not {"seed", "complete", "environments", "limits", "run_id"} <= set(manifest):
+    if not isinstance(before, dict) or not set(manifest) >= KEYS:
         raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
     if any(before.get(key) != content[key] for key in SAME_SUITE):
         raise LstmbenchError(

@@ -193,7 +193,7 @@ class Server:
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
         self.case.calibrate(min(times))
-        return {"calls": self.case.calls, "truth": self.case.truth}
+        return {"truth": self.case.truth}
 
     def measure(self, turn_s: float) -> dict[str, Any]:
         """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.
@@ -216,6 +216,7 @@ class Server:
             "cpu_s": cpu_s,
             "switches": switches,
             "sentinel_s": sentinel_s,
+            "calls": case.calls,
         }
 
     def memory(self) -> dict[str, int | None]:

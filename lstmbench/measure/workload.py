@@ -30,7 +30,6 @@ class Trial:
     status: str = "ok"
     error: str = ""
     environment_id: str = ""
-    calls: int = 1
     control: str = ""
     truth: float = 1.0
 
@@ -56,10 +55,10 @@ class Trial:
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of all samples, those of disturbed rounds marked."""
-        where = self.case.columns() | {"peer": self.peer, "calls": self.calls}
+        where = self.case.columns() | {"peer": self.peer}
         for process, turns in enumerate(self.evidence.turns):
             for round_, (turn, mark) in enumerate(zip(turns, guard.disturbed(turns), strict=True)):
-                at = where | {"process": process, "round": round_, "disturbed": bool(mark)}
+                at = where | {"process": process, "round": round_, "disturbed": bool(mark), "calls": turn.calls}
                 yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
 
     def shown(self) -> dict[str, Any]:
@@ -171,7 +170,7 @@ def _measure_process(
                 trial.judge(gate)
             warm = attempt(trial, "warm", within_s=10 * budget.turn_s) if trial.status == "ok" else None
             if warm is not None:
-                trial.calls, trial.truth = warm["calls"], warm["truth"]
+                trial.truth = warm["truth"]
             trial.evidence.turns.append([])
 
         end = time.perf_counter() + budget.seconds_per_case * len(_alive(trials)) / budget.processes
