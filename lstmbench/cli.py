@@ -18,9 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Measure LSTM implementations in NumPy, PyTorch and JAX: accuracy, speed, memory.",
 )
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, markup=False, highlight=False)  # names, paths and errors are text, not markup
 
-OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT = 0, 2, 3, 4
+OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, INTERRUPTED = 0, 2, 3, 4, 130
 
 
 def main() -> None:
@@ -30,9 +30,10 @@ def main() -> None:
     except LstmbenchError as error:
         print(f"lstmbench: {error}", file=sys.stderr)
         sys.exit(COULD_NOT_MEASURE)
-    except KeyboardInterrupt:
-        print("lstmbench: interrupted; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:  # what typer makes of Ctrl-C
+        if end.code == INTERRUPTED:
+            print("lstmbench: interrupted; a run goes on from here with the same command.", file=sys.stderr)
+        raise
 
 
 @app.command(name="list", epilog="Example: `lstmbench list --json`")
@@ -87,7 +88,7 @@ def run(
     if done.failed or not counts.get("ok"):
         raise typer.Exit(COULD_NOT_MEASURE)
     shown = done.manifest["controls"]
-    console.print(f"  noise floor {shown['noise_floor']}", markup=False)
+    console.print(f"  noise floor {shown['noise_floor']}")
     raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
 
 
@@ -103,6 +104,8 @@ def table(
     from lstmbench import show
     from lstmbench.results.store import read_results
 
+    if id_ is None and format_ != "md":
+        raise LstmbenchError("--format chooses the form of one table: say which with --id.")
     if not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json")):
         console.print(str(show.write_index(folder)))
         return
@@ -134,7 +137,7 @@ def notebook(
     declared = notebooks.parameters_of(notebooks.find(name))
     if out is None:
         for each in declared.values():
-            console.print(f"{each.name}: {each.kind} = {each.default!r}  {each.help}", markup=False)
+            console.print(f"{each.name}: {each.kind} = {each.default!r}  {each.help}")
         return
     given: dict[str, Any] = {}
     for word in parameter or []:
@@ -171,12 +174,11 @@ def doctor(
         + (f", {noise.steal:.1%} of the time stolen" if noise.steal is not None else "")
         + (f", load {noise.load}" if noise.load is not None else "")
         + f"; the clock steps by {noise.clock_s * 1e9:.0f} ns: {noise.verdict}",
-        markup=False,
     )
     for suite, reasons in found["skipped"].items():
         console.print(f"suite {suite}: " + ("everything runs" if not reasons else "skipped here:"))
         for reason, count in reasons.items():
-            console.print(f"  {count} cases: {reason}", markup=False)
+            console.print(f"  {count} cases: {reason}")
 
 
 def _print_implementations(rows: list[dict[str, Any]]) -> None:

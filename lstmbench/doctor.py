@@ -52,7 +52,7 @@ def measure_noise(seconds: float = 2.0) -> Noise:
     before = psutil.cpu_times()
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while not times or time.perf_counter() < end:
         start = time.perf_counter()
         np.matmul(a, a, out=product)
         times.append(time.perf_counter() - start)
