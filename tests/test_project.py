@@ -230,9 +230,9 @@ def test_an_import_of_a_framework_would_be_seen() -> None:
 
 
 def python(script: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
-    ).stdout
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_every_public_name_is_there() -> None:
@@ -335,7 +335,9 @@ def test_the_metric_in_contributing_computes_a_column() -> None:
     example = next(text for text in examples("CONTRIBUTING.md") if "NEEDS" in text)
     check = """
 from lstmbench.measure.case import Workload
-evidence = Evidence(Workload("inference", 4, 10, 1, 8), "torch.nn", 0.02, rounds=[np.array([0.5, 0.5])])
+from lstmbench.measure.guard import Turn
+turns = [[Turn([0.5, 0.5, 0.5], loop_s=1.5, cpu_s=1.5, switches=0, sentinel_s=0.001)] * 2]
+evidence = Evidence(Workload("inference", 4, 10, 1, 8), "torch.nn", 0.02, turns=turns)
 assert compute(evidence) == {"steps_per_s": 80.0}
 """
     python(example + check)
