@@ -40,7 +40,8 @@ def accuracy(records: pd.DataFrame) -> Sentence:
 def speed(records: pd.DataFrame) -> Sentence:
     """Say which implementation was the fastest in how many workloads, and the geometric mean of each one's ratios.
 
-    An implementation is the fastest of a workload if the interval of its time lies below that of every other.
+    An implementation is the fastest of a workload if the interval of its time lies below that of every other. Means
+    are over the workloads at which all that are compared have a ratio.
     """
     timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
     parts = ["Nothing was timed."] if timed.empty else []
@@ -105,10 +106,16 @@ def _mean_ratios(rows: pd.DataFrame, mode: str) -> Iterator[str]:
     for base in ordered("ratio_to", rows["ratio_to"].dropna()):
         compared = rows[(rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()]
         logs = np.log(compared["ratio"].astype(float))
-        means = np.exp(logs.groupby(compared["implementation"]).mean()).sort_values()
+        workloads = [compared[key] for key in ("run_id", *WORKLOAD)]
+        table = logs.groupby([*workloads, compared["implementation"]], dropna=False).mean().unstack()
+        shared = table.dropna()  # means over different workloads cannot be compared
+        means = np.exp(shared.mean()).dropna().sort_values()
+        where = f"the {len(shared)} of {_count(len(table), 'workload')} that all of them have"
+        if len(shared) == len(table):
+            where = _count(len(table), "workload")
         if len(means):
             several = ", ".join(f"{markdown(name)} {number(value)}" for name, value in means.items())
-            yield f"In {mode}, time relative to {markdown(base)}, geometric mean over the workloads: {several}."
+            yield f"In {mode}, time relative to {markdown(base)}, geometric mean over {where}: {several}."
 
 
 def _left_out(records: pd.DataFrame, kept: pd.DataFrame) -> Iterator[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.show.answers import Sentence
 from lstmbench.show.axes import set_number_axis
 from lstmbench.show.figure import Figure, our_settings
 from lstmbench.show.formats import pick_unit
@@ -16,18 +17,21 @@ BAND = 0.84
 """Share of an implementation's place on the axis that its processes take up together."""
 
 
-def spread(samples: pd.DataFrame, **where: Any) -> Figure:
+def spread(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
     """Draw every sample of one workload: a column for each implementation, a band for each process within it.
 
-    Within a band, time runs from left to right; the line across it is the median of that process.
+    Within a band, time runs from left to right; the line across it is the median of that process. Where nothing was
+    timed at all, it is a sentence that says so.
 
     Args:
         samples: as ``read_samples`` returns them.
         where: which workload, such as ``mode="training"``; what is left open falls to training and the largest sizes.
 
     Raises:
-        LstmbenchError: if there are no such samples.
+        LstmbenchError: if there are samples, but not of such a workload.
     """
+    if samples.empty:
+        return Sentence("There is nothing to draw: nothing was timed.")
     chosen, workload = _choose(samples, where)
     names = ordered("implementation", chosen["implementation"])
     unit = pick_unit(chosen["seconds"], SECONDS)

@@ -70,7 +70,16 @@ def test_an_interval_of_a_slower_row_that_reaches_below_the_fastest_leaves_it_op
 def test_ratios_are_averaged_geometrically_without_the_base():
     rows = [timed("a.b", 1, 1, 1, ratio=0.5), timed("a.b", 1, 1, 1, ratio=8.0, seq_len=64)]
     answer = answers.speed(records(*rows, timed("torch.nn", 1, 1, 1, ratio=1.0)))
-    assert f"geometric mean over the workloads: a.b {math.sqrt(0.5 * 8):.2f}." in answer
+    assert f"geometric mean over 2 workloads: a.b {math.sqrt(0.5 * 8):.2f}." in answer
+
+
+def test_means_are_over_the_workloads_that_all_have():
+    rows = [
+        timed(name, 1, 1, 1, ratio=ratio, seq_len=T)
+        for name, ratio, T in (("a.b", 2, 8), ("a.b", 9, 64), ("a.c", 3, 8))
+    ]
+    answer = answers.speed(records(*rows))
+    assert "geometric mean over the 1 of 2 workloads that all of them have: a.b 2.00, a.c 3.00." in answer
 
 
 def test_modes_are_answered_apart(quick):
