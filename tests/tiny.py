@@ -2,7 +2,10 @@
 
 import os
 import re
-from collections.abc import Mapping
+import select
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +57,25 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what was installed."""
     monkeypatch.undo()
     registry._plugins.cache_clear()
+
+
+@contextmanager
+def all_end(pids: Iterable[int], deadline_s: float = 60) -> Iterator[None]:
+    """Hold that these processes, which are there now, end after the block; one that does not is ended here."""
+    ends = {os.pidfd_open(pid): pid for pid in pids}
+    poll = select.poll()
+    for end in ends:
+        poll.register(end, select.POLLIN)
+    try:
+        yield
+        while ends:
+            ended = poll.poll(deadline_s * 1000)
+            assert ended, f"still there: {list(ends.values())}"
+            for end, _ in ended:
+                poll.unregister(end)
+                os.close(end)
+                del ends[end]
+    finally:
+        for end, pid in ends.items():
+            os.kill(pid, signal.SIGKILL)
+            os.close(end)

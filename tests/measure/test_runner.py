@@ -192,8 +192,9 @@ def test_the_seed_makes_the_inputs(tmp_path: Path, done: lb.Run) -> None:
 
 
 def test_without_a_seed_one_is_drawn_and_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(runner, "measure_workload", lambda workload, suite, team, seed: used.append(seed) or ([], [], []))
     used: list[int] = []
+    measure = lambda workload, suite, team, seed: used.append(seed) or ([], [], [])  # noqa: E731
+    monkeypatch.setattr(runner, "measure_workload", measure)
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     first, second = (lb.run(suite, tmp_path / name, progress=False) for name in "ab")
     assert used == [first.manifest["seed"], second.manifest["seed"]]

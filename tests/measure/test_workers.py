@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tiny import mutants, write_suite
+from tiny import all_end, mutants, write_suite
 
 import lstmbench as lb
 from lstmbench.measure import environment, zygote
@@ -283,30 +282,18 @@ with Team(folder) as team:
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_no_process_is_left_when_the_parent_is_killed(
-    number: signal.Signals, plugins: Callable[..., None], tmp_path: Path
+    number: signal.Signals, plugins: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among them one that hangs and ignores SIGTERM, and one that is still importing."""
     plugins(mutants())
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as parent:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("HANGS_NOW", str(pipe))
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
         pids = json.loads(parent.stdout.readline())
-        ends = {os.pidfd_open(pid): pid for pid in pids}
-        parent.send_signal(number)
-    assert len(pids) >= 6  # the zygotes of the oracle, numpy, mutant and torch; two workers
-    poll = select.poll()
-    for end in ends:
-        poll.register(end, select.POLLIN)
-    try:
-        while ends:
-            ended = poll.poll(DEADLINE_S * 1000)
-            assert ended, f"still there: {list(ends.values())}"
-            for end, _ in ended:
-                poll.unregister(end)
-                os.close(end)
-                del ends[end]
-    finally:
-        for end, pid in ends.items():
-            os.kill(pid, signal.SIGKILL)
-            os.close(end)
+        assert len(pids) >= 6  # the zygotes of the oracle, numpy, mutant and torch; two workers
+        assert pipe.read_text() == "hanging"
+        with all_end(pids):
+            parent.send_signal(number)

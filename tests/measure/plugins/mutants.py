@@ -96,6 +96,8 @@ class Segfaults(_Mutant):
 class Hangs(_Mutant):
     def before(self, x: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if "HANGS_NOW" in os.environ:  # a named pipe: opening it waits for its reader
+            Path(os.environ["HANGS_NOW"]).write_text("hanging")
         threading.Event().wait()
 
 

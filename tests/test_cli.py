@@ -1,0 +1,352 @@
+"""The command line: every verb, its exit code, and one sentence for what cannot be done."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+from tiny import all_end, install, mutants, uninstall, write_suite
+from typer.testing import CliRunner
+
+import lstmbench as lb
+from lstmbench import cli, notebooks
+from lstmbench import doctor as doctor_
+from lstmbench.measure import runner
+from lstmbench.measure.suite import suites
+from lstmbench.measure.team import Team
+from lstmbench.results.record import frame
+
+VERBS = ["list", "run", "table", "notebook", "doctor"]
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Call the command line as its script does."""
+
+    def run(*words: Any) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["lstmbench", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return Ended(int(caught.value.code or 0), captured.out, captured.err)
+
+    monkeypatch.setenv("COLUMNS", "200")
+    return run
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A suite and the folder that the verb run left, with its tables and figures."""
+    folder = tmp_path_factory.mktemp("cli")
+    suite = write_suite(folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Team, "rates", lambda self, workload: {"flops_per_s": 1e10, "bytes_per_s": 1e10})
+        done = CliRunner().invoke(cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"])
+    assert done.exit_code in (cli.OK, cli.CONTROLS_FAILED), done.output
+    return suite, folder / "out"
+
+
+def refused(ended: Ended) -> str:
+    """The one sentence on standard error of a call that could not do what it was asked for."""
+    assert ended.code == cli.COULD_NOT_MEASURE
+    assert ended.out == ""
+    assert ended.err.startswith("lstmbench: ")
+    assert ended.err.count("\n") == 1
+    return ended.err
+
+
+# Help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_with_an_example(verb: str) -> None:
+    found = CliRunner().invoke(cli.app, [verb, "--help"], terminal_width=200)
+    assert found.exit_code == 0
+    assert re.search(rf"Examples?: .*lstmbench {verb} ", found.output, re.DOTALL)
+
+
+def test_without_a_verb_there_is_the_help_with_every_verb() -> None:
+    found = CliRunner().invoke(cli.app, [])
+    assert all(verb in found.output for verb in VERBS)
+
+
+def test_it_is_there_as_a_module_and_imports_no_framework_to_say_so() -> None:
+    code = "import sys, runpy; sys.argv = ['lstmbench', '--help']\n"
+    code += "try: runpy.run_module('lstmbench', run_name='__main__')\n"
+    code += "finally: print(sorted({'torch', 'jax', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0
+    assert "Measure LSTM implementations" in found.stdout
+    assert found.stdout.endswith("[]\n")
+
+
+# list
+
+
+def test_list_shows_implementations_and_suites(call: Callable[..., Ended]) -> None:
+    found = call("list")
+    assert found.code == 0
+    for name in ("numpy.reference", "torch.nn (peer)", "jax.scan", *suites()):
+        assert name in found.out
+
+
+def test_list_as_json_holds_what_the_library_says(call: Callable[..., Ended]) -> None:
+    found = json.loads(call("list", "--json").out)
+    expected = json.loads(lb.implementations().to_json(orient="records"))
+    assert found == {"implementations": expected, "suites": list(suites())}
+
+
+def test_a_reason_in_brackets_is_text_and_not_markup(
+    call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"name": "mine.fast", "available": False, "reason": "[/nowhere] [bold]", "peer": False}
+    row |= {"devices": (), "dtypes": (), "modes": ()}
+    monkeypatch.setattr("lstmbench.cell.registry.describe", lambda name: row)
+    assert "[/nowhere] [bold]" in call("list").out
+
+
+# run
+
+
+def test_run_leaves_records_tables_figures_and_says_where(
+    measured: tuple[Path, Path], call: Callable[..., Ended]
+) -> None:
+    suite, folder = measured
+    assert {"manifest.json", "records.parquet", "records.csv", "samples.parquet", "README.md"} <= set(
+        os.listdir(folder)
+    )
+    assert any((folder / "tables").glob("*.md"))
+    assert any((folder / "figures").glob("*.svg"))
+    again = call("run", suite, "--out", folder)
+    assert f"{folder}: 4 ok" in again.out
+    assert "noise floor" in again.out
+
+
+@pytest.mark.parametrize(
+    ("statuses", "controls_failed", "code"),
+    [
+        (["ok", "skipped"], False, 0),
+        (["ok", "ok"], True, 3),
+        (["ok", "failed"], False, 2),
+        (["ok", "timeout"], True, 2),
+        (["ok", "out_of_memory"], False, 2),
+        (["skipped", "skipped"], False, 2),
+        ([], False, 2),
+        (["ok", "wrong_result"], False, 4),
+        (["failed", "wrong_result"], True, 4),
+    ],
+)
+def test_the_exit_code_tells_how_it_went(
+    statuses: list[str],
+    controls_failed: bool,
+    code: int,
+    call: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    rows = [{"implementation": "a.b", "status": status, "error": "[/because]"} for status in statuses]
+
+    manifest = {"controls": {"failed": controls_failed, "noise_floor": "1 %"}}
+    monkeypatch.setattr(runner, "read_manifest", lambda folder: manifest)
+    monkeypatch.setattr(runner, "read_results", lambda folder: frame(rows))
+    monkeypatch.setattr(runner, "run", lambda *_, **__: runner.Run(tmp_path))
+    monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+    ended = call("run", "smoke", "--out", tmp_path)
+    assert ended.code == code
+    bad = [status for status in statuses if status not in ("ok", "skipped")]
+    assert [line.rpartition(": ")[2] for line in ended.out.splitlines() if ", [/because]" in line] == [
+        f"{status}, [/because]" for status in bad
+    ]
+
+
+def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        install(monkeypatch, tmp_path / "site", mutants())
+        monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+        suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "mutant.swapped"])
+        ended = call("run", suite, "--out", tmp_path / "out", "--no-progress", "--seed", 3)
+        uninstall(monkeypatch)
+    assert ended.code == cli.WRONG_RESULT
+    assert "1 ok, 1 wrong_result" in ended.out
+    assert "mutant.swapped inference T=4 H=3: wrong_result, output_rel_error is" in ended.out
+    assert lb.read_results(tmp_path / "out").attrs["manifest"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "smok", "--out", "OUT"], "There is no suite 'smok': it is neither one of deepbench, quick, smoke"),
+        (["run", "SUITE", "--out", "SUITE/below"], "Results cannot be written to SUITE/below: Not a directory."),
+        (["run", "BAD", "--out", "OUT"], "The suite BAD, line 1, key 'grids': it is missing."),
+        (["run", "SUITE", "--out", "FOLDER", "--seed", "77"], "holds results of the seed"),
+        (["run", "smoke", "--out", "FOLDER"], "FOLDER holds the results of another suite, 'tiny'"),
+        (["table", "OUT"], "There are no results in OUT"),
+        (["table", "FOLDER", "--id", "none"], "There is no table 'none' in FOLDER; the tables are tiny-"),
+        (["table", "FOLDER", "--id", "tiny-speed", "--format", "pdf"], "There is no format 'pdf'; the formats are md"),
+        (["table", "FOLDER", "--format", "csv"], "--format chooses the form of one table"),
+        (["notebook", "07_none"], "There is no notebook '07_none'; the notebooks are 00_index"),
+        (["notebook", "03_speed", "--out", "OUT", "-p", "suit=smoke"], "has no parameter 'suit'; its parameters are"),
+        (["notebook", "03_speed", "--out", "OUT", "-p", "smoke"], "A parameter must be given as NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
+    words: list[str], expected: str, call: Callable[..., Ended], measured: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("description: nothing to do\n")
+    names = {"SUITE": measured[0], "FOLDER": measured[1], "OUT": tmp_path / "out", "BAD": bad}
+
+    def named(text: str) -> str:
+        for name, path in names.items():
+            text = text.replace(name, str(path))
+        return text
+
+    before = {path: path.stat().st_mtime_ns for path in measured[1].rglob("*")}
+    assert named(expected) in refused(call(*map(named, words)))
+    assert list(tmp_path.iterdir()) == [bad]
+    assert {path: path.stat().st_mtime_ns for path in measured[1].rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["run", "smoke"],
+        ["run", "smoke", "--out", "x", "--bogus"],
+        ["run", "smoke", "--out", "x", "--seed", "-1"],
+        ["run", "smoke", "--out", "x", "--seed", "many"],
+        ["run", "smoke", "quick", "--out", "x"],
+        ["doctor", "--seconds", "0"],
+        ["measure"],
+        ["--bogus"],
+    ],
+)
+def test_what_is_no_command_is_told_so_with_code_2(
+    words: list[str], call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = call(*words)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert "--help" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
+def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(tmp_path: Path) -> None:
+    """As a terminal sends it: to the whole group of processes. One of them hangs in its second workload."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    names = ["numpy.fused", "mutant.hangs"]
+    grids = [{"dtype": "bfloat16", "seq_len": 3}, {"seq_len": 4}]  # NumPy has no bfloat16: skipped
+    suite = write_suite(tmp_path / "tiny.yaml", names, grids)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        install(monkeypatch, tmp_path / "site", mutants())
+        monkeypatch.setenv("HANGS_NOW", str(pipe))
+        command = [sys.executable, "-m", "lstmbench", "run", str(suite), "--out", str(tmp_path / "out")]
+        run = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert pipe.read_text() == "hanging"
+        children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
+        assert len(children) >= 5  # the zygotes of the oracle, numpy and mutant; two workers
+        with all_end(children):
+            os.killpg(run.pid, signal.SIGINT)
+            out, err = run.communicate(timeout=60)
+        uninstall(monkeypatch)
+    assert run.returncode == cli.INTERRUPTED
+    assert err.endswith("lstmbench: interrupted; a run goes on from here with the same command.\n")
+    assert "Traceback" not in err + out
+    records = lb.read_results(tmp_path / "out")
+    assert not records.attrs["manifest"]["complete"]
+    assert records["status"].tolist() == ["skipped", "skipped"]
+
+
+# table
+
+
+def test_table_prints_and_writes_the_tables_of_a_run(measured: tuple[Path, Path], call: Callable[..., Ended]) -> None:
+    _, folder = measured
+    before = {path.name: path.read_bytes() for path in (folder / "tables").iterdir()}
+    found = call("table", folder)
+    assert found.code == 0
+    assert "numpy.reference" in found.out
+    assert {path.name: path.read_bytes() for path in (folder / "tables").iterdir()} == before
+
+
+@pytest.mark.parametrize(("form", "sign"), [("md", "| "), ("tex", r"\toprule"), ("csv", "implementation,")])
+def test_one_table_is_printed_in_each_form(
+    form: str, sign: str, measured: tuple[Path, Path], call: Callable[..., Ended]
+) -> None:
+    found = call("table", measured[1], "--id", "tiny-speed", "--format", form)
+    assert found.code == 0
+    assert sign in found.out
+
+
+def test_of_a_folder_of_runs_the_index_is_made(measured: tuple[Path, Path], call: Callable[..., Ended]) -> None:
+    root = measured[1].parent
+    assert str(root / "README.md") in call("table", root).out
+    assert "tiny" in (root / "README.md").read_text()
+
+
+# notebook
+
+
+def test_without_a_place_for_the_copy_the_parameters_are_listed(call: Callable[..., Ended]) -> None:
+    found = call("notebook", "03_speed")
+    assert found.code == 0
+    for each in notebooks.parameters_of(notebooks.find("03_speed")).values():
+        assert f"{each.name}: {each.kind} = {each.default!r}" in found.out
+
+
+def test_parameters_reach_the_notebook_with_their_types(
+    call: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = "steps: int = 3  # how many\nname: str = 'a'\nrates: list[float] = [1.0]\nfast: bool = False\n"
+    cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell}]
+    (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": cells}))
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(notebooks, "execute", lambda name, out, parameters: given.update(parameters) or out)
+    words = ["-p", "steps=7", "-p", "name=5", "--parameter", "rates=[1, 2.5]", "-p", "fast=true"]
+    ended = call("notebook", tmp_path / "mine.ipynb", "--out", tmp_path / "done.ipynb", *words)
+    assert (ended.code, ended.out.strip()) == (0, str(tmp_path / "done.ipynb"))
+    assert given == {"steps": 7, "name": "5", "rates": [1, 2.5], "fast": True}
+
+
+# doctor
+
+
+@pytest.fixture
+def quick_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = doctor_.Noise(1e-3, 0.013, 0.0, 0.5, 6e-8)
+    monkeypatch.setattr(doctor_, "measure_noise", lambda seconds: noise)
+
+
+@pytest.mark.usefixtures("quick_doctor")
+def test_doctor_says_what_is_here_how_quiet_it_is_and_what_is_skipped(call: Callable[..., Ended]) -> None:
+    found = call("doctor")
+    assert found.code == 0
+    for part in ("cores", "Python 3.", "numpy.fused", "jupyterlab: ", "+-1.3%", "quiet enough", "suite quick: "):
+        assert part in found.out
+
+
+@pytest.mark.usefixtures("quick_doctor")
+def test_doctor_as_json_holds_the_same(call: Callable[..., Ended]) -> None:
+    found = json.loads(call("doctor", "--json").out)
+    assert found["noise"]["verdict"] == "quiet enough"
+    assert found["noise"]["spread"] == 0.013
+    assert set(found["skipped"]) == set(suites())
+    assert {row["name"] for row in found["implementations"]} >= {"numpy.fused", "torch.nn"}
