@@ -48,9 +48,12 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "install(pytest.MonkeyPatch(), folder / 'site', points)\n"
         "run = lb.run(folder / 'tiny.yaml', folder / 'out', progress=False)\n"
         "assert not run.failed, run.records['error'].tolist()\n"
-        "print(json.dumps({'pid': os.getpid(), 'modules': [name for name in modules if name in sys.modules]}))\n"
+        "rows = run.records[['implementation', 'dtype', 'status']].to_numpy().tolist()\n"
+        "modules = [name for name in modules if name in sys.modules]\n"
+        "print(json.dumps({'pid': os.getpid(), 'modules': modules, 'rows': rows}))\n"
     )
-    write_suite(folder / "tiny.yaml", names, {"threads": THREADS})
+    grids = [{"dtype": ["bfloat16", "float64"]}, {"threads": THREADS}]  # the note that stays is that of the last
+    write_suite(folder / "tiny.yaml", names, grids)
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(lb.__file__).parents[1])])
     variables = os.environ | {"SPY_FOLDER": str(folder), "PYTHONPATH": path, "OMP_NUM_THREADS": "7"}
     done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
@@ -73,6 +76,12 @@ def test_a_worker_has_imported_its_own_framework_only(notes: dict[str, Any], bac
 
 def test_the_parent_has_imported_no_framework(notes: dict[str, Any]) -> None:
     assert notes["parent"]["modules"] == []
+
+
+def test_every_backend_was_measured_in_every_dtype_that_it_has(notes: dict[str, Any]) -> None:
+    for name, dtype, status in notes["parent"]["rows"]:
+        assert status == ("skipped" if (name, dtype) == ("numpy.spy", "bfloat16") else "ok")
+    assert {dtype for _, dtype, _ in notes["parent"]["rows"]} == {"float32", "float64", "bfloat16"}
 
 
 def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:

@@ -161,6 +161,12 @@ class Nan(_Mutant):
         return y, h, c
 
 
+@register("mutant.rough")
+class Rough(_Mutant):
+    def after(self, outputs: Any) -> Any:
+        return tuple(output * (1 + 1e-7) for output in outputs)
+
+
 @register("mutant.swapped")
 class Swapped(_Mutant):
     def after(self, outputs: Any) -> Any:
