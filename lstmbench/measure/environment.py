@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -74,19 +74,27 @@ def machine() -> dict[str, Any]:
         "cpu_flags": flags,
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        "os": platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-        if platform.system() == "Linux"
-        else platform.platform(),
+        "os": _os(),
         "kernel": platform.release(),
         "arch": platform.machine(),
     }
 
 
+def _os() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):  # no Linux, or a very small one
+        return platform.platform()
+
+
 def packages() -> dict[str, str]:
     """Return the version of every installed package, and of this one, which may run from a checkout."""
-    # Of two that bear the same name, the first on the path is the one that is imported
-    found = {(d.metadata["Name"] or "").lower(): d.version for d in reversed(list(metadata.distributions()))}
-    return dict(sorted((name, version) for name, version in (found | {"lstmbench": __version__}).items() if name))
+    found = {"lstmbench": __version__}
+    for distribution in metadata.distributions():
+        with suppress(Exception):  # one that is broken says nothing
+            # Of two that bear the same name, the first on the path is the one that is imported
+            found.setdefault(distribution.metadata["Name"].lower(), distribution.version)
+    return dict(sorted(found.items()))
 
 
 def git() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +423,13 @@ def test_standard_streams_may_be_anything(monkeypatch: pytest.MonkeyPatch, tmp_p
         with pytest.raises(io.UnsupportedOperation):
             getattr(sys, name).fileno()
     assert not lb.run(suite, progress=True).failed
+
+
+def test_a_run_may_be_started_from_any_thread(tmp_path: Path) -> None:
+    """Linux ends a child when the thread ends that started it, not when the process does."""
+    suite = write_suite(tmp_path / "tiny.yaml", BOTH)
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(lb.run, suite, progress=False).result().failed
 
 
 def test_without_a_folder_a_fresh_temporary_one_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

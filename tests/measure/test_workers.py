@@ -97,6 +97,8 @@ def test_every_pool_has_as_many_threads_as_asked_for(notes: dict[str, Any], back
     assert {note["environment"][name] for name in environment.POOLS} == {str(threads)}
     assert set(note["pools"].values()) == {threads}
     assert note["torch_threads"] == (threads if backend == "torch" else None)
+    if backend == "jax" and note["threads"]:  # threadpoolctl does not know XLA's pool; Linux knows its threads' names
+        assert sum("XLAEigen" in name for name in note["threads"]) == threads
 
 
 def test_the_manifest_records_the_pools_as_they_were(notes: dict[str, Any]) -> None:
@@ -151,6 +153,12 @@ def test_each_worker_is_a_fresh_process_of_one_zygote(team: Team) -> None:
     assert len({worker.pid for worker in workers}) == 3
     assert len({psutil.Process(worker.pid).ppid() for worker in workers}) == 1
     assert psutil.Process(team.worker("numpy", SMALL, layout=1).pid).ppid() != psutil.Process(workers[0].pid).ppid()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_zygote_has_started_no_thread_that_a_fork_would_lose(team: Team, backend: str) -> None:
+    worker = team.worker(backend, SMALL)
+    assert psutil.Process(worker.zygote.process.pid).num_threads() == 1
 
 
 def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: Team) -> None:

@@ -225,6 +225,7 @@ def spy(name: str) -> None:
         "pools": {f"{pool['internal_api']} {pool['prefix']}": pool["num_threads"] for pool in threadpool_info()},
         "environment": dict(os.environ),
         "torch_threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
+        "threads": sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")),
         "pid": os.getpid(),
     }
     which = f"{name}.{os.environ['OMP_NUM_THREADS']}.{os.environ['PYTHONHASHSEED']}.json"

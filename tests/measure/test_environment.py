@@ -1,0 +1,103 @@
+"""What a number depends on beside the code is read as it is, and a system that does not tell costs no run."""
+
+import json
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lstmbench as lb
+from lstmbench.measure import environment
+
+
+def test_the_machine_is_described() -> None:
+    found = environment.machine()
+    assert set(found) == {"cpu", "cpu_flags", "cores", "memory_bytes", "os", "kernel", "arch"}
+    assert found["memory_bytes"] > 2**26
+    assert found["cores"] >= 1
+    assert found["cpu_flags"] == sorted(found["cpu_flags"])
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_system_without_its_usual_files_is_described_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(platform, "freedesktop_os_release", missing)
+    monkeypatch.setattr(Path, "read_text", missing)
+    found = environment.machine()
+    assert found["cpu"]
+    assert found["cpu_flags"] == []
+    assert found["os"] == platform.platform()
+
+
+def test_every_package_has_its_version_and_this_one_too() -> None:
+    found = environment.packages()
+    assert found["numpy"] == metadata.version("numpy")
+    assert found["lstmbench"] == lb.__version__
+    assert list(found) == sorted(found)
+
+
+def test_of_two_packages_of_one_name_the_first_on_the_path_counts_and_a_broken_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, version in (("first", "1.0"), ("second", "2.0")):
+        info = tmp_path / folder / "twice-0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: Twice\nVersion: {version}\n")
+    (tmp_path / "first" / "broken-1.0.dist-info").mkdir()
+    for folder in ("second", "first"):
+        monkeypatch.syspath_prepend(str(tmp_path / folder))
+    assert environment.packages()["twice"] == "1.0"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which environment.py lies where it lies in ours."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    module = tmp_path / "lstmbench" / "measure" / "environment.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    monkeypatch.setattr(environment, "__file__", str(module))
+    return tmp_path
+
+
+def test_the_commit_is_that_of_the_package_and_a_change_to_it_makes_it_dirty(checkout: Path) -> None:
+    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True)
+    assert environment.git() == {"commit": head.stdout.strip(), "dirty": False}
+    (checkout / "results").mkdir()
+    (checkout / "results" / "new.md").write_text("a run's results are no change of what is measured")
+    assert not environment.git()["dirty"]
+    (checkout / "lstmbench" / "measure" / "new.py").write_text("")
+    assert environment.git()["dirty"]
+
+
+def test_another_project_s_repository_is_not_ours(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the package is installed into an environment that lies in somebody's checkout."""
+    module = checkout / "venv" / "site-packages" / "lstmbench" / "measure" / "environment.py"
+    monkeypatch.setattr(environment, "__file__", str(module))
+    assert environment.git() == {"commit": None, "dirty": None}
+
+
+def test_without_git_there_is_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert environment.git() == {"commit": None, "dirty": None}
+
+
+def test_the_same_environment_has_the_same_id_and_another_another() -> None:
+    first = environment.environment_id({"a": 1, "b": 2}, {"threads": 1})
+    assert first == environment.environment_id({"b": 2, "a": 1}, {"threads": 1})
+    assert first != environment.environment_id({"a": 1, "b": 2}, {"threads": 2})
+
+
+def test_thread_pools_are_described_without_the_paths_of_their_files() -> None:
+    found = environment.frameworks()
+    assert found["pools"]
+    assert "/" not in json.dumps(found["pools"])
