@@ -91,9 +91,9 @@ def main() -> int:
         by_hand = statistics.median(ratios)
         agrees = row["ratio_low"] <= by_hand <= row["ratio_high"]
         agreed += agrees
+        where = f"{row['implementation']:16} {row['mode']:9} T={workload['seq_len']:<5} H={workload['hidden_size']:<4}"
         print(
-            f"{'agrees ' if agrees else 'DIFFERS'} {row['implementation']:16} {row['mode']:9} T={workload['seq_len']:<5}"
-            f"H={workload['hidden_size']:<4} by hand {by_hand:6.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
+            f"{'agrees ' if agrees else 'DIFFERS'} {where} by hand {by_hand:6.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
             f"table {row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
         )
     print(f"{agreed} of {len(chosen)} rows agree")
