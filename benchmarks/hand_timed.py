@@ -92,10 +92,9 @@ def main() -> int:
         agrees = row["ratio_low"] <= by_hand <= row["ratio_high"]
         agreed += agrees
         where = f"{row['implementation']:16} {row['mode']:9} T={workload['seq_len']:<5} H={workload['hidden_size']:<4}"
-        print(
-            f"{'agrees ' if agrees else 'DIFFERS'} {where} by hand {by_hand:6.3f} "
-            f"({min(ratios):.3f} to {max(ratios):.3f}), table {row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
-        )
+        by_hand_text = f"{by_hand:6.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        table = f"{row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+        print(f"{'agrees ' if agrees else 'DIFFERS'} {where} by hand {by_hand_text}, table {table}")
     print(f"{agreed} of {len(chosen)} rows agree")
     return 0 if agreed >= AGREE * len(chosen) else 1
 
