@@ -6,7 +6,6 @@ before anything runs: the mode belongs to a thread, and the threads that it star
 """
 
 import ctypes
-import ctypes.util
 import platform
 
 import numpy as np
@@ -18,9 +17,8 @@ _REGISTER = {"x86_64": (7, 0x8040), "AMD64": (7, 0x8040), "aarch64": (0, 1 << 24
 def flush() -> str:
     """Flush denormals to zero in this thread and those that it starts, where we know how; return what holds now."""
     where = _REGISTER.get(platform.machine())
-    library = ctypes.util.find_library("m")
-    if where is not None and library is not None and platform.system() == "Linux":
-        libm = ctypes.CDLL(library)
+    if where is not None and platform.libc_ver()[0] == "glibc":
+        libm = ctypes.CDLL("libm.so.6")
         environment = (ctypes.c_uint32 * 16)()
         if libm.fegetenv(ctypes.byref(environment)) == 0:
             environment[where[0]] |= where[1]

@@ -178,7 +178,9 @@ class Server:
         first_call_s = time.perf_counter() - start
         errors, misfit = self.case.errors(outputs), self.case.misfit(outputs)
         for k in (1, 0):
+            start = time.perf_counter()
             outputs = self.case.call(k)
+            self.case.seconds = time.perf_counter() - start
             misfit = misfit or self.case.misfit(outputs, k)
             for name, error in self.case.errors(outputs, k).items():
                 errors[name] = None if error is None else max(error, errors[name] or 0.0)
@@ -186,9 +188,9 @@ class Server:
 
     def warm(self, within_s: float) -> dict[str, Any]:
         """Call until the last three times agree within 5 %, then set how many calls make one sample."""
-        times: list[float] = []
-        end = time.perf_counter() + within_s
-        while not times or time.perf_counter() < end:
+        times = [self.case.seconds]  # of the gate's last call: a long one is warm by then
+        end = time.perf_counter() + within_s - self.case.seconds
+        while time.perf_counter() < end:
             times.append(self.case.sample(1))
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
