@@ -123,6 +123,38 @@ def table(
     print(renderers[format_]())
 
 
+@app.command(epilog="Example: `lstmbench compare results/before results/after --out comment.md`")
+def compare(
+    base: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    new: Annotated[Path, typer.Argument(help="The folder of the run that is compared with it.")],
+    threshold: Annotated[float, typer.Option(help="The smallest change that matters, as a fraction.")] = 0.05,
+    by: Annotated[
+        str | None, typer.Option(help="ratio or time; ratio where both runs have the same reference if not given.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
+    across_machines: Annotated[bool, typer.Option("--across-machines", help="Ratios of two machines too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write it to this file, and print one sentence.")] = None,
+) -> None:
+    """Compare two runs case by case: slower, faster, the same, ambiguous, or not comparable, and why.
+
+    Exit code: 0 no regression, 1 some case is slower, 2 nothing can be compared or a measured case now fails, 3 nothing
+    but ambiguous, 4 some implementation of NEW did not compute the LSTM.
+    """
+    from lstmbench.results.store import write_atomically
+    from lstmbench.show.compare import compare as compare_
+
+    if format_ not in ("md", "json"):
+        raise LstmbenchError(f"There is no format {format_!r}; the formats are md, json.")
+    found = compare_(base, new, threshold=threshold, by=by, across_machines=across_machines)
+    text = found.markdown() if format_ == "md" else found.json()
+    if out is None:
+        print(text, end="")
+    else:
+        write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
+        print(found.summary)
+    raise typer.Exit(found.exit_code)
+
+
 @app.command(epilog="Example: `lstmbench notebook 03_speed --out /tmp/03.ipynb -p suite=smoke`")
 def notebook(
     name: Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")],

@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,25 @@ def read_results(folder: str | Path) -> pd.DataFrame:
     several = [_read(run, "records", COLUMNS) for run in runs]
     records = pd.concat(several, ignore_index=True)
     records.attrs["manifest"] = [read_manifest(run) for run in runs]
+    return records
+
+
+def read_columns(folder: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Return some columns of the records of one run, texts as categories: a million rows are read in a moment.
+
+    A column that the records lack is left out. ``attrs["manifest"]`` holds the manifest.
+
+    Raises:
+        LstmbenchError: if this is not the folder of one run, or it cannot be read.
+    """
+    root = Path(folder)
+    if not (root / "manifest.json").is_file():
+        several = sorted(path.parent.name for path in root.glob("*/manifest.json"))
+        if several:
+            raise LstmbenchError(f"{root} holds {len(several)} runs, and one is wanted, such as {several[-1]}.")
+        raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
+    records = _read(root, "records", {name: COLUMNS[name] for name in columns}, only=True)
+    records.attrs["manifest"] = read_manifest(root)
     return records
 
 
@@ -133,24 +153,47 @@ def _write_parquet(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
 
 
-def _read(folder: Path, kind: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Read the final file of a kind, and whatever parts there are that it doesn't hold yet."""
+def _read(folder: Path, kind: str, columns: Mapping[str, str], only: bool = False) -> pd.DataFrame:
+    """Read the final file of a kind, and whatever parts there are that it doesn't hold yet.
+
+    With ``only``, nothing but these columns is read, as far as they are there, and texts come as categories.
+    """
     final = folder / f"{kind}.parquet"
     paths = ([final] if final.is_file() else []) + sorted((folder / "parts").glob(f"*.{kind}.parquet"))
     if kind == "samples":  # samples without their records belong to a workload that was not finished
         paths = [path for path in paths if path == final or _records_of(path).is_file()]
-    tables = [_read_parquet(path, columns) for path in paths]
+    tables = [_read_some(path, columns) if only else _read_parquet(path, columns) for path in paths]
     if not tables:
         return frame([], columns)
+    if len(tables) == 1 and paths == [final]:
+        return tables[0]  # it was put together without duplicates
     keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(subset=keys, ignore_index=True)
+    merged = pd.concat(tables, ignore_index=True)
+    keys = [key for key in keys if key in merged.columns]
+    return merged.drop_duplicates(subset=keys, ignore_index=True)
 
 
 def _read_parquet(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    try:
+    with _readable(path):
         table = pq.read_table(path).to_pandas()
         extra = [name for name in table.columns if name not in columns]
         return table.reindex(columns=[*columns, *extra]).astype(dict(columns))
+
+
+def _read_some(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    with _readable(path):
+        there = [name for name in pq.read_schema(path).names if name in columns]
+        words = [name for name in there if columns[name] == "string"]
+        table = pq.read_table(path, columns=there, read_dictionary=words)
+        records = table.to_pandas(split_blocks=True, self_destruct=True)
+        pa.default_memory_pool().release_unused()
+        return records
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise LstmbenchError(f"The results file {path} cannot be read: {reason}.") from None
