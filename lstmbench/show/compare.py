@@ -148,7 +148,7 @@ def _frame(
 def _place(columns: Mapping[str, Any], rank: NDArray[np.int8]) -> NDArray[np.float64]:
     """Return where a case stands among those of its verdict: the largest change first, wrong and lost before others."""
     percent_ = columns["change_percent"]
-    lost = (columns["base_status"] == "ok") & np.isin(columns["new_status"], BROKEN)
+    lost = (columns["base_status"] == "ok") & columns["new_status"].isin(BROKEN)
     worst = np.where(columns["new_status"] == "wrong_result", -2.0, np.where(lost, -1.0, 0.0))
     told = [rank == VERDICTS.index(verdict) for verdict in (SLOWER, AMBIGUOUS, FASTER, NOT_COMPARABLE)]
     return np.select(told, [-percent_, -percent_, percent_, worst], 0.0)
