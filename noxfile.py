@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
@@ -103,12 +104,15 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure a suite, and make its tables, figures and executed notebooks; -- --suite smoke --out DIR."""
+    """Measure a suite, and make its tables, figures and executed notebooks; -- --suite smoke --compare BASE."""
     now = datetime.now(UTC)
     parser = ArgumentParser(prog="nox -s bench --", description=bench.__doc__)
     parser.add_argument("--suite", default="quick", help="a suite's name, or a YAML file (default: quick)")
     parser.add_argument("--out", type=Path, help="the run's folder (default: results/<time>-<suite>)")
+    parser.add_argument("--compare", type=Path, metavar="BASE", help="compare with this run, and end as that ends")
     asked = parser.parse_args(session.posargs)
+    if asked.compare and not (asked.compare / "manifest.json").is_file():
+        session.error(f"{asked.compare} is no run's folder: it has no manifest.json")
     out = asked.out or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{Path(asked.suite).stem}"
     install(session, "torch", "jax", "notebooks")
     failure = None
@@ -117,6 +121,8 @@ def bench(session: nox.Session) -> None:
     except CommandFailed as error:
         manifest = out / "manifest.json"
         if not (manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")).get("complete")):
+            if asked.compare:
+                sys.exit(2)  # nothing to compare; nox itself would end with 1, which means a regression
             raise
         failure = error  # some cases failed: what was measured is shown all the same
     # A path from the project's folder: the executed copies name no folder of this machine.
@@ -126,6 +132,12 @@ def bench(session: nox.Session) -> None:
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
     session.log(f"records, tables/, figures/ and notebooks/ are in {out.resolve()}; begin with its README.md")
+    if asked.compare:
+        command = [Path(session.bin) / "lstmbench", "compare", asked.compare, out, "--out", out / "comparison.md"]
+        code = subprocess.run(command, check=False).returncode
+        session.log(f"compared with {asked.compare}: {out / 'comparison.md'}")
+        if code or failure:
+            sys.exit(code or 2)
     if failure:
         session.error(f"lstmbench run: {failure.reason}; what failed and why is printed above, and in the records")
 
