@@ -9,7 +9,6 @@ import pandas as pd
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.show.answers import Sentence
 from lstmbench.show.figure import Figure
-from lstmbench.show.figures import plot
 from lstmbench.show.formats import slug
 from lstmbench.show.labels import (
     Row,
@@ -24,6 +23,7 @@ from lstmbench.show.labels import (
     workload_keys,
 )
 from lstmbench.show.plan import MOST_LINES
+from lstmbench.show.plots import plot
 from lstmbench.show.provenance import manifests_of, table_id
 
 _COLUMNS = 4
