@@ -173,11 +173,11 @@ def _about_runs(manifests: list[Manifest], threshold: float, between: str) -> It
 
 def _about_cases(frame: pd.DataFrame) -> Iterator[str]:
     """Say what of the compared cases a reader should know."""
-    compared = frame[frame["quantity"].notna()]
-    few = int(compared["flags"].str.contains("exploratory").sum())
+    few = int((frame["flags"].str.contains("exploratory") & frame["quantity"].notna()).sum())
     if few:
         yield f"{count(few, 'case')} with fewer than {ENOUGH_PROCESSES} processes in one of the runs: exploratory."
-    changed = compared[(compared["is_reference"] & compared["verdict"].isin([SLOWER, FASTER])).to_numpy()]
-    if len(changed) and (compared["quantity"] == "ratio").any():
-        names = ", ".join(sorted(set(changed["implementation"])))
-        yield f"The reference {names} itself changed at {count(len(changed), 'workload')}: so did all ratios to it."
+    changed = frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])
+    if changed.any() and (frame["quantity"] == "ratio").any():
+        names = ", ".join(sorted(set(frame.loc[changed, "implementation"])))
+        where = count(int(changed.sum()), "workload")
+        yield f"The reference {names} itself changed at {where}: so did all ratios to it."

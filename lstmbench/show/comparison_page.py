@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstmbench.show.comparison import Comparison, count, percent
@@ -47,19 +48,17 @@ def page(comparison: Comparison) -> str:
 
 def _method(comparison: Comparison) -> str:
     """Say what the verdicts mean, and what they were reached by."""
-    compared = comparison.frame[comparison.frame["quantity"].notna().to_numpy()]
-    by_time = compared["quantity"] == "time"
-    own = int((by_time & compared["is_reference"]).sum())
-    rest = int(by_time.sum()) - own
-    by = [
-        f"{len(compared) - own - rest} by the ratio to the reference in the same rounds"
-        if own + rest < len(compared)
-        else "",
-        f"{own} of the reference itself by time" if own else "",
-        f"{rest} by time" if rest else "",
-    ]
+    quantity = comparison.frame["quantity"]
+    by_time = int((quantity == "time").sum())
+    own = int(((quantity == "time") & comparison.frame["is_reference"]).sum())
+    counts = {
+        "by the ratio to the reference in the same rounds": int((quantity == "ratio").sum()),
+        "of the reference itself by time": own,
+        "by time": by_time - own,
+    }
+    by = ", ".join(f"{many} {words}" for words, many in counts.items() if many) or "nothing"
     return markdown(
-        f"Compared: {', '.join(filter(None, by)) or 'nothing'}. Slower and faster: by a factor of more than "
+        f"Compared: {by}. Slower and faster: by a factor of more than "
         f"{1 + comparison.threshold:g}, with an interval that leaves out no change. The same: the whole interval lies "
         f"within that factor. Ambiguous: the interval allows both. Together, the intervals of "
         f"{count(comparison.comparisons, 'comparison')} hold at {percent(CONFIDENCE)} (Bonferroni)."
@@ -80,7 +79,7 @@ def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _rows(frame: pd.DataFrame, mask: pd.Series, varying: list[str]) -> Iterator[str]:
     """Yield a table of the first of these rows, and how many more there are."""
-    rows = _plain(frame[mask.to_numpy()].iloc[:MOST_ROWS])
+    rows = _plain(frame.iloc[np.flatnonzero(mask)[:MOST_ROWS]])
     lines = [(_label(row, varying), _cells(row)) for row in rows]
     used = [k for k in range(len(_COLUMNS)) if any(cells[k] for _, cells in lines)]
     lines = [(label, [cells[k] for k in used]) for label, cells in lines]

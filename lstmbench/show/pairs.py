@@ -112,13 +112,14 @@ def _codes(key: str, base: Any, new: Any) -> tuple[Integers, list[Any]]:
     numbers = []
     known: dict[Any, None] = {}
     for column in (base, new):
-        values = column if _kind(key) == "category" else pd.Categorical(column)
-        own = [*values.categories, None]  # -1 is the code of what is missing
+        codes, values = (column.codes, column.categories) if _kind(key) == "category" else column.factorize()
+        own = [*values, *([None] if (codes < 0).any() else [])]  # -1 is the code of what is missing
         known |= dict.fromkeys(own)
-        numbers.append((values.codes, own))
+        numbers.append((codes, own))
     ordered = sorted(known, key=lambda value: rank(key, value))
     place = {value: code for code, value in enumerate(ordered)}
-    codes = [np.array([place[value] for value in own], dtype=np.int32)[codes] for codes, own in numbers]
+    kind = np.min_scalar_type(len(ordered))  # a million codes for a few values need little memory
+    codes = [np.array([place.get(value, 0) for value in own or [None]], dtype=kind)[codes] for codes, own in numbers]
     return np.concatenate(codes), ordered
 
 
@@ -138,6 +139,8 @@ def _combined(several: list[Integers]) -> Integers:
     size = 1
     for codes in several:
         count = int(codes.max(initial=0)) + 1
+        if count == 1:
+            continue
         if size * count >= _MOST:
             combined = np.unique(combined, return_inverse=True)[1]
             size = int(combined.max(initial=0)) + 1
@@ -163,6 +166,8 @@ def _places(identity: Integers, found: Integers, cases: Columns, name: str) -> I
 
 def _taken(side: Columns, rows: Integers) -> Columns:
     """Return these rows of the values; -1 gives missing ones."""
+    if np.array_equal(rows, np.arange(len(side["status"]))):
+        return side
     return {name: side.pop(name).take(rows, allow_fill=True) for name in VALUES}
 
 

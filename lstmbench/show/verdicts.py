@@ -98,6 +98,8 @@ def _freedom(variances: list[Floats], freedoms: list[Floats]) -> Floats:
 
 def _quantile(freedom: Floats, tail: float) -> Floats:
     """Return by how many standard errors Student's distribution leaves out so much at one side."""
+    if len(freedom) and np.all(freedom == freedom[0]):  # as often as not: every case had as many processes
+        return np.full(len(freedom), -stdtrit(freedom[0], tail))
     return -np.asarray(stdtrit(freedom, tail), dtype=np.float64)
 
 
