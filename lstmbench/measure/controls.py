@@ -16,8 +16,6 @@ SLOWER = 0.1
 """The share that ``slower`` repeats."""
 CONTROLS: Mapping[str, float] = {"same": 0.0, "slower": SLOWER}
 """The controls, and the share that each repeats."""
-ENOUGH_PROCESSES = 5
-"""With fewer processes an interval is too wide to see a tenth, which is no failure."""
 
 
 def row(kind: str, workload: str, truth: float, ratio: Interval, processes: int) -> dict[str, Any]:
@@ -40,7 +38,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ``noise_floor``: one phrase, for the footers of tables; ``floor``: how far the ratio of ``same`` strayed from 1
         in 95 % of the workloads; ``false_alarms``: at how many its interval left 1 out; ``seen``: at how many the
         interval of ``slower`` lay above 1; ``held``: at how many it held the truth; ``failed``: whether the controls
-        contradict the run's intervals; ``rows``: what was given.
+        contradict the run's intervals, by more than chance explains; ``rows``: what was given. A slowdown that is not
+        seen contradicts nothing: the machine was too noisy, or the budget too small, and the phrase says so.
     """
     same = [row for row in rows if row["control"] == "same"]
     slower = [row for row in rows if row["control"] == "slower"]
@@ -50,12 +49,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     alarms = sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for row in same)
     seen = sum(row["ratio_low"] > 1 for row in slower)
     held = sum(row["ratio_low"] <= row["truth"] <= row["ratio_high"] for row in slower)
-    enough = all(row["processes"] >= ENOUGH_PROCESSES for row in slower)
-    # One false alarm in twenty is what a 95 % interval promises; so many that chance does not explain them are a fault
-    failed = bool(alarms > _most_by_chance(len(same), 0.05) or (enough and seen < len(slower) / 2))
+    # One in twenty is what a 95 % interval promises; so many that chance does not explain them are a fault
+    failed = bool(alarms > _most_by_chance(len(same)) or len(slower) - held > _most_by_chance(len(slower)))
+    blind = " (too noisy, or too little time, to see that)" if seen < len(slower) / 2 else ""
     phrase = (
         f"{floor:.1%} (the reference against itself at {len(same)} workloads: {alarms} false alarms; a slowdown of "
-        f"{SLOWER:.0%} was seen at {seen} of {len(slower)}, and the interval held the truth at {held})"
+        f"{SLOWER:.0%} was seen at {seen} of {len(slower)}{blind}, and the interval held the truth at {held})"
     )
     return {
         "noise_floor": f"CONTROLS FAILED: {phrase}" if failed else phrase,
@@ -68,8 +67,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _most_by_chance(trials: int, rate: float) -> int:
-    """Return the number of events at such a rate that is exceeded by chance in one run of a hundred."""
+def _most_by_chance(trials: int, rate: float = 0.05) -> int:
+    """Return the number of events at such a rate that is exceeded by chance in less than one run of a hundred."""
     from scipy.special import bdtrc
 
     return next(k for k in range(trials + 1) if k == trials or bdtrc(k, trials, rate) < 0.01)
