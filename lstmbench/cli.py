@@ -102,14 +102,14 @@ def table(
 ) -> None:
     """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
     from lstmbench import show
-    from lstmbench.results.store import read_results
+    from lstmbench.show.extract import run_tables
 
     if id_ is None and format_ != "md":
         raise LstmbenchError("--format chooses the form of one table: say which with --id.")
     if not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json")):
         console.print(str(show.write_index(folder)))
         return
-    tables = {made.id: made for made in show.tables(read_results(folder))}
+    tables = {made.id: made for made in run_tables(folder)}
     if id_ is None:
         show.write(folder)
         for made in tables.values():

@@ -49,8 +49,12 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         raise LstmbenchError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
-def read_results(folder: str | Path) -> pd.DataFrame:
+def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
     """Return the records of one run folder, or of every run folder directly below ``folder``.
+
+    Args:
+        folder: where the results are.
+        first: no more than so many records of each run, as they were written; all of them if None.
 
     Returns:
         One row per case, columns and units as in ``lstmbench.results.record.COLUMNS``; ``attrs["manifest"]`` holds
@@ -61,13 +65,13 @@ def read_results(folder: str | Path) -> pd.DataFrame:
     """
     root = Path(folder)
     if (root / "manifest.json").is_file():
-        records = _read(root, "records", COLUMNS)
+        records = _read(root, "records", COLUMNS, first=first)
         records.attrs["manifest"] = read_manifest(root)
         return records
     runs = sorted(path.parent for path in root.glob("*/manifest.json"))
     if not runs:
         raise LstmbenchError(f"There are no results in {root}: it has no manifest.json, nor has a folder in it.")
-    several = [_read(run, "records", COLUMNS) for run in runs]
+    several = [_read(run, "records", COLUMNS, first=first) for run in runs]
     records = pd.concat(several, ignore_index=True)
     records.attrs["manifest"] = [read_manifest(run) for run in runs]
     return records
@@ -90,6 +94,11 @@ def read_columns(folder: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     records = _read(root, "records", {name: COLUMNS[name] for name in columns}, only=True)
     records.attrs["manifest"] = read_manifest(root)
     return records
+
+
+def count_records(folder: str | Path) -> int:
+    """Return how many records a run has, without reading them; what a crash has left twice counts twice."""
+    return sum(_rows_in(path) for path in _files(Path(folder), "records"))
 
 
 def read_samples(folder: str | Path) -> pd.DataFrame:
@@ -153,41 +162,64 @@ def _write_parquet(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
 
 
-def _read(folder: Path, kind: str, columns: Mapping[str, str], only: bool = False) -> pd.DataFrame:
-    """Read the final file of a kind, and whatever parts there are that it doesn't hold yet.
-
-    With ``only``, nothing but these columns is read, as far as they are there, and texts come as categories.
-    """
+def _files(folder: Path, kind: str) -> list[Path]:
+    """Return the final file of a kind, and whatever parts there are that it doesn't hold yet."""
     final = folder / f"{kind}.parquet"
     paths = ([final] if final.is_file() else []) + sorted((folder / "parts").glob(f"*.{kind}.parquet"))
     if kind == "samples":  # samples without their records belong to a workload that was not finished
         paths = [path for path in paths if path == final or _records_of(path).is_file()]
-    tables = [_read_some(path, columns) if only else _read_parquet(path, columns) for path in paths]
+    return paths
+
+
+def _read(
+    folder: Path, kind: str, columns: Mapping[str, str], only: bool = False, first: int | None = None
+) -> pd.DataFrame:
+    """Read the files of a kind.
+
+    With ``only``, nothing but these columns is read, as far as they are there, and texts come as categories.
+    """
+    paths = _files(folder, kind)
+    whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
+    keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
+    if only:
+        tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
+    else:
+        tables = [_read_parquet(path, columns, first) for path in paths]
     if not tables:
         return frame([], columns)
-    if len(tables) == 1 and paths == [final]:
-        return tables[0]  # it was put together without duplicates
-    keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
+    if whole:
+        return tables[0]
     merged = pd.concat(tables, ignore_index=True)
-    keys = [key for key in keys if key in merged.columns]
-    return merged.drop_duplicates(subset=keys, ignore_index=True)
+    merged = merged.drop_duplicates(subset=[key for key in keys if key in merged.columns], ignore_index=True)
+    return merged[[name for name in columns if name in merged.columns]] if only else merged.iloc[:first]
 
 
-def _read_parquet(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    with _readable(path):
-        table = pq.read_table(path).to_pandas()
+def _read_parquet(path: Path, columns: Mapping[str, str], first: int | None) -> pd.DataFrame:
+    with _readable(path), pq.ParquetFile(path) as file:
+        read = file.read() if first is None else pa.Table.from_batches(_head(file, first), file.schema_arrow)
+        table = read.to_pandas()
         extra = [name for name in table.columns if name not in columns]
         return table.reindex(columns=[*columns, *extra]).astype(dict(columns))
 
 
-def _read_some(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    with _readable(path):
-        there = [name for name in pq.read_schema(path).names if name in columns]
-        words = [name for name in there if columns[name] == "string"]
-        table = pq.read_table(path, columns=there, read_dictionary=words)
-        records = table.to_pandas(split_blocks=True, self_destruct=True)
-        pa.default_memory_pool().release_unused()
+def _head(file: pq.ParquetFile, first: int) -> list[pa.RecordBatch]:
+    """Return the first rows; nothing else is read."""
+    batch = next(file.iter_batches(batch_size=first), None)
+    return [] if batch is None else [batch]
+
+
+def _read_some(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    words = [name for name in columns if COLUMNS.get(name) == "string"]
+    with _readable(path), pq.ParquetFile(path, read_dictionary=words) as file:
+        there = [name for name in file.schema_arrow.names if name in columns]
+        records = file.read(columns=there).to_pandas(split_blocks=True, self_destruct=True)
+        pa.default_memory_pool().release_unused()  # a million rows leave hundreds of megabytes behind
         return records
+
+
+def _rows_in(path: Path) -> int:
+    with _readable(path), pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
 
 
 @contextmanager

@@ -3,15 +3,20 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import read_manifest, read_results, write_atomically
+from lstmbench.results.store import read_manifest, write_atomically
+from lstmbench.show.extract import read_shown, run_tables, statuses
 from lstmbench.show.formats import slug
-from lstmbench.show.gallery import gallery
-from lstmbench.show.labels import counted, rows_of
+from lstmbench.show.labels import rows_of
 from lstmbench.show.pages import Summary, index_page, run_page
 from lstmbench.show.provenance import suite_of
-from lstmbench.show.tables import ratio_table, tables
+
+if TYPE_CHECKING:
+    from lstmbench.show.figure import Figure
 
 
 def write(folder: str | Path) -> Path:
@@ -23,11 +28,11 @@ def write(folder: str | Path) -> Path:
     root = Path(folder)
     if not (root / "manifest.json").is_file():
         raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
-    records = read_results(root)
+    records, left_out = read_shown(root)
     manifest = records.attrs["manifest"]
     rows = rows_of(records)
-    made = tables(records)
-    drawn, remarks = gallery(records)
+    made = run_tables(root)
+    drawn, remarks = _drawn(records) if not left_out else ({}, [left_out, "Of so many cases no figures are drawn."])
 
     files: dict[str, bytes] = {}
     for table in made:
@@ -37,9 +42,15 @@ def write(folder: str | Path) -> Path:
         files[f"figures/{name}.svg"] = figure.svg().encode()
         files[f"figures/{name}.png"] = figure.png()
     notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
-    files["README.md"] = run_page(rows, manifest, made, drawn, remarks, notebooks).encode()
+    files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
     _guarded(root, lambda: _put_all(root, files, slug(suite_of(rows, [manifest]))))
     return root / "README.md"
+
+
+def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
+    from lstmbench.show.gallery import gallery  # with Matplotlib, which those do without who draw nothing
+
+    return gallery(records)
 
 
 def write_index(root: str | Path) -> Path:
@@ -54,7 +65,7 @@ def write_index(root: str | Path) -> Path:
     runs = [_summary(path) for path in _newest_first(base)]
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
-    table = ratio_table(read_results(base / newest)) if newest else None
+    table = run_tables(base / newest)[0] if newest else None
     text = index_page(runs, newest, table)
     _guarded(base, lambda: _put(base / "README.md", text.encode()))
     return base / "README.md"
@@ -91,13 +102,10 @@ def _manifest(folder: Path) -> dict[str, object]:
 
 def _summary(folder: Path) -> Summary:
     try:
-        manifest = read_manifest(folder)
-        records = read_results(folder)
-        rows = [] if records.empty else rows_of(records)
+        return Summary(folder.name, read_manifest(folder), statuses(folder))
     except LstmbenchError as error:
         trouble = str(error).replace(f"{folder}{os.sep}", "")  # no path of this machine in the page
         return Summary(folder.name, _manifest(folder), {}, trouble)
-    return Summary(folder.name, manifest, counted(rows))
 
 
 def _put_all(root: Path, files: dict[str, bytes], suite: str) -> None:

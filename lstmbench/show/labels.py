@@ -188,6 +188,10 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
     return ", ".join(parts)
 
 
+MOST_ROWS: Final = 100_000
+"""No table or figure is made of more records: each of them becomes an object of Python's."""
+
+
 def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
     """Return the records as plain Python values: every known column is there, what is missing is None.
 
@@ -202,6 +206,10 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
         raise LstmbenchError(f"The records have no column {' and no column '.join(missing)}.")
     if records.empty:
         raise LstmbenchError("There are no records to show: the table has no rows.")
+    if len(records) > MOST_ROWS:
+        raise LstmbenchError(
+            f"These are {len(records):,} records, and no more than {MOST_ROWS:,} are shown: select some."
+        )
     bare = records.copy(deep=False)
     bare.attrs = {}  # or pandas copies the manifest with every column that is looked at
     columns = {str(name): _values(bare[name], COLUMNS.get(name, "")) for name in bare.columns}

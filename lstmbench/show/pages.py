@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lstmbench.show import provenance
-from lstmbench.show.figure import Figure
 from lstmbench.show.formats import markdown, slug
-from lstmbench.show.labels import Row, counted, counts, ordered, phrase
+from lstmbench.show.labels import Row, counts, ordered, phrase
 from lstmbench.show.table import Table
+
+if TYPE_CHECKING:
+    from lstmbench.show.figure import Figure
 
 _SECTIONS = (
     ("Speed", ("ratio", "speed")),
@@ -44,16 +46,26 @@ class Summary:
 
 def run_page(
     rows: list[Row],
+    statuses: Mapping[str, int],
     manifest: Mapping[str, Any],
     tables: Sequence[Table],
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, "Figure"],
     remarks: Sequence[str],
     notebooks: Sequence[str],
 ) -> str:
-    """Return the README of one run: what was measured, on what, the tables, the figures, and how they were made."""
+    """Return the README of one run: what was measured, on what, the tables, the figures, and how they were made.
+
+    Args:
+        rows: the records that are shown.
+        statuses: how many cases of the run have each status.
+        manifest: of the run.
+        tables, figures: of it, the figures by their names.
+        remarks: what else to say of them.
+        notebooks: names of the executed copies.
+    """
     suite = provenance.suite_of(rows, [manifest])
     parts = [f"# Suite {markdown(suite)} on {markdown(provenance.cpu(manifest))}, {provenance.date(manifest)}"]
-    parts.append(_measured(rows, manifest))
+    parts.append(_measured(rows, statuses, manifest))
     for title, kinds in _SECTIONS:
         body = [block for kind in kinds for block in _blocks(suite, kind, tables, figures)]
         if body:
@@ -72,7 +84,7 @@ def run_page(
     return "\n\n".join(parts) + "\n"
 
 
-def _measured(rows: list[Row], manifest: Mapping[str, Any]) -> str:
+def _measured(rows: list[Row], statuses: Mapping[str, int], manifest: Mapping[str, Any]) -> str:
     names = ordered("implementation", (row["implementation"] for row in rows))
     sizes = []
     for column in ("mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size"):
@@ -84,14 +96,14 @@ def _measured(rows: list[Row], manifest: Mapping[str, Any]) -> str:
     description = provenance.description(manifest)
     sentences = [
         markdown(description) if description else "",
-        f"{len(rows)} cases: {markdown(counts(counted(rows)))}.",
+        f"{sum(statuses.values())} cases: {markdown(counts(statuses))}.",
         f"Implementations: {markdown(', '.join(names))}.",
         f"Workloads: {markdown('; '.join(sizes))}.",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _blocks(suite: str, kind: str, tables: Sequence[Table], figures: Mapping[str, Figure]) -> list[str]:
+def _blocks(suite: str, kind: str, tables: Sequence[Table], figures: Mapping[str, "Figure"]) -> list[str]:
     """Return the table and the figures of one kind."""
     stem = f"{slug(suite)}-{kind}"
     blocks = []

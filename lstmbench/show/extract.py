@@ -1,0 +1,51 @@
+"""Runs of more cases than anyone reads: a part of them is shown, and what is left out is said."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.store import count_records, read_columns, read_results
+from lstmbench.show.labels import WORKLOAD, status_words
+from lstmbench.show.table import Table
+from lstmbench.show.tables import tables
+
+MOST_CASES = 10_000
+"""A run of more cases is not shown whole."""
+
+SHOWN_CASES = 1_000
+"""So many of its first cases are, or a few less: no workload is shown in part."""
+
+
+def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
+    """Return the records of a run that its tables show, and a sentence on those that they don't, if there are any.
+
+    Raises:
+        LstmbenchError: if there are no results, or they cannot be read.
+    """
+    root = Path(folder)
+    total = count_records(root)
+    if total <= MOST_CASES:
+        return read_results(root), ""
+    records = read_results(root, first=SHOWN_CASES + 1)
+    workloads = records[list(WORKLOAD)].astype(object).apply(tuple, axis=1)
+    whole = records[workloads != workloads.iloc[-1]]
+    shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
+    return shown, f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all."
+
+
+def run_tables(folder: str | Path) -> list[Table]:
+    """Return the tables of one run; where they don't show all of it, a note says so."""
+    records, left_out = read_shown(folder)
+    return [replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)]
+
+
+def statuses(folder: str | Path) -> dict[str, int]:
+    """Return how many cases of a run have each status, ``ok`` first."""
+    records = read_columns(folder, ["status"])
+    if "status" not in records.columns:
+        raise LstmbenchError("The records have no column status.")
+    found = records["status"].value_counts(dropna=False)
+    words = {status_words(None if pd.isna(status) else str(status)): int(found[status]) for status in found.index}
+    return {word: words[word] for word in sorted(words, key=lambda word: (word != "ok", word)) if words[word]}
