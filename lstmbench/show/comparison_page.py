@@ -14,8 +14,8 @@ from lstmbench.show.pairs import KEYS, NAMES
 from lstmbench.show.render import Cells, to_markdown
 from lstmbench.show.verdicts import AMBIGUOUS, CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER
 
-MOST_ROWS = 40
-"""More rows of a kind are counted, not shown: no one reads them, and a comment has its limits."""
+MOST_ROWS = 25
+"""More rows of a kind are counted, not shown: no one reads them, and a comment on GitHub has 65,536 letters at most."""
 
 _COLUMNS = [("", "change [interval], %"), ("", "ratio"), ("", "time"), ("", "remarks")]
 

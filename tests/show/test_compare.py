@@ -113,7 +113,7 @@ def test_cases_of_one_process_are_ambiguous_and_do_not_count_as_comparisons():
 def test_a_run_against_itself_is_the_same_however_noisy_it_was():
     noisy = [case(width=0.5), case(seq_len=1, width=0.5, processes=1)]
     found = compare(run(*noisy, run_id="one"), run(*noisy, run_id="one"))
-    assert (found.counts["SAME"], found.exit_code) == (2, 0)
+    assert (found.counts["SAME"], found.exit_code, found.comparisons) == (2, 0, 0)
     assert "2 cases of one and the same measurement: the same for certain." in found.notes
     found = compare(run(*noisy, run_id="one"), run(*noisy, run_id="two"))
     assert (found.counts["AMBIGUOUS"], found.exit_code) == (2, 3)
@@ -151,6 +151,20 @@ def test_what_cannot_be_compared_says_why(base, new, reasons):
 def test_other_threads_are_only_said_of_a_case_that_has_no_partner():
     base, new = run(case(threads=1), case(threads=2), run_id="base"), run(case(threads=1))
     assert sorted(compare(base, new).frame["reason"]) == ["", "only in BASE"]
+
+
+def test_other_threads_are_those_of_the_same_workload():
+    base = run(case(mode="inference"), case(mode="training"), run_id="base")
+    new = run(case(mode="inference", threads=4), case(mode="training", threads=2))
+    frame = compare(base, new).frame
+    found = {(row["mode"], row["threads"]): row["reason"] for row in frame.to_dict("records")}
+    inference, training = "other threads: 1 in BASE, 4 in NEW", "other threads: 1 in BASE, 2 in NEW"
+    assert found == {
+        ("inference", 1): inference,
+        ("inference", 4): inference,
+        ("training", 1): training,
+        ("training", 2): training,
+    }
 
 
 @pytest.mark.parametrize(
@@ -343,6 +357,21 @@ def test_foreign_text_stays_text(name):
     assert json.loads(compare(base, new).json())["cases"][0]["implementation"] == name
 
 
+def test_the_name_of_a_reference_in_a_note_stays_text():
+    own = case(ratio=1.0, width=0.0, implementation="<b>|x", ratio_to="<b>|x")
+    times = {"time_median_s": 1e-3, "time_low_s": 0.99e-3, "time_high_s": 1.01e-3}
+    other = case(ratio_to="<b>|x")
+    found = compare(run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other))
+    assert "<b>|x itself changed" in " ".join(found.notes)
+    assert "- The reference &lt;b&gt;\\|x itself changed" in found.markdown()
+
+
+def test_short_times_keep_their_digits_in_json():
+    found = compare(run(case(time_s=1.2345678e-7), run_id="base"), run(case(time_s=9.8765432e-8)))
+    (row,) = json.loads(found.json())["cases"]
+    assert (row["base_time_s"], row["new_time_s"]) == pytest.approx((1.2345678e-7, 9.8765432e-8), rel=1e-7)
+
+
 def test_json_is_valid_and_holds_everything():
     base = run(case(), case(seq_len=1, processes=1), failed(seq_len=2), run_id="base")
     new = run(case(ratio=3), case(seq_len=1), case(seq_len=2), packages={"torch": "3"})
@@ -398,6 +427,35 @@ def test_of_many_cases_the_first_are_shown_and_the_rest_counted():
     assert page.count("torch.fused, T = ") == MOST_ROWS
     assert "And 7 cases more: `--format json` has all of them." in page
     assert len(json.loads(found.json())["cases"]) == len(lengths)
+
+
+def test_the_longest_page_is_not_too_long_for_a_comment():
+    many, words = 3 * MOST_ROWS, "many words & <signs> | of an error " * 20
+    names = [f"some_backend.a_rather_long_variant_{k}" for k in range(many)]
+    options = [{"mode": mode, "seq_len": T} for mode in ("inference", "training") for T in (16, 1024)]
+    base, new = [], []
+    for name, option, (mine, theirs) in (
+        (name, option, pair)
+        for name in names
+        for option, pair in zip(
+            [*options, options[0] | {"hidden_size": 999}, options[1] | {"hidden_size": 999}],
+            [
+                (case(), case(ratio=3)),
+                (case(processes=2), case(width=0.5, noisy=True, converged=False)),
+                (case(), case(ratio=0.5)),
+                (case(), failed("timeout", words)),
+                (case(), failed("wrong_result", words)),
+                (failed("failed", words), failed("skipped", words)),
+            ],
+            strict=True,
+        )
+    ):
+        base.append(mine | option | {"implementation": name})
+        new.append(theirs | option | {"implementation": name})
+    packages = {f"some-package-{k}": words for k in range(many)}
+    found = compare(run(*base, run_id="base"), run(*new, packages=packages))
+    assert found.exit_code == 4
+    assert len(found.markdown()) < 65_536
 
 
 # What goes in
