@@ -141,7 +141,7 @@ def compare(
     but ambiguous, 4 some implementation of NEW did not compute the LSTM.
     """
     from lstmbench.results.store import write_atomically
-    from lstmbench.show.compare import compare as compare_
+    from lstmbench.show.comparing.compare import compare as compare_
 
     if format_ not in ("md", "json"):
         raise LstmbenchError(f"There is no format {format_!r}; the formats are md, json.")

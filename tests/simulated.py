@@ -8,7 +8,7 @@ from made_up import MANIFEST
 from scipy.special import stdtrit
 
 from lstmbench.results.record import COLUMNS
-from lstmbench.show.verdicts import Side
+from lstmbench.show.comparing.verdicts import Side
 
 OK: dict[str, Any] = {
     "implementation": "torch.fused",

@@ -6,8 +6,8 @@ What draws is resolved on first use, so that tables and comparisons do without M
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lstmbench.show.compare import compare
-from lstmbench.show.comparison import Comparison
+from lstmbench.show.comparing.compare import compare
+from lstmbench.show.comparing.comparison import Comparison
 from lstmbench.show.table import Table
 from lstmbench.show.tables import accuracy_table, first_call_table, memory_table, ratio_table, speed_table, tables
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.show.comparison import Comparison, count, percent
-from lstmbench.show.differences import Difference
+from lstmbench.show.comparing.comparison import Comparison, count, percent
+from lstmbench.show.comparing.differences import Difference
+from lstmbench.show.comparing.pairs import KEYS, NAMES
+from lstmbench.show.comparing.verdicts import AMBIGUOUS, CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER
 from lstmbench.show.formats import markdown, number, pick_unit, shorten
 from lstmbench.show.labels import SECONDS, describe
-from lstmbench.show.pairs import KEYS, NAMES
 from lstmbench.show.render import Cells, to_markdown
-from lstmbench.show.verdicts import AMBIGUOUS, CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER
 
 MOST_ROWS = 25
 """More rows of a kind are counted, not shown: no one reads them, and a comment on GitHub has 65,536 letters at most."""

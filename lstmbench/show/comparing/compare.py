@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import read_columns
-from lstmbench.show.comparable import Comparable, comparable, flags, numbers, texts
-from lstmbench.show.comparison import BROKEN, Comparison, count, percent
-from lstmbench.show.differences import barrier, differences
-from lstmbench.show.pairs import KEYS, NAMES, VALUES, Pairs, pair, words_of
-from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest
-from lstmbench.show.verdicts import (
+from lstmbench.show.comparing.comparable import Comparable, comparable, flags, numbers, texts
+from lstmbench.show.comparing.comparison import BROKEN, Comparison, count, percent
+from lstmbench.show.comparing.differences import barrier, differences
+from lstmbench.show.comparing.pairs import KEYS, NAMES, VALUES, Pairs, pair, words_of
+from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
     FASTER,
     NOT_COMPARABLE,
@@ -30,6 +29,7 @@ from lstmbench.show.verdicts import (
     judge,
     replicated,
 )
+from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest
 
 _QUANTITIES: Final = ("ratio", "time")
 

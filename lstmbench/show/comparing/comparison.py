@@ -7,8 +7,8 @@ from typing import Final
 
 import pandas as pd
 
-from lstmbench.show.differences import Difference
-from lstmbench.show.verdicts import CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER, VERDICTS
+from lstmbench.show.comparing.differences import Difference
+from lstmbench.show.comparing.verdicts import CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER, VERDICTS
 
 FINE, REGRESSION, NOT_COMPARED, ONLY_AMBIGUOUS, WRONG_RESULT = 0, 1, 2, 3, 4
 
@@ -90,7 +90,7 @@ class Comparison:
 
     def markdown(self) -> str:
         """Return the comparison as a comment for a pull request; of each kind, no more rows than one reads."""
-        from lstmbench.show.comparison_page import page
+        from lstmbench.show.comparing.comparison_page import page
 
         return page(self)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lstmbench.show.comparing.pairs import NAMES, RATIO, TIME, Columns, Mask, Pairs, words_of
+from lstmbench.show.comparing.verdicts import Floats, Side, usable
 from lstmbench.show.formats import shorten
 from lstmbench.show.labels import status_words
-from lstmbench.show.pairs import NAMES, RATIO, TIME, Columns, Mask, Pairs, words_of
 from lstmbench.show.provenance import ENOUGH_PROCESSES
-from lstmbench.show.verdicts import Floats, Side, usable
 
 Objects = NDArray[np.object_]
 

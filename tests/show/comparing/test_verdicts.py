@@ -5,8 +5,19 @@ import pytest
 from simulated import measured, records_of
 
 from lstmbench.measure.statistics import median_interval
-from lstmbench.show.compare import compare
-from lstmbench.show.verdicts import AMBIGUOUS, FASTER, SAME, SLOWER, VERDICTS, Change, Side, change, judge, usable
+from lstmbench.show.comparing.compare import compare
+from lstmbench.show.comparing.verdicts import (
+    AMBIGUOUS,
+    FASTER,
+    SAME,
+    SLOWER,
+    VERDICTS,
+    Change,
+    Side,
+    change,
+    judge,
+    usable,
+)
 
 
 def verdicts(base: Side, new: Side, comparisons: int, threshold: float = 0.05) -> np.ndarray:

@@ -15,7 +15,7 @@ from lstmbench.cli import app
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import Store, read_results
 from lstmbench.show import compare
-from lstmbench.show.comparison_page import MOST_ROWS
+from lstmbench.show.comparing.comparison_page import MOST_ROWS
 
 OTHER_MACHINE = {"cpu": "Another CPU", "cores": 2}
 
