@@ -44,7 +44,12 @@ class Workload:
             numbers = T * B * H + 2 * B * H
         else:
             numbers = 6 * T * B * H + 4 * B * H + weights + T * B * features
-        return numbers * {"float64": 8, "float32": 4}.get(self.dtype, 2)
+        return numbers * self.item_bytes
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one number of the dtype."""
+        return {"float64": 8, "float32": 4}.get(self.dtype, 2)
 
     def __str__(self) -> str:
         sizes = f"T={self.seq_len} B={self.batch_size} I={self.input_size} H={self.hidden_size}"

@@ -23,7 +23,7 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     columns: dict[str, Any] = {"flops": workload.flops}
     if limits:
         numbers = workload.seq_len * workload.batch_size * (workload.input_size + workload.hidden_size)
-        moved = numbers * {"float64": 8, "float32": 4}.get(workload.dtype, 2)
+        moved = numbers * workload.item_bytes
         moved *= 2 if workload.mode == "training" else 1
         least_s = max(workload.flops / limits["flops_per_s"], moved / limits["bytes_per_s"])
         columns["roofline_fraction"] = least_s / float(np.median(np.concatenate(evidence.rounds)))
