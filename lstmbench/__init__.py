@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lstmbench.errors import LstmbenchError
     from lstmbench.measure.runner import Run, run
     from lstmbench.results.store import read_results
+    from lstmbench.stack.parameters import StackParams
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ _HOMES = {
     "Gradients": "lstmbench.cell.parameters",
     "LstmbenchError": "lstmbench.errors",
     "Run": "lstmbench.measure.runner",
+    "StackParams": "lstmbench.stack.parameters",
     "implementations": "lstmbench.cell.registry",
     "load": "lstmbench.cell.registry",
     "read_results": "lstmbench.results.store",
@@ -35,6 +37,7 @@ __all__ = [
     "LSTMParams",
     "LstmbenchError",
     "Run",
+    "StackParams",
     "__version__",
     "implementations",
     "load",

@@ -27,6 +27,7 @@ LAYERS = (
     "errors",
     "cell",
     "frameworks",
+    "stack",
     "variants",
     "results",
     "measure",

@@ -79,8 +79,58 @@ def test_a_wrong_shape_is_named_beside_the_right_one(name: str, shape: tuple[int
     ids=["None", "string", "strings", "ragged", "complex", "objects", "dict"],
 )
 def test_what_is_no_array_of_real_numbers_is_refused(name: str, bad: Any) -> None:
+    if name == "bias" and bad is None:
+        return  # an LSTM without bias
     with pytest.raises(lb.LstmbenchError, match=f"^{name} must be an array of real numbers"):
         lb.LSTMParams(**_arrays() | {name: bad})
+
+
+def test_without_a_bias_it_is_zero_and_said_to_be_none() -> None:
+    arrays = _arrays() | {"bias": None}
+    params = lb.LSTMParams(**arrays)
+    assert not params.has_bias
+    assert params.bias.tolist() == [0] * 4 * H
+    assert lb.LSTMParams(arrays["weight_ih"], arrays["weight_hh"], np.zeros(4 * H)).has_bias
+    assert not lb.LSTMParams.init(I, H, bias=False).bias.any()
+
+
+def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
+    params = lb.LSTMParams(np.ones((4 * H, I)), np.ones((4 * H, 2)), np.ones(4 * H), projection=np.ones((2, H)))
+    assert (params.hidden_size, params.output_size, params.proj_size) == (H, 2, 2)
+    plain = lb.LSTMParams(**_arrays())
+    assert (plain.hidden_size, plain.output_size, plain.proj_size) == (H, H, 0)
+    assert (plain.projection, plain.peephole, plain.has_bias) == (None, None, True)
+    drawn = lb.LSTMParams.init(I, H, proj_size=2, peephole=True)
+    assert (drawn.projection.shape, drawn.weight_hh.shape, drawn.peephole.shape) == ((2, H), (4 * H, 2), (3, H))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"projection": np.ones((2, H))},
+            "weight_hh must have shape (12, 2) to go with projection of shape (2, 3), but it has shape (12, 3).",
+        ),
+        (
+            {"projection": np.ones(3)},
+            "projection must have shape (P, H) with P >= 1 and H >= 1, but it has shape (3,).",
+        ),
+        (
+            {"projection": np.ones((0, H))},
+            "projection must have shape (P, H) with P >= 1 and H >= 1, but it has shape (0, 3).",
+        ),
+        (
+            {"peephole": np.ones((4, H))},
+            "peephole must have shape (3, 3) to go with weight_hh of shape (12, 3), but it has shape (4, 3).",
+        ),
+        ({"peephole": "abc"}, "peephole must be an array of real numbers."),
+        ({"projection": [[1], [1, 2]]}, "projection must be an array of real numbers."),
+    ],
+)
+def test_a_peephole_or_projection_of_a_wrong_form_is_named(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(lb.LstmbenchError) as caught:
+        lb.LSTMParams(**_arrays() | given)
+    assert str(caught.value) == sentence
 
 
 def test_init_draws_as_torch_does_and_again_the_same() -> None:

@@ -1,0 +1,1 @@
+"""Several layers, both directions, sequences of different lengths: written once over any single layer."""
