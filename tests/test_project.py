@@ -28,6 +28,7 @@ LAYERS = (
     "cell",
     "frameworks",
     "stack",
+    "formats",
     "variants",
     "results",
     "measure",

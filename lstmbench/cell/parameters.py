@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmbench.cell.exchange import Exchange
 from lstmbench.errors import LstmbenchError
 
 GATES = ("i", "f", "g", "o")
@@ -16,7 +17,7 @@ PEEPHOLES = ("i", "f", "o")
 
 
 @dataclass(frozen=True, eq=False)
-class LSTMParams:
+class LSTMParams(Exchange):
     """Weights of one LSTM layer in float64, gates stacked by rows in the order i, f, g, o, with one bias.
 
     Attributes:

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from lstmbench.cell.exchange import Exchange
 from lstmbench.cell.parameters import LSTMParams, whole_number
 from lstmbench.errors import LstmbenchError
 
 
 @dataclass(frozen=True, eq=False)
-class StackParams:
+class StackParams(Exchange):
     """Weights of several layers: ``layers[l][d]``, where d = 0 reads forward and d = 1, if it is there, in reverse.
 
     Layer l > 0 takes the outputs of the layer below, those of its two directions side by side. A state of the whole
@@ -20,6 +21,8 @@ class StackParams:
     Attributes:
         layers: L layers of D directions each, D the same 1 or 2 in all of them.
     """
+
+    _several: ClassVar[bool] = True
 
     layers: tuple[tuple[LSTMParams, ...], ...]
 

@@ -1,0 +1,144 @@
+"""What all formats share: arrays of any framework in, float64 out, gates reordered; a wrong entry is named."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.errors import LstmbenchError
+
+Array = NDArray[Any]
+Layers = tuple[tuple[LSTMParams, ...], ...]
+"""Layers from the lowest to the highest, each with its directions, forward first."""
+
+# The largest magnitude that does not round to infinity: (2 - 2**-p) * 2**e with p bits before rounding
+LIMITS = {
+    "float64": np.inf,
+    "float32": (2 - 2.0**-24) * 2.0**127,
+    "bfloat16": (2 - 2.0**-8) * 2.0**127,
+    "float16": (2 - 2.0**-11) * 2.0**15,
+}
+
+
+def needed(package: str, method: str) -> Any:
+    """Import a package that is needed now, and only now.
+
+    Raises:
+        LstmbenchError: if it is not installed, or its import fails.
+    """
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        missing = error.name or package
+        raise LstmbenchError(f"{method} needs the package {missing}, which is not installed.") from None
+    except Exception as error:
+        raise LstmbenchError(f"{method} needs the package {package}, which cannot be imported: {said(error)}") from None
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, as the end of a sentence of ours."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{lines[0].rstrip(' .:')}."
+
+
+def to_float64(value: object, name: str) -> Array:
+    """Return an array of any framework, held as floating-point numbers, as float64: no bit is lost.
+
+    Raises:
+        LstmbenchError: if it is something else; ``name`` is named.
+    """
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None and isinstance(value, torch.Tensor):
+            dtype = str(value.dtype).removeprefix("torch.")
+            given = value.detach().cpu().double().numpy() if dtype in LIMITS else np.empty(0)
+        else:
+            given = np.asarray(value)
+            dtype = given.dtype.name
+    except Exception as error:  # a ragged list, a tensor without data, an array that was deleted
+        raise LstmbenchError(f"{name} cannot be read as an array: {said(error)}") from None
+    if dtype not in LIMITS:
+        raise LstmbenchError(f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {dtype}.")
+    return given.astype(np.float64)
+
+
+def shaped(value: object, name: str, *shape: int | str) -> Array:
+    """Return ``to_float64`` of it, if it has that shape; a letter stands for any number from 1 on.
+
+    Raises:
+        LstmbenchError: if it has another.
+    """
+    array = to_float64(value, name)
+    free = [isinstance(wanted, str) for wanted in shape]
+    if array.ndim != len(shape) or not all(
+        found >= 1 if any_ else found == wanted for found, wanted, any_ in zip(array.shape, shape, free, strict=True)
+    ):
+        wanted = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+        raise LstmbenchError(f"{name} must have shape {wanted}, but it has shape {array.shape}.")
+    return array
+
+
+def same_names(found: Mapping[Any, object], wanted: Iterable[str], where: str) -> None:
+    """Do nothing if the entries have exactly the wanted names.
+
+    Raises:
+        LstmbenchError: if one is missing, or one is too many; it is named.
+    """
+    known = set()
+    for name in wanted:  # ends at the first that is missing, however many are wanted
+        if name not in found:
+            raise LstmbenchError(f"{where} has no entry {name!r}; its entries are {listed(found)}.")
+        known.add(name)
+    extra = [name for name in found if name not in known]
+    if extra:
+        raise LstmbenchError(f"{where} has an entry {extra[0]!r} too many; its entries should be {listed(known)}.")
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return up to twelve names, in order, for a sentence."""
+    texts = sorted(map(str, names))
+    return ", ".join(texts[:12]) + (f" and {len(texts) - 12} more" if len(texts) > 12 else "") if texts else "none"
+
+
+def reorder(array: Array, given: str, wanted: str, axis: int = 0) -> Array:
+    """Return the array with its blocks along an axis, one a letter, in another order."""
+    blocks = dict(zip(given, np.split(array, len(given), axis), strict=True))
+    return np.concatenate([blocks[letter] for letter in wanted], axis)
+
+
+def fits(array: Array, dtype: str, name: str) -> Array:
+    """Return the array itself, if no finite number in it becomes infinite in that dtype.
+
+    Raises:
+        LstmbenchError: if one does, or there is no such dtype.
+    """
+    if dtype not in LIMITS:
+        raise LstmbenchError(f"dtype must be one of {', '.join(LIMITS)}, but it is {dtype!r}.")
+    large = np.isfinite(array) & (np.abs(array) >= LIMITS[dtype])
+    if large.any():
+        raise LstmbenchError(f"{name} holds {array[large][0]:.3g}, which is too large for {dtype}.")
+    return array
+
+
+def rounded(array: Array, dtype: str, name: str) -> Array:
+    """Return a contiguous copy in a dtype that NumPy has; see ``fits``."""
+    if dtype == "bfloat16":
+        raise LstmbenchError(f"dtype must be float64, float32 or float16 for {name}, but it is {dtype!r}.")
+    return np.array(fits(array, dtype, name), dtype=dtype, order="C")
+
+
+def plain(layers: Layers, method: str, whose: str, *, projection: bool = False) -> None:
+    """Do nothing if the weights have a place in a format without peepholes, and without projection unless said.
+
+    Raises:
+        LstmbenchError: if they have none.
+    """
+    for params in (params for directions in layers for params in directions):
+        if params.peephole is not None:
+            raise LstmbenchError(f"{method}: these weights have peepholes, for which {whose} has no place.")
+        if params.projection is not None and not projection:
+            raise LstmbenchError(f"{method}: these weights have a projection, for which {whose} has no place.")

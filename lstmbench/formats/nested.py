@@ -1,0 +1,29 @@
+"""Cells given one by one: a single cell, a sequence of layers, or a sequence of pairs forward and reverse."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
+
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.errors import LstmbenchError
+from lstmbench.formats.arrays import Layers
+
+Read = Callable[[object, str], LSTMParams]
+
+
+def read_nested(source: object, read: Read) -> Layers:
+    """Return the layers of what ``read(cell, where)`` makes of each cell; ``where`` names it in a sentence."""
+    if not _several(source):
+        return ((read(source, "the cell"),),)
+    layers = []
+    for layer, cells in enumerate(source):
+        pair = list(cells) if _several(cells) else [cells]
+        layers.append(tuple(read(cell, f"the cell of layer {layer}, direction {d}") for d, cell in enumerate(pair)))
+        if len(pair) not in (1, 2):
+            raise LstmbenchError(f"layer {layer} must have one or two cells, but it has {len(pair)}.")
+    if not layers:
+        raise LstmbenchError("There must be at least one cell, but the sequence is empty.")
+    return tuple(layers)
+
+
+def _several(source: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(source, Sequence) and not isinstance(source, str | bytes)

@@ -1,0 +1,111 @@
+"""PyTorch: ``nn.LSTM`` and its state_dict. Gates in our order; two biases, which are added."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.errors import LstmbenchError
+from lstmbench.formats.arrays import Array, Layers, fits, needed, plain, same_names, shaped
+from lstmbench.formats.files import no_file
+
+_NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9][0-9]{0,5})(_reverse)?")
+
+
+def read(source: Any, prefix: str = "") -> Layers:
+    """Return the weights of an nn.LSTM, or of its state_dict.
+
+    Args:
+        source: the module, or a mapping of names to arrays or tensors.
+        prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are passed over.
+
+    Raises:
+        LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is named.
+    """
+    no_file(source, "from_torch", "an nn.LSTM or its state_dict")
+    if not isinstance(source, Mapping):
+        if not callable(getattr(source, "state_dict", None)):
+            kind = type(source).__name__
+            raise LstmbenchError(f"from_torch takes an nn.LSTM or its state_dict, but it was given a {kind}.")
+        source = source.state_dict()
+    entries = {
+        name.removeprefix(prefix): value
+        for name, value in source.items()
+        if isinstance(name, str) and name.startswith(prefix)
+    }
+    where = f"the state_dict below {prefix!r}" if prefix else "the state_dict"
+    found = [match.groups() for match in map(_NAME.fullmatch, entries) if match]
+    if not found and (prefixes := _prefixes(source)):
+        raise LstmbenchError(f"{where} has no entry 'weight_ih_l0'; give the right prefix, {' or '.join(prefixes)}.")
+    kinds = {kind for kind, _, _ in found}
+    wanted = ["weight_ih", "weight_hh"]
+    wanted += ["bias_ih", "bias_hh"] if kinds & {"bias_ih", "bias_hh"} else []
+    wanted += ["weight_hr"] if "weight_hr" in kinds else []
+    parts = suffixes(len({layer for _, layer, _ in found}) or 1, 2 if any(reverse for *_, reverse in found) else 1)
+    same_names(entries, [f"{kind}_{part}" for pair in parts for part in pair for kind in wanted], where)
+    layers: list[tuple[LSTMParams, ...]] = []
+    for pair in parts:
+        features: int | str = len(pair) * layers[-1][0].output_size if layers else "I"
+        layers.append(tuple(_layer(entries, suffix, features, prefix) for suffix in pair))
+    return tuple(layers)
+
+
+def _layer(entries: Mapping[str, object], suffix: str, features: int | str, prefix: str) -> LSTMParams:
+    def take(kind: str, *shape: int | str) -> Array:
+        name = f"{kind}_{suffix}"
+        return shaped(entries[name], prefix + name, *shape)
+
+    projection = take("weight_hr", "P", "H") if f"weight_hr_{suffix}" in entries else None
+    P, H = projection.shape if projection is not None else take("weight_hh", "4H", "H").shape[1:] * 2
+    bias = None
+    if f"bias_ih_{suffix}" in entries:
+        bias = take("bias_ih", 4 * H) + take("bias_hh", 4 * H)
+    weight_hh = take("weight_hh", 4 * H, P)
+    return LSTMParams(take("weight_ih", 4 * H, features), weight_hh, bias, projection=projection)
+
+
+def write(layers: Layers, dtype: str = "float64", module: bool = False) -> Any:
+    """Return a state_dict for nn.LSTM in that dtype, on the CPU; or, with ``module``, an nn.LSTM that holds it.
+
+    The first bias is ours. The second is -0.0 everywhere: adding it changes no bit, where +0.0 would change a -0.0.
+    """
+    torch = needed("torch", "to_torch")
+    plain(layers, "to_torch", "nn.LSTM", projection=True)
+    state = {}
+    for directions, parts in zip(layers, suffixes(len(layers), len(layers[0])), strict=True):
+        for params, suffix in zip(directions, parts, strict=True):
+            arrays = {"weight_ih": params.weight_ih, "weight_hh": params.weight_hh}
+            if params.has_bias:
+                arrays |= {"bias_ih": params.bias, "bias_hh": np.full_like(params.bias, -0.0)}
+            if params.projection is not None:
+                arrays["weight_hr"] = params.projection
+            for kind, array in arrays.items():
+                name = f"{kind}_{suffix}"
+                state[name] = torch.tensor(fits(array, dtype, name), dtype=getattr(torch, dtype), device="cpu")
+    if not module:
+        return state
+    first = layers[0][0]
+    lstm = torch.nn.LSTM(
+        first.input_size,
+        first.hidden_size,
+        num_layers=len(layers),
+        bidirectional=len(layers[0]) == 2,
+        bias=first.has_bias,
+        proj_size=first.proj_size,
+        dtype=getattr(torch, dtype),
+        device="meta",  # nothing is drawn: the global generator stays where it was
+    ).to_empty(device="cpu")
+    lstm.load_state_dict(state)
+    return lstm
+
+
+def suffixes(num_layers: int, num_directions: int) -> list[list[str]]:
+    """Return what torch writes after the names of a layer's entries, for each layer and direction."""
+    return [[f"l{layer}", f"l{layer}_reverse"][:num_directions] for layer in range(num_layers)]
+
+
+def _prefixes(names: Iterable[object]) -> list[str]:
+    first = ".weight_ih_l0"
+    return sorted(name.removesuffix(first[1:]) for name in names if isinstance(name, str) and name.endswith(first))
