@@ -79,7 +79,7 @@ def execute(session: nox.Session, folder: Path, *parameters: str, at_once: int =
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments after -- go to pytest."""
-    install(session, "torch", "jax", "notebooks", "test", "lint")
+    install(session, "torch", "jax", "formats", "notebooks", "test", "lint")
     session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
 
 
