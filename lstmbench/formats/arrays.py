@@ -118,7 +118,9 @@ def fits(array: Array, dtype: str, name: str) -> Array:
     """
     if dtype not in LIMITS:
         raise LstmbenchError(f"dtype must be one of {', '.join(LIMITS)}, but it is {dtype!r}.")
-    large = np.isfinite(array) & (np.abs(array) >= LIMITS[dtype])
+    with np.errstate(over="ignore"):  # torch and JAX round to bfloat16 by way of float32
+        size = np.abs(array.astype(np.float32) if dtype == "bfloat16" else array)
+    large = np.isfinite(array) & (size >= LIMITS[dtype])
     if large.any():
         raise LstmbenchError(f"{name} holds {array[large][0]:.3g}, which is too large for {dtype}.")
     return array

@@ -59,10 +59,10 @@ def _layer(entries: Mapping[str, object], suffix: str, features: int | str, pref
 
     projection = take("weight_hr", "P", "H") if f"weight_hr_{suffix}" in entries else None
     P, H = projection.shape if projection is not None else take("weight_hh", "4H", "H").shape[1:] * 2
+    weight_hh = take("weight_hh", 4 * H, P)
     bias = None
     if f"bias_ih_{suffix}" in entries:
         bias = take("bias_ih", 4 * H) + take("bias_hh", 4 * H)
-    weight_hh = take("weight_hh", 4 * H, P)
     return LSTMParams(take("weight_ih", 4 * H, features), weight_hh, bias, projection=projection)
 
 
@@ -83,7 +83,10 @@ def write(layers: Layers, dtype: str = "float64", module: bool = False) -> Any:
                 arrays["weight_hr"] = params.projection
             for kind, array in arrays.items():
                 name = f"{kind}_{suffix}"
-                state[name] = torch.tensor(fits(array, dtype, name), dtype=getattr(torch, dtype), device="cpu")
+                fits(array, dtype, name)
+                # Torch would round to float16 by way of float32, which is not always the nearest number
+                plainly = array.astype(np.float16) if dtype == "float16" else array
+                state[name] = torch.tensor(plainly, dtype=getattr(torch, dtype), device="cpu")
     if not module:
         return state
     first = layers[0][0]
