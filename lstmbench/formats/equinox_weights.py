@@ -35,9 +35,9 @@ def _cell(source: Any, where: str) -> LSTMParams:
         del arrays["bias"]  # use_bias=False
     same_names(arrays, [name for name in _NAMES if name != "bias" or "bias" in arrays], where)
     H = shaped(arrays["weight_hh"], f"{where}: weight_hh", "4H", "H").shape[1]
+    weight_hh = shaped(arrays["weight_hh"], f"{where}: weight_hh", 4 * H, H)
     bias = shaped(arrays["bias"], f"{where}: bias", 4 * H) if "bias" in arrays else None
-    weight_ih = shaped(arrays["weight_ih"], f"{where}: weight_ih", 4 * H, "I")
-    return LSTMParams(weight_ih, shaped(arrays["weight_hh"], f"{where}: weight_hh", 4 * H, H), bias)
+    return LSTMParams(shaped(arrays["weight_ih"], f"{where}: weight_ih", 4 * H, "I"), weight_hh, bias)
 
 
 def write(layers: Layers, dtype: str | None = None) -> list[list[Any]]:

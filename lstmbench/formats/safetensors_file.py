@@ -33,7 +33,7 @@ def write(layers: Layers, path: str | os.PathLike[str], dtype: str = "float64") 
         for params, suffix in zip(directions, parts, strict=True):
             for kind, array in _kinds(params).items():
                 arrays[f"{kind}_{suffix}"] = rounded(array, dtype, f"{kind}_{suffix}")
-    write_bytes(path, save(arrays, metadata=metadata))
+    write_bytes(path, _sorted(save(arrays, metadata=metadata)))
 
 
 def read(path: str | os.PathLike[str]) -> Layers:
@@ -47,8 +47,7 @@ def read(path: str | os.PathLike[str]) -> Layers:
     deserialize = needed("safetensors", "open").deserialize
     try:
         entries = dict(deserialize(data))
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header.get("__metadata__") or {}
+        metadata = _split(data)[0].get("__metadata__") or {}
     except Exception as error:  # the library's own error, and all that strange JSON may cause
         raise LstmbenchError(f"{path} is no safetensors file, or is damaged: {said(error)}") from None
     sizes, flags = _checked(metadata, str(path))
@@ -71,6 +70,21 @@ def read(path: str | os.PathLike[str]) -> Layers:
         found = [{kind: _array(entries, f"{kind}_{suffix}", shapes[kind]) for kind in kinds} for suffix in pair]
         layers.append(tuple(_params(arrays) for arrays in found))
     return tuple(layers)
+
+
+def _sorted(data: bytes) -> bytes:
+    """Return the file with its metadata in order: the library writes them in another one each time."""
+    header, rest = _split(data)
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + rest
+
+
+def _split(data: bytes) -> tuple[Any, bytes]:
+    """Return the header and the numbers; the header's length stands before it."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:end]), data[end:]
 
 
 def _kinds(params: LSTMParams) -> dict[str, Array]:
