@@ -55,13 +55,28 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 
 @app.command(
-    epilog="Examples: `lstmbench run smoke --out /tmp/smoke` · `lstmbench run my-suite.yaml --out results/mine`"
+    epilog="Examples: `lstmbench run smoke --out /tmp/smoke` · `lstmbench run my-suite.yaml --out results/mine` · "
+    "`lstmbench run --ab numpy.fused@HEAD~1 numpy.fused --out /tmp/duel`"
 )
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file.")],
     out: Annotated[
         Path, typer.Option(help="The results folder. If it holds part of this suite, the rest is measured.")
     ],
+    suite: Annotated[
+        str | None,
+        typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file; for a duel, `duel` if not given."),
+    ] = None,
+    ab: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Instead of the suite's implementations, let two take turns and judge B by A. After an @ may come a "
+            "git revision, or the path of a Python interpreter.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of a duel: the smallest change that matters; 0.02 if not given.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of inputs and turns; drawn afresh if not given.")
     ] = None,
@@ -70,12 +85,17 @@ def run(
     """Measure a suite into a results folder, with its tables and figures.
 
     Exit code: 0 all well (skipped cases are), 2 some case failed or nothing was measured, 3 the controls contradict
-    the intervals, 4 some implementation did not compute the LSTM.
+    the intervals, 4 some implementation did not compute the LSTM. Of a duel, 1: B is slower somewhere.
     """
     from lstmbench import show
     from lstmbench.measure.runner import run as measure
+    from lstmbench.show.comparing.duel import THRESHOLD, duel
 
-    done = measure(suite, out, progress=progress, seed=seed)
+    if suite is None and ab is None:
+        raise LstmbenchError("Which suite? Give its name or its file; `lstmbench list` shows those that there are.")
+    if threshold is not None and (ab is None or not 0 < threshold < 1):
+        raise LstmbenchError("--threshold belongs to a duel, --ab A B, and lies between 0 and 1, such as 0.02 for 2 %.")
+    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab)
     show.write(done.folder)
     counts = done.records["status"].value_counts().to_dict()
     console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
@@ -89,7 +109,11 @@ def run(
         raise typer.Exit(COULD_NOT_MEASURE)
     shown = done.manifest["controls"]
     console.print(f"  noise floor {shown['noise_floor']}")
-    raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
+    if shown["failed"] or ab is None:
+        raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
+    outcome = duel(done.records, THRESHOLD if threshold is None else threshold)
+    print(outcome.markdown(), end="")
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command(

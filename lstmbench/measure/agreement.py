@@ -14,8 +14,8 @@ from lstmbench.cell.registry import describe, names
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.measure import environment
 from lstmbench.measure.case import Case, Workload
+from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
-from lstmbench.measure.worker import Held
 from lstmbench.results.record import frame
 
 

@@ -47,6 +47,12 @@ class Workload:
         return numbers * self.item_bytes
 
     @property
+    def formula_bytes_per_step(self) -> int:
+        """Bytes by which ``formula_bytes`` grows with each time step."""
+        numbers = self.hidden_size if self.mode == "inference" else 6 * self.hidden_size + self.input_size
+        return self.batch_size * numbers * self.item_bytes
+
+    @property
     def item_bytes(self) -> int:
         """Bytes of one number of the dtype."""
         return {"float64": 8, "float32": 4}.get(self.dtype, 2)
@@ -58,12 +64,15 @@ class Workload:
 
 @dataclass(frozen=True)
 class Case:
-    """One implementation at one workload."""
+    """One implementation at one workload.
+
+    The implementation may be a side of a duel, ``backend.variant@where``, see ``lstmbench.measure.duel``.
+    """
 
     implementation: str
     workload: Workload
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a record that say what was asked for."""
-        backend, _, variant = self.implementation.partition(".")
+        backend, _, variant = self.implementation.partition("@")[0].partition(".")
         return {"implementation": self.implementation, "backend": backend, "variant": variant} | asdict(self.workload)

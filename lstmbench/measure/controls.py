@@ -12,8 +12,8 @@ import numpy as np
 
 from lstmbench.measure.statistics import Interval
 
-SLOWER = 0.1
-"""The share that ``slower`` repeats."""
+SLOWER = 0.05
+"""The share that ``slower`` repeats: as much as a comparison of two runs takes for a change, by its default."""
 CONTROLS: Mapping[str, float] = {"same": 0.0, "slower": SLOWER}
 """The controls, and the share that each repeats."""
 

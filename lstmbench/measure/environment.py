@@ -6,8 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -122,27 +121,13 @@ def load_average() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-@contextmanager
-def stolen_time() -> Iterator[Callable[[], float]]:
-    """Give a function that returns, after the block, the share of the machine's time that its host gave to others."""
-    before = psutil.cpu_times()
-    after: list[Any] = []
-    yield lambda: _stolen_share(before, after[0])
-    after.append(psutil.cpu_times())
-
-
-def _stolen_share(before: Any, after: Any) -> float:
-    total = sum(after) - sum(before)
-    return float((after.steal - before.steal) / total) if hasattr(after, "steal") and total > 0 else 0.0
-
-
 def frameworks() -> dict[str, Any]:
     """Describe the frameworks and thread pools of this process, as far as they are loaded."""
     from threadpoolctl import threadpool_info
 
     kept = ("user_api", "internal_api", "num_threads", "version", "threading_layer", "architecture")
     pools = [{key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()]
-    described: dict[str, Any] = {"pools": sorted(pools, key=json.dumps)}
+    described: dict[str, Any] = {"python": platform.python_version(), "pools": sorted(pools, key=json.dumps)}
     for name in ("numpy", "torch", "jax"):
         if name in sys.modules:
             described[name] = str(sys.modules[name].__version__)

@@ -1,10 +1,11 @@
 """Was a turn disturbed? Judged by what went on around it, never by the time that is being measured.
 
 Each turn brings witnesses: how much of its time the process was really computing, how often it was pushed off its
-core, how long a small fixed piece of work took just before, and how much of the machine the hypervisor gave to
-others. A turn whose witnesses stand out from those of the same case in the same process is disturbed. It stays in
-the raw samples, marked, and is left out of the estimate; but if more than a quarter of a case's rounds were
-disturbed, disturbance is what the machine is like: then all rounds count, and the row is called noisy.
+core, how long a small fixed piece of work took just before and just after, how much of the machine the hypervisor
+gave to others, the clock's frequency, and whether a GPU was throttled. A turn whose witnesses stand out from those of
+the same case in the same process is disturbed. It stays in the raw samples, marked, and is left out of the estimate;
+but if more than a quarter of a case's rounds were disturbed, disturbance is what the machine is like: then all rounds
+count, and the row is called noisy.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,14 @@ Mask = NDArray[np.bool_]
 
 LEAST_COMPUTING = 0.95
 """A turn is disturbed if its share of time spent computing is below this share of the case's median."""
+MOST_SWITCHES = 3
+"""... or if it was pushed off its core so many times more often than the case is as a rule."""
 SLOWEST_SENTINEL = 1.25
 """... or if the sentinel took longer than this multiple of its median."""
 MOST_STOLEN = 0.02
 """... or if the hypervisor took more than this share of the machine's time."""
+LEAST_MHZ = 0.95
+"""... or if the clock ran below this share of its median."""
 MOST_LEFT_OUT = 0.25
 """No more than this share of a case's rounds is left out."""
 
@@ -33,9 +38,9 @@ class Turn(NamedTuple):
         loop_s: wall time of the loop that took them.
         cpu_s: time that the process's threads spent computing meanwhile.
         switches: how often it was pushed off its core (involuntary context switches).
-        sentinel_s: how long the fixed piece of work took just before.
+        sentinel_s: how long the fixed piece of work took, the slower of just before and just after.
         calls: how many calls each sample is the mean of.
-        stolen: share of the machine's time that the hypervisor gave to others during the turn's round.
+        stolen, mhz, throttled: the surroundings of the turn's round, see ``surroundings``.
     """
 
     seconds: list[float]
@@ -45,18 +50,35 @@ class Turn(NamedTuple):
     sentinel_s: float
     calls: int = 1
     stolen: float = 0.0
+    mhz: float | None = None
+    throttled: str = ""
+
+    @property
+    def cores_busy(self) -> float:
+        """How many cores the process kept busy: computing time over wall time."""
+        return self.cpu_s / self.loop_s
+
+
+def reasons(turns: Sequence[Turn]) -> dict[str, Mask]:
+    """Return, for each kind of disturbance, the turns that it disturbed, among those of one case in one process."""
+    busy = np.array([turn.cores_busy for turn in turns])
+    switches = np.array([turn.switches for turn in turns])
+    sentinel = np.array([turn.sentinel_s for turn in turns])
+    mhz = np.array([turn.mhz or np.nan for turn in turns])
+    usual_mhz = np.nanmedian(mhz) if np.isfinite(mhz).any() else np.nan
+    return {
+        "pushed off its core": (busy < LEAST_COMPUTING * np.median(busy))
+        | (switches >= np.median(switches) + MOST_SWITCHES),
+        "slow sentinel": sentinel > SLOWEST_SENTINEL * np.median(sentinel),
+        "stolen time": np.array([turn.stolen for turn in turns]) > MOST_STOLEN,
+        "slow clock": mhz < LEAST_MHZ * usual_mhz,
+        "throttled GPU": np.array([bool(turn.throttled) for turn in turns]),
+    }
 
 
 def disturbed(turns: Sequence[Turn]) -> Mask:
     """Return which turns were disturbed, among those of one case in one process."""
-    computing = np.array([turn.cpu_s / turn.loop_s for turn in turns])
-    sentinel = np.array([turn.sentinel_s for turn in turns])
-    stolen = np.array([turn.stolen for turn in turns])
-    return (
-        (computing < LEAST_COMPUTING * np.median(computing))
-        | (sentinel > SLOWEST_SENTINEL * np.median(sentinel))
-        | (stolen > MOST_STOLEN)
-    )
+    return np.logical_or.reduce(list(reasons(turns).values()))
 
 
 def left_out(marks: Sequence[Mask]) -> tuple[list[Mask], bool]:

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, environment
 from lstmbench.measure.case import Workload
+from lstmbench.measure.duel import Side, sides
 from lstmbench.measure.suite import Suite, read_suite
 from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
@@ -57,7 +58,12 @@ class Run:
 
 
 def run(
-    suite: str | Path = "quick", out: str | Path | None = None, *, progress: bool = True, seed: int | None = None
+    suite: str | Path = "quick",
+    out: str | Path | None = None,
+    *,
+    progress: bool = True,
+    seed: int | None = None,
+    ab: tuple[str, str] | None = None,
 ) -> Run:
     """Measure a suite, and return the run.
 
@@ -67,21 +73,28 @@ def run(
             missing is measured and nothing is measured again.
         progress: whether to show a bar with the remaining time.
         seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
+        ab: the two sides of a duel, in place of the suite's implementations; the first is the reference. Each may
+            be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
 
     Raises:
-        LstmbenchError: if the suite is malformed, the folder cannot be written, or it holds the results of another
-            suite or of another seed.
+        LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written, or
+            it holds the results of another suite or of another seed.
     """
     chosen = read_suite(suite)
+    duel = sides(*ab) if ab else ()
+    if duel:
+        chosen = chosen.of([side.label for side in duel])
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
     manifest = _manifest_of(folder, chosen, seed)
     done = set(read_results(folder)["workload"]) if manifest else set()
     if manifest and manifest["complete"] and done >= {workload.id for workload in chosen.workloads()}:
         return Run(folder)
-    manifest = manifest or _new_manifest(chosen, str(suite), folder, seed)
+    manifest = manifest or _new_manifest(
+        chosen, [str(suite), *(["--ab", *(side.asked for side in duel)] if duel else [])], folder, seed
+    )
     store = Store(folder)
     store.write_manifest(manifest)
-    _measure(chosen, done, store, manifest, progress)
+    _measure(chosen, duel, done, store, manifest, progress)
     manifest |= {"complete": True, "finished": _now(), "load_at_end": environment.load_average()}
     store.finish()
     store.write_manifest(manifest)
@@ -111,9 +124,9 @@ def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]
     return manifest
 
 
-def _new_manifest(suite: Suite, asked: str, folder: Path, seed: int | None) -> dict[str, Any]:
+def _new_manifest(suite: Suite, asked: list[str], folder: Path, seed: int | None) -> dict[str, Any]:
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    command = ["lstmbench", "run", _without_root(asked), "--out", _without_root(folder), "--seed", str(seed)]
+    command = ["lstmbench", "run", *map(_without_root, asked), "--out", _without_root(folder), "--seed", str(seed)]
     started = _now()
     machine = environment.machine()
     return {
@@ -147,11 +160,13 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _measure(suite: Suite, done: set[str], store: Store, manifest: dict[str, Any], progress: bool) -> None:
+def _measure(
+    suite: Suite, duel: Sequence[Side], done: set[str], store: Store, manifest: dict[str, Any], progress: bool
+) -> None:
     """Measure every workload that is not done yet; ``done`` holds the ids of those that are."""
     order = {workload: f"{k:05d}" for k, workload in enumerate(suite.workloads())}
     workloads = [workload for workload in order if workload.id not in done]
-    with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch)) as team:
+    with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch), duel) as team:
         for workload in _with_progress(workloads, progress):
             records, samples, shown = measure_workload(workload, suite, team, manifest["seed"])
             for record in records:

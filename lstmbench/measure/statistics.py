@@ -28,6 +28,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    @property
+    def precision(self) -> float:
+        """Half the interval's width, as a share of the median."""
+        return (self.high - self.low) / 2 / self.median
+
 
 def median_interval(
     groups: Sequence[NDArray[np.float64]], confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
@@ -59,6 +64,20 @@ def median_interval(
     low, high = (float(end) for end in np.percentile(medians, [100 * tail, 100 * (1 - tail)]))
     wider = _missing_width(len(groups), tail)
     return Interval(median, median * min(1.0, low / median) ** wider, median * max(1.0, high / median) ** wider)
+
+
+def rounds_precision(values: NDArray[np.float64]) -> float:
+    """Return the half-width of the 95 % interval of the median of one process's rounds, as a share of the median.
+
+    By order statistics (the sign test's interval): no distribution is assumed, and it costs a sort, so that it can be
+    asked after each round. Infinite for fewer than six rounds, which have no such interval.
+    """
+    n = len(values)
+    if n < 6:
+        return math.inf
+    ordered = np.sort(values)
+    rank = max(0, int(n / 2 - 0.98 * math.sqrt(n)))  # counted from either end
+    return float((ordered[n - 1 - rank] - ordered[rank]) / 2 / np.median(ordered))
 
 
 def _missing_width(processes: int, tail: float) -> float:

@@ -98,6 +98,11 @@ class Budget(_Strict):
     timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 120.0
     precision: Annotated[Number, Field(gt=0, lt=1)] = 0.02
 
+    @property
+    def share_s(self) -> float:
+        """The seconds that a case gets in each process."""
+        return self.seconds_per_case / self.processes
+
 
 class Suite(_Strict):
     """What a suite's file says."""
@@ -118,6 +123,10 @@ class Suite(_Strict):
                 product *= len(axis)
             workloads += product
         return workloads * len(self.names())
+
+    def of(self, names: list[str]) -> "Suite":
+        """Return the suite with other implementations, of which the first is the reference."""
+        return self.model_copy(update={"implementations": names, "reference": names[0]})
 
     def names(self) -> list[str]:
         """Return the implementations, the reference among them, without importing a framework."""

@@ -1,13 +1,16 @@
 """All the worker processes of a run: zygotes by backend, started when first needed, ended with the run."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lstmbench.cell.registry import FRAMEWORKS
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case import Workload
+from lstmbench.measure.duel import Side
 from lstmbench.measure.zygote import ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
 
 
@@ -37,12 +40,14 @@ class Team:
 
     Attributes:
         scratch: a folder for inputs and logs that goes with the run.
+        sides: by label, the implementations that run on other code or another interpreter, see ``duel``.
         environments: by ``environment_id``, what each kind of worker runs on.
         limits: by ``dtype-threads``, the machine's rates.
     """
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, sides: Iterable[Side] = ()) -> None:
         self.scratch = scratch
+        self.sides = {side.label: side for side in sides}
         self.environments: dict[str, Any] = {}
         self.limits: dict[str, dict[str, float]] = {}
         self._zygotes: dict[tuple[str, int, str, int], Zygote] = {}
@@ -58,15 +63,28 @@ class Team:
         for zygote in self._zygotes.values():
             zygote.close()
 
-    def worker(self, backend: str, workload: Workload, layout: int = 0) -> Worker:
-        """Return a fresh process that has imported one backend, with the workload's threads and devices.
+    def name(self, label: str) -> str:
+        """Return the implementation that a label stands for: itself, but for a side of a duel."""
+        return self.sides[label].name if label in self.sides else label
+
+    def worker(self, label: str, workload: Workload, layout: int = 0) -> Worker:
+        """Return a fresh process that has imported an implementation, with the workload's threads and devices.
+
+        The implementations of numpy, of torch, and of jax share a process to be forked from; any other has its own,
+        so that one that fails at import fails alone.
 
         Raises:
-            WorkerDied: if the process that imports the backend ends, or does not become ready.
+            WorkerDied: if the process that imports it ends, or does not become ready.
         """
-        key = (backend, workload.threads, workload.device, layout)
+        side, name = self.sides.get(label), self.name(label)
+        apart = side is not None and side.apart
+        backend = name.partition(".")[0]
+        family = backend if backend in (*FRAMEWORKS, ORACLE) else name
+        key = (label if apart else family, workload.threads, workload.device, layout)
         if key not in self._zygotes or not self._zygotes[key].alive:
-            self._zygotes[key] = Zygote(*key, log=self.scratch / f"{backend}.log")
+            python, code = (side.python, side.unpack(self.scratch)) if side is not None and apart else (None, None)
+            log = self.scratch / f"{key[0]}.log"
+            self._zygotes[key] = Zygote(family, *key[1:], log=log, python=python, code=code)
         return self._zygotes[key].fork()
 
     def describe(self, name: str, workload: Workload) -> dict[str, Any]:
@@ -74,7 +92,7 @@ class Team:
         key = (name, workload.threads, workload.device)
         if key not in self._known:
             try:
-                (self._known[key],) = self._ask_once(name.partition(".")[0], workload, "describe", names=[name])
+                (self._known[key],) = self._ask_once(name, workload, "describe", names=[self.name(name)])
             except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
                 self._known[key] = {"name": name, "available": False, "reason": str(error), "peer": False}
         return self._known[key]
@@ -88,27 +106,33 @@ class Team:
         self._ask_once(ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path))
 
     def rates(self, workload: Workload) -> dict[str, float]:
-        """Return the machine's rates for a dtype and a number of threads, measured when first asked for."""
+        """Return the machine's rates and the time of the workload's matrix products, with its dtype and threads.
+
+        The rates are measured when first asked for, and kept.
+        """
         if workload.device != "cpu":
             return {}
         key = f"{workload.dtype}-{workload.threads}"
         if key not in self.limits:
             self.limits[key] = self._ask_once(ORACLE, workload, "limits", dtype=workload.dtype)
-        return self.limits[key]
+        products_s = self._ask_once(ORACLE, workload, "products", workload=vars(workload))
+        return self.limits[key] | {"products_s": products_s}
 
     def _ask_once(
-        self, backend: str, workload: Workload, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
+        self, label: str, workload: Workload, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
     ) -> Any:
         """Ask a worker that is ended after its answer."""
-        worker = self.worker(backend, workload)
+        worker = self.worker(label, workload)
         try:
             return worker.ask(command, timeout, **arguments)
         finally:
             worker.kill()
 
-    def environment(self, frameworks: dict[str, Any], workload: Workload) -> str:
+    def environment(self, label: str, frameworks: dict[str, Any], workload: Workload) -> str:
         """Keep the environment of a worker, and return its id."""
         described = {"frameworks": frameworks, "threads": workload.threads, "device": workload.device}
+        if label in self.sides:
+            described["revision"] = self.sides[label].revision or None
         found = environment.environment_id(self._base, described)
         self.environments[found] = described
         return found

@@ -2,85 +2,26 @@
 
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import controls, environment, guard, metrics
+from lstmbench.measure import controls, guard, metrics
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.metrics.speed import ratio_interval
-from lstmbench.measure.suite import Budget, Suite
+from lstmbench.measure.statistics import rounds_precision
+from lstmbench.measure.suite import Suite
+from lstmbench.measure.surroundings import watched
 from lstmbench.measure.team import Team
+from lstmbench.measure.trial import Trial
 from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout
 
-MEMORY_SIGNS = ("MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "SIGKILL")
-"""What errors say when memory ran out. SIGKILL: no one but the kernel's out-of-memory killer sends it unasked."""
+Row = dict[str, Any]
+MOST_PROCESSES = 2
+"""What the first processes left of the budget goes to more of them, up to so many times their number."""
 
 
-@dataclass
-class Trial:
-    """One case while it is measured."""
-
-    case: Case
-    evidence: metrics.Evidence
-    peer: bool = False
-    status: str = "ok"
-    error: str = ""
-    environment_id: str = ""
-    control: str = ""
-    truth: float = 1.0
-
-    def fail(self, error: Exception) -> None:
-        """Take the case out, with its reason."""
-        text = str(error)
-        if isinstance(error, WorkerTimeout):
-            self.status = "timeout"
-        else:
-            self.status = "out_of_memory" if any(sign in text for sign in MEMORY_SIGNS) else "failed"
-        self.error = text
-
-    def judge(self, gate: dict[str, Any]) -> None:
-        """Take the case out if what it computed is not the LSTM."""
-        self.evidence.gate.append(gate)
-        bound = TOLERANCE[self.case.workload.dtype]
-        for name in ("output_rel_error", "grad_rel_error"):
-            if gate[name] is not None and not gate[name] <= bound:
-                self.status = "wrong_result"
-                self.error = gate["misfit"] or (
-                    f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
-                )
-
-    def samples(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of all samples, those of disturbed rounds marked."""
-        where = self.case.columns() | {"peer": self.peer}
-        for process, turns in enumerate(self.evidence.turns):
-            for round_, (turn, mark) in enumerate(zip(turns, guard.disturbed(turns), strict=True)):
-                at = where | {"process": process, "round": round_, "disturbed": bool(mark), "calls": turn.calls}
-                yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
-
-    def shown(self) -> dict[str, Any]:
-        """Return what this control showed."""
-        ratio, _ = ratio_interval(self.evidence.turns, self.evidence.reference_turns)
-        processes = len(self.evidence.turns)
-        return controls.row(self.control, self.case.workload.id, self.truth, ratio, processes)
-
-    def record(self) -> dict[str, Any]:
-        """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
-        columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error or None}
-        columns |= {"workload": self.case.workload.id, "environment_id": self.environment_id or None}
-        if self.status == "ok":
-            columns |= metrics.compute(self.evidence)
-        elif self.evidence.gate:
-            columns |= metrics.compute(self.evidence, frozenset({"gate"}))
-        return columns
-
-
-def measure_workload(
-    workload: Workload, suite: Suite, team: Team, seed: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+def measure_workload(workload: Workload, suite: Suite, team: Team, seed: int) -> tuple[list[Row], list[Row], list[Row]]:
     """Return the records and the samples of all cases of a workload, and what its controls showed.
 
     Args:
@@ -89,118 +30,154 @@ def measure_workload(
         team: the processes.
         seed: of the run; inputs and turns follow from it and from the workload.
     """
-    generator = random.Random(f"{seed} {workload.id}")
-    trials = {}
-    for name in suite.names():
-        evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision)
-        trials[name] = trial = Trial(Case(name, workload), evidence)
-        trial.peer = bool(team.describe(name, workload)["peer"])
-        if reason := team.why_not(name, workload):
-            trial.status, trial.error = "skipped", reason
-    if suite.reference in trials and trials[suite.reference].status == "ok":
-        for kind in controls.CONTROLS:
-            evidence = metrics.Evidence(workload, suite.reference, suite.budget.precision)
-            trials[f"control {kind}"] = Trial(Case(suite.reference, workload), evidence, control=kind)
-
-    if _alive(trials):
-        _measure_trials(trials, workload, suite.budget, team, generator)
-    _pair_with_reference(trials, suite.reference)
-    cases = [trial for trial in trials.values() if not trial.control]
+    comparison = Comparison(workload, suite, team, random.Random(f"{seed} {workload.id}"))
+    comparison.measure()
+    cases = [trial for trial in comparison.trials if not trial.control]
     records = [trial.record() for trial in cases]
     samples = [sample for trial in cases if trial.status == "ok" for sample in trial.samples()]
-    shown = [trial.shown() for trial in _alive(trials) if trial.control and trial.evidence.reference_turns]
+    shown = [trial.shown() for trial in comparison.alive if trial.control and trial.evidence.reference_turns]
     return records, samples, shown
 
 
-def _alive(trials: dict[str, Trial]) -> list[Trial]:
-    return [trial for trial in trials.values() if trial.status == "ok"]
+class Comparison:
+    """All implementations of a suite at one workload, and the controls, while they are measured side by side."""
 
+    def __init__(self, workload: Workload, suite: Suite, team: Team, generator: random.Random) -> None:
+        self.workload, self.budget, self.team, self.generator = workload, suite.budget, team, generator
+        self.reference: Trial | None = None
+        self.trials = [self._trial(name, suite) for name in suite.names()]
+        for trial in self.trials:
+            trial.peer = bool(team.describe(trial.case.implementation, workload)["peer"])
+            if reason := team.why_not(trial.case.implementation, workload):
+                trial.status, trial.error = "skipped", reason
+            elif trial.case.implementation == suite.reference:
+                self.reference = trial
+        if self.reference is not None:
+            self.trials += [self._trial(suite.reference, suite, kind) for kind in controls.CONTROLS]
 
-def _measure_trials(
-    trials: dict[str, Trial], workload: Workload, budget: Budget, team: Team, generator: random.Random
-) -> None:
-    """Have the oracle answer, then measure in as many processes as the budget says."""
-    inputs = team.scratch / f"{workload.id}.npz"
-    try:
-        team.draw(workload, generator.randrange(2**31), inputs, budget.timeout_s)
-        rates = team.rates(workload)
-    except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
-        for trial in _alive(trials):
-            trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
-        return
-    for trial in _alive(trials):
-        trial.evidence.limits = rates
-    try:
-        for process in range(budget.processes):
-            _measure_process(process, trials, budget, team, inputs, generator)
-    finally:
-        inputs.unlink(missing_ok=True)
+    def _trial(self, name: str, suite: Suite, control: str = "") -> Trial:
+        evidence = metrics.Evidence(self.workload, suite.reference, suite.budget.precision)
+        return Trial(Case(name, self.workload), evidence, control=control)
 
+    @property
+    def alive(self) -> list[Trial]:
+        """The trials that nothing has taken out yet."""
+        return [trial for trial in self.trials if trial.status == "ok"]
 
-def _measure_process(
-    process: int, trials: dict[str, Trial], budget: Budget, team: Team, inputs: Path, generator: random.Random
-) -> None:
-    """Give every case that is still in a fresh process, and let them take turns."""
-    workers: dict[int, Worker] = {}
+    def measure(self) -> None:
+        """Have the oracle answer, then measure in as many processes as the budget says.
 
-    def attempt(trial: Trial, command: str, **arguments: Any) -> Any:
-        """Ask the case's worker; a failure takes the case out and returns None."""
+        A process whose rounds agree well enough ends before its share of the time is spent. What is left goes to
+        more processes, until every ratio is as precise as the budget asks, or the time is up.
+        """
+        if not self.alive:
+            return
+        budget, inputs = self.budget, self.team.scratch / f"{self.workload.id}.npz"
         try:
-            return workers[id(trial)].ask(command, budget.timeout_s, **arguments)
+            self.team.draw(self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s)
+            limits = self.team.rates(self.workload)
+        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
+            for trial in self.alive:
+                trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
+            return
+        for trial in self.alive:
+            trial.evidence.limits = limits
+        spent = 0.0
+        try:
+            for process in range(MOST_PROCESSES * budget.processes):
+                left = budget.seconds_per_case - spent
+                if process >= budget.processes and (left < budget.share_s / 2 or self._converged()):
+                    break
+                spent += self._measure_process(process, inputs)
+        finally:
+            inputs.unlink(missing_ok=True)
+        if self.reference is not None and self.reference.status == "ok":
+            for trial in self.alive:  # who is ok ran in all rounds, as the reference did
+                trial.evidence.reference_turns = self.reference.evidence.turns
+
+    def _measure_process(self, process: int, inputs: Path) -> float:
+        """Give every case that is still in a fresh process, and let them take turns; return the seconds per case."""
+        workers: dict[int, Worker] = {}
+        try:
+            for trial in self.alive:
+                try:
+                    layout = process % self.budget.processes
+                    workers[id(trial)] = self.team.worker(trial.case.implementation, self.workload, layout)
+                except WorkerDied as error:
+                    trial.fail(error)
+                    continue
+                self._prepare(trial, workers[id(trial)], inputs)
+                trial.evidence.turns.append([])
+            spent = self._take_turns(workers)
+            for trial in self.alive:
+                trial.check_threads()
+                if process == 0 and not trial.control:
+                    trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
+        finally:
+            for worker in workers.values():
+                worker.kill()
+        return spent
+
+    def _ask(self, trial: Trial, worker: Worker, command: str, **arguments: Any) -> Any:
+        """Ask a worker if its case is still in; a failure takes it out. None if there is no answer."""
+        if trial.status != "ok":
+            return None
+        try:
+            return worker.ask(command, self.budget.timeout_s, **arguments)
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
             trial.fail(error)
             return None
 
-    try:
-        for trial in _alive(trials):
-            name, workload = trial.case.implementation, trial.case.workload
-            try:
-                workers[id(trial)] = team.worker(trial.case.columns()["backend"], workload, layout=process)
-            except WorkerDied as error:
-                trial.fail(error)
-                continue
-            repeat = controls.CONTROLS.get(trial.control, 0.0)
-            frameworks = attempt(
-                trial, "prepare", implementation=name, workload=vars(workload), inputs=str(inputs), repeat=repeat
-            )
-            if frameworks is not None:
-                trial.environment_id = team.environment(frameworks, workload)
-            gate = attempt(trial, "gate") if trial.status == "ok" else None
-            if gate is not None:
-                trial.judge(gate)
-            warm = attempt(trial, "warm", within_s=10 * budget.turn_s) if trial.status == "ok" else None
-            if warm is not None:
-                trial.truth = warm["truth"]
-            trial.evidence.turns.append([])
+    def _prepare(self, trial: Trial, worker: Worker, inputs: Path) -> None:
+        """Load the implementation, check its threads, hold what it computes against the oracle, and warm it up."""
+        frameworks = self._ask(
+            trial,
+            worker,
+            "prepare",
+            implementation=self.team.name(trial.case.implementation),
+            workload=vars(self.workload),
+            inputs=str(inputs),
+            repeat=controls.CONTROLS.get(trial.control, 0.0),
+        )
+        if frameworks is not None:
+            trial.environment_id = self.team.environment(trial.case.implementation, frameworks, self.workload)
+            trial.check_pools(frameworks)
+        if (gate := self._ask(trial, worker, "gate")) is not None:
+            trial.judge(gate)
+        if (warm := self._ask(trial, worker, "warm", within_s=10 * self.budget.turn_s)) is not None:
+            trial.truth = warm["truth"]
 
-        end = time.perf_counter() + budget.seconds_per_case * len(_alive(trials)) / budget.processes
-        rounds = 0
-        while _alive(trials) and (rounds < budget.min_rounds or time.perf_counter() < end):
-            turns = _alive(trials)
-            generator.shuffle(turns)
-            answers = {}
-            with environment.stolen_time() as stolen:
-                for trial in turns:
-                    answers[id(trial)] = attempt(trial, "measure", turn_s=budget.turn_s)
-            for trial in _alive(trials):
-                turn = guard.Turn(**answers[id(trial)], stolen=stolen())
-                trial.evidence.turns[process].append(turn)
-            rounds += 1
+    def _take_turns(self, workers: dict[int, Worker]) -> float:
+        """Measure rounds until they are precise or the time is up; return the seconds that each case had of it."""
+        cases, start = len(self.alive), time.perf_counter()
+        rounds, spent = 0, 0.0
+        while self.alive:
+            if rounds >= self.budget.min_rounds and (spent >= self.budget.share_s or self._precise()):
+                break
+            turns = self.alive
+            self.generator.shuffle(turns)
+            with watched(self.workload.device) as seen:
+                answers = {
+                    id(trial): self._ask(trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s)
+                    for trial in turns
+                }
+            for trial in self.alive:
+                trial.evidence.turns[-1].append(guard.Turn(**answers[id(trial)], **seen()._asdict()))
+            rounds, spent = rounds + 1, (time.perf_counter() - start) / cases
+        return spent
 
-        if process == 0:
-            for trial in _alive(trials):
-                if trial.control:
-                    continue
-                trial.evidence.memory = attempt(trial, "memory") or {}
-    finally:
-        for worker in workers.values():
-            worker.kill()
+    def _precise(self) -> bool:
+        """Return whether the rounds of the process at work fix every ratio so well that more would add little."""
+        own = {id(trial): trial.evidence.rounds[-1] for trial in self.alive}
+        base = own.pop(id(self.reference), None)  # None: no ratios, and it is the times that must be precise
+        ratios = [times if base is None else times / base for times in own.values()]
+        return all(rounds_precision(values) <= self.budget.precision / 2 for values in ratios)
 
-
-def _pair_with_reference(trials: dict[str, Trial], reference: str) -> None:
-    """Give every case the reference's times in the same rounds; all that are ok ran in all of them."""
-    base = trials.get(reference)
-    if base is None or base.status != "ok":
-        return
-    for trial in _alive(trials):
-        trial.evidence.reference_turns = base.evidence.turns
+    def _converged(self) -> bool:
+        """Return whether the interval of every ratio is as narrow as the budget asks."""
+        if self.reference is None or self.reference.status != "ok":
+            return True
+        base = self.reference.evidence.turns
+        return all(
+            ratio_interval(trial.evidence.turns, base)[0].precision <= self.budget.precision for trial in self.alive
+        )

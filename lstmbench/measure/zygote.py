@@ -81,15 +81,37 @@ class Worker:
 class Zygote:
     """A process that has imported one backend, and is forked at request."""
 
-    def __init__(self, backend: str, threads: int, device: str, layout: int, log: Path) -> None:
+    def __init__(
+        self,
+        backend: str,
+        threads: int,
+        device: str,
+        layout: int,
+        log: Path,
+        python: str | None = None,
+        code: Path | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            backend: whose implementations it imports; or the name of a single one.
+            threads, device, layout: as ``environment.worker_environment`` takes them.
+            log: where what it prints goes.
+            python: the interpreter, this one if None.
+            code: the folder that this package is imported from, if not from where it is imported here.
+        """
         self.backend, self.log = backend, log
         here, there = socket.socketpair()
+        environment = worker_environment(threads, device, layout)
+        if code is not None:  # another interpreter has packages of its own, and must not find ours
+            behind = [] if python else [environment["PYTHONPATH"]]
+            environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
         # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
-        arguments = [sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
+        arguments = [python or sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
-                env=worker_environment(threads, device, layout),
+                env=environment,
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -169,7 +191,7 @@ def preload(backend: str) -> None:
     if backend == ORACLE:
         return
     for name in names():
-        if name.startswith(f"{backend}."):
+        if name == backend or name.startswith(f"{backend}."):
             with contextlib.suppress(Exception, SystemExit):
                 find(name).framework.preload()
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from lstmbench.show.comparing.compare import compare
 from lstmbench.show.comparing.comparison import Comparison
 from lstmbench.show.table import Table
-from lstmbench.show.tables import accuracy_table, first_call_table, memory_table, ratio_table, speed_table, tables
+from lstmbench.show.tables import (
+    accuracy_table,
+    first_call_table,
+    growth_table,
+    limit_table,
+    memory_table,
+    ratio_table,
+    speed_table,
+    tables,
+)
 
 if TYPE_CHECKING:
     from lstmbench.show.figure import Figure
@@ -36,7 +45,9 @@ __all__ = [
     "compare",
     "figures",
     "first_call_table",
+    "growth_table",
     "latest",
+    "limit_table",
     "memory_table",
     "plot",
     "ratio_table",

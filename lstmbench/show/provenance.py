@@ -146,9 +146,10 @@ def _extent(rows: list[Row]) -> str:
         return f"{lines[0]} Processes and rounds: none timed."
     lines.append(f"{_span(counted['processes'], 'process', 'processes')} per case")
     rounds = f", {_span(counted['rounds'], 'round', 'rounds')}." if counted["rounds"] else "."
-    note = ""
+    out = sum(row["disturbed_rounds"] or 0 for row in rows if row["status"] == "ok")
+    note = f" Disturbed: {out} of {sum(counted['rounds'])} rounds." if counted["rounds"] else ""
     if min(counted["processes"]) < ENOUGH_PROCESSES:
-        note = f" Exploratory: fewer than {ENOUGH_PROCESSES} processes per case."
+        note += f" Exploratory: fewer than {ENOUGH_PROCESSES} processes per case."
     return " ".join(lines) + rounds + note
 
 

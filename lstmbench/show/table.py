@@ -69,12 +69,26 @@ class Table:
         return self.markdown()
 
 
+MARKS = {
+    "†": "not converged: the budget ended before the interval was as narrow as the suite asks.",
+    "‡": "noisy: more than a quarter of its rounds were disturbed, so that all of them count.",
+    "§": "the samples do not account for the time that it took to take them, to within 1 %.",
+    "¶": "it waits: for part of its time no thread of its process computed.",
+}
+"""What a mark behind a number means."""
+
+
 class Notes:
-    """Letters for the reasons of cells without a number, in the order in which they are first needed."""
+    """Letters for the reasons of cells without a number, in the order in which they are first needed; and marks."""
 
     def __init__(self) -> None:
         self._cases: dict[tuple[str, str], list[Row]] = {}
-        self.unsettled = False
+        self._marks: set[str] = set()
+
+    def mark(self, marks: str) -> str:
+        """Return some of ``MARKS`` as they stand behind a number, and remember to explain them."""
+        self._marks |= set(marks)
+        return f" {marks}" if marks else ""
 
     def letter(self, row: Row, word: str, reason: str) -> str:
         """Return the letter of this reason, such as ``(a)``, and remember that this row has it."""
@@ -90,9 +104,7 @@ class Notes:
             names = ", ".join(ordered("implementation", (str(row["implementation"]) for row in cases)))
             count = f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
             found.append(f"{_letter(number_)} {word}: {names}, {count}: {reason}")
-        if self.unsettled:
-            found.append("† not converged: the budget ended before the interval was as narrow as the suite asks.")
-        return found
+        return found + [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in self._marks]
 
 
 def _letter(index: int) -> str:

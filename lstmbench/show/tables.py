@@ -12,8 +12,7 @@ from lstmbench.show.layout import Layout
 from lstmbench.show.table import Notes, Show, Table, make, status
 
 _MIB = BYTES["MiB"]
-_EXTENT = ("samples", "processes", "rounds", "converged")
-_UNSETTLED = " †"
+_EXTENT = ("samples", "processes", "rounds", "disturbed_rounds", "converged", "noisy", "flags")
 
 
 def speed_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> Table:
@@ -31,7 +30,7 @@ def speed_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
             return status(row, notes)
         per = SECONDS[unit]
         text = interval(*(_scaled(row[name], per) for name in ("time_median_s", "time_low_s", "time_high_s")))
-        return text + _dagger(row, notes)
+        return text + _marks(row, notes)
 
     return make(
         rows,
@@ -57,7 +56,7 @@ def ratio_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         if row["implementation"] == base and _has(row, "time_median_s"):
             return f"1 ({number(row['time_median_s'] * SECONDS[unit])} {unit})"
         if _has(row, "ratio"):
-            return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + _dagger(row, notes)
+            return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + _marks(row, notes)
         if row["status"] != "ok":
             return status(row, notes)
         reason = f"{base or 'the base'} has no time at this workload."
@@ -172,9 +171,60 @@ def first_call_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None =
     )
 
 
+def limit_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> Table:
+    """Return how near each case comes to what this machine can do, in percent, by two limits.
+
+    Arguments as for ``speed_table``.
+    """
+    rows = rows_of(records)
+
+    def show(column: str) -> Show:
+        def share(row: Row, notes: Notes) -> str:
+            return number(100 * row[column]) if _has(row, column) else status(row, notes)
+
+        return share
+
+    return make(
+        rows,
+        _manifest(records, manifest),
+        "limit",
+        lambda layout: _caption("Share of the machine's limit in %, both measured in the same run", layout),
+        {"of the roofline, %": show("roofline_fraction"), "of its products, %": show("products_fraction")},
+        ["roofline_fraction", "products_fraction", "products_s", "flops", "time_median_s"],
+        [
+            "of the roofline: the time that the matrix products' FLOP take at the rate of a large square product, or "
+            "the inputs and outputs at the rate of a copy, whichever is longer, over the time taken.",
+            "of its products: the time that the matrix products take by themselves in NumPy, in the shapes that they "
+            "have, over the time taken; above 100 where an implementation's products are better than NumPy's.",
+        ],
+    )
+
+
+def growth_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> Table:
+    """Return by how many bytes memory grows with each time step, by the allocator and by the formula.
+
+    Arguments as for ``speed_table``.
+    """
+    rows = rows_of(records)
+
+    def growth(row: Row, notes: Notes) -> str:
+        return number(row["allocated_bytes_per_step"]) if _has(row, "allocated_bytes_per_step") else status(row, notes)
+
+    formula = [row | {"allocated_bytes_per_step": row["formula_bytes_per_step"]} for row in _formula(rows)]
+    return make(
+        rows + formula,
+        _manifest(records, manifest),
+        "growth",
+        lambda layout: _caption("Growth of a call's memory in bytes per time step", layout),
+        {"bytes per step": growth},
+        ["allocated_bytes_per_step", "formula_bytes_per_step"],
+        ["The allocator's peak of the whole sequence less that of its first half, over the steps of the other half."],
+    )
+
+
 def tables(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> list[Table]:
     """Return every table of these records, in the order in which they are read."""
-    kinds = (ratio_table, speed_table, memory_table, accuracy_table, first_call_table)
+    kinds = (ratio_table, speed_table, limit_table, memory_table, growth_table, accuracy_table, first_call_table)
     return [kind(records, manifest) for kind in kinds]
 
 
@@ -191,11 +241,15 @@ def _scaled(value: float | None, per: float) -> Any:
     return None if value is None else value * per
 
 
-def _dagger(row: Row, notes: Notes) -> str:
-    if row["converged"] is not False:
-        return ""
-    notes.unsettled = True
-    return _UNSETTLED
+def _marks(row: Row, notes: Notes) -> str:
+    flags = str(row["flags"] or "")
+    given = {
+        "†": row["converged"] is False,
+        "‡": row["noisy"] is True,
+        "§": "unaccounted" in flags,
+        "¶": "waits" in flags,
+    }
+    return notes.mark("".join(mark for mark, there in given.items() if there))
 
 
 def _unit(rows: Iterable[Row], column: str) -> str:

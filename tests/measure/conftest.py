@@ -35,7 +35,8 @@ def measure(tmp_path: Path) -> Callable[..., lb.Run]:
 def given_rates() -> Iterator[None]:
     """Measuring the machine's limits takes a second, and matters to few tests: give them."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Team, "rates", lambda self, workload: {"flops_per_s": 1e10, "bytes_per_s": 1e10})
+        rates = {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5}
+        monkeypatch.setattr(Team, "rates", lambda self, workload: rates)
         yield
 
 

@@ -33,7 +33,7 @@ class Evidence:
         turns: per process, this case's turn of each round.
         reference_turns: per process, the reference's turns of the same rounds.
         memory: what the worker's ``memory`` returned.
-        limits: the machine's rates, see ``lstmbench.measure.limits``.
+        limits: the machine's rates and ``products_s``, see ``lstmbench.measure.limits``; empty where not measured.
     """
 
     workload: Workload
@@ -42,7 +42,7 @@ class Evidence:
     gate: list[dict[str, Any]] = field(default_factory=list)
     turns: list[list[Turn]] = field(default_factory=list)
     reference_turns: list[list[Turn]] = field(default_factory=list)
-    memory: dict[str, int | None] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @property

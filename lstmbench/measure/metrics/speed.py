@@ -46,7 +46,7 @@ def compute(evidence: Evidence) -> dict[str, Any]:
             "ratio_low": ratio.low,
             "ratio_high": ratio.high,
             "ratio_to": evidence.reference,
-            "converged": (ratio.high - ratio.low) / 2 <= evidence.precision * ratio.median,
+            "converged": ratio.precision <= evidence.precision,
             "noisy": columns["noisy"] or disturbed_beside,
         }
     return columns

@@ -1,0 +1,126 @@
+"""The implementation under test, with its inputs on the device: what is called, what is timed, what is checked."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstmbench.cell.interface import LSTM
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.cell.registry import load
+from lstmbench.cell.tolerance import relative_error
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.case import Workload
+from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINING, WEIGHTS
+
+SHORTEST_SAMPLE_S = 0.5e-3
+"""A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
+LONG_CALL_S = 5e-3
+"""A control repeats whole calls where a call is shorter, and time steps where it is longer."""
+
+
+class Held:
+    """An implementation, loaded, with ``SETS`` sets of inputs and the oracle's answers to them."""
+
+    def __init__(
+        self, implementation: str, workload: Workload, inputs: Path, scope: ExitStack, repeat: float = 0.0
+    ) -> None:
+        self.workload, self.repeat = workload, repeat
+        with np.load(inputs, allow_pickle=False) as arrays:
+            params = LSTMParams(*(arrays[name] for name in WEIGHTS))
+            lstm = load(implementation, params, workload.device, workload.dtype)
+            scope.enter_context(lstm.framework.scope())
+            names = TRAINING if workload.mode == "training" else INFERENCE
+            self.inputs = [
+                tuple(lstm.framework.from_numpy(arrays[f"{name}{k}"]) for name in names) for k in range(SETS)
+            ]
+            self._first = {name: arrays[f"{name}0"] for name in names}
+            self.answers = {name: arrays[name] for name in arrays.files if name.startswith("answer_")}
+        self.lstm: LSTM = lstm
+        self.method: Callable[..., Any] = (
+            lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
+        )
+        self.beginning = self._begin(math.ceil(repeat * workload.seq_len)) if repeat else ()
+        self.calls = 1
+        self.seconds = 0.0
+        self.turns = 0
+
+    def errors(self, outputs: Any, k: int = 0) -> dict[str, float | None]:
+        """Hold native outputs for the k-th inputs against the oracle's: the largest relative error of each kind."""
+        found = {name: relative_error(array, self._answer(name, k)) for name, array in self._named(outputs).items()}
+        gradients = [error for name, error in found.items() if name not in OUTPUTS]
+        return {
+            "output_rel_error": max(found[name] for name in OUTPUTS),
+            "grad_rel_error": max(gradients, default=None),
+        }
+
+    def misfit(self, outputs: Any, k: int = 0) -> str:
+        """Say why the outputs can't be held against the oracle's at all, or return "" if they can."""
+        for name, array in self._named(outputs).items():
+            right = self._answer(name, k).shape
+            if array.shape != right:
+                return f"{name} has shape {array.shape}, and {right} is right"
+            if not np.isfinite(array).all():
+                return f"{name} has values that are not finite"
+        return ""
+
+    def _named(self, outputs: Any) -> dict[str, Any]:
+        """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with ``d_``."""
+        try:
+            outputs, gradients = outputs if self.workload.mode == "training" else (outputs, None)
+            named = dict(zip(OUTPUTS, outputs, strict=True))
+            if gradients is not None:
+                named |= zip((f"d_{name}" for name in GRADIENTS), gradients, strict=True)
+        except (TypeError, ValueError):
+            raise LstmbenchError("it must return (y, h, c), or in training ((y, h, c), six gradients)") from None
+        return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
+
+    def _answer(self, name: str, k: int) -> Any:
+        return self.answers[f"answer_{name}{k}"]
+
+    def call(self, k: int) -> Any:
+        """Run the timed method on the k-th set of inputs, and wait for all that it returns."""
+        outputs = self.method(*self.inputs[k % SETS])
+        self.lstm.framework.synchronize(outputs)
+        return outputs
+
+    def sample(self, calls: int) -> float:
+        """Return the seconds of one call, the mean over so many in a row, inputs taking turns."""
+        method, synchronize, inputs = self.method, self.lstm.framework.synchronize, self.inputs
+        first, again = self.turns, round(self.repeat * calls)
+        self.turns += calls
+        start = time.perf_counter()
+        for k in range(first, first + calls + again):
+            synchronize(method(*inputs[k % SETS]))
+        if self.repeat and not again:
+            synchronize(method(*self.beginning))
+        return (time.perf_counter() - start) / calls
+
+    def calibrate(self, seconds: float) -> None:
+        """Set how many calls make one sample; for a control so many that what is repeated are whole calls."""
+        self.seconds = seconds
+        self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
+        if self.repeat and seconds < LONG_CALL_S:
+            whole = round(1 / self.repeat)
+            self.calls = whole * math.ceil(self.calls / whole)
+
+    @property
+    def truth(self) -> float:
+        """Return how many times longer a call takes for what is repeated, by the count of calls or time steps."""
+        if round(self.repeat * self.calls):
+            return 1 + round(self.repeat * self.calls) / self.calls
+        return 1 + math.ceil(self.repeat * self.workload.seq_len) / self.workload.seq_len
+
+    def _begin(self, steps: int) -> tuple[Any, ...]:
+        """Return the first set of inputs, cut to its first time steps where it has some."""
+        cut = {name: array[:steps] if name in ("x", "dy") else array for name, array in self._first.items()}
+        return tuple(self.lstm.framework.from_numpy(array) for array in cut.values())
+
+    def allocated_bytes(self, steps: int | None = None) -> int | None:
+        """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so."""
+        inputs = self.inputs[0] if steps is None else self._begin(steps)
+        return self.lstm.framework.allocated_bytes(self.method, *inputs)

@@ -1,0 +1,32 @@
+"""Was the timing clean? What its samples account for, how many cores were busy, and flags where something is odd."""
+
+from typing import Any
+
+import numpy as np
+
+from lstmbench.measure.metrics import Evidence
+
+NEEDS = frozenset({"samples"})
+
+LEAST_ACCOUNTED = 0.99
+"""Samples must account for this share of the wall time of the loops that took them."""
+LEAST_BUSY = 0.9
+"""On a CPU a call computes; one that does so for less than this share of its time, even when the machine lets it
+(the 90th percentile of its turns), waits for something: it sleeps, or hands its work to a process that is not seen."""
+
+
+def compute(evidence: Evidence) -> dict[str, Any]:
+    """Return ``accounted_share``, ``cores_busy`` and ``flags``.
+
+    ``accounted_share`` is the sum of all samples over the wall time of the loops that took them; ``cores_busy`` the
+    median over turns of computing time over wall time. ``flags`` is "" or some of ``unaccounted`` and ``waits``.
+    """
+    turns = [turn for process in evidence.turns for turn in process]
+    accounted = sum(turn.calls * sum(turn.seconds) for turn in turns) / sum(turn.loop_s for turn in turns)
+    busy = [turn.cores_busy for turn in turns]
+    flags = []
+    if not LEAST_ACCOUNTED <= accounted <= 2 - LEAST_ACCOUNTED:
+        flags.append("unaccounted")
+    if evidence.workload.device == "cpu" and np.percentile(busy, 90) < LEAST_BUSY:
+        flags.append("waits")
+    return {"accounted_share": accounted, "cores_busy": float(np.median(busy)), "flags": ", ".join(flags)}

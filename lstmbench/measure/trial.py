@@ -1,0 +1,97 @@
+"""One case while it is measured: what was collected of it, and whether it is still in."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.measure import controls, guard, metrics
+from lstmbench.measure.case import Case
+from lstmbench.measure.metrics.speed import ratio_interval
+from lstmbench.measure.zygote import WorkerTimeout
+
+MEMORY_SIGNS = ("MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "SIGKILL")
+"""What errors say when memory ran out. SIGKILL: no one but the kernel's out-of-memory killer sends it unasked."""
+MOST_BUSY = 1.2
+"""Most cores that a case may keep busy for each thread that it is allowed. Not 1: XLA hands each call from one thread
+to another, and both are awake for a moment, which for short calls comes to 5 %."""
+
+
+@dataclass
+class Trial:
+    """One case while it is measured."""
+
+    case: Case
+    evidence: metrics.Evidence
+    peer: bool = False
+    status: str = "ok"
+    error: str = ""
+    environment_id: str = ""
+    control: str = ""
+    truth: float = 1.0
+
+    def fail(self, error: Exception) -> None:
+        """Take the case out, with its reason."""
+        text = str(error)
+        if isinstance(error, WorkerTimeout):
+            self.status = "timeout"
+        else:
+            self.status = "out_of_memory" if any(sign in text for sign in MEMORY_SIGNS) else "failed"
+        self.error = text
+
+    def check_pools(self, frameworks: Mapping[str, Any]) -> None:
+        """Take the case out if a thread pool of its process is larger than it is allowed."""
+        allowed = self.case.workload.threads
+        pools = {pool.get("internal_api", "a pool"): pool["num_threads"] for pool in frameworks["pools"]}
+        pools["torch"] = frameworks.get("torch_threads", 0)
+        for pool, threads in pools.items():
+            if threads > allowed:
+                self.status, self.error = "failed", f"{pool} has {threads} threads, and {allowed} are allowed"
+
+    def check_threads(self) -> None:
+        """Take the case out if it kept more cores busy than it has threads, in the process that was measured last."""
+        workload, turns = self.case.workload, self.evidence.turns[-1]
+        busy = float(np.median([turn.cores_busy for turn in turns])) if turns else 0.0
+        if workload.device == "cpu" and busy > MOST_BUSY * workload.threads:
+            self.status = "failed"
+            self.error = f"it kept {busy:.1f} cores busy, and {workload.threads} threads are allowed"
+
+    def judge(self, gate: dict[str, Any]) -> None:
+        """Take the case out if what it computed is not the LSTM."""
+        self.evidence.gate.append(gate)
+        bound = TOLERANCE[self.case.workload.dtype]
+        for name in ("output_rel_error", "grad_rel_error"):
+            if gate[name] is not None and not gate[name] <= bound:
+                self.status = "wrong_result"
+                self.error = gate["misfit"] or (
+                    f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
+                )
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all samples, those of disturbed rounds marked, with what disturbed them."""
+        where = self.case.columns() | {"peer": self.peer}
+        for process, turns in enumerate(self.evidence.turns):
+            reasons = guard.reasons(turns)
+            for round_, turn in enumerate(turns):
+                why = ", ".join(reason for reason, marks in reasons.items() if marks[round_])
+                at = where | {"process": process, "round": round_, "calls": turn.calls}
+                at |= {"disturbed": bool(why), "disturbance": why}
+                yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
+
+    def shown(self) -> dict[str, Any]:
+        """Return what this control showed."""
+        ratio, _ = ratio_interval(self.evidence.turns, self.evidence.reference_turns)
+        processes = len(self.evidence.turns)
+        return controls.row(self.control, self.case.workload.id, self.truth, ratio, processes)
+
+    def record(self) -> dict[str, Any]:
+        """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""
+        columns = self.case.columns() | {"peer": self.peer, "status": self.status, "error": self.error or None}
+        columns |= {"workload": self.case.workload.id, "environment_id": self.environment_id or None}
+        if self.status == "ok":
+            columns |= metrics.compute(self.evidence)
+        elif self.evidence.gate:
+            columns |= metrics.compute(self.evidence, frozenset({"gate"}))
+        return columns
