@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstmbench.cell.interface import LSTM
     from lstmbench.cell.parameters import Gradients, LSTMParams
-    from lstmbench.cell.registry import implementations, load, register
+    from lstmbench.cell.registry import implementations, register
     from lstmbench.errors import LstmbenchError
     from lstmbench.measure.runner import Run, run
     from lstmbench.results.store import read_results
+    from lstmbench.stack.facade import Stack
+    from lstmbench.stack.loading import load
     from lstmbench.stack.parameters import StackParams
 
 __version__ = "0.1.0"
@@ -23,9 +25,10 @@ _HOMES = {
     "Gradients": "lstmbench.cell.parameters",
     "LstmbenchError": "lstmbench.errors",
     "Run": "lstmbench.measure.runner",
+    "Stack": "lstmbench.stack.facade",
     "StackParams": "lstmbench.stack.parameters",
     "implementations": "lstmbench.cell.registry",
-    "load": "lstmbench.cell.registry",
+    "load": "lstmbench.stack.loading",
     "read_results": "lstmbench.results.store",
     "register": "lstmbench.cell.registry",
     "run": "lstmbench.measure.runner",
@@ -37,6 +40,7 @@ __all__ = [
     "LSTMParams",
     "LstmbenchError",
     "Run",
+    "Stack",
     "StackParams",
     "__version__",
     "implementations",

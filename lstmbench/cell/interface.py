@@ -4,19 +4,19 @@ An implementation works on its framework's own arrays, so that timing it times n
 of it: NumPy in, NumPy out, every shape checked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lstmbench.cell.arrays import Array as Array
+from lstmbench.cell.arrays import State, mapped, numbers, shaped
 from lstmbench.cell.parameters import Gradients, LSTMParams
 from lstmbench.errors import LstmbenchError
 
-Array = NDArray[Any]
-State = tuple[Array, Array]
 MODES = ("inference", "training")
 
 
@@ -55,6 +55,41 @@ class Framework(Protocol):
         """Return once every array in the nested tuple ``outputs`` has been computed."""
         ...
 
+    # What a stack needs besides slices, sums and products, which all arrays have; nothing here changes its arguments,
+    # but for ``add_at``
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as the framework runs it best; its arguments are nested tuples of arrays, or None."""
+        ...
+
+    def constant(self, array: Array) -> Any:
+        """Copy an array of whole numbers or truth values to the device, as such."""
+        ...
+
+    def concatenate(self, arrays: Sequence[Any], axis: int) -> Any:
+        """Join arrays along an axis."""
+        ...
+
+    def stack(self, arrays: Sequence[Any]) -> Any:
+        """Join arrays along a new first axis."""
+        ...
+
+    def flip(self, x: Any) -> Any:
+        """Return x (T, B, F) with the time running backwards."""
+        ...
+
+    def select(self, x: Any, inside: Any) -> Any:
+        """Return x (T, B, F) where ``inside`` (T, B) is true, and 0 elsewhere, whatever stands there."""
+        ...
+
+    def take_at(self, x: Any, times: Any) -> Any:
+        """Return x[times[..., b], b] for x (T, B, F) and times (B,) or (T, B): (B, F) or (T, B, F)."""
+        ...
+
+    def add_at(self, x: Any, times: Any, rows: Any) -> Any:
+        """Return x with rows[b] added to x[times[b], b]; x (T, B, F) may be used up."""
+        ...
+
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
         """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's own accounting.
 
@@ -83,8 +118,14 @@ class Implementation(Protocol):
 
         The gradients come in the order of ``Gradients``: weight_ih (4H, I), weight_hh (4H, H), bias (4H,),
         x (T, B, I), h0 (B, H), c0 (B, H). Left out where an implementation is registered for inference only.
+        An implementation with peepholes returns their gradient, (3, H), as a seventh, where it was given any.
         """
         ...
+
+    # It may offer this pair as well, so that a stack of layers need not compute a layer's forward pass twice:
+    #
+    # def forward_saving(self, x, h0, c0) -> ((y, h, c), saved)
+    # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them; called once for a saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +168,7 @@ class LSTM:
 
     def step(self, x_t: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> State:
         """Run one time step: x_t (B, I), state (h, c) each (B, H), zeros if None; return the next (h, c)."""
-        x_t = _numbers(x_t, "x_t")
+        x_t = numbers(x_t, "x_t")
         if x_t.ndim != 2 or x_t.shape[1] != self.params.input_size or x_t.shape[0] == 0:
             wanted = f"(B, {self.params.input_size}) with B at least 1"
             raise LstmbenchError(f"x_t must have shape {wanted}, but it has shape {x_t.shape}.")
@@ -156,7 +197,7 @@ class LSTM:
             raise LstmbenchError(f"{self.name} has no backward: it is registered for inference only.")
         x, (h0, c0) = self._inputs(x, state)
         T, B, _ = x.shape
-        dy = _shaped(dy, "dy", (T, B, self.params.hidden_size))
+        dy = shaped(dy, "dy", (T, B, self.params.hidden_size))
         dh, dc = self._state(dstate, B, "dstate", ("dh", "dc"))
         with self.framework.scope():
             _, gradients = self._native(self.implementation.forward_backward, x, h0, c0, dy, dh, dc)
@@ -165,10 +206,10 @@ class LSTM:
     def _native(self, method: Callable[..., Any], *arrays: Array) -> Any:
         """Call a method of the implementation on NumPy arrays, and bring its nested tuple of outputs back to NumPy."""
         outputs = method(*(self.framework.from_numpy(array) for array in arrays))
-        return _map(self.framework.to_numpy, outputs)
+        return mapped(self.framework.to_numpy, outputs)
 
     def _inputs(self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None) -> tuple[Array, State]:
-        x = _numbers(x, "x")
+        x = numbers(x, "x")
         if x.ndim != 3 or x.shape[2] != self.params.input_size or 0 in x.shape:
             wanted = f"(T, B, {self.params.input_size}) with T and B at least 1"
             raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
@@ -182,28 +223,5 @@ class LSTM:
             return np.zeros(shape), np.zeros(shape)
         if not isinstance(state, tuple | list) or len(state) != 2:
             raise LstmbenchError(f"{name} must be a pair ({parts[0]}, {parts[1]}), each of shape {shape}.")
-        h, c = (_shaped(array, f"{name}'s {part}", shape) for array, part in zip(state, parts, strict=True))
+        h, c = (shaped(array, f"{name}'s {part}", shape) for array, part in zip(state, parts, strict=True))
         return h, c
-
-
-def _numbers(array: ArrayLike, name: str) -> Array:
-    try:
-        numbers = np.asarray(array)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged rows; a tensor on a GPU, or one with a graph
-        raise LstmbenchError(f"{name} must be an array of real numbers: {error}") from None
-    if numbers.dtype.kind not in "fiub":
-        raise LstmbenchError(f"{name} must be an array of real numbers, but its dtype is {numbers.dtype}.")
-    return numbers
-
-
-def _shaped(array: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
-    numbers = _numbers(array, name)
-    if numbers.shape != shape:
-        raise LstmbenchError(f"{name} must have shape {shape}, but it has shape {numbers.shape}.")
-    return numbers
-
-
-def _map(function: Callable[[Any], Any], nested: Any) -> Any:
-    if isinstance(nested, tuple):
-        return tuple(_map(function, item) for item in nested)
-    return function(nested)

@@ -129,6 +129,14 @@ class LSTMParams(Exchange):
             projection=uniform(P, H) if proj_size else None,
         )
 
+    def weights(self) -> dict[str, NDArray[np.float64]]:
+        """Return the arrays by name: weight_ih, weight_hh, and where there are such bias, projection, peephole."""
+        names = ["weight_ih", "weight_hh", "bias"] if self.has_bias else ["weight_ih", "weight_hh"]
+        optional = {"projection": self.projection, "peephole": self.peephole}
+        return {name: getattr(self, name) for name in names} | {
+            name: array for name, array in optional.items() if array is not None
+        }
+
     @property
     def input_size(self) -> int:
         """I, the number of features of an input."""

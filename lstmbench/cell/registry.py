@@ -35,6 +35,8 @@ class Registration:
     dtypes: tuple[str, ...]
     modes: tuple[str, ...]
     peer: bool
+    peephole: bool = False
+    stack: type | None = None
 
     @property
     def backend(self) -> str:
@@ -52,6 +54,8 @@ def register(
     dtypes: tuple[str, ...] | None = None,
     modes: tuple[str, ...] = MODES,
     peer: bool = False,
+    peephole: bool = False,
+    stack: type | None = None,
 ) -> Callable[[_Class], _Class]:
     """Register the decorated class as the implementation ``name``; registering a name again replaces it.
 
@@ -61,6 +65,10 @@ def register(
         dtypes: what it supports; all of the framework's if None.
         modes: ``("inference", "training")``, or ``("inference",)`` where there is no ``forward_backward``.
         peer: True for something that users would pick instead of ours.
+        peephole: True where the class heeds ``params.peephole``, and ``forward_backward`` returns its gradient, (3, H),
+            as a seventh.
+        stack: a class with layers, directions and lengths of its own, made from ``StackParams`` and the framework (see
+            ``lstmbench.stack.interface``). Without it, stacks are composed of the single layer.
 
     Raises:
         LstmbenchError: if the name, framework or modes are not of that form, or the class lacks a method.
@@ -81,7 +89,12 @@ def register(
         home = framework_class(framework)
         if dtypes is not None and (not dtypes or set(dtypes) - set(home.dtypes)):
             raise LstmbenchError(f"{name}: dtypes must be some of {', '.join(home.dtypes)}, but they are {dtypes!r}.")
-        _registered[name] = Registration(name, cls, home, tuple(dtypes or home.dtypes), tuple(modes), peer)
+        missing = [method for method in methods if stack and not callable(getattr(stack, method, None))]
+        if stack and missing:
+            raise LstmbenchError(f"{name}: class {stack.__name__} has no method {' and no method '.join(missing)}.")
+        _registered[name] = Registration(
+            name, cls, home, tuple(dtypes or home.dtypes), tuple(modes), peer, peephole, stack
+        )
         return cls
 
     return add
@@ -131,11 +144,11 @@ def find(name: str) -> Registration:
 
 
 def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float32") -> LSTM:
-    """Return an LSTM with these weights, computed by this implementation.
+    """Return one layer with these weights, computed by this implementation; ``lstmbench.load`` takes stacks too.
 
     Args:
         name: one of ``lstmbench.implementations()``, for example ``"torch.fused"``.
-        params: the canonical weights.
+        params: the canonical weights, without projection.
         device: ``cpu``, or ``cuda`` where the framework sees one.
         dtype: ``float32``, ``float64`` or ``bfloat16``, as far as the implementation supports it.
 
@@ -144,7 +157,23 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
             is not supported.
     """
     if not isinstance(params, LSTMParams):
-        raise LstmbenchError(f"params must be an LSTMParams, but it is a {type(params).__name__}.")
+        raise LstmbenchError(f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}.")
+    found, framework = open_framework(name, device, dtype)
+    if params.projection is not None or params.peephole is not None:
+        raise LstmbenchError(
+            f"{name}: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
+        )
+    with framework.scope():
+        implementation = found.cls(params, framework)
+    return LSTM(name, params, framework, implementation, found.modes)
+
+
+def open_framework(name: str, device: str, dtype: str) -> tuple[Registration, Framework]:
+    """Return the registration of ``name``, and its framework's arrays on the device, in the dtype.
+
+    Raises:
+        LstmbenchError: as ``load`` does.
+    """
     try:
         found = find(name)
     except LstmbenchError:
@@ -156,10 +185,7 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
     if device not in found.framework.devices():
         there = ", ".join(found.framework.devices())
         raise LstmbenchError(f"{name} sees no device {device!r} here; it sees {there}.")
-    framework = found.framework(device, dtype)
-    with framework.scope():
-        implementation = found.cls(params, framework)
-    return LSTM(name, params, framework, implementation, found.modes)
+    return found, found.framework(device, dtype)
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """JAX's arrays: CPU and CUDA; every call is asynchronous until its outputs are waited for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
@@ -55,11 +55,69 @@ class JaxFramework(Framework):
     def synchronize(self, outputs: Any) -> None:
         jax.block_until_ready(outputs)
 
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _Compiled(function)
+
+    def constant(self, array: NDArray[Any]) -> jax.Array:
+        narrow = array.astype(np.int32) if array.dtype.kind == "i" else array
+        return jax.device_put(jnp.array(narrow, copy=True), jax.devices(self.device)[0])
+
+    def concatenate(self, arrays: Sequence[jax.Array], axis: int) -> jax.Array:
+        return jnp.concatenate(arrays, axis=axis)
+
+    def stack(self, arrays: Sequence[jax.Array]) -> jax.Array:
+        return jnp.stack(arrays)
+
+    def flip(self, x: jax.Array) -> jax.Array:
+        return jnp.flip(x, axis=0)
+
+    def select(self, x: jax.Array, inside: jax.Array) -> jax.Array:
+        return jnp.where(inside[:, :, None], x, 0)
+
+    def take_at(self, x: jax.Array, times: jax.Array) -> jax.Array:
+        return x[times, jnp.arange(x.shape[1])]
+
+    def add_at(self, x: jax.Array, times: jax.Array, rows: jax.Array) -> jax.Array:
+        return x.at[times, jnp.arange(x.shape[1])].add(rows)
+
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of the whole call.
 
         XLA assigns every buffer at compile time; the CPU client keeps no statistics that could be read at run time.
-        What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in the plan.
+        What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in the plan. Arguments that are not
+        JAX's own (lengths, on the host) are part of the program.
         """
-        plan = jax.jit(call).lower(*arguments).compile().memory_analysis()
+        native = [isinstance(argument, jax.Array) for argument in arguments]
+
+        def call_with(*given: jax.Array) -> Any:
+            rest = iter(given)
+            pairs = zip(arguments, native, strict=True)
+            return call(*(next(rest) if own else argument for argument, own in pairs))
+
+        given = [argument for argument, own in zip(arguments, native, strict=True) if own]
+        plan = jax.jit(call_with).lower(*given).compile().memory_analysis()
         return int(plan.output_size_in_bytes + plan.temp_size_in_bytes)
+
+
+class _Compiled:
+    """``jax.jit`` of a function that closes over arrays: these become arguments of the program, as weights should be.
+
+    ``jit`` itself would write them into the program as constants, once for every shape of the arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.programs: dict[Any, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (structure, *((leaf.shape, leaf.dtype) for leaf in leaves))
+        if key not in self.programs:
+            self.programs[key] = self._trace(*arguments)
+        program, closed_over, outputs = self.programs[key]
+        return jax.tree.unflatten(outputs, program(closed_over, leaves))
+
+    def _trace(self, *arguments: Any) -> Any:
+        closed, shapes = jax.make_jaxpr(self.function, return_shape=True)(*arguments)
+        program = jax.jit(lambda closed_over, leaves: jax.core.eval_jaxpr(closed.jaxpr, closed_over, *leaves))
+        return program, closed.consts, jax.tree.structure(shapes)

@@ -1,7 +1,7 @@
 """NumPy's arrays: no device but the CPU, nothing asynchronous; tracemalloc sees every allocation of an array."""
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -38,6 +38,33 @@ class NumpyFramework(Framework):
 
     def synchronize(self, outputs: Any) -> None:
         pass
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function
+
+    def constant(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.copy()
+
+    def concatenate(self, arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
+        return np.concatenate(arrays, axis=axis)
+
+    def stack(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(arrays)
+
+    def flip(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x[::-1].copy()
+
+    def select(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
+        kept = x.copy()
+        kept[~inside] = 0
+        return kept
+
+    def take_at(self, x: NDArray[Any], times: NDArray[Any]) -> NDArray[Any]:
+        return x[times, np.arange(x.shape[1])]
+
+    def add_at(self, x: NDArray[Any], times: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+        x[times, np.arange(x.shape[1])] += rows
+        return x
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are counted too)."""

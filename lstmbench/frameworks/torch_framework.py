@@ -1,6 +1,6 @@
 """PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
@@ -46,6 +46,30 @@ class TorchFramework(Framework):
     def synchronize(self, outputs: Any) -> None:
         if self.device == "cuda":
             torch.cuda.synchronize()
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function
+
+    def constant(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.tensor(array, device=self.device)
+
+    def concatenate(self, arrays: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        return torch.cat(tuple(arrays), dim=axis)
+
+    def stack(self, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(tuple(arrays))
+
+    def flip(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flip(0)
+
+    def select(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        return x.masked_fill(~inside[:, :, None], 0)
+
+    def take_at(self, x: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        return x[times, torch.arange(x.shape[1], device=x.device)]
+
+    def add_at(self, x: torch.Tensor, times: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return x.index_put_((times, torch.arange(x.shape[1], device=x.device)), rows, accumulate=True)
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak of the allocator during the call: CUDA's own statistics, or the profiler's memory events on the CPU."""

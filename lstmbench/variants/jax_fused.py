@@ -92,8 +92,22 @@ def _run_and_differentiate(
     weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
 ) -> Any:
     outputs, pullback = jax.vjp(_run, weights, x, h0, c0)
-    dweights, dx, dh0, dc0 = pullback((dy, dh, dc))
-    return outputs, (*dweights, dx, dh0, dc0)
+    return outputs, _in_order(pullback((dy, dh, dc)))
+
+
+@jax.jit
+def _run_saving(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
+    return jax.vjp(_run, weights, x, h0, c0)
+
+
+@jax.jit
+def _differentiate(pullback: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
+    return _in_order(pullback((dy, dh, dc)))
+
+
+def _in_order(cotangents: Any) -> Any:
+    dweights, dx, dh0, dc0 = cotangents
+    return (*dweights, dx, dh0, dc0)
 
 
 @register("jax.fused", framework="jax")
@@ -107,6 +121,12 @@ class JaxFused:
 
     def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
         return self._forward(self.weights, x, h0, c0)
+
+    def forward_saving(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
+        return _run_saving(self.weights, x, h0, c0)
+
+    def backward(self, saved: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
+        return _differentiate(saved, dy, dh, dc)
 
     def forward_backward(
         self, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array

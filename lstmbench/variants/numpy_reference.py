@@ -11,18 +11,24 @@ from lstmbench.cell.registry import register
 from lstmbench.frameworks.numpy_framework import NumpyFramework
 
 
-@register("numpy.reference", framework="numpy")
+@register("numpy.reference", framework="numpy", peephole=True)
 class NumpyReference:
     """The equations and their hand-written derivatives, see ``lstmbench.cell.reference``."""
 
     def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
         self.W, self.b = reference.split_gates(params, framework.dtype)
+        self.p = reference.split_peepholes(params, framework.dtype)
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
-        steps = reference.forward(self.W, self.b, x, h0, c0)
-        return np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c
+        return self.forward_saving(x, h0, c0)[0]
+
+    def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
+        steps = reference.forward(self.W, self.b, x, h0, c0, self.p)
+        return (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c), (steps, c0)
+
+    def backward(self, saved: Any, dy: Array, dh: Array, dc: Array) -> Any:
+        return tuple(reference.backward(self.W, *saved, dy, dh, dc, self.p))
 
     def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
-        steps = reference.forward(self.W, self.b, x, h0, c0)
-        gradients = reference.backward(self.W, steps, c0, dy, dh, dc)
-        return (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c), tuple(gradients)
+        outputs, saved = self.forward_saving(x, h0, c0)
+        return outputs, self.backward(saved, dy, dh, dc)

@@ -101,10 +101,17 @@ class TorchFused:
             y, cs, _ = _forward(x, h0, c0, self.W_ih, self.W_hh, self.b)
             return y, y[-1].clone(), cs[-1].to(x.dtype, copy=True)
 
-    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = _Sequence.apply(x, h0, c0, self.W_ih, self.W_hh, self.b)
         inputs = (self.W_ih, self.W_hh, self.b, x, h0, c0)
-        dW_ih, dW_hh, db, *rest = torch.autograd.grad(outputs, inputs, (dy, dh, dc))
+        return tuple(output.detach() for output in outputs), (outputs, inputs)
+
+    def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+        dW_ih, dW_hh, db, *rest = torch.autograd.grad(*saved, (dy, dh, dc))
         rows = self.inverse  # back to i, f, g, o
-        return outputs, (dW_ih[rows], dW_hh[rows], db[rows], *rest)
+        return (dW_ih[rows], dW_hh[rows], db[rows], *rest)
+
+    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+        outputs, saved = self.forward_saving(x, h0, c0)
+        return outputs, self.backward(saved, dy, dh, dc)

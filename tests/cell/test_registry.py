@@ -87,7 +87,7 @@ def test_float16_is_supported_nowhere() -> None:
 
 @pytest.mark.parametrize("params", [None, {}, (1, 2, 3), np.ones(3)], ids=type)
 def test_parameters_of_another_type_are_refused(params: Any) -> None:
-    wanted = f"params must be an LSTMParams, but it is a {type(params).__name__}."
+    wanted = f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
     assert _refused(lb.load, "numpy.fused", params) == wanted
 
 

@@ -1,0 +1,46 @@
+"""Arrays as users hand them in: taken if they are numbers of the right shape, else answered with one sentence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lstmbench.errors import LstmbenchError
+
+Array = NDArray[Any]
+State = tuple[Array, Array]
+
+
+def numbers(array: ArrayLike, name: str) -> Array:
+    """Return it as an array of real numbers.
+
+    Raises:
+        LstmbenchError: if it is none.
+    """
+    try:
+        given = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged rows; a tensor on a GPU, or one with a graph
+        raise LstmbenchError(f"{name} must be an array of real numbers: {error}") from None
+    if given.dtype.kind not in "fiub":
+        raise LstmbenchError(f"{name} must be an array of real numbers, but its dtype is {given.dtype}.")
+    return given
+
+
+def shaped(array: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    """Return it as an array of real numbers of that shape.
+
+    Raises:
+        LstmbenchError: if it is none; both shapes are named.
+    """
+    given = numbers(array, name)
+    if given.shape != shape:
+        raise LstmbenchError(f"{name} must have shape {shape}, but it has shape {given.shape}.")
+    return given
+
+
+def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+    """Apply the function to every leaf of nested tuples."""
+    if isinstance(nested, tuple):
+        return tuple(mapped(function, item) for item in nested)
+    return function(nested)
