@@ -64,11 +64,11 @@ def oracle(stack: lb.StackParams, x: Array, h0: Any = None, c0: Any = None) -> t
     for layer in stack.layers:
         outputs = []
         for d, params in enumerate(layer):
-            lstm = lb.load("numpy.reference", params, dtype="float64")
-            k = len(states)
+            lstm = lb.load("numpy.reference", lb.StackParams([[params]]), dtype="float64")
+            k = slice(len(states), len(states) + 1)
             y, state = lstm.forward(x[:: (-1) ** d], None if h0 is None else (h0[k], c0[k]))
             outputs.append(y[:: (-1) ** d])
             states.append(state)
         x = np.concatenate(outputs, axis=2)
     h, c = zip(*states, strict=True)
-    return x, np.stack(h), np.stack(c)
+    return x, np.concatenate(h), np.concatenate(c)

@@ -41,8 +41,8 @@ def needed(package: str, method: str) -> Any:
 
 def said(error: BaseException) -> str:
     """Return what an error says, as the end of a sentence of ours."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{lines[0].rstrip(' .:')}."
+    lines = str(error).split("\n")[0].strip() or type(error).__name__
+    return f"{lines.rstrip(' .:')}."
 
 
 def to_float64(value: object, name: str) -> Array:
@@ -63,7 +63,14 @@ def to_float64(value: object, name: str) -> Array:
         raise LstmbenchError(f"{name} cannot be read as an array: {said(error)}") from None
     if dtype not in LIMITS:
         raise LstmbenchError(f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {dtype}.")
-    return given.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a number to us
+        return given.astype(np.float64)
+
+
+def added(first: Array, second: Array) -> Array:
+    """Return the sum of two biases, infinite or not."""
+    with np.errstate(invalid="ignore"):
+        return first + second
 
 
 def shaped(value: object, name: str, *shape: int | str) -> Array:
@@ -95,12 +102,18 @@ def same_names(found: Mapping[Any, object], wanted: Iterable[str], where: str) -
         known.add(name)
     extra = [name for name in found if name not in known]
     if extra:
-        raise LstmbenchError(f"{where} has an entry {extra[0]!r} too many; its entries should be {listed(known)}.")
+        raise LstmbenchError(f"{where} has an entry {shown(extra[0])} too many; its entries should be {listed(known)}.")
+
+
+def shown(value: object) -> str:
+    """Return what a file holds in one line of bounded length, for a sentence."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def listed(names: Iterable[object]) -> str:
     """Return up to twelve names, in order, for a sentence."""
-    texts = sorted(map(str, names))
+    texts = sorted(name if isinstance(name, str) and name.isprintable() else shown(name) for name in names)
     return ", ".join(texts[:12]) + (f" and {len(texts) - 12} more" if len(texts) > 12 else "") if texts else "none"
 
 
@@ -130,7 +143,8 @@ def rounded(array: Array, dtype: str, name: str) -> Array:
     """Return a contiguous copy in a dtype that NumPy has; see ``fits``."""
     if dtype == "bfloat16":
         raise LstmbenchError(f"dtype must be float64, float32 or float16 for {name}, but it is {dtype!r}.")
-    return np.array(fits(array, dtype, name), dtype=dtype, order="C")
+    with np.errstate(invalid="ignore", under="ignore"):
+        return np.array(fits(array, dtype, name), dtype=dtype, order="C")
 
 
 def plain(layers: Layers, method: str, whose: str, *, projection: bool = False) -> None:

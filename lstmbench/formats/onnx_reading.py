@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.formats.arrays import Array, Layers, listed, needed, reorder, said, shaped
+from lstmbench.formats.arrays import Array, Layers, added, listed, needed, reorder, said, shaped, shown
 from lstmbench.formats.files import read_bytes, refuse_others
 from lstmbench.formats.onnx_graph import Graph
 
@@ -120,8 +120,10 @@ def _layer(graph: Graph, node: Any, name: str) -> OnnxLayer:
     except Exception as error:
         raise LstmbenchError(f"{where} has an attribute that cannot be read: {said(error)}") from None
     direction = attributes.get("direction", "forward")
-    if direction not in _DIRECTIONS:
-        raise LstmbenchError(f"{where}: direction must be one of {', '.join(_DIRECTIONS)}, but it is {direction!r}.")
+    if not isinstance(direction, str) or direction not in _DIRECTIONS:
+        raise LstmbenchError(
+            f"{where}: direction must be one of {', '.join(_DIRECTIONS)}, but it is {shown(direction)}."
+        )
     D = _DIRECTIONS[direction]
     _check_attributes(attributes, where, D)
     names = dict(zip(_INPUTS, node.input, strict=False))
@@ -147,12 +149,12 @@ def _layer(graph: Graph, node: Any, name: str) -> OnnxLayer:
     B, P = optional("B", D, 8 * H), optional("P", D, 3 * H)
     if attributes.get("hidden_size", H) != H:
         found = attributes["hidden_size"]
-        raise LstmbenchError(f"{where}: hidden_size must be {H} to go with R, but it is {found!r}.")
+        raise LstmbenchError(f"{where}: hidden_size must be {H} to go with R, but it is {shown(found)}.")
     params = tuple(
         LSTMParams(
             reorder(W[d], "iofg", "ifgo"),
             reorder(R[d], "iofg", "ifgo"),
-            None if B is None else reorder(B[d, : 4 * H] + B[d, 4 * H :], "iofg", "ifgo"),
+            None if B is None else reorder(added(*np.split(B[d], 2)), "iofg", "ifgo"),
             peephole=None if P is None else reorder(P[d], "iof", "ifo").reshape(3, H),
         )
         for d in range(D)
@@ -172,17 +174,19 @@ def _check_attributes(attributes: Mapping[str, Any], where: str, D: int) -> None
     activations = attributes.get("activations", _DEFAULTS * D)
     if not isinstance(activations, list) or [str(each).lower() for each in activations] != _DEFAULTS * D:
         raise LstmbenchError(
-            f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, but they are {activations!r}."
+            f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, but they are {shown(activations)}."
         )
     if attributes.get("layout", 0) not in (0, 1):
-        raise LstmbenchError(f"{where}: layout must be 0 or 1, but it is {attributes['layout']!r}.")
+        raise LstmbenchError(f"{where}: layout must be 0 or 1, but it is {shown(attributes['layout'])}.")
     for name, value in attributes.items():
         if name == "input_forget" and value == 0:
             continue
         if name in ("activation_alpha", "activation_beta") and value == []:
             continue
         if name not in (*_HARMLESS, "activations"):
-            raise LstmbenchError(f"{where}: the attribute {name} = {value!r} makes it another LSTM than ours.")
+            raise LstmbenchError(
+                f"{where}: the attribute {shown(name)} = {shown(value)} makes it another LSTM than ours."
+            )
 
 
 def _why(graph: Graph, name: str | None) -> str:

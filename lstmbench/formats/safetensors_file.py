@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmbench.cell.parameters import GATES, PEEPHOLES, LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.formats.arrays import Array, Layers, needed, rounded, said, same_names, shaped
+from lstmbench.formats.arrays import Array, Layers, needed, rounded, said, same_names, shaped, shown
 from lstmbench.formats.files import read_bytes, write_bytes
 from lstmbench.formats.torch_weights import suffixes
 
@@ -126,13 +126,15 @@ def _checked(metadata: Any, path: str) -> tuple[dict[str, int], dict[str, bool]]
     for name, texts in known.items():
         if metadata.get(name) not in texts:
             found = metadata.get(name)
-            raise LstmbenchError(f"{path}: {name} must be {' or '.join(texts)} in its metadata, but it is {found!r}.")
+            raise LstmbenchError(
+                f"{path}: {name} must be {' or '.join(texts)} in its metadata, but it is {shown(found)}."
+            )
     sizes = {}
     for name, least in _SIZES.items():
         text = metadata.get(name, "")
         if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) >= least):
             raise LstmbenchError(
-                f"{path}: {name} must be a whole number of at least {least} in its metadata, but it is {text!r}."
+                f"{path}: {name} must be a whole number of at least {least} in its metadata, but it is {shown(text)}."
             )
         sizes[name] = int(text)
     return sizes, {name: metadata[name] == "true" for name in _FLAGS}

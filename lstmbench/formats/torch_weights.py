@@ -8,7 +8,7 @@ import numpy as np
 
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.formats.arrays import Array, Layers, fits, needed, plain, same_names, shaped
+from lstmbench.formats.arrays import Array, Layers, added, fits, needed, plain, same_names, shaped
 from lstmbench.formats.files import no_file
 
 _NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9][0-9]{0,5})(_reverse)?")
@@ -62,7 +62,7 @@ def _layer(entries: Mapping[str, object], suffix: str, features: int | str, pref
     weight_hh = take("weight_hh", 4 * H, P)
     bias = None
     if f"bias_ih_{suffix}" in entries:
-        bias = take("bias_ih", 4 * H) + take("bias_hh", 4 * H)
+        bias = added(take("bias_ih", 4 * H), take("bias_hh", 4 * H))
     return LSTMParams(take("weight_ih", 4 * H, features), weight_hh, bias, projection=projection)
 
 
