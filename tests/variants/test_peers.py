@@ -1,0 +1,226 @@
+"""Peers: what is said of one that is not there, what each promises beside being the LSTM, and Keras' two backends.
+
+That they compute the LSTM is checked with all others, in test_conformance.py and test_mathematics.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance import KERAS, LOSES_NAN, NotTheLSTM, check, draw, results
+
+import lstmbench as lb
+from lstmbench.cell import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "equinox.scan": "equinox",
+    "flax.nnx": "flax",
+    "keras.jax": "keras",
+    "keras.lstm": "keras",
+    "onnxruntime.lstm": "onnxruntime",
+}
+PEERS = {*PACKAGES, "torch.compile", "torch.nn"}
+
+
+def fresh(code: str, **environment: str) -> Any:
+    """Run the code in a new interpreter; return what it left in ``out``."""
+    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json, os, sys\n{code}\nprint('OUT' + json.dumps(out))"],
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("OUT"))
+    return json.loads(line.removeprefix("OUT"))
+
+
+def needs(name: str) -> None:
+    row = registry.describe(name)
+    if not row["available"]:
+        pytest.skip(row["reason"])
+
+
+# What is there, and what is not
+
+
+def test_every_peer_is_known_and_says_that_it_is_one() -> None:
+    assert set(registry.names()) >= PEERS
+    for name in PEERS:
+        row = registry.describe(name)
+        assert row["peer"] or not row["available"], name
+
+
+WITHOUT = """
+for package in {packages}:
+    sys.modules[package] = None  # importing it raises ModuleNotFoundError
+import lstmbench as lb
+from lstmbench.cell import registry
+out = {{}}
+for name in {names}:
+    try:
+        lb.load(name, lb.LSTMParams.init(2, 3))
+        sentence = ""
+    except lb.LstmbenchError as error:
+        sentence = str(error)
+    out[name] = [registry.describe(name), sentence]
+"""
+
+
+@pytest.mark.parametrize(
+    "missing", [("equinox", "flax", "keras", "onnxruntime"), ("onnx",)], ids=["all of them", "onnx"]
+)
+def test_a_peer_whose_package_is_missing_is_a_row_that_says_so(missing: tuple[str, ...]) -> None:
+    for framework in ("torch", "jax"):
+        pytest.importorskip(framework)
+    names = {name: package for name, package in PACKAGES.items() if package in missing}
+    if missing == ("onnx",):
+        pytest.importorskip("onnxruntime")
+        names = {"onnxruntime.lstm": "onnx"}
+    found = fresh(WITHOUT.format(packages=missing, names=list(names)))
+    for name, package in names.items():
+        row, sentence = found[name]
+        assert (row["available"], row["reason"]) == (False, f"the package {package} is not installed")
+        assert sentence == f"{name} is not available here: the package {package} is not installed."
+
+
+# torch.compile
+
+
+@pytest.fixture
+def compiler() -> Iterator[Any]:
+    needs("torch.compile")
+    import torch._dynamo
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    counters.clear()
+    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):  # instead of running the plain loop
+        yield lambda: counters["stats"]["unique_graphs"]
+    torch._dynamo.reset()
+
+
+def test_torch_compile_compiles_at_the_first_call_and_once_for_every_length(compiler: Any) -> None:
+    problem, longer = draw(3, 4, 12, 8), draw(17, 4, 12, 8)
+    longer = type(longer)(problem.params, longer.x, longer.state, longer.dy, longer.dstate)
+    lstm = lb.load("torch.compile", problem.params, dtype="float32")
+    assert compiler() == 0
+    results(lstm, problem)
+    assert compiler() == 2  # inference, training
+    check("torch.compile", "float32", "cpu", longer)
+    assert compiler() == 2
+
+
+@pytest.mark.parametrize("missing", ["compiler", "headers"])
+def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) -> None:
+    pytest.importorskip("torch")
+    break_it = {
+        "compiler": "os.environ['CXX'] = 'no-such-compiler'",
+        "headers": "import shutil, sysconfig\n"
+        "shutil.which = lambda name: name\n"
+        "sysconfig.get_paths = lambda: {'include': '/nowhere'}",
+    }
+    found = fresh(f"{break_it[missing]}\nfrom lstmbench.cell import registry\nout = registry.describe('torch.compile')")
+    wanted = {
+        "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the path",
+        "headers": "torch.compile needs Python's C headers, and there is no /nowhere/Python.h",
+    }
+    assert (found["available"], found["reason"]) == (False, wanted[missing])
+
+
+# onnxruntime
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_onnxruntime_has_as_many_threads_as_the_environment_says(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+    needs("onnxruntime.lstm")
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    lstm = lb.load("onnxruntime.lstm", lb.LSTMParams.init(2, 3))
+    session: Any = lstm.implementation.session  # type: ignore[attr-defined]
+    assert session.get_session_options().intra_op_num_threads == int(threads)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+
+
+def test_onnxruntime_has_no_backward_and_no_float64() -> None:
+    needs("onnxruntime.lstm")
+    params = lb.LSTMParams.init(2, 3)
+    with pytest.raises(lb.LstmbenchError, match=r"^onnxruntime\.lstm does not support dtype 'float64'; it supports"):
+        lb.load("onnxruntime.lstm", params, dtype="float64")
+    lstm = lb.load("onnxruntime.lstm", params)
+    with pytest.raises(lb.LstmbenchError, match=r"^onnxruntime\.lstm has no backward: it is registered for inference"):
+        lstm.backward(np.ones((2, 1, 2)), np.ones((2, 1, 3)))
+
+
+@pytest.mark.parametrize("name", LOSES_NAN)
+def test_what_the_conformance_check_does_not_ask_of_it_is_what_it_does_not_do(name: str) -> None:
+    needs(name)
+    problem = draw(4, 2, 3, 5)
+    x = problem.x.copy()
+    x[1, 0, 0] = np.nan
+    y, _ = lb.load(name, problem.params).forward(x, problem.state)
+    assert not np.isnan(y).any()
+
+
+# Weights
+
+
+def test_a_peer_with_its_gates_in_another_order_fails_the_check(own_registrations: None) -> None:
+    needs("equinox.scan")
+    right = registry.find("equinox.scan").cls
+
+    class Swapped(right):  # type: ignore[misc, valid-type]
+        def __init__(self, params: lb.LSTMParams, framework: Any) -> None:
+            order = np.arange(4 * params.hidden_size).reshape(4, -1)[[0, 3, 1, 2]].ravel()  # i, o, f, g
+            arrays = (params.weight_ih, params.weight_hh, params.bias)
+            super().__init__(lb.LSTMParams(*(array[order] for array in arrays)), framework)
+
+    lb.register("equinox.swapped", framework="jax", peer=True)(Swapped)
+    with pytest.raises(NotTheLSTM, match="y is wrong against the oracle"):
+        check("equinox.swapped", "float32", "cpu", draw(3, 2, 3, 4))
+
+
+# Keras: one backend in a process
+
+EACH = """
+import lstmbench as lb
+from conformance import check, draw
+from lstmbench.cell import registry
+names = ("keras.jax", "keras.lstm")
+rows = [registry.describe(name) for name in names]
+out = [[row["available"] for row in rows], "keras" in sys.modules]
+for dtype in registry.describe({name!r})["dtypes"]:
+    check({name!r}, dtype, "cpu", draw(6, 4, 12, 8))
+out.append(os.environ.get("KERAS_BACKEND"))
+try:
+    lb.load({other!r}, lb.LSTMParams.init(2, 3))
+except lb.LstmbenchError as error:
+    out.append(str(error))
+"""
+
+
+@pytest.mark.parametrize(("backend", "given"), [("torch", None), ("torch", "jax"), ("jax", "torch")])
+def test_keras_is_imported_with_the_backend_that_is_asked_for_and_refuses_the_other(
+    monkeypatch: pytest.MonkeyPatch, backend: str, given: str | None
+) -> None:
+    (other,) = set(KERAS) - {backend}
+    for name in KERAS.values():
+        needs(name)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    code = EACH.format(name=KERAS[backend], other=KERAS[other])
+    available, imported, left, sentence = fresh(code, **({"KERAS_BACKEND": given} if given else {}))
+    assert available == [True, True]
+    assert not imported  # listing them decides nothing
+    assert left == given  # processes that are started later choose for themselves
+    assert sentence == (
+        f"{KERAS[other]} needs Keras on the backend {other}, but this process has imported it on {backend}, and a "
+        "process can have one only; load it in another process."
+    )
