@@ -12,6 +12,7 @@ import pandas as pd
 
 from lstmbench.cell.registry import describe, names
 from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.held import Held
@@ -76,7 +77,10 @@ def _hold(name: str, workload: Workload, inputs: Path) -> dict[str, Any]:
         if value not in known[kind]:
             return {"status": "skipped", "error": f"{name} does not support {value}", "peer": known["peer"]}
     with ExitStack() as scope:
-        held = Held(name, workload, inputs, scope)
+        try:
+            held = Held(name, workload, inputs, scope)
+        except LstmbenchError as error:  # Keras on one backend, in a process that has it on another
+            return {"status": "skipped", "error": str(error), "peer": known["peer"]}
         errors = held.errors(held.call(0))
     good = all(error is None or error <= TOLERANCE[workload.dtype] for error in errors.values())
     return errors | {"status": "ok" if good else "wrong_result", "error": "", "peer": known["peer"]}

@@ -2,7 +2,8 @@
 
 ``same`` is the reference once more, under another name, in processes of its own: its ratio must hold 1, and how far
 it strays is the run's noise floor. ``slower`` is the reference made slower by a known share, by repeating that share
-of its calls (or of its time steps, where a call is long): its ratio must lie above 1, and hold the truth.
+of its calls (or of its time steps, where a call is long): its ratio must lie above 1, and hold the truth, which is
+known by the count of calls, or, of time steps, measured apart in the same process.
 """
 
 from collections.abc import Mapping, Sequence

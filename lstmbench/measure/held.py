@@ -21,6 +21,8 @@ SHORTEST_SAMPLE_S = 0.5e-3
 """A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
 LONG_CALL_S = 5e-3
 """A control repeats whole calls where a call is shorter, and time steps where it is longer."""
+TRUTH_PAIRS = 7
+"""So often is the call of a few time steps held against a whole one, to know what repeating it adds."""
 
 
 class Held:
@@ -46,6 +48,7 @@ class Held:
         )
         self.beginning = self._begin(math.ceil(repeat * workload.seq_len)) if repeat else ()
         self.calls = 1
+        self.truth = 1.0
         self.seconds = 0.0
         self.turns = 0
 
@@ -91,7 +94,7 @@ class Held:
     def sample(self, calls: int) -> float:
         """Return the seconds of one call, the mean over so many in a row, inputs taking turns."""
         method, synchronize, inputs = self.method, self.lstm.framework.synchronize, self.inputs
-        first, again = self.turns, round(self.repeat * calls)
+        first, again = self.turns, round(self.repeat * calls) if self.repeat else 0
         self.turns += calls
         start = time.perf_counter()
         for k in range(first, first + calls + again):
@@ -101,19 +104,29 @@ class Held:
         return (time.perf_counter() - start) / calls
 
     def calibrate(self, seconds: float) -> None:
-        """Set how many calls make one sample; for a control so many that what is repeated are whole calls."""
+        """Set how many calls make one sample; for a control so many that what is repeated are whole calls.
+
+        And set ``truth``, how many times longer a call takes for what is repeated. Of whole calls it is known by
+        their count. Of time steps it is not, for a call of few steps costs more than its share: that is measured.
+        """
         self.seconds = seconds
         self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
-        if self.repeat and seconds < LONG_CALL_S:
+        if not self.repeat:
+            return
+        if seconds < LONG_CALL_S:
             whole = round(1 / self.repeat)
             self.calls = whole * math.ceil(self.calls / whole)
+        if again := round(self.repeat * self.calls):
+            self.truth = 1 + again / self.calls
+        else:
+            pairs = [(self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)]
+            self.truth = 1 + float(np.median([few / all_ for few, all_ in pairs]))
 
-    @property
-    def truth(self) -> float:
-        """Return how many times longer a call takes for what is repeated, by the count of calls or time steps."""
-        if round(self.repeat * self.calls):
-            return 1 + round(self.repeat * self.calls) / self.calls
-        return 1 + math.ceil(self.repeat * self.workload.seq_len) / self.workload.seq_len
+    def _time(self, inputs: tuple[Any, ...]) -> float:
+        """Return the seconds of one call on these inputs."""
+        start = time.perf_counter()
+        self.lstm.framework.synchronize(self.method(*inputs))
+        return time.perf_counter() - start
 
     def _begin(self, steps: int) -> tuple[Any, ...]:
         """Return the first set of inputs, cut to its first time steps where it has some."""

@@ -1,7 +1,7 @@
 """One case while it is measured: what was collected of it, and whether it is still in."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Trial:
     error: str = ""
     environment_id: str = ""
     control: str = ""
-    truth: float = 1.0
+    truths: list[float] = field(default_factory=list)
 
     def fail(self, error: Exception) -> None:
         """Take the case out, with its reason."""
@@ -84,7 +84,7 @@ class Trial:
         """Return what this control showed."""
         ratio, _ = ratio_interval(self.evidence.turns, self.evidence.reference_turns)
         processes = len(self.evidence.turns)
-        return controls.row(self.control, self.case.workload.id, self.truth, ratio, processes)
+        return controls.row(self.control, self.case.workload.id, float(np.median(self.truths)), ratio, processes)
 
     def record(self) -> dict[str, Any]:
         """Return the row. A case that is not ok keeps its errors against the oracle, and gets no times."""

@@ -145,7 +145,7 @@ class Comparison:
         if (gate := self._ask(trial, worker, "gate")) is not None:
             trial.judge(gate)
         if (warm := self._ask(trial, worker, "warm", within_s=10 * self.budget.turn_s)) is not None:
-            trial.truth = warm["truth"]
+            trial.truths.append(warm["truth"])
 
     def _take_turns(self, workers: dict[int, Worker]) -> float:
         """Measure rounds until they are precise or the time is up; return the seconds that each case had of it."""

@@ -11,8 +11,13 @@ from lstmbench.show import accuracy_table
 
 def test_every_implementation_that_is_here_agrees_in_every_dtype():
     found = agreement(seq_lens=[5], hidden_size=3, batch_size=2)
-    here = lb.implementations().query("available")["name"]
-    assert set(found.query("status == 'ok'")["implementation"]) == set(here)
+    here = lb.implementations().query("available")
+    inference_only = set(here[here["modes"].map(lambda modes: "training" not in modes)]["name"])
+    skipped = found[found["implementation"].isin(here["name"]) & (found["status"] == "skipped")]
+    # Keras, in its second variant, cannot be had in a process that has the first
+    assert {name for name in skipped["implementation"] if not name.startswith("keras.")} <= inference_only
+    assert skipped["error"].str.len().min() > 0
+    assert set(found["status"]) <= {"ok", "skipped"}
     assert set(found["dtype"]) == {"float64", "float32"}
     for row in found.query("status == 'ok'").itertuples():
         assert max(row.output_rel_error, row.grad_rel_error) <= TOLERANCE[row.dtype]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmbench.measure.guard import MOST_LEFT_OUT, Turn, disturbed, left_out
+from lstmbench.measure.guard import MOST_LEFT_OUT, Turn, disturbed, left_out, reasons
 
 QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
 
@@ -14,12 +14,25 @@ def test_quiet_turns_are_not_disturbed():
 
 @pytest.mark.parametrize(
     "witness",
-    [{"cpu_s": 0.9e-2}, {"sentinel_s": 1.3e-4}, {"stolen": 0.05}],
-    ids=["pushed off the core", "slow sentinel", "stolen time"],
+    [
+        ({"cpu_s": 0.9e-2}, "pushed off its core"),
+        ({"switches": 3}, "pushed off its core"),
+        ({"sentinel_s": 1.3e-4}, "slow sentinel"),
+        ({"stolen": 0.05}, "stolen time"),
+        ({"mhz": 2000.0}, "slow clock"),
+        ({"throttled": "hardware slowdown"}, "throttled GPU"),
+    ],
 )
-def test_each_witness_alone_marks_its_turn_and_no_other(witness):
-    turns = [QUIET] * 4 + [QUIET._replace(**witness)] + [QUIET] * 4
+def test_each_witness_alone_marks_its_turn_and_no_other_and_says_why(witness):
+    witness, why = witness
+    quiet = QUIET._replace(mhz=2600.0)
+    turns = [quiet] * 4 + [quiet._replace(**witness)] + [quiet] * 4
     assert disturbed(turns).tolist() == [False] * 4 + [True] + [False] * 4
+    assert [reason for reason, marks in reasons(turns).items() if marks.any()] == [why]
+
+
+def test_one_that_is_pushed_off_its_core_in_every_turn_is_how_a_case_is():
+    assert not disturbed([QUIET._replace(switches=9)] * 5).any()
 
 
 def test_a_slow_time_alone_is_not_a_disturbance():

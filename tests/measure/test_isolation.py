@@ -1,5 +1,6 @@
 """An implementation that misbehaves gets its own status and reason; what stands beside it is measured all the same."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -114,6 +115,30 @@ def test_a_wrong_gradient_costs_the_training_row_only(
     assert wrong["output_rel_error"] <= 1e-5 < wrong["grad_rel_error"]
     assert pd.isna(wrong["time_median_s"])
     assert (records["status"] == "ok").sum() == 3
+
+
+def test_one_that_sleeps_is_flagged_and_one_that_computes_is_not(
+    plugins: Callable[..., None], measure: Callable[..., lb.Run]
+) -> None:
+    plugins(mutants())
+    done = measure(["mutant.honest", "mutant.sleeps"], budget={"min_rounds": 20, "turn_s": 0.005})
+    found = row(done.records, "mutant.sleeps")
+    assert (found["status"], found["flags"]) == ("ok", "waits")
+    assert found["cores_busy"] < 0.5
+    assert row(done.records, "mutant.honest")["flags"] != "waits"
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="on one core nothing runs beside anything")
+def test_one_that_starts_threads_beyond_its_allowance_gets_no_time(
+    plugins: Callable[..., None], measure: Callable[..., lb.Run]
+) -> None:
+    plugins(mutants())
+    done = measure(["mutant.honest", "mutant.crowds"], budget={"min_rounds": 20, "turn_s": 0.005})
+    found = row(done.records, "mutant.crowds")
+    assert found["status"] == "failed"
+    assert "cores busy, and 1 threads are allowed" in found["error"]
+    assert pd.isna(found["time_median_s"])
+    assert row(done.records, "mutant.honest")["status"] == "ok"
 
 
 @pytest.mark.parametrize("name", ["mutant.hangs", "mutant.hangs_later"])

@@ -1,5 +1,6 @@
 """What is computed from the evidence, by hand; and that a metric is one new file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from lstmbench.measure import metrics
 from lstmbench.measure.case import Workload
 from lstmbench.measure.guard import Turn
-from lstmbench.measure.metrics import Evidence, accuracy, memory, roofline, speed
+from lstmbench.measure.metrics import Evidence, accuracy, hygiene, memory, roofline, speed
 
 # T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
@@ -104,7 +105,8 @@ def test_without_a_backward_there_is_no_gradient_s_error() -> None:
 
 def test_the_formula_stands_beside_what_was_found() -> None:
     found = {"peak_host_bytes": 5, "allocated_bytes": 4, "peak_device_bytes": None}
-    assert memory.compute(evidence([], memory=found)) == found | {"formula_bytes": SMALL.formula_bytes}
+    formula = {"formula_bytes": SMALL.formula_bytes, "formula_bytes_per_step": SMALL.formula_bytes_per_step}
+    assert memory.compute(evidence([], memory=found)) == found | formula
 
 
 # Roofline
@@ -128,6 +130,45 @@ def test_training_moves_twice_as_much_and_computes_three_times_as_much() -> None
 
 def test_without_limits_there_is_no_fraction() -> None:
     assert roofline.compute(evidence([turns(4.0)])) == {"flops": 4032}
+
+
+def test_the_products_of_the_workload_are_a_limit_of_their_own() -> None:
+    rates = {"flops_per_s": 1e9, "bytes_per_s": 1e9, "products_s": 3.0}
+    found = roofline.compute(evidence([turns(4.0)], limits=rates))
+    assert (found["products_s"], found["products_fraction"]) == (3.0, 0.75)
+
+
+# Hygiene
+
+
+def clean(samples: int = 10, seconds: float = 1e-3, **other: Any) -> Turn:
+    """A turn of samples that leave no time over, all of it spent computing."""
+    whole = samples * seconds
+    quiet: dict[str, Any] = {"loop_s": whole, "cpu_s": whole, "switches": 0, "sentinel_s": 1e-4}
+    return Turn([seconds] * samples, **(quiet | other))
+
+
+def test_samples_that_account_for_their_time_are_not_flagged() -> None:
+    found = hygiene.compute(evidence([[clean(), clean(calls=2, loop_s=2e-2, cpu_s=2e-2)]]))
+    assert found["accounted_share"] == pytest.approx(1)
+    assert (found["cores_busy"], found["flags"]) == (1.0, "")
+
+
+@pytest.mark.parametrize("loop_s", [1.011e-2, 0.989e-2])
+def test_time_that_no_sample_accounts_for_is_flagged_and_so_is_time_counted_twice(loop_s: float) -> None:
+    found = hygiene.compute(evidence([[clean(loop_s=loop_s, cpu_s=loop_s)]]))
+    assert found["flags"] == "unaccounted"
+    assert hygiene.compute(evidence([[clean(loop_s=1.009e-2, cpu_s=1e-2)]]))["flags"] == ""
+
+
+def test_one_that_waits_in_every_turn_is_flagged_and_one_that_was_pushed_aside_is_not() -> None:
+    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 20]))["flags"] == "waits"
+    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"] == ""
+
+
+def test_one_that_waits_for_a_gpu_does_what_it_should() -> None:
+    on_gpu = replace(SMALL, device="cuda")
+    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"] == ""
 
 
 # One file each

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import content
+from tiny import content, write_suite
 
 from lstmbench.cell import registry
 from lstmbench.errors import LstmbenchError
@@ -54,7 +54,7 @@ def test_every_suite_of_the_package_is_valid_and_counts_its_cases(name: str) -> 
 
 
 def test_the_suites_are_those_that_are_described() -> None:
-    assert set(suites()) == {"smoke", "quick", "standard", "deepbench"}
+    assert set(suites()) == {"smoke", "quick", "standard", "deepbench", "duel", "peers"}
 
 
 def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequences_and_a_real_series() -> None:
@@ -254,7 +254,9 @@ def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
 
 def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> None:
     for suite in ("smok", tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, ""):
-        with pytest.raises(LstmbenchError, match="neither one of deepbench, quick, smoke, standard, nor a YAML file"):
+        with pytest.raises(
+            LstmbenchError, match="neither one of deepbench, duel, peers, quick, smoke, standard, nor a YAML file"
+        ):
             read_suite(suite)
 
 
@@ -262,9 +264,10 @@ def test_the_bound_on_the_series_is_its_length() -> None:
     assert len(inputs.temperatures()) == inputs.HOURS
 
 
-def test_a_plug_in_takes_part_where_all_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plug_in_takes_part_where_all_are_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(registry._registered, "mine.fast", None)  # type: ignore[arg-type]  # the name is enough
-    assert "mine.fast" in read_suite("smoke").names()
+    assert "mine.fast" in read_suite(write_suite(tmp_path / "all.yaml", "all")).names()
+    assert "mine.fast" not in read_suite("smoke").names()
 
 
 # Whatever else there may be

@@ -4,11 +4,13 @@ They go wrong only in the worker: an import of this module in the parent is as h
 """
 
 import ctypes
+import itertools
 import json
 import os
 import signal
 import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -214,6 +216,25 @@ class Spoils(_Mutant):
         outputs = self.inner.forward(x, h0, c0)
         x *= 0.5
         return outputs
+
+
+@register("mutant.sleeps")
+class Sleeps(_Mutant):
+    """Right, but for part of its time it does nothing."""
+
+    def before(self, x: Any) -> None:
+        time.sleep(1e-3)
+
+
+@register("mutant.crowds")
+class Crowds(_Mutant):
+    """Right, but it has four threads at work beside its own, in products that let each other run."""
+
+    def before(self, x: Any) -> None:
+        if self.calls == 1:
+            square = np.ones((256, 256), np.float32)
+            for _ in range(4):
+                threading.Thread(target=lambda: [square @ square for _ in itertools.count()], daemon=True).start()
 
 
 def spy(name: str) -> None:

@@ -1,0 +1,198 @@
+"""How far can a comparison be trusted on this machine? The harness is measured with nothing but its own controls.
+
+    python benchmarks/trust.py controls            60 comparisons of an implementation with itself, and with itself
+                                                   made 5 % slower; about a quarter of an hour
+    python benchmarks/trust.py neighbour           20 of them, while a process beside burns a core in bursts
+    python benchmarks/trust.py overhead            what the harness costs: a run, a sample, a worker
+
+Three workloads are measured in turn, each with the implementation of another framework; every run is one comparison
+with the default budget, 3 s a case. A comparison is flagged as ``lstmbench run --ab`` does it: the estimate beyond
+2 %, and the interval without 1. Nothing else should run on the machine. Exit code 0 if every bar is reached.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+import lstmbench as lb
+from lstmbench.measure.case import Workload
+from lstmbench.measure.held import Held
+from lstmbench.measure.team import Team
+from lstmbench.show.comparing.duel import THRESHOLD
+
+GRIDS: dict[str, dict[str, Any]] = {
+    "numpy.fused": {"mode": "inference", "seq_len": 100, "batch_size": 16, "hidden_size": 128},
+    "torch.nn": {"mode": "training", "seq_len": 100, "batch_size": 1, "hidden_size": 64},
+    "jax.scan": {"mode": "training", "seq_len": 50, "batch_size": 16, "hidden_size": 64},
+}
+BUDGET = {"processes": 5, "min_rounds": 5, "seconds_per_case": 3.0, "turn_s": 0.02}
+BURN = """
+import random, time
+while True:
+    end = time.perf_counter() + random.uniform(0.2, 0.6)
+    while time.perf_counter() < end: pass
+    time.sleep(random.uniform(0.2, 0.6))
+"""
+
+
+class Neighbour(AbstractContextManager[None]):
+    """A process that burns a core in bursts of 0.2 to 0.6 s, with as long between them."""
+
+    def __enter__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", BURN])
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def run(names: list[str], folder: Path, **budget: Any) -> lb.Run:
+    """Measure implementations at the workload of the first one, as a run like any other."""
+    suite = {"implementations": names, "reference": names[0], "grids": [GRIDS[names[0]]], "budget": BUDGET | budget}
+    path = folder / "trust.yaml"
+    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    return lb.run(path, Path(tempfile.mkdtemp(dir=folder)), progress=False)
+
+
+def compare(comparisons: int, folder: Path) -> tuple[dict[str, list[dict[str, Any]]], int, int]:
+    """Return what the controls of so many runs showed, and how many rounds were disturbed, of how many."""
+    shown: dict[str, list[dict[str, Any]]] = {"same": [], "slower": []}
+    disturbed = rounds = 0
+    for k in range(comparisons):
+        name = list(GRIDS)[k % len(GRIDS)]
+        start = time.perf_counter()
+        done = run([name], folder)
+        for row in done.manifest["controls"]["rows"]:
+            shown[row["control"]].append(row)
+        disturbed += int(done.records["disturbed_rounds"].sum())
+        rounds += int(done.records["rounds"].sum())
+        same, slower = shown["same"][-1], shown["slower"][-1]
+        print(
+            f"{k + 1:3} {name:12} same {_text(same)}   slower {_text(slower)} of {slower['truth']:.3f}   "
+            f"{int(done.records['rounds'].sum())} rounds in {slower['processes']} processes, "
+            f"{int(done.records['disturbed_rounds'].sum())} disturbed, {time.perf_counter() - start:.1f} s",
+            flush=True,
+        )
+    return shown, disturbed, rounds
+
+
+def controls(comparisons: int, folder: Path) -> bool:
+    """Measure the negative and the positive control."""
+    shown, disturbed, rounds = compare(comparisons, folder)
+    same, slower = shown["same"], shown["slower"]
+    near = _share(abs(row["ratio"] - 1) <= 0.015 for row in same)
+    print(f"{disturbed} of {rounds} rounds disturbed; strayed by {_strayed(same):.2%} in 95 % of them")
+    return all(
+        [
+            _bar("itself, within 1 +- 0.015", near, at_least=0.95),
+            _bar("itself, flagged as different", _share(map(_different, same)), at_most=0.02),
+            _bar("5 % slower, flagged as slower", _share(map(_slower, slower)), at_least=0.95),
+            _bar("5 % slower, interval holds the truth", _share(map(_held, slower)), at_least=0.90),
+        ]
+    )
+
+
+def neighbour(comparisons: int, folder: Path) -> bool:
+    """Measure the negative control beside a process that burns a core in bursts."""
+    with Neighbour():
+        shown, disturbed, rounds = compare(comparisons, folder)
+    return all(
+        [
+            _bar("itself, beside a busy process, flagged as slower", _share(map(_slower, shown["same"])), at_most=0.0),
+            _bar("rounds reported as disturbed", disturbed / rounds, at_least=1 / rounds),
+        ]
+    )
+
+
+def overhead(comparisons: int, folder: Path) -> bool:
+    """Measure what the harness costs: in a run, in a sample, for a worker."""
+    names, walls = list(GRIDS), {}
+    for budget, options in {"full": {}, "least": {"seconds_per_case": 1e-3, "min_rounds": 1}}.items():
+        start = time.perf_counter()
+        run(names, folder, precision=1e-6, **options)  # never precise enough: the budget is spent to its end
+        walls[budget] = time.perf_counter() - start
+    cases = len(names) + 2  # and two controls
+    budgets = BUDGET["seconds_per_case"] * cases
+    print(f"{budgets:.0f} s for {cases} cases took {walls['full']:.1f} s; with no budget it takes {walls['least']:.1f}")
+    workload = Workload("inference", batch_size=1, seq_len=1, input_size=1, hidden_size=1)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, Team(Path(scratch)) as team:
+        starts = []
+        for name in [name for name in names for _ in range(10)]:
+            team.worker(name, workload).kill()  # what it is forked from is there
+            start = time.perf_counter()
+            worker = team.worker(name, workload)
+            worker.ask("describe", 60, names=[])
+            starts.append(time.perf_counter() - start)
+            worker.kill()
+    return all(
+        [
+            _bar("a run, over its budgets and start-up", walls["full"] / (budgets + walls["least"]), at_most=1.3),
+            _bar("what the harness adds to a sample, in microseconds", _empty_sample_us(), at_most=1.0),
+            _bar("starting a worker, the slowest of 30, in seconds", max(starts), at_most=0.5),
+        ]
+    )
+
+
+def _empty_sample_us() -> float:
+    """Return the microseconds that a sample of a call that does nothing takes, the median of many."""
+    held = Held.__new__(Held)
+    framework = type("Framework", (), {"synchronize": staticmethod(lambda outputs: None)})
+    held.lstm = type("LSTM", (), {"framework": framework})()
+    held.method, held.inputs, held.turns, held.repeat = (lambda *inputs: None), [(1, 2, 3), (4, 5, 6)], 0, 0.0
+    call = [held.sample(1) for _ in range(100_000)]
+    return float(np.median(call)) * 1e6
+
+
+def _text(row: dict[str, Any]) -> str:
+    return f"{row['ratio']:.4f} [{row['ratio_low']:.4f}, {row['ratio_high']:.4f}]"
+
+
+def _slower(row: dict[str, Any]) -> bool:
+    return row["ratio"] > 1 + THRESHOLD and row["ratio_low"] > 1
+
+
+def _different(row: dict[str, Any]) -> bool:
+    return _slower(row) or (row["ratio"] < 1 / (1 + THRESHOLD) and row["ratio_high"] < 1)
+
+
+def _held(row: dict[str, Any]) -> bool:
+    return row["ratio_low"] <= row["truth"] <= row["ratio_high"]
+
+
+def _strayed(rows: list[dict[str, Any]]) -> float:
+    return float(np.percentile([abs(row["ratio"] - 1) for row in rows], 95))
+
+
+def _share(flags: Any) -> float:
+    return float(np.mean(list(flags)))
+
+
+def _bar(what: str, found: float, at_least: float = -np.inf, at_most: float = np.inf) -> bool:
+    reached = at_least <= found <= at_most
+    wanted = f"at least {at_least:.4g}" if np.isfinite(at_least) else f"at most {at_most:.4g}"
+    print(f"{'reached' if reached else 'MISSED '}  {what}: {found:.4g} ({wanted})", flush=True)
+    return reached
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["controls", "neighbour", "overhead"])
+    parser.add_argument("--comparisons", type=int, help="60 for controls, 20 for neighbour if not given")
+    given = parser.parse_args()
+    measure = {"controls": controls, "neighbour": neighbour, "overhead": overhead}[given.what]
+    many = given.comparisons or {"controls": 60, "neighbour": 20, "overhead": 1}[given.what]
+    with tempfile.TemporaryDirectory(prefix="lstmbench-trust-") as folder:
+        return 0 if measure(many, Path(folder)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

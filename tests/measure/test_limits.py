@@ -1,0 +1,39 @@
+"""The machine's limits, and the products of a workload in its own shapes."""
+
+import math
+
+import pytest
+
+from lstmbench.measure import limits
+from lstmbench.measure.case import Workload
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (2, 7, 5, 3), (4, 100, 1, 64)])
+def test_the_products_are_all_those_whose_flop_are_counted(
+    monkeypatch: pytest.MonkeyPatch, mode: str, sizes: tuple[int, int, int, int]
+) -> None:
+    B, T, features, H = sizes
+    workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
+    monkeypatch.setattr(limits, "_product_s", lambda m, k, n, dtype, cut="": 2.0 * m * k * n)
+    assert limits.products_s(workload) == workload.flops
+
+
+@pytest.mark.parametrize("cut", ["m", "k"])
+def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
+    shapes, draw = [], limits._draw
+    monkeypatch.setattr(limits, "SLICE_FLOPS", 2.0 * 10 * 4 * 8)
+    monkeypatch.setattr(limits, "_median_s", lambda call, **arguments: 1.0)
+    monkeypatch.setattr(
+        limits, "_draw", lambda generator, shape, dtype: shapes.append(shape) or draw(generator, shape, dtype)
+    )
+    m, k = (1000, 4) if cut == "m" else (4, 1000)
+    assert limits._product_s(m, k, 8, "float32", cut) == pytest.approx(100)
+    assert shapes == ([(10, 4), (4, 8)] if cut == "m" else [(4, 10), (10, 8)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_times_are_positive_in_every_dtype(dtype: str) -> None:
+    workload = Workload("training", batch_size=2, seq_len=3, input_size=4, hidden_size=5, dtype=dtype)
+    found = limits.products_s(workload)
+    assert math.isfinite(found) and found > 0

@@ -1,0 +1,166 @@
+"""Who measures when, and when it is enough: on workers that only pretend, and a clock that only they move."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmbench.measure import workload as module
+from lstmbench.measure.case import Workload
+from lstmbench.measure.suite import Budget, Suite
+from lstmbench.measure.workload import MOST_PROCESSES, Comparison
+
+SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
+NAMES = ["numpy.reference", "numpy.fused"]
+Times = Callable[[str, int], float]
+
+
+class PretendTeam:
+    """Workers whose times are ``times(label, process)`` seconds a call, and that keep a diary of who was asked."""
+
+    scratch = Path("nowhere")
+
+    def __init__(self, times: Times, cores_busy: float = 1.0, pools: int = 1) -> None:
+        self.times, self.cores_busy, self.pools = times, cores_busy, pools
+        self.clock, self.processes = 0.0, 0
+        self.layouts: list[int] = []
+        self.diary: list[str] = []
+
+    def describe(self, label: str, workload: Workload) -> dict[str, Any]:
+        return {"peer": False}
+
+    def why_not(self, label: str, workload: Workload) -> None:
+        return None
+
+    def draw(self, *arguments: Any) -> None:
+        pass
+
+    def rates(self, workload: Workload) -> dict[str, float]:
+        return {}
+
+    def name(self, label: str) -> str:
+        return label
+
+    def environment(self, *arguments: Any) -> str:
+        return "here"
+
+    def worker(self, label: str, workload: Workload, layout: int) -> Any:
+        self.layouts.append(layout)
+        process = self.processes = self.processes + 1
+
+        def ask(command: str, timeout: float, **arguments: Any) -> Any:
+            self.diary.append(f"{command} {label}")
+            return getattr(self, command)(label, process, **arguments)
+
+        return SimpleNamespace(ask=ask, kill=lambda: None)
+
+    def prepare(self, label: str, process: int, **arguments: Any) -> dict[str, Any]:
+        return {"pools": [{"internal_api": "openblas", "num_threads": self.pools}]}
+
+    def gate(self, label: str, process: int) -> dict[str, Any]:
+        return {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": None}
+
+    def warm(self, label: str, process: int, within_s: float) -> dict[str, Any]:
+        return {"truth": 1.0}
+
+    def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
+        self.clock += turn_s
+        cpu_s = self.cores_busy * turn_s
+        witnesses = {"loop_s": turn_s, "cpu_s": cpu_s, "switches": 0, "sentinel_s": 1e-4, "calls": 1}
+        return witnesses | {"seconds": [self.times(label, process)]}
+
+    def memory(self, label: str, process: int) -> dict[str, Any]:
+        return {}
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, team: PretendTeam, **budget: Any) -> Comparison:
+    """Measure both implementations, and the controls, on a pretended team."""
+    monkeypatch.setattr(module.time, "perf_counter", lambda: team.clock)
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)
+    chosen = Budget(**{"processes": 5, "min_rounds": 3, "seconds_per_case": 5.0, "turn_s": 0.01, **budget})
+    grid = {"seq_len": 4, "batch_size": 2, "hidden_size": 3}
+    suite = Suite(implementations=NAMES, reference=NAMES[0], grids=[grid], budget=chosen)
+    comparison = Comparison(SMALL, suite, team, random.Random(0))  # type: ignore[arg-type]
+    comparison.measure()
+    return comparison
+
+
+def rounds(comparison: Comparison) -> list[int]:
+    return [len(turns) for turns in comparison.trials[0].evidence.turns]
+
+
+def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
+    """Times that vary from call to call, and from process to process."""
+    generator = np.random.default_rng(seed)
+    processes: dict[int, float] = {}
+
+    def times(label: str, process: int) -> float:
+        shift = processes.setdefault(process, float(np.exp(between * generator.standard_normal())))
+        return shift * float(np.exp(sigma * generator.standard_normal()))
+
+    return times
+
+
+def test_rounds_that_agree_end_a_process_long_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4)))
+    assert rounds(comparison) == [6] * 5  # fewer than six rounds have no interval
+
+
+def test_noisy_rounds_go_on_until_the_time_of_the_process_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = measured(monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128)
+    assert rounds(comparison) == [20] * 5
+
+
+def test_the_least_number_of_rounds_is_measured_whatever_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rounds(measured(monkeypatch, PretendTeam(noisy(1e-4)), min_rounds=9)) == [9] * 5
+    assert rounds(measured(monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=0.001)) == [3] * 5
+
+
+def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    team = PretendTeam(noisy(1e-4, between=0.1))
+    comparison = measured(monkeypatch, team)
+    assert rounds(comparison) == [6] * (5 * MOST_PROCESSES)
+    assert set(team.layouts) == set(range(5))  # a fork of what has been imported is new enough
+    spent = measured(monkeypatch, PretendTeam(noisy(0.5, between=0.1)), seconds_per_case=1.0)
+    assert len(rounds(spent)) == 5  # nothing was left
+
+
+def test_every_case_has_one_turn_in_each_round_in_an_order_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    team = PretendTeam(noisy(0.5))
+    measured(monkeypatch, team, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
+    turns = [entry for entry in team.diary if entry.startswith("measure")]
+    in_rounds = [tuple(turns[k : k + 4]) for k in range(0, len(turns), 4)]  # both cases, and two controls
+    assert len(in_rounds) == 20
+    assert {tuple(sorted(each)) for each in in_rounds} == {tuple(sorted(in_rounds[0]))}
+    assert len(set(in_rounds)) > 3
+
+
+def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def times(label: str, process: int) -> float:
+        if label == "numpy.fused":
+            raise module.LstmbenchError("not this one")
+        return 1.0
+
+    comparison = measured(monkeypatch, PretendTeam(times))
+    assert [trial.status for trial in comparison.trials] == ["ok", "failed", "ok", "ok"]
+    assert rounds(comparison) == [6] * 5
+
+
+def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=1.9))
+    assert {trial.status for trial in comparison.trials} == {"failed"}
+    assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 threads are allowed"
+    assert comparison.trials[0].record().get("time_median_s") is None
+
+
+def test_a_pool_with_more_threads_than_allowed_is_refused_before_anything_is_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    team = PretendTeam(noisy(1e-4), pools=2)
+    comparison = measured(monkeypatch, team)
+    assert comparison.trials[0].error == "openblas has 2 threads, and 1 are allowed"
+    assert not any(entry.startswith(("gate", "measure")) for entry in team.diary)
