@@ -172,6 +172,14 @@ def test_the_exit_code_tells_how_it_went(
     ]
 
 
+def test_a_duel_prints_its_verdicts_and_ends_with_their_code(call: Callable[..., Ended], tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], budget={"processes": 2})
+    ended = call("run", suite, "--out", tmp_path / "out", "--ab", "numpy.fused", "numpy.reference", "--no-progress")
+    assert ended.code in (0, 1, 3), ended.output
+    assert "numpy.reference is |" in ended.out
+    assert "--ab numpy.fused numpy.reference" in lb.read_results(tmp_path / "out").attrs["manifest"]["command"]
+
+
 def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, tmp_path / "site", mutants())
@@ -188,7 +196,14 @@ def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["run", "smok", "--out", "OUT"], "There is no suite 'smok': it is neither one of deepbench, quick, smoke"),
+        (
+            ["run", "smok", "--out", "OUT"],
+            "There is no suite 'smok': it is neither one of deepbench, duel, peers, quick, smoke",
+        ),
+        (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
+        (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold belongs to a duel"),
+        (["run", "--out", "OUT", "--ab", "torch.nn", "torch.no"], "There is no implementation 'torch.no'"),
+        (["run", "--out", "OUT", "--ab", "torch.nn", "torch.nn", "--threshold", "2"], "lies between 0 and 1"),
         (["run", "SUITE", "--out", "SUITE/below"], "Results cannot be written to SUITE/below: Not a directory."),
         (["run", "BAD", "--out", "OUT"], "The suite BAD, line 1, key 'grids': it is missing."),
         (["run", "SUITE", "--out", "FOLDER", "--seed", "77"], "holds results of the seed"),

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import lstmbench
 from lstmbench.cell.registry import find_name
 from lstmbench.errors import LstmbenchError
 
-PACKAGE = Path(lstmbench.__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lstmbench.cell.registry import describe
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import denormals, environment, limits
@@ -54,24 +52,6 @@ class Server:
     def products(self, workload: dict[str, Any]) -> float:
         """Measure how long the matrix products of a workload take by themselves, in its own shapes."""
         return limits.products_s(Workload(**workload))
-
-    def together(
-        self, implementations: list[str], workload: dict[str, Any], inputs: str, rounds: int, turn_s: float
-    ) -> dict[str, list[float]]:
-        """Let several implementations take turns in this one process: what must not be done, to show why.
-
-        Returns:
-            For each, the median seconds of a call in each round.
-        """
-        held = {name: Held(name, Workload(**workload), Path(inputs), self.scope) for name in implementations}
-        seconds: dict[str, list[float]] = {name: [] for name in held}
-        for self.held in held.values():
-            self.gate()
-            self.warm(10 * turn_s)
-        for _ in range(rounds):
-            for name, self.held in held.items():
-                seconds[name].append(float(np.median(self.measure(turn_s)["seconds"])))
-        return seconds
 
     def prepare(
         self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0

@@ -1,6 +1,7 @@
 """The answers with which the notebooks end: every number in them is computed from the records."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,26 @@ def memory(records: pd.DataFrame) -> Sentence:
         parts.append(f"In {mode}, each further time step takes so many times the formula's bytes: {several}.")
     measured = records[(records["status"] == "ok") & records["allocated_bytes"].notna()]
     return _points([*parts, *_left_out(records, measured)])
+
+
+def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
+    """Say what the controls showed, how many rounds were disturbed, and which rows a reader should take with care."""
+    timed = records[(records["status"] == "ok") & records["rounds"].notna()]
+    controls = manifest.get("controls") or {}
+    parts = [f"Noise floor: {markdown(str(controls.get('noise_floor', 'not measured')))}."]
+    rounds, out = int(timed["rounds"].sum()), int(timed["disturbed_rounds"].sum())
+    noisy = int(timed["noisy"].fillna(False).sum())
+    parts.append(
+        f"{out} of {_count(rounds, 'round')} were disturbed; {noisy} of {_count(len(timed), 'row')} had so many of "
+        "them that all of its rounds count."
+    )
+    compared = timed[timed["converged"].notna() & (timed["implementation"] != timed["ratio_to"])]
+    sure = int(compared["converged"].astype(bool).sum())
+    parts.append(f"{sure} of {_count(len(compared), 'ratio')} are as precise as the suite asks.")
+    flagged = timed[timed["flags"].fillna("") != ""]
+    kinds = ", ".join(f"{name} in {count}" for name, count in flagged["flags"].value_counts().items())
+    parts.append(f"Flagged: {kinds}." if kinds else "No row is flagged for waiting, or for time not accounted for.")
+    return _points(parts)
 
 
 def _points(parts: Iterable[str]) -> Sentence:
