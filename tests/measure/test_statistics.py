@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lstmbench.measure.statistics import median_interval
+from lstmbench.measure.statistics import median_interval, rounds_precision
 
 POSITIVE = st.floats(1e-9, 1e9)
 ROUNDS = st.integers(1, 12).flatmap(lambda n: arrays(np.float64, n, elements=POSITIVE))
@@ -85,3 +85,29 @@ def test_it_holds_the_true_median_as_often_as_it_says(between: float, within: fl
 
 def test_without_the_levels_it_would_not() -> None:
     assert coverage(between=0.02, within=0.005, processes=5, pooled=True) < 0.6
+
+
+# Of one process
+
+
+def test_fewer_than_six_rounds_have_no_interval() -> None:
+    assert rounds_precision(np.ones(5)) == np.inf
+    assert rounds_precision(np.ones(6)) == 0
+
+
+def test_it_is_half_the_width_of_an_interval_that_holds_the_median_in_95_of_100() -> None:
+    generator = np.random.default_rng(0)
+    values = np.exp(0.1 * generator.standard_normal((2000, 25)))
+    n, rank = 25, int(25 / 2 - 0.98 * 5)
+    ordered = np.sort(values, axis=1)
+    low, high = ordered[:, rank], ordered[:, n - 1 - rank]
+    assert ((low <= 1) & (high >= 1)).mean() > 0.94
+    halves = (high - low) / 2 / np.median(values, axis=1)
+    assert [rounds_precision(row) for row in values[:20]] == pytest.approx(halves[:20])
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=6, max_size=40), st.floats(1e-3, 1e3))
+def test_it_depends_neither_on_the_unit_nor_on_the_order(values: list[float], factor: float) -> None:
+    array = np.array(values)
+    assert rounds_precision(array * factor) == pytest.approx(rounds_precision(array))
+    assert rounds_precision(array[::-1]) == rounds_precision(array)

@@ -113,3 +113,23 @@ def test_trouble_is_counted_and_nothing_breaks(troubled, answer):
 @pytest.mark.parametrize("answer", [answers.accuracy, answers.speed, answers.memory])
 def test_records_in_which_everything_was_skipped_get_an_answer(answer):
     assert "2 skipped" in answer(records(*({"implementation": name, "status": "skipped"} for name in ("a.b", "a.c"))))
+
+
+# Trust
+
+
+def test_what_the_controls_showed_and_what_was_disturbed_is_told(quick):
+    said = answers.trust(quick, {"controls": {"noise_floor": "1.0% (the reference against itself)"}})
+    rounds = int(quick["rounds"].sum())
+    assert "Noise floor: 1.0%" in said
+    assert f"{2 * len(quick)} of {rounds} rounds were disturbed; 0 of {len(quick)} rows" in said
+    assert "No row is flagged" in said
+
+
+def test_noisy_and_flagged_rows_are_counted(quick):
+    odd = quick.copy()
+    odd.loc[odd.index[:3], "noisy"] = True
+    odd.loc[odd.index[:2], "flags"] = "waits"
+    said = answers.trust(odd, {})
+    assert "3 of" in said and "Flagged: waits in 2." in said
+    assert "Noise floor: not measured." in said

@@ -237,3 +237,39 @@ def test_a_notebook_shows_a_table_as_markdown(quick):
     table = show.speed_table(quick)
     assert table._repr_markdown_() == str(table) == table.markdown()
     assert repr(table) == f"<Table quick-speed, 168 cases, data sha256 {table.content_hash}>"
+
+
+# Limits, growth, marks
+
+
+def test_the_share_of_each_limit_is_given_in_percent(quick):
+    table = show.limit_table(quick)
+    row = quick[quick["status"] == "ok"].iloc[0]
+    text = table.markdown()
+    assert table.id == "quick-limit"
+    assert "of the roofline, %" in text and "of its products, %" in text
+    assert f"{100 * row['products_fraction']:.3g}"[:3] in text
+
+
+def test_growth_stands_beside_that_of_the_formula(quick):
+    text = show.growth_table(quick).markdown()
+    assert "| formula |" in text or "formula" in text.lower()
+    assert "bytes per time step" in text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "mark", "words"),
+    [
+        ("noisy", True, "‡", "noisy"),
+        ("flags", "unaccounted", "§", "do not account"),
+        ("flags", "waits", "¶", "it waits"),
+    ],
+)
+def test_what_is_odd_about_a_number_is_marked_behind_it_and_explained(quick, column, value, mark, words):
+    odd = quick.copy()
+    place = odd.index[odd["implementation"] == "numpy.fused"][0]
+    odd.loc[place, column] = value
+    for table in (show.speed_table(odd), show.ratio_table(odd)):
+        assert table.markdown().count(mark) >= 2
+        assert f"{mark} " in table.markdown() and words in table.markdown()
+    assert mark not in show.speed_table(quick).markdown()

@@ -1,0 +1,88 @@
+"""What is timed, in this process: samples, what a control repeats, and memory by time steps."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lstmbench.measure import held as module
+from lstmbench.measure.case import Workload
+from lstmbench.measure.held import Held
+from lstmbench.measure.inputs import SETS, write_with_answers
+
+WORKLOAD = Workload("training", batch_size=4, seq_len=100, input_size=32, hidden_size=32)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("held") / "inputs.npz"
+    write_with_answers(WORKLOAD, 0, path)
+    return path
+
+
+@pytest.fixture
+def scope() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def counted(held: Held, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Make the method remember the lengths of the sequences that it is called with."""
+    steps: list[int] = []
+    monkeypatch.setattr(held, "method", lambda x, *rest: steps.append(len(x)))
+    return steps
+
+
+def test_a_sample_is_so_many_calls_on_inputs_in_turn(
+    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    seen: list[int] = []
+    monkeypatch.setattr(held, "method", lambda x, *rest: seen.append(id(x)))
+    held.sample(3), held.sample(2)
+    assert len(seen) == 5
+    assert len(set(seen)) == SETS
+    assert all(first != second for first, second in itertools.pairwise(seen))
+
+
+def test_a_control_of_short_calls_repeats_whole_calls_and_its_truth_is_their_count(
+    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
+    steps = counted(held, monkeypatch)
+    held.calibrate(1e-4)
+    assert held.calls == 20 and held.truth == 1.05
+    held.sample(held.calls)
+    assert steps == [100] * 21
+
+
+def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
+    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
+    steps = counted(held, monkeypatch)
+    times = iter([0.2, 2.0] * module.TRUTH_PAIRS)
+    monkeypatch.setattr(held, "_time", lambda inputs: next(times))
+    held.calibrate(2.0)
+    assert (held.calls, held.truth) == (1, pytest.approx(1.1))  # a call of few steps costs more than its share
+    held.sample(held.calls)
+    assert steps == [100, 5]
+
+
+def test_what_is_no_control_repeats_nothing(inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    steps = counted(held, monkeypatch)
+    held.calibrate(2.0)
+    held.sample(held.calls)
+    assert (steps, held.truth) == ([100], 1.0)
+
+
+def test_memory_of_the_first_half_of_the_steps_is_about_half(inputs: Path, scope: ExitStack) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    whole, half = held.allocated_bytes(), held.allocated_bytes(50)
+    assert whole is not None and half is not None
+    per_step = (whole - half) / 50
+    assert per_step == pytest.approx(WORKLOAD.formula_bytes_per_step, rel=0.15)
