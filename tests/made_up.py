@@ -112,6 +112,7 @@ def unwell(case: dict[str, Any], status: str, error: str, **kept: float) -> dict
     """The same case, gone wrong."""
     keep = {"implementation", "backend", "variant", "peer", "workload", "run_id", "suite", "environment_id"}
     keep |= {"mode", "batch_size", "seq_len", "input_size", "hidden_size", "num_layers", "dtype", "device", "threads"}
+    keep |= {"bidirectional", "lengths"}
     return {k: v for k, v in case.items() if k in keep | {"input"}} | {"status": status, "error": error} | kept
 
 

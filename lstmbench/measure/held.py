@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from lstmbench.cell.interface import LSTM
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import load
 from lstmbench.cell.tolerance import relative_error
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
-from lstmbench.measure.inputs import GRADIENTS, INFERENCE, OUTPUTS, SETS, TRAINING, WEIGHTS
+from lstmbench.measure.inputs import INFERENCE, OUTPUTS, SETS, TRAINING, gradient_names, params_of
+from lstmbench.stack.facade import Stack
+from lstmbench.stack.loading import load
 
 SHORTEST_SAMPLE_S = 0.5e-3
 """A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
@@ -33,16 +33,14 @@ class Held:
     ) -> None:
         self.workload, self.repeat = workload, repeat
         with np.load(inputs, allow_pickle=False) as arrays:
-            params = LSTMParams(*(arrays[name] for name in WEIGHTS))
+            params = params_of(workload, arrays)
             lstm = load(implementation, params, workload.device, workload.dtype)
             scope.enter_context(lstm.framework.scope())
-            names = TRAINING if workload.mode == "training" else INFERENCE
-            self.inputs = [
-                tuple(lstm.framework.from_numpy(arrays[f"{name}{k}"]) for name in names) for k in range(SETS)
-            ]
+            names = (*(TRAINING if workload.mode == "training" else INFERENCE), *["lengths"] * ("lengths0" in arrays))
+            self.lstm: LSTM | Stack = lstm
             self._first = {name: arrays[f"{name}0"] for name in names}
+            self.inputs = [self._native({name: arrays[f"{name}{k}"] for name in names}) for k in range(SETS)]
             self.answers = {name: arrays[name] for name in arrays.files if name.startswith("answer_")}
-        self.lstm: LSTM = lstm
         self.method: Callable[..., Any] = (
             lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
         )
@@ -77,7 +75,10 @@ class Held:
             outputs, gradients = outputs if self.workload.mode == "training" else (outputs, None)
             named = dict(zip(OUTPUTS, outputs, strict=True))
             if gradients is not None:
-                named |= zip((f"d_{name}" for name in GRADIENTS), gradients, strict=True)
+                if self.workload.stacked:
+                    weights, *rest = gradients
+                    gradients = (*weights, *rest)
+                named |= zip((f"d_{name}" for name in gradient_names(self.workload)), gradients, strict=True)
         except (TypeError, ValueError):
             raise LstmbenchError("it must return (y, h, c), or in training ((y, h, c), six gradients)") from None
         return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
@@ -131,9 +132,19 @@ class Held:
     def _begin(self, steps: int) -> tuple[Any, ...]:
         """Return the first set of inputs, cut to its first time steps where it has some."""
         cut = {name: array[:steps] if name in ("x", "dy") else array for name, array in self._first.items()}
-        return tuple(self.lstm.framework.from_numpy(array) for array in cut.values())
+        if "lengths" in cut:
+            cut["lengths"] = np.minimum(cut["lengths"], steps)
+        return self._native(cut)
+
+    def _native(self, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return inputs as the timed method takes them: lengths as users have them, all else on the device."""
+        bring = self.lstm.framework.from_numpy
+        return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
         """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so."""
         inputs = self.inputs[0] if steps is None else self._begin(steps)
-        return self.lstm.framework.allocated_bytes(self.method, *inputs)
+        if self.workload.lengths == "full":
+            return self.lstm.framework.allocated_bytes(self.method, *inputs)
+        *native, lengths = inputs  # which are not for a compiler to trace
+        return self.lstm.framework.allocated_bytes(lambda *arrays: self.method(*arrays, lengths), *native)

@@ -5,6 +5,7 @@ get the very same numbers and the error that is found is that of the arithmetic.
 """
 
 import csv
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,8 @@ from lstmbench.cell import reference
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
+from lstmbench.stack import oracle
+from lstmbench.stack.parameters import StackParams
 
 Array = NDArray[Any]
 SETS = 2
@@ -44,45 +47,100 @@ def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
     return single.astype(np.float64)
 
 
+def weight_names(workload: Workload) -> list[tuple[str, ...]]:
+    """Return the names of the arrays that hold the weights of each layer and direction, in order."""
+    suffixes = ["", *(f"_{k}" for k in range(1, len(workload.layer_inputs)))]
+    return [tuple(f"{name}{suffix}" for name in WEIGHTS) for suffix in suffixes]
+
+
+def gradient_names(workload: Workload) -> list[str]:
+    """Return the names of what there are gradients of, in the order in which an implementation returns them."""
+    weights = [name for names in weight_names(workload) for name in names]
+    return [*weights, *GRADIENTS[len(WEIGHTS) :]]
+
+
+def params_of(workload: Workload, arrays: Mapping[str, Array]) -> LSTMParams | StackParams:
+    """Return the weights among the arrays: of one layer, or of a stack."""
+    D = workload.directions
+    layers = [LSTMParams(*(arrays[name] for name in names)) for names in weight_names(workload)]
+    return StackParams(zip(*[iter(layers)] * D, strict=True)) if workload.stacked else layers[0]
+
+
 def draw(workload: Workload, seed: int) -> dict[str, Array]:
     """Draw the weights and ``SETS`` sets of inputs: ``weight_ih``, ..., ``x0``, ``h00``, ..., ``x1``, ...
 
     All are standard normal, but for the weights (uniform, as in ``LSTMParams.init``) and, where the workload's input
-    is ``temperatures``, x: windows of the real series at random places.
+    is ``temperatures``, x: windows of the real series at random places. Where sequences have lengths, there are
+    ``lengths0``, ... too, whole numbers.
     """
-    T, B, H = workload.seq_len, workload.batch_size, workload.hidden_size
+    T, B, H, D, many = (
+        workload.seq_len,
+        workload.batch_size,
+        workload.hidden_size,
+        workload.directions,
+        len(workload.layer_inputs),
+    )
     generator = np.random.default_rng(seed)
-    params = LSTMParams.init(workload.input_size, H, seed=int(generator.integers(2**31)))
-    arrays: dict[str, Array] = {name: getattr(params, name) for name in WEIGHTS}
+    first = int(generator.integers(2**31))
+    stack = StackParams.init(workload.input_size, H, workload.num_layers, workload.bidirectional, seed=first)
+    arrays: dict[str, Array] = {}
+    for names, params in zip(weight_names(workload), stack, strict=True):
+        arrays |= {given: getattr(params, name) for given, name in zip(names, WEIGHTS, strict=True)}
+    state = (many, B, H) if workload.stacked else (B, H)
     for k in range(SETS):
         if workload.input == "temperatures":
             arrays[f"x{k}"] = windows(temperatures(), T, B, generator)
         else:
             arrays[f"x{k}"] = generator.standard_normal((T, B, workload.input_size))
         for name in TRAINING[1:]:
-            shape = (T, B, H) if name == "dy" else (B, H)
-            arrays[f"{name}{k}"] = generator.standard_normal(shape)
-    return {name: rounded(array, workload.dtype) for name, array in arrays.items()}
+            arrays[f"{name}{k}"] = generator.standard_normal((T, B, D * H) if name == "dy" else state)
+    drawn = {name: rounded(array, workload.dtype) for name, array in arrays.items()}
+    if workload.lengths != "full":
+        staggered = -(-T * np.arange(1, B + 1) // B)
+        drawn |= {f"lengths{k}": generator.permutation(staggered) for k in range(SETS)}
+    return drawn
 
 
 def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
     """Draw the inputs, let the oracle compute outputs and gradients for each set, and keep all in an npz file.
 
     The answers to the k-th set are ``answer_y<k>``, ``answer_h<k>``, ``answer_c<k>`` and, in mode ``training``,
-    ``answer_d_<name><k>`` for each name in ``GRADIENTS``.
+    ``answer_d_<name><k>`` for each of ``gradient_names``.
     """
     arrays = draw(workload, seed)
-    W, b = reference.split_gates(LSTMParams(*(arrays[name] for name in WEIGHTS)))
+    params = params_of(workload, arrays)
     answers: dict[str, Array] = {}
     for k in range(SETS):
-        x, h0, c0, dy, dh, dc = (arrays[f"{name}{k}"] for name in TRAINING)
-        steps = reference.forward(W, b, x, h0, c0)
-        outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
+        given = [arrays[f"{name}{k}"] for name in TRAINING]
+        training = workload.mode == "training"
+        if isinstance(params, LSTMParams):
+            outputs, gradients = _layer_answers(params, given, training)
+        else:
+            outputs, gradients = _stack_answers(params, given, arrays.get(f"lengths{k}"), training)
         answers |= {f"answer_{name}{k}": array for name, array in zip(OUTPUTS, outputs, strict=True)}
-        if workload.mode == "training":
-            gradients = reference.backward(W, steps, c0, dy, dh, dc)
-            answers |= {f"answer_d_{name}{k}": getattr(gradients, name) for name in GRADIENTS}
+        if training:
+            names = gradient_names(workload)
+            answers |= {f"answer_d_{name}{k}": array for name, array in zip(names, gradients, strict=True)}
     np.savez(path, **arrays, **answers)  # type: ignore[arg-type]
+
+
+def _layer_answers(params: LSTMParams, given: list[Array], training: bool) -> tuple[Sequence[Array], Sequence[Array]]:
+    x, h0, c0, dy, dh, dc = given
+    W, b = reference.split_gates(params)
+    steps = reference.forward(W, b, x, h0, c0)
+    outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
+    return outputs, tuple(reference.backward(W, steps, c0, dy, dh, dc)) if training else ()
+
+
+def _stack_answers(
+    params: StackParams, given: list[Array], lengths: Array | None, training: bool
+) -> tuple[Sequence[Array], Sequence[Array]]:
+    if not training:
+        x, h0, c0 = given[:3]
+        return oracle.forward(params, x, h0, c0, lengths), ()
+    x, h0, c0, dy, dh, dc = given
+    outputs, (weights, *rest) = oracle.forward_backward(params, x, h0, c0, dy, dh, dc, lengths)
+    return outputs, (*weights, *rest)
 
 
 @cache

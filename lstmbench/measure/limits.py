@@ -38,11 +38,19 @@ def measure(dtype: str) -> dict[str, float]:
 def products_s(workload: Workload) -> float:
     """Return the seconds that the matrix products of one call take by themselves, in NumPy, in the shapes they have.
 
-    Those are, forward: x W_ih for all steps at once, (T B, I) by (I, 4H), and T times h W_hh, (B, H) by (H, 4H).
-    In training as well: T times dz W_hh^T, (B, 4H) by (4H, H), and once, over all steps, dz W_ih^T, (T B, 4H) by
-    (4H, I), and the weights' gradients x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H).
+    Those are, for each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I, 4H), and T times
+    h W_hh, (B, H) by (H, 4H). In training as well: T times dz W_hh^T, (B, 4H) by (4H, H), and once, over all steps,
+    dz W_ih^T, (T B, 4H) by (4H, I), and the weights' gradients x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H).
+    Where sequences have lengths, it is their share of the padded steps.
     """
-    T, B, features, H = workload.seq_len, workload.batch_size, workload.input_size, workload.hidden_size
+    share = workload.steps / (workload.seq_len * workload.batch_size)
+    distinct = {features: _layer_products_s(workload, features) for features in set(workload.layer_inputs)}
+    return share * sum(distinct[features] for features in workload.layer_inputs)
+
+
+def _layer_products_s(workload: Workload, features: int) -> float:
+    """Return the seconds of the products of one layer in one direction, with so many features as its input."""
+    T, B, H = workload.seq_len, workload.batch_size, workload.hidden_size
     tall = [(T * B, features, 4 * H)]
     steps = [(B, H, 4 * H)]
     wide: list[tuple[int, int, int]] = []

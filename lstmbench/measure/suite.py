@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from lstmbench.cell.registry import find_name, names
 from lstmbench.errors import LstmbenchError
@@ -54,6 +54,9 @@ class Grid(_Strict):
     dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(_listed), Field(min_length=1)] = [
         "float32"
     ]
+    num_layers: Sizes = [1]
+    bidirectional: Annotated[list[StrictBool], BeforeValidator(_listed), Field(min_length=1)] = [False]
+    lengths: Annotated[list[Literal["full", "staggered"]], BeforeValidator(_listed), Field(min_length=1)] = ["full"]
     device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(_listed), Field(min_length=1)] = ["cpu"]
     threads: Annotated[list[Threads], BeforeValidator(_listed), Field(min_length=1)] = [1]
     input: Literal["random", "temperatures"] = "random"
@@ -66,6 +69,9 @@ class Grid(_Strict):
             self.threads,
             self.dtype,
             self.mode,
+            self.lengths,
+            self.bidirectional,
+            self.num_layers,
             self.batch_size,
             self.hidden_size,
             self.input_size,
@@ -74,13 +80,16 @@ class Grid(_Strict):
 
     def workloads(self) -> Iterator[Workload]:
         """Yield the workloads, sequence length running fastest."""
-        for device, threads, dtype, mode, B, H, features, T in itertools.product(*self.axes):
+        for device, threads, dtype, mode, lengths, both, L, B, H, features, T in itertools.product(*self.axes):
             yield Workload(
                 mode=mode,
                 batch_size=B,
                 seq_len=T,
                 input_size=H if features == "hidden_size" else features,
                 hidden_size=H,
+                num_layers=L,
+                bidirectional=both,
+                lengths=lengths,
                 dtype=dtype,
                 device=device,
                 threads=threads,

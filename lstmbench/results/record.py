@@ -20,6 +20,8 @@ CASE_COLUMNS: dict[str, str] = {
     "input_size": "Int64",
     "hidden_size": "Int64",
     "num_layers": "Int64",
+    "bidirectional": "boolean",
+    "lengths": "string",
     "threads": "Int64",
     "input": "string",
 }

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 WORKLOAD: Final = (
     "device", "dtype", "threads", "mode", "input",
-    "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
+    "lengths", "bidirectional", "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
 )  # fmt: skip
 """What all rows of one comparison share, in the order in which tables are sorted."""
 
@@ -83,6 +83,7 @@ _ORDER: Final = {
     "dtype": ("float64", "float32", "bfloat16", "float16"),
     "mode": ("inference", "training"),
     "input": ("random", "temperatures"),
+    "lengths": ("full", "staggered"),
     "implementation": (
         "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
     ),
@@ -136,6 +137,10 @@ def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
 _SYMBOLS: Final = {"batch_size": "B", "input_size": "I", "hidden_size": "H", "num_layers": "L", "seq_len": "T"}
 
 
+_USUAL: Final = {"bidirectional": (False, None), "lengths": ("full", None)}
+"""What goes without saying, where something else is said."""
+
+
 def status_words(status: str | None) -> str:
     """Return a status as words."""
     return str(status or "no status").replace("_", " ")
@@ -162,6 +167,10 @@ def phrase(column: str, value: Any) -> str:
         return f"{value} thread{'' if value == 1 else 's'}"
     if column == "device":
         return {"cpu": "CPU", "cuda": "GPU (cuda)"}.get(value, str(value))
+    if column == "bidirectional":
+        return "both directions" if value else "one direction"
+    if column == "lengths":
+        return f"{value} lengths"
     if column == "input":
         return f"{str(value).removesuffix('s')} input"
     if column == "ratio_to":
@@ -179,8 +188,13 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
         square: whether the input size is known to be the hidden size, though it is not among the values.
     """
     square = square or values.get("input_size") == values.get("hidden_size") is not None
+    usual = [column for column, value in values.items() if value in _USUAL.get(column, ())]
+    if len(usual) == len(values):
+        usual = []
     parts = []
     for column, value in values.items():
+        if column in usual:
+            continue
         if square and column == "hidden_size":
             parts.append(f"I = H = {value}")
         elif not (square and column == "input_size"):

@@ -28,6 +28,29 @@ def test_formula_bytes_are_what_must_be_kept() -> None:
     assert training(SMALL).formula_bytes == 4 * kept
 
 
+def test_layers_and_directions_add_up_and_upper_layers_read_both_directions() -> None:
+    stack = dataclasses.replace(SMALL, num_layers=3, bidirectional=True)
+    assert stack.layer_inputs == [5, 5, 14, 14, 14, 14]
+    assert stack.flops == 2 * 2 * 3 * 28 * (2 * 12 + 4 * 21)
+    kept = 6 * 6 * 2 * 3 * 7 + 4 * 6 * 3 * 7 + 2 * (28 * 13) + 4 * (28 * 22) + 2 * 3 * 5
+    assert training(stack).formula_bytes == 4 * kept
+    assert stack.formula_bytes == 4 * (2 * (2 * 3 * 14) + 2 * 6 * 3 * 7)  # outputs of the last layer, and of that below
+
+
+@pytest.mark.parametrize(("T", "B", "steps"), [(8, 4, 2 + 4 + 6 + 8), (2, 3, 1 + 2 + 2), (7, 1, 7)])
+def test_steps_beyond_a_sequence_s_length_are_not_counted(T: int, B: int, steps: int) -> None:
+    staggered = dataclasses.replace(SMALL, seq_len=T, batch_size=B, lengths="staggered")
+    assert staggered.steps == steps
+    assert staggered.flops == 2 * steps * 28 * 12
+    assert dataclasses.replace(staggered, lengths="full").steps == T * B
+
+
+def test_what_is_more_than_one_layer_read_forward_to_its_end_is_a_stack() -> None:
+    assert not SMALL.stacked
+    changes = ({"num_layers": 2}, {"bidirectional": True}, {"lengths": "staggered"})
+    assert all(dataclasses.replace(SMALL, **change).stacked for change in changes)
+
+
 @pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("float32", 4), ("bfloat16", 2)])
 def test_formula_bytes_follow_the_dtype(dtype: str, size: int) -> None:
     assert dataclasses.replace(SMALL, dtype=dtype).formula_bytes == size * 84

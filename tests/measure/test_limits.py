@@ -1,6 +1,7 @@
 """The machine's limits, and the products of a workload in its own shapes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,8 @@ def test_the_products_are_all_those_whose_flop_are_counted(
     workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
     monkeypatch.setattr(limits, "_product_s", lambda m, k, n, dtype, cut="": 2.0 * m * k * n)
     assert limits.products_s(workload) == workload.flops
+    stack = replace(workload, num_layers=3, bidirectional=True, lengths="staggered")
+    assert limits.products_s(stack) == pytest.approx(stack.flops)
 
 
 @pytest.mark.parametrize("cut", ["m", "k"])
