@@ -48,13 +48,14 @@ def shown(path):
 
 
 def test_the_notebooks_are_there_and_numbered():
-    assert [path.stem for path in PATHS][:6] == [
+    assert [path.stem for path in PATHS][:7] == [
         "00_index",
         "01_lstm_cell",
         "02_accuracy",
         "03_speed",
         "04_memory",
         "05_trust",
+        "06_peers",
     ]
 
 
