@@ -26,6 +26,7 @@ nox.options.sessions = ["lint", "typecheck", "tests"]
 HERE = Path(__file__).parent
 RESULTS = Path("results")
 NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
+TIMING = ["05_trust"]
 # JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
 CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}
 # uv reads none of pip's settings: those given as environment variables are handed on under uv's names.
@@ -66,20 +67,22 @@ def install(session: nox.Session, *extras: str) -> None:
 
 
 def execute(session: nox.Session, folder: Path, *parameters: str, at_once: int = 1) -> None:
-    """Execute every notebook, and leave the copies in a folder."""
+    """Execute every notebook, and leave the copies in a folder; those that time something in any case come alone."""
 
     def one(name: str) -> None:
         copy = folder / f"{name}.ipynb"
         session.run("lstmbench", "notebook", name, "--out", str(copy), *parameters, env=CLEAN)
 
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(one, NOTEBOOKS))
+        list(pool.map(one, (name for name in NOTEBOOKS if name not in TIMING)))
+    for name in TIMING:
+        one(name)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments after -- go to pytest."""
-    install(session, "torch", "jax", "formats", "notebooks", "test", "lint")
+    install(session, "torch", "jax", "formats", "peers", "notebooks", "test", "lint")
     session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
 
 
@@ -114,7 +117,7 @@ def bench(session: nox.Session) -> None:
     if asked.compare and not (asked.compare / "manifest.json").is_file():
         session.error(f"{asked.compare} is no run's folder: it has no manifest.json")
     out = asked.out or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{Path(asked.suite).stem}"
-    install(session, "torch", "jax", "notebooks")
+    install(session, "torch", "jax", "notebooks", *(["peers"] if asked.suite == "peers" else []))
     failure = None
     try:
         session.run("lstmbench", "run", asked.suite, "--out", str(out))

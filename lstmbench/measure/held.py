@@ -142,7 +142,12 @@ class Held:
         return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
-        """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so."""
+        """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so.
+
+        None where an implementation says that its framework's accounting does not see what it allocates.
+        """
+        if getattr(self.lstm.implementation, "hides_memory", False):
+            return None
         inputs = self.inputs[0] if steps is None else self._begin(steps)
         if self.workload.lengths == "full":
             return self.lstm.framework.allocated_bytes(self.method, *inputs)

@@ -6,8 +6,8 @@ has no other type.
 
 Timed is ``InferenceSession.run`` on NumPy arrays; it returns new ones. The session's thread pool has as many threads as
 OMP_NUM_THREADS says, which ONNX Runtime does not read by itself; unset, it takes all cores. Its memory comes from an
-allocator of its own, outputs included, of which tracemalloc sees next to nothing: of this row's memory, only the
-process's peak tells. Its sigmoid and tanh clamp their arguments: where NaN goes in, numbers come out.
+allocator of its own, outputs included, of which tracemalloc sees next to nothing: the row has no allocated bytes, and
+only the process's peak tells. Its sigmoid and tanh clamp their arguments: where NaN goes in, numbers come out.
 """
 
 import os
@@ -59,6 +59,8 @@ def _options() -> Any:
 @register("onnxruntime.lstm", framework="numpy", dtypes=("float32",), modes=("inference",), peer=True)
 class OnnxRuntimeLSTM:
     """One session on the CPU; ONNX's axis of directions is taken away as a view."""
+
+    hides_memory = True
 
     def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
         self.session = onnxruntime.InferenceSession(_model(params), _options(), providers=["CPUExecutionProvider"])

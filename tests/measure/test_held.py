@@ -80,6 +80,14 @@ def test_what_is_no_control_repeats_nothing(inputs: Path, scope: ExitStack, monk
     assert (steps, held.truth) == ([100], 1.0)
 
 
+def test_where_an_implementation_s_memory_is_not_seen_it_is_missing_and_not_0(
+    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    monkeypatch.setattr(type(held.lstm.implementation), "hides_memory", True, raising=False)
+    assert held.allocated_bytes() is None and held.allocated_bytes(50) is None
+
+
 def test_memory_of_the_first_half_of_the_steps_is_about_half(inputs: Path, scope: ExitStack) -> None:
     held = Held("numpy.fused", WORKLOAD, inputs, scope)
     whole, half = held.allocated_bytes(), held.allocated_bytes(50)
