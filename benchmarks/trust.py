@@ -29,7 +29,7 @@ from lstmbench.measure.team import Team
 from lstmbench.show.comparing.duel import THRESHOLD
 
 GRIDS: dict[str, dict[str, Any]] = {
-    "numpy.fused": {"mode": "inference", "seq_len": 100, "batch_size": 16, "hidden_size": 128},
+    "numpy.fused": {"mode": "inference", "seq_len": 50, "batch_size": 8, "hidden_size": 128},
     "torch.nn": {"mode": "training", "seq_len": 100, "batch_size": 1, "hidden_size": 64},
     "jax.scan": {"mode": "training", "seq_len": 50, "batch_size": 16, "hidden_size": 64},
 }

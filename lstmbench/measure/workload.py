@@ -82,6 +82,7 @@ class Comparison:
             return
         for trial in self.alive:
             trial.evidence.limits = limits
+        self.team.start([trial.case.implementation for trial in self.alive], self.workload, range(budget.processes))
         spent = 0.0
         try:
             for process in range(MOST_PROCESSES * budget.processes):

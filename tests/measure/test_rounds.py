@@ -42,6 +42,9 @@ class PretendTeam:
     def rates(self, workload: Workload) -> dict[str, float]:
         return {}
 
+    def start(self, *arguments: Any) -> None:
+        pass
+
     def name(self, label: str) -> str:
         return label
 
