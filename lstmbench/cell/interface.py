@@ -24,6 +24,8 @@ class Framework(Protocol):
     """How one framework holds arrays, on one device, in one dtype. One subclass per framework; none is overridden."""
 
     dtypes: ClassVar[tuple[str, ...]]
+    lanes: ClassVar[int] = 1
+    """Where the number of an input's features is a multiple of this, a stack that adds some keeps it one."""
     device: str
     dtype: str
 
@@ -56,14 +58,22 @@ class Framework(Protocol):
         ...
 
     # What a stack needs besides slices, sums and products, which all arrays have; nothing here changes its arguments,
-    # but for ``add_at``
+    # but for ``clear`` and ``add_rows``
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as the framework runs it best; its arguments are nested tuples of arrays, or None."""
         ...
 
-    def constant(self, array: Array) -> Any:
-        """Copy an array of whole numbers or truth values to the device, as such."""
+    def whole(self, numbers: Array) -> Any:
+        """Copy an array of whole numbers to the device."""
+        ...
+
+    def arange(self, stop: int) -> Any:
+        """Return the whole numbers below ``stop``."""
+        ...
+
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """Return zeros of the dtype."""
         ...
 
     def concatenate(self, arrays: Sequence[Any], axis: int) -> Any:
@@ -82,19 +92,16 @@ class Framework(Protocol):
         """Return x (T, B, F) where ``inside`` (T, B) is true, and 0 elsewhere, whatever stands there."""
         ...
 
-    def take_at(self, x: Any, times: Any) -> Any:
-        """Return x[times[..., b], b] for x (T, B, F) and times (B,) or (T, B): (B, F) or (T, B, F)."""
+    def clear(self, x: Any, inside: Any) -> Any:
+        """Return what ``select`` returns; x may be used up."""
         ...
 
-    def add_at(self, x: Any, times: Any, rows: Any) -> Any:
-        """Return x with rows[b] added to x[times[b], b]; x (T, B, F) may be used up."""
+    def take_rows(self, x: Any, rows: Any) -> Any:
+        """Return those of the T*B rows of x (T, B, F), row t*B + b for x[t, b], for ``rows`` (B,) or (T, B)."""
         ...
 
-    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
-        """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's own accounting.
-
-        Its outputs are counted. None if the framework does not tell.
-        """
+    def add_rows(self, x: Any, rows: Any, values: Any) -> Any:
+        """Return x (T, B, F) with values[k] added to its row rows[k], no two of them the same; x may be used up."""
         ...
 
 

@@ -42,8 +42,14 @@ class NumpyFramework(Framework):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    def constant(self, array: NDArray[Any]) -> NDArray[Any]:
-        return array.copy()
+    def whole(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        return numbers.astype(np.int64)
+
+    def arange(self, stop: int) -> NDArray[Any]:
+        return np.arange(stop)
+
+    def zeros(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.zeros(shape, dtype=self.dtype)
 
     def concatenate(self, arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
         return np.concatenate(arrays, axis=axis)
@@ -55,15 +61,17 @@ class NumpyFramework(Framework):
         return x[::-1].copy()
 
     def select(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
-        kept = x.copy()
-        kept[~inside] = 0
-        return kept
+        return self.clear(x.copy(), inside)
 
-    def take_at(self, x: NDArray[Any], times: NDArray[Any]) -> NDArray[Any]:
-        return x[times, np.arange(x.shape[1])]
+    def clear(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
+        x[~inside] = 0
+        return x
 
-    def add_at(self, x: NDArray[Any], times: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-        x[times, np.arange(x.shape[1])] += rows
+    def take_rows(self, x: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+        return np.take(x.reshape(-1, x.shape[2]), rows, axis=0)
+
+    def add_rows(self, x: NDArray[Any], rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        x[np.divmod(rows, x.shape[1])] += values
         return x
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:

@@ -96,7 +96,7 @@ class Projected:
         return (u.reshape(T * B, H) @ self.W_hr.T).reshape(T, B, -1)
 
     def _first_inputs(self, x: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
-        zeros = self.framework.from_numpy(np.zeros(tuple(c0.shape)))
+        zeros = self.framework.zeros(c0.shape)
         return self.framework.concatenate([x[:1], h0[None]], axis=2), zeros, c0
 
     def forward(self, x: Any, h0: Any, c0: Any) -> Any:
@@ -147,16 +147,21 @@ class Projected:
 class Held:
     """A layer that keeps its cell state through padding, over one that knows of no padding.
 
-    The input has one feature more, 0 at a step inside and 1 at one of padding. Its weights open the forget gate and
+    The input has a feature more, 0 at a step inside and 1 at one of padding. Its weights open the forget gate and
     close the input gate, so far that in every dtype f is 1 and i is 0: c stays as it is, to the bit. There the
     gradients of f and i vanish, and that of g; that of o does where dy is 0. So padding adds nothing to any gradient.
     Outputs at padding mean nothing; they are finite where the inputs are.
+
+    Attributes:
+        extra: how many features more; those besides the one have no weights.
     """
 
     def __init__(self, params: LSTMParams, make: Make, framework: Framework) -> None:
         H = params.hidden_size
-        hold = np.zeros((4 * H, 1))
-        hold[:H], hold[H : 2 * H] = -HOLD, HOLD  # rows i, f, g, o
+        self.features = params.input_size
+        self.extra = framework.lanes if self.features % framework.lanes == 0 else 1
+        hold = np.zeros((4 * H, self.extra))
+        hold[:H, 0], hold[H : 2 * H, 0] = -HOLD, HOLD  # rows i, f, g, o
         bias = params.bias if params.has_bias else None
         weight_ih = np.hstack([params.weight_ih, hold])
         held = LSTMParams(weight_ih, params.weight_hh, bias, peephole=params.peephole, projection=params.projection)
@@ -170,4 +175,5 @@ class Held:
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         weights, dx, dh0, dc0 = self.layer.backward(saved, dy, dh, dc)
-        return weights | {"weight_ih": weights["weight_ih"][:, :-1]}, dx[:, :, :-1], dh0, dc0
+        own = weights["weight_ih"][:, : self.features]
+        return weights | {"weight_ih": own}, dx[:, :, : self.features], dh0, dc0

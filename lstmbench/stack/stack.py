@@ -3,10 +3,9 @@
 Sequences of different lengths cost what the padded run costs, and a few copies: no loop over sequences, no sorting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.cell.interface import Framework
@@ -19,9 +18,9 @@ class Padding(NamedTuple):
     """What follows from the lengths, as native arrays."""
 
     inside: Any  # (T, B), true inside each sequence
-    padding: Any  # (T, B, 1), 0 inside and 1 outside, in the dtype
-    turned: Any  # (T, B), the time that stands at t when the sequence alone is read backwards
-    last: Any  # (B,), the time of the last step
+    features: dict[int, Any]  # (T, B, n) for the numbers n of features added, 0 inside and 1 outside
+    turned: Any  # (T, B), the row t*B + b that stands there when the sequence alone is read backwards
+    last: Any  # (B,), the row of the last step
 
 
 class ComposedStack:
@@ -30,7 +29,7 @@ class ComposedStack:
     def __init__(self, params: StackParams, framework: Framework, make: Callable[[LSTMParams], Any]) -> None:
         self.params, self.framework, self.make = params, framework, make
         self.layers: list[Layer] = [make_layer(each, make, framework) for each in params]
-        self.held: list[Layer] = []  # made when lengths are first given
+        self.held: list[Held] = []  # made when lengths are first given
         self._forward = framework.compile(self._run)
         self._forward_backward = framework.compile(self._run_and_differentiate)
 
@@ -38,7 +37,7 @@ class ComposedStack:
         self, x: Any, h0: Any, c0: Any, lengths: NDArray[Any] | None = None, masks: tuple[Any, ...] = ()
     ) -> tuple[Any, Any, Any]:
         """Return y (T, B, D*P or D*H), h (L*D, B, P or H), c (L*D, B, H); see ``lstmbench.stack.interface``."""
-        return self._forward(x, h0, c0, self._padding(x, lengths), masks)
+        return self._forward(x, h0, c0, self._native(x, lengths), masks)
 
     def forward_backward(
         self,
@@ -52,29 +51,38 @@ class ComposedStack:
         masks: tuple[Any, ...] = (),
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
         """Return (y, h, c), and the gradients of all weights, one after the other, of x, h0 and c0."""
-        return self._forward_backward(x, h0, c0, dy, dh, dc, self._padding(x, lengths), masks)
+        return self._forward_backward(x, h0, c0, dy, dh, dc, self._native(x, lengths), masks)
 
-    def _padding(self, x: Any, lengths: NDArray[Any] | None) -> Padding | None:
+    def _native(self, x: Any, lengths: NDArray[Any] | None) -> Any:
         if lengths is None or lengths.min() == len(x):
             return None
         if not self.held:
             self.held = [Held(each, self.make, self.framework) for each in self.params]
-        times = np.arange(len(x))[:, None]  # (T, 1)
+        return self.framework.whole(lengths)
+
+    def _padding(self, x: Any, lengths: Any) -> Padding | None:
+        if lengths is None:
+            return None
+        T, B, _ = x.shape
+        times, columns = self.framework.arange(T)[:, None], self.framework.arange(B)
         inside = times < lengths  # (T, B)
-        turned = np.where(inside, lengths - 1 - times, times)
-        constant, last = self.framework.constant, (lengths - 1).astype(np.int64)
-        padding = self.framework.from_numpy((~inside)[:, :, None])
-        return Padding(constant(inside), padding, constant(turned.astype(np.int64)), constant(last))
+        turned = times + inside * (lengths - 1 - 2 * times)
+        outside = (~inside)[:, :, None]
+        features = {n: self.framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in self.held}}
+        return Padding(inside, features, turned * B + columns, (lengths - 1) * B + columns)
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
-        return self.framework.flip(x) if pad is None else self.framework.take_at(x, pad.turned)
+        return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
 
-    def _run(self, x: Any, h0: Any, c0: Any, pad: Padding | None, masks: tuple[Any, ...]) -> Any:
-        return self._up(x, h0, c0, pad, masks, lambda layer, *arrays: layer.forward(*arrays))
+    def _run(self, x: Any, h0: Any, c0: Any, lengths: Any, masks: tuple[Any, ...]) -> Any:
+        pad = self._padding(x, lengths)
+        outputs = self._up(x, h0, c0, pad, masks, lambda layer, *arrays: layer.forward(*arrays))
+        return self._clear(outputs, pad)
 
     def _run_and_differentiate(
-        self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any, pad: Padding | None, masks: tuple[Any, ...]
+        self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any, lengths: Any, masks: tuple[Any, ...]
     ) -> Any:
+        pad = self._padding(x, lengths)
         tape: list[Any] = []
 
         def run(layer: Layer, *arrays: Any) -> Any:
@@ -83,27 +91,32 @@ class ComposedStack:
             return outputs
 
         outputs = self._up(x, h0, c0, pad, masks, run)
-        return outputs, self._down(tape, dy, dh, dc, pad, masks)
+        gradients = self._down(tape, dy, dh, dc, pad, masks)
+        return self._clear(outputs, pad), gradients
 
     def _up(self, x: Any, h0: Any, c0: Any, pad: Padding | None, masks: tuple[Any, ...], run: Any) -> Any:
         """Go through the layers from the lowest to the highest; ``run`` computes one, in one direction."""
         framework, D = self.framework, self.params.num_directions
-        layers = self.layers if pad is None else self.held
+        layers: Sequence[Layer] = self.layers if pad is None else self.held
         parts = [x if pad is None else framework.select(x, pad.inside)]  # side by side they are the layer's input
         hs, cs = [], []
         for level in range(self.params.num_layers):
             if level > 0 and masks:
                 parts = [self._join(parts) * masks[level - 1]]
-            below = self._join(parts if pad is None else [*parts, pad.padding])
+            below = self._join(parts if pad is None else [*parts, pad.features[self.held[level * D].extra]])
             parts = []
             for direction in range(D):
                 k = level * D + direction
                 y, h, c = run(layers[k], self._turn(below, pad) if direction else below, h0[k], c0[k])
-                hs.append(h if pad is None else framework.take_at(y, pad.last))
+                hs.append(h if pad is None else framework.take_rows(y, pad.last))
                 cs.append(c)
                 parts.append(self._turn(y, pad) if direction else y)
-        y = self._join(parts)
-        return y if pad is None else framework.select(y, pad.inside), framework.stack(hs), framework.stack(cs)
+        return self._join(parts), framework.stack(hs), framework.stack(cs)
+
+    def _clear(self, outputs: Any, pad: Padding | None) -> Any:
+        """Make the outputs at padding 0; only now, since what was saved for going down may share their memory."""
+        y, h, c = outputs
+        return (y if pad is None else self.framework.clear(y, pad.inside)), h, c
 
     def _join(self, parts: list[Any]) -> Any:
         return parts[0] if len(parts) == 1 else self.framework.concatenate(parts, axis=2)
@@ -111,7 +124,7 @@ class ComposedStack:
     def _down(self, tape: list[Any], dy: Any, dh: Any, dc: Any, pad: Padding | None, masks: tuple[Any, ...]) -> Any:
         """Go through the layers from the highest to the lowest, with what they saved."""
         framework, D, P = self.framework, self.params.num_directions, self.params.output_size
-        layers = self.layers if pad is None else self.held
+        layers: Sequence[Layer] = self.layers if pad is None else self.held
         if pad is not None:
             dy = framework.select(dy, pad.inside)
         weights, dh0, dc0 = [], [], []  # from the last to the first
@@ -122,7 +135,7 @@ class ComposedStack:
                 part = dy[:, :, direction * P : (direction + 1) * P] if D == 2 else dy
                 part, dh_k = self._turn(part, pad) if direction else part, dh[k]
                 if pad is not None:  # h was taken from the outputs, and so its gradient goes there
-                    part, dh_k = framework.add_at(part, pad.last, dh_k), self._zeros(dh_k)
+                    part, dh_k = framework.add_rows(part, pad.last, dh_k), framework.zeros(dh_k.shape)
                 dweights, dx, dh_k, dc_k = layers[k].backward(tape.pop(), part, dh_k, dc[k])
                 dx = self._turn(dx, pad) if direction else dx
                 below = dx if below is None else below + dx
@@ -132,9 +145,6 @@ class ComposedStack:
             dy = below * masks[level - 1] if level > 0 and masks else below
         flat = tuple(gradient for each in reversed(weights) for gradient in each)
         return flat, dy, framework.stack(dh0[::-1]), framework.stack(dc0[::-1])
-
-    def _zeros(self, like: Any) -> Any:
-        return self.framework.from_numpy(np.zeros(tuple(like.shape)))
 
     def _in_order(self, weights: Weights) -> list[Any]:
         return [weights[name] for name in self.params.layers[0][0].weights()]
