@@ -62,7 +62,7 @@ def ways(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
 def _estimates(own: pd.DataFrame, base: pd.DataFrame) -> list[float]:
     """Return the ratio by each of ``WAYS``."""
     plain = [own["seconds"].agg(kind) / base["seconds"].agg(kind) for kind in ("min", "mean", "median")]
-    within = own.groupby("round")["seconds"].median() / base.groupby("round")["seconds"].median()
+    within = own.groupby("round")["seconds"].mean() / base.groupby("round")["seconds"].mean()
     return [*map(float, plain), float(within.median())]
 
 

@@ -71,6 +71,15 @@ def test_rounds_and_samples_are_counted_by_processes() -> None:
     assert "ratio" not in found
 
 
+def test_a_round_s_time_does_not_depend_on_how_many_calls_make_a_sample() -> None:
+    """Call times are skewed: medians of single calls, beside means over twenty, would find a difference in nothing."""
+    calls = np.random.default_rng(0).lognormal(0, 0.5, (25, 100))
+    single = [Turn(list(row), 1.0, 1.0, 0, 1e-4) for row in calls]
+    means = [Turn(list(row.reshape(-1, 20).mean(axis=1)), 1.0, 1.0, 0, 1e-4, calls=20) for row in calls]
+    found = speed.compute(evidence([single], [means]))
+    assert found["ratio"] == pytest.approx(1, abs=1e-12)
+
+
 def test_the_first_call_stands_apart_and_is_never_less_than_nothing() -> None:
     gate = [{"first_call_s": each} for each in (1.0, 3.0, 2.0)]
     found = speed.compute(evidence([turns(0.5)] * 3, gate=gate))

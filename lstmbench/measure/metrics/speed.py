@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lstmbench.measure.guard import Turn, disturbed, left_out
-from lstmbench.measure.metrics import Evidence, medians
+from lstmbench.measure.metrics import Evidence, round_times
 from lstmbench.measure.statistics import Interval, median_interval
 
 NEEDS = frozenset({"gate", "samples"})
@@ -14,6 +14,7 @@ NEEDS = frozenset({"gate", "samples"})
 def compute(evidence: Evidence) -> dict[str, Any]:
     """Return times in seconds and ratios (above 1 is slower than the reference), with 95 % intervals of the medians.
 
+    A round's time is the mean over its calls (see ``round_times``), and what is quoted is the median over rounds.
     ``first_call_s`` is the median over processes of the first call; ``compile_s`` is what it took beyond a call in
     the steady state: compilation, lazy initialisation, first touch of memory. Medians leave out disturbed rounds (see
     ``lstmbench.measure.guard``); ``time_p05_s`` and ``time_p95_s`` are percentiles of all samples.
@@ -56,5 +57,5 @@ def ratio_interval(turns: list[list[Turn]], reference: list[list[Turn]]) -> tupl
     """Return the median of the ratios within rounds and its interval, and whether too many rounds were disturbed."""
     pairs = list(zip(turns, reference, strict=True))
     out, noisy = left_out([disturbed(own) | disturbed(base) for own, base in pairs])
-    ratios = [own / base for own, base in zip(medians(turns), medians(reference), strict=True)]
+    ratios = [own / base for own, base in zip(round_times(turns), round_times(reference), strict=True)]
     return median_interval([ratio[~leave] for ratio, leave in zip(ratios, out, strict=True)]), noisy
