@@ -31,13 +31,14 @@ def _imported_by(code: str) -> set[str]:
     "code",
     [
         "",
-        "dir(lb), lb.__version__, lb.LSTM, lb.LSTMParams, lb.Gradients, lb.LstmbenchError",
+        "dir(lb), lb.__version__, lb.LSTM, lb.LSTMParams, lb.Gradients, lb.Stack, lb.StackParams, lb.LstmbenchError",
         "lb.load, lb.register, lb.implementations",
         "from lstmbench.cell import registry; registry.names()",
         LOAD.format("numpy.fused"),
         LOAD.format("numpy.reference"),
+        "lb.load('numpy.fused', lb.StackParams.init(2, 3, 2, True)).forward([[[1, 2]]])",
     ],
-    ids=["import", "public names", "functions", "names of implementations", "numpy.fused", "numpy.reference"],
+    ids=["import", "public names", "functions", "names of implementations", "numpy.fused", "numpy.reference", "stack"],
 )
 def test_no_framework_is_imported_before_it_is_asked_for(code: str) -> None:
     assert _imported_by(code) == set()
