@@ -51,7 +51,7 @@ class TorchFramework(Framework):
         return function
 
     def whole(self, numbers: NDArray[Any]) -> torch.Tensor:
-        return torch.tensor(numbers, dtype=torch.int64, device=self.device)
+        return torch.tensor(np.ascontiguousarray(numbers), dtype=torch.int64, device=self.device)
 
     def arange(self, stop: int) -> torch.Tensor:
         return torch.arange(stop, device=self.device)

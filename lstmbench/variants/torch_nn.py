@@ -59,7 +59,8 @@ class TorchNNStack:
         if lengths is None:
             y, (h, c) = self.lstm(x, (h0, c0))
             return y, h, c
-        packed = pack_padded_sequence(x, torch.from_numpy(np.asarray(lengths, dtype=np.int64)), enforce_sorted=False)
+        host = torch.from_numpy(np.array(lengths, dtype=np.int64, order="C"))
+        packed = pack_padded_sequence(x, host, enforce_sorted=False)
         out, (h, c) = self.lstm(packed, (h0, c0))
         y, _ = pad_packed_sequence(out, total_length=len(x))
         return y, h, c
