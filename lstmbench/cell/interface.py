@@ -57,6 +57,13 @@ class Framework(Protocol):
         """Return once every array in the nested tuple ``outputs`` has been computed."""
         ...
 
+    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
+        """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's own accounting.
+
+        Its outputs are counted. None if the framework does not tell.
+        """
+        ...
+
     # What a stack needs besides slices, sums and products, which all arrays have; nothing here changes its arguments,
     # but for ``clear`` and ``add_rows``
 

@@ -27,7 +27,8 @@ class NumpyReference:
         return (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c), (steps, c0)
 
     def backward(self, saved: Any, dy: Array, dh: Array, dc: Array) -> Any:
-        return tuple(reference.backward(self.W, *saved, dy, dh, dc, self.p))
+        steps, c0 = saved
+        return tuple(reference.backward(self.W, steps, c0, dy, dh, dc, self.p))
 
     def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
