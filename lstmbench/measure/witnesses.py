@@ -12,10 +12,10 @@ import numpy as np
 
 
 class Witness:
-    """Taken before a turn; ``tell`` says what changed since."""
+    """Taken before a turn; ``tell`` says what changed since. ``sentinel_s`` is what the sentinel took just before."""
 
-    def __init__(self) -> None:
-        self.sentinel_s = sentinel()
+    def __init__(self, sentinel_s: float) -> None:
+        self.sentinel_s = sentinel_s
         self.switches = _switches()
         self.cpu, self.wall = time.process_time(), time.perf_counter()
 
