@@ -19,8 +19,6 @@ from lstmbench.stack.loading import load
 
 SHORTEST_SAMPLE_S = 0.5e-3
 """A sample is at least this long: ten thousand times the resolution of the clock, and of the loop's own cost."""
-LONG_CALL_S = 5e-3
-"""A control repeats whole calls where a call is shorter, and time steps where it is longer."""
 TRUTH_PAIRS = 7
 """So often is the call of a few time steps held against a whole one, to know what repeating it adds."""
 
@@ -104,18 +102,20 @@ class Held:
             synchronize(method(*self.beginning))
         return (time.perf_counter() - start) / calls
 
-    def calibrate(self, seconds: float) -> None:
-        """Set how many calls make one sample; for a control so many that what is repeated are whole calls.
+    def calibrate(self, seconds: float, turn_s: float) -> None:
+        """Set how many calls make one sample, from the time of a call, for turns of ``turn_s``.
 
-        And set ``truth``, how many times longer a call takes for what is repeated. Of whole calls it is known by
-        their count. Of time steps it is not, for a call of few steps costs more than its share: that is measured.
+        A control takes so many that what it repeats are whole calls, if these fit into a turn; or else single calls,
+        each with a few time steps repeated. And ``truth`` is set, how many times longer a call takes for what is
+        repeated. Of whole calls it is known by their count. Of time steps it is not, for a call of few steps costs
+        more than its share: that is measured.
         """
         self.seconds = seconds
         self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
         if not self.repeat:
             return
-        if seconds < LONG_CALL_S:
-            whole = round(1 / self.repeat)
+        whole = round(1 / self.repeat)
+        if (whole + 1) * seconds <= turn_s:
             self.calls = whole * math.ceil(self.calls / whole)
         if again := round(self.repeat * self.calls):
             self.truth = 1 + again / self.calls

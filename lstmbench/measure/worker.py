@@ -82,15 +82,18 @@ class Server:
                 errors[name] = None if error is None else max(error, errors[name] or 0.0)
         return {"first_call_s": first_call_s, "misfit": misfit, **errors}
 
-    def warm(self, within_s: float) -> dict[str, Any]:
-        """Call until the last three times agree within 5 %, then set how many calls make one sample."""
+    def warm(self, turn_s: float) -> dict[str, Any]:
+        """Call until the last three times agree within 5 %, then set how many calls make one sample.
+
+        No longer than ten turns.
+        """
         times = [self.case.seconds]  # of the gate's last call: a long one is warm by then
-        end = time.perf_counter() + within_s - self.case.seconds
+        end = time.perf_counter() + 10 * turn_s - self.case.seconds
         while time.perf_counter() < end:
             times.append(self.case.sample(1))
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
-        self.case.calibrate(min(times))
+        self.case.calibrate(min(times), turn_s)
         return {"truth": self.case.truth}
 
     def measure(self, turn_s: float) -> dict[str, Any]:

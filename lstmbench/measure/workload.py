@@ -145,7 +145,7 @@ class Comparison:
             trial.check_pools(frameworks)
         if (gate := self._ask(trial, worker, "gate")) is not None:
             trial.judge(gate)
-        if (warm := self._ask(trial, worker, "warm", within_s=10 * self.budget.turn_s)) is not None:
+        if (warm := self._ask(trial, worker, "warm", turn_s=self.budget.turn_s)) is not None:
             trial.truths.append(warm["truth"])
 
     def _take_turns(self, workers: dict[int, Worker]) -> float:

@@ -53,7 +53,7 @@ def test_a_control_of_short_calls_repeats_whole_calls_and_its_truth_is_their_cou
 ) -> None:
     held = Held("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
     steps = counted(held, monkeypatch)
-    held.calibrate(1e-4)
+    held.calibrate(1e-4, turn_s=0.01)
     assert held.calls == 20 and held.truth == 1.05
     held.sample(held.calls)
     assert steps == [100] * 21
@@ -66,7 +66,7 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
     steps = counted(held, monkeypatch)
     times = iter([0.2, 2.0] * module.TRUTH_PAIRS)
     monkeypatch.setattr(held, "_time", lambda inputs: next(times))
-    held.calibrate(2.0)
+    held.calibrate(2.0, turn_s=0.01)
     assert (held.calls, held.truth) == (1, pytest.approx(1.1))  # a call of few steps costs more than its share
     held.sample(held.calls)
     assert steps == [100, 5]
@@ -75,7 +75,7 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
 def test_what_is_no_control_repeats_nothing(inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held("numpy.fused", WORKLOAD, inputs, scope)
     steps = counted(held, monkeypatch)
-    held.calibrate(2.0)
+    held.calibrate(2.0, turn_s=0.01)
     held.sample(held.calls)
     assert (steps, held.truth) == ([100], 1.0)
 

@@ -67,7 +67,7 @@ class PretendTeam:
     def gate(self, label: str, process: int) -> dict[str, Any]:
         return {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": None}
 
-    def warm(self, label: str, process: int, within_s: float) -> dict[str, Any]:
+    def warm(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
         return {"truth": 1.0}
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
