@@ -19,7 +19,7 @@ step lie in front of the others, and dz takes the place of the gates.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class NumpyFused:
         sigmoids = z[:3]
         longest = max(1, CHUNK_BYTES // z.nbytes)
         t = 0
-        with _small_buffers():
+        with _small_buffers() if T >= LONG else nullcontext():
             # A step of a chunk takes one place for its output, four for its share of the inputs
             while steps := T - t if T < LONG else min(longest, (T - t - 4) // 5):
                 shares = self._shares(x[t : t + steps], room[-4 - 4 * steps : -4])

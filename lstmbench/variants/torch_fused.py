@@ -101,10 +101,14 @@ class TorchFused:
             y, cs, _ = _forward(x, h0, c0, self.W_ih, self.W_hh, self.b)
             return y, y[-1].clone(), cs[-1].to(x.dtype, copy=True)
 
-    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+    def _graph(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = _Sequence.apply(x, h0, c0, self.W_ih, self.W_hh, self.b)
         inputs = (self.W_ih, self.W_hh, self.b, x, h0, c0)
+        return outputs, inputs
+
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+        outputs, inputs = self._graph(x, h0, c0)
         return tuple(output.detach() for output in outputs), (outputs, inputs)
 
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
@@ -113,5 +117,5 @@ class TorchFused:
         return (dW_ih[rows], dW_hh[rows], db[rows], *rest)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+        saved = self._graph(x, h0, c0)
+        return saved[0], self.backward(saved, dy, dh, dc)

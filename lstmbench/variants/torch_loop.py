@@ -41,16 +41,20 @@ class TorchLoop:
         with torch.inference_mode():
             return self._run(x, h0, c0)
 
-    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+    def _graph(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = self._run(x, h0, c0)
         peepholes = () if self.p is None else (self.p,)
         inputs = (self.W_ih, self.W_hh, self.b, x, h0, c0, *peepholes)
+        return outputs, inputs
+
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+        outputs, inputs = self._graph(x, h0, c0)
         return tuple(output.detach() for output in outputs), (outputs, inputs)
 
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         return torch.autograd.grad(*saved, (dy, dh, dc))
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+        saved = self._graph(x, h0, c0)
+        return saved[0], self.backward(saved, dy, dh, dc)

@@ -110,12 +110,16 @@ class TorchNN:
         with torch.inference_mode():
             return self._run(x, h0, c0)
 
-    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+    def _graph(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = self._run(x, h0, c0)
         lstm = self.lstm
         # Both biases are asked for, as an optimiser would; they are equal, and the first is reported
         inputs = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0, x, h0, c0)
+        return outputs, inputs
+
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+        outputs, inputs = self._graph(x, h0, c0)
         return tuple(output.detach() for output in outputs), (outputs, inputs)
 
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
@@ -123,5 +127,5 @@ class TorchNN:
         return (dW_ih, dW_hh, db, *rest)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+        saved = self._graph(x, h0, c0)
+        return saved[0], self.backward(saved, dy, dh, dc)
