@@ -1,5 +1,6 @@
 """The implementation under test, with its inputs on the device: what is called, what is timed, what is checked."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -90,17 +91,28 @@ class Held:
         self.lstm.framework.synchronize(outputs)
         return outputs
 
-    def sample(self, calls: int) -> float:
-        """Return the seconds of one call, the mean over so many in a row, inputs taking turns."""
+    def run(self, calls: int) -> None:
+        """Make so many calls, inputs taking turns; a control makes more."""
         method, synchronize, inputs = self.method, self.lstm.framework.synchronize, self.inputs
         first, again = self.turns, round(self.repeat * calls) if self.repeat else 0
         self.turns += calls
-        start = time.perf_counter()
         for k in range(first, first + calls + again):
             synchronize(method(*inputs[k % SETS]))
         if self.repeat and not again:
             synchronize(method(*self.beginning))
-        return (time.perf_counter() - start) / calls
+
+    def samples(self, turn_s: float) -> list[float]:
+        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row, for a turn; at least one.
+
+        A sample begins where the one before has ended, at the same reading of the clock: pauses between samples, be
+        they of a microsecond, were seen to make a call slower by ten, so that who needs many samples would lose.
+        """
+        clock, stamps = time.perf_counter, [time.perf_counter()]
+        end = stamps[0] + turn_s
+        while len(stamps) == 1 or stamps[-1] < end:
+            self.run(self.calls)
+            stamps.append(clock())
+        return [(after - before) / self.calls for before, after in itertools.pairwise(stamps)]
 
     def calibrate(self, seconds: float, turn_s: float) -> None:
         """Set how many calls make one sample, from the time of a call, for turns of ``turn_s``.

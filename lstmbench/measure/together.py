@@ -90,11 +90,11 @@ def _time(names: Sequence[str], workload: Workload, inputs: Path, calls: int) ->
         held = {name: Held(name, workload, inputs, scope) for name in names}
         for each in held.values():
             for _ in range(WARM_UP):
-                each.sample(1)
+                each.run(1)
         seconds: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(calls):
             for name, each in held.items():
-                seconds[name].append(each.sample(1))
+                seconds[name] += each.samples(0.0)
     return seconds
 
 

@@ -90,7 +90,7 @@ class Server:
         times = [self.case.seconds]  # of the gate's last call: a long one is warm by then
         end = time.perf_counter() + 10 * turn_s - self.case.seconds
         while time.perf_counter() < end:
-            times.append(self.case.sample(1))
+            times.append(self.case.samples(0.0)[0])
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
         self.case.calibrate(min(times), turn_s)
@@ -102,15 +102,12 @@ class Server:
         Before, it is called untimed for a fifth of the turn, to bring its data back into the caches after the turns of
         others: the first milliseconds were seen to be 3 to 10 % slower. A long call evicts what it finds there anyway.
         """
-        case, seconds = self.case, list[float]()
-        sentinel_s = sentinel()
+        case, sentinel_s = self.case, sentinel()
         end = time.perf_counter() + turn_s / 5
         while case.seconds < turn_s / 2 and time.perf_counter() < end:
-            case.sample(1)
+            case.run(1)
         witness = Witness(sentinel_s)
-        end = time.perf_counter() + turn_s
-        while not seconds or time.perf_counter() < end:
-            seconds.append(case.sample(case.calls))
+        seconds = case.samples(turn_s)
         return witness.tell() | {"seconds": seconds, "calls": case.calls}
 
     def memory(self) -> dict[str, Any]:

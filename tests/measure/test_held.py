@@ -36,16 +36,29 @@ def counted(held: Held, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return steps
 
 
-def test_a_sample_is_so_many_calls_on_inputs_in_turn(
-    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_are_made_on_inputs_in_turn(inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held("numpy.fused", WORKLOAD, inputs, scope)
     seen: list[int] = []
     monkeypatch.setattr(held, "method", lambda x, *rest: seen.append(id(x)))
-    held.sample(3), held.sample(2)
+    held.run(3), held.run(2)
     assert len(seen) == 5
     assert len(set(seen)) == SETS
     assert all(first != second for first, second in itertools.pairwise(seen))
+
+
+def test_samples_follow_each_other_without_a_gap(
+    inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the clock shows between the first sample's start and the last one's end is in some sample."""
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    steps = counted(held, monkeypatch)
+    times = itertools.count()
+    monkeypatch.setattr(module.time, "perf_counter", lambda: 0.5 * next(times))
+    held.calls = 4
+    found = held.samples(3.0)
+    assert sum(found) * held.calls == 0.5 * (next(times) - 1)
+    assert len(steps) == held.calls * len(found) == 24
+    assert len(held.samples(0.0)) == 1
 
 
 def test_a_control_of_short_calls_repeats_whole_calls_and_its_truth_is_their_count(
@@ -55,7 +68,7 @@ def test_a_control_of_short_calls_repeats_whole_calls_and_its_truth_is_their_cou
     steps = counted(held, monkeypatch)
     held.calibrate(1e-4, turn_s=0.01)
     assert held.calls == 20 and held.truth == 1.05
-    held.sample(held.calls)
+    held.samples(0.0)
     assert steps == [100] * 21
 
 
@@ -68,7 +81,7 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
     monkeypatch.setattr(held, "_time", lambda inputs: next(times))
     held.calibrate(2.0, turn_s=0.01)
     assert (held.calls, held.truth) == (1, pytest.approx(1.1))  # a call of few steps costs more than its share
-    held.sample(held.calls)
+    held.samples(0.0)
     assert steps == [100, 5]
 
 
@@ -76,7 +89,7 @@ def test_what_is_no_control_repeats_nothing(inputs: Path, scope: ExitStack, monk
     held = Held("numpy.fused", WORKLOAD, inputs, scope)
     steps = counted(held, monkeypatch)
     held.calibrate(2.0, turn_s=0.01)
-    held.sample(held.calls)
+    held.samples(0.0)
     assert (steps, held.truth) == ([100], 1.0)
 
 
