@@ -24,8 +24,6 @@ class Framework(Protocol):
     """How one framework holds arrays, on one device, in one dtype. One subclass per framework; none is overridden."""
 
     dtypes: ClassVar[tuple[str, ...]]
-    lanes: ClassVar[int] = 1
-    """Where the number of an input's features is a multiple of this, a stack that adds some keeps it one."""
     device: str
     dtype: str
 
@@ -140,6 +138,9 @@ class Implementation(Protocol):
     #
     # def forward_saving(self, x, h0, c0) -> ((y, h, c), saved)
     # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them; called once for a saved
+    #
+    # And where it is fast only if the number of an input's features is a multiple of some number, ``lanes: ClassVar[int]``:
+    # a stack that has to add a feature then adds so many.
 
 
 @dataclass(frozen=True, eq=False)

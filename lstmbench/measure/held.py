@@ -102,10 +102,11 @@ class Held:
             synchronize(method(*self.beginning))
 
     def samples(self, turn_s: float) -> list[float]:
-        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row, for a turn; at least one.
+        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row, for a turn.
 
-        A sample begins where the one before has ended, at the same reading of the clock: pauses between samples, be
-        they of a microsecond, were seen to make a call slower by ten, so that who needs many samples would lose.
+        There is at least one. A sample begins where the one before has ended, at the same reading of the clock: pauses
+        between samples, be they of a microsecond, were seen to make a call slower by ten, so that who needs many
+        samples would lose.
         """
         clock, stamps = time.perf_counter, [time.perf_counter()]
         end = stamps[0] + turn_s

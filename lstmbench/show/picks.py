@@ -1,6 +1,5 @@
 """Which implementation to pick, workload by workload: all that this run cannot tell from the fastest."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -59,7 +58,7 @@ def answer(records: pd.DataFrame) -> Sentence:
         found = picks(timed[timed["mode"] == mode])
         if found.empty:
             continue
-        often: Mapping[str, int] = found["fastest"].str.split(", ").explode().value_counts().to_dict()
+        often = found["fastest"].str.split(", ").explode().value_counts()
         several = ", ".join(f"{markdown(name)} in {count}" for name, count in often.items())
         behind = found["ours_times"].dropna()
         ours = (

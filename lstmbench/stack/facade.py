@@ -58,7 +58,9 @@ class Stack:
     @cached_property
     def _composed(self) -> ComposedStack:
         with self.framework.scope():
-            return ComposedStack(self.params, self.framework, lambda each: self.registration.cls(each, self.framework))
+            single = self.registration.cls
+            lanes = getattr(single, "lanes", 1)
+            return ComposedStack(self.params, self.framework, lambda each: single(each, self.framework), lanes)
 
     def forward(
         self,

@@ -156,10 +156,10 @@ class Held:
         extra: how many features more; those besides the one have no weights.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: Framework) -> None:
+    def __init__(self, params: LSTMParams, make: Make, framework: Framework, lanes: int = 1) -> None:
         H = params.hidden_size
         self.features = params.input_size
-        self.extra = framework.lanes if self.features % framework.lanes == 0 else 1
+        self.extra = lanes if self.features % lanes == 0 else 1
         hold = np.zeros((4 * H, self.extra))
         hold[:H, 0], hold[H : 2 * H, 0] = -HOLD, HOLD  # rows i, f, g, o
         bias = params.bias if params.has_bias else None

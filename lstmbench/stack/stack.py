@@ -26,8 +26,10 @@ class Padding(NamedTuple):
 class ComposedStack:
     """Several layers in one or both directions, from an implementation of the plain LSTM."""
 
-    def __init__(self, params: StackParams, framework: Framework, make: Callable[[LSTMParams], Any]) -> None:
-        self.params, self.framework, self.make = params, framework, make
+    def __init__(
+        self, params: StackParams, framework: Framework, make: Callable[[LSTMParams], Any], lanes: int = 1
+    ) -> None:
+        self.params, self.framework, self.make, self.lanes = params, framework, make, lanes
         self.layers: list[Layer] = [make_layer(each, make, framework) for each in params]
         self.held: list[Held] = []  # made when lengths are first given
         self._forward = framework.compile(self._run)
@@ -57,7 +59,7 @@ class ComposedStack:
         if lengths is None or lengths.min() == len(x):
             return None
         if not self.held:
-            self.held = [Held(each, self.make, self.framework) for each in self.params]
+            self.held = [Held(each, self.make, self.framework, self.lanes) for each in self.params]
         return self.framework.whole(lengths)
 
     def _padding(self, x: Any, lengths: Any) -> Padding | None:

@@ -1,6 +1,6 @@
 """``jax.scan``: the equations under ``lax.scan``, compiled by XLA, derivatives by JAX."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,10 @@ def _in_order(cotangents: Any) -> Any:
 @register("jax.scan", framework="jax", peephole=True)
 class JaxScan:
     """What people write first in JAX."""
+
+    # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I is 65 and not 64, but
+    # 8 % where it is 80
+    lanes: ClassVar[int] = 16
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
         arrays = [params.weight_ih, params.weight_hh, params.bias]

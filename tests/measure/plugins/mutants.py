@@ -228,12 +228,12 @@ class Sleeps(_Mutant):
 
 @register("mutant.crowds")
 class Crowds(_Mutant):
-    """Right, but it has four threads at work beside its own, in products that let each other run."""
+    """Right, but it has sixteen threads at work beside its own, in products that let each other run."""
 
     def before(self, x: Any) -> None:
         if self.calls == 1:
             square = np.ones((256, 256), np.float32)
-            for _ in range(4):
+            for _ in range(16):
                 threading.Thread(target=lambda: [square @ square for _ in itertools.count()], daemon=True).start()
 
 
