@@ -59,8 +59,8 @@ def _in_order(cotangents: Any) -> Any:
 class JaxScan:
     """What people write first in JAX."""
 
-    # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I is 65 and not 64, but
-    # 8 % where it is 80
+    # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I is 65 and not 64,
+    # but 8 % where it is 80
     lanes: ClassVar[int] = 16
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
