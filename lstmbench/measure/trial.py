@@ -1,6 +1,6 @@
 """One case while it is measured: what was collected of it, and whether it is still in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ MEMORY_SIGNS = ("MemoryError", "OutOfMemory", "out of memory", "can't allocate m
 MOST_BUSY = 1.2
 """Most cores that a case may keep busy for each thread that it is allowed. Not 1: XLA hands each call from one thread
 to another, and both are awake for a moment, which for short calls comes to 5 %."""
+REAL_SHARE = 0.1
+"""A thread that did this share of a process's computing counts."""
 
 
 @dataclass
@@ -50,13 +52,24 @@ class Trial:
             if threads > allowed:
                 self.status, self.error = "failed", f"{pool} has {threads} threads, and {allowed} are allowed"
 
-    def check_threads(self) -> None:
-        """Take the case out if it kept more cores busy than it has threads, in the process that was measured last."""
+    def check_threads(self, shares: Sequence[float]) -> None:
+        """Take the case out if it computed on more threads than it has, in the process that was measured last.
+
+        Either it kept more cores busy; or, where the machine had no core to spare for that, more threads than allowed
+        did a real share of its computing. One more is let pass: a pool that hands calls on, as XLA's does.
+
+        Args:
+            shares: of its threads, see ``witnesses.shares``.
+        """
         workload, turns = self.case.workload, self.evidence.turns[-1]
         busy = float(np.median([turn.cores_busy for turn in turns])) if turns else 0.0
-        if workload.device == "cpu" and busy > MOST_BUSY * workload.threads:
-            self.status = "failed"
-            self.error = f"it kept {busy:.1f} cores busy, and {workload.threads} threads are allowed"
+        threads = sum(share >= REAL_SHARE for share in shares)
+        if workload.device != "cpu":
+            return
+        if busy > MOST_BUSY * workload.threads:
+            self.status, self.error = "failed", f"it kept {busy:.1f} cores busy, and {workload.threads} are allowed"
+        elif threads > workload.threads + 1:
+            self.status, self.error = "failed", f"{threads} threads computed, and {workload.threads} are allowed"
 
     def judge(self, gate: dict[str, Any]) -> None:
         """Take the case out if what it computed is not the LSTM."""

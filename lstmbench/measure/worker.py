@@ -4,6 +4,7 @@ prepare   load the implementation and the inputs (nothing is timed yet)
 gate      the first call, timed, and two more; their outputs and gradients are held against the oracle's
 warm      call until the time of a call is steady; return how many calls make one sample
 measure   one turn of a round: samples until the turn's time is over
+threads   how the computing was shared among threads
 memory    peaks of the allocator and of the process, in a pass of their own
 """
 
@@ -21,7 +22,7 @@ from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
-from lstmbench.measure.witnesses import Witness, sentinel
+from lstmbench.measure.witnesses import Witness, computing_by_thread, sentinel, shares
 
 
 class Server:
@@ -30,6 +31,7 @@ class Server:
     def __init__(self) -> None:
         self.scope = ExitStack()
         self.held: Held | None = None
+        self.threads_before: dict[str, int] = {}
 
     @property
     def case(self) -> Held:
@@ -94,7 +96,12 @@ class Server:
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
         self.case.calibrate(min(times), turn_s)
+        self.threads_before = computing_by_thread()
         return {"truth": self.case.truth}
+
+    def threads(self) -> list[float]:
+        """Return each thread's share of what this process has computed since it was warm, the largest first."""
+        return shares(self.threads_before, computing_by_thread())
 
     def measure(self, turn_s: float) -> dict[str, Any]:
         """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.

@@ -111,7 +111,8 @@ class Comparison:
                 trial.evidence.turns.append([])
             spent = self._take_turns(workers)
             for trial in self.alive:
-                trial.check_threads()
+                if (shares := self._ask(trial, workers[id(trial)], "threads")) is not None:
+                    trial.check_threads(shares)
                 if process == 0 and not trial.control:
                     trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
         finally:

@@ -24,8 +24,10 @@ class PretendTeam:
 
     scratch = Path("nowhere")
 
-    def __init__(self, times: Times, cores_busy: float = 1.0, pools: int = 1) -> None:
-        self.times, self.cores_busy, self.pools = times, cores_busy, pools
+    def __init__(
+        self, times: Times, cores_busy: float = 1.0, pools: int = 1, shares: tuple[float, ...] = (1.0,)
+    ) -> None:
+        self.times, self.cores_busy, self.pools, self.shares = times, cores_busy, pools, list(shares)
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
         self.diary: list[str] = []
@@ -75,6 +77,9 @@ class PretendTeam:
         cpu_s = self.cores_busy * turn_s
         witnesses = {"loop_s": turn_s, "cpu_s": cpu_s, "switches": 0, "sentinel_s": 1e-4, "calls": 1}
         return witnesses | {"seconds": [self.times(label, process)]}
+
+    def threads(self, label: str, process: int) -> list[float]:
+        return self.shares
 
     def memory(self, label: str, process: int) -> dict[str, Any]:
         return {}
@@ -156,8 +161,19 @@ def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.Monkey
 def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=1.9))
     assert {trial.status for trial in comparison.trials} == {"failed"}
-    assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 threads are allowed"
+    assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 are allowed"
     assert comparison.trials[0].record().get("time_median_s") is None
+
+
+@pytest.mark.parametrize(
+    ("shares", "status"), [((0.85, 0.15), "ok"), ((0.85, 0.09, 0.06), "ok"), ((0.4, 0.35, 0.25), "failed")]
+)
+def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let_pass(
+    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, ...], status: str
+) -> None:
+    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, shares=shares))
+    assert {trial.status for trial in comparison.trials} == {status}
+    assert comparison.trials[0].error == ("" if status == "ok" else "3 threads computed, and 1 are allowed")
 
 
 def test_a_pool_with_more_threads_than_allowed_is_refused_before_anything_is_timed(

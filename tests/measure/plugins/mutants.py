@@ -4,7 +4,7 @@ They go wrong only in the worker: an import of this module in the parent is as h
 """
 
 import ctypes
-import itertools
+import hashlib
 import json
 import os
 import signal
@@ -228,13 +228,18 @@ class Sleeps(_Mutant):
 
 @register("mutant.crowds")
 class Crowds(_Mutant):
-    """Right, but it has sixteen threads at work beside its own, in products that let each other run."""
+    """Right, but it has eight threads at work beside its own, which let each other run."""
 
     def before(self, x: Any) -> None:
         if self.calls == 1:
-            square = np.ones((256, 256), np.float32)
-            for _ in range(16):
-                threading.Thread(target=lambda: [square @ square for _ in itertools.count()], daemon=True).start()
+            for _ in range(8):
+                threading.Thread(target=_burn, daemon=True).start()
+
+
+def _burn() -> None:
+    million = bytes(2**20)
+    while True:
+        hashlib.sha256(million)
 
 
 def spy(name: str) -> None:
