@@ -139,7 +139,7 @@ class Implementation(Protocol):
     # def forward_saving(self, x, h0, c0) -> ((y, h, c), saved)
     # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them; called once for a saved
     #
-    # And where it is fast only if the number of an input's features is a multiple of some number, that number as
+    # And where training is fast only if the number of an input's features is a multiple of some number, that number as
     # ``lanes: ClassVar[int]``: a stack that has to add a feature then adds so many.
 
 

@@ -17,6 +17,7 @@ from lstmbench.stack.parameters import StackParams
 class Padding(NamedTuple):
     """What follows from the lengths, as native arrays."""
 
+    layers: list[Held]  # what computes with padding
     inside: Any  # (T, B), true inside each sequence
     features: dict[int, Any]  # (T, B, n) for the numbers n of features added, 0 inside and 1 outside
     turned: Any  # (T, B), the row t*B + b that stands there when the sequence alone is read backwards
@@ -31,7 +32,7 @@ class ComposedStack:
     ) -> None:
         self.params, self.framework, self.make, self.lanes = params, framework, make, lanes
         self.layers: list[Layer] = [make_layer(each, make, framework) for each in params]
-        self.held: list[Held] = []  # made when lengths are first given
+        self.held: dict[int, list[Held]] = {}  # by the lanes; made when lengths are first given
         self._forward = framework.compile(self._run)
         self._forward_backward = framework.compile(self._run_and_differentiate)
 
@@ -39,7 +40,7 @@ class ComposedStack:
         self, x: Any, h0: Any, c0: Any, lengths: NDArray[Any] | None = None, masks: tuple[Any, ...] = ()
     ) -> tuple[Any, Any, Any]:
         """Return y (T, B, D*P or D*H), h (L*D, B, P or H), c (L*D, B, H); see ``lstmbench.stack.interface``."""
-        return self._forward(x, h0, c0, self._native(x, lengths), masks)
+        return self._forward(x, h0, c0, self._native(x, lengths, 1), masks)
 
     def forward_backward(
         self,
@@ -53,16 +54,16 @@ class ComposedStack:
         masks: tuple[Any, ...] = (),
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
         """Return (y, h, c), and the gradients of all weights, one after the other, of x, h0 and c0."""
-        return self._forward_backward(x, h0, c0, dy, dh, dc, self._native(x, lengths), masks)
+        return self._forward_backward(x, h0, c0, dy, dh, dc, self._native(x, lengths, self.lanes), masks)
 
-    def _native(self, x: Any, lengths: NDArray[Any] | None) -> Any:
+    def _native(self, x: Any, lengths: NDArray[Any] | None, lanes: int) -> Any:
         if lengths is None or lengths.min() == len(x):
             return None
-        if not self.held:
-            self.held = [Held(each, self.make, self.framework, self.lanes) for each in self.params]
+        if lanes not in self.held:
+            self.held[lanes] = [Held(each, self.make, self.framework, lanes) for each in self.params]
         return self.framework.whole(lengths)
 
-    def _padding(self, x: Any, lengths: Any) -> Padding | None:
+    def _padding(self, x: Any, lengths: Any, lanes: int) -> Padding | None:
         if lengths is None:
             return None
         T, B, _ = x.shape
@@ -70,21 +71,22 @@ class ComposedStack:
         inside = times < lengths  # (T, B)
         turned = times + inside * (lengths - 1 - 2 * times)
         outside = (~inside)[:, :, None]
-        features = {n: self.framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in self.held}}
-        return Padding(inside, features, turned * B + columns, (lengths - 1) * B + columns)
+        layers = self.held[lanes]
+        features = {n: self.framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in layers}}
+        return Padding(layers, inside, features, turned * B + columns, (lengths - 1) * B + columns)
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
         return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
 
     def _run(self, x: Any, h0: Any, c0: Any, lengths: Any, masks: tuple[Any, ...]) -> Any:
-        pad = self._padding(x, lengths)
+        pad = self._padding(x, lengths, 1)
         outputs = self._up(x, h0, c0, pad, masks, lambda layer, *arrays: layer.forward(*arrays))
         return self._clear(outputs, pad)
 
     def _run_and_differentiate(
         self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any, lengths: Any, masks: tuple[Any, ...]
     ) -> Any:
-        pad = self._padding(x, lengths)
+        pad = self._padding(x, lengths, self.lanes)
         tape: list[Any] = []
 
         def run(layer: Layer, *arrays: Any) -> Any:
@@ -99,13 +101,13 @@ class ComposedStack:
     def _up(self, x: Any, h0: Any, c0: Any, pad: Padding | None, masks: tuple[Any, ...], run: Any) -> Any:
         """Go through the layers from the lowest to the highest; ``run`` computes one, in one direction."""
         framework, D = self.framework, self.params.num_directions
-        layers: Sequence[Layer] = self.layers if pad is None else self.held
+        layers: Sequence[Layer] = self.layers if pad is None else pad.layers
         parts = [x if pad is None else framework.select(x, pad.inside)]  # side by side they are the layer's input
         hs, cs = [], []
         for level in range(self.params.num_layers):
             if level > 0 and masks:
                 parts = [self._join(parts) * masks[level - 1]]
-            below = self._join(parts if pad is None else [*parts, pad.features[self.held[level * D].extra]])
+            below = self._join(parts if pad is None else [*parts, pad.features[pad.layers[level * D].extra]])
             parts = []
             for direction in range(D):
                 k = level * D + direction
@@ -126,7 +128,7 @@ class ComposedStack:
     def _down(self, tape: list[Any], dy: Any, dh: Any, dc: Any, pad: Padding | None, masks: tuple[Any, ...]) -> Any:
         """Go through the layers from the highest to the lowest, with what they saved."""
         framework, D, P = self.framework, self.params.num_directions, self.params.output_size
-        layers: Sequence[Layer] = self.layers if pad is None else self.held
+        layers: Sequence[Layer] = self.layers if pad is None else pad.layers
         if pad is not None:
             dy = framework.select(dy, pad.inside)
         weights, dh0, dc0 = [], [], []  # from the last to the first
