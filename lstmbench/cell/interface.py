@@ -141,6 +141,9 @@ class Implementation(Protocol):
     #
     # And where training is fast only if the number of an input's features is a multiple of some number, that number as
     # ``lanes: ClassVar[int]``: a stack that has to add a feature then adds so many.
+    #
+    # And where memory is allocated that the framework's accounting does not see, ``hides_memory = True``: then no
+    # number of allocated bytes is better than a wrong one.
 
 
 @dataclass(frozen=True, eq=False)
