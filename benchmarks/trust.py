@@ -71,8 +71,11 @@ def compare(comparisons: int, folder: Path) -> tuple[dict[str, list[dict[str, An
         name = list(GRIDS)[k % len(GRIDS)]
         start = time.perf_counter()
         done = run([name], folder)
-        for row in done.manifest["controls"]["rows"]:
-            shown[row["control"]].append(row)
+        both = {row["control"]: row for row in done.manifest["controls"]["rows"]}
+        if set(both) != set(shown):
+            sys.exit(f"{name} could not be measured: {done.records['error'].dropna().tolist()}")
+        for control, row in both.items():
+            shown[control].append(row)
         disturbed += int(done.records["disturbed_rounds"].sum())
         rounds += int(done.records["rounds"].sum())
         same, slower = shown["same"][-1], shown["slower"][-1]

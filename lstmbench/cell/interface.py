@@ -70,11 +70,15 @@ class Framework(Protocol):
         ...
 
     def whole(self, numbers: Array) -> Any:
-        """Copy an array of whole numbers to the device."""
+        """Return whole numbers as a compiled function takes them; what it computes from them it places."""
         ...
 
     def arange(self, stop: int) -> Any:
-        """Return the whole numbers below ``stop``."""
+        """Return the whole numbers below ``stop``, to compute with what ``whole`` returned."""
+        ...
+
+    def place(self, array: Any) -> Any:
+        """Bring whole numbers or truth values, computed from the two above, to where the arrays are."""
         ...
 
     def zeros(self, shape: tuple[int, ...]) -> Any:

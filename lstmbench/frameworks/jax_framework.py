@@ -64,6 +64,9 @@ class JaxFramework(Framework):
     def arange(self, stop: int) -> jax.Array:
         return jnp.arange(stop)
 
+    def place(self, array: jax.Array) -> jax.Array:
+        return array
+
     def zeros(self, shape: tuple[int, ...]) -> jax.Array:
         return jnp.zeros(shape, dtype=self.dtype)
 

@@ -48,6 +48,9 @@ class NumpyFramework(Framework):
     def arange(self, stop: int) -> NDArray[Any]:
         return np.arange(stop)
 
+    def place(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
+
     def zeros(self, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.zeros(shape, dtype=self.dtype)
 

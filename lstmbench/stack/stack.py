@@ -66,14 +66,15 @@ class ComposedStack:
     def _padding(self, x: Any, lengths: Any, lanes: int) -> Padding | None:
         if lengths is None:
             return None
+        framework = self.framework
         T, B, _ = x.shape
-        times, columns = self.framework.arange(T)[:, None], self.framework.arange(B)
+        times, columns = framework.arange(T)[:, None], framework.arange(B)
         inside = times < lengths  # (T, B)
         turned = times + inside * (lengths - 1 - 2 * times)
-        outside = (~inside)[:, :, None]
-        layers = self.held[lanes]
-        features = {n: self.framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in layers}}
-        return Padding(layers, inside, features, turned * B + columns, (lengths - 1) * B + columns)
+        rows = (turned * B + columns, (lengths - 1) * B + columns)
+        layers, outside = self.held[lanes], framework.place(~inside)[:, :, None]
+        features = {n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in layers}}
+        return Padding(layers, framework.place(inside), features, *map(framework.place, rows))
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
         return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)

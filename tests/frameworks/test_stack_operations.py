@@ -25,7 +25,7 @@ def framework(request: pytest.FixtureRequest) -> Any:
 
 
 def _mask(framework: Framework) -> Any:
-    return framework.arange(4)[:, None] < framework.whole(np.array([4, 1, 3]))
+    return framework.place(framework.arange(4)[:, None] < framework.whole(np.array([4, 1, 3])))
 
 
 def test_arrays_are_joined_and_turned(framework: Framework) -> None:
@@ -59,10 +59,10 @@ def test_what_is_kept_is_kept_to_the_bit(framework: Framework) -> None:
 
 
 def test_rows_are_taken_and_added_to(framework: Framework) -> None:
-    x, rows = framework.from_numpy(X), framework.whole(np.array([9, 1, 5]))
+    x, rows = framework.from_numpy(X), framework.place(framework.whole(np.array([9, 1, 5])))
     taken = framework.to_numpy(framework.take_rows(x, rows))
     assert np.array_equal(taken, X.reshape(12, 2)[[9, 1, 5]])
-    every = framework.whole(np.arange(12)[::-1].reshape(4, 3))
+    every = framework.place(framework.whole(np.arange(12)[::-1].reshape(4, 3)))
     assert np.array_equal(framework.to_numpy(framework.take_rows(x, every)), X.reshape(12, 2)[::-1].reshape(4, 3, 2))
     added = framework.to_numpy(framework.add_rows(x, rows, framework.from_numpy(np.full((3, 2), 100.0))))
     wanted = X.reshape(12, 2).copy()
@@ -72,7 +72,7 @@ def test_rows_are_taken_and_added_to(framework: Framework) -> None:
 
 def test_rows_are_added_to_a_part_of_an_array_too(framework: Framework) -> None:
     wide = framework.from_numpy(np.concatenate([X, X], axis=2))
-    rows, ones = framework.whole(np.array([0, 4, 11])), framework.from_numpy(np.ones((3, 2)))
+    rows, ones = framework.place(framework.whole(np.array([0, 4, 11]))), framework.from_numpy(np.ones((3, 2)))
     added = framework.to_numpy(framework.add_rows(wide[:, :, 2:], rows, ones))
     wanted = X.reshape(12, 2).copy()
     wanted[[0, 4, 11]] += 1
