@@ -115,26 +115,31 @@ class Held:
             stamps.append(clock())
         return [(after - before) / self.calls for before, after in itertools.pairwise(stamps)]
 
-    def calibrate(self, seconds: float, turn_s: float) -> None:
+    def calibrate(self, seconds: float, turn_s: float, whole_calls: bool | None = None) -> None:
         """Set how many calls make one sample, from the time of a call, for turns of ``turn_s``.
 
         A control takes so many that what it repeats are whole calls, if these fit into a turn; or else single calls,
         each with a few time steps repeated. And ``truth`` is set, how many times longer a call takes for what is
         repeated. Of whole calls it is known by their count. Of time steps it is not, for a call of few steps costs
-        more than its share: that is measured.
+        more than its share: that is measured. ``whole_calls`` says which, if another process of the case has decided.
         """
         self.seconds = seconds
         self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
         if not self.repeat:
             return
         whole = round(1 / self.repeat)
-        if (whole + 1) * seconds <= turn_s:
+        if (whole + 1) * seconds <= turn_s if whole_calls is None else whole_calls:
             self.calls = whole * math.ceil(self.calls / whole)
-        if again := round(self.repeat * self.calls):
-            self.truth = 1 + again / self.calls
+        if self.repeats_whole_calls:
+            self.truth = 1 + round(self.repeat * self.calls) / self.calls
         else:
             pairs = [(self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)]
             self.truth = 1 + float(np.median([few / all_ for few, all_ in pairs]))
+
+    @property
+    def repeats_whole_calls(self) -> bool:
+        """Whether a control repeats whole calls, not time steps."""
+        return round(self.repeat * self.calls) > 0
 
     def _time(self, inputs: tuple[Any, ...]) -> float:
         """Return the seconds of one call on these inputs."""

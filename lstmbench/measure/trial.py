@@ -35,6 +35,7 @@ class Trial:
     environment_id: str = ""
     control: str = ""
     truths: list[float] = field(default_factory=list)
+    whole_calls: bool | None = None
 
     def fail(self, error: Exception) -> None:
         """Take the case out, with its reason."""

@@ -84,10 +84,10 @@ class Server:
                 errors[name] = None if error is None else max(error, errors[name] or 0.0)
         return {"first_call_s": first_call_s, "misfit": misfit, **errors}
 
-    def warm(self, turn_s: float) -> dict[str, Any]:
+    def warm(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
         """Call until the last three times agree within 5 %, then set how many calls make one sample.
 
-        No longer than ten turns.
+        No longer than ten turns. Returned is what a control repeats, ``whole_calls`` or time steps, and its ``truth``.
         """
         times = [self.case.seconds]  # of the gate's last call: a long one is warm by then
         end = time.perf_counter() + 10 * turn_s - self.case.seconds
@@ -95,9 +95,9 @@ class Server:
             times.append(self.case.samples(0.0)[0])
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
-        self.case.calibrate(min(times), turn_s)
+        self.case.calibrate(min(times), turn_s, whole_calls)
         self.threads_before = computing_by_thread()
-        return {"truth": self.case.truth}
+        return {"truth": self.case.truth, "whole_calls": self.case.repeats_whole_calls}
 
     def threads(self) -> list[float]:
         """Return each thread's share of what this process has computed since it was warm, the largest first."""

@@ -146,8 +146,10 @@ class Comparison:
             trial.check_pools(frameworks)
         if (gate := self._ask(trial, worker, "gate")) is not None:
             trial.judge(gate)
-        if (warm := self._ask(trial, worker, "warm", turn_s=self.budget.turn_s)) is not None:
+        calibration = {"turn_s": self.budget.turn_s, "whole_calls": trial.whole_calls}
+        if (warm := self._ask(trial, worker, "warm", **calibration)) is not None:
             trial.truths.append(warm["truth"])
+            trial.whole_calls = warm["whole_calls"] if trial.control else None  # all processes repeat the same
 
     def _take_turns(self, workers: dict[int, Worker]) -> float:
         """Measure rounds until they are precise or the time is up; return the seconds that each case had of it."""

@@ -85,6 +85,14 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
     assert steps == [100, 5]
 
 
+def test_what_another_process_has_decided_is_repeated_whatever_the_time(inputs: Path, scope: ExitStack) -> None:
+    held = Held("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
+    held.calibrate(2.0, turn_s=0.01, whole_calls=True)
+    assert (held.calls, held.truth) == (20, 1.05)
+    held.calibrate(1e-3, turn_s=1.0, whole_calls=False)
+    assert held.calls == 1 and held.truth > 1
+
+
 def test_what_is_no_control_repeats_nothing(inputs: Path, scope: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held("numpy.fused", WORKLOAD, inputs, scope)
     steps = counted(held, monkeypatch)

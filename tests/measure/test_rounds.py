@@ -30,6 +30,7 @@ class PretendTeam:
         self.times, self.cores_busy, self.pools, self.shares = times, cores_busy, pools, list(shares)
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
+        self.asked_for_whole_calls: list[bool | None] = []
         self.diary: list[str] = []
 
     def describe(self, label: str, workload: Workload) -> dict[str, Any]:
@@ -69,8 +70,9 @@ class PretendTeam:
     def gate(self, label: str, process: int) -> dict[str, Any]:
         return {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": None}
 
-    def warm(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
-        return {"truth": 1.0}
+    def warm(self, label: str, process: int, turn_s: float, whole_calls: bool | None) -> dict[str, Any]:
+        self.asked_for_whole_calls.append(whole_calls)
+        return {"truth": 1.0, "whole_calls": process % 2 == 0}
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
         self.clock += turn_s
@@ -163,6 +165,15 @@ def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(monkeypatch: py
     assert {trial.status for trial in comparison.trials} == {"failed"}
     assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 are allowed"
     assert comparison.trials[0].record().get("time_median_s") is None
+
+
+def test_every_process_of_a_control_repeats_what_its_first_one_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls in one and time steps in another would be two slowdowns, and their ratios those of neither."""
+    team = PretendTeam(noisy(1e-4))
+    measured(monkeypatch, team)
+    first, *others = [team.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)]  # two cases, two controls
+    assert first == [None] * 4
+    assert others == [[None, None, False, True]] * 4
 
 
 @pytest.mark.parametrize(
