@@ -1,6 +1,7 @@
 """All the worker processes of a run: zygotes by backend, started when first needed, ended with the run."""
 
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from lstmbench.measure import environment
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side
 from lstmbench.measure.zygote import ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
+
+CLOSE_WITHIN_S = 2.0
+"""So long may the processes of a run take to end by themselves; what is left is killed."""
 
 
 def why_not(known: dict[str, Any], workload: Workload) -> str | None:
@@ -62,7 +66,10 @@ class Team:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for zygote in self._zygotes.values():
-            zygote.close()
+            zygote.hang_up()
+        end = time.monotonic() + CLOSE_WITHIN_S  # for all of them: many may still be importing
+        for zygote in self._zygotes.values():
+            zygote.close(max(0.0, end - time.monotonic()))
 
     def name(self, label: str) -> str:
         """Return the implementation that a label stands for: itself, but for a side of a duel."""

@@ -161,11 +161,15 @@ class Zygote:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f"it last said: {lines[-1][:300]}" if lines else "it said nothing"
 
-    def close(self) -> None:
-        """End the zygote and every worker of it."""
+    def hang_up(self) -> None:
+        """Tell the zygote to end, once it has imported what it is importing."""
         self.socket.close()
+
+    def close(self, within_s: float = 2.0) -> None:
+        """End the zygote and every worker of it; one that does not by itself within the time is killed."""
+        self.hang_up()
         try:
-            self.process.wait(timeout=2)
+            self.process.wait(timeout=within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -76,9 +76,12 @@ def test_gates_that_are_all_but_closed_let_through_next_to_nothing(
 def test_huge_inputs_saturate_without_nan_or_warning(name: str, dtype: str, device: str) -> None:
     problem = draw(4, 3, 3, 4)
     problem = Problem(problem.params, 1e4 * np.sign(problem.x), problem.state, problem.dy, problem.dstate)
+    lstm = lb.load(name, problem.params, device=device, dtype=dtype)
+    if name == "torch.compile":
+        results(lstm, problem)  # its compiler may warn of things that have nothing to do with the numbers
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = results(lb.load(name, problem.params, device=device, dtype=dtype), problem)
+        found = results(lstm, problem)
     assert all(np.isfinite(array).all() for array in found.values())
     assert np.abs(found["y"]).max() <= 1
 
