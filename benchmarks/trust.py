@@ -30,7 +30,7 @@ from lstmbench.show.comparing.duel import THRESHOLD
 
 GRIDS: dict[str, dict[str, Any]] = {
     "numpy.fused": {"mode": "inference", "seq_len": 32, "batch_size": 4, "hidden_size": 64},
-    "torch.nn": {"mode": "training", "seq_len": 64, "batch_size": 1, "hidden_size": 64},
+    "torch.nn": {"mode": "training", "seq_len": 32, "batch_size": 1, "hidden_size": 32},
     "jax.scan": {"mode": "training", "seq_len": 32, "batch_size": 4, "hidden_size": 32},
 }
 """Calls of well under a millisecond: twenty fit into a turn, and repeating one of them is 5 % by count."""
