@@ -34,7 +34,7 @@ GRIDS: dict[str, dict[str, Any]] = {
     "jax.scan": {"mode": "training", "seq_len": 32, "batch_size": 4, "hidden_size": 32},
 }
 """Calls of well under a millisecond: twenty fit into a turn, and repeating one of them is 5 % by count."""
-BUDGET = {"processes": 5, "min_rounds": 5, "seconds_per_case": 3.0, "turn_s": 0.02}
+BUDGET = {"processes": 8, "min_rounds": 5, "seconds_per_case": 3.0, "turn_s": 0.02}
 BURN = """
 import random, time
 while True:

@@ -90,11 +90,14 @@ def run(
     from lstmbench import show
     from lstmbench.measure.runner import run as measure
     from lstmbench.show.comparing.duel import THRESHOLD, duel
+    from lstmbench.show.comparing.verdicts import check_threshold
 
     if suite is None and ab is None:
         raise LstmbenchError("Which suite? Give its name or its file; `lstmbench list` shows those that there are.")
-    if threshold is not None and (ab is None or not 0 < threshold < 1):
-        raise LstmbenchError("--threshold belongs to a duel, --ab A B, and lies between 0 and 1, such as 0.02 for 2 %.")
+    if threshold is not None:
+        check_threshold(threshold)
+        if ab is None:
+            raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
     done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab)
     show.write(done.folder)
     counts = done.records["status"].value_counts().to_dict()
@@ -164,7 +167,7 @@ def compare(
     Exit code: 0 no regression, 1 some case is slower, 2 nothing can be compared or a measured case now fails, 3 nothing
     but ambiguous, 4 some implementation of NEW did not compute the LSTM.
     """
-    from lstmbench.results.store import write_atomically
+    from lstmbench.files import write_atomically
     from lstmbench.show.comparing.compare import compare as compare_
 
     if format_ not in ("md", "json"):

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
-from lstmbench.results.store import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lstmbench.show.answers import Sentence
+    from lstmbench.show.formats import Sentence
 
 _Shown = TypeVar("_Shown")
 
@@ -194,7 +194,7 @@ def newest(
     Where there is no run yet, return the sentence that says how to make one; nothing is measured.
     """
     from lstmbench.show import latest
-    from lstmbench.show.answers import Sentence
+    from lstmbench.show.formats import Sentence
 
     if results:
         return show(open_run(results, suite).records)

@@ -25,11 +25,14 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 LAYERS = (
     "errors",
+    "files",
     "cell",
     "frameworks",
     "stack",
     "formats",
     "variants",
+    "tasks",
+    "learning",
     "results",
     "measure",
     "show",
@@ -40,7 +43,7 @@ LAYERS = (
 )
 """What a module may import stands at its own place or before it."""
 
-FRAMEWORKS_AT_HOME = ("frameworks", "variants")
+FRAMEWORKS_AT_HOME = ("frameworks", "variants", "learning")
 """The only layers that import torch or jax."""
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}

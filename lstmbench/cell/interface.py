@@ -23,6 +23,7 @@ MODES = ("inference", "training")
 class Framework(Protocol):
     """How one framework holds arrays, on one device, in one dtype. One subclass per framework; none is overridden."""
 
+    name: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]]
     device: str
     dtype: str

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmbench.cell.arrays import numbers
 from lstmbench.cell.exchange import Exchange
 from lstmbench.errors import LstmbenchError
 
@@ -211,10 +212,4 @@ def _hidden_size(w_hh: NDArray[np.float64], w_hr: NDArray[np.float64] | None) ->
 
 
 def _real(array: ArrayLike, name: str) -> NDArray[np.float64]:
-    try:
-        given = np.asarray(array)
-        if given.dtype.kind not in "fiub":
-            raise TypeError
-        return np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise LstmbenchError(f"{name} must be an array of real numbers.") from None
+    return np.array(numbers(array, name), dtype=np.float64)  # a copy, which nobody else can change

@@ -1,7 +1,6 @@
-"""Files of weights: read whole, written in one step, and never unpickled."""
+"""Files of weights: read whole, and never unpickled."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from lstmbench.errors import LstmbenchError
@@ -57,26 +56,3 @@ def no_file(source: object, method: str, instead: str) -> None:
         raise LstmbenchError(
             f"{method} takes {instead}, not a file: lstmbench loads no pickles; load it yourself, or use open."
         )
-
-
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole: what was at ``path`` is there until the new content is.
-
-    Raises:
-        LstmbenchError: if it cannot be written.
-    """
-    try:
-        target = Path(path)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                os.fsync(handle)
-            temporary.chmod(0o644)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise LstmbenchError(f"{path} cannot be written: {reason}.") from None

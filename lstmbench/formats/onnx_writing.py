@@ -8,8 +8,8 @@ import numpy as np
 from lstmbench import __version__
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
+from lstmbench.files import write_atomically
 from lstmbench.formats.arrays import Array, Layers, needed, reorder, rounded
-from lstmbench.formats.files import write_bytes
 
 # Those of ONNX 1.9 of 2021: the first with the LSTM as it still is, so that old runtimes read the file too
 OPSET = 14
@@ -94,7 +94,8 @@ def write(
         producer_version=__version__,
     )
     if path is not None:
-        write_bytes(path, model.SerializeToString(deterministic=True))
+        content = model.SerializeToString(deterministic=True)
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return model
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from lstmbench.cell.parameters import GATES, PEEPHOLES, LSTMParams
 from lstmbench.errors import LstmbenchError
+from lstmbench.files import write_atomically
 from lstmbench.formats.arrays import Array, Layers, needed, rounded, said, same_names, shaped, shown
-from lstmbench.formats.files import read_bytes, write_bytes
+from lstmbench.formats.files import read_bytes
 from lstmbench.formats.torch_weights import suffixes
 
 FORMAT = "lstmbench"
@@ -33,7 +34,8 @@ def write(layers: Layers, path: str | os.PathLike[str], dtype: str = "float64") 
         for params, suffix in zip(directions, parts, strict=True):
             for kind, array in _kinds(params).items():
                 arrays[f"{kind}_{suffix}"] = rounded(array, dtype, f"{kind}_{suffix}")
-    write_bytes(path, _sorted(save(arrays, metadata=metadata)))
+    content = _sorted(save(arrays, metadata=metadata))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def read(path: str | os.PathLike[str]) -> Layers:

@@ -20,6 +20,7 @@ class JaxFramework(Framework):
     10 bits unless told not to.
     """
 
+    name: ClassVar[str] = "jax"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:

@@ -14,6 +14,7 @@ from lstmbench.cell.interface import Framework
 class NumpyFramework(Framework):
     """NumPy on the CPU, in float32 or float64 (NumPy has no bfloat16)."""
 
+    name: ClassVar[str] = "numpy"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:

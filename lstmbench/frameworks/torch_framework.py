@@ -17,6 +17,7 @@ class TorchFramework(Framework):
     On CUDA, ``scope`` keeps float32 products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to.
     """
 
+    name: ClassVar[str] = "torch"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:

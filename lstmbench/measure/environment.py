@@ -27,6 +27,11 @@ POOLS = (
 """The knob of each thread pool that an LSTM may run on."""
 
 
+def same_imports() -> dict[str, str]:
+    """Return the environment variable with which a Python process finds the modules that this one finds."""
+    return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+
+
 def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]:
     """Return the environment variables of a worker; they must stand before any framework is imported.
 
@@ -43,7 +48,7 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
         "OMP_DYNAMIC": "FALSE",
         "PYTHONHASHSEED": str(layout + 1),
         "LSTMBENCH_LAYOUT": "x" * (97 * layout),
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),  # it finds what its parent finds
+        **same_imports(),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }

@@ -40,6 +40,7 @@ class Turn(NamedTuple):
         switches: how often it was pushed off its core (involuntary context switches).
         sentinel_s: how long the fixed piece of work took, the slower of just before and just after.
         calls: how many calls each sample is the mean of.
+        queued_s: time that its threads could have computed, had they had a core; 0 where the system does not tell.
         stolen, mhz, throttled: the surroundings of the turn's round, see ``surroundings``.
     """
 
@@ -49,6 +50,7 @@ class Turn(NamedTuple):
     switches: int
     sentinel_s: float
     calls: int = 1
+    queued_s: float = 0.0
     stolen: float = 0.0
     mhz: float | None = None
     throttled: str = ""
@@ -57,6 +59,11 @@ class Turn(NamedTuple):
     def cores_busy(self) -> float:
         """How many cores the process kept busy: computing time over wall time."""
         return self.cpu_s / self.loop_s
+
+    @property
+    def waited_share(self) -> float:
+        """The share of the time in which no thread of the process computed or stood in line for a core."""
+        return max(0.0, 1 - (self.cpu_s + self.queued_s) / self.loop_s)
 
 
 def reasons(turns: Sequence[Turn]) -> dict[str, Mask]:

@@ -100,7 +100,7 @@ class Grid(_Strict):
 class Budget(_Strict):
     """How much measuring a case gets."""
 
-    processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
+    processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 8
     min_rounds: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 3
     seconds_per_case: Annotated[Number, Field(gt=0, le=3600)] = 3.0
     turn_s: Annotated[Number, Field(gt=0, le=60)] = 0.02

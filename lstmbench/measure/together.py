@@ -21,6 +21,7 @@ import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
+from lstmbench.measure.environment import same_imports
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
 
@@ -73,7 +74,7 @@ def _in_one_process(
     """Start a new interpreter that times these implementations."""
     asked = {"names": list(names), "workload": vars(workload), "inputs": str(inputs), "calls": calls}
     command = [sys.executable, "-P", "-m", "lstmbench.measure.together", json.dumps(asked)]
-    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = dict(os.environ) | same_imports()
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ All is read outside the timed loop.
 
 import resource
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ class Witness:
 
     def __init__(self, sentinel_s: float) -> None:
         self.sentinel_s = sentinel_s
-        self.switches = _switches()
+        self.switches, self.queued = _switches(), _queued_ns()
         self.cpu, self.wall = time.process_time(), time.perf_counter()
 
     def tell(self) -> dict[str, Any]:
-        """Return ``loop_s``, ``cpu_s``, ``switches`` and ``sentinel_s``, as ``guard.Turn`` has them."""
+        """Return ``loop_s``, ``cpu_s``, ``queued_s``, ``switches`` and ``sentinel_s``, as ``guard.Turn`` has them."""
         loop_s, cpu_s = time.perf_counter() - self.wall, time.process_time() - self.cpu
         return {
             "loop_s": loop_s,
             "cpu_s": cpu_s,
+            "queued_s": (_queued_ns() - self.queued) / 1e9,
             "switches": _switches() - self.switches,
             "sentinel_s": max(self.sentinel_s, sentinel()),
         }
@@ -43,17 +45,26 @@ def sentinel() -> float:
 
 def computing_by_thread() -> dict[str, int]:
     """Return the nanoseconds that each thread of this process has computed; {} where the system does not tell."""
-    found = {}
-    for schedule in Path("/proc/self/task").glob("*/schedstat"):
-        with suppress(OSError, IndexError):  # a thread that ended just now
-            found[schedule.parent.name] = int(schedule.read_bytes().split()[0])
-    return found
+    return {thread: computed for thread, computed, _ in _schedules()}
 
 
 def shares(before: dict[str, int], after: dict[str, int]) -> list[float]:
     """Return each thread's share of what the process computed in between, the largest first."""
     spent = sorted((now - before.get(thread, 0) for thread, now in after.items()), reverse=True)
     return [each / sum(spent) for each in spent] if sum(spent) else []
+
+
+def _queued_ns() -> int:
+    """Return the nanoseconds that threads of this process could have computed, but had no core; 0 if unknown."""
+    return sum(queued for *_, queued in _schedules())
+
+
+def _schedules() -> Iterator[tuple[str, int, int]]:
+    """Yield each thread with the nanoseconds that it has computed, and that it has waited for a core."""
+    for schedule in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError):  # a thread that ended just now
+            computed, queued, _ = schedule.read_bytes().split()
+            yield schedule.parent.name, int(computed), int(queued)
 
 
 def _switches() -> int:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,32 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.files import write_atomically
 from lstmbench.results.record import CASE_COLUMNS, COLUMNS, SAMPLE_COLUMNS, frame
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one step.
-
-    Raises:
-        LstmbenchError: if it cannot be written; what was at ``path`` is there still.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            temporary.chmod(0o644)
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise LstmbenchError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:

@@ -7,16 +7,10 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.show.formats import markdown, number
+from lstmbench.show.formats import Sentence, markdown, number
 from lstmbench.show.growth import growth
 from lstmbench.show.labels import WORKLOAD, ordered
-
-
-class Sentence(str):
-    """Text that a notebook shows as prose."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
+from lstmbench.show.picks import fastest
 
 
 def accuracy(records: pd.DataFrame) -> Sentence:
@@ -110,17 +104,12 @@ def _worst(rows: pd.DataFrame, column: str, what: str) -> str:
 def _fastest(rows: pd.DataFrame) -> str:
     """Say which implementation was the fastest how often."""
     compared = [group for _, group in rows.groupby(["run_id", *WORKLOAD], sort=False, dropna=False) if len(group) > 1]
-    winners = [winner for group in compared if (winner := _winner(group)) is not None]
+    winners = [first for first, *others in map(fastest, compared) if not others]
     names = ordered("implementation", winners)
     won = ", ".join(f"{markdown(name)} in {winners.count(name)}" for name in names) or "none for certain"
     tied = len(compared) - len(winners)
     rest = f"; in {tied} the interval of the fastest overlaps another" if tied else ""
     return f"of {_count(len(compared), 'workload')}, the fastest was {won}{rest}"
-
-
-def _winner(rows: pd.DataFrame) -> str | None:
-    first, *others = rows.sort_values("time_median_s").to_dict("records")
-    return first["implementation"] if all(first["time_high_s"] < other["time_low_s"] for other in others) else None
 
 
 def _mean_ratios(rows: pd.DataFrame, mode: str) -> Iterator[str]:

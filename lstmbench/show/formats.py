@@ -53,6 +53,13 @@ _LATEX = {
 _LATEX_TOKENS = re.compile(r"--+|[\s\S]")
 
 
+class Sentence(str):
+    """Text that a notebook shows as prose."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
 def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
     kept = (" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in str(text))

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.show.answers import Sentence
 from lstmbench.show.figure import Figure
-from lstmbench.show.formats import slug
+from lstmbench.show.formats import Sentence, slug
 from lstmbench.show.labels import (
     Row,
     combinations,

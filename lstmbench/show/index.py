@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import read_manifest, write_atomically
+from lstmbench.files import write_atomically
+from lstmbench.results.store import read_manifest
 from lstmbench.show.extract import read_shown, run_tables, statuses
 from lstmbench.show.formats import slug
 from lstmbench.show.labels import rows_of

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.answers import Sentence
 from lstmbench.show.axes import set_number_axis
 from lstmbench.show.figure import Figure, our_settings
-from lstmbench.show.formats import pick_unit
+from lstmbench.show.formats import Sentence, pick_unit
 from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
 from lstmbench.show.styles import INK, style_of
 

@@ -18,8 +18,7 @@ import jax.numpy as jnp
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.jax_framework import JaxFramework
-
-Weights = tuple[jax.Array, jax.Array, jax.Array]
+from lstmbench.variants._jax import Differentiated, Weights
 
 
 def _wide(dtype: Any) -> Any:
@@ -87,48 +86,9 @@ def _run_backward(saved: Any, cotangents: Any) -> Any:
 _run.defvjp(_run_forward, _run_backward)
 
 
-@jax.jit
-def _run_and_differentiate(
-    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
-) -> Any:
-    outputs, pullback = jax.vjp(_run, weights, x, h0, c0)
-    return outputs, _in_order(pullback((dy, dh, dc)))
-
-
-@jax.jit
-def _run_saving(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-    return jax.vjp(_run, weights, x, h0, c0)
-
-
-@jax.jit
-def _differentiate(pullback: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-    return _in_order(pullback((dy, dh, dc)))
-
-
-def _in_order(cotangents: Any) -> Any:
-    dweights, dx, dh0, dc0 = cotangents
-    return (*dweights, dx, dh0, dc0)
-
-
 @register("jax.fused", framework="jax")
-class JaxFused:
+class JaxFused(Differentiated):
     """Forward and backward as two scans, everything that is not recurrent outside them."""
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
-        arrays = (params.weight_ih, params.weight_hh, params.bias)
-        self.weights = tuple(framework.from_numpy(array) for array in arrays)
-        self._forward = jax.jit(_run)
-
-    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return self._forward(self.weights, x, h0, c0)
-
-    def forward_saving(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return _run_saving(self.weights, x, h0, c0)
-
-    def backward(self, saved: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-        return _differentiate(saved, dy, dh, dc)
-
-    def forward_backward(
-        self, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
-    ) -> Any:
-        return _run_and_differentiate(self.weights, x, h0, c0, dy, dh, dc)
+        super().__init__(_run, [params.weight_ih, params.weight_hh, params.bias], framework)

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.jax_framework import JaxFramework
-
-Weights = tuple[jax.Array, ...]
-"""W_ih, W_hh, b, and the peepholes where there are any."""
+from lstmbench.variants._jax import Differentiated, Weights
 
 
 def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -32,31 +30,8 @@ def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[
     return y, h, c
 
 
-@jax.jit
-def _run_and_differentiate(
-    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
-) -> Any:
-    outputs, pullback = jax.vjp(_run, weights, x, h0, c0)
-    return outputs, _in_order(pullback((dy, dh, dc)))
-
-
-@jax.jit
-def _run_saving(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-    return jax.vjp(_run, weights, x, h0, c0)
-
-
-@jax.jit
-def _differentiate(pullback: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-    return _in_order(pullback((dy, dh, dc)))
-
-
-def _in_order(cotangents: Any) -> Any:
-    (dW_ih, dW_hh, db, *dp), dx, dh0, dc0 = cotangents
-    return (dW_ih, dW_hh, db, dx, dh0, dc0, *dp)
-
-
 @register("jax.scan", framework="jax", peephole=True)
-class JaxScan:
+class JaxScan(Differentiated):
     """What people write first in JAX."""
 
     # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I is 65 and not 64,
@@ -64,22 +39,5 @@ class JaxScan:
     lanes: ClassVar[int] = 16
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
-        arrays = [params.weight_ih, params.weight_hh, params.bias]
-        if params.peephole is not None:
-            arrays.append(params.peephole)
-        self.weights = tuple(framework.from_numpy(array) for array in arrays)
-        self._forward = jax.jit(_run)
-
-    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return self._forward(self.weights, x, h0, c0)
-
-    def forward_saving(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return _run_saving(self.weights, x, h0, c0)
-
-    def backward(self, saved: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-        return _differentiate(saved, dy, dh, dc)
-
-    def forward_backward(
-        self, x: jax.Array, h0: jax.Array, c0: jax.Array, dy: jax.Array, dh: jax.Array, dc: jax.Array
-    ) -> Any:
-        return _run_and_differentiate(self.weights, x, h0, c0, dy, dh, dc)
+        peepholes = [] if params.peephole is None else [params.peephole]
+        super().__init__(_run, [params.weight_ih, params.weight_hh, params.bias, *peepholes], framework)

@@ -123,8 +123,7 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
             {"peephole": np.ones((4, H))},
             "peephole must have shape (3, 3) to go with weight_hh of shape (12, 3), but it has shape (4, 3).",
         ),
-        ({"peephole": "abc"}, "peephole must be an array of real numbers."),
-        ({"projection": [[1], [1, 2]]}, "projection must be an array of real numbers."),
+        ({"peephole": "abc"}, "peephole must be an array of real numbers, but its dtype is <U3."),
     ],
 )
 def test_a_peephole_or_projection_of_a_wrong_form_is_named(given: dict[str, Any], sentence: str) -> None:

@@ -181,7 +181,7 @@ def test_a_path_that_cannot_be_read_is_named(tmp_path: Path, where: str) -> None
         lb.LSTMParams.open(f"{tmp_path}/{where}")
 
 
-@pytest.mark.parametrize("where", ["missing/a", ".", "a\0b"])
+@pytest.mark.parametrize("where", [".", "a\0b"])
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, where: str) -> None:
     with pytest.raises(lb.LstmbenchError, match="cannot be written: "):
         lb.LSTMParams.init(3, 5).save(f"{tmp_path}/{where}")

@@ -175,6 +175,11 @@ def test_one_that_waits_in_every_turn_is_flagged_and_one_that_was_pushed_aside_i
     assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"] == ""
 
 
+def test_one_that_stands_in_line_for_a_core_does_not_wait_of_its_own_accord() -> None:
+    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.45e-2)] * 20]))["flags"] == ""
+    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.35e-2)] * 20]))["flags"] == "waits"
+
+
 def test_one_that_waits_for_a_gpu_does_what_it_should() -> None:
     on_gpu = replace(SMALL, device="cuda")
     assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"] == ""

@@ -10,9 +10,9 @@ NEEDS = frozenset({"samples"})
 
 LEAST_ACCOUNTED = 0.99
 """Samples must account for this share of the wall time of the loops that took them."""
-LEAST_BUSY = 0.9
-"""On a CPU a call computes; one that does so for less than this share of its time, even when the machine lets it
-(the 90th percentile of its turns), waits for something: it sleeps, or hands its work to a process that is not seen."""
+MOST_WAITED = 0.1
+"""On a CPU a call computes; one that neither computes nor stands in line for a core for more than this share of its
+time, in nearly all of its turns (the 10th percentile), waits: it sleeps, or another process works for it unseen."""
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
@@ -27,6 +27,6 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     flags = []
     if not LEAST_ACCOUNTED <= accounted <= 2 - LEAST_ACCOUNTED:
         flags.append("unaccounted")
-    if evidence.workload.device == "cpu" and np.percentile(busy, 90) < LEAST_BUSY:
+    if evidence.workload.device == "cpu" and np.percentile([turn.waited_share for turn in turns], 10) > MOST_WAITED:
         flags.append("waits")
     return {"accounted_share": accounted, "cores_busy": float(np.median(busy)), "flags": ", ".join(flags)}

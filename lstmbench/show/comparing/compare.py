@@ -26,6 +26,7 @@ from lstmbench.show.comparing.verdicts import (
     Change,
     Side,
     change,
+    check_threshold,
     judge,
     replicated,
 )
@@ -55,8 +56,7 @@ def compare(
     Raises:
         LstmbenchError: if one of them is not one run, it cannot be read, or an argument is out of its range.
     """
-    if not 0 < threshold < 1:
-        raise LstmbenchError(f"The threshold must lie between 0 and 1, such as 0.05 for 5 %, but it is {threshold}.")
+    check_threshold(threshold)
     if by not in (None, *_QUANTITIES):
         raise LstmbenchError(f"Runs are compared by 'ratio' or by 'time', not by {by!r}.")
     records = [_records(side) for side in (base, new)]

@@ -13,7 +13,16 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.comparison import FINE, NOT_COMPARED, ONLY_AMBIGUOUS, REGRESSION, WRONG_RESULT
 from lstmbench.show.comparing.pairs import KEYS, words_of
-from lstmbench.show.comparing.verdicts import AMBIGUOUS, CONFIDENCE, SLOWER, VERDICTS, Side, change, judge
+from lstmbench.show.comparing.verdicts import (
+    AMBIGUOUS,
+    CONFIDENCE,
+    SLOWER,
+    VERDICTS,
+    Side,
+    change,
+    check_threshold,
+    judge,
+)
 from lstmbench.show.formats import number
 from lstmbench.show.labels import describe
 from lstmbench.show.render import Cells, to_markdown
@@ -55,7 +64,7 @@ class Duel:
     def markdown(self) -> str:
         """Return the outcome as a table with one line on how it was reached."""
         varying = [key for key in KEYS[1:] if self.frame[key].nunique(dropna=False) > 1] or ["mode"]
-        lines = [(describe({key: row[key] for key in varying}), _cells(row)) for row in _rows(self.frame)]
+        lines = [(describe({key: row[key] for key in varying}), _cells(row)) for row in self.frame.to_dict("records")]
         columns = [("", "ratio"), ("", "interval"), ("", f"{self.second} is")]
         table = to_markdown(Cells("workload", columns, [("", lines)])).rstrip()
         return (
@@ -78,8 +87,7 @@ def duel(records: pd.DataFrame, threshold: float = THRESHOLD) -> Duel:
     Raises:
         LstmbenchError: if the records are not those of a duel, or the threshold is out of its range.
     """
-    if not 0 < threshold < 1:
-        raise LstmbenchError(f"The threshold must lie between 0 and 1, such as 0.02 for 2 %, but it is {threshold}.")
+    check_threshold(threshold)
     names = list(dict.fromkeys(records["implementation"]))
     first = next(iter(records["ratio_to"].dropna()), names[0] if names else "")
     if len(names) != 2 or first not in names:
@@ -95,10 +103,6 @@ def duel(records: pd.DataFrame, threshold: float = THRESHOLD) -> Duel:
     return Duel(first, second, frame, frozenset(records["status"]), threshold)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(zip(frame.columns, values, strict=True)) for values in frame.itertuples(index=False, name=None)]
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[Any, Any]) -> list[str]:
     said = {"SLOWER": "slower", "FASTER": "faster", "SAME": "the same", "AMBIGUOUS": "ambiguous"}
     return [number(row["ratio"]), f"{number(row['low'])} to {number(row['high'])}", said[row["verdict"]]]

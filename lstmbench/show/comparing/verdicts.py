@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from lstmbench.errors import LstmbenchError
+
 Floats = NDArray[np.float64]
 
 VERDICTS = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
@@ -35,6 +37,16 @@ CONFIDENCE = 0.95
 
 _ROUNDING = 1e-12
 """So much beyond the threshold is rounding, on the scale of logarithms."""
+
+
+def check_threshold(threshold: float) -> None:
+    """Do nothing if it is a fraction.
+
+    Raises:
+        LstmbenchError: if not.
+    """
+    if not 0 < threshold < 1:
+        raise LstmbenchError(f"A threshold lies between 0 and 1, such as 0.05 for 5 %, but this is {threshold}.")
 
 
 class Side(NamedTuple):
