@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 RESULTS = Path("results")
 NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
 TIMING = ["05_trust"]
+LESSONS = [name for name in NOTEBOOKS if name >= "07"]  # they show runs of lessons, the others runs of workloads
 # JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
 CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}
 # uv reads none of pip's settings: those given as environment variables are handed on under uv's names.
@@ -66,23 +67,24 @@ def install(session: nox.Session, *extras: str) -> None:
     stamp.write_text(wanted)
 
 
-def execute(session: nox.Session, folder: Path, *parameters: str, at_once: int = 1) -> None:
-    """Execute every notebook, and leave the copies in a folder; those that time something in any case come alone."""
+def execute(session: nox.Session, folder: Path, names: list[str], *parameters: str, at_once: int = 1) -> None:
+    """Execute notebooks, and leave the copies in a folder; those that time something in any case come alone."""
 
     def one(name: str) -> None:
         copy = folder / f"{name}.ipynb"
         session.run("lstmbench", "notebook", name, "--out", str(copy), *parameters, env=CLEAN)
 
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(one, (name for name in NOTEBOOKS if name not in TIMING)))
+        list(pool.map(one, (name for name in names if name not in TIMING)))
     for name in TIMING:
-        one(name)
+        if name in names:
+            one(name)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments after -- go to pytest."""
-    install(session, "torch", "jax", "formats", "peers", "notebooks", "test", "lint")
+    install(session, "torch", "jax", "learning", "formats", "peers", "notebooks", "test", "lint")
     session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
 
 
@@ -117,7 +119,8 @@ def bench(session: nox.Session) -> None:
     if asked.compare and not (asked.compare / "manifest.json").is_file():
         session.error(f"{asked.compare} is no run's folder: it has no manifest.json")
     out = asked.out or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{Path(asked.suite).stem}"
-    install(session, "torch", "jax", "notebooks", *(["peers"] if asked.suite == "peers" else []))
+    extra = {"peers": ["peers"], "learning": ["learning"]}.get(asked.suite.partition("_")[0], [])
+    install(session, "torch", "jax", "notebooks", *extra)
     failure = None
     try:
         session.run("lstmbench", "run", asked.suite, "--out", str(out))
@@ -130,7 +133,9 @@ def bench(session: nox.Session) -> None:
         failure = error  # some cases failed: what was measured is shown all the same
     # A path from the project's folder: the executed copies name no folder of this machine.
     # Nothing is measured in them when they are given results, so two may run at once.
-    execute(session, out / "notebooks", "-p", f"results={os.path.relpath(out)}", at_once=2)
+    lessons = "tasks" in json.loads((out / "manifest.json").read_text(encoding="utf-8"))["suite"]
+    names = LESSONS if lessons else [name for name in NOTEBOOKS if name not in LESSONS]
+    execute(session, out / "notebooks", names, "-p", f"results={os.path.relpath(out)}", at_once=2)
     session.run("lstmbench", "table", str(out))  # once more, since the run's page links to the notebooks
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
@@ -148,17 +153,17 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def notebooks(session: nox.Session) -> None:
     """Execute every notebook with its defaults, into a temporary folder."""
-    install(session, "torch", "jax", "notebooks")
+    install(session, "torch", "jax", "learning", "notebooks")
     folder = Path(session.create_tmp()) / "notebooks"
     shutil.rmtree(folder, ignore_errors=True)
-    execute(session, folder)
+    execute(session, folder, NOTEBOOKS)
     session.log(f"all {len(NOTEBOOKS)} notebooks ran; the executed copies are in {folder}")
 
 
 @nox.session
 def lab(session: nox.Session) -> None:
     """Open the notebooks in JupyterLab; arguments after -- go to jupyter lab."""
-    install(session, "torch", "jax", "notebooks")
+    install(session, "torch", "jax", "learning", "notebooks")
     session.run("jupyter", "lab", *session.posargs, "notebooks/00_index.ipynb", env=CLEAN)
 
 

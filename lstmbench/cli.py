@@ -37,11 +37,17 @@ def main() -> None:
 
 
 @app.command(name="list", epilog="Example: `lstmbench list --json`")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the implementations and the suites."""
+def list_(
+    tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that the learning suites learn.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the implementations and the suites, or the tasks."""
     from lstmbench.cell.registry import describe, names
-    from lstmbench.measure.suite import read_suite, suites
+    from lstmbench.measure.suite_file import read_suite, suites
 
+    if tasks:
+        _print_tasks(as_json)
+        return
     rows = [describe(name) for name in names()]
     if as_json:
         print(json.dumps({"implementations": rows, "suites": list(suites())}, indent=2))
@@ -65,6 +71,10 @@ def run(
     suite: Annotated[
         str | None,
         typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file; for a duel, `duel` if not given."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a suite of lessons, only this task; may be given several times."),
     ] = None,
     ab: Annotated[
         tuple[str, str] | None,
@@ -98,14 +108,13 @@ def run(
         check_threshold(threshold)
         if ab is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
-    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab)
+    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or ())
     show.write(done.folder)
     counts = done.records["status"].value_counts().to_dict()
     console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for row in done.records[~done.records["status"].isin(["ok", "skipped"])].itertuples():
-        console.print(
-            f"  {row.implementation} {row.mode} T={row.seq_len} H={row.hidden_size}: {row.status}, {row.error}"
-        )
+        what = getattr(row, "task", f"{row.mode} T={row.seq_len} H={row.hidden_size}")
+        console.print(f"  {row.implementation} {what}: {row.status}, {row.error}")
     if counts.get("wrong_result"):
         raise typer.Exit(WRONG_RESULT)
     if done.failed or not counts.get("ok"):
@@ -238,6 +247,20 @@ def doctor(
         console.print(f"suite {suite}: " + ("everything runs" if not reasons else "skipped here:"))
         for reason, count in reasons.items():
             console.print(f"  {count} cases: {reason}")
+
+
+def _print_tasks(as_json: bool) -> None:
+    from lstmbench.tasks.task import describe_task, tasks
+
+    rows = [describe_task(name) for name in tasks()]
+    if as_json:
+        print(json.dumps({"tasks": rows}, indent=2))
+        return
+    table_ = RichTable("task", "question", "judged by", "sizes", "here", title="Tasks", title_justify="left")
+    for row in rows:
+        sizes = ", ".join(f"{key} = {value}" for key, value in row["sizes"].items())
+        table_.add_row(row["name"], row["question"], row["metric"], sizes, row["reason"] or "yes")
+    console.print(table_)
 
 
 def _print_implementations(rows: list[dict[str, Any]]) -> None:

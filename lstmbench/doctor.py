@@ -11,7 +11,7 @@ import psutil
 
 from lstmbench.cell.registry import describe, names
 from lstmbench.measure import environment
-from lstmbench.measure.suite import read_suite, suites
+from lstmbench.measure.suite_file import read_suite, suites
 from lstmbench.measure.team import why_not
 
 NOTEBOOK_PACKAGES = ("jupyterlab", "papermill", "ipykernel")

@@ -186,6 +186,25 @@ def open_run(results: str, suite: str) -> Run:
     raise LstmbenchError(f"There is no run in {results}: it holds no manifest.json.")
 
 
+def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
+    """Return a run of lessons and its records of some tasks; where ``results`` is empty, learn them now.
+
+    Args:
+        results: as for ``open_run``.
+        suite: of lessons.
+        tasks: their names.
+
+    Raises:
+        LstmbenchError: if there is no such run, or it has none of these tasks.
+    """
+    run = open_run(results, suite) if results else measure(suite, tasks=tasks)
+    records = run.records
+    chosen = records[records["task"].isin(tasks)] if "task" in records else records[:0]
+    if chosen.empty:
+        raise LstmbenchError(f"The run in {results} has learnt none of {', '.join(tasks)}.")
+    return run, chosen
+
+
 def newest(
     results: str, suite: str, show: "Callable[[pd.DataFrame], _Shown]", root: str | Path = "../results"
 ) -> "_Shown | Sentence":

@@ -19,7 +19,7 @@ import lstmbench as lb
 from lstmbench import cli, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
-from lstmbench.measure.suite import suites
+from lstmbench.measure.suite_file import suites
 from lstmbench.measure.team import Team
 from lstmbench.results.record import frame
 

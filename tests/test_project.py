@@ -46,7 +46,12 @@ LAYERS = (
 FRAMEWORKS_AT_HOME = ("frameworks", "variants", "learning")
 """The only layers that import torch or jax."""
 
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "seaborn": "seaborn-base",
+    "vaderSentiment": "vadersentiment",
+}
 GPU_NAMES = {**CONDA_NAMES, "torch": "pytorch-gpu"}
 CONDA_OWN = {"python", "pip", "nox"}
 """What an environment needs beside the package: Python is a field of its own in pyproject.toml, nox runs the tasks."""
@@ -349,7 +354,7 @@ assert compute(evidence) == {"steps_per_s": 80.0}
 
 
 def test_the_suite_in_contributing_is_one(tmp_path: Path) -> None:
-    from lstmbench.measure.suite import read_suite
+    from lstmbench.measure.suite_file import read_suite
 
     (example,) = examples("CONTRIBUTING.md", "yaml")
     (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")

@@ -64,6 +64,11 @@ class Workload:
         return forward * (3 if self.mode == "training" else 1)
 
     @property
+    def work(self) -> float:
+        """How long measuring it takes, beside others of its run, as far as can be said before."""
+        return 1 + self.flops / 4e9
+
+    @property
     def formula_bytes(self) -> int:
         """Bytes that an LSTM must keep beyond inputs and weights, as numbers of the dtype.
 

@@ -21,13 +21,17 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, environment
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side, sides
-from lstmbench.measure.suite import Suite, read_suite
+from lstmbench.measure.learning_suite import LearningSuite, Lesson
+from lstmbench.measure.suite import Suite
+from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.teach import teach
 from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
+Measured = tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]
+NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
 KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
-SAME_SUITE = ("implementations", "reference", "grids", "budget")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def run(
     progress: bool = True,
     seed: int | None = None,
     ab: tuple[str, str] | None = None,
+    tasks: Sequence[str] = (),
 ) -> Run:
     """Measure a suite, and return the run.
 
@@ -75,6 +80,7 @@ def run(
         seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
         ab: the two sides of a duel, in place of the suite's implementations; the first is the reference. Each may
             be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
+        tasks: of a suite of lessons, only these; all of them if none is named.
 
     Raises:
         LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written, or
@@ -83,14 +89,27 @@ def run(
     chosen = read_suite(suite)
     duel = sides(*ab) if ab else ()
     if duel:
+        if isinstance(chosen, LearningSuite):
+            raise LstmbenchError(f"A duel is about time; the suite {chosen.name!r} has lessons, not workloads.")
         chosen = chosen.of([side.label for side in duel])
+    if tasks:
+        if not isinstance(chosen, LearningSuite):
+            raise LstmbenchError(f"The suite {chosen.name!r} has no tasks: it is of time, memory and accuracy.")
+        chosen = chosen.of(tasks)
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
     manifest = _manifest_of(folder, chosen, seed)
     done = set(read_results(folder)["workload"]) if manifest else set()
     if manifest and manifest["complete"] and done >= {workload.id for workload in chosen.workloads()}:
         return Run(folder)
     manifest = manifest or _new_manifest(
-        chosen, [str(suite), *(["--ab", *(side.asked for side in duel)] if duel else [])], folder, seed
+        chosen,
+        [
+            str(suite),
+            *(["--ab", *(side.asked for side in duel)] if duel else []),
+            *(word for task in tasks for word in ("--task", task)),
+        ],
+        folder,
+        seed,
     )
     store = Store(folder)
     store.write_manifest(manifest)
@@ -101,7 +120,7 @@ def run(
     return Run(folder)
 
 
-def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]:
+def _manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -> dict[str, Any]:
     """Return the manifest of a run that may go on, or an empty one if there is none.
 
     Raises:
@@ -113,7 +132,7 @@ def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]
     before = manifest.get("suite")
     if not isinstance(before, dict) or not set(manifest) >= KEYS:
         raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
-    if any(before.get(key) != content[key] for key in SAME_SUITE):
+    if any(before.get(key) != content[key] for key in suite.SAME):
         raise LstmbenchError(
             f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."
         )
@@ -124,7 +143,7 @@ def _manifest_of(folder: Path, suite: Suite, seed: int | None) -> dict[str, Any]
     return manifest
 
 
-def _new_manifest(suite: Suite, asked: list[str], folder: Path, seed: int | None) -> dict[str, Any]:
+def _new_manifest(suite: Suite | LearningSuite, asked: list[str], folder: Path, seed: int | None) -> dict[str, Any]:
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     command = ["lstmbench", "run", *map(_without_root, asked), "--out", _without_root(folder), "--seed", str(seed)]
     started = _now()
@@ -144,7 +163,7 @@ def _new_manifest(suite: Suite, asked: list[str], folder: Path, seed: int | None
         "load_at_start": environment.load_average(),
         "environments": {},
         "limits": {},
-        "controls": controls.summary([]),
+        "controls": controls.summary([]) if isinstance(suite, Suite) else NO_CONTROLS,
     }
 
 
@@ -161,31 +180,47 @@ def _now() -> str:
 
 
 def _measure(
-    suite: Suite, duel: Sequence[Side], done: set[str], store: Store, manifest: dict[str, Any], progress: bool
+    suite: Suite | LearningSuite,
+    duel: Sequence[Side],
+    done: set[str],
+    store: Store,
+    manifest: dict[str, Any],
+    progress: bool,
 ) -> None:
     """Measure every workload that is not done yet; ``done`` holds the ids of those that are."""
-    order = {workload: f"{k:05d}" for k, workload in enumerate(suite.workloads())}
+    several: Sequence[Workload | Lesson] = suite.workloads()
+    order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
     workloads = [workload for workload in order if workload.id not in done]
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch), duel) as team:
         for workload in _with_progress(workloads, progress):
-            records, samples, shown = measure_workload(workload, suite, team, manifest["seed"])
+            records, samples, shown = _measured(workload, suite, team, manifest["seed"])
             for record in records:
                 record |= {"suite": suite.name, "run_id": manifest["run_id"]}
             store.append(order[workload], records, samples)
-            manifest["controls"] = controls.summary([*manifest["controls"].get("rows", []), *shown])
+            if isinstance(suite, Suite):
+                manifest["controls"] = controls.summary([*manifest["controls"].get("rows", []), *shown])
             manifest["environments"] |= team.environments
             manifest["limits"] |= team.limits
             store.write_manifest(manifest)
 
 
-def _with_progress(workloads: list[Workload], show: bool) -> Iterator[Workload]:
+def _measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:
+    """Return the records, the samples, and what the controls showed; lessons have none."""
+    if isinstance(workload, Lesson):
+        assert isinstance(suite, LearningSuite)
+        return (*teach(workload, suite, team), [])
+    assert isinstance(suite, Suite)
+    return measure_workload(workload, suite, team, seed)
+
+
+def _with_progress(workloads: list[Any], show: bool) -> Iterator[Any]:
     """Yield the workloads under a bar that counts in expected work, so that its remaining time is fair."""
     if not show:
         yield from workloads
         return
     from tqdm.auto import tqdm
 
-    shares = [1 + workload.flops / 4e9 for workload in workloads]
+    shares = [workload.work for workload in workloads]
     with tqdm(total=sum(shares), bar_format="{l_bar}{bar}| {elapsed} < {remaining}", dynamic_ncols=True) as bar:
         for workload, share in zip(workloads, shares, strict=True):
             bar.set_description(str(workload))

@@ -1,23 +1,17 @@
-"""A suite is data, read from YAML: which implementations, over which grid of workloads, within which budget."""
+"""A suite is data: which implementations, over which grid of workloads, within which budget."""
 
 import itertools
 from collections.abc import Iterator
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from lstmbench.cell.registry import find_name, names
-from lstmbench.errors import LstmbenchError
+from lstmbench.cell.registry import names
 from lstmbench.measure.case import Case, Workload
-from lstmbench.measure.inputs import HOURS
-from lstmbench.measure.yaml_file import YamlFile
-
-MOST_CASES = 100_000
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """Return a list as it is, and anything else as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
@@ -30,35 +24,37 @@ def _no_bool(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Size = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
-Sizes = Annotated[list[Size], BeforeValidator(_listed), Field(min_length=1)]
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Sizes = Annotated[list[Size], BeforeValidator(listed), Field(min_length=1)]
+Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a suite's file says: no other keys, and nothing changes afterwards."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Grid(_Strict):
+class Grid(Strict):
     """The product of lists; a single value stands for a list of one."""
 
     seq_len: Sizes
     batch_size: Sizes
     hidden_size: Sizes
-    input_size: Annotated[list[Size | Literal["hidden_size"]], BeforeValidator(_listed), Field(min_length=1)] = [
+    input_size: Annotated[list[Size | Literal["hidden_size"]], BeforeValidator(listed), Field(min_length=1)] = [
         "hidden_size"
     ]
-    mode: Annotated[list[Literal["inference", "training"]], BeforeValidator(_listed), Field(min_length=1)] = [
+    mode: Annotated[list[Literal["inference", "training"]], BeforeValidator(listed), Field(min_length=1)] = [
         "inference",
         "training",
     ]
-    dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(_listed), Field(min_length=1)] = [
+    dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(listed), Field(min_length=1)] = [
         "float32"
     ]
     num_layers: Sizes = [1]
-    bidirectional: Annotated[list[StrictBool], BeforeValidator(_listed), Field(min_length=1)] = [False]
-    lengths: Annotated[list[Literal["full", "staggered"]], BeforeValidator(_listed), Field(min_length=1)] = ["full"]
-    device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(_listed), Field(min_length=1)] = ["cpu"]
-    threads: Annotated[list[Threads], BeforeValidator(_listed), Field(min_length=1)] = [1]
+    bidirectional: Annotated[list[StrictBool], BeforeValidator(listed), Field(min_length=1)] = [False]
+    lengths: Annotated[list[Literal["full", "staggered"]], BeforeValidator(listed), Field(min_length=1)] = ["full"]
+    device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(listed), Field(min_length=1)] = ["cpu"]
+    threads: Annotated[list[Threads], BeforeValidator(listed), Field(min_length=1)] = [1]
     input: Literal["random", "temperatures"] = "random"
 
     @property
@@ -97,7 +93,7 @@ class Grid(_Strict):
             )
 
 
-class Budget(_Strict):
+class Budget(Strict):
     """How much measuring a case gets."""
 
     processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 8
@@ -113,7 +109,7 @@ class Budget(_Strict):
         return self.seconds_per_case / self.processes
 
 
-class Suite(_Strict):
+class Suite(Strict):
     """What a suite's file says."""
 
     description: str = ""
@@ -122,6 +118,9 @@ class Suite(_Strict):
     grids: Annotated[list[Grid], Field(min_length=1)]
     budget: Budget = Budget()
     name: str = ""
+
+    SAME: ClassVar[tuple[str, ...]] = ("implementations", "reference", "grids", "budget")
+    """What two runs must share to be one."""
 
     def count(self) -> int:
         """Return the number of cases without making them."""
@@ -149,90 +148,3 @@ class Suite(_Strict):
     def cases(self) -> list[Case]:
         """Return every case, workload by workload."""
         return [Case(name, workload) for workload in self.workloads() for name in self.names()]
-
-
-def suites() -> dict[str, Path]:
-    """Return the suites that come with the package, by name."""
-    folder = Path(str(files("lstmbench") / "measure" / "suites"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def read_suite(suite: str | Path) -> Suite:
-    """Read a suite by its name, or from a YAML file.
-
-    Raises:
-        LstmbenchError: if there is no such suite, or the file is not a suite: the sentence names the file, the line
-            and the key, and says what was expected.
-    """
-    known = suites()
-    path = known.get(str(suite), Path(suite))
-    if not _is_file(path):
-        there = ", ".join(known)
-        raise LstmbenchError(f"There is no suite {str(suite)!r}: it is neither one of {there}, nor a YAML file.")
-    file = YamlFile(path)
-    if not isinstance(file.content, dict):
-        raise LstmbenchError(f"The suite {path} must be a mapping with the key 'grids', but it is not a mapping.")
-    if "name" in file.content:
-        raise file.error(("name",), "a suite's name is that of its file")
-    try:
-        found = Suite.model_validate(file.content | {"name": path.stem})
-    except ValidationError as error:
-        faults = error.errors(include_url=False)  # of a union's members, the one that the value came nearest to
-        first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
-        raise file.error(_where(first), _problem(first)) from None
-    _check(found, file)
-    return found
-
-
-def _check(found: Suite, file: YamlFile) -> None:
-    """Refuse what no single key is to blame for.
-
-    Raises:
-        LstmbenchError: if an implementation is not known, or the reference not among them; if there are too many
-            cases (they are counted, not made); if a grid asks for what the series does not have.
-    """
-    chosen = [] if found.implementations == "all" else found.implementations
-    where: dict[tuple[Any, ...], str] = {("reference",): found.reference}
-    for key, name in ({("implementations", k): name for k, name in enumerate(chosen)} | where).items():
-        try:
-            find_name(name)
-        except LstmbenchError as error:
-            raise file.error(key, str(error)) from None
-    if chosen and found.reference not in chosen:
-        there = ", ".join(chosen)
-        raise file.error(("reference",), f"{found.reference!r} must be one of the implementations, {there}")
-    if found.count() > MOST_CASES:
-        raise LstmbenchError(f"The suite {file.path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
-    for k, grid in enumerate(found.grids):
-        if grid.input == "temperatures" and grid.input_size != [1]:
-            raise file.error(("grids", k, "input_size"), "with input 'temperatures' it must be 1: it is one series")
-        if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
-            raise file.error(("grids", k, "seq_len"), f"the series 'temperatures' has no more than {HOURS:,} steps")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that must not be looked into
-        return False
-
-
-def _where(error: Any) -> tuple[Any, ...]:
-    """Return where in the document an error of pydantic's is, without the names that it gives to types."""
-    keys = {*Suite.model_fields, *Grid.model_fields, *Budget.model_fields}
-    where = [part for part in error["loc"][:-1] if isinstance(part, int) or part in keys]
-    last = error["loc"][-1:]
-    named = error["type"] in ("missing", "extra_forbidden", "invalid_key")
-    return (*where, *(part for part in last if named or isinstance(part, int) or part in keys))
-
-
-def _problem(error: Any) -> str:
-    """Return what is wrong and what was expected, in words that need no knowledge of pydantic."""
-    if error["type"] == "extra_forbidden":
-        sections: dict[str, type[_Strict]] = {"grids": Grid, "budget": Budget}
-        model = sections.get(error["loc"][0], Suite) if len(error["loc"]) > 1 else Suite
-        keys = ", ".join(key for key in model.model_fields if key != "name")
-        return f"there is no such key; the keys here are {keys}"
-    plain = {"missing": "it is missing", "too_short": "it is empty", "model_type": "a mapping is expected"}
-    message = error["msg"].removeprefix("Value error, ")
-    return plain.get(error["type"], message[0].lower() + message[1:])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from lstmbench.cell.registry import FRAMEWORKS
 from lstmbench.errors import LstmbenchError
@@ -19,7 +19,20 @@ CLOSE_WITHIN_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
 
 
-def why_not(known: dict[str, Any], workload: Workload) -> str | None:
+class Needs(Protocol):
+    """What a process is started for: a workload, or a lesson."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+
+
+def why_not(known: dict[str, Any], workload: Needs) -> str | None:
     """Return why what is described cannot run a workload on this machine, or None if it can.
 
     Args:
@@ -75,7 +88,7 @@ class Team:
         """Return the implementation that a label stands for: itself, but for a side of a duel."""
         return self.sides[label].name if label in self.sides else label
 
-    def worker(self, label: str, workload: Workload, layout: int = 0) -> Worker:
+    def worker(self, label: str, workload: Needs, layout: int = 0) -> Worker:
         """Return a fresh process that has imported an implementation, with the workload's threads and devices.
 
         The implementations of numpy, of torch, and of jax share a process to be forked from; any other has its own,
@@ -86,7 +99,7 @@ class Team:
         """
         return self._zygote(label, workload, layout).fork()
 
-    def start(self, labels: Iterable[str], workload: Workload, layouts: Iterable[int]) -> None:
+    def start(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
         """Have what these workers are forked from imported, all at once, and wait until it is.
 
         On two cores that takes half as long as one after the other, and nothing is being timed yet. What cannot
@@ -96,7 +109,7 @@ class Team:
             with suppress(WorkerDied):
                 zygote.fork().kill()
 
-    def _zygote(self, label: str, workload: Workload, layout: int) -> Zygote:
+    def _zygote(self, label: str, workload: Needs, layout: int) -> Zygote:
         """Return the process that this worker is forked from, started if it is not there; it may not be ready yet."""
         side, name = self.sides.get(label), self.name(label)
         apart = side is not None and side.apart
@@ -109,7 +122,7 @@ class Team:
             self._zygotes[key] = Zygote(family, *key[1:], log=log, python=python, code=code)
         return self._zygotes[key]
 
-    def describe(self, name: str, workload: Workload) -> dict[str, Any]:
+    def describe(self, name: str, workload: Needs) -> dict[str, Any]:
         """Return what is known of an implementation: one row of ``lstmbench.implementations()``."""
         key = (name, workload.threads, workload.device)
         if key not in self._known:
@@ -119,7 +132,7 @@ class Team:
                 self._known[key] = {"name": name, "available": False, "reason": str(error), "peer": False}
         return self._known[key]
 
-    def why_not(self, name: str, workload: Workload) -> str | None:
+    def why_not(self, name: str, workload: Needs) -> str | None:
         """Return why an implementation cannot run a workload here, or None if it can."""
         return why_not(self.describe(name, workload), workload)
 
@@ -141,7 +154,7 @@ class Team:
         return self.limits[key] | {"products_s": products_s}
 
     def _ask_once(
-        self, label: str, workload: Workload, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
+        self, label: str, workload: Needs, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
     ) -> Any:
         """Ask a worker that is ended after its answer."""
         worker = self.worker(label, workload)
@@ -150,7 +163,7 @@ class Team:
         finally:
             worker.kill()
 
-    def environment(self, label: str, frameworks: dict[str, Any], workload: Workload) -> str:
+    def environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
         """Keep the environment of a worker, and return its id."""
         described = {"frameworks": frameworks, "threads": workload.threads, "device": workload.device}
         if label in self.sides:

@@ -23,6 +23,13 @@ HELPERS = 3
 """So many threads may take part beside those allowed: XLA hands calls to a pool of two, one after the other."""
 
 
+def status_of(error: Exception) -> str:
+    """Return the status of a case whose worker ended in this way."""
+    if isinstance(error, WorkerTimeout):
+        return "timeout"
+    return "out_of_memory" if any(sign in str(error) for sign in MEMORY_SIGNS) else "failed"
+
+
 @dataclass
 class Trial:
     """One case while it is measured."""
@@ -39,12 +46,7 @@ class Trial:
 
     def fail(self, error: Exception) -> None:
         """Take the case out, with its reason."""
-        text = str(error)
-        if isinstance(error, WorkerTimeout):
-            self.status = "timeout"
-        else:
-            self.status = "out_of_memory" if any(sign in text for sign in MEMORY_SIGNS) else "failed"
-        self.error = text
+        self.status, self.error = status_of(error), str(error)
 
     def check_pools(self, frameworks: Mapping[str, Any]) -> None:
         """Take the case out if a thread pool of its process is larger than it is allowed."""

@@ -6,23 +6,28 @@ warm      call until the time of a call is steady; return how many calls make on
 measure   one turn of a round: samples until the turn's time is over
 threads   how the computing was shared among threads
 memory    peaks of the allocator and of the process, in a pass of their own
+
+Or it learns: enrol, then epoch until that says why it was the last, then finish; or it computes a task's baselines.
 """
 
 import gc
 import json
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from lstmbench.cell.registry import describe
 from lstmbench.errors import LstmbenchError
+from lstmbench.learning.training import Training
 from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.witnesses import Witness, computing_by_thread, sentinel, shares
+from lstmbench.tasks.task import Task, make_task
 
 
 class Server:
@@ -32,6 +37,7 @@ class Server:
         self.scope = ExitStack()
         self.held: Held | None = None
         self.threads_before: dict[str, int] = {}
+        self.training: Training | None = None
 
     @property
     def case(self) -> Held:
@@ -117,6 +123,34 @@ class Server:
         seconds = case.samples(turn_s)
         return witness.tell() | {"seconds": seconds, "calls": case.calls}
 
+    def enrol(self, implementation: str, lesson: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
+        """Begin to learn a task, see ``Lesson.asked``."""
+        task = make_task(lesson["task"], lesson["sizes"])
+        recipe = replace(task.recipe, **lesson["recipe"])
+        options = {"cell": lesson["cell"], "seed": lesson["seed"], "device": device, "dtype": dtype}
+        self.training = self.scope.enter_context(Training(task, recipe, implementation, **options))
+        model = self.training.learner.model
+        sizes = {name: getattr(model, name) for name in ("input_size", "hidden_size")}
+        sizes |= {"seq_len": task.horizon, "batch_size": getattr(task, "batch_size", None), "num_layers": 1}
+        return about(task) | sizes | {"frameworks": environment.frameworks()}
+
+    def epoch(self) -> tuple[dict[str, Any], str | None]:
+        """Learn for an epoch; return what it showed, and why it was the last if it was."""
+        assert self.training is not None
+        return self.training.epoch()._asdict(), self.training.ended
+
+    def finish(self) -> dict[str, Any]:
+        """Return what came of it."""
+        assert self.training is not None
+        outcome = self.training.finish()
+        named = {"score": outcome.score, "solved": outcome.solved, "ended": outcome.ended}
+        return named | {"best_epoch": outcome.best}
+
+    def baselines(self, task: str, sizes: dict[str, int]) -> dict[str, Any]:
+        """Return the scores of a task's baselines, by their names."""
+        made = make_task(task, sizes)
+        return about(made) | {"scores": made.baselines()}
+
     def memory(self) -> dict[str, Any]:
         """Return the peaks of one call: of the process (resident, in all), and of the allocator (beyond the inputs).
 
@@ -138,6 +172,11 @@ class Server:
             "allocated_bytes_per_step": growth,
             "peak_device_bytes": device,
         }
+
+
+def about(task: Task) -> dict[str, Any]:
+    """Return the columns of a record that say by what a task is judged."""
+    return {"metric": task.metric.name, "higher_is_better": task.metric.higher_is_better}
 
 
 def _forget_high_water_mark() -> bool:

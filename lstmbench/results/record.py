@@ -69,6 +69,30 @@ COLUMNS: dict[str, str] = CASE_COLUMNS | {
 }
 """Every column that a reader may count on, in this order. What was not measured is missing, never 0."""
 
+LEARNING_COLUMNS: dict[str, str] = {
+    "task": "string",
+    "cell": "string",
+    "seed": "Int64",
+    "sizes": "string",
+    "recipe": "string",
+    "metric": "string",
+    "higher_is_better": "boolean",
+    "score": "Float64",
+    "solved": "boolean",
+    "best_epoch": "Int64",
+    "epochs": "Int64",
+    "updates": "Int64",
+    "epoch_s": "Float64",
+    "loss": "Float64",
+    "ended": "string",
+}
+"""What the records of lessons have beside the others. ``score`` is the metric on the test data, with the weights of
+the epoch that was best on the validation data; ``epoch_s`` the median seconds of an epoch's updates. In the samples,
+one row per epoch, ``round`` is its number, ``loss`` the mean over its batches, ``score`` that of the validation data."""
+
+LESSON_KEYS = ("task", "cell", "seed", "sizes", "recipe")
+"""What tells the records of one implementation apart in a run of lessons."""
+
 SAMPLE_COLUMNS: dict[str, str] = CASE_COLUMNS | {
     "process": "Int64",
     "round": "Int64",
@@ -84,5 +108,11 @@ SAMPLE_COLUMNS: dict[str, str] = CASE_COLUMNS | {
 def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMNS) -> pd.DataFrame:
     """Return the rows as a tidy DataFrame with the columns' types; columns that the schema doesn't know come last."""
     table = pd.DataFrame(list(rows))
-    extra = [name for name in table.columns if name not in columns]
-    return table.reindex(columns=[*columns, *extra]).astype(dict(columns))
+    return typed(table, columns)
+
+
+def typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table with all these columns, and those that lessons add where it has them, in their types."""
+    known = dict(columns) | {name: kind for name, kind in LEARNING_COLUMNS.items() if name in table.columns}
+    extra = [name for name in table.columns if name not in known]
+    return table.reindex(columns=[*known, *extra]).astype(known)

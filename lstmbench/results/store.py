@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.results.record import CASE_COLUMNS, COLUMNS, SAMPLE_COLUMNS, frame
+from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LESSON_KEYS, SAMPLE_COLUMNS, frame, typed
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
 
@@ -158,7 +158,7 @@ def _read(
     """
     paths = _files(folder, kind)
     whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
-    keys = [*CASE_COLUMNS, *(["process", "round", "sample"] if kind == "samples" else [])]
+    keys = [*CASE_COLUMNS, *LESSON_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
     if only:
         tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
     else:
@@ -175,9 +175,7 @@ def _read(
 def _read_parquet(path: Path, columns: Mapping[str, str], first: int | None) -> pd.DataFrame:
     with _readable(path), pq.ParquetFile(path) as file:
         read = file.read() if first is None else pa.Table.from_batches(_head(file, first), file.schema_arrow)
-        table = read.to_pandas()
-        extra = [name for name in table.columns if name not in columns]
-        return table.reindex(columns=[*columns, *extra]).astype(dict(columns))
+        return typed(read.to_pandas(), columns)
 
 
 def _head(file: pq.ParquetFile, first: int) -> list[pa.RecordBatch]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstmbench.show.comparing.compare import compare
 from lstmbench.show.comparing.comparison import Comparison
+from lstmbench.show.learning import learning_table
 from lstmbench.show.table import Table
 from lstmbench.show.tables import (
     accuracy_table,
@@ -47,6 +48,7 @@ __all__ = [
     "first_call_table",
     "growth_table",
     "latest",
+    "learning_table",
     "limit_table",
     "memory_table",
     "plot",

@@ -21,6 +21,7 @@ from lstmbench.show.labels import (
     varying_keys,
     workload_keys,
 )
+from lstmbench.show.learning import is_learning
 from lstmbench.show.plan import MOST_LINES
 from lstmbench.show.plots import plot
 from lstmbench.show.provenance import manifests_of, table_id
@@ -48,6 +49,8 @@ def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
 
 def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> tuple[dict[str, Figure], list[str]]:
     """Return the standard figures by their names, and a sentence for each one that has nothing to show."""
+    if is_learning(records):
+        return {}, []  # their curves are in the samples, and drawn by the notebooks
     rows = rows_of(records)
     manifests = manifests_of(rows, records.attrs.get("manifest") if manifest is None else manifest)
     found: dict[str, Figure] = {}

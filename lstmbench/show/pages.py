@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lstmbench.show.figure import Figure
 
 _SECTIONS = (
+    ("Learning", ("learning",)),
     ("Speed", ("ratio", "speed")),
     ("Memory", ("memory", "allocated", "peak", "device-peak")),
     ("Accuracy", ("accuracy", "output-error", "gradient-error")),
@@ -87,8 +88,8 @@ def run_page(
 def _measured(rows: list[Row], statuses: Mapping[str, int], manifest: Mapping[str, Any]) -> str:
     names = ordered("implementation", (row["implementation"] for row in rows))
     sizes = []
-    for column in ("mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size"):
-        values = ordered(column, (row[column] for row in rows if row[column] is not None))
+    for column in ("task", "mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size"):
+        values = ordered(column, (row[column] for row in rows if row.get(column) is not None))
         if values:
             first = phrase(column, values[0])
             rest = (phrase(column, value).rpartition(" = ")[2] for value in values[1:])

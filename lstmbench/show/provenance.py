@@ -138,6 +138,9 @@ def _extent(rows: list[Row]) -> str:
     """Say how much was measured: threads, processes and rounds of the rows that have a time."""
     threads = ordered("threads", (row["threads"] for row in rows if row["threads"] is not None))
     lines = [f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."]
+    trainings = [row for row in rows if row.get("task") and row.get("epochs")]
+    if trainings:
+        return f"{lines[0]} {len(trainings)} trainings, each in a process of its own, one after the other."
     counted = {
         name: [row[name] for row in rows if row["status"] == "ok" and row[name] is not None]
         for name in ("processes", "rounds")

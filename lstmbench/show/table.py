@@ -161,7 +161,7 @@ def make(
     return Table(
         id=identity,
         caption=caption(layout),
-        frame=_strings(text),
+        frame=strings(text),
         tidy=frame(({name: row[name] for name in header} for row in cases), {n: COLUMNS[n] for n in header}),
         notes=[*notes.lines(), *(["not run: this case is not among the records."] if absent else []), *remarks],
         footer=provenance.footer(cases, manifests, identity, provenance.content_hash(data)),
@@ -170,7 +170,8 @@ def make(
     )
 
 
-def _strings(cells: Cells) -> pd.DataFrame:
+def strings(cells: Cells) -> pd.DataFrame:
+    """Return the cells as a DataFrame."""
     heads = [", ".join(part for part in column if part) for column in cells.columns]
     rows = []
     for heading, lines in cells.panels:

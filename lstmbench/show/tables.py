@@ -9,6 +9,7 @@ from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.show.formats import interval, number, pick_unit
 from lstmbench.show.labels import BYTES, FORMULA, SECONDS, WORKLOAD, Row, ordered, rows_of
 from lstmbench.show.layout import Layout
+from lstmbench.show.learning import is_learning, learning_table
 from lstmbench.show.table import Notes, Show, Table, make, status
 
 _MIB = BYTES["MiB"]
@@ -224,6 +225,8 @@ def growth_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = Non
 
 def tables(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> list[Table]:
     """Return every table of these records, in the order in which they are read."""
+    if is_learning(records):
+        return [learning_table(records, manifest)]
     kinds = (ratio_table, speed_table, limit_table, memory_table, growth_table, accuracy_table, first_call_table)
     return [kind(records, manifest) for kind in kinds]
 

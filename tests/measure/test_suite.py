@@ -13,7 +13,9 @@ from tiny import content, write_suite
 from lstmbench.cell import registry
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import inputs, yaml_file
-from lstmbench.measure.suite import MOST_CASES, Suite, read_suite, suites
+from lstmbench.measure.learning_suite import LearningSuite
+from lstmbench.measure.suite import Suite
+from lstmbench.measure.suite_file import MOST_CASES, read_suite, suites
 
 ALL = {"numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"}
 
@@ -49,12 +51,16 @@ def test_every_suite_of_the_package_is_valid_and_counts_its_cases(name: str) -> 
     suite = read_suite(name)
     assert suite.name == name
     assert suite.description.endswith(".")
-    assert suite.count() == len(suite.cases()) == len(set(suite.cases())) == len(suite.workloads()) * len(suite.names())
-    assert suite.reference in suite.names()
+    assert len(suite.cases()) == len(set(suite.cases()))
+    if isinstance(suite, LearningSuite):
+        assert suite.count() == len(suite.cases()) + len(suite.tasks)
+    else:
+        assert suite.count() == len(suite.cases()) == len(suite.workloads()) * len(suite.names())
+        assert suite.reference in suite.names()
 
 
 def test_the_suites_are_those_that_are_described() -> None:
-    assert set(suites()) == {"smoke", "quick", "standard", "deepbench", "duel", "peers"}
+    assert set(suites()) == {"smoke", "quick", "standard", "deepbench", "duel", "peers", "learning", "learning_full"}
 
 
 def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequences_and_a_real_series() -> None:
@@ -255,7 +261,8 @@ def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
 def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> None:
     for suite in ("smok", tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, ""):
         with pytest.raises(
-            LstmbenchError, match="neither one of deepbench, duel, peers, quick, smoke, standard, nor a YAML file"
+            LstmbenchError,
+            match="neither one of deepbench, duel, learning, learning_full, peers, quick, smoke, standard, nor a YAML file",
         ):
             read_suite(suite)
 

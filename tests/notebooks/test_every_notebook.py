@@ -25,6 +25,20 @@ grids:
 budget: {processes: 2, min_rounds: 2, seconds_per_case: 0.02, turn_s: 0.001}
 """
 
+LESSONS = """
+implementations: [numpy.fused]
+tasks:
+  - {task: adding, cells: [lstm, rnn], seeds: 2, sizes: {seq_len: 8, batches: 2}, recipe: {epochs: 2}}
+  - {task: copying, sizes: {delay: 3, batches: 2}, recipe: {epochs: 1}}
+  - {task: digits, recipe: {epochs: 1, hidden_size: 4}}
+  - {task: language, sizes: {share: 2, seq_len: 20}, recipe: {epochs: 1, hidden_size: 4}}
+  - {task: sentiment, recipe: {epochs: 1, hidden_size: 4}}
+  - {task: temperatures, sizes: {seq_len: 24}, recipe: {epochs: 1, hidden_size: 4}}
+  - {task: carbon_dioxide, sizes: {seq_len: 24}, recipe: {epochs: 1, hidden_size: 4}}
+  - {task: drawing, sizes: {batches: 1}, recipe: {epochs: 1}}
+  - {task: anomalies, sizes: {copies: 2}, recipe: {epochs: 1}}
+"""
+
 every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
@@ -48,7 +62,7 @@ def shown(path):
 
 
 def test_the_notebooks_are_there_and_numbered():
-    assert [path.stem for path in PATHS][:7] == [
+    assert [path.stem for path in PATHS] == [
         "00_index",
         "01_lstm_cell",
         "02_accuracy",
@@ -56,6 +70,11 @@ def test_the_notebooks_are_there_and_numbered():
         "04_memory",
         "05_trust",
         "06_peers",
+        "07_long_memory",
+        "08_language",
+        "09_time_series",
+        "10_generation",
+        "11_anomaly",
     ]
 
 
@@ -93,7 +112,8 @@ def test_a_parameter_means_the_same_everywhere():
     kinds = {}
     for path in PATHS:
         for name, parameter in notebooks.parameters_of(path).items():
-            kinds.setdefault(name, set()).add((parameter.kind, parameter.default))
+            default = "of lessons, or of workloads" if name == "suite" else parameter.default
+            kinds.setdefault(name, set()).add((parameter.kind, default))
     assert {name: len(meanings) for name, meanings in kinds.items()} == dict.fromkeys(kinds, 1)
 
 
@@ -184,6 +204,16 @@ def run_folder(tmp_path_factory):
     return lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder
 
 
+@pytest.fixture(scope="session")
+def lessons_folder(tmp_path_factory):
+    """A run of every task at its smallest; seconds."""
+    import lstmbench as lb
+
+    folder = tmp_path_factory.mktemp("lessons")
+    (folder / "tiny.yaml").write_text(LESSONS)
+    return lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder
+
+
 @pytest.fixture
 def kernel(monkeypatch):
     """Let kernels find this checkout, installed or not."""
@@ -204,7 +234,9 @@ def check_output(path, *places):
 
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("path", WITHOUT_FRAMEWORKS, ids=lambda path: path.stem)
-def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, run_folder, tmp_path):
+def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, request, tmp_path):
+    lessons = path.stem >= "07"
+    run_folder = request.getfixturevalue("lessons_folder" if lessons else "run_folder")
     content = json.loads(path.read_text(encoding="utf-8"))
     ask = "import sys\n\nprint('imported:', sorted({'torch', 'jax', 'numpy'} & set(sys.modules)))"
     last = {"cell_type": "code", "id": "ask", "metadata": {}, "outputs": [], "source": ask, "execution_count": None}
@@ -212,10 +244,11 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, run_folder,
     copy = tmp_path / path.name
     copy.write_text(json.dumps(content))
 
-    out = notebooks.execute(copy, tmp_path / "out.ipynb", {"results": str(run_folder)})
+    small = {"epochs": 1} if "epochs" in notebooks.parameters_of(path) else {}
+    out = notebooks.execute(copy, tmp_path / "out.ipynb", {"results": str(run_folder)} | small)
     text, kinds = check_output(out, run_folder, tmp_path)
     assert "imported: ['numpy']" in text
-    assert kinds.count("image/png") >= 2
+    assert kinds.count("image/png") >= (1 if lessons else 2)
     assert "Table tiny-" in text
     assert "lstmbench 0." in text
 

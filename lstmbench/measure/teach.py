@@ -1,0 +1,94 @@
+"""Teach one lesson: each implementation learns it in a process of its own, one after the other.
+
+Nothing runs beside, so that the seconds of an epoch are those of the implementation.
+"""
+
+import math
+from typing import Any
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.learning_suite import BASELINES, LearningSuite, Lesson
+from lstmbench.measure.team import Team
+from lstmbench.measure.trial import status_of
+from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
+
+Row = dict[str, Any]
+FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
+
+
+def teach(lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[list[Row], list[Row]]:
+    """Return the records of a lesson, and one sample per epoch.
+
+    The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the method's name.
+    """
+    if lesson.cell == BASELINES:
+        return _baselines(lesson, suite, team), []
+    records, samples = [], []
+    for name in suite.names():
+        record, epochs = _learn(name, lesson, suite, team)
+        records.append(record)
+        samples += epochs
+    return records, samples
+
+
+def _baselines(lesson: Lesson, suite: LearningSuite, team: Team) -> list[Row]:
+    where = lesson.columns() | {"implementation": "baseline", "backend": "baseline", "workload": lesson.id}
+    try:
+        worker = team.worker(ORACLE, lesson)
+        try:
+            asked = {"task": lesson.task, "sizes": dict(lesson.sizes)}
+            about = worker.ask("baselines", suite.timeout_s, **asked)
+        finally:
+            worker.kill()
+    except FAILURES as error:
+        return [where | {"variant": "", "peer": False, "status": status_of(error), "error": str(error)}]
+    scores = about.pop("scores")
+    rows = [where | about | {"variant": name, "score": score} for name, score in scores.items()]
+    return [row | {"peer": False, "status": "ok", "error": None} for row in rows]
+
+
+def _learn(name: str, lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[Row, list[Row]]:
+    backend, _, variant = name.partition(".")
+    where: Row = lesson.columns() | {"implementation": name, "backend": backend, "variant": variant}
+    where |= {"peer": bool(team.describe(name, lesson)["peer"]), "workload": lesson.id}
+    if reason := team.why_not(name, lesson):
+        return where | {"status": "skipped", "error": reason}, []
+    samples: list[Row] = []
+    record: Row = {}
+    try:
+        worker = team.worker(name, lesson)
+        try:
+            record = _taught(worker, where, name, lesson, suite, team, samples)
+        finally:
+            worker.kill()
+    except FAILURES as error:
+        return where | {"status": status_of(error), "error": str(error)}, samples
+    return where | record, samples
+
+
+def _taught(
+    worker: Worker, where: Row, name: str, lesson: Lesson, suite: LearningSuite, team: Team, samples: list[Row]
+) -> Row:
+    """Run all epochs; each leaves its row among the samples."""
+    asked = {"implementation": name, "lesson": lesson.asked(), "device": lesson.device, "dtype": lesson.dtype}
+    about = worker.ask("enrol", suite.timeout_s, **asked)
+    environment_id = team.environment(name, about.pop("frameworks"), lesson)
+    at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
+    ended = None
+    while ended is None:
+        epoch, ended = worker.ask("epoch", suite.timeout_s)
+        values = {key: value if math.isfinite(value) else None for key, value in epoch.items()}
+        row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1, "disturbed": False}
+        samples.append(row | {key: values[key] for key in ("seconds", "updates", "loss", "score")})
+    outcome = worker.ask("finish", suite.timeout_s)
+    seconds = sorted(row["seconds"] for row in samples)
+    best = {"status": "ok", "error": None}
+    if not math.isfinite(outcome["score"]):
+        outcome["score"], best = None, {"status": "failed", "error": f"it learnt nothing: {outcome['ended']}"}
+    return (
+        about
+        | outcome
+        | best
+        | {"epochs": len(samples), "updates": samples[-1]["updates"], "epoch_s": seconds[len(seconds) // 2]}
+        | {"environment_id": environment_id}
+    )

@@ -1,0 +1,127 @@
+"""Forecasts of one series: from the values up to now, the next K, each as a change from one period before.
+
+What is learnt is the difference from the seasonal naive forecast, which says what was one period ago: the model need
+not learn the season by heart, and starts from a forecast that makes sense. The past is all that is used: scale and mean
+come from the training part, and a window may reach back from the test part, never forward into it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Ridge
+
+from lstmbench.tasks.task import Array, Batch, Predict, minibatches
+
+Part = Literal["train", "validation", "test"]
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+"""In this order, so that what is forecast lies after what was learnt from."""
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Windows of one series.
+
+    Attributes:
+        values: the series, (N,).
+        period: how many steps a season has; a day of hours, a year of weeks.
+        steps: T, how many values the model sees before it forecasts.
+        ahead: K, how many values it forecasts.
+    """
+
+    values: tuple[float, ...]
+    period: int
+    steps: int
+    ahead: int
+
+    FEATURES = 4
+
+    def epoch(self, batch_size: int, seed: int, epoch: int) -> Iterable[Batch]:
+        """Yield the windows of the training part, each once; the last half of a window's steps has targets."""
+        origins = self._origins("train")
+        x = self._windows(origins)
+        late = np.arange(-(self.steps // 2) + 1, 1)  # the steps that have targets, before and at the origin
+        targets = np.stack([self._changes(origins + k) for k in late])  # (S, N, K)
+        return minibatches(x, targets / self._scales[1], batch_size, seed, epoch)
+
+    def errors(self, predict: Predict, part: Part) -> Array:
+        """Return the errors of all forecasts of a part, from every origin, in the units of the series: (N, K)."""
+        origins = self._origins(part)
+        changes = predict(self._windows(origins))[-1] * self._scales[1]
+        found: Array = changes - self._changes(origins)
+        return found
+
+    def baselines(self, part: Part = "test") -> dict[str, Array]:
+        """Return the errors of persistence, of the seasonal naive forecast and of ridge regression: (N, K) each."""
+        origins = self._origins(part)
+        truth = self._next(origins)
+        return {
+            "persistence": self._series[origins][:, None] - truth,
+            "seasonal naive": -self._changes(origins),
+            "ridge regression on lags": self._ridge(origins) - truth,
+        }
+
+    def horizon_errors(self, predict: Predict) -> pd.DataFrame:
+        """Return the mean absolute errors on the test part by steps ahead: ``method``, ``ahead``, ``error``."""
+        found = {"LSTM": self.errors(predict, "test"), **self.baselines()}
+        rows = [
+            (name, ahead, float(error))
+            for name, errors in found.items()
+            for ahead, error in enumerate(np.abs(errors).mean(axis=0), 1)
+        ]
+        return pd.DataFrame(rows, columns=["method", "ahead", "error"])
+
+    def _ridge(self, origins: Array) -> Array:
+        """Forecast by one linear map from all that the model sees; its penalty is chosen on the validation part."""
+
+        def flat(origins: Array) -> Array:
+            return self._windows(origins).transpose(1, 0, 2).reshape(len(origins), -1)
+
+        seen, held = self._origins("train"), self._origins("validation")
+        models = [Ridge(alpha).fit(flat(seen), self._next(seen)) for alpha in (1e-3, 1e-1, 1e1, 1e3)]
+        best = min(models, key=lambda model: np.mean(np.abs(model.predict(flat(held)) - self._next(held))))
+        found: Array = best.predict(flat(origins))
+        return found
+
+    @cached_property
+    def _series(self) -> Array:
+        return np.array(self.values)
+
+    @cached_property
+    def _scales(self) -> tuple[float, float]:
+        """The standard deviation of the values and of their changes over a period, both of the training part."""
+        known = self._series[: self._end("train")]
+        return float(known.std()), float((known[self.period :] - known[: -self.period]).std())
+
+    def _end(self, part: str) -> int:
+        shares: Sequence[float] = list(SHARES.values())[: list(SHARES).index(part) + 1]
+        return round(sum(shares) * len(self._series))
+
+    def _origins(self, part: Part) -> Array:
+        """Return the places of the last known value, for all forecasts that lie in a part altogether."""
+        parts = list(SHARES)
+        start = self._end(parts[parts.index(part) - 1]) if part != "train" else self.period + self.steps
+        return np.arange(max(start - 1, self.period + self.steps), self._end(part) - self.ahead)
+
+    def _windows(self, origins: Array) -> Array:
+        """Return value, change over a period, and the season's phase as sine and cosine: (T, N, 4)."""
+        times = origins[None] + np.arange(-self.steps + 1, 1)[:, None]  # (T, N)
+        known = self._series[: self._end("train")]
+        values = (self._series[times] - known.mean()) / self._scales[0]
+        changes = (self._series[times] - self._series[times - self.period]) / self._scales[1]
+        phase = 2 * np.pi * times / self.period
+        return np.stack([values, changes, np.sin(phase), np.cos(phase)], axis=2)
+
+    def _next(self, origins: Array) -> Array:
+        found: Array = self._series[origins[:, None] + np.arange(1, self.ahead + 1)]
+        return found
+
+    def _changes(self, origins: Array) -> Array:
+        """Return by how much the next K values differ from those one period (or several) before: (N, K)."""
+        ahead = np.arange(1, self.ahead + 1)
+        back = self.period * -(-ahead // self.period)  # the last time that is known already
+        found: Array = self._next(origins) - self._series[origins[:, None] + ahead - back]
+        return found

@@ -1,0 +1,85 @@
+"""The figures of lessons: a panel for each task, a line for each implementation, a band over the seeds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lstmbench.show import curves
+from lstmbench.show.figure import Figure
+from lstmbench.show.formats import Sentence
+
+NAMES = ("numpy.fused", "torch.fused")
+
+
+def samples(*tasks: str, seeds: int = 2) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"task": task, "cell": cell, "implementation": name, "seed": seed, "updates": 10 * k, "score": 1 / k + seed}
+            for task in tasks
+            for cell in ("lstm", "rnn")
+            for name in NAMES
+            for seed in range(seeds)
+            for k in (1, 2, 3)
+        ]
+    )
+
+
+def records(*tasks: str) -> pd.DataFrame:
+    found: list[dict[str, Any]] = []
+    for task in tasks:
+        found.append({"task": task, "cell": "baselines", "variant": "naive", "score": 0.5, "metric": "error of it"})
+        found.append({"task": task, "cell": "baselines", "variant": "far off", "score": 1e9, "metric": "error of it"})
+    return pd.DataFrame(found)
+
+
+def drawn(*tasks: str, **options: Any) -> Figure:
+    figure = curves.curves(samples(*tasks, **options), records(*tasks))
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def test_every_task_has_a_panel_and_every_implementation_a_line_at_its_mean() -> None:
+    figure = drawn("adding", "copying")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding", "copying"]
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert {*NAMES, "plain RNN, numpy", "plain RNN, torch"} <= set(lines)
+    np.testing.assert_allclose(lines["numpy.fused"].get_xydata(), [[10, 1.5], [20, 1.0], [30, 1 / 3 + 0.5]])
+    assert figure.axes[0].get_ylabel() == "error of it"
+
+
+def test_one_seed_has_no_band() -> None:
+    assert len(drawn("adding").axes[0].collections) == 4
+    assert not drawn("adding", seeds=1).axes[0].collections
+
+
+def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> None:
+    assert [text.get_text() for text in drawn("adding").axes[0].texts] == ["naive"]
+
+
+def test_where_nothing_was_learnt_it_says_so() -> None:
+    assert isinstance(curves.curves(samples()[:0], records("adding")), Sentence)
+    assert isinstance(curves.curves(pd.DataFrame({"seconds": [1.0]}), records("adding")), Sentence)
+
+
+def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
+    draw = np.random.default_rng(0)
+    norms = pd.DataFrame({"kind": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "lag": [0, 0, 0, 0], "norm": [1.0] * 4})
+    errors = pd.DataFrame({"method": ["LSTM"] * 3, "ahead": [1, 2, 3], "error": [0.1, 0.2, 0.3]})
+    found = pd.DataFrame({"detector": ["LSTM"] * 2, "recall": [0.0, 1.0], "precision": [1.0, 0.5]})
+    for figure in (
+        drawn("adding"),
+        curves.lags(norms),
+        curves.horizons(errors, "K", "hours"),
+        curves.precision_recall(found),
+        curves.drawings(draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20),
+    ):
+        assert figure.alt.startswith(figure.caption) and figure.id != "figure"
+        assert figure.png(dpi=40).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("several", [1, 4])
+def test_as_many_curves_as_asked_are_drawn(several: int) -> None:
+    figure = curves.drawings(np.ones((30, 5, 2)), np.ones((10, 5, 2)), 20, several)
+    assert len(figure.axes) == several
