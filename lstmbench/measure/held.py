@@ -131,9 +131,9 @@ class Held:
         whole = round(1 / self.repeat)
         if (whole + 1) * seconds <= turn_s if whole_calls is None else whole_calls:
             self.calls = whole * math.ceil(self.calls / whole)
-        if self.repeats_whole_calls:
             self.truth = 1 + round(self.repeat * self.calls) / self.calls
         else:
+            self.calls = 1
             pairs = [(self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)]
             self.truth = 1 + float(np.median([few / all_ for few, all_ in pairs]))
 
