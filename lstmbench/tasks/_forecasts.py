@@ -5,7 +5,7 @@ not learn the season by heart, and starts from a forecast that makes sense. The 
 come from the training part, and a window may reach back from the test part, never forward into it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -37,7 +37,7 @@ class Forecasts:
     steps: int
     ahead: int
 
-    FEATURES = 4
+    FEATURES = 3
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> Iterable[Batch]:
         """Yield the windows of the training part, each once; the last half of a window's steps has targets."""
@@ -45,23 +45,26 @@ class Forecasts:
         x = self._windows(origins)
         late = np.arange(-(self.steps // 2) + 1, 1)  # the steps that have targets, before and at the origin
         targets = np.stack([self._changes(origins + k) for k in late])  # (S, N, K)
-        return minibatches(x, targets / self._scales[1], batch_size, seed, epoch)
+        return minibatches(x, targets / self._scale, batch_size, seed, epoch)
 
     def errors(self, predict: Predict, part: Part) -> Array:
         """Return the errors of all forecasts of a part, from every origin, in the units of the series: (N, K)."""
         origins = self._origins(part)
-        changes = predict(self._windows(origins))[-1] * self._scales[1]
+        changes = predict(self._windows(origins))[-1] * self._scale
         found: Array = changes - self._changes(origins)
         return found
 
     def baselines(self, part: Part = "test") -> dict[str, Array]:
-        """Return the errors of persistence, of the seasonal naive forecast and of ridge regression: (N, K) each."""
+        """Return the errors of persistence, of the seasonal naive forecast and of ridge regression: (N, K) each.
+
+        The regression sees either the values that the model's inputs are made of, or these inputs.
+        """
         origins = self._origins(part)
-        truth = self._next(origins)
         return {
-            "persistence": self._series[origins][:, None] - truth,
+            "persistence": self._series[origins][:, None] - self._next(origins),
             "seasonal naive": -self._changes(origins),
-            "ridge regression on lags": self._ridge(origins) - truth,
+            "ridge regression on lags": self._ridge(origins, self._lags) - self._changes(origins),
+            "ridge regression on changes": self._ridge(origins, self._flat) - self._changes(origins),
         }
 
     def horizon_errors(self, predict: Predict) -> pd.DataFrame:
@@ -74,27 +77,34 @@ class Forecasts:
         ]
         return pd.DataFrame(rows, columns=["method", "ahead", "error"])
 
-    def _ridge(self, origins: Array) -> Array:
-        """Forecast by one linear map from all that the model sees; its penalty is chosen on the validation part."""
-
-        def flat(origins: Array) -> Array:
-            return self._windows(origins).transpose(1, 0, 2).reshape(len(origins), -1)
-
+    def _ridge(self, origins: Array, see: Callable[[Array], Array]) -> Array:
+        """Forecast the changes by one linear map from what ``see`` shows; the penalty is chosen on validation data."""
         seen, held = self._origins("train"), self._origins("validation")
-        models = [Ridge(alpha).fit(flat(seen), self._next(seen)) for alpha in (1e-3, 1e-1, 1e1, 1e3)]
-        best = min(models, key=lambda model: np.mean(np.abs(model.predict(flat(held)) - self._next(held))))
-        found: Array = best.predict(flat(origins))
+        models = [Ridge(alpha).fit(see(seen), self._changes(seen)) for alpha in (1e-4, 1e-2, 1e0, 1e2, 1e4)]
+        best = min(models, key=lambda model: np.mean(np.abs(model.predict(see(held)) - self._changes(held))))
+        found: Array = best.predict(see(origins))
         return found
+
+    def _lags(self, origins: Array) -> Array:
+        """Return the values of a window and of the period before it, and the phase at its end: (N, T + period + 2)."""
+        back = np.arange(-self.steps - self.period + 1, 1)
+        known = self._series[: self._end("train")]
+        values = (self._series[origins[:, None] + back] - known.mean()) / known.std()
+        return np.concatenate([values, self._windows(origins)[-1, :, 1:]], axis=1)
+
+    def _flat(self, origins: Array) -> Array:
+        """Return all that the model sees: (N, 3 T)."""
+        return self._windows(origins).transpose(1, 0, 2).reshape(len(origins), -1)
 
     @cached_property
     def _series(self) -> Array:
         return np.array(self.values)
 
     @cached_property
-    def _scales(self) -> tuple[float, float]:
-        """The standard deviation of the values and of their changes over a period, both of the training part."""
+    def _scale(self) -> float:
+        """The standard deviation of the changes over a period, of the training part."""
         known = self._series[: self._end("train")]
-        return float(known.std()), float((known[self.period :] - known[: -self.period]).std())
+        return float((known[self.period :] - known[: -self.period]).std())
 
     def _end(self, part: str) -> int:
         shares: Sequence[float] = list(SHARES.values())[: list(SHARES).index(part) + 1]
@@ -107,13 +117,14 @@ class Forecasts:
         return np.arange(max(start - 1, self.period + self.steps), self._end(part) - self.ahead)
 
     def _windows(self, origins: Array) -> Array:
-        """Return value, change over a period, and the season's phase as sine and cosine: (T, N, 4)."""
+        """Return the change over a period, and the season's phase as sine and cosine: (T, N, 3).
+
+        Not the value itself: in one year each comes once or twice, and would be learnt by heart.
+        """
         times = origins[None] + np.arange(-self.steps + 1, 1)[:, None]  # (T, N)
-        known = self._series[: self._end("train")]
-        values = (self._series[times] - known.mean()) / self._scales[0]
-        changes = (self._series[times] - self._series[times - self.period]) / self._scales[1]
+        changes = (self._series[times] - self._series[times - self.period]) / self._scale
         phase = 2 * np.pi * times / self.period
-        return np.stack([values, changes, np.sin(phase), np.cos(phase)], axis=2)
+        return np.stack([changes, np.sin(phase), np.cos(phase)], axis=2)
 
     def _next(self, origins: Array) -> Array:
         found: Array = self._series[origins[:, None] + np.arange(1, self.ahead + 1)]

@@ -23,7 +23,7 @@ class CarbonDioxide:
     question: ClassVar[str] = "How much carbon dioxide will there be in 24 weeks?"
     loss: ClassVar[Literal["mse"]] = "mse"
     metric: ClassVar[Metric] = Metric("mean absolute error, ppm", higher_is_better=False)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=32, learning_rate=3e-3, epochs=3)
+    recipe: ClassVar[Recipe] = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.9, epochs=10)
     input_size: ClassVar[int] = Forecasts.FEATURES
     output_size: ClassVar[int] = 24
 

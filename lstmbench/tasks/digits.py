@@ -16,24 +16,27 @@ from sklearn.linear_model import LogisticRegression
 from lstmbench.tasks.task import Array, Batch, Metric, Predict, Recipe, generator, minibatches
 
 TEST, VALIDATION = 360, 180
+SIDE = 8
 
 
 @dataclass(frozen=True)
 class Digits:
-    """One image is a sequence; an epoch shows all of the training part."""
+    """One image is a sequence; an epoch shows all of the training part, each image moved by up to a pixel."""
 
     batch_size: int = 50
 
     question: ClassVar[str] = "Can it tell a digit whose pixels it sees one after the other?"
     loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
     metric: ClassVar[Metric] = Metric("share of the digits right", higher_is_better=True)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=5e-3, forget_bias="chrono", epochs=15)
+    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=5e-3, decay=0.97, epochs=20)
     input_size: ClassVar[int] = 1
     output_size: ClassVar[int] = 10
     horizon: ClassVar[int] = 64
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        return minibatches(*_parts()["train"], self.batch_size, seed, epoch)
+        draw = generator(seed, epoch, 1)
+        for batch in minibatches(*_parts()["train"], self.batch_size, seed, epoch):
+            yield Batch(_shifted(batch.x, draw), batch.targets)
 
     def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
         x, targets = _parts()[part]
@@ -47,6 +50,15 @@ class Digits:
             "the most frequent": float(np.mean(wanted == often)),
             "logistic regression on all pixels at once": float(regression.score(x, wanted)),
         }
+
+
+def _shifted(x: Array, draw: np.random.Generator) -> Array:
+    """Move each image by -1, 0 or 1 pixel down and across; what comes in is black."""
+    B = x.shape[1]
+    padded = np.pad(x[:, :, 0].reshape(SIDE, SIDE, B), ((1, 1), (1, 1), (0, 0)))
+    down, across = (np.arange(SIDE)[:, None] + draw.integers(0, 3, B) for _ in range(2))  # (SIDE, B)
+    moved: Array = padded[down[:, None], across[None], np.arange(B)]  # (SIDE, SIDE, B)
+    return moved.reshape(SIDE * SIDE, B, 1)
 
 
 @cache

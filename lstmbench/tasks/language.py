@@ -28,14 +28,14 @@ STREAMS = 16
 class Language:
     """An epoch is ``share`` percent of the training text, cut at other places each time into windows from nothing."""
 
-    seq_len: int = 100
-    batch_size: int = 32
+    seq_len: int = 64
+    batch_size: int = 16
     share: int = 100
 
     question: ClassVar[str] = "How well does it know what character comes next?"
     loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
     metric: ClassVar[Metric] = Metric("bits per character", higher_is_better=False)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=128, learning_rate=5e-3, epochs=3)
+    recipe: ClassVar[Recipe] = Recipe(hidden_size=128, learning_rate=5e-3, decay=0.8, epochs=3)
 
     @property
     def input_size(self) -> int:

@@ -32,7 +32,7 @@ class Sentiment:
     question: ClassVar[str] = "Can it tell a kind word from an unkind one by its letters?"
     loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
     metric: ClassVar[Metric] = Metric("share of the words right", higher_is_better=True)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=3e-3, epochs=8)
+    recipe: ClassVar[Recipe] = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.95, epochs=20)
     input_size: ClassVar[int] = len(LETTERS)
     output_size: ClassVar[int] = 2
     horizon: ClassVar[int] = LONGEST
@@ -68,13 +68,19 @@ def rated() -> dict[str, float]:
 
 @cache
 def _parts() -> dict[str, Batch]:
-    words = sorted(rated())
-    stems = sorted({word[:STEM] for word in words})
-    drawn = dict(zip(stems, generator(0).random(len(stems)), strict=True))
-    ends = dict(zip(PARTS, np.cumsum(list(PARTS.values())), strict=True))
+    families: dict[str, list[str]] = {}
+    for word in sorted(rated()):
+        families.setdefault(word[:STEM], []).append(word)
     found: dict[str, list[str]] = {part: [] for part in PARTS}
-    for word in words:
-        found[next((part for part, end in ends.items() if drawn[word[:STEM]] < end), "test")].append(word)
+    for kind in (False, True):  # apart, so that the share of kind words is about the same in all parts
+        several = [words for words in families.values() if bool(np.mean([rated()[word] for word in words]) > 0) is kind]
+        order = generator(0).permutation(len(several))
+        ends = np.cumsum(list(PARTS.values())) * sum(map(len, several))
+        done = 0
+        for k in order:
+            part = list(PARTS)[int(np.searchsorted(ends[:-1], done, side="right"))]
+            found[part] += several[k]
+            done += len(several[k])
     return {part: _encoded(chosen) for part, chosen in found.items()}
 
 

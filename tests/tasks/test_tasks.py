@@ -13,6 +13,7 @@ from lstmbench.tasks._ngrams import NGrams
 from lstmbench.tasks.adding import Adding
 from lstmbench.tasks.anomalies import Anomalies, rolling_z_score
 from lstmbench.tasks.copying import BEGIN, BLANK, LENGTH, Copying
+from lstmbench.tasks.digits import _shifted
 from lstmbench.tasks.drawing import Drawing
 from lstmbench.tasks.sentiment import STEM, _parts, rated
 from lstmbench.tasks.task import Batch, Task, describe_task, generator, make_task, minibatches, task_class, tasks
@@ -189,8 +190,8 @@ FORECASTS = _forecasts.Forecasts(tuple(np.sin(np.arange(400) / 3) + np.arange(40
 def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_past_alone() -> None:
     origins = FORECASTS._origins("test")
     x, truth = FORECASTS._windows(origins), FORECASTS._changes(origins)
-    assert np.isfinite(x).all() and x.shape == (30, len(origins), 4)
-    spread = FORECASTS._scales[1]
+    assert np.isfinite(x).all() and x.shape == (30, len(origins), 3)
+    spread = FORECASTS._scale
     errors = FORECASTS.errors(lambda x: np.broadcast_to(truth / spread, (len(x), *truth.shape)), "test")
     assert np.abs(errors).max() < 1e-12
     # What comes after the origin may be anything: the window is the same
@@ -218,14 +219,12 @@ def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before()
 
 def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -> None:
     (batch,) = FORECASTS.epoch(10_000, seed=0, epoch=1)
-    S = len(batch.targets)
-    # Over one period the season cancels, and so what is left of the series' rise is one number, at every step
+    S, period = len(batch.targets), 19
+    # At a later step, the change over a period that was forecast as the first of the K is the input
+    np.testing.assert_allclose(batch.targets[:-1, :, 0], batch.x[-S + 1 :, :, 0], atol=1e-9)
     values = np.array(FORECASTS.values)
-    now = np.round((batch.x[-S:, :, 0] * FORECASTS._scales[0] + values[: FORECASTS._end("train")].mean()), 9)
-    places = {round(value, 9): k for k, value in enumerate(np.round(values, 9))}
-    at = places[now[0, 0]]
-    wanted = values[at + 1] - values[at + 1 - 19]
-    assert batch.targets[0, 0, 0] * FORECASTS._scales[1] == pytest.approx(wanted)
+    changes = (values[period:] - values[:-period]) / FORECASTS._scale
+    assert batch.x[0, 0, 0] in changes
 
 
 def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own() -> None:
@@ -272,3 +271,12 @@ def test_the_rolling_z_score_looks_back_only() -> None:
     t = 30
     wanted = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (values[t - 10 : t].std(axis=0) + 1e-6)
     np.testing.assert_allclose(rolling_z_score(values, 10)[t], wanted)
+
+
+def test_a_digit_is_moved_by_up_to_a_pixel_and_not_otherwise_changed() -> None:
+    x = np.zeros((64, 200, 1))
+    x[3 * 8 + 4] = 1  # one white pixel in the middle
+    moved = _shifted(x, np.random.default_rng(0))
+    assert (moved.sum(axis=0) == 1).all()
+    rows, columns = np.divmod(moved[:, :, 0].argmax(axis=0), 8)
+    assert set(rows) == {2, 3, 4} and set(columns) == {3, 4, 5} and len(set(zip(rows, columns, strict=True))) == 9
