@@ -12,7 +12,8 @@ from lstmbench.show.formats import Sentence
 from lstmbench.show.labels import ordered
 from lstmbench.show.styles import INK, MUTED, line_options, style_at, style_of
 
-WIDTH, HEIGHT = 3.1, 2.7
+WIDTH, HEIGHT, ACROSS = 3.1, 2.5, 3
+"""Inches of a panel, and how many stand side by side."""
 
 
 def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None) -> Figure | Sentence:
@@ -23,16 +24,21 @@ def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | 
     Args:
         samples: of a run of lessons, as ``read_samples`` returns them.
         records: of the same run.
-        tasks: which, in this order; all if None.
+        tasks: which, in this order; those of the records if None.
     """
     known = ordered("task", samples["task"].dropna()) if "task" in samples else []
-    chosen = [task for task in (tasks or known) if task in known]
+    wanted = tasks if tasks is not None else list(dict.fromkeys(records["task"]))
+    chosen = [task for task in wanted if task in known]
     if not chosen:
         return Sentence("There is nothing to draw: nothing was learnt.")
     with our_settings():
-        figure = Figure(figsize=(0.3 + WIDTH * len(chosen), HEIGHT), layout="constrained")
-        for axes, task in zip(figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True):
+        across, down = min(ACROSS, len(chosen)), -(-len(chosen) // ACROSS)
+        figure = Figure(figsize=(max(4.2, 0.3 + WIDTH * across), 0.3 + HEIGHT * down), layout="constrained")
+        places = figure.subplots(down, across, squeeze=False).ravel()
+        for axes, task in zip(places, chosen, strict=False):
             _panel(axes, samples[samples["task"] == task], records[records["task"] == task])
+        for axes in places[len(chosen) :]:
+            axes.remove()
         handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
         named = {name: line for name, line in handles.items() if not name.startswith("_")}
         columns = min(4, len(named))
@@ -84,17 +90,17 @@ def lags(norms: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(5.2, 3.1), layout="constrained")
         axes = figure.subplots()
         for k, (kind, group) in enumerate(norms.groupby("kind", sort=False)):
-            several = group.pivot_table(index="lag", columns="seed", values="norm").clip(lower=1e-16)
+            several = group.pivot_table(index="lag", columns="seed", values="norm")
             look = line_options(style_at(k)) | {"marker": ""}
             axes.plot(several.index, several.median(axis=1), label=str(kind), **look)
             axes.fill_between(
                 several.index, several.min(axis=1), several.max(axis=1), color=look["color"], alpha=0.15, linewidth=0
             )
         axes.set_yscale("log")
-        axes.set_ylim(1e-16, max(10.0, float(norms["norm"].max()) * 2))
+        axes.set_ylim(1e-16, max(10.0, float(norms["norm"].max()) * 2))  # below is rounding
         axes.set_xlabel("lag (steps)")
         axes.set_ylabel("gradient, relative to lag 0")
-        axes.legend(loc="lower left", frameon=False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.id = "gradient-by-lag"
     figure.caption = (
         "How strongly the last output depends on the input so many steps before, before anything is learnt."
@@ -147,7 +153,7 @@ def precision_recall(curves_: pd.DataFrame) -> Figure:
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("recall: share of the wrong values found")
         axes.set_ylabel("precision: share of the finds that are wrong values")
-        axes.legend(loc="lower left", frameon=False)
+        figure.legend(loc="outside upper center", ncols=1, frameon=False)
     figure.id = "precision-recall"
     figure.caption = "Precision against recall of detectors of wrong values."
     figure.alt = f"{figure.caption} {', '.join(dict.fromkeys(curves_['detector']))}."
@@ -157,14 +163,14 @@ def precision_recall(curves_: pd.DataFrame) -> Figure:
 def horizons(errors: pd.DataFrame, unit: str, step: str) -> Figure:
     """Draw the mean error of forecasts by how far ahead they are: columns ``method``, ``ahead``, ``error``."""
     with our_settings():
-        figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+        figure = Figure(figsize=(4.8, 3.3), layout="constrained")
         axes = figure.subplots()
         for k, (name, group) in enumerate(errors.groupby("method", sort=False)):
             axes.plot(group["ahead"], group["error"], label=str(name), **line_options(style_at(k)))
         set_number_axis(axes, list(errors["error"]), log=True)
         axes.set_xlabel(f"ahead ({step})")
         axes.set_ylabel(f"mean absolute error ({unit})")
-        axes.legend(loc="best", frameon=False)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
     figure.id = "horizons"
     figure.caption = "Error of forecasts of the test data, by how far ahead they are."
     figure.alt = f"{figure.caption} {', '.join(dict.fromkeys(errors['method']))}."
