@@ -1,53 +1,26 @@
 """Seattle's hourly temperatures, 24 hours ahead, from the two days before."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
-import pandas as pd
-
-from lstmbench.tasks._forecasts import Forecasts
+from lstmbench.tasks._forecasting import Forecasting
 from lstmbench.tasks._series import temperatures
-from lstmbench.tasks.task import Batch, Metric, Predict, Recipe
+from lstmbench.tasks.task import Metric, Recipe
 
 
 @dataclass(frozen=True)
-class Temperatures:
-    """All 24 hours are forecast at once; the score is that of the last."""
+class Temperatures(Forecasting):
+    """A season is a day."""
 
     seq_len: int = 48
     batch_size: int = 50
 
     question: ClassVar[str] = "How warm will it be in 24 hours?"
-    loss: ClassVar[Literal["mse"]] = "mse"
     metric: ClassVar[Metric] = Metric("mean absolute error, °C", higher_is_better=False)
     recipe: ClassVar[Recipe] = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.88, epochs=6)
-    input_size: ClassVar[int] = Forecasts.FEATURES
-    output_size: ClassVar[int] = 24
-
-    @property
-    def horizon(self) -> int:
-        return self.seq_len
-
-    @cached_property
-    def forecasts(self) -> Forecasts:
-        """The windows of the series."""
-        return Forecasts(tuple(temperatures()), period=24, steps=self.seq_len, ahead=24)
-
-    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        return self.forecasts.epoch(self.batch_size, seed, epoch)
-
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        return float(np.mean(np.abs(self.forecasts.errors(predict, part)[:, -1])))
-
-    def horizon_errors(self, predict: Predict) -> pd.DataFrame:
-        """Return the mean absolute errors on the test data by steps ahead, beside the baselines'."""
-        return self.forecasts.horizon_errors(predict)
-
-    def baselines(self) -> dict[str, float]:
-        return {name: float(np.mean(np.abs(errors[:, -1]))) for name, errors in self.forecasts.baselines().items()}
+    series = staticmethod(temperatures)
+    period = 24
+    output_size = 24
 
 
 TASK = Temperatures
