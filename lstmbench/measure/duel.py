@@ -63,7 +63,10 @@ class Side:
         if self.revision:
             packed = _git("archive", self.revision, "lstmbench", what=f"{self.label} has no package lstmbench")
             with tarfile.open(fileobj=BytesIO(packed)) as archive:
-                archive.extractall(folder, filter="data")
+                if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+                    archive.extractall(folder, filter="data")
+                else:
+                    archive.extractall(folder)
             shutil.rmtree(folder / "lstmbench" / "measure", ignore_errors=True)
             shutil.copytree(PACKAGE / "measure", folder / "lstmbench" / "measure", ignore=_no_caches)
         else:

@@ -30,7 +30,7 @@ _RANK = {"lstm": 0, "rnn": 1, "baselines": 2}
 
 def is_learning(records: pd.DataFrame) -> bool:
     """Say whether these are the records of lessons."""
-    return "task" in records.columns and bool(records["task"].notna().any())
+    return isinstance(records, pd.DataFrame) and "task" in records.columns and bool(records["task"].notna().any())
 
 
 class Mean(NamedTuple):
