@@ -20,7 +20,7 @@ class Padding(NamedTuple):
     layers: list[Held]  # what computes with padding
     inside: Any  # (T, B), true inside each sequence
     features: dict[int, Any]  # (T, B, n) for the numbers n of features added, 0 inside and 1 outside
-    turned: Any  # (T, B), the row t*B + b that stands there when the sequence alone is read backwards
+    turned: Any  # (T, B), the row t*B + b that stands there when it is read backwards; None where nothing is
     last: Any  # (B,), the row of the last step
 
 
@@ -70,11 +70,12 @@ class ComposedStack:
         T, B, _ = x.shape
         times, columns = framework.arange(T)[:, None], framework.arange(B)
         inside = times < lengths  # (T, B)
-        turned = times + inside * (lengths - 1 - 2 * times)
-        rows = (turned * B + columns, (lengths - 1) * B + columns)
+        last, turned = framework.place((lengths - 1) * B + columns), None
+        if self.params.num_directions > 1:
+            turned = framework.place((times + inside * (lengths - 1 - 2 * times)) * B + columns)
         layers, outside = self.held[lanes], framework.place(~inside)[:, :, None]
         features = {n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in layers}}
-        return Padding(layers, framework.place(inside), features, *map(framework.place, rows))
+        return Padding(layers, framework.place(inside), features, turned, last)
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
         return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
