@@ -48,6 +48,10 @@ class Arithmetic(Protocol):
         """Return the weights after one update with this learning rate; those given may be used up."""
         ...
 
+    def put(self, weights: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the weights with these values, from which updates go on; those given may be used up."""
+        ...
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the optimiser has learnt so far, as arrays of NumPy's."""
         ...

@@ -51,6 +51,9 @@ class JaxArithmetic(Arithmetic):
         updated, self.slots = self._update(dict(weights), given, self.slots, rate)
         return updated
 
+    def put(self, weights: Mapping[str, jax.Array], values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return {**weights, **values}
+
     def state(self) -> dict[str, NDArray[Any]]:
         return {str(k): np.array(leaf) for k, leaf in enumerate(jax.tree.leaves(self.slots))}
 

@@ -42,7 +42,7 @@ def gradient_by_lag(
     for kind, options in KINDS.items():
         for seed in range(seeds):
             draw = np.random.default_rng([seed, 1])
-            model = Model(1, hidden_size, 1, **options).with_horizon(seq_len)
+            model = Model(1, hidden_size, 1, horizon=seq_len, **options)
             make, framework = model.cell_from(implementation, "cpu", "float64")
             with framework.scope():
                 weights = {

@@ -75,12 +75,12 @@ class Learner:
         self.native = self.arithmetic.update(self.native, gradients, rate or self.rate)
         return above.loss
 
-    def outputs(self, x: Array, last: int | None = None) -> Array:
-        """Return the read-out of the last steps of x (T, B, I), of all if None: (last, B, K)."""
+    def outputs(self, x: Array) -> Array:
+        """Return the read-out of every step of x (T, B, I): (T, B, K)."""
         native, zeros = self._inputs(x)
         y, _, _ = self.make(self.native).forward(native, zeros, zeros)
         V, v = (self.native[name] for name in READ_OUT)
-        return self.framework.to_numpy(self.arithmetic.read_out(y[-(last or len(x)) :], V, v))
+        return self.framework.to_numpy(self.arithmetic.read_out(y, V, v))
 
     def weights(self) -> Weights:
         """Return the weights, in float64."""
@@ -105,14 +105,8 @@ class Learner:
 
     def load(self, weights: Weights) -> None:
         """Take these weights; the optimiser stays as it is."""
-        for name, array in weights.items():
-            self._assign(name, self.framework.from_numpy(array))
-
-    def _assign(self, name: str, array: Any) -> None:
-        if self.framework.name == "jax":
-            self.native[name] = array
-        else:  # the optimiser of torch holds on to its tensors
-            self.native[name][...] = array
+        given = {name: self.framework.from_numpy(array) for name, array in weights.items()}
+        self.native = self.arithmetic.put(self.native, given)
 
     def _inputs(self, x: Array) -> tuple[Any, Any]:
         return self.framework.from_numpy(x), self.framework.zeros((x.shape[1], self.model.hidden_size))

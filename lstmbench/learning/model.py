@@ -1,7 +1,7 @@
 """What is trained: a recurrent cell, an LSTM or a plain RNN, under a linear read-out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -85,10 +85,6 @@ class Model:
             return Plain(params, lambda each: cls(each, framework))
 
         return make, framework
-
-    def with_horizon(self, steps: int) -> "Model":
-        """Return the same model for sequences of so many steps."""
-        return replace(self, horizon=steps)
 
 
 CellMaker = Callable[[Mapping[str, Any]], Layer]

@@ -71,6 +71,9 @@ class NumpyArithmetic(Arithmetic):
                 w -= rate * (m / (1 - o.b1**n)) / (np.sqrt(v / (1 - o.b2**n)) + o.eps)
         return dict(weights)
 
+    def put(self, weights: Mapping[str, Array], values: Mapping[str, Array]) -> dict[str, Array]:
+        return {**weights, **values}
+
     def state(self) -> dict[str, Array]:
         kept = {f"m.{name}": array.copy() for name, array in self.m.items()}
         kept |= {f"v.{name}": array.copy() for name, array in self.v.items()}

@@ -56,6 +56,11 @@ class TorchArithmetic(Arithmetic):
         self.optimizer.step()
         return dict(weights)
 
+    def put(self, weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        for name, value in values.items():  # in place: the optimiser holds on to its tensors
+            weights[name].copy_(value)
+        return dict(weights)
+
     def state(self) -> dict[str, NDArray[Any]]:
         kept = self.optimizer.state_dict()["state"]
         return {

@@ -4,10 +4,8 @@ Weights, inputs, states and cotangents are rounded to the workload's dtype first
 get the very same numbers and the error that is found is that of the arithmetic.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
 from lstmbench.stack import oracle
 from lstmbench.stack.parameters import StackParams
+from lstmbench.tasks._series import fahrenheit
 
 Array = NDArray[Any]
 SETS = 2
@@ -147,11 +146,9 @@ def _stack_answers(
 def temperatures() -> Array:
     """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised, (HOURS,)."""
     try:
-        source = files("vega_datasets") / "_data" / "seattle-temps.csv"
-        rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))
+        series = fahrenheit()
     except (ModuleNotFoundError, OSError) as error:
         raise LstmbenchError(f"The series 'temperatures' needs the package vega_datasets: {error}.") from None
-    series = np.array([float(row["temp"]) for row in rows])
     return (series - series.mean()) / series.std()
 
 

@@ -17,17 +17,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lstmbench.cell.registry import describe
 from lstmbench.errors import LstmbenchError
-from lstmbench.learning.training import Training
 from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.witnesses import Witness, computing_by_thread, sentinel, shares
-from lstmbench.tasks.task import Task, make_task
+
+if TYPE_CHECKING:
+    from lstmbench.learning.training import Training
+    from lstmbench.tasks.task import Task
 
 
 class Server:
@@ -125,6 +127,9 @@ class Server:
 
     def enrol(self, implementation: str, lesson: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
         """Begin to learn a task, see ``Lesson.asked``."""
+        from lstmbench.learning.training import Training  # no process that is timed needs it
+        from lstmbench.tasks.task import make_task
+
         task = make_task(lesson["task"], lesson["sizes"])
         recipe = replace(task.recipe, **lesson["recipe"])
         options = {"cell": lesson["cell"], "seed": lesson["seed"], "device": device, "dtype": dtype}
@@ -148,6 +153,8 @@ class Server:
 
     def baselines(self, task: str, sizes: dict[str, int]) -> dict[str, Any]:
         """Return the scores of a task's baselines, by their names."""
+        from lstmbench.tasks.task import make_task
+
         made = make_task(task, sizes)
         return about(made) | {"scores": made.baselines()}
 
@@ -174,7 +181,7 @@ class Server:
         }
 
 
-def about(task: Task) -> dict[str, Any]:
+def about(task: "Task") -> dict[str, Any]:
     """Return the columns of a record that say by what a task is judged."""
     return {"metric": task.metric.name, "higher_is_better": task.metric.higher_is_better}
 

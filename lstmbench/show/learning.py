@@ -57,8 +57,7 @@ def learning_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = N
         records: as ``read_results`` returns them.
         manifest: of the run; that of ``records.attrs`` if None.
     """
-    rows = [{**dict.fromkeys(LEARNING_COLUMNS), **row} for row in rows_of(records)]
-    rows = [row | {"variant": row["variant"] if row["cell"] == "baselines" else None} for row in rows]
+    rows = [row | {"variant": row["variant"] if row["cell"] == "baselines" else None} for row in _rows(records)]
     notes = Notes()
     times = [row["epoch_s"] for row in rows if row["epoch_s"] is not None]
     unit = pick_unit(times, SECONDS) if times else "s"
@@ -103,7 +102,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     is said so. Implementations start from the same weights, so that those of one seed are no trainings of their own:
     a seed's score is their mean.
     """
-    known = [row for row in rows if row["status"] == "ok" and row["score"] is not None]
+    known = _scored(rows)
     ours = by_seed(known, "lstm")
     if not ours:
         return []
@@ -116,7 +115,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         said.append(f"{_against(found, others[best], higher)} the best baseline ({best})")
     if plain := by_seed(known, "rnn"):
         said.append(f"{_against(found, mean(plain).value, higher)} the plain RNN's mean")
-    return [f"{_heading(rows).partition(':')[0]}: the LSTM {'; it '.join(said)}."] if said else []
+    return [f"{_title(rows)}: the LSTM {'; it '.join(said)}."] if said else []
 
 
 def by_seed(rows: Sequence[Row], cell: str) -> list[float]:
@@ -128,15 +127,15 @@ def by_seed(rows: Sequence[Row], cell: str) -> list[float]:
 
 def answer(records: pd.DataFrame) -> Sentence:
     """Say of each task whether the LSTM beats its baselines, with the mean score and its interval."""
-    rows = [{**dict.fromkeys(LEARNING_COLUMNS), **row} for row in rows_of(records)]
+    rows = _rows(records)
     parts = []
     for lesson in _lessons(rows):
         own = [row for row in rows if _belongs(row, lesson)]
-        known = [row for row in own if row["status"] == "ok" and row["score"] is not None]
+        known = _scored(own)
         scores = by_seed(known, "lstm")
         seeds = f"{len(scores)} seed{'' if len(scores) == 1 else 's'}"
         told = f" Its {known[0]['metric']}: {interval(*mean(scores))}, {seeds}." if scores else ""
-        said = verdicts(own) or [f"{_heading(own).partition(':')[0]}: nothing was learnt."]
+        said = verdicts(own) or [f"{_title(own)}: nothing was learnt."]
         parts += [markdown(f"{each}{told}") for each in said]
     return Sentence("\n".join(f"- {part}" for part in parts))
 
@@ -179,15 +178,29 @@ def _name(row: Row) -> str:
 
 def _heading(rows: Sequence[Row]) -> str:
     known = next((row for row in rows if row["metric"]), rows[0])
-    learnt = next((row for row in rows if row["cell"] != "baselines"), known)
-    sizes = f" ({learnt['sizes']})" if learnt["sizes"] else ""
     better = {True: ", higher is better", False: ", lower is better"}.get(known["higher_is_better"], "")
+    return f"{_title(rows)}: {known['metric'] or 'no metric'}{better}"
+
+
+def _title(rows: Sequence[Row]) -> str:
+    learnt = next((row for row in rows if row["cell"] != "baselines"), rows[0])
+    sizes = f" ({learnt['sizes']})" if learnt["sizes"] else ""
     dtype = "" if learnt["dtype"] in (None, "float32") else f", {learnt['dtype']}"
-    return f"{learnt['task']}{sizes}{dtype}: {known['metric'] or 'no metric'}{better}"
+    return f"{learnt['task']}{sizes}{dtype}"
+
+
+def _rows(records: pd.DataFrame) -> list[Row]:
+    """Return the records as rows in which every column of a lesson is there."""
+    blank = dict.fromkeys(LEARNING_COLUMNS)
+    return [blank | row for row in rows_of(records)]
+
+
+def _scored(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] == "ok" and row["score"] is not None]
 
 
 def _cells(rows: Sequence[Row], unit: str, notes: Notes) -> list[str]:
-    good = [row for row in rows if row["status"] == "ok" and row["score"] is not None]
+    good = _scored(rows)
     bad = [row for row in rows if row not in good]
     if not good:
         return [status(bad[0], notes), "", "", ""]

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
 
+from lstmbench.tasks._series import SHARES
 from lstmbench.tasks.task import Array, Batch, Predict, minibatches
 
 Part = Literal["train", "validation", "test"]
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-"""In this order, so that what is forecast lies after what was learnt from."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,14 @@ class Forecasts:
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> Iterable[Batch]:
         """Yield the windows of the training part, each once; the last half of a window's steps has targets."""
+        return minibatches(*self._train, batch_size, seed, epoch)
+
+    @cached_property
+    def _train(self) -> Batch:
         origins = self._origins("train")
-        x = self._windows(origins)
         late = np.arange(-(self.steps // 2) + 1, 1)  # the steps that have targets, before and at the origin
         targets = np.stack([self._changes(origins + k) for k in late])  # (S, N, K)
-        return minibatches(x, targets / self._scale, batch_size, seed, epoch)
+        return Batch(self._windows(origins), targets / self._scale)
 
     def errors(self, predict: Predict, part: Part) -> Array:
         """Return the errors of all forecasts of a part, from every origin, in the units of the series: (N, K)."""
@@ -79,9 +81,11 @@ class Forecasts:
 
     def _ridge(self, origins: Array, see: Callable[[Array], Array]) -> Array:
         """Forecast the changes by one linear map from what ``see`` shows; the penalty is chosen on validation data."""
-        seen, held = self._origins("train"), self._origins("validation")
-        models = [Ridge(alpha).fit(see(seen), self._changes(seen)) for alpha in (1e-4, 1e-2, 1e0, 1e2, 1e4)]
-        best = min(models, key=lambda model: np.mean(np.abs(model.predict(see(held)) - self._changes(held))))
+        train, validation = self._origins("train"), self._origins("validation")
+        seen, known = see(train), self._changes(train)
+        held, wanted = see(validation), self._changes(validation)
+        models = [Ridge(alpha).fit(seen, known) for alpha in (1e-4, 1e-2, 1e0, 1e2, 1e4)]
+        best = min(models, key=lambda model: np.mean(np.abs(model.predict(held) - wanted)))
         found: Array = best.predict(see(origins))
         return found
 

@@ -14,11 +14,10 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from lstmbench.tasks._faults import KINDS, with_faults
-from lstmbench.tasks._series import temperatures
+from lstmbench.tasks._series import SHARES, temperatures
 from lstmbench.tasks.task import Array, Batch, Metric, Predict, Recipe, minibatches
 
 DAY = 24
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
 
 class Faulty(NamedTuple):
@@ -54,12 +53,7 @@ class Anomalies:
         return self.seq_len
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        hours = self._part("train")
-        starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
-        times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
-        steps = self._scaled(hours)[times]
-        x = self._inputs(hours[times[:-1]], times[:-1])
-        return minibatches(x, np.diff(steps, axis=0)[:, :, None] * DAY, self.batch_size, seed, epoch)
+        return minibatches(*self._train, self.batch_size, seed, epoch)
 
     def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
         return _precision(self.suspicion(predict, self.held_out[part].values, part), self.held_out[part].wrong)
@@ -113,6 +107,15 @@ class Anomalies:
             pairs = [with_faults(self._part(part), draw, every=4 * DAY, size=4.0) for _ in range(self.copies)]
             found[part] = Faulty(*(np.stack(arrays, axis=1) for arrays in zip(*pairs, strict=True)))
         return found
+
+    @cached_property
+    def _train(self) -> Batch:
+        """Every sequence of the training part that begins at a quarter of a day."""
+        hours = self._part("train")
+        starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
+        times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
+        steps = self._scaled(hours)[times]
+        return Batch(self._inputs(hours[times[:-1]], times[:-1]), np.diff(steps, axis=0)[:, :, None] * DAY)
 
     @cached_property
     def _scales(self) -> tuple[float, float]:

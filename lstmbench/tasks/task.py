@@ -1,6 +1,6 @@
 """What a task is: where its data come from, what is learnt, how it is scored, and what must be beaten."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -165,11 +165,6 @@ def generator(*numbers: int) -> np.random.Generator:
     """Return a generator for these numbers, such as a seed and an epoch: others for others, the same for the same."""
     # Their count goes in as well: to NumPy (3,) and (3, 0) are one seed, and held-out data would be training data
     return np.random.default_rng([len(numbers), *numbers])
-
-
-def shuffled(batches: Sequence[Batch], seed: int, epoch: int) -> list[Batch]:
-    """Return batches in the order of an epoch."""
-    return [batches[k] for k in generator(seed, epoch).permutation(len(batches))]
 
 
 def minibatches(x: Array, targets: Array, size: int, seed: int, epoch: int) -> Iterable[Batch]:
