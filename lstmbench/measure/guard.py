@@ -88,6 +88,16 @@ def disturbed(turns: Sequence[Turn]) -> Mask:
     return np.logical_or.reduce(list(reasons(turns).values()))
 
 
+def epoch_disturbed(queued_s: float, loop_s: float, stolen: float) -> str:
+    """Return what disturbed an epoch of learning, "" if nothing did. It is long, and so judged by itself.
+
+    Args:
+        queued_s, loop_s, stolen: as of a turn.
+    """
+    pushed = "pushed off its core" if queued_s > (1 - LEAST_COMPUTING) * loop_s else ""
+    return pushed or ("stolen time" if stolen > MOST_STOLEN else "")
+
+
 def left_out(marks: Sequence[Mask]) -> tuple[list[Mask], bool]:
     """Return which rounds to leave out, process by process, and whether the case is noisy.
 

@@ -1,13 +1,17 @@
 """Teach one lesson: each implementation learns it in a process of its own, one after the other.
 
-Nothing runs beside, so that the seconds of an epoch are those of the implementation.
+No two learn at once. What other programs take away from an epoch shows in its witnesses, see ``guard``.
 """
 
 import math
 from typing import Any
 
+import numpy as np
+
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure import guard
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite, Lesson
+from lstmbench.measure.surroundings import watched
 from lstmbench.measure.team import Team
 from lstmbench.measure.trial import status_of
 from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
@@ -76,12 +80,13 @@ def _taught(
     at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
     ended = None
     while ended is None:
-        epoch, ended = worker.ask("epoch", suite.timeout_s)
-        values = {key: value if math.isfinite(value) else None for key, value in epoch.items()}
-        row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1, "disturbed": False}
-        samples.append(row | {key: values[key] for key in ("seconds", "updates", "loss", "score")})
+        with watched(lesson.device) as surroundings:
+            epoch, ended = worker.ask("epoch", suite.timeout_s)
+        why = guard.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], surroundings().stolen)
+        row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1}
+        row |= {"disturbed": bool(why), "disturbance": why, "seconds": epoch["seconds"], "updates": epoch["updates"]}
+        samples.append(row | {key: epoch[key] if math.isfinite(epoch[key]) else None for key in ("loss", "score")})
     outcome = worker.ask("finish", suite.timeout_s)
-    seconds = sorted(row["seconds"] for row in samples)
     best = {"status": "ok", "error": None}
     if not math.isfinite(outcome["score"]):
         outcome["score"], best = None, {"status": "failed", "error": f"it learnt nothing: {outcome['ended']}"}
@@ -89,6 +94,15 @@ def _taught(
         about
         | outcome
         | best
-        | {"epochs": len(samples), "updates": samples[-1]["updates"], "epoch_s": seconds[len(seconds) // 2]}
-        | {"environment_id": environment_id}
+        | epoch_times(samples)
+        | {"epochs": len(samples), "updates": samples[-1]["updates"], "environment_id": environment_id}
     )
+
+
+def epoch_times(epochs: list[Row]) -> Row:
+    """Return the median of the epochs' times; disturbed ones are left out, unless they are too many."""
+    marks = np.array([row["disturbed"] for row in epochs])
+    (out,), noisy = guard.left_out([marks])
+    seconds = np.array([row["seconds"] for row in epochs])[~out]
+    about = {"rounds": len(epochs), "disturbed_rounds": int(marks.sum()), "noisy": noisy}
+    return about | {"epoch_s": float(np.median(seconds))}

@@ -140,9 +140,11 @@ class Server:
         return about(task) | sizes | {"frameworks": environment.frameworks()}
 
     def epoch(self) -> tuple[dict[str, Any], str | None]:
-        """Learn for an epoch; return what it showed, and why it was the last if it was."""
+        """Learn for an epoch; return what it showed, with its witnesses, and why it was the last if it was."""
         assert self.training is not None
-        return self.training.epoch()._asdict(), self.training.ended
+        witness = Witness(sentinel())
+        showed = self.training.epoch()._asdict()
+        return showed | witness.tell(), self.training.ended
 
     def finish(self) -> dict[str, Any]:
         """Return what came of it."""

@@ -22,8 +22,8 @@ _KEYS = (
     "status", "error",
 )  # fmt: skip
 _NUMBERS = (
-    "metric", "higher_is_better", "score", "solved", "best_epoch", "epochs", "updates", "epoch_s", "batch_size",
-    "seq_len", "input_size", "hidden_size", "ended",
+    "metric", "higher_is_better", "score", "solved", "best_epoch", "epochs", "updates", "epoch_s", "rounds",
+    "disturbed_rounds", "noisy", "batch_size", "seq_len", "input_size", "hidden_size", "ended",
 )  # fmt: skip
 _RANK = {"lstm": 0, "rnn": 1, "baselines": 2}
 
@@ -84,7 +84,7 @@ def learning_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = N
         caption=(
             "Score on test data that nothing was chosen by, means over seeds [Student's 95 % interval]; solved: seeds "
             "that reached the score at which the task counts as solved, and updates until then (else: until the end), "
-            "medians; the time of an epoch's updates, one process at a time."
+            "medians; the time of an epoch's updates."
         ),
         frame=strings(text),
         tidy=frame(({name: row[name] for name in header} for row in chosen), {name: types[name] for name in header}),
@@ -210,9 +210,10 @@ def _cells(rows: Sequence[Row], unit: str, notes: Notes) -> list[str]:
     told = [row["solved"] for row in rows if row["solved"] is not None]
     updates = [row["updates"] for row in good if row["updates"] is not None]
     times = [row["epoch_s"] for row in good if row["epoch_s"] is not None]
+    noisy = "‡" if any(row.get("noisy") is True for row in good) else ""
     return [
         score,
         f"{sum(told)} of {len(told)}" if told else "",
         f"{int(np.median(updates)):,}" if updates else "",
-        number(float(np.median(times)) * SECONDS[unit]) if times else "",
+        number(float(np.median(times)) * SECONDS[unit]) + notes.mark(noisy) if times else "",
     ]

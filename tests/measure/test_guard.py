@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmbench.measure.guard import MOST_LEFT_OUT, Turn, disturbed, left_out, reasons
+from lstmbench.measure.guard import MOST_LEFT_OUT, Turn, disturbed, epoch_disturbed, left_out, reasons
 
 QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
 
@@ -57,3 +57,11 @@ def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the
 def test_a_process_is_never_left_out_whole():
     masks, noisy = left_out([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
     assert not noisy and not masks[0].any()
+
+
+@pytest.mark.parametrize(
+    ("queued_s", "stolen", "why"),
+    [(0.0, 0.0, ""), (0.4, 0.0, ""), (0.6, 0.0, "pushed off its core"), (0.0, 0.03, "stolen time")],
+)
+def test_an_epoch_is_judged_by_itself(queued_s, stolen, why):
+    assert epoch_disturbed(queued_s, 10.0, stolen) == why

@@ -10,6 +10,7 @@ import yaml
 import lstmbench as lb
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite
 from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.teach import epoch_times
 from lstmbench.results.record import LEARNING_COLUMNS
 from lstmbench.results.store import read_samples
 from lstmbench.show.learning import answer, learning_table, mean, verdicts
@@ -119,6 +120,19 @@ def test_the_mean_of_one_seed_has_no_interval_and_of_five_students() -> None:
     assert mean([2.0]) == (2.0, None, None)
     found = mean([1.0, 2.0, 3.0, 4.0, 5.0])
     assert found.value == 3 and found.high == pytest.approx(3 + 2.776 * 1.5811 / 5**0.5, rel=1e-3)
+
+
+def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_many_are(done: lb.Run) -> None:
+    epochs: list[dict[str, Any]] = [{"seconds": 1.0, "disturbed": False}] * 7 + [{"seconds": 9.0, "disturbed": True}]
+    few = {"rounds": 8, "disturbed_rounds": 1, "noisy": False, "epoch_s": 1.0}
+    assert epoch_times(epochs) == few
+    many = [{"seconds": 1.0, "disturbed": False}, *[{"seconds": 9.0, "disturbed": True}] * 3]
+    assert epoch_times(many) == {"rounds": 4, "disturbed_rounds": 3, "noisy": True, "epoch_s": 9.0}
+    noisy = done.records.assign(noisy=done.records["implementation"] == "jax.fused")
+    quiet = done.records.assign(noisy=False)
+    text = learning_table(noisy, done.manifest).markdown()
+    assert sum(" ‡" in line for line in text.splitlines() if line.startswith("|")) == 2  # the LSTM and the plain RNN
+    assert "noisy: more than a quarter" in text and "noisy:" not in learning_table(quiet).markdown()
 
 
 # What goes wrong
