@@ -138,7 +138,7 @@ def table(
 ) -> None:
     """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
     from lstmbench import show
-    from lstmbench.show.extract import run_tables
+    from lstmbench.show.tabulating.extract import run_tables
 
     if id_ is None and format_ != "md":
         raise LstmbenchError("--format chooses the form of one table: say which with --id.")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lstmbench.show.comparing.compare import compare
 from lstmbench.show.comparing.comparison import Comparison
-from lstmbench.show.learning import learning_table
-from lstmbench.show.table import Table
-from lstmbench.show.tables import (
+from lstmbench.show.tabulating.learning import learning_table
+from lstmbench.show.tabulating.table import Table
+from lstmbench.show.tabulating.tables import (
     accuracy_table,
     first_call_table,
     growth_table,
@@ -22,20 +22,20 @@ from lstmbench.show.tables import (
 )
 
 if TYPE_CHECKING:
-    from lstmbench.show.figure import Figure
-    from lstmbench.show.gallery import figures, series
-    from lstmbench.show.index import latest, write, write_index
-    from lstmbench.show.plots import plot
+    from lstmbench.show.drawing.figure import Figure
+    from lstmbench.show.drawing.gallery import figures, series
+    from lstmbench.show.drawing.plots import plot
+    from lstmbench.show.paging.index import latest, write, write_index
 
 # No module of this package may bear one of these names: once imported, it would hide the function
 _HOMES = {
-    "Figure": "lstmbench.show.figure",
-    "figures": "lstmbench.show.gallery",
-    "latest": "lstmbench.show.index",
-    "plot": "lstmbench.show.plots",
-    "series": "lstmbench.show.gallery",
-    "write": "lstmbench.show.index",
-    "write_index": "lstmbench.show.index",
+    "Figure": "lstmbench.show.drawing.figure",
+    "figures": "lstmbench.show.drawing.gallery",
+    "latest": "lstmbench.show.paging.index",
+    "plot": "lstmbench.show.drawing.plots",
+    "series": "lstmbench.show.drawing.gallery",
+    "write": "lstmbench.show.paging.index",
+    "write_index": "lstmbench.show.paging.index",
 }
 
 __all__ = [

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.show.drawing.growth import growth
 from lstmbench.show.formats import Sentence, markdown, number
-from lstmbench.show.growth import growth
 from lstmbench.show.labels import WORKLOAD, ordered
-from lstmbench.show.picks import fastest
+from lstmbench.show.tabulating.picks import fastest
 
 
 def accuracy(records: pd.DataFrame) -> Sentence:

@@ -13,8 +13,8 @@ from lstmbench.measure.suite_file import read_suite
 from lstmbench.measure.teach import epoch_times
 from lstmbench.results.record import LEARNING_COLUMNS
 from lstmbench.results.store import read_samples
-from lstmbench.show.learning import answer, learning_table, mean, verdicts
-from lstmbench.show.tables import tables
+from lstmbench.show.tabulating.learning import answer, learning_table, mean, verdicts
+from lstmbench.show.tabulating.tables import tables
 
 TINY = {
     "task": "adding",

@@ -12,7 +12,7 @@ from lstmbench.show.comparing.pairs import KEYS, NAMES
 from lstmbench.show.comparing.verdicts import AMBIGUOUS, CONFIDENCE, FASTER, NOT_COMPARABLE, SAME, SLOWER
 from lstmbench.show.formats import markdown, number, pick_unit, shorten
 from lstmbench.show.labels import SECONDS, describe
-from lstmbench.show.render import Cells, to_markdown
+from lstmbench.show.tabulating.render import Cells, to_markdown
 
 MOST_ROWS = 25
 """More rows of a kind are counted, not shown: no one reads them, and a comment on GitHub has 65,536 letters at most."""

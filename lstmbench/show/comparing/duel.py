@@ -25,7 +25,7 @@ from lstmbench.show.comparing.verdicts import (
 )
 from lstmbench.show.formats import number
 from lstmbench.show.labels import describe
-from lstmbench.show.render import Cells, to_markdown
+from lstmbench.show.tabulating.render import Cells, to_markdown
 
 THRESHOLD = 0.02
 """The smallest change that matters. Smaller than between two runs, for the two sides shared every round."""

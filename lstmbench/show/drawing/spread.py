@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.axes import set_number_axis
-from lstmbench.show.figure import Figure, our_settings
+from lstmbench.show.drawing.axes import set_number_axis
+from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.styles import INK, style_of
 from lstmbench.show.formats import Sentence, pick_unit
 from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
-from lstmbench.show.styles import INK, style_of
 
 BAND = 0.84
 """Share of an implementation's place on the axis that its processes take up together."""

@@ -8,8 +8,8 @@ import pytest
 
 from lstmbench.measure.case import Case, Workload
 from lstmbench.results.record import SAMPLE_COLUMNS, frame
-from lstmbench.show import noise
-from lstmbench.show.figure import Figure
+from lstmbench.show.drawing import noise
+from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.formats import Sentence
 
 WORKLOAD = Workload("training", 4, 16, 8, 8)

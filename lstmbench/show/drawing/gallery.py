@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.show.figure import Figure
+from lstmbench.show.drawing.figure import Figure
+from lstmbench.show.drawing.plan import MOST_LINES
+from lstmbench.show.drawing.plots import plot
 from lstmbench.show.formats import Sentence, slug
 from lstmbench.show.labels import (
     Row,
@@ -21,10 +23,8 @@ from lstmbench.show.labels import (
     varying_keys,
     workload_keys,
 )
-from lstmbench.show.learning import is_learning
-from lstmbench.show.plan import MOST_LINES
-from lstmbench.show.plots import plot
 from lstmbench.show.provenance import manifests_of, table_id
+from lstmbench.show.tabulating.learning import is_learning
 
 _COLUMNS = 4
 _APART = ("run_id", "device", "dtype", "threads", "num_layers", "batch_size")

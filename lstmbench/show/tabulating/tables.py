@@ -8,9 +8,9 @@ import pandas as pd
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.show.formats import interval, number, pick_unit
 from lstmbench.show.labels import BYTES, FORMULA, SECONDS, WORKLOAD, Row, ordered, rows_of
-from lstmbench.show.layout import Layout
-from lstmbench.show.learning import is_learning, learning_table
-from lstmbench.show.table import Notes, Show, Table, make, status
+from lstmbench.show.tabulating.layout import Layout
+from lstmbench.show.tabulating.learning import is_learning, learning_table
+from lstmbench.show.tabulating.table import Notes, Show, Table, make, status
 
 _MIB = BYTES["MiB"]
 _EXTENT = ("samples", "processes", "rounds", "disturbed_rounds", "converged", "noisy", "flags")

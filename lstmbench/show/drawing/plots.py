@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lstmbench.show.alt import alt_text
-from lstmbench.show.axes import set_number_axis, set_values_axis
-from lstmbench.show.figure import Figure, our_settings
+from lstmbench.show.drawing.alt import alt_text
+from lstmbench.show.drawing.axes import set_number_axis, set_values_axis
+from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.plan import Panel, Plan, plan
+from lstmbench.show.drawing.styles import MUTED, Style, line_options, style_at, style_of
 from lstmbench.show.formats import plain, shorten
 from lstmbench.show.labels import phrase
-from lstmbench.show.plan import Panel, Plan, plan
-from lstmbench.show.styles import MUTED, Style, line_options, style_at, style_of
 
 Line = tuple[str, float]
 

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from lstmbench.show.drawing.plan import Panel, Plan
 from lstmbench.show.formats import number, plain, shorten
-from lstmbench.show.plan import Panel, Plan
 
 
 def alt_text(made: Plan, title: str) -> str:

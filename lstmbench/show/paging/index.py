@@ -10,14 +10,14 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.results.store import read_manifest
-from lstmbench.show.extract import read_shown, run_tables, statuses
 from lstmbench.show.formats import slug
 from lstmbench.show.labels import rows_of
-from lstmbench.show.pages import Summary, index_page, run_page
+from lstmbench.show.paging.pages import Summary, index_page, run_page
 from lstmbench.show.provenance import suite_of
+from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
 
 if TYPE_CHECKING:
-    from lstmbench.show.figure import Figure
+    from lstmbench.show.drawing.figure import Figure
 
 
 def write(folder: str | Path) -> Path:
@@ -49,7 +49,7 @@ def write(folder: str | Path) -> Path:
 
 
 def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
-    from lstmbench.show.gallery import gallery  # with Matplotlib, which those do without who draw nothing
+    from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which those do without who draw nothing
 
     return gallery(records)
 

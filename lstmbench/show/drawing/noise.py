@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.show.axes import set_number_axis
-from lstmbench.show.figure import Figure, our_settings
+from lstmbench.show.drawing.axes import set_number_axis
+from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.styles import INK, MUTED, style_of
 from lstmbench.show.formats import Sentence, pick_unit
 from lstmbench.show.labels import SECONDS, WORKLOAD, ordered
-from lstmbench.show.styles import INK, MUTED, style_of
 
 BEST = "best time over best time, of one process"
 MEAN = "mean over mean, of one process"

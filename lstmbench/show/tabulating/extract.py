@@ -8,8 +8,8 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import count_records, read_columns, read_results
 from lstmbench.show.labels import WORKLOAD, status_words
-from lstmbench.show.table import Table
-from lstmbench.show.tables import tables
+from lstmbench.show.tabulating.table import Table
+from lstmbench.show.tabulating.tables import tables
 
 MOST_CASES = 10_000
 """A run of more cases is not shown whole."""

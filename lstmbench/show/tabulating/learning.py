@@ -12,8 +12,8 @@ from lstmbench.results.record import COLUMNS, LEARNING_COLUMNS, frame
 from lstmbench.show import provenance
 from lstmbench.show.formats import Sentence, csv_text, interval, markdown, number, pick_unit
 from lstmbench.show.labels import SECONDS, Row, combinations, key_of, rows_of
-from lstmbench.show.render import Cells
-from lstmbench.show.table import Notes, Table, status, strings
+from lstmbench.show.tabulating.render import Cells
+from lstmbench.show.tabulating.table import Notes, Table, status, strings
 
 _LESSON = ("task", "sizes", "dtype")
 _CONTENDER = ("cell", "implementation", "variant")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstmbench.show import curves
-from lstmbench.show.figure import Figure
+from lstmbench.show.drawing import curves
+from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.formats import Sentence
 
 NAMES = ("numpy.fused", "torch.fused")

@@ -10,8 +10,8 @@ from lstmbench.results.record import COLUMNS, frame
 from lstmbench.show import provenance
 from lstmbench.show.formats import csv_text, markdown, shorten
 from lstmbench.show.labels import FORMULA, WORKLOAD, Row, ordered, status_words
-from lstmbench.show.layout import Layout, arrange
-from lstmbench.show.render import Cells, to_latex, to_markdown
+from lstmbench.show.tabulating.layout import Layout, arrange
+from lstmbench.show.tabulating.render import Cells, to_latex, to_markdown
 
 _KEYS = ("implementation", "peer", *WORKLOAD, "status", "error")
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.show.axes import set_number_axis
-from lstmbench.show.figure import Figure, our_settings
+from lstmbench.show.drawing.axes import set_number_axis
+from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.styles import INK, MUTED, line_options, style_at, style_of
 from lstmbench.show.formats import Sentence
 from lstmbench.show.labels import ordered
-from lstmbench.show.styles import INK, MUTED, line_options, style_at, style_of
 
 WIDTH, HEIGHT, ACROSS = 3.1, 2.5, 3
 """Inches of a panel, and how many stand side by side."""

@@ -5,7 +5,7 @@ import pytest
 
 import lstmbench as lb
 from lstmbench.cell.trace import forget_products, trace
-from lstmbench.show.cell import PANELS, gates, gradient_highway
+from lstmbench.show.drawing.cell import PANELS, gates, gradient_highway
 
 X = np.sin(np.arange(40) / 4)
 

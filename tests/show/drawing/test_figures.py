@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from lstmbench import show
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.plots import COLUMN, PAGE
+from lstmbench.show.drawing.plots import COLUMN, PAGE
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.trace import Trace, add_forget_bias, forget_products, jacobian, trace
-from lstmbench.show.figure import Figure, our_settings
-from lstmbench.show.styles import MUTED, line_options, style_at
+from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.styles import MUTED, line_options, style_at
 
 PANELS: Mapping[str, tuple[str, tuple[float, float] | None]] = {
     "x": ("input $x_t$", None),

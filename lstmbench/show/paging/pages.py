@@ -8,10 +8,10 @@ from urllib.parse import quote
 from lstmbench.show import provenance
 from lstmbench.show.formats import markdown, slug
 from lstmbench.show.labels import Row, counts, ordered, phrase
-from lstmbench.show.table import Table
+from lstmbench.show.tabulating.table import Table
 
 if TYPE_CHECKING:
-    from lstmbench.show.figure import Figure
+    from lstmbench.show.drawing.figure import Figure
 
 _SECTIONS = (
     ("Learning", ("learning",)),

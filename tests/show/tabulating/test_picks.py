@@ -7,7 +7,7 @@ import pytest
 from simulated import OK
 
 from lstmbench.results.record import frame
-from lstmbench.show.picks import answer, picks
+from lstmbench.show.tabulating.picks import answer, picks
 
 
 def records(*rows: tuple[str, float, float, float], **other: Any) -> pd.DataFrame:

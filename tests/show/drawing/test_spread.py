@@ -4,7 +4,7 @@ import pytest
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Case, Workload
 from lstmbench.results.record import SAMPLE_COLUMNS, frame
-from lstmbench.show.spread import spread
+from lstmbench.show.drawing.spread import spread
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from simulated import case, failed, run
 from lstmbench import show
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import Store, count_records, read_columns, read_results
-from lstmbench.show import extract, labels
-from lstmbench.show.extract import read_shown, run_tables, statuses
+from lstmbench.show import labels
+from lstmbench.show.tabulating import extract
+from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
 
 NAMES = ("numpy.fused", "torch.nn", "jax.scan")
 

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import matplotlib.figure
 import matplotlib.style
 
-from lstmbench.show.styles import RC
+from lstmbench.show.drawing.styles import RC
 
 CREATOR = "lstmbench"
 

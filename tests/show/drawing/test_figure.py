@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from lstmbench import show
-from lstmbench.show.styles import style_of
+from lstmbench.show.drawing.styles import style_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

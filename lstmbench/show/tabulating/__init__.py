@@ -1,0 +1,1 @@
+"""Tables: from records to cells, and from cells to Markdown, LaTeX and CSV."""
