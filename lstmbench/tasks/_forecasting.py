@@ -16,15 +16,18 @@ from lstmbench.tasks.task import Array, Batch, Predict
 class Forecasting:
     """All steps ahead are forecast at once; the score is the mean absolute error of the last.
 
-    A task names its series, of which ``period`` steps are a season, and how many steps are forecast.
+    A task names its series, to which ``resolution`` it was rounded, of which ``period`` steps are a season, how many
+    steps are forecast, and whether the series may be learnt from upside down.
     """
 
     seq_len: int
     batch_size: int
 
     series: ClassVar[Callable[[], Array]]
+    resolution: ClassVar[float]
     period: ClassVar[int]
     output_size: ClassVar[int]
+    mirrored: ClassVar[bool] = False
 
     loss: ClassVar[Literal["mse"]] = "mse"
     input_size: ClassVar[int] = Forecasts.FEATURES
@@ -37,7 +40,7 @@ class Forecasting:
     def forecasts(self) -> Forecasts:
         """The windows of the series."""
         values = tuple(type(self).series())
-        return Forecasts(values, period=self.period, steps=self.seq_len, ahead=self.output_size)
+        return Forecasts(values, self.period, self.seq_len, self.output_size, self.resolution, self.mirrored)
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         return self.forecasts.epoch(self.batch_size, seed, epoch)

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.linear_model import Ridge
 
 from lstmbench.tasks._series import SHARES
-from lstmbench.tasks.task import Array, Batch, Predict, minibatches
+from lstmbench.tasks.task import Array, Batch, Predict, generator, minibatches
 
 Part = Literal["train", "validation", "test"]
 
@@ -29,18 +29,32 @@ class Forecasts:
         period: how many steps a season has; a day of hours, a year of weeks.
         steps: T, how many values the model sees before it forecasts.
         ahead: K, how many values it forecasts.
+        resolution: the step to which the series was rounded.
+        mirrored: whether a fall may be learnt from as a rise upside down.
     """
 
     values: tuple[float, ...]
     period: int
     steps: int
     ahead: int
+    resolution: float = 0.0
+    mirrored: bool = False
 
     FEATURES = 3
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> Iterable[Batch]:
-        """Yield the windows of the training part, each once; the last half of a window's steps has targets."""
-        return minibatches(*self._train, batch_size, seed, epoch)
+        """Yield the windows of the training part, each once; the last half of a window's steps has targets.
+
+        The changes that go in are moved within what their rounding left open, else its pattern is learnt by heart;
+        and half of the windows stand upside down if that is allowed.
+        """
+        draw = generator(seed, epoch, 1)
+        for batch in minibatches(*self._train, batch_size, seed, epoch):
+            T, B, _ = batch.x.shape
+            sign = draw.choice([-1.0, 1.0], B) if self.mirrored else np.ones(B)
+            changes = batch.x[:, :, 0] + self.resolution / self._scale * draw.uniform(-1, 1, (T, B))
+            x = np.concatenate([(sign * changes)[:, :, None], batch.x[:, :, 1:]], axis=2)
+            yield Batch(x, sign[:, None] * batch.targets)
 
     @cached_property
     def _train(self) -> Batch:

@@ -19,6 +19,7 @@ class CarbonDioxide(Forecasting):
     metric: ClassVar[Metric] = Metric("mean absolute error, ppm", higher_is_better=False)
     recipe: ClassVar[Recipe] = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.9, epochs=10)
     series = staticmethod(carbon_dioxide)
+    resolution = 0.1
     period = 52
     output_size = 24
 

@@ -227,6 +227,22 @@ def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -
     assert batch.x[0, 0, 0] in changes
 
 
+def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_rounding() -> None:
+    (plain,), (moved,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, resolution=0.3).epoch(10_000, 0, 1)
+    most = np.abs(moved.x - plain.x).max(axis=(0, 1)) * FORECASTS._scale
+    assert 0.29 < most[0] <= 0.3 and (most[1:] == 0).all()  # the difference of two values, each rounded by half a step
+    np.testing.assert_array_equal(moved.targets, plain.targets)
+
+
+def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_are() -> None:
+    (plain,), (mirrored,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, mirrored=True).epoch(10_000, 0, 1)
+    signs = np.round(mirrored.x[-1, :, 0] / plain.x[-1, :, 0])
+    assert set(signs) == {-1.0, 1.0}
+    np.testing.assert_allclose(mirrored.x[:, :, 0], signs * plain.x[:, :, 0])
+    np.testing.assert_array_equal(mirrored.x[:, :, 1:], plain.x[:, :, 1:])
+    np.testing.assert_allclose(mirrored.targets, signs[:, None] * plain.targets)
+
+
 def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own() -> None:
     task = Drawing(prompt=20, alone=10, held_out=4)
     truth = task.truth("test")
