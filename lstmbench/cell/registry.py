@@ -37,11 +37,16 @@ class Registration:
     peer: bool
     peephole: bool = False
     stack: type | None = None
+    only_on: tuple[str, ...] | None = None
 
     @property
     def backend(self) -> str:
         """Return the part of the name before the dot."""
         return self.name.partition(".")[0]
+
+    def devices(self) -> tuple[str, ...]:
+        """Return the devices that its framework sees here, as far as it runs on them."""
+        return tuple(each for each in self.framework.devices() if self.only_on is None or each in self.only_on)
 
 
 _registered: dict[str, Registration] = {}
@@ -51,6 +56,7 @@ def register(
     name: str,
     *,
     framework: str = "numpy",
+    devices: tuple[str, ...] | None = None,
     dtypes: tuple[str, ...] | None = None,
     modes: tuple[str, ...] = MODES,
     peer: bool = False,
@@ -62,6 +68,7 @@ def register(
     Args:
         name: ``backend.variant``, for example ``"mine.fast"``.
         framework: whose arrays the class works on: ``numpy``, ``torch`` or ``jax``.
+        devices: where it runs, such as ``("cuda",)``; wherever the framework does if None.
         dtypes: what it supports; all of the framework's if None.
         modes: ``("inference", "training")``, or ``("inference",)`` where there is no ``forward_backward``.
         peer: True for something that users would pick instead of ours.
@@ -93,7 +100,7 @@ def register(
         if stack and missing:
             raise LstmbenchError(f"{name}: class {stack.__name__} has no method {' and no method '.join(missing)}.")
         _registered[name] = Registration(
-            name, cls, home, tuple(dtypes or home.dtypes), tuple(modes), peer, peephole, stack
+            name, cls, home, tuple(dtypes or home.dtypes), tuple(modes), peer, peephole, stack, devices
         )
         return cls
 
@@ -182,9 +189,9 @@ def open_framework(name: str, device: str, dtype: str) -> tuple[Registration, Fr
         raise LstmbenchError(f"{name} is not available here: {_reason(error)}.") from error
     if not isinstance(dtype, str) or dtype not in found.dtypes:
         raise LstmbenchError(f"{name} does not support dtype {dtype!r}; it supports {', '.join(found.dtypes)}.")
-    if device not in found.framework.devices():
-        there = ", ".join(found.framework.devices())
-        raise LstmbenchError(f"{name} sees no device {device!r} here; it sees {there}.")
+    if device not in found.devices():
+        there = f"it sees {', '.join(found.devices())}" if found.devices() else _nowhere(found)
+        raise LstmbenchError(f"{name} sees no device {device!r} here; {there}.")
     return found, found.framework(device, dtype)
 
 
@@ -194,7 +201,8 @@ def describe(name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
     try:
         found = find(name)
-        row |= {"available": True, "reason": "", "devices": found.framework.devices()}
+        devices = found.devices()
+        row |= {"available": bool(devices), "reason": "" if devices else _nowhere(found), "devices": devices}
         row |= {"dtypes": found.dtypes, "modes": found.modes, "peer": found.peer}
     except Exception as error:  # a plug-in may fail in any way; it costs its own row only
         row |= {"available": False, "reason": _reason(error), "devices": (), "dtypes": (), "modes": (), "peer": False}
@@ -210,6 +218,10 @@ def implementations() -> "pd.DataFrame":
 
     rows = [describe(name) for name in names()]
     return pd.DataFrame(rows)
+
+
+def _nowhere(found: Registration) -> str:
+    return f"it runs on {' and '.join(found.only_on or ())} alone, which is not there"
 
 
 def _reason(error: BaseException) -> str:

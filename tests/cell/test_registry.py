@@ -111,6 +111,15 @@ def test_a_registered_class_is_listed_and_loaded() -> None:
     assert "it supports float64." in _refused(lb.load, "mine.fast", PARAMS)
 
 
+def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> None:
+    lb.register("mine.fast", devices=("quantum",))(Plain)
+    row = registry.describe("mine.fast")
+    assert (row["available"], row["devices"]) == (False, ())
+    assert row["reason"] == "it runs on quantum alone, which is not there"
+    wanted = "mine.fast sees no device 'cpu' here; it runs on quantum alone, which is not there."
+    assert _refused(lb.load, "mine.fast", PARAMS) == wanted
+
+
 def test_registering_again_replaces() -> None:
     class Other(Plain):
         pass

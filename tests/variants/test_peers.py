@@ -26,7 +26,7 @@ PACKAGES = {
     "keras.lstm": "keras",
     "onnxruntime.lstm": "onnxruntime",
 }
-PEERS = {*PACKAGES, "torch.compile", "torch.nn"}
+PEERS = {*PACKAGES, "jax.cudnn", "torch.compile", "torch.nn"}
 
 
 def fresh(code: str, **environment: str) -> Any:
@@ -186,6 +186,32 @@ def test_a_peer_with_its_gates_in_another_order_fails_the_check(own_registration
     lb.register("equinox.swapped", framework="jax", peer=True)(Swapped)
     with pytest.raises(NotTheLSTM, match="y is wrong against the oracle"):
         check("equinox.swapped", "float32", "cpu", draw(3, 2, 3, 4))
+
+
+# cuDNN through JAX
+
+
+def test_cudnn_through_jax_gets_its_weights_and_inputs_as_jax_says_that_it_wants_them(
+    own_registrations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a GPU: JAX's own reference for that function, which is made for its tests, stands in for cuDNN."""
+    pytest.importorskip("jax")
+    from jax.experimental import rnn
+
+    from lstmbench.variants import jax_cudnn
+
+    def stand_in(x: Any, h0: Any, c0: Any, weights: Any, lengths: Any, *sizes: Any, precision: Any) -> Any:
+        *widths, dropout, bidirectional = sizes
+        arrays = rnn.unpack_lstm_weights(weights, *widths, bidirectional)
+        return rnn.lstm_ref(x, h0, c0, *arrays, lengths, *widths, dropout, bidirectional)
+
+    monkeypatch.setattr(rnn, "lstm", stand_in)
+    lb.register("jax.stand_in", framework="jax", dtypes=("float32",))(type("StandIn", (jax_cudnn.JaxCudnn,), {}))
+    jax_cudnn._compiled.cache_clear()
+    try:
+        check("jax.stand_in", "float32", "cpu", draw(5, 3, 4, 6))
+    finally:
+        jax_cudnn._compiled.cache_clear()
 
 
 # Keras: one backend in a process
