@@ -140,6 +140,8 @@ def frameworks() -> dict[str, Any]:
         torch = sys.modules["torch"]
         described["torch_threads"] = torch.get_num_threads()
         described["torch_cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+    if compiled := sys.modules.get("lstmbench.variants._recurrence"):
+        described["recurrence"] = compiled.how()
     described["xla_flags"] = os.environ.get("XLA_FLAGS", "") if "jax" in sys.modules else None
     return described
 

@@ -1,15 +1,26 @@
-"""``torch.fused``: one autograd Function for the whole sequence, with a hand-written backward.
+"""``torch.fused``: the whole sequence at once in PyTorch, with a hand-written backward.
 
-Autograd sees one node instead of some fifteen per time step. The forward pass hoists the product of all inputs out
-of the loop and computes the four gates from one product per step, kept in the order i, f, o, g so that one sigmoid
-covers three of them. It keeps the gates and c. The backward pass turns the gates of a step into dz in place and
-leaves the gradients of weights, bias and inputs to one product each over all steps.
+What need not be done step by step is not: the product of all inputs with W_ih before, the gradients of the weights, of
+the bias and of the inputs after, are one product each over many steps. What is left is a product with W_hh and
+elementwise work for each step, and for that there are two ways:
+
+- On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, in which the elementwise work of a step is
+  done where its product still lies in registers. The weights are laid out anew for it: when they are loaded, for
+  inference, and in every call that trains, since they change after each. It runs on one core, whatever ``threads``.
+- Elsewhere, PyTorch's own operations, one after the other.
+
+Both keep the gates of every step and c for the backward pass, in which dz takes the place of the gates. With dh and dc
+what comes from above and from the step after, and all else of step t:
+
+    do = dh tanh(c) o (1 - o)                   dc <- dc + dh o (1 - tanh(c)^2)
+    di = dc g i (1 - i)    df = dc c_{t-1} f (1 - f)    dg = dc i (1 - g^2)
+    dh_{t-1} = W_hh^T dz                        dc_{t-1} = dc f
 
 In bfloat16 the products are bfloat16, and all elementwise work and the carried states are float32: c sums over
 time, and would lose what it adds.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,105 +28,160 @@ from torch import Tensor
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.torch_framework import TorchFramework
+from lstmbench.variants._recurrence import Recurrence, recurrence
+
+CHUNK_BYTES = 1 << 19
+"""Inference keeps the gates of so many steps only that they are still in the cache when they are used; or of so many as
+W_ih is large, for less than that would not be worth bringing W_ih into the cache."""
 
 
-def _forward(x: Tensor, h0: Tensor, c0: Tensor, W_ih: Tensor, W_hh: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-    """Weights and bias in the order i, f, o, g. Return y, c of each step (T, B, H) and the gates (T, B, 4H)."""
-    T, B, _ = x.shape
-    H = h0.shape[1]
-    wide = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
-    gates = torch.addmm(b, x.flatten(0, 1), W_ih.t()).to(wide).view(T, B, 4 * H)
-    y, cs = x.new_empty(T, B, H), x.new_empty(T, B, H, dtype=wide)
-    U = W_hh.t().contiguous()  # (H, 4H)
-    h, c = h0, c0.to(wide)
-    for z, h_next, c_next in zip(gates.unbind(), y.unbind(), cs.unbind(), strict=True):
-        if wide == x.dtype:
-            z.addmm_(h, U)
+class Steps(NamedTuple):
+    """All that has a value at each step.
+
+    Attributes:
+        gates: (T, B, 4H), W_ih x + b before the forward pass, i, f, g, o after it, dz after the backward pass.
+        h, c: (T, B, H).
+    """
+
+    gates: Tensor
+    h: Tensor
+    c: Tensor
+
+
+class Plain:
+    """The steps in PyTorch's own operations."""
+
+    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor) -> None:
+        self.W_ih, self.W_hh, self.b = W_ih, W_hh, b
+        self.U = W_hh.t().contiguous()  # (H, 4H)
+
+    def inputs(self, x: Tensor, gates: Tensor) -> None:
+        """Put what x (T, B, I) adds to the pre-activations into ``gates`` (T, B, 4H)."""
+        flat = gates.flatten(0, 1)
+        if gates.dtype == x.dtype:
+            torch.addmm(self.b, x.flatten(0, 1), self.W_ih.t(), out=flat)
         else:
-            z += h @ U
-        z[:, : 3 * H].sigmoid_()
-        i, f, o, g = z.split(H, dim=1)
-        g.tanh_()
-        torch.mul(f, c, out=c_next).addcmul_(i, g)
-        h_next.copy_(o * c_next.tanh())
-        h, c = h_next, c_next
-    return y, cs, gates
+            flat.copy_(torch.addmm(self.b, x.flatten(0, 1), self.W_ih.t()))
+
+    def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
+        """Fill the gates, h and c of all steps, from those before the first."""
+        H = h.shape[1]
+        for z, h_next, c_next in zip(*(each.unbind() for each in steps), strict=True):
+            if z.dtype == h.dtype:
+                z.addmm_(h, self.U)
+            else:
+                z += h @ self.U
+            i, f, g, o = z.split(H, dim=1)
+            z[:, : 2 * H].sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
+            torch.mul(f, c, out=c_next).addcmul_(i, g)
+            h_next.copy_(o * c_next.tanh())
+            h, c = h_next, c_next
+
+    def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
+        """Turn the gates into dz; dh and dc, of the last step, into dh0 and dc0."""
+        H = dh.shape[1]
+        for t in range(len(dy) - 1, -1, -1):
+            z = steps.gates[t]
+            i, f, g, o = z.split(H, dim=1)
+            tanh_c = steps.c[t].tanh()
+            dh += dy[t]
+            dc.addcmul_(dh * o, 1 - tanh_c * tanh_c)
+            d_i, d_f, d_g = dc * g, dc * (steps.c[t - 1] if t else c0), dc * i
+            dc *= f
+            z[:, : 2 * H] *= 1 - z[:, : 2 * H]
+            i *= d_i
+            f *= d_f
+            torch.mul(d_g, 1 - g * g, out=g)
+            o *= (1 - o) * dh * tanh_c
+            dh.copy_(z.to(self.W_hh.dtype) @ self.W_hh)
 
 
-class _Sequence(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, h0: Tensor, c0: Tensor, W_ih: Tensor, W_hh: Tensor, b: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        y, cs, gates = _forward(x, h0, c0, W_ih, W_hh, b)
-        ctx.save_for_backward(x, h0, c0, W_ih, W_hh, y, cs, gates)
-        return y, y[-1].clone(), cs[-1].to(x.dtype, copy=True)
+class Compiled:
+    """The steps in compiled code, with the same three methods."""
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tensor, ...]:
-        x, h0, c0, W_ih, W_hh, y, cs, gates = ctx.saved_tensors
-        T, B, H = y.shape
-        wide = cs.dtype
-        dzs = torch.empty_like(gates)  # the saved gates stay as they are: a graph may be run twice
-        dh, dc = dh.to(wide), dc.to(wide)
-        c_prevs = (c0.to(wide), *cs.unbind()[:-1])
-        for t in range(T - 1, -1, -1):
-            i, f, o, g = gates[t].split(H, dim=1)
-            dz = dzs[t]
-            di, df, do, dg = dz.split(H, dim=1)
-            tanh_c = cs[t].tanh()
-            dh = dh + dy[t]
-            torch.mul(dh, tanh_c, out=do)
-            dc = torch.addcmul(dc, dh * o, 1 - tanh_c * tanh_c)
-            torch.mul(dc, g, out=di)
-            torch.mul(dc, c_prevs[t], out=df)
-            torch.mul(dc, i, out=dg)
-            dc = dc * f
-            sigmoids = gates[t, :, : 3 * H]
-            dz[:, : 3 * H] *= sigmoids * (1 - sigmoids)
-            dg *= 1 - g * g
-            dh = (dz.to(x.dtype) @ W_hh).to(wide)
-        dz = dzs.to(x.dtype).view(T * B, 4 * H)
-        h_prev = torch.cat([h0[None], y[:-1]]).view(T * B, H)
-        dx = (dz @ W_ih).view_as(x)
-        db = dzs.view(T * B, 4 * H).sum(0).to(x.dtype)
-        return dx, dh.to(x.dtype), dc.to(x.dtype), dz.t() @ x.flatten(0, 1), dz.t() @ h_prev, db
+    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
+        self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
+        H = W_hh.shape[1]
+        self.input_blocks = b.new_empty(functions.packed_size(H, W_ih.shape[1]))
+        self.blocks = b.new_empty(functions.packed_size(H, H))
+        self.pack()
+
+    def pack(self) -> None:
+        """Lay the weights out anew, for ``inputs`` and ``forward``."""
+        for W, blocks in ((self.W_ih, self.input_blocks), (self.W_hh, self.blocks)):
+            self.functions.pack_forward(W.data_ptr(), blocks.data_ptr(), self.W_hh.shape[1], W.shape[1])
+
+    def inputs(self, x: Tensor, gates: Tensor) -> None:
+        T, B, features = x.shape
+        arrays = (self.input_blocks, x, self.b, gates)
+        self.functions.inputs(T * B, features, self.W_hh.shape[1], *(array.data_ptr() for array in arrays))
+
+    def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
+        T, B, H = steps.h.shape
+        arrays = (self.blocks, h, c, *steps)
+        self.functions.forward(T, B, H, *(array.data_ptr() for array in arrays), steps.c.stride(0))
+
+    def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
+        T, B, H = dy.shape
+        self.functions.pack_backward(self.W_hh.data_ptr(), self.blocks.data_ptr(), H)
+        arrays = (self.blocks, c0, steps.c, dy, steps.gates, dh, dc)
+        self.functions.backward(T, B, H, *(array.data_ptr() for array in arrays))
+        self.pack()
 
 
 @register("torch.fused", framework="torch")
 class TorchFused:
-    """The whole sequence as one autograd Function."""
+    """Products over all steps together, the rest in as few passes as there can be."""
 
     def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
-        H = params.hidden_size
-        self.order = torch.cat([torch.arange(2 * H), torch.arange(3 * H, 4 * H), torch.arange(2 * H, 3 * H)])
-        self.inverse = self.order.argsort().to(framework.device)
-        rows = self.order.numpy()
-        self.W_ih = framework.from_numpy(params.weight_ih[rows]).requires_grad_()  # (4H, I)
-        self.W_hh = framework.from_numpy(params.weight_hh[rows]).requires_grad_()  # (4H, H)
-        self.b = framework.from_numpy(params.bias[rows]).requires_grad_()  # (4H,)
+        self.W_ih = framework.from_numpy(params.weight_ih)  # (4H, I)
+        self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, H)
+        self.b = framework.from_numpy(params.bias)  # (4H,)
+        self.wide = torch.float32 if self.b.dtype == torch.bfloat16 else self.b.dtype
+        functions = recurrence() if framework.device == "cpu" and self.b.dtype == torch.float32 else None
+        weights = self.W_ih, self.W_hh, self.b
+        self.steps = Plain(*weights) if functions is None else Compiled(*weights, functions)
 
+    @torch.inference_mode()
     def forward(self, x: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        with torch.inference_mode():
-            y, cs, _ = _forward(x, h0, c0, self.W_ih, self.W_hh, self.b)
-            return y, y[-1].clone(), cs[-1].to(x.dtype, copy=True)
+        T, B, _ = x.shape
+        H = h0.shape[1]
+        y = x.new_empty(T, B, H)
+        h, c = h0, c0.to(self.wide, copy=True)
+        longest = max(1, min(T, max(CHUNK_BYTES, self.W_ih.nbytes) // (4 * H * B * c.element_size())))
+        room = c.new_empty(longest, B, 4 * H)
+        for x_some, y_some in zip(x.split(longest), y.split(longest), strict=True):
+            gates = room[: len(x_some)]
+            self.steps.inputs(x_some, gates)
+            self.steps.forward(h, c, Steps(gates, y_some, c.expand(len(x_some), B, H)))
+            h = y_some[-1]
+        return y, h.clone(), c.to(x.dtype)
 
-    def _graph(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
-        x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
-        outputs = _Sequence.apply(x, h0, c0, self.W_ih, self.W_hh, self.b)
-        inputs = (self.W_ih, self.W_hh, self.b, x, h0, c0)
-        return outputs, inputs
-
+    @torch.no_grad()
     def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
-        outputs, inputs = self._graph(x, h0, c0)
-        return tuple(output.detach() for output in outputs), (outputs, inputs)
+        """Return (y, h, c) and what ``backward`` uses up: it may be called once."""
+        T, B, _ = x.shape
+        H = h0.shape[1]
+        hs = x.new_empty(T + 1, B, H)
+        hs[0] = h0
+        c0 = c0.to(self.wide)
+        steps = Steps(c0.new_empty(T, B, 4 * H), hs[1:], c0.new_empty(T, B, H))
+        self.steps.inputs(x, steps.gates)
+        self.steps.forward(h0, c0, steps)
+        return (steps.h, hs[-1].clone(), steps.c[-1].to(x.dtype, copy=True)), (x, hs, c0, steps)
 
+    @torch.no_grad()
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        dW_ih, dW_hh, db, *rest = torch.autograd.grad(*saved, (dy, dh, dc))
-        rows = self.inverse  # back to i, f, g, o
-        return (dW_ih[rows], dW_hh[rows], db[rows], *rest)
+        x, hs, c0, steps = saved
+        dh, dc = dh.to(self.wide, copy=True), dc.to(self.wide, copy=True)
+        self.steps.backward(c0, steps, dy, dh, dc)
+        db = steps.gates.sum((0, 1)).to(x.dtype)
+        dz = steps.gates.to(x.dtype).flatten(0, 1)  # (TB, 4H)
+        dW_ih, dW_hh = dz.t() @ x.flatten(0, 1), dz.t() @ hs[:-1].flatten(0, 1)
+        return dW_ih, dW_hh, db, (dz @ self.W_ih).view_as(x), dh.to(x.dtype), dc.to(x.dtype)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        saved = self._graph(x, h0, c0)
-        return saved[0], self.backward(saved, dy, dh, dc)
+        outputs, saved = self.forward_saving(x, h0, c0)
+        return outputs, self.backward(saved, dy, dh, dc)

@@ -1,0 +1,96 @@
+"""The steps of an LSTM in float32 as compiled code, ``_recurrence.cpp``: built once, with the system's compiler.
+
+What is built lies in the user's cache, under a name that says from what and for which processor; it is found there
+again. Where there is no compiler, ``recurrence()`` is None, and those that use it compute in their framework's own
+operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-shared", "-fPIC")
+TUNED = ("-march=native",)
+_Array, _Size = ctypes.c_void_p, ctypes.c_size_t
+
+
+class Recurrence:
+    """The functions of ``_recurrence.cpp``; arrays are given by the address of their first number."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.pack_forward, self.pack_backward = library.pack_forward, library.pack_backward
+        self.inputs, self.forward, self.backward = library.inputs, library.forward, library.backward
+        self.pack_forward.argtypes = [_Array] * 2 + [_Size] * 2
+        self.pack_backward.argtypes = [_Array] * 2 + [_Size]
+        self.inputs.argtypes = [_Size] * 3 + [_Array] * 4
+        self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size]
+        self.backward.argtypes = [_Size] * 3 + [_Array] * 7
+        self.wide = int(library.wide())
+
+    def packed_size(self, H: int, depth: int) -> int:
+        """Return how many numbers ``pack_forward`` and ``pack_backward`` write for W (4H, depth), at most."""
+        return 4 * depth * -(-H // self.wide) * self.wide
+
+
+@cache
+def recurrence() -> Recurrence | None:
+    """Return the compiled functions, built now if they are not there yet; None if they cannot be had."""
+    if os.environ.get("LSTMBENCH_COMPILED") == "0":
+        return None
+    with suppress(OSError, subprocess.SubprocessError):
+        return Recurrence(ctypes.CDLL(str(_built())))
+    return None
+
+
+def how() -> str:
+    """Say how the functions were built, or that they were not: a time depends on it."""
+    if recurrence() is None:
+        return "not compiled"
+    return f"{_version()}, {' '.join((*FLAGS, *TUNED))}"
+
+
+def _built() -> Path:
+    """Return the library, made now if need be: under a name of its own first, so that nobody finds half of it."""
+    what = [SOURCE.read_text(encoding="utf-8"), _version(), *FLAGS, *TUNED, _processor()]
+    name = f"recurrence-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstmbench"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="lstmbench-"))
+    library = folder / name
+    if not library.is_file():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            made = Path(scratch) / name
+            command = [_compiler(), *FLAGS, *TUNED, str(SOURCE), "-o", str(made)]
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            made.replace(library)
+    return library
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++") or "c++"
+
+
+@cache
+def _version() -> str:
+    """Return the first line in which the compiler tells its version."""
+    told = subprocess.run([_compiler(), "--version"], check=True, capture_output=True, text=True, timeout=60)
+    return told.stdout.splitlines()[0]
+
+
+def _processor() -> str:
+    """Return what the compiler builds for: the processor and all that it can do."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+        return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
+    return f"{sys.platform} {platform.machine()} {platform.processor()}"

@@ -1,0 +1,115 @@
+"""The compiled steps are those of PyTorch's own operations, and where they cannot be compiled, those are what runs."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conformance import draw, relative_error, results
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lstmbench as lb
+from lstmbench.measure import environment
+from lstmbench.variants import _recurrence
+
+torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
+compiled = pytest.mark.skipif(_recurrence.recurrence() is None, reason="there is no C++ compiler")
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What was built is not remembered, neither before the test nor after it."""
+    for function in (_recurrence.recurrence, _recurrence._version):
+        function.cache_clear()
+    yield
+    for function in (_recurrence.recurrence, _recurrence._version):
+        function.cache_clear()
+
+
+def compiler(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@compiled
+@given(T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140))
+def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
+    T: int, B: int, features: int, H: int
+) -> None:
+    problem = draw(T, B, features, H)
+    found = results(lb.load("torch.fused", problem.params), problem)
+    plain = lb.load("torch.fused", problem.params)
+    way = plain.implementation
+    assert isinstance(way.steps, torch_fused.Compiled)
+    way.steps = torch_fused.Plain(way.W_ih, way.W_hh, way.b)
+    for name, wanted in results(plain, problem).items():
+        assert relative_error(found[name], wanted) < 3e-6, name
+
+
+def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
+    """Return c after one step from 0, for inputs x to one of i and g, while the other is 1."""
+    weight, bias = np.zeros((4, 1)), np.array([30.0, 0, 30, 30])
+    weight[gate], bias[gate] = 1, 0
+    params = lb.LSTMParams(weight_ih=weight, weight_hh=np.zeros((4, 1)), bias=bias)
+    _, (_, c) = lb.load("torch.fused", params).forward(x.reshape(1, -1, 1))
+    return c.ravel()
+
+
+@compiled
+def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
+    x = np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)]).astype(np.float32).astype(float)
+    sigmoid = one_gate(0, x)
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), rtol=4e-6)  # exp(80): 80 is rounded, too
+    assert sigmoid.min() >= 0 and sigmoid.max() <= 1
+    candidate = one_gate(2, x)
+    np.testing.assert_allclose(candidate, np.tanh(x), rtol=5e-7)
+    assert np.abs(candidate).max() <= 1
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("broken", ["asked not to", "none", "fails", "writes nonsense"])
+def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
+    broken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ways = {
+        "none": str(tmp_path / "nothing"),
+        "fails": compiler(tmp_path / "fails", 'case "$1" in --version) echo compiler 1;; *) exit 1;; esac'),
+        "writes nonsense": compiler(
+            tmp_path / "lies", 'echo compiler 1; for last; do :; done; echo nonsense > "$last"'
+        ),
+    }
+    monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
+        "CXX", ways[broken]
+    )
+    assert _recurrence.recurrence() is None and _recurrence.how() == "not compiled"
+    problem = draw(3, 2, 4, 5)
+    lstm = lb.load("torch.fused", problem.params)
+    assert isinstance(lstm.implementation.steps, torch_fused.Plain)
+    results(lstm, problem)
+    if broken == "fails":
+        assert not list(tmp_path.glob("cache/*/*"))  # nothing half built is left
+
+
+@compiled
+@pytest.mark.usefixtures("forgotten")
+def test_it_is_built_once_and_found_again_and_a_record_says_how(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _recurrence.recurrence() is not None
+    (library,) = tmp_path.glob("lstmbench/*")
+    built = os.stat(library).st_mtime_ns
+    _recurrence.recurrence.cache_clear()
+    assert _recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
+    assert "-O3" in environment.frameworks()["recurrence"]
+
+
+def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
+    for dtype in ("float64", "bfloat16"):
+        lstm = lb.load("torch.fused", lb.LSTMParams.init(3, 4), dtype=dtype)
+        assert isinstance(lstm.implementation.steps, torch_fused.Plain)
