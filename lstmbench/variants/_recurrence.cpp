@@ -87,8 +87,8 @@ INLINE Vec hyperbolic(Vec x) {
 template <int R>
 INLINE void multiply(const float* a, size_t stride, const float* block, size_t depth, Vec (&sum)[R][VECTORS]) {
     for (size_t k = 0; k < depth; ++k, block += WIDE) {
-        const Vec b0 = ((const Vec*)block)[0], b1 = ((const Vec*)block)[1];
-        const Vec b2 = ((const Vec*)block)[2], b3 = ((const Vec*)block)[3];
+        const Loose* b = (const Loose*)block;
+        const Vec b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vec s = same(a[r * stride + k]);

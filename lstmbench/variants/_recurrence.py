@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+HERE = Path(__file__).parent
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-shared", "-fPIC")
 TUNED = ("-march=native",)
 _Array, _Size = ctypes.c_void_p, ctypes.c_size_t
@@ -44,10 +44,23 @@ class Recurrence:
 @cache
 def recurrence() -> Recurrence | None:
     """Return the compiled functions, built now if they are not there yet; None if they cannot be had."""
+    found = library("_recurrence.cpp")
+    return None if found is None else Recurrence(found)
+
+
+@cache
+def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | None:
+    """Return what one of the files beside this one compiles to, or None if it cannot be had.
+
+    Args:
+        source: the file's name.
+        headers: a folder of headers that it includes.
+        version: of these headers.
+    """
     if os.environ.get("LSTMBENCH_COMPILED") == "0":
         return None
     with suppress(OSError, subprocess.SubprocessError):
-        return Recurrence(ctypes.CDLL(str(_built())))
+        return ctypes.CDLL(str(_built(source, headers, version)))
     return None
 
 
@@ -58,23 +71,25 @@ def how() -> str:
     return f"{_version()}, {' '.join((*FLAGS, *TUNED))}"
 
 
-def _built() -> Path:
+def _built(source: str, headers: str, version: str) -> Path:
     """Return the library, made now if need be: under a name of its own first, so that nobody finds half of it."""
-    what = [SOURCE.read_text(encoding="utf-8"), _version(), *FLAGS, *TUNED, _processor()]
-    name = f"recurrence-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("_recurrence*.cpp"))]
+    what = [*texts, _version(), *FLAGS, *TUNED, headers, version, _processor()]
+    name = f"{Path(source).stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstmbench"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         folder = Path(tempfile.mkdtemp(prefix="lstmbench-"))
-    library = folder / name
-    if not library.is_file():
+    done = folder / name
+    if not done.is_file():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / name
-            command = [_compiler(), *FLAGS, *TUNED, str(SOURCE), "-o", str(made)]
+            include = [f"-I{headers}"] if headers else []
+            command = [_compiler(), *FLAGS, *TUNED, *include, str(HERE / source), "-o", str(made)]
             subprocess.run(command, check=True, capture_output=True, timeout=300)
-            made.replace(library)
-    return library
+            made.replace(done)
+    return done
 
 
 def _compiler() -> str:

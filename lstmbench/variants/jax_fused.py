@@ -1,16 +1,23 @@
 """``jax.fused``: a ``custom_vjp`` over the whole sequence, with a hand-written backward.
 
-The forward scan takes the inputs' share of all pre-activations from one product made before it, and keeps the gates
-and c. The backward scan yields dz of each step; the gradients of weights, bias and inputs are one product each over
-all steps, where JAX's own derivative would add up a (4H, H) gradient at every step. sigmoid(z) is written as
-(1 + tanh(z / 2)) / 2, which XLA turns into vector code; the error of a gate is then some rounding error of 1, not
-of the gate: one that is all but closed, below 1e-7 in float32, comes out as 0.
+What need not be done step by step is not: the gradients of weights, bias and inputs are one product each over all
+steps, where JAX's own derivative would add up a (4H, H) gradient at every step. For the steps there are two ways:
+
+- On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, called through XLA's foreign function
+  interface, in which the elementwise work of a step is done where its product still lies in registers. The weights are
+  laid out anew for it in every call. It runs on one core, whatever ``threads``.
+- Elsewhere, ``lax.scan``, compiled by XLA. The inputs' share of all pre-activations is one product made before it.
+  sigmoid(z) is written as (1 + tanh(z / 2)) / 2, which XLA turns into vector code; the error of a gate is then some
+  rounding error of 1, not of the gate: one that is all but closed, below 1e-7 in float32, comes out as 0.
+
+Both keep the gates of every step and c for the backward pass.
 
 In bfloat16 the products are bfloat16, and all elementwise work and the carried states are float32: c sums over
 time, and would lose what it adds.
 """
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,77 +25,144 @@ import jax.numpy as jnp
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.jax_framework import JaxFramework
-from lstmbench.variants._jax import Differentiated, Weights
+from lstmbench.variants._jax import Differentiated, Run, Weights
+from lstmbench.variants._recurrence import library, recurrence
+
+CHUNK_BYTES = 1 << 19
+"""Compiled inference keeps the gates of so many steps only that they are still in the cache when they are used."""
 
 
-def _wide(dtype: Any) -> Any:
-    return jnp.float32 if dtype == jnp.bfloat16 else dtype
+class Steps(NamedTuple):
+    """All that has a value at each step, gates in the order i, f, g, o; inference may leave out all but h."""
+
+    h: jax.Array  # (T, B, H)
+    c: jax.Array  # (T, B, H)
+    gates: jax.Array  # (T, B, 4H)
 
 
-def _scan(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-    """Return (y, h, c) and what the backward pass needs: c (T, B, H) and the gates (T, B, 4H), order i, f, g, o."""
-    W_ih, W_hh, b = weights
-    wide = _wide(x.dtype)
-    U = W_hh.T  # (H, 4H)
-    zs = (x @ W_ih.T + b).astype(wide)  # (T, B, 4H)
+class Scanned:
+    """The steps under ``lax.scan``."""
 
-    def step(carry: Any, z: jax.Array) -> Any:
-        h, c = carry
-        i, f, g, o = jnp.split(z + h @ U, 4, axis=1)
-        i, f, o = (0.5 * jnp.tanh(0.5 * gate) + 0.5 for gate in (i, f, o))
-        g = jnp.tanh(g)
-        c = f * c + i * g
-        h = (o * jnp.tanh(c)).astype(x.dtype)
-        return (h, c), (h, c, jnp.concatenate([i, f, g, o], axis=1))
+    @staticmethod
+    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool) -> tuple[Steps, jax.Array]:
+        """Return the steps and the last c, which is in float32 where x is in bfloat16."""
+        W_ih, W_hh, b = weights
+        wide = jnp.float32 if x.dtype == jnp.bfloat16 else x.dtype
+        U = W_hh.T  # (H, 4H)
+        zs = (x @ W_ih.T + b).astype(wide)  # (T, B, 4H)
 
-    (h, c), (y, cs, gates) = jax.lax.scan(step, (h0, c0.astype(wide)), zs)
-    return (y, h, c.astype(x.dtype)), (cs, gates)
+        def step(carry: Any, z: jax.Array) -> Any:
+            h, c = carry
+            i, f, g, o = jnp.split(z + h @ U, 4, axis=1)
+            i, f, o = (0.5 * jnp.tanh(0.5 * gate) + 0.5 for gate in (i, f, o))
+            g = jnp.tanh(g)
+            c = f * c + i * g
+            h = (o * jnp.tanh(c)).astype(x.dtype)
+            return (h, c), Steps(h, c, jnp.concatenate([i, f, g, o], axis=1))
 
+        (_, c), steps = jax.lax.scan(step, (h0, c0.astype(wide)), zs)
+        return steps, c
 
-@jax.custom_vjp
-def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-    return _scan(weights, x, h0, c0)[0]
+    @staticmethod
+    def backward(W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
+        """Return dz (T, B, 4H), dh0 and dc0; what is carried is in float32 where dy is in bfloat16."""
+        wide = steps.c.dtype
 
+        def step(carry: Any, at_t: Any) -> Any:
+            dh, dc = carry
+            dy_t, c, c_prev, gates = at_t
+            i, f, g, o = jnp.split(gates, 4, axis=1)
+            tanh_c = jnp.tanh(c)
+            dh = dh + dy_t
+            dc = dc + dh * o * (1 - tanh_c * tanh_c)
+            below = [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)]
+            dz = jnp.concatenate(below, axis=1).astype(dy.dtype)
+            return ((dz @ W_hh).astype(wide), dc * f), dz
 
-def _run_forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-    outputs, (cs, gates) = _scan(weights, x, h0, c0)
-    return outputs, (weights, x, h0, c0, outputs[0], cs, gates)
-
-
-def _run_backward(saved: Any, cotangents: Any) -> Any:
-    (W_ih, W_hh, b), x, h0, c0, y, cs, gates = saved
-    dy, dh, dc = cotangents
-    T, B, H = y.shape
-    wide = cs.dtype
-    c_prevs = jnp.concatenate([c0[None].astype(wide), cs[:-1]])
-    h_prevs = jnp.concatenate([h0[None], y[:-1]])
-
-    def step(carry: Any, at_t: Any) -> Any:
-        dh, dc = carry
-        dy_t, c, c_prev, gates_t = at_t
-        i, f, g, o = jnp.split(gates_t, 4, axis=1)
-        tanh_c = jnp.tanh(c)
-        dh = dh + dy_t
-        dc = dc + dh * o * (1 - tanh_c * tanh_c)
-        dz = jnp.concatenate(
-            [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)], axis=1
-        ).astype(x.dtype)
-        return ((dz @ W_hh).astype(wide), dc * f), dz
-
-    carry = (dh.astype(wide), dc.astype(wide))
-    (dh0, dc0), dzs = jax.lax.scan(step, carry, (dy, cs, c_prevs, gates), reverse=True)
-    dz = dzs.reshape(T * B, 4 * H)
-    dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
-    db = dz.astype(wide).sum(axis=0).astype(b.dtype)
-    return (dW_ih, dW_hh, db), dzs @ W_ih, dh0.astype(x.dtype), dc0.astype(x.dtype)
+        c_prevs = jnp.concatenate([c0[None].astype(wide), steps.c[:-1]])
+        carry = (dh.astype(wide), dc.astype(wide))
+        (dh0, dc0), dzs = jax.lax.scan(step, carry, (dy, steps.c, c_prevs, steps.gates), reverse=True)
+        return dzs, dh0, dc0
 
 
-_run.defvjp(_run_forward, _run_backward)
+class Compiled:
+    """The steps in compiled code, with the same two methods."""
+
+    @staticmethod
+    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool) -> tuple[Steps, jax.Array]:
+        W_ih, W_hh, b = weights
+        T, B, _ = x.shape
+        H = W_hh.shape[1]
+        room = T if keep else max(1, min(T, max(CHUNK_BYTES, W_ih.nbytes) // (4 * H * B * 4)))
+        shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(room, B, 4 * H)
+        packed = _pack(W_ih, back=False), _pack(W_hh, back=False)
+        steps = Steps(*jax.ffi.ffi_call("lstmbench_forward", shapes)(*packed, b, x, h0, c0))
+        return steps, steps.c[-1] if keep else steps.c
+
+    @staticmethod
+    def backward(W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
+        shapes = _floats(*steps.gates.shape), _floats(*dh.shape), _floats(*dc.shape)
+        call = jax.ffi.ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
+        return call(_pack(W_hh, back=True), c0, steps.c, dy, steps.gates, dh, dc)
+
+
+def _floats(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def _pack(W: jax.Array, back: bool) -> jax.Array:
+    functions = recurrence()
+    assert functions is not None
+    packed: jax.Array = jax.ffi.ffi_call("lstmbench_pack", _floats(functions.packed_size(W.shape[0] // 4, W.shape[1])))(
+        W, back=back
+    )
+    return packed
+
+
+@cache
+def _compiled_here() -> bool:
+    """Make the compiled functions known to XLA; return whether there are any."""
+    found = library("_recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
+    if found is None or recurrence() is None:
+        return False
+    for name in ("pack", "forward", "backward"):
+        handler = jax.ffi.pycapsule(getattr(found, f"{name.capitalize()}Handler"))
+        jax.ffi.register_ffi_target(f"lstmbench_{name}", handler, platform="cpu")
+    return True
+
+
+@cache
+def _run(way: type[Scanned] | type[Compiled]) -> Run:
+    """Return the whole sequence, computed in this way, with its derivative."""
+
+    @jax.custom_vjp
+    def run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
+        steps, c = way.forward(weights, x, h0, c0, keep=False)
+        return steps.h, steps.h[-1], c.astype(x.dtype)
+
+    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
+        steps, c = way.forward(weights, x, h0, c0, keep=True)
+        return (steps.h, steps.h[-1], c.astype(x.dtype)), (weights, x, h0, c0, steps)
+
+    def backward(saved: Any, cotangents: Any) -> Any:
+        (W_ih, W_hh, b), x, h0, c0, steps = saved
+        T, B, H = steps.h.shape
+        dzs, dh0, dc0 = way.backward(W_hh, c0, steps, *cotangents)
+        dz = dzs.reshape(T * B, 4 * H)
+        h_prevs = jnp.concatenate([h0[None], steps.h[:-1]])
+        dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
+        db = dz.astype(steps.c.dtype).sum(axis=0).astype(b.dtype)
+        return (dW_ih, dW_hh, db), dzs @ W_ih, dh0.astype(x.dtype), dc0.astype(x.dtype)
+
+    run.defvjp(forward, backward)
+    return run
 
 
 @register("jax.fused", framework="jax")
 class JaxFused(Differentiated):
-    """Forward and backward as two scans, everything that is not recurrent outside them."""
+    """Forward and backward as two passes over the steps, everything that is not recurrent outside them."""
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
-        super().__init__(_run, [params.weight_ih, params.weight_hh, params.bias], framework)
+        fits = framework.device == "cpu" and framework.dtype == "float32" and _compiled_here()
+        way = Compiled if fits else Scanned
+        super().__init__(_run(way), [params.weight_ih, params.weight_hh, params.bias], framework)

@@ -8,24 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conformance import draw, relative_error, results
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstmbench as lb
 from lstmbench.measure import environment
 from lstmbench.variants import _recurrence
 
+jax = pytest.importorskip("jax")
 torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
+_jax = pytest.importorskip("lstmbench.variants._jax", reason="needs JAX")
 compiled = pytest.mark.skipif(_recurrence.recurrence() is None, reason="there is no C++ compiler")
 
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was built is not remembered, neither before the test nor after it."""
-    for function in (_recurrence.recurrence, _recurrence._version):
+    functions = (_recurrence.recurrence, _recurrence.library, _recurrence._version)
+    for function in functions:
         function.cache_clear()
     yield
-    for function in (_recurrence.recurrence, _recurrence._version):
+    for function in functions:
         function.cache_clear()
 
 
@@ -96,6 +99,36 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
 
 
 @compiled
+@given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
+@settings(max_examples=15)  # each shape is compiled by XLA twice
+def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
+    jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
+    assert jax_fused._compiled_here()
+    problem = draw(T, B, features, H)
+    found = results(lb.load("jax.fused", problem.params), problem)
+    scanned = lb.load("jax.fused", problem.params)
+    way = scanned.implementation
+    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(jax_fused._run(jax_fused.Scanned))
+    for name, wanted in results(scanned, problem).items():
+        assert relative_error(found[name], wanted) < 1e-5, name
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
+    monkeypatch.setenv("LSTMBENCH_COMPILED", "0")
+    jax_fused._compiled_here.cache_clear()
+    try:
+        problem = draw(3, 2, 4, 5)
+        lstm = lb.load("jax.fused", problem.params)
+        text = str(jax.make_jaxpr(lstm.implementation._forward)(lstm.implementation.weights, *problem.inputs))
+        assert "scan" in text and "ffi_call" not in text
+        results(lstm, problem)
+    finally:
+        jax_fused._compiled_here.cache_clear()
+
+
+@compiled
 @pytest.mark.usefixtures("forgotten")
 def test_it_is_built_once_and_found_again_and_a_record_says_how(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -105,6 +138,7 @@ def test_it_is_built_once_and_found_again_and_a_record_says_how(
     (library,) = tmp_path.glob("lstmbench/*")
     built = os.stat(library).st_mtime_ns
     _recurrence.recurrence.cache_clear()
+    _recurrence.library.cache_clear()
     assert _recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
     assert "-O3" in environment.frameworks()["recurrence"]
 
