@@ -106,7 +106,7 @@ static void inputs_block(const float* x, const float* block, const float* b, flo
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(b + v * H, count);
+        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(b ? b + v * H : z + (4 * r + v) * H, count);
     multiply<R>(x, depth, block, depth, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
@@ -200,12 +200,12 @@ void pack_backward(const float* W, float* blocks, size_t H) {
         }
 }
 
-// gates (rows, 4H) <- W_ih x + b for x (rows, depth)
+// gates (rows, 4H) <- W x + b for x (rows, depth); gates <- W x + gates if b is null
 void inputs(size_t rows, size_t depth, size_t H, const float* blocks, const float* x, const float* b, float* gates) {
     for (size_t unit = 0; unit < H; unit += LANES) {
         const float* block = blocks + unit * 4 * depth;
         const int count = (int)(H - unit);
-        FOR_ROWS(rows, inputs_block<R>(x + row * depth, block, b + unit, gates + row * 4 * H + unit, depth, H, count))
+        FOR_ROWS(rows, inputs_block<R>(x + row * depth, block, b ? b + unit : b, gates + row * 4 * H + unit, depth, H, count))
     }
 }
 
@@ -222,6 +222,20 @@ void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, 
         }
         h = y + t * B * H, c = next;
     }
+}
+
+// gates hold all pre-activations, and then the gates; c of each step is computed from c before the first
+void cells(size_t T, size_t B, size_t H, const float* c, float* gates, float* cs) {
+    for (size_t t = 0; t < T; ++t, c = cs, cs += B * H)
+        for (size_t row = 0; row < B; ++row, gates += 4 * H)
+            for (size_t unit = 0; unit < H; unit += LANES) {
+                const int count = (int)(H - unit);
+                float* z = gates + unit;
+                const Vec i = sigmoid(load(z, count)), f = sigmoid(load(z + H, count));
+                const Vec g = hyperbolic(load(z + 2 * H, count)), o = sigmoid(load(z + 3 * H, count));
+                store(z, i, count), store(z + H, f, count), store(z + 2 * H, g, count), store(z + 3 * H, o, count);
+                store(cs + row * H + unit, f * load(c + row * H + unit, count) + i * g, count);
+            }
 }
 
 // gates become dz; dh and dc, of the last step, become dh0 and dc0

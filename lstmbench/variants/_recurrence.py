@@ -29,11 +29,13 @@ class Recurrence:
     def __init__(self, library: ctypes.CDLL) -> None:
         self.pack_forward, self.pack_backward = library.pack_forward, library.pack_backward
         self.inputs, self.forward, self.backward = library.inputs, library.forward, library.backward
+        self.cells = library.cells
         self.pack_forward.argtypes = [_Array] * 2 + [_Size] * 2
         self.pack_backward.argtypes = [_Array] * 2 + [_Size]
         self.inputs.argtypes = [_Size] * 3 + [_Array] * 4
         self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size]
         self.backward.argtypes = [_Size] * 3 + [_Array] * 7
+        self.cells.argtypes = [_Size] * 3 + [_Array] * 3
         self.wide = int(library.wide())
 
     def packed_size(self, H: int, depth: int) -> int:

@@ -79,6 +79,22 @@ class Plain:
             h_next.copy_(o * c_next.tanh())
             h, c = h_next, c_next
 
+    def again(self, h: Tensor, c: Tensor, steps: Steps) -> None:
+        """Fill the gates and c of all steps where every h is known: h (T, B, H) before each, c before the first."""
+        H = h.shape[2]
+        flat = steps.gates.flatten(0, 1)
+        if flat.dtype == h.dtype:
+            flat.addmm_(h.flatten(0, 1), self.U)
+        else:
+            flat += h.flatten(0, 1) @ self.U
+        i, f, g, o = flat.split(H, dim=1)
+        flat[:, : 2 * H].sigmoid_()
+        g.tanh_()
+        o.sigmoid_()
+        for z, c_next in zip(steps.gates.unbind(), steps.c.unbind(), strict=True):
+            i, f, g, _ = z.split(H, dim=1)
+            c = torch.mul(f, c, out=c_next).addcmul_(i, g)
+
     def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
         """Turn the gates into dz; dh and dc, of the last step, into dh0 and dc0."""
         H = dh.shape[1]
@@ -99,7 +115,7 @@ class Plain:
 
 
 class Compiled:
-    """The steps in compiled code, with the same three methods."""
+    """The steps in compiled code, with the same methods."""
 
     def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
@@ -123,12 +139,23 @@ class Compiled:
         arrays = (self.blocks, h, c, *steps)
         self.functions.forward(T, B, H, *(array.data_ptr() for array in arrays), steps.c.stride(0))
 
+    def again(self, h: Tensor, c: Tensor, steps: Steps) -> None:
+        T, B, H = h.shape
+        self.functions.inputs(T * B, H, H, self.blocks.data_ptr(), h.data_ptr(), None, steps.gates.data_ptr())
+        self.functions.cells(T, B, H, c.data_ptr(), steps.gates.data_ptr(), steps.c.data_ptr())
+
     def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
         T, B, H = dy.shape
         self.functions.pack_backward(self.W_hh.data_ptr(), self.blocks.data_ptr(), H)
         arrays = (self.blocks, c0, steps.c, dy, steps.gates, dh, dc)
         self.functions.backward(T, B, H, *(array.data_ptr() for array in arrays))
         self.pack()
+
+
+def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Plain | Compiled:
+    """Return what computes the steps with these weights."""
+    functions = recurrence() if b.device.type == "cpu" and b.dtype == torch.float32 else None
+    return Plain(W_ih, W_hh, b) if functions is None else Compiled(W_ih, W_hh, b, functions)
 
 
 @register("torch.fused", framework="torch")
@@ -140,9 +167,7 @@ class TorchFused:
         self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, H)
         self.b = framework.from_numpy(params.bias)  # (4H,)
         self.wide = torch.float32 if self.b.dtype == torch.bfloat16 else self.b.dtype
-        functions = recurrence() if framework.device == "cpu" and self.b.dtype == torch.float32 else None
-        weights = self.W_ih, self.W_hh, self.b
-        self.steps = Plain(*weights) if functions is None else Compiled(*weights, functions)
+        self.steps = way(self.W_ih, self.W_hh, self.b)
 
     @torch.inference_mode()
     def forward(self, x: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
