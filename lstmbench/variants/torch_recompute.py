@@ -1,7 +1,7 @@
 """``torch.recompute``: ``torch.fused`` that trains in a fraction of the memory, by computing the gates a second time.
 
-What the backward pass needs of a step are its gates and c: five (B, H) in place of the one, h, which is the output
-anyway. But given all h, which is what takes one step after the other, the pre-activations of many steps are one product,
+What the backward pass needs of a step are its gates and c: five (B, H) beside the one, h, which is the output anyway.
+But given all h, which is what takes one step after the other, the pre-activations of many steps are one product,
 
     z_t = W_ih x_t + W_hh h_{t-1} + b    for all t of a chunk at once,
 
