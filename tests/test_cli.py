@@ -198,8 +198,8 @@ def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp
     [
         (
             ["run", "smok", "--out", "OUT"],
-            "There is no suite 'smok': it is neither one of deepbench, duel, learning, "
-            "learning_full, learning_lags, peers",
+            "There is no suite 'smok': it is neither one of deepbench, duel, frontier, "
+            "learning, learning_full, learning_lags, long, peers",
         ),
         (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
         (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold belongs to a duel"),
