@@ -263,7 +263,7 @@ def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> 
     for suite in ("smok", tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, ""):
         with pytest.raises(
             LstmbenchError,
-            match=r"neither one of deepbench, duel, learning, .*, smoke, standard, nor a YAML file",
+            match=r"neither one of deepbench, duel, frontier, .*, smoke, standard, nor a YAML file",
         ):
             read_suite(suite)
 
