@@ -10,72 +10,107 @@ from lstmbench.show.drawing.axes import set_number_axis
 from lstmbench.show.drawing.figure import Figure, our_settings
 from lstmbench.show.drawing.styles import INK, MUTED, line_options, style_at, style_of
 from lstmbench.show.formats import Sentence
-from lstmbench.show.labels import ordered
+from lstmbench.show.tabulating.learning import by_seed, mean
 
 WIDTH, HEIGHT, ACROSS = 3.1, 2.5, 3
 """Inches of a panel, and how many stand side by side."""
+MARKERS = 8
+"""A line has about so many markers, however many epochs."""
+WIDE = 30
+"""Errors that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None) -> Figure | Sentence:
-    """Draw one panel per task: a line for each implementation, the mean over seeds, and a band from least to most.
+    """Draw one panel per task and its sizes: a line for each implementation, the mean over seeds, a band of all seeds.
 
-    The plain RNN's lines are thin, without markers. Grey lines are the baselines; they are scores on the test data.
+    The lines are scores on validation data; a plain RNN's are thin, without markers. At the right stands what came of
+    it on the test data, the mean over seeds with its 95 % interval, beside the baselines, dotted, on the same data.
 
     Args:
         samples: of a run of lessons, as ``read_samples`` returns them.
         records: of the same run.
         tasks: which, in this order; those of the records if None.
     """
-    known = ordered("task", samples["task"].dropna()) if "task" in samples else []
-    wanted = tasks if tasks is not None else list(dict.fromkeys(records["task"]))
-    chosen = [task for task in wanted if task in known]
-    if not chosen:
+    wanted = [str(task) for task in (tasks if tasks is not None else dict.fromkeys(records["task"]))]
+    there = samples[["task", "sizes"]].dropna().drop_duplicates() if "task" in samples else pd.DataFrame()
+    lessons = [(str(task), str(sizes)) for task, sizes in there.itertuples(index=False) if task in wanted]
+    lessons.sort(key=lambda lesson: wanted.index(lesson[0]))
+    if not lessons:
         return Sentence("There is nothing to draw: nothing was learnt.")
     with our_settings():
-        across, down = min(ACROSS, len(chosen)), -(-len(chosen) // ACROSS)
-        figure = Figure(figsize=(max(4.2, 0.3 + WIDTH * across), 0.3 + HEIGHT * down), layout="constrained")
+        across, down = min(ACROSS, len(lessons)), -(-len(lessons) // ACROSS)
+        figure = Figure(figsize=(max(4.2, 0.3 + WIDTH * across), 0.4 + HEIGHT * down), layout="constrained")
         places = figure.subplots(down, across, squeeze=False).ravel()
-        for axes, task in zip(places, chosen, strict=False):
-            _panel(axes, samples[samples["task"] == task], records[records["task"] == task])
-        for axes in places[len(chosen) :]:
+        for axes, (task, sizes) in zip(places, lessons, strict=False):
+            _panel(axes, _of(samples, task, sizes), _of(records, task, sizes))
+            alone = sum(other == task for other, _ in lessons) == 1
+            axes.set_title(task if alone else f"{task} ({sizes.partition(', ')[2] or sizes})", loc="left")
+        for axes in places[len(lessons) :]:
             axes.remove()
         handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
         named = {name: line for name, line in handles.items() if not name.startswith("_")}
-        columns = min(4, len(named))
+        columns = min(1 + across, 4, len(named))
         figure.legend([*named.values()], [*named], loc="outside upper center", ncols=columns, frameon=False)
     figure.id = "learning-curves"
-    figure.caption = "Score on the validation data after each epoch, mean over seeds; the band holds all seeds."
-    figure.alt = f"{figure.caption} Tasks: {', '.join(chosen)}. Lines: {', '.join(named)}. Grey: baselines."
+    figure.caption = (
+        "Score on the validation data after each epoch, mean over seeds; the band holds all seeds. At the right, the "
+        "LSTM's score on the test data beside those of the baselines."
+    )
+    names = ", ".join(dict.fromkeys(task for task, _ in lessons))
+    figure.alt = f"{figure.caption} Tasks: {names}. Lines: {', '.join(named)}. Dotted: baselines."
     return figure
 
 
+def _of(rows: pd.DataFrame, task: str, sizes: str) -> pd.DataFrame:
+    return rows[(rows["task"] == task) & (rows["sizes"].fillna("") == sizes)]
+
+
 def _panel(axes: Any, samples: pd.DataFrame, records: pd.DataFrame) -> None:
+    end = float(samples["updates"].max())
     for (cell, name), group in samples.groupby(["cell", "implementation"], sort=False):
-        several = group.pivot_table(index="updates", columns="seed", values="score")
-        several = several.astype(float)
-        look = line_options(style_of(str(name)))
+        several = group.pivot_table(index="updates", columns="seed", values="score").astype(float)
+        look = line_options(style_of(str(name))) | {"markevery": max(1, len(several) // MARKERS)}
         label = str(name)
         if cell == "rnn":
             look |= {"marker": "", "linewidth": 0.9}
             label = f"plain RNN, {label.partition('.')[0]}"
         axes.plot(several.index, several.mean(axis=1), label=label, **look)
         if several.shape[1] > 1:
-            axes.fill_between(
-                several.index, several.min(axis=1), several.max(axis=1), color=look["color"], alpha=0.15, linewidth=0
-            )
+            _band(axes, several, look["color"])
     shown = samples["score"].astype(float).dropna()
-    low, high = (float(shown.min()), float(shown.max())) if len(shown) else (0.0, 1.0)
-    for row in records[records["cell"] == "baselines"].to_dict("records"):
-        if pd.notna(row["score"]) and low - 2 * (high - low) <= row["score"] <= high + 2 * (high - low):
-            axes.axhline(row["score"], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-            axes.annotate(
-                row["variant"], (1.0, row["score"]), xycoords=("axes fraction", "data"), xytext=(-2, 2),
-                textcoords="offset points", ha="right", fontsize=6.5, color=MUTED,
-            )  # fmt: skip
+    scored = records[records["score"].notna()]
+    seeds = by_seed([{str(key): each for key, each in row.items()} for row in scored.to_dict("records")], "lstm")
+    if seeds:
+        found = mean(seeds)
+        low, high = (found.value if edge is None else edge for edge in (found.low, found.high))
+        reach = [[found.value - low], [high - found.value]]
+        axes.errorbar([1.05 * end], [found.value], yerr=reach, color=INK, capsize=2, linewidth=0.9, zorder=5)
+        axes.plot([1.05 * end], [found.value], "*", color=INK, markersize=6, zorder=5, label="LSTM, test data")
+    positive = bool(len(shown)) and shown.min() > 0
+    if positive and not records["higher_is_better"].fillna(False).any() and shown.max() > WIDE * shown.min():
+        axes.set_yscale("log")
+    _baselines(axes, scored[scored["cell"] == "baselines"])
     metric = records["metric"].dropna()
-    axes.set_title(str(samples["task"].iloc[0]), loc="left")
     axes.set_xlabel("updates")
     axes.set_ylabel(str(metric.iloc[0]) if len(metric) else "score")
+
+
+def _baselines(axes: Any, rows: pd.DataFrame) -> None:
+    """Draw a line for each that lies where the curves are, and name it within the panel."""
+    low, high = axes.get_ylim()
+    logarithmic = axes.get_yscale() == "log"
+    span = high - low
+    for name, score in zip(rows["variant"], rows["score"].astype(float), strict=True):
+        if logarithmic and not low / 10 <= score <= high * 10:
+            continue
+        if not logarithmic and not low - 2 * span <= score <= high + 2 * span:
+            continue
+        axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.annotate(
+            name, (0.0, score), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points",
+            ha="left", fontsize=6.5, color=MUTED,
+        )  # fmt: skip
+    axes.margins(y=0.1)  # the highest line's name fits below the frame
 
 
 def _band(axes: Any, several: pd.DataFrame, color: str) -> None:
@@ -93,9 +128,7 @@ def lags(norms: pd.DataFrame) -> Figure:
             several = group.pivot_table(index="lag", columns="seed", values="norm")
             look = line_options(style_at(k)) | {"marker": ""}
             axes.plot(several.index, several.median(axis=1), label=str(kind), **look)
-            axes.fill_between(
-                several.index, several.min(axis=1), several.max(axis=1), color=look["color"], alpha=0.15, linewidth=0
-            )
+            _band(axes, several, look["color"])
         axes.set_yscale("log")
         axes.set_ylim(1e-16, max(10.0, float(norms["norm"].max()) * 2))  # below is rounding
         axes.set_xlabel("lag (steps)")

@@ -82,7 +82,8 @@ def learning_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = N
     return Table(
         id=identity,
         caption=(
-            "Score on test data that nothing was chosen by, means over seeds [Student's 95 % interval]; solved: seeds "
+            "Score on test data, of the weights that were best on validation data, means over seeds [Student's 95 % "
+            "interval]; solved: seeds "
             "that reached the score at which the task counts as solved, and updates until then (else: until the end), "
             "medians; the time of an epoch's updates."
         ),

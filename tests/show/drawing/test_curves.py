@@ -13,10 +13,11 @@ from lstmbench.show.formats import Sentence
 NAMES = ("numpy.fused", "torch.fused")
 
 
-def samples(*tasks: str, seeds: int = 2) -> pd.DataFrame:
+def samples(*tasks: str, seeds: int = 2, sizes: str = "") -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"task": task, "cell": cell, "implementation": name, "seed": seed, "updates": 10 * k, "score": 1 / k + seed}
+            {"task": task, "sizes": sizes, "cell": cell, "implementation": name, "seed": seed}
+            | {"updates": 10 * k, "score": 1 / k + seed}
             for task in tasks
             for cell in ("lstm", "rnn")
             for name in NAMES
@@ -26,11 +27,13 @@ def samples(*tasks: str, seeds: int = 2) -> pd.DataFrame:
     )
 
 
-def records(*tasks: str) -> pd.DataFrame:
+def records(*tasks: str, sizes: str = "") -> pd.DataFrame:
     found: list[dict[str, Any]] = []
     for task in tasks:
-        found.append({"task": task, "cell": "baselines", "variant": "naive", "score": 0.5, "metric": "error of it"})
-        found.append({"task": task, "cell": "baselines", "variant": "far off", "score": 1e9, "metric": "error of it"})
+        same = {"task": task, "sizes": sizes, "metric": "error of it", "higher_is_better": False}
+        found.append(same | {"cell": "baselines", "variant": "naive", "score": 0.5})
+        found.append(same | {"cell": "baselines", "variant": "far off", "score": 1e9})
+        found += [same | {"cell": "lstm", "variant": "fused", "seed": seed, "score": 0.4 + seed} for seed in (0, 1)]
     return pd.DataFrame(found)
 
 
@@ -50,8 +53,28 @@ def test_every_task_has_a_panel_and_every_implementation_a_line_at_its_mean() ->
 
 
 def test_one_seed_has_no_band() -> None:
-    assert len(drawn("adding").axes[0].collections) == 4
-    assert not drawn("adding", seeds=1).axes[0].collections
+    bands = [len(drawn("adding", seeds=seeds).axes[0].collections) for seeds in (1, 2)]
+    assert bands[1] - bands[0] == 4
+
+
+def test_the_score_on_the_test_data_stands_behind_the_last_update_with_its_interval() -> None:
+    (star,) = (line for line in drawn("adding").axes[0].get_lines() if line.get_label() == "LSTM, test data")
+    np.testing.assert_allclose(star.get_xydata(), [[31.5, 0.9]])
+
+
+def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
+    both = [pd.concat([make("adding", sizes=f"seq_len = {T}") for T in (50, 750)]) for make in (samples, records)]
+    figure = curves.curves(*both)
+    assert isinstance(figure, Figure)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding (seq_len = 50)", "adding (seq_len = 750)"]
+
+
+def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_never_are() -> None:
+    several, found = samples("adding"), records("adding")
+    several["score"] = np.where(several["updates"] == 30, 0.001, 1.0)
+    for higher, scale in ((False, "log"), (True, "linear")):
+        figure = curves.curves(several, found.assign(higher_is_better=higher))
+        assert isinstance(figure, Figure) and figure.axes[0].get_yscale() == scale
 
 
 def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> None:
