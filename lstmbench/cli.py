@@ -191,6 +191,44 @@ def compare(
     raise typer.Exit(found.exit_code)
 
 
+@app.command(
+    epilog="Examples: `lstmbench reproduce quick-ratio` · "
+    "`lstmbench reproduce quick-ratio --results results/here --run results/there`"
+)
+def reproduce(
+    table_: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")],
+    results: Annotated[Path, typer.Option(help="The run that it is of, or a folder of runs: the newest.")] = Path(
+        "results"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Where to measure; beside that run if not given.")] = None,
+    run_: Annotated[
+        Path | None, typer.Option("--run", help="Measure nothing: hold the table against the run in this folder.")
+    ] = None,
+    progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
+) -> None:
+    """Measure a published table again, here, and say row by row whether its ratios agree.
+
+    The suite is the one that the table's run has kept, the seed a fresh one. The report, `reproduction.md`, is written
+    into the new run's folder. Exit code: 0 at least 95 % of the ratios that can be compared agree, 1 fewer do or a
+    result is wrong, 2 none can be compared.
+    """
+    from lstmbench import reproduce as reproduce_
+    from lstmbench import show
+    from lstmbench.show.comparing.reproduction import reproduction
+    from lstmbench.show.comparing.reproduction_page import first_sentence
+
+    if run_ is not None and out is not None:
+        raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
+    base = reproduce_.find_run(table_, results)
+    if run_ is None:
+        run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
+        show.write(run_)
+    found = reproduction(table_, base, run_)
+    console.print(first_sentence(found))
+    console.print(str(reproduce_.write_report(found, run_)))
+    raise typer.Exit(found.exit_code)
+
+
 @app.command(epilog="Example: `lstmbench notebook 03_speed --out /tmp/03.ipynb -p suite=smoke`")
 def notebook(
     name: Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")],

@@ -38,6 +38,7 @@ LAYERS = (
     "show",
     "notebooks",
     "doctor",
+    "reproduce",
     "cli",
     "__main__",
 )

@@ -63,7 +63,7 @@ def write_index(root: str | Path) -> Path:
     base = Path(root)
     if not base.is_dir():
         raise LstmbenchError(f"There is no folder {base}.")
-    runs = [_summary(path) for path in _newest_first(base)]
+    runs = [_summary(path) for path in newest_first(base)]
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
     table = run_tables(base / newest)[0] if newest else None
@@ -81,14 +81,15 @@ def latest(root: str | Path) -> Path:
     base = Path(root)
     if (base / "manifest.json").is_file():
         return base
-    found = _newest_first(base)
+    found = newest_first(base)
     finished = [path for path in found if _manifest(path).get("complete")]
     if not found:
         raise LstmbenchError(f"There is no run in {base}: no folder in it has a manifest.json.")
     return (finished or found)[0]
 
 
-def _newest_first(base: Path) -> list[Path]:
+def newest_first(base: Path) -> list[Path]:
+    """Return the folders of the runs in a folder; those whose manifest cannot be read come last."""
     folders = sorted((path.parent for path in base.glob("*/manifest.json")), key=lambda path: path.name)
     return sorted(folders, key=lambda path: str(_manifest(path).get("started", "")), reverse=True)
 
