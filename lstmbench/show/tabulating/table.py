@@ -52,7 +52,7 @@ class Table:
         return "\n\n".join([*parts, "<br>\n".join(f"<sub>{markdown(line)}</sub>" for line in below)]) + "\n"
 
     def latex(self) -> str:
-        """Return the table for LaTeX, which needs the package booktabs."""
+        """Return the table for LaTeX, which needs the packages booktabs and graphicx."""
         return to_latex(self.cells, self.id, self.caption, [*self.notes, *self.footer])
 
     def csv(self) -> str:
