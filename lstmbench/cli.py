@@ -138,25 +138,46 @@ def table(
 ) -> None:
     """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
     from lstmbench import show
+    from lstmbench.show.paging.index import newest_first
     from lstmbench.show.tabulating.extract import run_tables
+    from lstmbench.show.tabulating.machines import machine_tables
 
     if id_ is None and format_ != "md":
         raise LstmbenchError("--format chooses the form of one table: say which with --id.")
-    if not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json")):
+    several = not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json"))
+    if several and id_ is None:
         console.print(str(show.write_index(folder)))
         return
-    tables = {made.id: made for made in run_tables(folder)}
+    tables = {made.id: made for made in (machine_tables(newest_first(folder)) if several else run_tables(folder))}
     if id_ is None:
         show.write(folder)
         for made in tables.values():
             print(made.markdown())
         return
     if id_ not in tables:
-        raise LstmbenchError(f"There is no table {id_!r} in {folder}; the tables are {', '.join(tables)}.")
+        there = f"the tables are {', '.join(tables)}" if tables else "no suite was measured on two machines"
+        raise LstmbenchError(f"There is no table {id_!r} in {folder}; {there}.")
     renderers = {"md": tables[id_].markdown, "tex": tables[id_].latex, "csv": tables[id_].csv}
     if format_ not in renderers:
         raise LstmbenchError(f"There is no format {format_!r}; the formats are {', '.join(renderers)}.")
     print(renderers[format_]())
+
+
+@app.command(epilog="Example: `lstmbench merge from-a from-b/results --out results`")
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Runs' folders, or folders of runs.")],
+    out: Annotated[Path, typer.Option(help="The folder of runs that they are copied to; what is there stays.")],
+) -> None:
+    """Bring the runs of several machines into one folder, with an index that shows their ratios side by side.
+
+    The same run twice is one run. Runs that are not finished, cannot be read or contradict each other are refused.
+    """
+    from lstmbench import show
+    from lstmbench.results.merging import merge as merge_
+
+    for each in merge_(folders, out):
+        console.print(f"{each.run_id}: {'copied to' if each.copied else 'is already'} {each.folder}")
+    console.print(str(show.write_index(out)))
 
 
 @app.command(epilog="Example: `lstmbench compare results/before results/after --out comment.md`")
@@ -188,6 +209,44 @@ def compare(
     else:
         write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
         print(found.summary)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command(
+    epilog="Examples: `lstmbench reproduce quick-ratio` · "
+    "`lstmbench reproduce quick-ratio --results results/here --run results/there`"
+)
+def reproduce(
+    table_: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")],
+    results: Annotated[Path, typer.Option(help="The run that it is of, or a folder of runs: the newest.")] = Path(
+        "results"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Where to measure; beside that run if not given.")] = None,
+    run_: Annotated[
+        Path | None, typer.Option("--run", help="Measure nothing: hold the table against the run in this folder.")
+    ] = None,
+    progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
+) -> None:
+    """Measure a published table again, here, and say row by row whether its ratios agree.
+
+    The suite is the one that the table's run has kept, the seed a fresh one. The report, `reproduction.md`, is written
+    into the new run's folder. Exit code: 0 at least 95 % of the ratios that can be compared agree, 1 fewer do or a
+    result is wrong, 2 none can be compared.
+    """
+    from lstmbench import reproduce as reproduce_
+    from lstmbench import show
+    from lstmbench.show.comparing.reproduction import reproduction
+    from lstmbench.show.comparing.reproduction_page import first_sentence
+
+    if run_ is not None and out is not None:
+        raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
+    base = reproduce_.find_run(table_, results)
+    if run_ is None:
+        run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
+        show.write(run_)
+    found = reproduction(table_, base, run_)
+    console.print(first_sentence(found))
+    console.print(str(reproduce_.write_report(found, run_)))
     raise typer.Exit(found.exit_code)
 
 

@@ -1,5 +1,6 @@
 """Records of runs that were never made, with a known truth."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from made_up import MANIFEST
 from scipy.special import stdtrit
 
 from lstmbench.results.record import COLUMNS
+from lstmbench.results.store import Store
 from lstmbench.show.comparing.verdicts import Side
 
 OK: dict[str, Any] = {
@@ -54,6 +56,16 @@ def run(*rows: dict[str, Any], run_id: str = "new", **manifest: Any) -> pd.DataF
     records = pd.DataFrame([dict.fromkeys(COLUMNS) | row for row in rows], columns=list(COLUMNS)).astype(COLUMNS)
     records.attrs["manifest"] = MANIFEST | {"run_id": run_id} | manifest
     return records
+
+
+def folder(path: Path, records: pd.DataFrame) -> Path:
+    """The folder of a run with these records."""
+    store = Store(path)
+    store.write_manifest(records.attrs["manifest"])
+    rows = records.astype(object).where(records.notna(), None).to_dict("records")
+    store.append("all", rows, [])
+    store.finish()
+    return path
 
 
 def measured(

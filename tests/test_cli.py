@@ -23,7 +23,7 @@ from lstmbench.measure.suite_file import suites
 from lstmbench.measure.team import Team
 from lstmbench.results.record import frame
 
-VERBS = ["list", "run", "table", "notebook", "doctor"]
+VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "notebook", "doctor"]
 
 
 class Ended(NamedTuple):

@@ -38,6 +38,7 @@ LAYERS = (
     "show",
     "notebooks",
     "doctor",
+    "reproduce",
     "cli",
     "__main__",
 )
@@ -118,6 +119,21 @@ def test_an_environment_takes_conda_forge_alone_and_installs_the_project(file: s
     content = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     assert content["channels"] == ["conda-forge"]
     assert content["dependencies"][-1] == {"pip": ["-e ."]}
+
+
+BEFORE_CONDA = (
+    "binder", ".binder", "Dockerfile", "Project.toml", "JuliaProject.toml", "REQUIRE", "default.nix", "runtime.txt",
+    "install.R", "DESCRIPTION",
+)  # fmt: skip
+"""What repo2docker would build an image from instead of environment.yml, or beside it."""
+
+
+def test_an_image_is_built_from_the_conda_environment_with_the_project_in_it() -> None:
+    assert [name for name in BEFORE_CONDA if (ROOT / name).exists()] == []
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    # A local requirement, so that the whole repository is there before it is installed
+    assert environment["dependencies"][-1]["pip"] == ["-e ."]
+    assert {"jupyterlab", "ipykernel"} <= set(conda((ROOT / "environment.yml").read_text(encoding="utf-8")))
 
 
 def test_the_extra_all_holds_every_other_extra() -> None:

@@ -43,10 +43,14 @@ _LATEX = {
     '"': "''",
     "–": "--",
     "—": "---",
-    "†": r"\textdagger{}",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
+    "¶": r"\P{}",
+    "→": r"$\to$",
     "µ": r"$\mu$",
     "×": r"$\times$",
-    "·": r"\textperiodcentered{}",
+    "·": r"$\cdot$",
     "≤": r"$\leq$",
 }
 # Two hyphens in a row are an option such as --out here, never a dash

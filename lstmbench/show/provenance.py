@@ -94,6 +94,24 @@ def cpu(manifest: Manifest) -> str:
     return str(_get(manifest, "machine", "cpu") or "a CPU that was not recorded")
 
 
+def machine_name(manifest: Manifest) -> str:
+    """Return the kind of machine in a few words: processor, cores, GPUs; ratios of one kind are put side by side."""
+    found = manifest.get("machine")
+    parts = found if isinstance(found, Mapping) else {}
+    cores = parts.get("cores")
+    gpus = [name for key in sorted(parts, key=str) if str(key).startswith("gpu") for name in _names(parts[key])]
+    counted = [f"{gpus.count(name)} x {name}" if gpus.count(name) > 1 else name for name in dict.fromkeys(gpus)]
+    return ", ".join([cpu(manifest), *([f"{cores} core{'' if cores == 1 else 's'}"] if cores else []), *counted])
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of GPUs, however they were recorded: as a text, by their properties, or as a list of these."""
+    if isinstance(value, list):
+        return [name for each in value for name in _names(each)]
+    name = value.get("name") if isinstance(value, Mapping) else value
+    return [name] if isinstance(name, str) else []
+
+
 def description(manifest: Manifest) -> str:
     """Return what the suite says about itself."""
     return str(_get(manifest, "suite", "description") or "")

@@ -33,7 +33,7 @@ def page(comparison: Comparison) -> str:
         "Faster": frame["verdict"] == FASTER,
         "Not comparable": (frame["verdict"] == NOT_COMPARABLE) & ~special,
     }
-    parts = [f"**{markdown(comparison.summary)}**", _method(comparison), _constants(frame, varying)]
+    parts = [f"**{markdown(comparison.summary)}**", _method(comparison), constants(frame, varying)]
     parts.append("\n".join(f"- {markdown(note)}" for note in comparison.notes))
     for title, mask in kinds.items():
         if mask.any():
@@ -42,7 +42,7 @@ def page(comparison: Comparison) -> str:
     if same.any():
         parts.append(f"<details>\n<summary>The same: {count(int(same.sum()), 'case')}</summary>")
         parts += [*_rows(frame, same, varying), "</details>"]
-    parts += ["### Base and new", _runs(comparison)]
+    parts += ["### Base and new", runs_table(comparison)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -65,13 +65,14 @@ def _method(comparison: Comparison) -> str:
     )
 
 
-def _constants(frame: pd.DataFrame, varying: list[str]) -> str:
-    first = _plain(frame.iloc[:1])[0]
-    constants = {key: first[key] for key in KEYS[1:] if key not in varying and first[key] is not None}
-    return f"All cases: {markdown(describe(constants))}." if constants else ""
+def constants(frame: pd.DataFrame, varying: list[str]) -> str:
+    """Say what holds for all cases."""
+    first = plain_rows(frame.iloc[:1])[0]
+    alike = {key: first[key] for key in KEYS[1:] if key not in varying and first[key] is not None}
+    return f"All cases: {markdown(describe(alike))}." if alike else ""
 
 
-def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows as Python values, None where one is missing."""
     columns = {name: [None if pd.isna(value) else value for value in rows[name]] for name in rows.columns}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -79,8 +80,8 @@ def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _rows(frame: pd.DataFrame, mask: pd.Series, varying: list[str]) -> Iterator[str]:
     """Yield a table of the first of these rows, and how many more there are."""
-    rows = _plain(frame.iloc[np.flatnonzero(mask)[:MOST_ROWS]])
-    lines = [(_label(row, varying), _cells(row)) for row in rows]
+    rows = plain_rows(frame.iloc[np.flatnonzero(mask)[:MOST_ROWS]])
+    lines = [(case_label(row, varying), _cells(row)) for row in rows]
     used = [k for k in range(len(_COLUMNS)) if any(cells[k] for _, cells in lines)]
     lines = [(label, [cells[k] for k in used]) for label, cells in lines]
     yield to_markdown(Cells("case", [_COLUMNS[k] for k in used], [("", lines)])).rstrip()
@@ -89,41 +90,45 @@ def _rows(frame: pd.DataFrame, mask: pd.Series, varying: list[str]) -> Iterator[
         yield f"And {count(left, 'case')} more: `--format json` has all of them."
 
 
-def _label(row: dict[str, Any], varying: list[str]) -> str:
+def case_label(row: dict[str, Any], varying: list[str]) -> str:
+    """Return a case in words: its implementation, and where its workload differs from others."""
     workload = describe({key: row[key] for key in varying})
     return f"{row['implementation']}, {workload}" if workload else str(row["implementation"])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    ratio = "" if row["quantity"] == "time" else _both(row["base_ratio"], row["new_ratio"], 1.0, "")
+    ratio = "" if row["quantity"] == "time" else both(row["base_ratio"], row["new_ratio"], 1.0, "")
     times = [row[name] for name in ("base_time_s", "new_time_s")]
     unit = pick_unit((value for value in times if value is not None), SECONDS)
     remarks = [row["reason"], row["flags"] if row["quantity"] else ""]
     return [
-        _change(row),
+        change_words(row),
         ratio,
-        _both(times[0], times[1], SECONDS[unit], f" {unit}"),
+        both(times[0], times[1], SECONDS[unit], f" {unit}"),
         shorten("; ".join(filter(None, remarks)), 160),
     ]
 
 
-def _change(row: dict[str, Any]) -> str:
+def change_words(row: dict[str, Any]) -> str:
+    """Return the change with its interval, in percent; nothing where there is none."""
     if row["change_percent"] is None:
         return ""
-    low, high = (_signed(row[name]) for name in ("low_percent", "high_percent"))
-    return f"{_signed(row['change_percent'])} [{low}, {high}]"
+    low, high = (signed(row[name]) for name in ("low_percent", "high_percent"))
+    return f"{signed(row['change_percent'])} [{low}, {high}]"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return percent with a sign."""
     return f"{value:+.1f}" if abs(value) < 1000 else f"{value:+.0e}".replace("+inf", "+∞")
 
 
-def _both(base: float | None, new: float | None, per: float, unit: str) -> str:
+def both(base: float | None, new: float | None, per: float, unit: str) -> str:
+    """Return two numbers with an arrow between them; nothing where there is neither."""
     words = ["–" if value is None else number(value * per) for value in (base, new)]
     return "" if base is None and new is None else f"{words[0]} → {words[1]}{unit}"
 
 
-def _runs(comparison: Comparison) -> str:
+def runs_table(comparison: Comparison) -> str:
     """Return the two runs side by side, with all that differs."""
     runs = [comparison.runs[name] for name in NAMES]
     first = [Difference(what, *(run[key] for run in runs)) for what, key in (("run", "run_id"), ("started", "started"))]

@@ -15,6 +15,7 @@ from lstmbench.show.labels import rows_of
 from lstmbench.show.paging.pages import Summary, index_page, run_page
 from lstmbench.show.provenance import suite_of
 from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
+from lstmbench.show.tabulating.machines import machine_tables
 
 if TYPE_CHECKING:
     from lstmbench.show.drawing.figure import Figure
@@ -55,7 +56,8 @@ def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
 
 
 def write_index(root: str | Path) -> Path:
-    """Write ``README.md`` in a folder of runs: all of them, newest first, and the newest one's ratios; return its path.
+    """Write ``README.md`` in a folder of runs: all of them, newest first, the newest one's ratios, and those
+    of several machines side by side; return its path.
 
     Raises:
         LstmbenchError: if there is no such folder, or it cannot be written to.
@@ -63,11 +65,11 @@ def write_index(root: str | Path) -> Path:
     base = Path(root)
     if not base.is_dir():
         raise LstmbenchError(f"There is no folder {base}.")
-    runs = [_summary(path) for path in _newest_first(base)]
+    runs = [_summary(path) for path in newest_first(base)]
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
     table = run_tables(base / newest)[0] if newest else None
-    text = index_page(runs, newest, table)
+    text = index_page(runs, newest, table, machine_tables(newest_first(base)))
     _guarded(base, lambda: _put(base / "README.md", text.encode()))
     return base / "README.md"
 
@@ -81,14 +83,15 @@ def latest(root: str | Path) -> Path:
     base = Path(root)
     if (base / "manifest.json").is_file():
         return base
-    found = _newest_first(base)
+    found = newest_first(base)
     finished = [path for path in found if _manifest(path).get("complete")]
     if not found:
         raise LstmbenchError(f"There is no run in {base}: no folder in it has a manifest.json.")
     return (finished or found)[0]
 
 
-def _newest_first(base: Path) -> list[Path]:
+def newest_first(base: Path) -> list[Path]:
+    """Return the folders of the runs in a folder; those whose manifest cannot be read come last."""
     folders = sorted((path.parent for path in base.glob("*/manifest.json")), key=lambda path: path.name)
     return sorted(folders, key=lambda path: str(_manifest(path).get("started", "")), reverse=True)
 

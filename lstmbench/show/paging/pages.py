@@ -129,8 +129,8 @@ def _facts(rows: list[Row], manifest: Mapping[str, Any]) -> str:
     return "\n".join(["| what | |", "| :-- | :-- |", *(f"| {name} | {markdown(value)} |" for name, value in facts)])
 
 
-def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None) -> str:
-    """Return the README of a folder of runs: the runs, newest first, and the newest one's table of ratios."""
+def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None, machines: Sequence[Table] = ()) -> str:
+    """Return the README of a folder of runs: the runs, newest first, the newest one's ratios, those across machines."""
     parts = [
         "# Results",
         "Each folder holds one run: records, raw samples, tables, figures, and a page that says how they were made.",
@@ -143,6 +143,8 @@ def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None)
     if newest is not None and table is not None:
         link = f"[{markdown(newest)}]({_url(newest)}/README.md)"
         parts += [f"## The newest: {link}", table.markdown().rstrip()]
+    if machines:
+        parts += ["## Several machines", *(each.markdown().rstrip() for each in machines)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -60,13 +60,20 @@ def name_of(row: Row) -> str:
     return f"{row['implementation']} (peer)" if row["peer"] else str(row["implementation"])
 
 
-def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = ()) -> Layout:
+def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | None = None) -> Layout:
     """Return where each row stands.
+
+    Args:
+        rows: the records.
+        extra_keys: what tells them apart beside the workload.
+        along: a column that tells the runs apart and runs along the table's columns; a size is chosen if None.
 
     Raises:
         LstmbenchError: if two rows would stand in the same cell.
     """
     keys = [*extra_keys, *workload_keys(rows)]
+    if along is not None:
+        keys = [along, *(key for key in keys if key != "run_id")]
     distinct = {key: ordered(key, (row[key] for row in rows)) for key in keys}
     varying = [key for key in keys if len(distinct[key]) > 1]
     fixed = [key for key in keys if len(distinct[key]) == 1 and distinct[key] != [None] and key != "run_id"]
@@ -76,7 +83,7 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = ()) -> Layout:
     def words(keys: Sequence[str], values: tuple[object, ...]) -> str:
         return describe(dict(zip(keys, values, strict=True)), square)
 
-    axis = _axis(rows, varying)
+    axis = along or _axis(rows, varying)
     if axis == "implementation":
         lines_by = [key for key in varying if key in _SIZES]
         if not lines_by:  # nothing but modes, devices and the like varies
@@ -115,6 +122,8 @@ def _axis(rows: Sequence[Row], varying: Sequence[str]) -> str | None:
 def _heads(rows: Sequence[Row], axis: str | None, values: list[object]) -> list[str]:
     if axis is None:
         return [""]
+    if axis not in _SIZES and axis != "implementation":
+        return [str(value) for value in values]
     if axis == "implementation":
         names = {row["implementation"]: name_of(row) for row in rows}
         return [names[value] for value in values]

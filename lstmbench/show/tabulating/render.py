@@ -1,5 +1,7 @@
 """A table's cells as Markdown and as LaTeX."""
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,8 +12,14 @@ Panels = list[tuple[str, list[tuple[str, list[str]]]]]
 """Headings (empty where there is only one panel), each with rows of a label and its cells."""
 
 COLUMNS_IN_SMALL_PRINT = 6
-LINES_PER_PAGE = 44
-"""More rows than this do not fit on one printed page: the LaTeX table is cut, between panels where it can be."""
+ROOM = 47
+"""So many rows fit between caption and end of a printed page. A longer table is cut, between panels where it can be."""
+MOST_ROWS = 44
+HEADING, NOTE = 1.5, 0.85
+"""How high a panel's heading, and a line of the notes, are in rows."""
+LETTERS_PER_LINE = 100
+
+_MARKS = re.compile(r" ((?:\$\\d?dagger\$|\\[SP]\{\})+)$")
 
 
 @dataclass(frozen=True)
@@ -45,28 +53,42 @@ def _row(texts: Iterable[str]) -> str:
 
 
 def to_latex(cells: Cells, identity: str, caption: str, below: Sequence[str]) -> str:
-    """Return the table for a document with the package booktabs, cut into several where it is longer than a page."""
-    pages = _pages(cells.panels)
+    """Return the table for a document with the packages booktabs and graphicx.
+
+    What is longer than a page is cut into several tables of one number; what is wider than the text is made smaller.
+    """
+    notes = NOTE * sum(math.ceil(len(text) / LETTERS_PER_LINE) for text in below)
+    pages = _pages(cells.panels, notes)
     texts = []
     for number, panels in enumerate(pages, 1):
         last = number == len(pages)
         label = f"tab:{identity}" + (f"-{number}" if number > 1 else "")
-        title = latex(caption) if number == 1 else f"{latex(caption.split('.')[0])} (continued)."
+        title = latex(caption) if number == 1 else f"{latex(caption.split('. ')[0].rstrip('.'))} (continued)."
         texts.append(_float(Cells(cells.stub, cells.columns, panels), label, title, below if last else []))
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(texts)
+    return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(
+        [texts[0], *(text.replace("\n", "\n  \\addtocounter{table}{-1}\n", 1) for text in texts[1:])]
+    )
 
 
-def _pages(panels: Panels) -> list[Panels]:
+def _pages(panels: Panels, notes: float) -> list[Panels]:
+    """Return what comes onto each page; onto the last, notes as high as so many rows come too."""
     pages: list[Panels] = [[]]
-    room = LINES_PER_PAGE
+    used = 0.0
     for heading, rows in panels:
-        for start in range(0, len(rows), LINES_PER_PAGE):
-            part = rows[start : start + LINES_PER_PAGE]
-            if len(part) > room and pages[-1]:
+        for start in range(0, len(rows), MOST_ROWS):
+            part = rows[start : start + MOST_ROWS]
+            if pages[-1] and used + HEADING + len(part) > ROOM:
                 pages.append([])
-                room = LINES_PER_PAGE
+                used = 0
             pages[-1].append((heading, part))
-            room -= len(part)
+            used += HEADING + len(part)
+    if pages[-1] and used + notes > ROOM:
+        if len(pages[-1]) > 1:
+            pages.append([pages[-1].pop()])
+        ((heading, rows),) = pages[-1]
+        most = max(int(ROOM - HEADING - notes), 1)
+        if len(rows) > most:
+            pages[-1:] = [[(heading, rows[:-most])], [(heading, rows[-most:])]]
     return pages
 
 
@@ -77,7 +99,9 @@ def _float(cells: Cells, label: str, title: str, below: Sequence[str]) -> str:
         r"  \centering",
         rf"  \caption{{{title}}}",
         rf"  \label{{{label}}}",
-        r"  \scriptsize\setlength{\tabcolsep}{3pt}" if wide else r"  \footnotesize\setlength{\tabcolsep}{4pt}",
+        r"  \par\smallskip",
+        r"  \scriptsize\setlength{\tabcolsep}{3pt}" if wide else r"  \footnotesize\setlength{\tabcolsep}{5pt}",
+        r"  \sbox0{%",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * len(cells.columns)}@{{}}}}",
         r"    \toprule",
         *_heads(cells),
@@ -89,7 +113,8 @@ def _float(cells: Cells, label: str, title: str, below: Sequence[str]) -> str:
             space = [r"    \addlinespace"] if number else []
             lines += [*space, rf"    \multicolumn{{{across}}}{{@{{}}l}}{{\emph{{{latex(heading)}}}}} \\"]
         lines += ["    " + " & ".join([_first(label), *map(_cell, row)]) + r" \\" for label, row in rows]
-    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    lines += [r"    \bottomrule", r"  \end{tabular}}%"]
+    lines += [r"  \ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"]
     if below:
         texts = [latex(text) for text in below]
         lines += [r"  \par\smallskip", r"  \begin{minipage}{\linewidth}\scriptsize\raggedright"]
@@ -119,7 +144,7 @@ def _heads(cells: Cells) -> list[str]:
 
 def _cell(text: str) -> str:
     """Return a cell, the interval in small print."""
-    written = latex(text).replace(r" \textdagger{}", r"\rlap{\,\textdagger}")  # the digits stay aligned
+    written = _MARKS.sub(r"\\rlap{\\textsuperscript{\1}}", latex(text))  # the digits stay aligned
     value, bracket, rest = written.partition(" [")
     ends, closing, after = rest.partition("]")
     return rf"{value} {{\scriptsize[{ends}]}}{after}" if bracket and closing else written

@@ -52,7 +52,7 @@ class Table:
         return "\n\n".join([*parts, "<br>\n".join(f"<sub>{markdown(line)}</sub>" for line in below)]) + "\n"
 
     def latex(self) -> str:
-        """Return the table for LaTeX, which needs the package booktabs."""
+        """Return the table for LaTeX, which needs the packages booktabs and graphicx."""
         return to_latex(self.cells, self.id, self.caption, [*self.notes, *self.footer])
 
     def csv(self) -> str:
@@ -135,9 +135,10 @@ def make(
     columns: Sequence[str],
     remarks: Sequence[str] = (),
     extra_keys: Sequence[str] = (),
+    along: str | None = None,
 ) -> Table:
-    """Put a table together: ``shown`` holds, for each quantity, what writes its cell."""
-    layout = arrange(rows, extra_keys)
+    """Put a table together: ``shown`` holds, for each quantity, what writes its cell; the rest as in ``arrange``."""
+    layout = arrange(rows, extra_keys, along)
     notes = Notes()
     many = len(shown) > 1
     body = []
@@ -162,7 +163,9 @@ def make(
         id=identity,
         caption=caption(layout),
         frame=strings(text),
-        tidy=frame(({name: row[name] for name in header} for row in cases), {n: COLUMNS[n] for n in header}),
+        tidy=frame(
+            ({name: row[name] for name in header} for row in cases), {n: COLUMNS.get(n, "string") for n in header}
+        ),
         notes=[*notes.lines(), *(["not run: this case is not among the records."] if absent else []), *remarks],
         footer=provenance.footer(cases, manifests, identity, provenance.content_hash(data)),
         cells=text,

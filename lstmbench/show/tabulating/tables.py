@@ -37,7 +37,7 @@ def speed_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         rows,
         _manifest(records, manifest),
         "speed",
-        lambda layout: _caption(f"Time of one call in {unit}: median [95 % interval]", layout),
+        lambda layout: caption_of(f"Time of one call in {unit}: median [95 % interval]", layout),
         {f"time, {unit}": time},
         ["time_median_s", "time_low_s", "time_high_s", *_EXTENT],
     )
@@ -48,7 +48,7 @@ def ratio_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
 
     The row of the base itself gives its absolute time. Arguments as for ``speed_table``.
     """
-    rows = _with_base(rows_of(records))
+    rows = with_base(rows_of(records))
     bases = ordered("implementation", (row["ratio_to"] for row in rows if row["ratio_to"] is not None))
     unit = _unit([row for row in rows if row["implementation"] in bases], "time_median_s")
 
@@ -56,17 +56,12 @@ def ratio_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         base = row["ratio_to"]
         if row["implementation"] == base and _has(row, "time_median_s"):
             return f"1 ({number(row['time_median_s'] * SECONDS[unit])} {unit})"
-        if _has(row, "ratio"):
-            return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + _marks(row, notes)
-        if row["status"] != "ok":
-            return status(row, notes)
-        reason = f"{base or 'the base'} has no time at this workload."
-        return f"no base {notes.letter(row, 'no base', reason)}"
+        return ratio_cell(row, notes)
 
     def caption(layout: Layout) -> str:
         against = f"that of {bases[0]}" if len(bases) == 1 else "that of the base"
         what = f"Time of one call relative to {against}: median of the ratios within rounds [95 % interval]"
-        return f"{_caption(what, layout)} Below 1 is faster; the base's own row gives its absolute time."
+        return f"{caption_of(what, layout)} Below 1 is faster; the base's own row gives its absolute time."
 
     return make(
         rows,
@@ -77,6 +72,16 @@ def ratio_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         ["ratio", "ratio_low", "ratio_high", "ratio_to", "time_median_s", *_EXTENT],
         extra_keys=["ratio_to"] if len(bases) > 1 else [],
     )
+
+
+def ratio_cell(row: Row, notes: Notes) -> str:
+    """Return the cell of a ratio to another implementation, or the word for why there is none."""
+    if _has(row, "ratio"):
+        return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + _marks(row, notes)
+    if row["status"] != "ok":
+        return status(row, notes)
+    reason = f"{row['ratio_to'] or 'the base'} has no time at this workload."
+    return f"no base {notes.letter(row, 'no base', reason)}"
 
 
 def memory_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> Table:
@@ -107,7 +112,7 @@ def memory_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = Non
         rows + _formula(rows),
         _manifest(records, manifest),
         "memory",
-        lambda layout: _caption("Memory of one call in MiB (1 MiB is 1,048,576 bytes)", layout),
+        lambda layout: caption_of("Memory of one call in MiB (1 MiB is 1,048,576 bytes)", layout),
         {title: show(column) for column, title in names.items()},
         ["allocated_bytes", "peak_host_bytes", "peak_device_bytes", "formula_bytes"],
         remarks,
@@ -143,7 +148,7 @@ def accuracy_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = N
         rows,
         _manifest(records, manifest),
         "accuracy",
-        lambda layout: f"{_caption(what, layout)} Tolerance: {tolerance}.",
+        lambda layout: f"{caption_of(what, layout)} Tolerance: {tolerance}.",
         {title: show(column) for column, title in names.items()},
         ["output_rel_error", "grad_rel_error"],
         ["–: inference computes no gradients."] if without and len(names) > 1 else [],
@@ -165,7 +170,7 @@ def first_call_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None =
         rows,
         _manifest(records, manifest),
         "first-call",
-        lambda layout: _caption(f"First call of a process in {unit}, median over processes", layout),
+        lambda layout: caption_of(f"First call of a process in {unit}, median over processes", layout),
         {f"first call, {unit}": show("first_call_s"), f"beyond a steady call, {unit}": show("compile_s")},
         ["first_call_s", "compile_s", "processes"],
         ["beyond a steady call: compilation, lazy initialisation, first touch of memory."],
@@ -189,7 +194,7 @@ def limit_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         rows,
         _manifest(records, manifest),
         "limit",
-        lambda layout: _caption("Share of the machine's limit in %, both measured in the same run", layout),
+        lambda layout: caption_of("Share of the machine's limit in %, both measured in the same run", layout),
         {"of the roofline, %": show("roofline_fraction"), "of its products, %": show("products_fraction")},
         ["roofline_fraction", "products_fraction", "products_s", "flops", "time_median_s"],
         [
@@ -216,7 +221,7 @@ def growth_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = Non
         rows + formula,
         _manifest(records, manifest),
         "growth",
-        lambda layout: _caption("Growth of a call's memory in bytes per time step", layout),
+        lambda layout: caption_of("Growth of a call's memory in bytes per time step", layout),
         {"bytes per step": growth},
         ["allocated_bytes_per_step", "formula_bytes_per_step"],
         ["The allocator's peak of the whole sequence less that of its first half, over the steps of the other half."],
@@ -259,7 +264,7 @@ def _unit(rows: Iterable[Row], column: str) -> str:
     return pick_unit((row[column] for row in rows if _has(row, column)), SECONDS)
 
 
-def _caption(what: str, layout: Layout) -> str:
+def caption_of(what: str, layout: Layout) -> str:
     """Return the caption: what is shown, what holds for all cells, and what the columns are."""
     along = {"seq_len": "sequence length T", "hidden_size": "hidden size H", "batch_size": "batch size B"}
     columns = f" Columns: {along[layout.axis]}." if layout.axis in along else ""
@@ -271,7 +276,7 @@ def _workload(row: Row) -> tuple[Any, ...]:
     return tuple(row[key] for key in ("run_id", *WORKLOAD))
 
 
-def _with_base(rows: list[Row]) -> list[Row]:
+def with_base(rows: list[Row]) -> list[Row]:
     """Return the rows, each with the base of its workload, also where it has no ratio itself."""
     known = {row["ratio_to"] for row in rows if row["ratio_to"] is not None}
     only = next(iter(known)) if len(known) == 1 else None

@@ -2,13 +2,12 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from made_up import MANIFEST, quick_rows, trouble
-from simulated import case, failed, run
+from simulated import case, failed, folder, run
 from typer.testing import CliRunner
 
 from lstmbench.cli import app
@@ -24,15 +23,6 @@ def only(base: dict[str, Any], new: dict[str, Any], **options: Any) -> pd.Series
     """Compare two runs of one case each."""
     (row,) = compare(run(base, run_id="base"), run(new), **options).frame.to_dict("records")
     return row
-
-
-def folder(path: Path, records: pd.DataFrame) -> Path:
-    store = Store(path)
-    store.write_manifest(records.attrs["manifest"])
-    rows = records.astype(object).where(records.notna(), None).to_dict("records")
-    store.append("all", rows, [])
-    store.finish()
-    return path
 
 
 # What is compared, and by what

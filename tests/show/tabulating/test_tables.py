@@ -105,7 +105,7 @@ def test_a_row_that_did_not_converge_is_marked(quick):
     count = sum(text.endswith(" †") for text in marked.frame.to_numpy().ravel())
     assert count == int((~quick["converged"]).sum())
     assert any(note.startswith("† not converged") for note in marked.notes)
-    assert r"\rlap{\,\textdagger}" in marked.latex()
+    assert r"\rlap{\textsuperscript{$\dagger$}}" in marked.latex()
 
 
 def test_peers_are_marked_and_implementations_keep_their_order(quick):
@@ -176,10 +176,12 @@ def test_the_order_of_the_records_changes_nothing(kind, troubled):
 def test_a_long_table_goes_over_several_pages_of_latex(quick):
     twice = make(quick_rows() + [row | {"batch_size": 16} for row in quick_rows()])
     text = show.speed_table(twice).latex()
-    assert text.count(r"\begin{table}") == 2
+    assert text.count(r"\begin{table}") == 3
+    assert text.count(r"\addtocounter{table}{-1}") == 2  # one table, of one number
     assert r"\label{tab:quick-speed}" in text
     assert r"\label{tab:quick-speed-2}" in text
     assert "(continued)" in text
+    assert "relative to that of torch.nn: median" in show.ratio_table(twice).latex().rpartition("(continued)")[0][-200:]
 
 
 def test_two_quantities_share_their_columns_under_two_heads(quick):
