@@ -26,6 +26,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 LAYERS = (
     "errors",
     "files",
+    "sums",
     "cell",
     "frameworks",
     "stack",
@@ -36,6 +37,7 @@ LAYERS = (
     "results",
     "measure",
     "show",
+    "verifying",
     "notebooks",
     "doctor",
     "cli",
