@@ -17,7 +17,7 @@ def difference(there: bytes, right: bytes) -> str:
         at = next((k for k, (one, other) in enumerate(zip(there, right, strict=False)) if one != other), None)
         at = min(len(there), len(right)) if at is None else at
         return f"byte {at + 1} is not what is drawn from the records ({len(there):,} bytes, and {len(right):,} drawn)."
-    lines, others = (data.decode(errors="backslashreplace").split("\n") for data in (there, right))
+    lines, others = (data.decode(errors="surrogateescape").split("\n") for data in (there, right))
     wrong = [k for k, (one, other) in enumerate(zip_longest(lines, others)) if one != other]
     is_, should = (text[wrong[0]] if wrong[0] < len(text) else None for text in (lines, others))
     more = {1: "", 2: ", and another line differs"}.get(len(wrong), f", and {len(wrong) - 1} more lines differ")
