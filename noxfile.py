@@ -174,3 +174,10 @@ def report(session: nox.Session) -> None:
     runs = sorted(path.parent for path in RESULTS.glob("*/manifest.json"))
     for folder in [*runs, RESULTS] if runs else []:
         session.run("lstmbench", "table", str(folder))
+
+
+@nox.session
+def verify(session: nox.Session) -> None:
+    """Hold all runs against their sums and samples, and render them again to compare; -- a run's folder for one."""
+    install(session)
+    session.run("lstmbench", "verify", *(session.posargs or [str(RESULTS)]))

@@ -250,6 +250,44 @@ def reproduce(
     raise typer.Exit(found.exit_code)
 
 
+@app.command(epilog="Examples: `lstmbench verify results` · `lstmbench verify results/my-run`")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs with its index.")],
+) -> None:
+    """Check sums, hold records against their samples, and render tables, figures and pages again; nothing is written.
+
+    Exit code: 0 nothing differs, 1 something differs, 2 something cannot be verified. Each finding is one line.
+    """
+    from lstmbench.verifying.finding import exit_code
+    from lstmbench.verifying.verify import verify as verify_
+
+    found = verify_(folder)
+    for finding in found:
+        print(finding)
+    code = exit_code(found)
+    print(f"{folder}: {('nothing differs.', 'it differs.', 'not all of it can be verified.')[code]}")
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Examples: `lstmbench cite quick-ratio` · `lstmbench cite quick-ratio --format bibtex`")
+def cite(
+    table: Annotated[str, typer.Argument(help="A table's id, as its footer gives it.")],
+    results: Annotated[
+        Path, typer.Option(help="A folder of runs, of which the newest with this table counts; or the folder of a run.")
+    ] = Path("results"),
+    format_: Annotated[
+        str | None, typer.Option("--format", help="bibtex, latex or markdown; all of them if not given.")
+    ] = None,
+) -> None:
+    """Print how to cite a table and this software: BibTeX, what to put into a LaTeX document, Markdown."""
+    from lstmbench.show.cite import cite as cite_
+
+    found = cite_(table, results)
+    if format_ not in (None, *found):
+        raise LstmbenchError(f"There is no format {format_!r}; the formats are {', '.join(found)}.")
+    print("\n".join(found.values()) if format_ is None else found[format_], end="")
+
+
 @app.command(epilog="Example: `lstmbench notebook 03_speed --out /tmp/03.ipynb -p suite=smoke`")
 def notebook(
     name: Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")],

@@ -21,6 +21,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
+from lstmbench.sums import add_sum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,6 +226,8 @@ def newest(
 def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
     """Run a notebook in its own folder, as JupyterLab would, and keep the executed copy.
 
+    Among the notebooks of a run, the copy's SHA-256 sum is kept beside it.
+
     Args:
         name: a notebook's name (``03_speed``) or path.
         out: where the executed copy goes, once every cell has run.
@@ -277,6 +280,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     text = json.dumps(executed, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     failed.unlink()
+    if out.resolve().parent.name == "notebooks" and (out.resolve().parents[1] / "manifest.json").is_file():
+        add_sum(out)  # it is among the notebooks of a run
     return out
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from lstmbench.measure.suite_file import suites
 from lstmbench.measure.team import Team
 from lstmbench.results.record import frame
 
-VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "notebook", "doctor"]
+VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "verify", "cite", "notebook", "doctor"]
+FORMATS = ["bibtex", "latex", "markdown"]
 
 
 class Ended(NamedTuple):
@@ -316,6 +318,49 @@ def test_of_a_folder_of_runs_the_index_is_made(measured: tuple[Path, Path], call
     root = measured[1].parent
     assert str(root / "README.md") in call("table", root).out
     assert "tiny" in (root / "README.md").read_text()
+
+
+# verify, cite
+
+
+def test_a_run_as_it_was_measured_verifies_and_a_changed_digit_is_named(
+    measured: tuple[Path, Path], call: Callable[..., Ended], tmp_path: Path
+) -> None:
+    _, folder = measured
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    assert (call("verify", run).code, (run / "SHA256SUMS").is_file()) == (0, True)
+    path = run / "tables" / "tiny-speed.csv"
+    path.write_text(path.read_text().replace("numpy.fused", "numpy.fuses", 1))
+    found = call("verify", run)
+    assert found.code == 1
+    assert found.out.startswith("tables/tiny-speed.csv: line 2 is ")
+    assert found.out.endswith("it differs.\n")
+
+
+def test_what_cannot_be_verified_ends_with_2(
+    measured: tuple[Path, Path], call: Callable[..., Ended], tmp_path: Path
+) -> None:
+    _, folder = measured
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    found = call("verify", run)
+    assert found.code == 2
+    assert found.out.startswith("manifest.json: the run is not finished")
+    assert "no results" in refused(call("verify", tmp_path / "nothing"))
+
+
+def test_a_table_is_cited_in_the_format_that_is_asked_for(
+    measured: tuple[Path, Path], call: Callable[..., Ended]
+) -> None:
+    _, folder = measured
+    whole = call("cite", "tiny-speed", "--results", folder)
+    parts = [call("cite", "tiny-speed", "--results", folder.parent, "--format", name).out for name in FORMATS]
+    assert whole.code == 0
+    assert all(part in whole.out for part in parts)
+    assert [part.partition("{")[0].partition(" ")[0] for part in parts[:2]] == ["@misc", "%"]
+    assert "bibtex, latex, markdown" in refused(call("cite", "tiny-speed", "--results", folder, "--format", "html"))
+    assert "tiny-ratio, tiny-speed" in refused(call("cite", "nothing", "--results", folder))
 
 
 # notebook

@@ -11,6 +11,7 @@ import pytest
 from lstmbench import notebooks
 from lstmbench.errors import LstmbenchError
 from lstmbench.notebooks import Parameter, check, check_parameters, declared, execute, find, parameters_of
+from lstmbench.sums import read_sums, sum_of
 
 CELL = """results: str = ""  # folder of a run
 suite: str = "smoke"  # which suite
@@ -234,6 +235,24 @@ def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(write
     assert all("papermill" not in cell["metadata"] for cell in json.loads(out.read_text())["cells"])
     assert [path.name for path in out.parent.iterdir()] == ["copy.ipynb"]
     assert os.environ["MPLBACKEND"] == "Agg"
+
+
+@pytest.mark.parametrize("is_run", [True, False])
+def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(write, tmp_path, monkeypatch, is_run):
+    papermill = pytest.importorskip("papermill")
+
+    def executed(source, out, **_):
+        content = json.loads(Path(source).read_text())
+        content["cells"][0]["execution_count"] = 1
+        Path(out).write_text(json.dumps(content))
+
+    monkeypatch.setattr(papermill, "execute_notebook", executed)
+    folder = tmp_path / "run" / "notebooks"
+    folder.mkdir(parents=True)
+    if is_run:
+        (tmp_path / "run" / "manifest.json").write_text("{}")
+    copies = [execute(write(name=name), folder / f"{name}.ipynb") for name in ("one", "other", "one")]
+    assert read_sums(folder) == ({copy.name: sum_of(copy) for copy in copies} if is_run else {})
 
 
 @pytest.mark.usefixtures("kernel")

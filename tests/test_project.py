@@ -26,6 +26,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 LAYERS = (
     "errors",
     "files",
+    "sums",
     "cell",
     "frameworks",
     "stack",
@@ -36,6 +37,7 @@ LAYERS = (
     "results",
     "measure",
     "show",
+    "verifying",
     "notebooks",
     "doctor",
     "reproduce",
@@ -170,11 +172,48 @@ def test_the_licence_is_the_same_everywhere() -> None:
     assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_the_citation_has_what_the_format_asks_for() -> None:
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["cff-version"] == "1.2.0"
-    assert citation["authors"] == [{"name": "The lstmbench developers"}]
-    assert {"message", "title", "type"} <= set(citation)
+def faults(citation: dict[str, Any]) -> list[str]:
+    """Return what the Citation File Format's own schema says against it.
+
+    The schema is that of citation-file-format.github.io/1.2.0, by its authors under CC BY 4.0.
+    """
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "tests/schemas/citation-file-format-1.2.0.json").read_text(encoding="utf-8"))
+    return [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(citation)]
+
+
+def citation_file() -> dict[str, Any]:
+    return yaml.load((ROOT / "CITATION.cff").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # dates stay text
+
+
+def test_the_citation_is_valid_in_its_format() -> None:
+    assert faults(citation_file()) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"authors": []}, {"date-released": "soon"}, {"licence": "MIT"}, {"doi": "none yet"}, {"title": ""}]
+)
+def test_a_citation_that_is_not_valid_is_seen(change: dict[str, Any]) -> None:
+    assert faults(citation_file() | change)
+
+
+def test_the_authors_are_the_same_everywhere_and_a_wheel_carries_the_citation() -> None:
+    assert citation_file()["authors"] == PROJECT["authors"]
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert whole["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {
+        "CITATION.cff": "lstmbench/CITATION.cff"
+    }
+
+
+# Results
+
+
+def test_the_committed_results_verify() -> None:
+    from lstmbench.verifying.finding import exit_code
+    from lstmbench.verifying.verify import verify
+
+    found = verify(ROOT / "results")
+    assert exit_code(found) == 0, "\n".join(map(str, found))
 
 
 # Imports: light, and in one direction
@@ -281,7 +320,7 @@ def sessions(source: str) -> dict[str, str | None]:
 
 def test_every_session_says_what_it_does() -> None:
     found = sessions((ROOT / "noxfile.py").read_text(encoding="utf-8"))
-    assert {"tests", "lint", "typecheck", "bench", "notebooks", "lab", "report"} <= set(found)
+    assert {"tests", "lint", "typecheck", "bench", "notebooks", "lab", "report", "verify"} <= set(found)
     assert [name for name, text in found.items() if not text] == []
 
 

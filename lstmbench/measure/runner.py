@@ -116,7 +116,7 @@ def run(
     _measure(chosen, duel, done, store, manifest, progress)
     manifest |= {"complete": True, "finished": _now(), "load_at_end": environment.load_average()}
     store.finish()
-    store.write_manifest(manifest)
+    store.seal(manifest)
     return Run(folder)
 
 

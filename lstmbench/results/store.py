@@ -3,9 +3,11 @@
 - ``manifest.json``: how the run came about; ``complete`` says whether it came to its end
 - ``records.parquet``, ``records.csv``: one row per case
 - ``samples.parquet``: every timed sample
+- ``SHA256SUMS``: the sums of these, once the run has come to its end
 - ``parts/``: while the run goes on, one pair of files per finished workload
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ import pyarrow.parquet as pq
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LESSON_KEYS, SAMPLE_COLUMNS, frame, typed
+from lstmbench.sums import SUMS, sum_of, write_sums
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
 
@@ -116,7 +119,7 @@ class Store:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest."""
-        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        text = _text(manifest)
         write_atomically(self.folder / "manifest.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     def append(self, workload: str, records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> None:
@@ -134,6 +137,20 @@ class Store:
         shutil.rmtree(self.parts, ignore_errors=True)
         for left in (each for name in FILES for each in self.folder.glob(f".{name}.*")):
             left.unlink(missing_ok=True)  # by a run that was killed while it wrote
+
+    def seal(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest of a run whose files are final, and before it the sums of all that was measured.
+
+        In this order no run is complete that has no sums; ``sums`` in the manifest says that it has them.
+        """
+        manifest = {**manifest, "sums": SUMS}
+        sums = {name: sum_of(self.folder / name) for name in FILES if name != "manifest.json"}
+        write_sums(self.folder, sums | {"manifest.json": hashlib.sha256(_text(manifest).encode()).hexdigest()})
+        self.write_manifest(manifest)
+
+
+def _text(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:

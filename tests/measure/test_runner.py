@@ -49,6 +49,7 @@ def rows(records: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 def test_a_run_returns_its_folder_its_records_its_samples_and_its_manifest(done: lb.Run) -> None:
     assert sorted(path.name for path in done.folder.iterdir()) == [
+        "SHA256SUMS",
         "manifest.json",
         "records.csv",
         "records.parquet",

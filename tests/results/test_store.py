@@ -17,6 +17,7 @@ from lstmbench.measure.case import Case, Workload
 from lstmbench.results import store
 from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
+from lstmbench.sums import SUMS, read_sums, sum_of
 
 NAMES = ("numpy.fused", "torch.nn")
 Rows = list[dict[str, Any]]
@@ -141,6 +142,24 @@ def test_a_crash_while_parts_are_put_together_loses_nothing(
     pd.testing.assert_frame_equal(read_results(folder), expected)
     pd.testing.assert_frame_equal(read_samples(folder), expected_samples)
     assert sorted(path.name for path in folder.iterdir()) == sorted(store.FILES)
+
+
+def test_a_finished_run_has_the_sums_of_its_files_and_its_manifest_says_so(folder: Path) -> None:
+    kept = fill(folder, 3)
+    kept.finish()
+    kept.seal({"run_id": "é", "complete": True})
+    assert read_sums(folder) == {name: sum_of(folder / name) for name in store.FILES}
+    assert read_manifest(folder) == {"run_id": "é", "complete": True, "sums": SUMS}
+
+
+def test_a_run_is_not_complete_before_it_has_its_sums(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = fill(folder, 3)
+    kept.finish()
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "write_sums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            kept.seal({"complete": True})
+    assert "complete" not in read_manifest(folder)
 
 
 # Reading

@@ -28,6 +28,22 @@ def write(folder: str | Path) -> Path:
         LstmbenchError: if the folder holds no run, the run has no records yet, or it cannot be written to.
     """
     root = Path(folder)
+    files, suite = _rendered(root)
+    _guarded(root, lambda: _put_all(root, files, suite))
+    return root / "README.md"
+
+
+def render(folder: str | Path) -> dict[str, bytes]:
+    """Return what ``write`` writes, by its path within ``folder``; nothing is written.
+
+    Raises:
+        LstmbenchError: if the folder holds no run, or the run has no records yet.
+    """
+    return _rendered(Path(folder))[0]
+
+
+def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
+    """Return the files, and how the names of the suite's own begin."""
     if not (root / "manifest.json").is_file():
         raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
     records, left_out = read_shown(root)
@@ -45,8 +61,7 @@ def write(folder: str | Path) -> Path:
         files[f"figures/{name}.png"] = figure.png()
     notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
-    _guarded(root, lambda: _put_all(root, files, slug(suite_of(rows, [manifest]))))
-    return root / "README.md"
+    return files, slug(suite_of(rows, [manifest]))
 
 
 def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
@@ -63,15 +78,25 @@ def write_index(root: str | Path) -> Path:
         LstmbenchError: if there is no such folder, or it cannot be written to.
     """
     base = Path(root)
+    text = render_index(base)
+    _guarded(base, lambda: _put(base / "README.md", text))
+    return base / "README.md"
+
+
+def render_index(root: str | Path) -> bytes:
+    """Return what ``write_index`` writes.
+
+    Raises:
+        LstmbenchError: if there is no such folder.
+    """
+    base = Path(root)
     if not base.is_dir():
         raise LstmbenchError(f"There is no folder {base}.")
     runs = [_summary(path) for path in newest_first(base)]
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
     table = run_tables(base / newest)[0] if newest else None
-    text = index_page(runs, newest, table, machine_tables(newest_first(base)))
-    _guarded(base, lambda: _put(base / "README.md", text.encode()))
-    return base / "README.md"
+    return index_page(runs, newest, table, machine_tables(newest_first(base))).encode()
 
 
 def latest(root: str | Path) -> Path:

@@ -1,0 +1,161 @@
+"""Count how many of many single changes to a run `lstmbench verify` finds, and whether it names the changed file.
+
+    python benchmarks/tamper.py results/RUN [--changes 100] [--seed 0] [--without-sums]
+
+Each change is made to a copy of the run, and taken back before the next: a digit of a table or of the manifest, a byte
+of a figure, a page or a notebook, a number in the records, the time of a sample, a file that goes. A run made before
+there were sums gets them in the copy first, as runs get them today; `--without-sums` shows what is found without.
+Exit code 1 if a change is not found.
+"""
+
+import argparse
+import hashlib
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from lstmbench.results.store import Store, read_manifest
+from lstmbench.show.paging.index import render
+from lstmbench.sums import SUMS, add_sum
+from lstmbench.verifying.verify import verify
+
+
+class Outcome(NamedTuple):
+    """What was changed in which file, whether that was found, and whether a finding names the file."""
+
+    kind: str
+    name: str
+    found: bool
+    named: bool
+
+
+def one_digit(text: str, draw: random.Random) -> str:
+    """Return the text with one digit changed; an exponent's stays."""
+    places = [k for k, letter in enumerate(text.partition("e")[0]) if letter.isdigit()]
+    at = draw.choice(places)
+    return text[:at] + draw.choice([digit for digit in "0123456789" if digit != text[at]]) + text[at + 1 :]
+
+
+def digit(path: Path, draw: random.Random) -> None:
+    """Change one digit of a text."""
+    data = bytearray(path.read_bytes())
+    at = draw.choice([k for k, byte in enumerate(data) if chr(byte).isdigit()])
+    data[at] = ord(one_digit(chr(data[at]), draw))
+    path.write_bytes(data)
+
+
+def byte(path: Path, draw: random.Random) -> None:
+    """Change one byte."""
+    data = bytearray(path.read_bytes())
+    data[draw.randrange(len(data))] ^= draw.randrange(1, 256)
+    path.write_bytes(data)
+
+
+def number(path: Path, draw: random.Random) -> None:
+    """Change one digit of one number that was measured, in Parquet."""
+    table = pd.read_parquet(path)
+    names = [name for name in table.columns if table[name].dtype.kind == "f" and table[name].gt(0).any()]
+    column = "seconds" if "seconds" in names else draw.choice(names)
+    row = draw.choice([k for k, value in enumerate(table[column]) if pd.notna(value) and value > 0])
+    kept = float(table[column].iloc[row])
+    while table[column].iloc[row] == kept:
+        table.loc[row, column] = float(one_digit(repr(kept), draw))
+    table.to_parquet(path, index=False)
+
+
+def gone(path: Path, _: random.Random) -> None:
+    """Remove the file."""
+    path.unlink()
+
+
+CHANGES: Mapping[str, tuple[str, Callable[[Path, random.Random], None]]] = {
+    "a digit of a table": ("tables/*", digit),
+    "a byte of a figure": ("figures/*", byte),
+    "a byte of a page": ("README.md", byte),
+    "a digit of records.csv": ("records.csv", digit),
+    "a number in the records": ("records.parquet", number),
+    "the time of a sample": ("samples.parquet", number),
+    "a digit of the manifest": ("manifest.json", digit),
+    "a byte of a notebook": ("notebooks/*.ipynb", byte),
+    "a file that goes": ("**/*", gone),
+}
+
+
+def tampered(run: Path, changes: int, seed: int) -> Iterator[Outcome]:
+    """Make so many changes to the run, one after the other, each taken back, and yield what verifying said."""
+    draw, kept = random.Random(seed), Kept()
+    for count in range(changes):
+        kind = list(CHANGES)[count % len(CHANGES)]
+        pattern, change = CHANGES[kind]
+        path = draw.choice(sorted(path for path in run.glob(pattern) if path.is_file()))
+        before, name = path.read_bytes(), path.relative_to(run).as_posix()
+        change(path, draw)
+        try:
+            found = [finding for finding in verify(run, render=kept) if finding.weight != "remark"]
+        finally:
+            path.write_bytes(before)
+        yield Outcome(kind, name, bool(found), any(name in str(finding) for finding in found))
+
+
+class Kept:
+    """Renders a run, and keeps what it made: most changes do not touch what it is made from."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Mapping[str, bytes]] = {}
+
+    def __call__(self, folder: Path) -> Mapping[str, bytes]:
+        """Return the files of a run."""
+        state = hashlib.sha256("".join(path.name for path in sorted(folder.glob("notebooks/*.ipynb"))).encode())
+        for name in ("manifest.json", "records.parquet"):
+            state.update((folder / name).read_bytes())
+        if state.hexdigest() not in self.made:
+            self.made[state.hexdigest()] = render(folder)
+        return self.made[state.hexdigest()]
+
+
+def give_sums(run: Path) -> None:
+    """Give a run its sums, as it would get them today."""
+    Store(run).seal(read_manifest(run))
+    for path in run.glob("notebooks/*.ipynb"):
+        add_sum(path)
+
+
+def main() -> int:
+    """Tamper with a copy, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--changes", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--without-sums", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Path(shutil.copytree(asked.run, Path(scratch) / asked.run.name))
+        if asked.without_sums:
+            for path in run.rglob(SUMS):
+                path.unlink()
+            manifest = read_manifest(run)
+            manifest.pop("sums", None)
+            Store(run).write_manifest(manifest)
+        elif not (run / SUMS).is_file():
+            give_sums(run)
+        outcomes = list(tampered(run, asked.changes, asked.seed))
+    for kind in CHANGES:
+        of_kind = [outcome for outcome in outcomes if outcome.kind == kind]
+        told = Counter(found=sum(o.found for o in of_kind), named=sum(o.named for o in of_kind))
+        print(f"{kind}: {told['found']} of {len(of_kind)} found, {told['named']} with the file named")
+    for outcome in outcomes:
+        if not outcome.named:
+            print(f"  {'not named' if outcome.found else 'NOT FOUND'}: {outcome.kind}, {outcome.name}")
+    print(f"{sum(outcome.found for outcome in outcomes)} of {len(outcomes)} changes found")
+    return 0 if all(outcome.found for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

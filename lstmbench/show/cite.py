@@ -1,0 +1,129 @@
+"""How a table and this software are cited: BibTeX, a piece of LaTeX, Markdown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lstmbench import __version__
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.store import read_manifest
+from lstmbench.show import provenance
+from lstmbench.show.formats import latex, slug
+from lstmbench.show.paging.index import newest_first
+from lstmbench.show.tabulating.extract import run_tables
+from lstmbench.show.tabulating.table import Table
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+"""The names that BibTeX has for them."""
+
+
+def cite(table: str, results: str | Path) -> dict[str, str]:
+    """Return how to cite a table, by format: ``bibtex``, ``latex``, ``markdown``.
+
+    Args:
+        table: its id, such as ``quick-ratio``.
+        results: a run's folder, or a folder of runs; the newest run that has the table counts, a finished one first.
+
+    Raises:
+        LstmbenchError: if no run has it.
+    """
+    folder, found = _find(table, Path(results))
+    manifest = read_manifest(folder)
+    key = f"{found.id}-{found.content_hash}"
+    software = slug(_software()["title"].partition(":")[0])
+    return {
+        "bibtex": _of_software(software, manifest) + "\n" + _of_table(key, found, manifest),
+        "latex": (
+            f"% needs \\usepackage{{booktabs}}, and this file beside the document: {_file(folder, found)}\n"
+            f"\\input{{{found.id}}}\n"
+            f"Table~\\ref{{tab:{found.id}}} is from~\\cite{{{key}}}, made with~\\cite{{{software}}}.\n"
+        ),
+        "markdown": found.markdown(),
+    }
+
+
+def _find(table: str, results: Path) -> tuple[Path, Table]:
+    runs = [results] if (results / "manifest.json").is_file() else newest_first(results)
+    if not runs:
+        raise LstmbenchError(f"There is no run in {results}: no folder in it has a manifest.json.")
+    there: dict[str, None] = {}
+    for folder in sorted(runs, key=_unfinished):  # in each half the newest stay first
+        try:
+            tables = {made.id: made for made in run_tables(folder)}
+        except LstmbenchError:  # of a run without records, say; another may have it
+            continue
+        if table in tables:
+            return folder, tables[table]
+        there |= dict.fromkeys(tables)
+    raise LstmbenchError(f"There is no table {table!r} in {results}; the tables are {', '.join(there) or 'none'}.")
+
+
+def _unfinished(folder: Path) -> bool:
+    try:
+        return not read_manifest(folder).get("complete")
+    except LstmbenchError:
+        return True
+
+
+def _software() -> dict[str, Any]:
+    """Return what CITATION.cff says; a wheel carries it within the package, a checkout has it beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    path = next(path for path in (package / "CITATION.cff", package.parent / "CITATION.cff") if path.is_file())
+    said: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return said
+
+
+def _of_software(key: str, manifest: Mapping[str, Any]) -> str:
+    about = _software()
+    version = (manifest.get("packages") or {}).get("lstmbench") or __version__
+    released = str(about.get("date-released") or "")[:4] if version == about["version"] else ""
+    fields = {"author": _authors(about), "title": f"{{{_bib(about['title'])}}}", "year": released}
+    fields |= {"version": _bib(version), "note": f"Version {_bib(version)}"} | _address(about)
+    return _entry(key, fields)
+
+
+def _of_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
+    about = _software()
+    date = provenance.date(manifest)
+    year, _, rest = date.partition("-")
+    month = MONTHS[int(rest[:2]) - 1] if year.isdigit() and rest[:2].isdigit() and 0 < int(rest[:2]) <= 12 else ""
+    identity, *lines = table.footer
+    made = [line for line in lines if line.startswith(("Run ", "Machine: ", "Versions: "))]
+    fields = {
+        "author": _authors(about),
+        "title": f"{{Table {_bib(table.id)}: {_bib(table.caption.partition('. ')[0])}}}",
+        "year": year if year.isdigit() else "",
+        "month": month,
+        "note": " ".join(_bib(line) for line in [identity.partition(", ")[2].capitalize(), *made]),
+    }
+    return _entry(key, fields | _address(about), bare=("month",))
+
+
+def _authors(about: Mapping[str, Any]) -> str:
+    """Return the authors: people as BibTeX writes them, a group's name in braces."""
+    names = []
+    for one in about["authors"]:
+        person = ", ".join(str(one[part]) for part in ("family-names", "given-names") if part in one)
+        names.append(_bib(person) if person else f"{{{_bib(one['name'])}}}")
+    return " and ".join(names)
+
+
+def _address(about: Mapping[str, Any]) -> dict[str, str]:
+    url = about.get("url") or about.get("repository-code") or ""
+    return {"doi": str(about.get("doi") or ""), "url": str(url)}
+
+
+def _entry(key: str, fields: Mapping[str, str], bare: tuple[str, ...] = ()) -> str:
+    lines = [f"  {name} = {text if name in bare else f'{{{text}}}'},\n" for name, text in fields.items() if text]
+    return f"@misc{{{key},\n{''.join(lines)}}}\n"
+
+
+def _bib(text: object) -> str:
+    """Return text for a field of BibTeX, which counts braces, escaped or not."""
+    return latex(text).replace(r"\{", r"\textbraceleft{}").replace(r"\}", r"\textbraceright{}")
+
+
+def _file(folder: Path, table: Table) -> str:
+    return f"{folder.as_posix()}/tables/{table.id}.tex"

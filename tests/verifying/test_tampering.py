@@ -1,0 +1,35 @@
+"""Single changes to a run, many of them, drawn: each is found, and named."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from made_run import copy, make_run
+
+from lstmbench.verifying.verify import verify
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script():
+    spec = importlib.util.spec_from_file_location("tamper", ROOT / "benchmarks" / "tamper.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("results") / "here")
+
+
+def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
+    outcomes = list(script().tampered(copy(run, tmp_path / "here"), 100, seed=0))
+    assert len(outcomes) == 100
+    assert [outcome for outcome in outcomes if not (outcome.found and outcome.named)] == []
+
+
+def test_after_a_hundred_changes_taken_back_nothing_differs(run, tmp_path):
+    folder = copy(run, tmp_path / "here")
+    assert len(list(script().tampered(folder, 9, seed=1))) == 9
+    assert verify(folder) == []
