@@ -91,6 +91,9 @@ def run(
         int | None, typer.Option(min=0, help="Seed of inputs and turns; drawn afresh if not given.")
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the end of another run that is being timed on this machine, or refuse.")
+    ] = True,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
@@ -108,7 +111,7 @@ def run(
         check_threshold(threshold)
         if ab is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
-    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or ())
+    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait)
     show.write(done.folder)
     counts = done.records["status"].value_counts().to_dict()
     console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))

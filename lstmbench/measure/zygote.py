@@ -108,6 +108,7 @@ class Zygote:
             environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
         # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
         arguments = [python or sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
+        arguments.append(str(os.getpid()))
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
@@ -181,10 +182,18 @@ class Zygote:
         return answer
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when its parent ends (Linux; elsewhere a closed socket ends it)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
+        os._exit(1)
+
+
+def _be_the_first_to_go() -> None:
+    """Where memory runs out, have the kernel end this process, and no other program of the machine (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def preload(backend: str) -> None:
@@ -202,8 +211,8 @@ def preload(backend: str) -> None:
 
 def main() -> None:
     """Serve: ``f`` with a file descriptor forks a worker, ``r`` with a process id waits for it."""
-    descriptor, backend = int(sys.argv[1]), sys.argv[2]
-    _die_with_parent()
+    descriptor, backend, parent = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    _die_with_parent(parent)
     control = socket.socket(fileno=descriptor)
     preload(backend)
     gc.collect()
@@ -213,10 +222,12 @@ def main() -> None:
         if not request:
             return
         if request == b"f":
+            own = os.getpid()
             pid = os.fork()
             if pid == 0:
                 control.close()
-                _die_with_parent()
+                _die_with_parent(own)
+                _be_the_first_to_go()
                 _work(descriptors[0])
             os.close(descriptors[0])
             control.sendall(str(pid).encode())
