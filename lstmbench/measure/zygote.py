@@ -18,12 +18,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.environment import worker_environment
+from lstmbench.measure.watch import EVERY_S, too_much
 
 START_TIMEOUT_S = 120.0
 """How long an import may take."""
@@ -53,20 +55,29 @@ class Worker:
 
         Raises:
             WorkerTimeout: if there is none within ``timeout`` seconds; the worker is killed.
-            WorkerDied: if the process ended.
+            WorkerDied: if the process ended, or was ended since it took too much, see ``watch``.
             LstmbenchError: if the worker reports that the command failed; it lives on.
         """
         try:
             self.connection.send_bytes(json.dumps({"command": command, **arguments}).encode())
-            if not self.connection.poll(timeout):
-                self.kill()
-                raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
+            self._wait(command, timeout)
             answer = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             raise WorkerDied(self.kill()) from None  # hanging up without ending does not help it
         if "error" in answer:
             raise LstmbenchError(answer["error"])
         return answer["answer"]
+
+    def _wait(self, command: str, timeout: float) -> None:
+        """Wait until there is an answer, or the connection's end."""
+        end = time.monotonic() + timeout
+        while not self.connection.poll(max(0.0, min(EVERY_S, end - time.monotonic()))):
+            if excess := too_much(self.pid):
+                self.kill()
+                raise WorkerDied(excess)
+            if time.monotonic() >= end:
+                self.kill()
+                raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
 
     def kill(self) -> str:
         """End the process, whatever it does, and say how it ended."""
