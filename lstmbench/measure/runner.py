@@ -4,6 +4,7 @@ For each workload the oracle's answers are computed once. Then, for each process
 get a fresh worker; each worker passes the gate or is out; the others take turns, round by round, in random order.
 """
 
+import os
 import random
 import re
 import shlex
@@ -23,7 +24,7 @@ from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side, sides
 from lstmbench.measure.learning_suite import LearningSuite, Lesson
 from lstmbench.measure.suite import Suite
-from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
 from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
@@ -39,6 +40,8 @@ class Run:
     """The results of a run: where they are, and a way to read them."""
 
     folder: Path
+    new: bool = True
+    """Whether something was measured; not so if it was complete already."""
 
     @property
     def records(self) -> pd.DataFrame:
@@ -100,14 +103,55 @@ def run(
             raise LstmbenchError(f"The suite {chosen.name!r} has no tasks: it is of time, memory and accuracy.")
         chosen = chosen.of(tasks)
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
-    manifest = _manifest_of(folder, chosen, seed)
-    if manifest and manifest["complete"] and _done(chosen, folder):
-        return Run(folder)
     asked = [
         str(suite),
         *(["--ab", *(side.asked for side in duel)] if duel else []),
         *(word for task in tasks for word in ("--task", task)),
     ]
+    return _go_on(chosen, duel, asked, folder, seed, progress, wait)
+
+
+def resume(out: str | Path, *, progress: bool = True, wait: bool = True) -> Run:
+    """Go on with a run, whose suite is the one in its manifest; the arguments are those of ``run``.
+
+    Raises:
+        LstmbenchError: as ``run`` does; if there is no run in the folder; or if it is a duel with another interpreter,
+            whose path no manifest holds.
+    """
+    folder = Path(out)
+    if not (folder / "manifest.json").is_file():
+        raise LstmbenchError(f"There is no run in {folder}: it has no manifest.json.")
+    manifest = read_manifest(folder)
+    return _go_on(stored_suite(manifest, folder), _sides_of(manifest), [], folder, None, progress, wait)
+
+
+def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Side]:
+    """Return the sides of a duel as its command names them. No program that a manifest names is started."""
+    try:
+        words = shlex.split(str(manifest.get("command")))
+    except ValueError:
+        words = []
+    if "--ab" not in words:
+        return ()
+    asked = words[words.index("--ab") + 1 :][:2]
+    if len(asked) < 2 or any(os.sep in side or "@python-" in side for side in asked):
+        raise LstmbenchError("A duel with another interpreter goes on by its own command, with --ab.")
+    return sides(asked[0], asked[1])
+
+
+def _go_on(
+    chosen: Suite | LearningSuite,
+    duel: Sequence[Side],
+    asked: list[str],
+    folder: Path,
+    seed: int | None,
+    progress: bool,
+    wait: bool,
+) -> Run:
+    """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
+    manifest = _manifest_of(folder, chosen, seed)
+    if manifest and manifest["complete"] and _done(chosen, folder):
+        return Run(folder, new=False)
     store = Store(folder)
     with locks.only_run_in(folder), locks.only_run_here(wait):
         manifest = _manifest_of(folder, chosen, seed) or _new_manifest(chosen, asked, folder, seed)

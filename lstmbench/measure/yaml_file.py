@@ -35,7 +35,8 @@ class YamlFile:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             _check_keys(self._root)
             if _parts(self._root, {}) > MOST_PARTS:
-                raise LstmbenchError(f"The suite {path} says too much: its aliases repeat more than {MOST_PARTS:,} parts.")
+                many = f"more than {MOST_PARTS:,} parts, counting those again that aliases repeat"
+                raise LstmbenchError(f"The suite {path} has {many}.")
             self.content: Any = yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise LstmbenchError(f"The suite {path} cannot be read: {error}.") from None
