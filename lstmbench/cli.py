@@ -62,15 +62,18 @@ def list_(
 
 @app.command(
     epilog="Examples: `lstmbench run smoke --out /tmp/smoke` · `lstmbench run my-suite.yaml --out results/mine` · "
-    "`lstmbench run --ab numpy.fused@HEAD~1 numpy.fused --out /tmp/duel`"
+    "`lstmbench run --ab numpy.fused@HEAD~1 numpy.fused --out /tmp/duel` · `lstmbench run --resume results/mine`"
 )
 def run(
-    out: Annotated[
-        Path, typer.Option(help="The results folder. If it holds part of this suite, the rest is measured.")
-    ],
     suite: Annotated[
         str | None,
         typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file; for a duel, `duel` if not given."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The results folder. If it holds part of this suite, the rest is measured.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, whose suite it knows, and give no other.")
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -91,6 +94,9 @@ def run(
         int | None, typer.Option(min=0, help="Seed of inputs and turns; drawn afresh if not given.")
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the end of another run that is being timed on this machine, or refuse.")
+    ] = True,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
@@ -98,18 +104,29 @@ def run(
     the intervals, 4 some implementation did not compute the LSTM. Of a duel, 1: B is slower somewhere.
     """
     from lstmbench import show
+    from lstmbench.measure.runner import resume as go_on
     from lstmbench.measure.runner import run as measure
     from lstmbench.show.comparing.duel import THRESHOLD, duel
     from lstmbench.show.comparing.verdicts import check_threshold
 
-    if suite is None and ab is None:
+    if resume is not None and (suite, out, task, ab, seed) != (None,) * 5:
+        raise LstmbenchError(
+            "--resume goes on with a run as it began: it takes no suite, --out, --task, --ab or --seed."
+        )
+    if resume is None and out is None:
+        raise typer.BadParameter("Give the results folder.", param_hint="--out")
+    if suite is None and ab is None and resume is None:
         raise LstmbenchError("Which suite? Give its name or its file; `lstmbench list` shows those that there are.")
     if threshold is not None:
         check_threshold(threshold)
-        if ab is None:
+        if ab is None and resume is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
-    done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or ())
-    show.write(done.folder)
+    if resume is not None:
+        done = go_on(resume, progress=progress, wait=wait)
+    else:
+        done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait)
+    if resume is None or done.new or not (done.folder / "README.md").is_file():
+        show.write(done.folder)
     counts = done.records["status"].value_counts().to_dict()
     console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for row in done.records[~done.records["status"].isin(["ok", "skipped"])].itertuples():
@@ -121,7 +138,7 @@ def run(
         raise typer.Exit(COULD_NOT_MEASURE)
     shown = done.manifest["controls"]
     console.print(f"  noise floor {shown['noise_floor']}")
-    if shown["failed"] or ab is None:
+    if shown["failed"] or (ab is None and "--ab" not in str(done.manifest.get("command")).split()):
         raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
     outcome = duel(done.records, THRESHOLD if threshold is None else threshold)
     print(outcome.markdown(), end="")

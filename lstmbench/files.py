@@ -27,8 +27,19 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], Any])
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
+            _sync(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise LstmbenchError(f"{path} cannot be written: {reason}.") from None
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk know by what names the files in a folder go."""
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,6 +1,7 @@
 """Settings of the whole suite: they come before any framework is imported."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import settings
 # Two test processes with a thread pool each would wait for each other
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# Runs of two test processes must not wait for each other, nor for one that is being timed on this machine
+_locks = tempfile.TemporaryDirectory(prefix="lstmbench-tests-")
+os.environ["LSTMBENCH_LOCK"] = os.path.join(_locks.name, "lock")
 
 # The same examples in every run: a red test is red again
 settings.register_profile("lstmbench", derandomize=True, deadline=None, max_examples=20)

@@ -26,6 +26,7 @@ from lstmbench.results.record import frame
 
 VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "verify", "cite", "notebook", "doctor"]
 FORMATS = ["bibtex", "latex", "markdown"]
+THOUSAND = list(range(1, 1001))
 
 
 class Ended(NamedTuple):
@@ -174,6 +175,53 @@ def test_the_exit_code_tells_how_it_went(
     ]
 
 
+def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_as_it_is(
+    measured: tuple[Path, Path], call: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstmbench.show.write", lambda folder: pytest.fail("it was rendered again"))
+    ended = call("run", "--resume", measured[1])
+    assert ended.code in (cli.OK, cli.CONTROLS_FAILED)
+    assert f"{measured[1]}: 4 ok" in ended.out
+
+    monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+    monkeypatch.setattr(runner, "measure_workload", lambda workload, *_: (seen.append(workload.seq_len) or [], [], []))
+    seen: list[int] = []
+    suite = tmp_path / "of-another-name.yaml"
+    suite.write_bytes(measured[0].read_bytes())
+    append = runner.Store.append
+    with monkeypatch.context() as killed:
+        killed.setattr(runner.Store, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert call("run", suite, "--out", tmp_path / "out", "--no-progress").code == cli.INTERRUPTED
+    suite.unlink()
+    assert runner.Store.append is append
+    assert call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.COULD_NOT_MEASURE  # no rows
+    assert seen == [3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ({"suite": {"grids": "no"}}, "holds no suite that can be measured here"),
+        ({"suite": None}, "holds no suite that can be measured here"),
+        (
+            {"suite": {"grids": [dict.fromkeys(("seq_len", "batch_size", "hidden_size"), THOUSAND)]}},
+            "cases; at most 100,000 are taken",
+        ),
+        (
+            {"suite": {"grids": [{"seq_len": 1, "batch_size": 1, "hidden_size": 1}]}}
+            | {"command": "lstmbench run duel --ab numpy.fused numpy.fused@/bin/sh"},
+            "A duel with another interpreter goes on by its own command",
+        ),
+    ],
+)
+def test_a_manifest_from_elsewhere_is_measured_only_as_a_suite_would_be(
+    manifest: dict[str, Any], expected: str, call: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert expected in refused(call("run", "--resume", tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_a_duel_prints_its_verdicts_and_ends_with_their_code(call: Callable[..., Ended], tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], budget={"processes": 2})
     ended = call("run", suite, "--out", tmp_path / "out", "--ab", "numpy.fused", "numpy.reference", "--no-progress")
@@ -204,6 +252,8 @@ def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp
             "learning, learning_full, learning_lags, long, peers",
         ),
         (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
+        (["run", "--resume", "OUT"], "There is no run in OUT: it has no manifest.json."),
+        (["run", "smoke", "--resume", "FOLDER"], "--resume goes on with a run as it began: it takes no suite"),
         (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold belongs to a duel"),
         (["run", "--out", "OUT", "--ab", "torch.nn", "torch.no"], "There is no implementation 'torch.no'"),
         (["run", "--out", "OUT", "--ab", "torch.nn", "torch.nn", "--threshold", "2"], "lies between 0 and 1"),

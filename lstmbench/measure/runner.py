@@ -4,12 +4,13 @@ For each workload the oracle's answers are computed once. Then, for each process
 get a fresh worker; each worker passes the gate or is out; the others take turns, round by round, in random order.
 """
 
+import os
 import random
 import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +19,16 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import controls, environment
+from lstmbench.measure import controls, environment, locks
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side, sides
 from lstmbench.measure.learning_suite import LearningSuite, Lesson
 from lstmbench.measure.suite import Suite
-from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
 from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
-from lstmbench.results.store import Store, read_manifest, read_results, read_samples
+from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
 
 Measured = tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
@@ -39,6 +40,8 @@ class Run:
     """The results of a run: where they are, and a way to read them."""
 
     folder: Path
+    new: bool = True
+    """Whether something was measured; not so if it was complete already."""
 
     @property
     def records(self) -> pd.DataFrame:
@@ -69,6 +72,7 @@ def run(
     seed: int | None = None,
     ab: tuple[str, str] | None = None,
     tasks: Sequence[str] = (),
+    wait: bool = True,
 ) -> Run:
     """Measure a suite, and return the run.
 
@@ -81,10 +85,12 @@ def run(
         ab: the two sides of a duel, in place of the suite's implementations; the first is the reference. Each may
             be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
         tasks: of a suite of lessons, only these; all of them if none is named.
+        wait: whether to wait for the end of another run that is being timed on this machine.
 
     Raises:
-        LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written, or
-            it holds the results of another suite or of another seed.
+        LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written,
+            it holds the results of another suite or of another seed, another run is at work in it, or one is being
+            timed on this machine that is not to be waited for.
     """
     chosen = read_suite(suite)
     duel = sides(*ab) if ab else ()
@@ -97,27 +103,67 @@ def run(
             raise LstmbenchError(f"The suite {chosen.name!r} has no tasks: it is of time, memory and accuracy.")
         chosen = chosen.of(tasks)
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
+    asked = [
+        str(suite),
+        *(["--ab", *(side.asked for side in duel)] if duel else []),
+        *(word for task in tasks for word in ("--task", task)),
+    ]
+    return _go_on(chosen, duel, asked, folder, seed, progress, wait)
+
+
+def resume(out: str | Path, *, progress: bool = True, wait: bool = True) -> Run:
+    """Go on with a run, whose suite is the one in its manifest; the arguments are those of ``run``.
+
+    Raises:
+        LstmbenchError: as ``run`` does; if there is no run in the folder; or if it is a duel with another interpreter,
+            whose path no manifest holds.
+    """
+    folder = Path(out)
+    if not (folder / "manifest.json").is_file():
+        raise LstmbenchError(f"There is no run in {folder}: it has no manifest.json.")
+    manifest = read_manifest(folder)
+    return _go_on(stored_suite(manifest, folder), _sides_of(manifest), [], folder, None, progress, wait)
+
+
+def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Side]:
+    """Return the sides of a duel as its command names them. No program that a manifest names is started."""
+    try:
+        words = shlex.split(str(manifest.get("command")))
+    except ValueError:
+        words = []
+    if "--ab" not in words:
+        return ()
+    asked = words[words.index("--ab") + 1 :][:2]
+    if len(asked) < 2 or any(os.sep in side or "@python-" in side for side in asked):
+        raise LstmbenchError("A duel with another interpreter goes on by its own command, with --ab.")
+    return sides(asked[0], asked[1])
+
+
+def _go_on(
+    chosen: Suite | LearningSuite,
+    duel: Sequence[Side],
+    asked: list[str],
+    folder: Path,
+    seed: int | None,
+    progress: bool,
+    wait: bool,
+) -> Run:
+    """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
     manifest = _manifest_of(folder, chosen, seed)
-    done = set(read_results(folder)["workload"]) if manifest else set()
-    if manifest and manifest["complete"] and done >= {workload.id for workload in chosen.workloads()}:
-        return Run(folder)
-    manifest = manifest or _new_manifest(
-        chosen,
-        [
-            str(suite),
-            *(["--ab", *(side.asked for side in duel)] if duel else []),
-            *(word for task in tasks for word in ("--task", task)),
-        ],
-        folder,
-        seed,
-    )
+    if manifest and manifest["complete"] and _done(chosen, folder):
+        return Run(folder, new=False)
     store = Store(folder)
-    store.write_manifest(manifest)
-    _measure(chosen, duel, done, store, manifest, progress)
-    manifest |= {"complete": True, "finished": _now(), "load_at_end": environment.load_average()}
-    store.finish()
-    store.seal(manifest)
+    with locks.only_run_in(folder), locks.only_run_here(wait):
+        manifest = _manifest_of(folder, chosen, seed) or _new_manifest(chosen, asked, folder, seed)
+        store.write_manifest(manifest)
+        _measure(chosen, duel, store, manifest, progress)
+        store.finish()
+        store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": environment.load_average()})
     return Run(folder)
+
+
+def _done(suite: Suite | LearningSuite, folder: Path) -> bool:
+    return read_kept(folder)[0] >= {workload.id for workload in suite.workloads()}
 
 
 def _manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -> dict[str, Any]:
@@ -180,28 +226,39 @@ def _now() -> str:
 
 
 def _measure(
-    suite: Suite | LearningSuite,
-    duel: Sequence[Side],
-    done: set[str],
-    store: Store,
-    manifest: dict[str, Any],
-    progress: bool,
+    suite: Suite | LearningSuite, duel: Sequence[Side], store: Store, manifest: dict[str, Any], progress: bool
 ) -> None:
-    """Measure every workload that is not done yet; ``done`` holds the ids of those that are."""
+    """Measure every workload that is not done yet, and put into the manifest what was learnt from all of them."""
+    done, learnt = read_kept(store.folder)
     several: Sequence[Workload | Lesson] = suite.workloads()
     order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
     workloads = [workload for workload in order if workload.id not in done]
-    with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch, Team(Path(scratch), duel) as team:
-        for workload in _with_progress(workloads, progress):
-            records, samples, shown = _measured(workload, suite, team, manifest["seed"])
-            for record in records:
-                record |= {"suite": suite.name, "run_id": manifest["run_id"]}
-            store.append(order[workload], records, samples)
-            if isinstance(suite, Suite):
-                manifest["controls"] = controls.summary([*manifest["controls"].get("rows", []), *shown])
-            manifest["environments"] |= team.environments
-            manifest["limits"] |= team.limits
-            store.write_manifest(manifest)
+    known = set(manifest["environments"]).union(*(each["environments"] for each in learnt))
+    try:
+        with store.scratch() as scratch, Team(scratch, duel) as team:
+            for workload in _with_progress(workloads, progress):
+                records, samples, shown = _measured(workload, suite, team, manifest["seed"])
+                for record in records:
+                    record |= {"suite": suite.name, "run_id": manifest["run_id"]}
+                new = {name: found for name, found in team.environments.items() if name not in known}
+                note = {"controls": shown, "environments": new, "limits": team.limits}
+                store.append(order[workload], records, samples, note)
+                learnt.append(note)
+                known |= set(new)
+    finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
+        _tell(manifest, suite, learnt)
+        store.write_manifest(manifest)
+
+
+def _tell(manifest: dict[str, Any], suite: Suite | LearningSuite, learnt: Sequence[Mapping[str, Any]]) -> None:
+    """Put into the manifest what was learnt from workloads; what it says of them already stays."""
+    for each in learnt:
+        manifest["environments"] |= each["environments"]
+        manifest["limits"] |= each["limits"]
+    if isinstance(suite, Suite):
+        told = [*manifest["controls"].get("rows", []), *(row for each in learnt for row in each["controls"])]
+        rows = {(row["workload"], row["control"]): row for row in told}
+        manifest["controls"] = controls.summary(list(rows.values()))
 
 
 def _measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:

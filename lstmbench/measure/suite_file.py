@@ -1,5 +1,6 @@
 """Suites are read from YAML files: some come with the package, the others are the users' own."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,29 @@ def read_suite(suite: str | Path) -> Suite | LearningSuite:
     _check_names(found, file)
     if isinstance(found, Suite):
         _check_grids(found, file)
-    if found.count() > MOST_CASES:  # counted, not made
-        raise LstmbenchError(f"The suite {file.path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
+    _check_count(found, path)
     return found
+
+
+def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | LearningSuite:
+    """Return the suite that a run's manifest holds; ``folder`` is where it is.
+
+    Raises:
+        LstmbenchError: if it holds none that can be measured.
+    """
+    content = manifest.get("suite")
+    kind = LearningSuite if isinstance(content, dict) and "tasks" in content else Suite
+    try:
+        found: Suite | LearningSuite = kind.model_validate(content)
+    except ValidationError:
+        raise LstmbenchError(f"The manifest in {folder} holds no suite that can be measured here.") from None
+    _check_count(found, folder)
+    return found
+
+
+def _check_count(found: Suite | LearningSuite, path: Path) -> None:
+    if found.count() > MOST_CASES:  # counted, not made
+        raise LstmbenchError(f"The suite {path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
 
 
 def _check_names(found: Suite | LearningSuite, file: YamlFile) -> None:

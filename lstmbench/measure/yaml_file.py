@@ -8,6 +8,8 @@ import yaml
 from lstmbench.errors import LstmbenchError
 
 MOST_BYTES = 2**20
+MOST_PARTS = 200_000
+"""Most parts of a document, counted as often as aliases repeat them: a small file may say a lot by them."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -32,6 +34,9 @@ class YamlFile:
             text = path.read_text(encoding="utf-8")
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             _check_keys(self._root)
+            if _parts(self._root, {}) > MOST_PARTS:
+                many = f"more than {MOST_PARTS:,} parts, counting those again that aliases repeat"
+                raise LstmbenchError(f"The suite {path} has {many}.")
             self.content: Any = yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise LstmbenchError(f"The suite {path} cannot be read: {error}.") from None
@@ -88,3 +93,21 @@ def _check_keys(root: Any) -> None:
                     )
                 keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
                 left += [key, value]
+
+
+def _parts(node: Any, known: dict[int, float]) -> float:
+    """Return of how many parts a document consists, those that an alias repeats counted again; inf if it holds itself.
+
+    Args:
+        node: where it begins.
+        known: of nodes that were counted already, their parts.
+    """
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is counted: who finds it below itself has found a ring
+        below: list[Any] = []
+        if isinstance(node, yaml.SequenceNode):
+            below = node.value
+        elif isinstance(node, yaml.MappingNode):
+            below = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_parts(part, known) for part in below)
+    return known[id(node)]

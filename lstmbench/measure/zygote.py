@@ -18,12 +18,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.environment import worker_environment
+from lstmbench.measure.watch import EVERY_S, too_much
 
 START_TIMEOUT_S = 120.0
 """How long an import may take."""
@@ -53,20 +55,29 @@ class Worker:
 
         Raises:
             WorkerTimeout: if there is none within ``timeout`` seconds; the worker is killed.
-            WorkerDied: if the process ended.
+            WorkerDied: if the process ended, or was ended since it took too much, see ``watch``.
             LstmbenchError: if the worker reports that the command failed; it lives on.
         """
         try:
             self.connection.send_bytes(json.dumps({"command": command, **arguments}).encode())
-            if not self.connection.poll(timeout):
-                self.kill()
-                raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
+            self._wait(command, timeout)
             answer = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             raise WorkerDied(self.kill()) from None  # hanging up without ending does not help it
         if "error" in answer:
             raise LstmbenchError(answer["error"])
         return answer["answer"]
+
+    def _wait(self, command: str, timeout: float) -> None:
+        """Wait until there is an answer, or the connection's end."""
+        end = time.monotonic() + timeout
+        while not self.connection.poll(max(0.0, min(EVERY_S, end - time.monotonic()))):
+            if excess := too_much(self.pid):
+                self.kill()
+                raise WorkerDied(excess)
+            if time.monotonic() >= end:
+                self.kill()
+                raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
 
     def kill(self) -> str:
         """End the process, whatever it does, and say how it ended."""
@@ -108,6 +119,7 @@ class Zygote:
             environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
         # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
         arguments = [python or sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
+        arguments.append(str(os.getpid()))
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
@@ -181,10 +193,18 @@ class Zygote:
         return answer
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when its parent ends (Linux; elsewhere a closed socket ends it)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
+        os._exit(1)
+
+
+def _be_the_first_to_go() -> None:
+    """Where memory runs out, have the kernel end this process, and no other program of the machine (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def preload(backend: str) -> None:
@@ -202,8 +222,8 @@ def preload(backend: str) -> None:
 
 def main() -> None:
     """Serve: ``f`` with a file descriptor forks a worker, ``r`` with a process id waits for it."""
-    descriptor, backend = int(sys.argv[1]), sys.argv[2]
-    _die_with_parent()
+    descriptor, backend, parent = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    _die_with_parent(parent)
     control = socket.socket(fileno=descriptor)
     preload(backend)
     gc.collect()
@@ -213,10 +233,12 @@ def main() -> None:
         if not request:
             return
         if request == b"f":
+            own = os.getpid()
             pid = os.fork()
             if pid == 0:
                 control.close()
-                _die_with_parent()
+                _die_with_parent(own)
+                _be_the_first_to_go()
                 _work(descriptors[0])
             os.close(descriptors[0])
             control.sendall(str(pid).encode())

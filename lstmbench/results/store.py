@@ -4,12 +4,14 @@
 - ``records.parquet``, ``records.csv``: one row per case
 - ``samples.parquet``: every timed sample
 - ``SHA256SUMS``: the sums of these, once the run has come to its end
-- ``parts/``: while the run goes on, one pair of files per finished workload
+- ``parts/``: while the run goes on, one pair of files per finished workload; that of its records is written last, and
+  holds what else was learnt in measuring it, so that one step makes a workload done
+
+Parquet files and the manifest carry a checksum: what is damaged is refused in a sentence, never read as something else.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +26,15 @@ import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
+from lstmbench.results import sealed
 from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LESSON_KEYS, SAMPLE_COLUMNS, frame, typed
 from lstmbench.sums import SUMS, sum_of, write_sums
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
+LEARNT = b"lstmbench"
+"""The key under which the file of a part's records holds what else was learnt."""
+SEAL = "sha256"
+"""The manifest's key for the checksum of all the rest of it."""
 
 
 def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
@@ -82,21 +89,48 @@ def count_records(folder: str | Path) -> int:
     return sum(_rows_in(path) for path in _files(Path(folder), "records"))
 
 
+def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
+    """Return the ids of the workloads that are done, and what was learnt from those that still have their part.
+
+    Raises:
+        LstmbenchError: if a file cannot be read.
+    """
+    done: set[str] = set()
+    learnt = []
+    for path in _files(Path(folder), "records"):
+        with _opened(path) as file:
+            done.update(file.read(columns=["workload"]).column("workload").to_pylist())
+            if note := (file.schema_arrow.metadata or {}).get(LEARNT):
+                learnt.append(json.loads(note))
+    return done, learnt
+
+
 def read_samples(folder: str | Path) -> pd.DataFrame:
     """Return every timed sample of one run folder; columns as in ``record.SAMPLE_COLUMNS``."""
     return _read(Path(folder), "samples", SAMPLE_COLUMNS)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Return the manifest of one run folder."""
+    """Return the manifest of one run folder.
+
+    Raises:
+        LstmbenchError: if it cannot be read, or is not as it was written.
+    """
     path = Path(folder) / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
-    except (OSError, ValueError) as error:
+        seal = manifest.pop(SEAL, None)
+        if seal not in (None, _checksum(manifest)):
+            raise ValueError("it is not as it was written, its checksum differs")
+    except (OSError, ValueError, RecursionError) as error:
         raise LstmbenchError(f"The manifest {path} cannot be read: {error}.") from None
     return manifest
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 class Store:
@@ -122,10 +156,36 @@ class Store:
         text = _text(manifest)
         write_atomically(self.folder / "manifest.json", lambda path: path.write_text(text, encoding="utf-8"))
 
-    def append(self, workload: str, records: list[dict[str, Any]], samples: list[dict[str, Any]]) -> None:
-        """Keep the rows of one finished workload. The file of records is written last: it makes the workload done."""
-        for kind, table in (("samples", frame(samples, SAMPLE_COLUMNS)), ("records", frame(records))):
-            _write_parquet(self.parts / f"{workload}.{kind}.parquet", table)
+    def append(
+        self,
+        workload: str,
+        records: list[dict[str, Any]],
+        samples: list[dict[str, Any]],
+        learnt: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the rows of one finished workload. The file of records is written last: it makes the workload done.
+
+        Args:
+            workload: its name among the parts, whose order is that of these names.
+            records, samples: its rows.
+            learnt: what else is to be kept of it, as JSON can say it; ``read_kept`` returns it.
+        """
+        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
+        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder for what workers are handed; it goes with the block, or with the next one's beginning.
+
+        Here, and not among the system's temporary files, where nobody knows what a killed run has left.
+        """
+        folder = self.folder.absolute() / ".scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def finish(self) -> None:
         """Put all parts together into the final files, then remove the parts."""
@@ -150,11 +210,21 @@ class Store:
 
 
 def _text(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    """Return the manifest as it is written, with its checksum."""
+    content = json.loads(json.dumps(manifest))  # as it is going to be read
+    return json.dumps(content | {SEAL: _checksum(content)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _write_parquet(path: Path, table: pd.DataFrame) -> None:
-    write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+def _write_parquet(path: Path, table: pd.DataFrame, learnt: Mapping[str, Any] | None = None) -> None:
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    if learnt is not None:
+        rows = rows.replace_schema_metadata((rows.schema.metadata or {}) | {LEARNT: json.dumps(learnt).encode()})
+
+    def write(temporary: Path) -> None:
+        pq.write_table(rows, temporary)
+        sealed.seal(temporary)
+
+    write_atomically(path, write)
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
@@ -178,21 +248,20 @@ def _read(
     keys = [*CASE_COLUMNS, *LESSON_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
     if only:
         tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
+        merged = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) if tables else frame([], columns)
     else:
-        tables = [_read_parquet(path, columns, first) for path in paths]
-    if not tables:
-        return frame([], columns)
-    if whole:
-        return tables[0]
-    merged = pd.concat(tables, ignore_index=True)
+        read = [_read_parquet(path, first) for path in paths]
+        with _readable(paths[0] if len(paths) == 1 else folder):
+            merged = typed(pa.concat_tables(read, promote_options="permissive").to_pandas(), columns) if read else frame([], columns)
+    if whole or not paths:
+        return merged
     merged = merged.drop_duplicates(subset=[key for key in keys if key in merged.columns], ignore_index=True)
     return merged[[name for name in columns if name in merged.columns]] if only else merged.iloc[:first]
 
 
-def _read_parquet(path: Path, columns: Mapping[str, str], first: int | None) -> pd.DataFrame:
-    with _readable(path), pq.ParquetFile(path) as file:
-        read = file.read() if first is None else pa.Table.from_batches(_head(file, first), file.schema_arrow)
-        return typed(read.to_pandas(), columns)
+def _read_parquet(path: Path, first: int | None) -> pa.Table:
+    with _opened(path) as file:
+        return file.read() if first is None else pa.Table.from_batches(_head(file, first), file.schema_arrow)
 
 
 def _head(file: pq.ParquetFile, first: int) -> list[pa.RecordBatch]:
@@ -203,7 +272,7 @@ def _head(file: pq.ParquetFile, first: int) -> list[pa.RecordBatch]:
 
 def _read_some(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     words = [name for name in columns if COLUMNS.get(name) == "string"]
-    with _readable(path), pq.ParquetFile(path, read_dictionary=words) as file:
+    with _opened(path, read_dictionary=words) as file:
         there = [name for name in file.schema_arrow.names if name in columns]
         records = file.read(columns=there).to_pandas(split_blocks=True, self_destruct=True)
         pa.default_memory_pool().release_unused()  # a million rows leave hundreds of megabytes behind
@@ -211,8 +280,21 @@ def _read_some(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _rows_in(path: Path) -> int:
-    with _readable(path), pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _opened(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
+    """Give a Parquet file that is as it was written.
+
+    Raises:
+        LstmbenchError: if it is not, or what is done with it shows that it cannot be read.
+    """
+    with _readable(path):
+        sealed.check(path)
+        with pq.ParquetFile(path, **options) as file:
+            yield file
 
 
 @contextmanager
@@ -220,8 +302,11 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LstmbenchError(f"The results file {path} cannot be read: {reason}.") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        way_out = ""
+        if path.parent.name == "parts":
+            way_out = f" Without the files {path.name.partition('.')[0]}.* there, that workload is measured again."
+        raise LstmbenchError(f"The results file {path} cannot be read: {reason}.{way_out}") from None
 
 
 def _records_of(samples: Path) -> Path:

@@ -1,6 +1,8 @@
 """An implementation that misbehaves gets its own status and reason; what stands beside it is measured all the same."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from tiny import install, mutants, uninstall, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import zygote
+from lstmbench.measure import watch, zygote
 
 pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
 TIMES = ["time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s", "ratio", "samples", "rounds"]
@@ -148,6 +150,45 @@ def test_what_hangs_is_ended_when_its_time_is_over(
     assert row(done.records, name)["status"] == "timeout"
     assert row(done.records, name)["error"].startswith("no answer to")
     assert row(done.records, "numpy.fused")["status"] == "ok"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+@pytest.mark.parametrize(
+    ("name", "bound", "most", "status", "reason"),
+    [
+        ("mutant.hoards", "MOST_BYTES", 2**28, "out_of_memory", r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here"),
+        ("mutant.hoards", "LEAST_LEFT_BYTES", 2**60, "out_of_memory", r"the machine had \d+\.\d\d GiB left"),
+        ("mutant.swarms", "MOST_THREADS", 64, "failed", r"its process had \d+ threads, and 64 are allowed"),
+    ],
+)
+def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
+    name: str,
+    bound: str,
+    most: int,
+    status: str,
+    reason: str,
+    plugins: Callable[..., None],
+    measure: Callable[..., lb.Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugins(mutants())
+    ask = zygote.Worker.ask
+
+    def bounded(self: zygote.Worker, command: str, *arguments: Any, **named: Any) -> Any:
+        with pytest.MonkeyPatch.context() as limited:
+            if command == "gate" and self.zygote.backend == "mutant":
+                limited.setattr(watch, bound, most)
+            return ask(self, command, *arguments, **named)
+
+    monkeypatch.setattr(zygote.Worker, "ask", bounded)
+    done = measure(["numpy.fused", name])
+    assert row(done.records, name)["status"] == status
+    assert re.search(reason, row(done.records, name)["error"])
+    assert row(done.records, "numpy.fused")["status"] == "ok"
+
+
+def test_where_the_system_tells_nothing_nothing_is_too_much() -> None:
+    assert watch.too_much(2**30) is None
 
 
 def test_where_the_reference_fails_there_are_times_and_no_ratios(

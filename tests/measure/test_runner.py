@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tiny import write_suite
 
@@ -267,6 +269,47 @@ def test_what_a_killed_run_left_half_written_is_not_counted_and_does_not_stay(tm
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in done.folder.iterdir())
 
 
+def test_what_each_workload_showed_is_in_the_manifest_of_a_run_that_was_killed_and_went_on(
+    tmp_path: Path, done: lb.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, a run writes nothing more: what it has learnt lies with the workloads."""
+    suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
+    writing = runner.Store.write_manifest
+    monkeypatch.setattr(
+        runner.Store, "write_manifest", lambda self, manifest: writing(self, manifest | {"environments": {}})
+    )
+    append = runner.Store.append
+
+    def killed(self: Any, workload: str, *arguments: Any) -> None:
+        append(self, workload, *arguments)
+        if workload == "00002":
+            monkeypatch.setattr(runner.Store, "write_manifest", lambda *_: None)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner.Store, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lb.run(suite, folder, progress=False, seed=5)
+    assert runner.read_manifest(folder)["controls"]["rows"] == []
+    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as given:
+        given.setattr(team.Team, "rates", lambda *_: {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5})
+        finished = lb.run(suite, folder, progress=False)
+    shown = [(row["workload"], row["control"]) for row in finished.manifest["controls"]["rows"]]
+    assert shown == [(row["workload"], row["control"]) for row in done.manifest["controls"]["rows"]]
+    assert set(finished.records["environment_id"]) == set(finished.manifest["environments"])
+
+
+def test_the_manifest_is_not_written_again_for_every_workload(
+    tmp_path: Path, done: lb.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(runner.Store, "write_manifest", lambda self, manifest: written.append(len(manifest)))
+    monkeypatch.setattr(runner, "measure_workload", lambda *_: ([], [], []))
+    many = write_suite(tmp_path / "tiny.yaml", BOTH, {"seq_len": list(range(1, 30))})
+    lb.run(many, tmp_path / "out", progress=False)
+    assert len(written) == 3  # at the beginning, with what was learnt, and as complete
+
+
 def test_a_run_whose_records_are_gone_is_measured_again(tmp_path: Path) -> None:
     suite, folder = write_suite(tmp_path / "tiny.yaml", BOTH), tmp_path / "out"
     lb.run(suite, folder, progress=False)
@@ -335,19 +378,19 @@ def test_a_disk_that_fills_up_costs_a_sentence_and_no_workload_that_is_done(
     tmp_path: Path, done: lb.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
-    writing = pd.DataFrame.to_parquet
+    writing = pq.write_table
 
-    def full(self: pd.DataFrame, path: Path, **options: Any) -> None:
+    def full(table: pa.Table, path: Path, **options: Any) -> None:
         if "00002" in path.name:
             path.write_bytes(b"PAR1")
             raise OSError(28, "No space left on device")
-        writing(self, path, **options)
+        writing(table, path, **options)
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(lb.LstmbenchError, match="cannot be written: No space left on device"):
         lb.run(suite, folder, progress=False, seed=5)
     assert rows(lb.read_results(folder)) == rows(done.records)[:4]
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", writing)
+    monkeypatch.setattr(pq, "write_table", writing)
     assert rows(lb.run(suite, folder, progress=False).records) == rows(done.records)
 
 
@@ -450,4 +493,5 @@ def test_the_bar_counts_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_manifest_is_json_of_sorted_keys(done: lb.Run) -> None:
     text = (done.folder / "manifest.json").read_text(encoding="utf-8")
-    assert text == json.dumps(done.manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    seal = json.loads(text)["sha256"]
+    assert text == json.dumps(done.manifest | {"sha256": seal}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -242,8 +242,10 @@ def test_a_small_file_that_means_a_huge_one_is_refused_before_it_unfolds(reading
     levels = [f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}" for k in range(1, 12)]  # 10^11 pairs
     assert "the key '<<' is not taken here" in reading("\n".join(["a0: &a0 {b: 1}", *levels]))
     levels = [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 12)]
-    assert "a mapping is expected" in reading("\n".join(["a0: &a0 [1]", *levels, "grids: *a11"]))
-    assert "a mapping is expected" in reading("grids: &a [*a]")
+    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading("\n".join(["a0: &a0 [1]", *levels, "grids: *a11"]))
+    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading("grids: &a [*a]")
+    grid = "  - {seq_len: *many, batch_size: *many, hidden_size: 1}\n"
+    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading(f"many: &many {[1] * 1000}\ngrids:\n{grid * 1000}")
 
 
 def test_a_huge_file_is_refused_unread(reading: Any) -> None:

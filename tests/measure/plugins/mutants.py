@@ -126,6 +126,26 @@ class IsKilled(_Mutant):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@register("mutant.hoards")
+class Hoards(_Mutant):
+    """Takes memory, a little at a time, and never gives it back."""
+
+    def before(self, x: Any) -> None:
+        kept = [np.ones(2**21) for _ in range(32)]  # 512 MiB
+        threading.Event().wait(kept[0][0] * 600)
+
+
+@register("mutant.swarms")
+class Swarms(_Mutant):
+    """Starts threads, and waits for them for ever."""
+
+    def before(self, x: Any) -> None:
+        forever = threading.Event()
+        for _ in range(100):
+            threading.Thread(target=forever.wait, daemon=True).start()
+        forever.wait()
+
+
 @register("mutant.fails_in_the_memory_pass")
 class FailsInTheMemoryPass(_Mutant):
     def before(self, x: Any) -> None:

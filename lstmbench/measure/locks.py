@@ -1,0 +1,81 @@
+"""One at a time: two runs that are timed at once on one machine would disturb each other, and two in one folder mix.
+
+Both locks are the kernel's: a process that dies, however it does, holds none any more, and nothing has to be tidied up.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lstmbench.errors import LstmbenchError
+
+VARIABLE = "LSTMBENCH_LOCK"
+"""The environment variable that names another file for the machine's lock."""
+
+
+@contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Be the only run in a folder of results, for the block.
+
+    Raises:
+        LstmbenchError: if another one is at work in it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if not _taken(descriptor, wait=False):
+            raise LstmbenchError(f"Another run is at work in {folder}; wait for its end, or choose another folder.")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def only_run_here(wait: bool = True) -> Iterator[None]:
+    """Be the only run that is timed on this machine, for the block; wait for the end of another one, and say so.
+
+    Raises:
+        LstmbenchError: if there is another one, and it is not to be waited for.
+    """
+    descriptor = _machine()
+    try:
+        if descriptor is not None and not _taken(descriptor, wait=False):
+            if not wait:
+                raise LstmbenchError("Another run is being timed on this machine, and two at once disturb each other.")
+            sys.stderr.write("lstmbench: another run is being timed on this machine; this one waits for its end.\n")
+            _taken(descriptor, wait=True)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _taken(descriptor: int, wait: bool) -> bool:
+    """Take the lock of an open file; return whether it is ours. A file system that has no locks gives it to all."""
+    import fcntl  # POSIX only, as are the workers
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _machine() -> int | None:
+    """Open the machine's lock, which all its users share; None where there is no place for it.
+
+    Not in TMPDIR, which may be another one for each user or job. It is only read: in such a folder nobody may write to
+    the file of another.
+    """
+    shared = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
+    path = os.environ.get(VARIABLE) or shared / "lstmbench.lock"
+    for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT):
+        try:
+            return os.open(path, flags, 0o644)
+        except OSError:
+            continue
+    return None
