@@ -168,6 +168,16 @@ def lab(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Run notebooks in JupyterLab and try the results page, in a headless Chromium; -- --all runs every notebook."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.error("there is no Chromium here: 'apt-get install chromium' or its like brings it")
+    install(session, "torch", "jax", "learning", "notebooks", "test")
+    pip_install(session, "playwright")
+    session.run("pytest", "-m", "browser", "tests/browser", *session.posargs, env=CLEAN)
+
+
+@nox.session
 def report(session: nox.Session) -> None:
     """Render tables, figures and pages of all runs again from their records; measure nothing."""
     install(session)

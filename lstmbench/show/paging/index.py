@@ -44,7 +44,8 @@ def write(folder: str | Path) -> Path:
         files[f"figures/{name}.png"] = figure.png()
     notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
-    _guarded(root, lambda: _put_all(root, files, slug(suite_of(rows, [manifest]))))
+    suite = slug(suite_of(rows, [manifest]))
+    _guarded(root, lambda: _replace_all(root, files, suite))
     return root / "README.md"
 
 
@@ -55,7 +56,9 @@ def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
 
 
 def write_index(root: str | Path) -> Path:
-    """Write ``README.md`` in a folder of runs: all of them, newest first, and the newest one's ratios; return its path.
+    """Write the pages of a folder of runs, and return the path of ``README.md``.
+
+    It lists all runs, newest first, with the newest one's ratios; in ``index.html`` a reader sorts, filters and plots.
 
     Raises:
         LstmbenchError: if there is no such folder, or it cannot be written to.
@@ -67,9 +70,15 @@ def write_index(root: str | Path) -> Path:
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
     table = run_tables(base / newest)[0] if newest else None
-    text = index_page(runs, newest, table)
-    _guarded(base, lambda: _put(base / "README.md", text.encode()))
+    pages = {"README.md": index_page(runs, newest, table), "index.html": _interactive(base, runs)}
+    _guarded(base, lambda: _put_all(base, {name: text.encode() for name, text in pages.items()}))
     return base / "README.md"
+
+
+def _interactive(base: Path, runs: list[Summary]) -> str:
+    from lstmbench.show.paging.interactive import interactive_page  # its lines look as those that Matplotlib draws
+
+    return interactive_page(base, runs)
 
 
 def latest(root: str | Path) -> Path:
@@ -109,9 +118,13 @@ def _summary(folder: Path) -> Summary:
         return Summary(folder.name, _manifest(folder), {}, trouble)
 
 
-def _put_all(root: Path, files: dict[str, bytes], suite: str) -> None:
+def _put_all(root: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         _put(root / name, content)
+
+
+def _replace_all(root: Path, files: dict[str, bytes], suite: str) -> None:
+    _put_all(root, files)
     for path in _ours(root, suite):
         if f"{path.parent.name}/{path.name}" not in files:
             path.unlink()  # left by an earlier rendering of other records
