@@ -135,7 +135,7 @@ def bench(session: nox.Session) -> None:
     # Nothing is measured in them when they are given results, so two may run at once.
     lessons = "tasks" in json.loads((out / "manifest.json").read_text(encoding="utf-8"))["suite"]
     names = LESSONS if lessons else [name for name in NOTEBOOKS if name not in LESSONS]
-    execute(session, out / "notebooks", names, "-p", f"results={os.path.relpath(out)}", at_once=2)
+    execute(session, out / "notebooks", names, "--html", "-p", f"results={os.path.relpath(out)}", at_once=2)
     session.run("lstmbench", "table", str(out))  # once more, since the run's page links to the notebooks
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))

@@ -148,7 +148,8 @@ def test_points_and_samples_are_reached_by_keyboard_alone(opened: Any) -> None:
     opened.keyboard.press("ArrowRight")
     assert "samples" in first and opened.locator("#spoken").text_content() != first
     opened.keyboard.press("Enter")
-    assert opened.locator("#sample-plot .point").count() == 10
+    opened.wait_for_selector("#sample-plot .point")
+    assert opened.locator("#details").is_visible()
 
 
 def test_the_filtered_rows_are_downloaded(opened: Any) -> None:

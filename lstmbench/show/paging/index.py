@@ -42,7 +42,7 @@ def write(folder: str | Path) -> Path:
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = figure.svg().encode()
         files[f"figures/{name}.png"] = figure.png()
-    notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
+    notebooks = sorted(path.name for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
     suite = slug(suite_of(rows, [manifest]))
     _guarded(root, lambda: _replace_all(root, files, suite))

@@ -2,6 +2,7 @@
 
 function openDetails(row) {
   const dialog = byId("details");
+  openDetails.row = row;
   const close = element("button", { type: "button", className: "close", onclick: () => dialog.close() }, "Close");
   const facts = element("dl");
   const columns = [...new Set([...page.cases, ...page.lessons].map((column) => column.name))];
@@ -61,12 +62,15 @@ function drawSamples(row, processes) {
   });
   const layout = baseLayout(260);
   Object.assign(layout.xaxis, { title: { text: "sample" }, rangemode: "tozero" });
-  Object.assign(layout.yaxis, { title: { text: "time of one call, s", standoff: 10 }, type: "log", ...axisOf("time_median_s", true, traces.flatMap((trace) => trace.y)) });
+  const all = traces.flatMap((trace) => trace.y);
+  const log = Math.max(...all) > 10 * Math.min(...all);
+  Object.assign(layout.yaxis, { title: { text: "time of one call", standoff: 10 }, type: log ? "log" : "linear", ...axisOf("time_median_s", log, all) });
   const median = row.time_median_s;
   if (median) {
     layout.shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: median, y1: median, line: { color: style.color, width: 1.5 } }];
-    layout.annotations = [{ xref: "paper", x: 1, y: Math.log10(median), xanchor: "right", yanchor: "bottom", showarrow: false,
-      text: `median of the record ${seconds(median)}` }];
+    layout.annotations = [{ xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "bottom", showarrow: false,
+      text: `line: the median, ${seconds(median)}` }];
+    layout.margin.t = 26;
   }
   Plotly.newPlot(byId("sample-plot"), traces, layout, PLOTLY);
 }

@@ -110,7 +110,12 @@ function startTheme() {
   const select = byId("theme");
   try { select.value = localStorage.getItem("lstmbench-theme") || "auto"; } catch { /* nothing is kept here */ }
   setTheme(select.value);
-  const redraw = () => { if (cases.length) drawPlots(rows, chosen); };
+  const redraw = () => {
+    if (cases.length) drawPlots(rows, chosen);
+    if (!byId("details").open) return;
+    byId("details").close();
+    openDetails(openDetails.row);
+  };
   select.addEventListener("change", () => {
     setTheme(select.value);
     try { localStorage.setItem("lstmbench-theme", select.value); } catch { /* nothing is kept here */ }

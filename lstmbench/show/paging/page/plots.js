@@ -33,7 +33,7 @@ function axisOf(column, log, values) {
   if (about(column).kind !== "s") return { exponentformat: "power" };
   if (!log) return { tickformat: "~s", ticksuffix: "s" };
   const decades = Math.log10(Math.max(...values) / Math.min(...values));
-  const steps = decades > 4 ? [1] : decades > 2 ? [1, 3] : [1, 2, 5];
+  const steps = decades > 4 ? [1] : decades > 2 ? [1, 3] : decades > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
   const tickvals = Array.from({ length: 16 }, (_, k) => steps.map((step) => Number(`${step}e${k - 10}`))).flat();
   return { tickvals, ticktext: tickvals.map(seconds) };
 }
@@ -66,13 +66,14 @@ function drawPlots(rows, chosen) {
   for (const old of host.querySelectorAll(".plot")) Plotly.purge(old);
   host.replaceChildren();
   const all = [...panels.values()].sort((a, b) => placeOf(a[0], split) - placeOf(b[0], split));
-  for (const own of all.slice(0, chosen.panels)) {
+  const drawn = all.slice(0, chosen.panels).map((own) => {
     const title = workload(own[0], split) || "all cases";
     const plot = element("div", { className: "plot", tabIndex: 0, role: "group" });
     plot.setAttribute("aria-label", `Plot of ${about(y).name} against ${about(x).name}: ${title}`);
     host.append(element("figure", {}, element("figcaption", {}, title), plot));
-    drawPanel(plot, own, chosen);
-  }
+    return () => drawPanel(plot, own, chosen);
+  });
+  for (const draw of drawn) draw(); // when all have their places, for a plot takes the width that it finds
   const more = byId("more-plots");
   more.hidden = all.length <= chosen.panels;
   more.textContent = `Show all ${all.length} plots`;
@@ -134,7 +135,7 @@ function drawPanel(plot, rows, { x, y, logX, logY }) {
     return trace;
   });
   const layout = baseLayout(340);
-  const unit = { s: ", s", bytes: ", MiB" }[about(y).kind] || "";
+  const unit = { bytes: ", MiB" }[about(y).kind] || "";
   const values = [...new Set(rows.map((row) => row[x]))].sort((a, b) => a - b);
   Object.assign(layout.xaxis, { title: { text: plotText(about(x).name) }, type: logX ? "log" : "linear" },
     values.length <= 10 ? { tickvals: values, ticktext: values.map(String) } : {});
@@ -157,7 +158,10 @@ function walk(plot, lines, x, y) {
   const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
   return (event) => {
     if (event.target !== plot) return;
-    if (event.key === "Enter" && at.point >= 0) openDetails(lines[at.line][at.point]);
+    if (event.key === "Enter" && at.point >= 0) {
+      event.preventDefault(); // or the same key would press the dialog's first button
+      openDetails(lines[at.line][at.point]);
+    }
     if (event.key === "Escape") Plotly.Fx.unhover(plot);
     if (!(event.key in steps) || !lines.length) return;
     event.preventDefault();
