@@ -240,7 +240,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     try:
         import papermill
 
-        from lstmbench.show.paging.executed import notebook_page
+        if html:
+            from lstmbench.show.paging.executed import notebook_page
     except ModuleNotFoundError as error:
         raise LstmbenchError(
             f"Running notebooks needs the package {error.name}: install lstmbench[notebooks]."
