@@ -135,7 +135,7 @@ def bench(session: nox.Session) -> None:
     # Nothing is measured in them when they are given results, so two may run at once.
     lessons = "tasks" in json.loads((out / "manifest.json").read_text(encoding="utf-8"))["suite"]
     names = LESSONS if lessons else [name for name in NOTEBOOKS if name not in LESSONS]
-    execute(session, out / "notebooks", names, "-p", f"results={os.path.relpath(out)}", at_once=2)
+    execute(session, out / "notebooks", names, "--html", "-p", f"results={os.path.relpath(out)}", at_once=2)
     session.run("lstmbench", "table", str(out))  # once more, since the run's page links to the notebooks
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
@@ -165,6 +165,16 @@ def lab(session: nox.Session) -> None:
     """Open the notebooks in JupyterLab; arguments after -- go to jupyter lab."""
     install(session, "torch", "jax", "learning", "notebooks")
     session.run("jupyter", "lab", *session.posargs, "notebooks/00_index.ipynb", env=CLEAN)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Run notebooks in JupyterLab and try the results page, in a headless Chromium; -- --all runs every notebook."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.error("there is no Chromium here: 'apt-get install chromium' or its like brings it")
+    install(session, "torch", "jax", "learning", "notebooks", "test")
+    pip_install(session, "playwright")
+    session.run("pytest", "-m", "browser", "tests/browser", *session.posargs, env=CLEAN)
 
 
 @nox.session

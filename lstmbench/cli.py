@@ -312,6 +312,7 @@ def notebook(
         Path | None, typer.Option(help="Where the executed copy goes; only the parameters are listed if not given.")
     ] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, once for each.")] = None,
+    html: Annotated[bool, typer.Option("--html", help="Put a page beside the copy, to read without Jupyter.")] = False,
 ) -> None:
     """Execute a notebook, or list its parameters. Unknown or mistyped parameters are refused before anything runs."""
     from lstmbench import notebooks
@@ -327,7 +328,7 @@ def notebook(
         if not equals:
             raise LstmbenchError(f"A parameter must be given as NAME=VALUE, but it is {word!r}.")
         given[key] = declared[key].parse(text) if key in declared else text
-    console.print(str(notebooks.execute(name, out, given)))
+    console.print(str(notebooks.execute(name, out, given, html)))
 
 
 @app.command(epilog="Example: `lstmbench doctor --seconds 5`")

@@ -223,7 +223,7 @@ def newest(
     return Sentence(f"There is no run yet: `lstmbench run {suite} --out results/{suite}` makes one.")
 
 
-def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | None = None) -> Path:
+def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | None = None, html: bool = False) -> Path:
     """Run a notebook in its own folder, as JupyterLab would, and keep the executed copy.
 
     Among the notebooks of a run, the copy's SHA-256 sum is kept beside it.
@@ -232,6 +232,7 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         name: a notebook's name (``03_speed``) or path.
         out: where the executed copy goes, once every cell has run.
         parameters: values by name; those not given keep their defaults.
+        html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no Jupyter.
 
     Raises:
         LstmbenchError: if a parameter is unknown or of another type (nothing is started then), if a cell fails, the
@@ -241,6 +242,9 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     check(parameters_of(path), parameters or {}, path.name)
     try:
         import papermill
+
+        if html:
+            from lstmbench.show.paging.executed import notebook_page
     except ModuleNotFoundError as error:
         raise LstmbenchError(
             f"Running notebooks needs the package {error.name}: install lstmbench[notebooks]."
@@ -279,9 +283,14 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
             part["metadata"].pop(key, None)
     text = json.dumps(executed, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    if html:
+        page = notebook_page(text, out.stem)
+        write_atomically(out.with_suffix(".html"), lambda temporary: temporary.write_text(page, encoding="utf-8"))
     failed.unlink()
     if out.resolve().parent.name == "notebooks" and (out.resolve().parents[1] / "manifest.json").is_file():
-        add_sum(out)  # it is among the notebooks of a run
+        for copy in (out, out.with_suffix(".html")):  # they are among the notebooks of a run
+            if copy.is_file():
+                add_sum(copy)
     return out
 
 

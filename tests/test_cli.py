@@ -430,11 +430,11 @@ def test_parameters_reach_the_notebook_with_their_types(
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell}]
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": cells}))
     given: dict[str, Any] = {}
-    monkeypatch.setattr(notebooks, "execute", lambda name, out, parameters: given.update(parameters) or out)
-    words = ["-p", "steps=7", "-p", "name=5", "--parameter", "rates=[1, 2.5]", "-p", "fast=true"]
+    monkeypatch.setattr(notebooks, "execute", lambda name, out, given_, html: given.update(given_, html=html) or out)
+    words = ["--html", "-p", "steps=7", "-p", "name=5", "--parameter", "rates=[1, 2.5]", "-p", "fast=true"]
     ended = call("notebook", tmp_path / "mine.ipynb", "--out", tmp_path / "done.ipynb", *words)
     assert (ended.code, ended.out.strip()) == (0, str(tmp_path / "done.ipynb"))
-    assert given == {"steps": 7, "name": "5", "rates": [1, 2.5], "fast": True}
+    assert given == {"steps": 7, "name": "5", "rates": [1, 2.5], "fast": True, "html": True}
 
 
 # doctor

@@ -225,7 +225,9 @@ def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(write
     monkeypatch.setenv("MPLBACKEND", "Agg")  # under which figures would be dropped silently
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "another"))
     show = "import os, matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show(); print(seq_len)"
-    out = execute(write(show, "os.path.basename(os.getcwd())"), tmp_path / "deep" / "copy.ipynb", {"seq_len": 7})
+    out = execute(
+        write(show, "os.path.basename(os.getcwd())"), tmp_path / "deep" / "copy.ipynb", {"seq_len": 7}, html=True
+    )
     found = outputs(out)
     assert "image/png" in found[0]["data"]
     assert "".join(found[1]["text"]) == "7\n"
@@ -233,7 +235,9 @@ def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(write
     assert str(tmp_path) not in out.read_text()
     assert "papermill" not in json.loads(out.read_text())["metadata"]
     assert all("papermill" not in cell["metadata"] for cell in json.loads(out.read_text())["cells"])
-    assert [path.name for path in out.parent.iterdir()] == ["copy.ipynb"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["copy.html", "copy.ipynb"]
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert "data:image/png" in page and str(tmp_path) not in page
     assert os.environ["MPLBACKEND"] == "Agg"
 
 
@@ -259,9 +263,9 @@ def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(w
 def test_a_cell_that_fails_is_told_in_one_sentence_and_nothing_is_left_in_place(write, tmp_path):
     out = tmp_path / "copy.ipynb"
     with pytest.raises(LstmbenchError, match=r"some\.ipynb failed in cell \d+: ValueError: no good") as caught:
-        execute(write("raise ValueError('no good\\nsecond line')", "1"), out)
+        execute(write("raise ValueError('no good\\nsecond line')", "1"), out, html=True)
     assert "\n" not in str(caught.value)
-    assert not out.exists()
+    assert not out.exists() and not out.with_suffix(".html").exists()
     assert out.with_suffix(".failed.ipynb").exists()  # to look at
 
 

@@ -14,7 +14,7 @@ Render = Callable[[Path], Mapping[str, bytes]]
 
 DRAWN_WITH = ("matplotlib", "seaborn", "pillow")
 """The packages that the bytes of a figure depend on."""
-NOT_OF_THE_RECORDS = ("comparison.md",)
+NOT_OF_THE_RECORDS = ("comparison.md", "reproduction.md", "reproduction.csv")
 """What a run's folder may hold that another run has a part in."""
 
 

@@ -39,13 +39,14 @@ def verify(folder: str | Path, render: Render = render) -> list[Finding]:
 
 
 def _verify_index(root: Path) -> Iterator[Finding]:
-    page = root / "README.md"
-    if not page.is_file():
-        yield Finding("README.md", "missing; 'lstmbench table' makes it.")
-    elif (there := page.read_bytes()) != (right := render_index(root)):
-        yield Finding("README.md", difference(there, right))
+    pages = render_index(root)
+    for name, right in pages.items():
+        if not (root / name).is_file():
+            yield Finding(name, "missing; 'lstmbench table' makes it.")
+        elif (there := (root / name).read_bytes()) != right:
+            yield Finding(name, difference(there, right))
     for path in sorted(root.glob("[!.]*")):
-        if path.is_file() and path != page:
+        if path.is_file() and path.name not in pages:
             yield Finding(path.name, "an extra file, which is of no run.")
 
 

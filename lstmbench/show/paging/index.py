@@ -59,7 +59,7 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = figure.svg().encode()
         files[f"figures/{name}.png"] = figure.png()
-    notebooks = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
+    notebooks = sorted(path.name for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
     return files, slug(suite_of(rows, [manifest]))
 
@@ -71,20 +71,22 @@ def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
 
 
 def write_index(root: str | Path) -> Path:
-    """Write ``README.md`` in a folder of runs: all of them, newest first, the newest one's ratios, and those
-    of several machines side by side; return its path.
+    """Write the pages of a folder of runs, and return the path of ``README.md``.
+
+    It lists all runs, newest first, with the newest one's ratios, and those of several machines side by side; in
+    ``index.html`` a reader sorts, filters and plots.
 
     Raises:
         LstmbenchError: if there is no such folder, or it cannot be written to.
     """
     base = Path(root)
-    text = render_index(base)
-    _guarded(base, lambda: _put(base / "README.md", text))
+    pages = render_index(base)
+    _guarded(base, lambda: _put_all(base, pages))
     return base / "README.md"
 
 
-def render_index(root: str | Path) -> bytes:
-    """Return what ``write_index`` writes.
+def render_index(root: str | Path) -> dict[str, bytes]:
+    """Return what ``write_index`` writes, by the names of the files.
 
     Raises:
         LstmbenchError: if there is no such folder.
@@ -96,7 +98,14 @@ def render_index(root: str | Path) -> bytes:
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
     table = run_tables(base / newest)[0] if newest else None
-    return index_page(runs, newest, table, machine_tables(newest_first(base))).encode()
+    page = index_page(runs, newest, table, machine_tables(newest_first(base)))
+    return {"README.md": page.encode(), "index.html": _interactive(base, runs).encode()}
+
+
+def _interactive(base: Path, runs: list[Summary]) -> str:
+    from lstmbench.show.paging.interactive import interactive_page  # its lines look as those that Matplotlib draws
+
+    return interactive_page(base, runs)
 
 
 def latest(root: str | Path) -> Path:
@@ -137,9 +146,13 @@ def _summary(folder: Path) -> Summary:
         return Summary(folder.name, _manifest(folder), {}, trouble)
 
 
-def _put_all(root: Path, files: dict[str, bytes], suite: str) -> None:
+def _put_all(root: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         _put(root / name, content)
+
+
+def _replace_all(root: Path, files: dict[str, bytes], suite: str) -> None:
+    _put_all(root, files)
     for path in _ours(root, suite):
         if f"{path.parent.name}/{path.name}" not in files:
             path.unlink()  # left by an earlier rendering of other records

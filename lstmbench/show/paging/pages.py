@@ -62,7 +62,7 @@ def run_page(
         manifest: of the run.
         tables, figures: of it, the figures by their names.
         remarks: what else to say of them.
-        notebooks: names of the executed copies.
+        notebooks: names of the executed copies, and of the pages made of them.
     """
     suite = provenance.suite_of(rows, [manifest])
     parts = [f"# Suite {markdown(suite)} on {markdown(provenance.cpu(manifest))}, {provenance.date(manifest)}"]
@@ -80,8 +80,11 @@ def run_page(
     )
     parts.append("\n".join(f"- [{name}]({name}): {what}" for name, what in _FILES))
     if notebooks:
-        links = "\n".join(f"- [{markdown(name)}](notebooks/{_url(name)})" for name in notebooks)
-        parts += ["Notebooks, executed with these records:", links]
+        links = {name.rpartition(".")[0]: "" for name in notebooks}
+        for name in notebooks:
+            links[name.rpartition(".")[0]] += f" · [{markdown(name)}](notebooks/{_url(name)})"
+        parts.append("Notebooks, executed with these records, and the same as pages to read without Jupyter:")
+        parts.append("\n".join(f"- {line.removeprefix(' · ')}" for line in links.values()))
     return "\n\n".join(parts) + "\n"
 
 

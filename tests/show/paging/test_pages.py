@@ -167,3 +167,12 @@ def test_a_suite_with_a_hostile_name_writes_inside_its_folder(tmp_path):
 
 def test_made_up_records_are_whole():
     assert len(make(quick_rows())) == 168
+
+
+def test_an_executed_notebook_and_its_page_are_on_one_line(folder):
+    (folder / "notebooks").mkdir()
+    for name in ("03 a.ipynb", "03 a.html", "04_b.ipynb"):
+        (folder / "notebooks" / name).write_text("")
+    lines = show.write(folder).read_text(encoding="utf-8").splitlines()[-2:]
+    assert lines[0] == "- [03 a.ipynb](notebooks/03%20a.ipynb) · [03 a.html](notebooks/03%20a.html)"
+    assert lines[1] == "- [04\\_b.ipynb](notebooks/04_b.ipynb)"
