@@ -29,7 +29,7 @@ def write(folder: str | Path) -> Path:
     """
     root = Path(folder)
     files, suite = _rendered(root)
-    _guarded(root, lambda: _put_all(root, files, suite))
+    _guarded(root, lambda: _replace_all(root, files, suite))
     return root / "README.md"
 
 
