@@ -379,7 +379,9 @@ def _print_tasks(as_json: bool) -> None:
 
 
 def _print_implementations(rows: list[dict[str, Any]]) -> None:
-    table_ = RichTable("name", "here", "devices", "dtypes", "modes", title="Implementations", title_justify="left")
+    table_ = RichTable(title="Implementations", title_justify="left")
+    for column in ("name", "here", "devices", "dtypes", "modes"):
+        table_.add_column(column, no_wrap=column == "name")
     for row in rows:
         here = "yes" if row["available"] else row["reason"]
         name = row["name"] + (" (peer)" if row["peer"] else "")

@@ -23,6 +23,7 @@ from lstmbench.measure import runner
 from lstmbench.measure.suite_file import suites
 from lstmbench.measure.team import Team
 from lstmbench.results.record import frame
+from lstmbench.results.store import Store, read_manifest
 
 VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "verify", "cite", "notebook", "doctor"]
 FORMATS = ["bibtex", "latex", "markdown"]
@@ -383,7 +384,7 @@ def test_a_run_as_it_was_measured_verifies_and_a_changed_digit_is_named(
     path.write_text(path.read_text().replace("numpy.fused", "numpy.fuses", 1))
     found = call("verify", run)
     assert found.code == 1
-    assert found.out.startswith("tables/tiny-speed.csv: line 2 is ")
+    assert re.match(r"tables/tiny-speed\.csv: line \d+ is '.*numpy\.fuses", found.out), found.out
     assert found.out.endswith("it differs.\n")
 
 
@@ -392,8 +393,8 @@ def test_what_cannot_be_verified_ends_with_2(
 ) -> None:
     _, folder = measured
     run = Path(shutil.copytree(folder, tmp_path / "run"))
-    manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    Store(run).write_manifest(read_manifest(run) | {"complete": False})
+    (run / "SHA256SUMS").unlink()
     found = call("verify", run)
     assert found.code == 2
     assert found.out.startswith("manifest.json: the run is not finished")

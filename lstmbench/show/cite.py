@@ -36,7 +36,7 @@ def cite(table: str, results: str | Path) -> dict[str, str]:
     return {
         "bibtex": _of_software(software, manifest) + "\n" + _of_table(key, found, manifest),
         "latex": (
-            f"% needs \\usepackage{{booktabs}}, and this file beside the document: {_file(folder, found)}\n"
+            f"% needs \\usepackage{{booktabs,graphicx}}, and this file beside the document: {_file(folder, found)}\n"
             f"\\input{{{found.id}}}\n"
             f"Table~\\ref{{tab:{found.id}}} is from~\\cite{{{key}}}, made with~\\cite{{{software}}}.\n"
         ),

@@ -11,7 +11,7 @@ from made_up import fill, quick_rows, row, workloads
 from lstmbench.errors import LstmbenchError
 from lstmbench.results import merging
 from lstmbench.results.merging import merge
-from lstmbench.results.store import read_manifest, read_results
+from lstmbench.results.store import Store, read_manifest, read_results
 
 
 def a_run(folder: Path, run_id: str, cases: int = 3, **manifest) -> Path:
@@ -72,8 +72,7 @@ def broken(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"complete": False}))
+    Store(folder).write_manifest(read_manifest(folder) | {"complete": False})
 
 
 def interrupted(folder: Path) -> None:
@@ -86,8 +85,7 @@ def without_records(folder: Path) -> None:
 
 def of_another(folder: Path) -> None:
     fill(folder, [row("torch.nn", workloads()[-1], np.random.default_rng(1)) | {"run_id": "r9"}])
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"run_id": "r2"}))
+    Store(folder).write_manifest(read_manifest(folder) | {"run_id": "r2"})
 
 
 def linked(folder: Path) -> None:

@@ -139,7 +139,9 @@ def test_samples_that_were_left_out_or_belong_to_no_case_are_told(bare, drawn):
 
 
 def test_a_noise_floor_that_the_controls_do_not_lead_to_is_told(bare, drawn):
-    change(bare / "manifest.json", '"noise_floor": "1.0%', '"noise_floor": "0.1%')
+    manifest = read_manifest(bare)
+    told = manifest["controls"] | {"noise_floor": manifest["controls"]["noise_floor"].replace("1.0%", "0.1%")}
+    Store(bare).write_manifest(manifest | {"controls": told})
     assert "manifest.json: controls, noise_floor: '0.1%" in said(verify(bare, render=lambda _: drawn))
 
 
@@ -195,7 +197,8 @@ def test_sums_that_cannot_be_read_are_told(run, drawn):
 
 
 def test_a_run_that_is_not_finished_cannot_be_verified(run):
-    change(run / "manifest.json", '"complete": true', '"complete": false')
+    Store(run).write_manifest(read_manifest(run) | {"complete": False})
+    (run / SUMS).unlink()
     (found,) = verify(run)
     assert "not finished" in found.what
     assert exit_code([found]) == 2

@@ -37,7 +37,9 @@ def notebook_page(text: str, title: str) -> str:
         filters={"markdown2html": _markdown},
         exclude_anchor_links=True,
     )
-    page, _ = exporter.from_notebook_node(reads(text, as_version=4), {"metadata": {"name": title}})
+    notebook = reads(text, as_version=4)
+    notebook.metadata.pop("widgets", None)  # their state, which without scripts nothing reads
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     return str(page)
 
 

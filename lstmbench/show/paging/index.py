@@ -59,7 +59,8 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = figure.svg().encode()
         files[f"figures/{name}.png"] = figure.png()
-    notebooks = sorted(path.name for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
+    copies = (path for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
+    notebooks = [path.name for path in sorted(copies, key=lambda path: (path.stem, path.suffix != ".ipynb"))]
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
     return files, slug(suite_of(rows, [manifest]))
 
