@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from lstmbench.show.drawing.axes import set_number_axis
 from lstmbench.show.drawing.figure import Figure, our_settings
@@ -43,8 +44,9 @@ def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | 
         places = figure.subplots(down, across, squeeze=False).ravel()
         for axes, (task, sizes) in zip(places, lessons, strict=False):
             _panel(axes, _of(samples, task, sizes), _of(records, task, sizes))
-            alone = sum(other == task for other, _ in lessons) == 1
-            axes.set_title(task if alone else f"{task} ({sizes.partition(', ')[2] or sizes})", loc="left")
+            others = [other for name, other in lessons if name == task and other != sizes]
+            own = [each for each in sizes.split(", ") if not all(each in other.split(", ") for other in others)]
+            axes.set_title(f"{task} ({', '.join(own)})" if own and others else task, loc="left")
         for axes in places[len(lessons) :]:
             axes.remove()
         handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
@@ -91,6 +93,7 @@ def _panel(axes: Any, samples: pd.DataFrame, records: pd.DataFrame) -> None:
         axes.set_yscale("log")
     _baselines(axes, scored[scored["cell"] == "baselines"])
     metric = records["metric"].dropna()
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("updates")
     axes.set_ylabel(str(metric.iloc[0]) if len(metric) else "score")
 

@@ -63,7 +63,8 @@ def test_the_score_on_the_test_data_stands_behind_the_last_update_with_its_inter
 
 
 def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
-    both = [pd.concat([make("adding", sizes=f"seq_len = {T}") for T in (50, 750)]) for make in (samples, records)]
+    sizes = [f"batches = 9, seq_len = {T}" for T in (50, 750)]
+    both = [pd.concat([make("adding", sizes=each) for each in sizes]) for make in (samples, records)]
     figure = curves.curves(*both)
     assert isinstance(figure, Figure)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding (seq_len = 50)", "adding (seq_len = 750)"]
