@@ -4,7 +4,7 @@
 
 From one seed all implementations have the same initial weights and batches; what they differ by is rounding, which
 grows as they learn. Per task, over the epochs: in how many the implementations of every seed lie closer together than
-the seeds do, and the largest distance between implementations as a share of that between seeds, its median and its most.
+the seeds do; and the largest distance between implementations as a share of that between seeds, median and largest.
 """
 
 import sys
@@ -25,9 +25,8 @@ def spreads(epochs: pd.DataFrame) -> pd.Series:
 
 def main(runs: list[str]) -> None:
     """Print a line for each task of each run."""
-    print(
-        "| run | task | epochs | closer than seeds | median share | largest share |\n| :-- | :-- | --: | --: | --: | --: |"
-    )
+    print("| run | task | epochs | closer than seeds | median share | largest share |")
+    print("| :-- | :-- | --: | --: | --: | --: |")
     for run in runs:
         samples = read_samples(run)
         for task, epochs in samples[samples["cell"] == "lstm"].groupby("task", sort=False):
