@@ -3,24 +3,28 @@
     python benchmarks/loss_curves.py results/RUN [RUN ...]
 
 From one seed all implementations have the same initial weights and batches; what they differ by is rounding, which
-grows as they learn. Per task, over the epochs: in how many the implementations of every seed lie closer together than
-the seeds do; and the largest distance between implementations as a share of that between seeds, median and largest.
+grows as they learn. Per task: the distance between the implementations of one seed as a share of that between the seeds
+of one implementation (the mean over implementations), its median and largest over epochs and seeds, and how often it is
+at most 1. Both distances are from the least to the most, so that implementations whose curves had come apart
+altogether, as if they were other seeds, would stay below 1 where there are more seeds than implementations, not at 0.
 """
 
 import sys
 
+import numpy as np
 import pandas as pd
 
 from lstmbench.results.store import read_samples
 
 
-def spreads(epochs: pd.DataFrame) -> pd.Series:
-    """Return, for each epoch of one task, the largest distance within a seed as a share of that between seeds."""
-    losses = epochs.pivot_table(index="round", columns=["seed", "implementation"], values="loss").astype(float).dropna()
-    seeds = losses.columns.get_level_values("seed").unique()
-    within = pd.concat([losses[seed].max(axis=1) - losses[seed].min(axis=1) for seed in seeds], axis=1).max(axis=1)
-    means = pd.concat([losses[seed].mean(axis=1) for seed in seeds], axis=1)
-    return within / (means.max(axis=1) - means.min(axis=1))
+def shares(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return, by epoch and seed of one task, the distance within the seed as a share of that between seeds."""
+    losses = epochs.pivot_table(index="round", columns=["implementation", "seed"], values="loss").astype(float).dropna()
+    within, between = (
+        (losses.T.groupby(level=level).max() - losses.T.groupby(level=level).min()).T
+        for level in ("seed", "implementation")
+    )
+    return within.div(between.mean(axis=1), axis=0)
 
 
 def main(runs: list[str]) -> None:
@@ -30,9 +34,9 @@ def main(runs: list[str]) -> None:
     for run in runs:
         samples = read_samples(run)
         for task, epochs in samples[samples["cell"] == "lstm"].groupby("task", sort=False):
-            share = spreads(epochs)
+            share = shares(epochs).to_numpy()
             closer = f"{(share <= 1).mean():.0%}"
-            print(f"| {run} | {task} | {len(share)} | {closer} | {share.median():.2g} | {share.max():.2g} |")
+            print(f"| {run} | {task} | {len(share)} | {closer} | {np.median(share):.2g} | {share.max():.2g} |")
 
 
 if __name__ == "__main__":
