@@ -1,6 +1,7 @@
 """Settings of the whole suite: they come before any framework is imported."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -10,6 +11,9 @@ from hypothesis import settings
 # Two test processes with a thread pool each would wait for each other
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the programs that they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Runs of two test processes must not wait for each other, nor for one that is being timed on this machine
 _locks = tempfile.TemporaryDirectory(prefix="lstmbench-tests-")
