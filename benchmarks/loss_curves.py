@@ -6,8 +6,8 @@ From one seed all implementations have the same initial weights and batches; wha
 grows as they learn. Per task: the distance between the implementations of one seed as a share of that between the seeds
 of one implementation (the mean over implementations), its median and largest over epochs and seeds, and how often it is
 at most 1. Both distances are from the least to the most, so that implementations whose curves had come apart
-altogether, as if they were other seeds, would stay below 1 where there are more seeds than implementations, not at 0. The last
-column is how often it is at most 1 in the epochs that end within 200 updates.
+altogether, as if they were other seeds, would stay below 1 where there are more seeds than implementations.
+The last column is how often it is at most 1 in the epochs that end within 200 updates.
 """
 
 import sys
