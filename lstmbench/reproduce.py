@@ -15,6 +15,7 @@ from lstmbench.results.store import read_manifest
 from lstmbench.show.comparing.reproduction import KINDS, Reproduction, find_table
 from lstmbench.show.paging.index import newest_first
 from lstmbench.show.provenance import table_id
+from lstmbench.show.tabulating.extract import timed_runs
 
 
 def find_run(table: str, results: str | Path) -> Path:
@@ -37,13 +38,8 @@ def find_run(table: str, results: str | Path) -> Path:
 
 def _tables(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield the tables that can be measured again, with their runs, the oldest first."""
-    for folder in reversed(newest_first(root)):
-        try:
-            manifest = read_manifest(folder)
-        except LstmbenchError:
-            continue
-        if manifest.get("complete") and "tasks" not in (manifest.get("suite") or {}):
-            yield from ((table_id([], [manifest], kind), folder) for kind in KINDS)
+    for folder, manifest in timed_runs(reversed(newest_first(root))):
+        yield from ((table_id([], [manifest], kind), folder) for kind in KINDS)
 
 
 def new_folder(base: Path) -> Path:

@@ -1,6 +1,5 @@
 """The runs of several machines in one folder: each keeps its own folder, and nothing there is overwritten."""
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import read_manifest, read_results, read_samples
+from lstmbench.sums import sum_of
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _checked(folder: Path) -> str:
 def _digest(folder: Path) -> list[str]:
     """Return what makes a run that run: the hashes of its records and samples."""
     paths = (folder / f"{kind}.parquet" for kind in ("records", "samples"))
-    return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in paths]
+    return [sum_of(path) if path.is_file() else "" for path in paths]
 
 
 def _put(run_id: str, source: Path, there: Path | None, root: Path) -> Merged:

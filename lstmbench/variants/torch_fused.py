@@ -48,6 +48,14 @@ class Steps(NamedTuple):
     c: Tensor
 
 
+def _gates(z: Tensor, H: int) -> tuple[Tensor, ...]:
+    """Turn pre-activations (N, 4H) into the gates, and return these, i, f, g, o (N, H)."""
+    z[:, : 2 * H].sigmoid_()
+    z[:, 2 * H : 3 * H].tanh_()
+    z[:, 3 * H :].sigmoid_()
+    return z.split(H, dim=1)
+
+
 class Plain:
     """The steps in PyTorch's own operations."""
 
@@ -71,10 +79,7 @@ class Plain:
                 z.addmm_(h, self.U)
             else:
                 z += h @ self.U
-            i, f, g, o = z.split(H, dim=1)
-            z[:, : 2 * H].sigmoid_()
-            g.tanh_()
-            o.sigmoid_()
+            i, f, g, o = _gates(z, H)
             torch.mul(f, c, out=c_next).addcmul_(i, g)
             h_next.copy_(o * c_next.tanh())
             h, c = h_next, c_next
@@ -87,10 +92,7 @@ class Plain:
             flat.addmm_(h.flatten(0, 1), self.U)
         else:
             flat += h.flatten(0, 1) @ self.U
-        i, f, g, o = flat.split(H, dim=1)
-        flat[:, : 2 * H].sigmoid_()
-        g.tanh_()
-        o.sigmoid_()
+        _gates(flat, H)
         for z, c_next in zip(steps.gates.unbind(), steps.c.unbind(), strict=True):
             i, f, g, _ = z.split(H, dim=1)
             c = torch.mul(f, c, out=c_next).addcmul_(i, g)

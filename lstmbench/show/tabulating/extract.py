@@ -1,12 +1,14 @@
 """Runs of more cases than anyone reads: a part of them is shown, and what is left out is said."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import count_records, read_columns, read_results
+from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
 from lstmbench.show.labels import WORKLOAD, status_words
 from lstmbench.show.tabulating.table import Table
 from lstmbench.show.tabulating.tables import tables
@@ -33,6 +35,20 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
     whole = records[workloads != workloads.iloc[-1]]
     shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
     return shown, f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all."
+
+
+def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the finished runs among these, with their manifests, but for those of lessons, which have no ratios.
+
+    Those that cannot be read are left out.
+    """
+    for folder in folders:
+        try:
+            manifest = read_manifest(folder)
+        except LstmbenchError:
+            continue
+        if manifest.get("complete") and "tasks" not in (manifest.get("suite") or {}):
+            yield folder, manifest
 
 
 def run_tables(folder: str | Path) -> list[Table]:

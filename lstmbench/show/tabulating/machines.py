@@ -1,14 +1,13 @@
 """Ratios of several machines side by side. Times do not carry over from one to another: they have no place here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import read_manifest
 from lstmbench.show import provenance
 from lstmbench.show.labels import WORKLOAD, Row, key_of, ordered, rows_of
-from lstmbench.show.tabulating.extract import read_shown
+from lstmbench.show.tabulating.extract import read_shown, timed_runs
 from lstmbench.show.tabulating.layout import Layout
 from lstmbench.show.tabulating.table import Table, make
 from lstmbench.show.tabulating.tables import caption_of, ratio_cell, with_base
@@ -32,20 +31,10 @@ def machine_tables(runs: Sequence[Path]) -> list[Table]:
 def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
     """Return, for each suite in the order of the alphabet, the newest run on each machine."""
     found: dict[str, dict[str, Path]] = {}
-    for folder, manifest in _finished(runs):
+    for folder, manifest in timed_runs(runs):
         suite = found.setdefault(provenance.suite_of([], [manifest]), {})
         suite.setdefault(provenance.machine_name(manifest), folder)
     return {name: found[name] for name in sorted(found) if len(found[name]) > 1}
-
-
-def _finished(runs: Sequence[Path]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    for folder in runs:
-        try:
-            manifest = read_manifest(folder)
-        except LstmbenchError:
-            continue
-        if manifest.get("complete") and "tasks" not in (manifest.get("suite") or {}):
-            yield folder, manifest
 
 
 def _table(machines: Mapping[str, Path]) -> Table | None:
