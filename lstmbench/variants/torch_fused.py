@@ -61,7 +61,11 @@ class Plain:
 
     def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor) -> None:
         self.W_ih, self.W_hh, self.b = W_ih, W_hh, b
-        self.U = W_hh.t().contiguous()  # (H, 4H)
+        self.pack()
+
+    def pack(self) -> None:
+        """Lay the weights out anew."""
+        self.U = self.W_hh.t().contiguous()  # (H, 4H)
 
     def inputs(self, x: Tensor, gates: Tensor) -> None:
         """Put what x (T, B, I) adds to the pre-activations into ``gates`` (T, B, 4H)."""
@@ -123,13 +127,14 @@ class Compiled:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
         H = W_hh.shape[1]
         self.input_blocks = b.new_empty(functions.packed_size(H, W_ih.shape[1]))
-        self.blocks = b.new_empty(functions.packed_size(H, H))
+        self.blocks, self.back_blocks = (b.new_empty(functions.packed_size(H, H)) for _ in range(2))
         self.pack()
 
     def pack(self) -> None:
-        """Lay the weights out anew, for ``inputs`` and ``forward``."""
+        H = self.W_hh.shape[1]
         for W, blocks in ((self.W_ih, self.input_blocks), (self.W_hh, self.blocks)):
-            self.functions.pack_forward(W.data_ptr(), blocks.data_ptr(), self.W_hh.shape[1], W.shape[1])
+            self.functions.pack_forward(W.data_ptr(), blocks.data_ptr(), H, W.shape[1])
+        self.functions.pack_backward(self.W_hh.data_ptr(), self.back_blocks.data_ptr(), H)
 
     def inputs(self, x: Tensor, gates: Tensor) -> None:
         T, B, features = x.shape
@@ -148,10 +153,8 @@ class Compiled:
 
     def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
         T, B, H = dy.shape
-        self.functions.pack_backward(self.W_hh.data_ptr(), self.blocks.data_ptr(), H)
-        arrays = (self.blocks, c0, steps.c, dy, steps.gates, dh, dc)
+        arrays = (self.back_blocks, c0, steps.c, dy, steps.gates, dh, dc)
         self.functions.backward(T, B, H, *(array.data_ptr() for array in arrays))
-        self.pack()
 
 
 def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Plain | Compiled:
@@ -194,6 +197,7 @@ class TorchFused:
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h0
         c0 = c0.to(self.wide)
+        self.steps.pack()  # in training the weights change after every call
         steps = Steps(c0.new_empty(T, B, 4 * H), hs[1:], c0.new_empty(T, B, H))
         self.steps.inputs(x, steps.gates)
         self.steps.forward(h0, c0, steps)
