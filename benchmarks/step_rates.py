@@ -50,9 +50,9 @@ def main() -> None:
         backward = [each.data_ptr() for each in (back, c, cs, x, gates, dh, dc)]
         inputs = [each.data_ptr() for each in (ahead, x, b, gates)]
         calls: list[Callable[[], object]] = [
-            lambda T=T, B=B, H=H, arrays=forward: steps.forward(T, B, H, *arrays, B * H),
-            lambda T=T, B=B, H=H, arrays=backward: steps.backward(T, B, H, *arrays),
-            lambda T=T, B=B, H=H, arrays=inputs: steps.inputs(T * B, H, H, *arrays),
+            lambda T=T, B=B, H=H, arrays=forward: steps.forward(T, B, H, *arrays, B * H, None, 0),
+            lambda T=T, B=B, H=H, arrays=backward: steps.backward(T, B, H, *arrays, None),
+            lambda T=T, B=B, H=H, arrays=inputs: steps.inputs(T, B, H, H, *arrays, None, 0),
             lambda x=x, W=W: x.flatten(0, 1) @ W.t(),
         ]
         work = 8.0 * T * B * H * H

@@ -144,6 +144,10 @@ class Implementation(Protocol):
     # def forward_saving(self, x, h0, c0) -> ((y, h, c), saved)
     # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them; called once for a saved
     #
+    # And, with that pair, to take lengths (B,), as the framework's ``whole`` gives them, after c0 in ``forward`` and
+    # ``forward_saving``, from 1 to T, with ``takes_lengths = True``: beyond its length a sequence's y is 0, whatever
+    # stands in x and dy there, h and c are those at the length, and so are dh and dc. (x may be taken to be finite.)
+    #
     # And where training is fast only if the number of an input's features is a multiple of some number, that number as
     # ``lanes: ClassVar[int]``: a stack that has to add a feature then adds so many.
     #

@@ -24,11 +24,11 @@ HOLD = 2.0**40
 class Layer(Protocol):
     """One layer in one direction: x (T, B, I), h0 (B, P or H), c0 (B, H) -> y (T, B, P or H), h, c."""
 
-    def forward(self, x: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
-        """Return y, h, c."""
+    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> tuple[Any, Any, Any]:
+        """Return y, h, c; lengths (B,) are given only to one that takes them."""
         ...
 
-    def forward_saving(self, x: Any, h0: Any, c0: Any) -> tuple[tuple[Any, Any, Any], Any]:
+    def forward_saving(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> tuple[tuple[Any, Any, Any], Any]:
         """Return (y, h, c), and what ``backward`` needs; it may use it up."""
         ...
 
@@ -43,20 +43,25 @@ def make_layer(params: LSTMParams, make: Make, framework: Framework) -> Layer:
 
 
 class Plain:
-    """The implementation itself; where it does not offer to go back from a forward pass, it goes forward again."""
+    """The implementation itself; where it does not offer to go back from a forward pass, it goes forward again.
+
+    Attributes:
+        takes_lengths: whether ``lengths`` may be given; then h and c are those at the lengths.
+    """
 
     def __init__(self, params: LSTMParams, make: Make) -> None:
         self.implementation = make(params)
         pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
         self.saves = all(callable(method) for method in pair)
+        self.takes_lengths = self.saves and getattr(self.implementation, "takes_lengths", False)
         self.peephole = params.peephole is not None
 
-    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
-        return self.implementation.forward(x, h0, c0)
+    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> Any:
+        return self.implementation.forward(x, h0, c0, *lengths)
 
-    def forward_saving(self, x: Any, h0: Any, c0: Any) -> Any:
+    def forward_saving(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> Any:
         if self.saves:
-            return self.implementation.forward_saving(x, h0, c0)
+            return self.implementation.forward_saving(x, h0, c0, *lengths)
         return self.implementation.forward(x, h0, c0), (x, h0, c0)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
@@ -99,14 +104,14 @@ class Projected:
         zeros = self.framework.zeros(c0.shape)
         return self.framework.concatenate([x[:1], h0[None]], axis=2), zeros, c0
 
-    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
+    def forward(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
         u, u_T, c = self.first.forward(*self._first_inputs(x, h0, c0))
         if len(x) > 1:
             us, u_T, c = self.later.forward(x[1:], u_T, c)
             u = self.framework.concatenate([u, us], axis=0)
         return self._project(u), u_T @ self.W_hr.T, c
 
-    def forward_saving(self, x: Any, h0: Any, c0: Any) -> Any:
+    def forward_saving(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
         (u, u_T, c), saved_first = self.first.forward_saving(*self._first_inputs(x, h0, c0))
         saved_later = None
         if len(x) > 1:
@@ -145,7 +150,7 @@ class Projected:
 
 
 class Held:
-    """A layer that keeps its cell state through padding, over one that knows of no padding.
+    """A layer that keeps its cell state through padding, over one that takes no lengths.
 
     The input has a feature more, 0 at a step inside and 1 at one of padding. Its weights open the forget gate and
     close the input gate, so far that in every dtype f is 1 and i is 0: c stays as it is, to the bit. There the
@@ -167,10 +172,10 @@ class Held:
         held = LSTMParams(weight_ih, params.weight_hh, bias, peephole=params.peephole, projection=params.projection)
         self.layer = make_layer(held, make, framework)
 
-    def forward(self, x: Any, h0: Any, c0: Any) -> Any:
+    def forward(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
         return self.layer.forward(x, h0, c0)
 
-    def forward_saving(self, x: Any, h0: Any, c0: Any) -> Any:
+    def forward_saving(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
         return self.layer.forward_saving(x, h0, c0)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:

@@ -1,6 +1,7 @@
 """Layers, directions and lengths, written once over the layers of any implementation; all arrays are native.
 
 Sequences of different lengths cost what the padded run costs, and a few copies: no loop over sequences, no sorting.
+Where the implementation takes lengths itself, it is told them, and need not compute what is over.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +18,10 @@ from lstmbench.stack.parameters import StackParams
 class Padding(NamedTuple):
     """What follows from the lengths, as native arrays."""
 
-    layers: list[Held]  # what computes with padding
+    layers: Sequence[Layer]  # what computes with padding
+    lengths: tuple[Any, ...]  # what these are told of it: nothing, or the lengths (B,)
     inside: Any  # (T, B), true inside each sequence
-    features: dict[int, Any]  # (T, B, n) for the numbers n of features added, 0 inside and 1 outside
+    features: list[Any]  # of each layer, (T, B, n) for the n features added, 0 inside and 1 outside; None for none
     turned: Any  # (T, B), the row t*B + b that stands there when it is read backwards; None where nothing is
     last: Any  # (B,), the row of the last step
 
@@ -32,6 +34,7 @@ class ComposedStack:
     ) -> None:
         self.params, self.framework, self.make, self.lanes = params, framework, make, lanes
         self.layers: list[Layer] = [make_layer(each, make, framework) for each in params]
+        self.takes_lengths = all(getattr(layer, "takes_lengths", False) for layer in self.layers)
         self.held: dict[int, list[Held]] = {}  # by the lanes; made when lengths are first given
         self._forward = framework.compile(self._run)
         self._forward_backward = framework.compile(self._run_and_differentiate)
@@ -59,7 +62,7 @@ class ComposedStack:
     def _native(self, x: Any, lengths: NDArray[Any] | None, lanes: int) -> Any:
         if lengths is None or lengths.min() == len(x):
             return None
-        if lanes not in self.held:
+        if lanes not in self.held and not self.takes_lengths:
             self.held[lanes] = [Held(each, self.make, self.framework, lanes) for each in self.params]
         return self.framework.whole(lengths)
 
@@ -73,9 +76,12 @@ class ComposedStack:
         last, turned = framework.place((lengths - 1) * B + columns), None
         if self.params.num_directions > 1:
             turned = framework.place((times + inside * (lengths - 1 - 2 * times)) * B + columns)
-        layers, outside = self.held[lanes], framework.place(~inside)[:, :, None]
-        features = {n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in layers}}
-        return Padding(layers, framework.place(inside), features, turned, last)
+        if self.takes_lengths:
+            return Padding(self.layers, (lengths,), framework.place(inside), [None] * len(self.layers), turned, last)
+        held, outside = self.held[lanes], framework.place(~inside)[:, :, None]
+        features = {n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in held}}
+        each = [features[layer.extra] for layer in held]
+        return Padding(held, (), framework.place(inside), each, turned, last)
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
         return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
@@ -103,18 +109,19 @@ class ComposedStack:
     def _up(self, x: Any, h0: Any, c0: Any, pad: Padding | None, masks: tuple[Any, ...], run: Any) -> Any:
         """Go through the layers from the lowest to the highest; ``run`` computes one, in one direction."""
         framework, D = self.framework, self.params.num_directions
-        layers: Sequence[Layer] = self.layers if pad is None else pad.layers
+        layers, told = (self.layers, ()) if pad is None else (pad.layers, pad.lengths)
         parts = [x if pad is None else framework.select(x, pad.inside)]  # side by side they are the layer's input
         hs, cs = [], []
         for level in range(self.params.num_layers):
             if level > 0 and masks:
                 parts = [self._join(parts) * masks[level - 1]]
-            below = self._join(parts if pad is None else [*parts, pad.features[pad.layers[level * D].extra]])
+            more = None if pad is None else pad.features[level * D]
+            below = self._join(parts if more is None else [*parts, more])
             parts = []
             for direction in range(D):
                 k = level * D + direction
-                y, h, c = run(layers[k], self._turn(below, pad) if direction else below, h0[k], c0[k])
-                hs.append(h if pad is None else framework.take_rows(y, pad.last))
+                y, h, c = run(layers[k], self._turn(below, pad) if direction else below, h0[k], c0[k], *told)
+                hs.append(h if pad is None or told else framework.take_rows(y, pad.last))
                 cs.append(c)
                 parts.append(self._turn(y, pad) if direction else y)
         return self._join(parts), framework.stack(hs), framework.stack(cs)
@@ -122,7 +129,7 @@ class ComposedStack:
     def _clear(self, outputs: Any, pad: Padding | None) -> Any:
         """Make the outputs at padding 0; only now, since what was saved for going down may share their memory."""
         y, h, c = outputs
-        return (y if pad is None else self.framework.clear(y, pad.inside)), h, c
+        return (y if pad is None or pad.lengths else self.framework.clear(y, pad.inside)), h, c
 
     def _join(self, parts: list[Any]) -> Any:
         return parts[0] if len(parts) == 1 else self.framework.concatenate(parts, axis=2)
@@ -131,8 +138,9 @@ class ComposedStack:
         """Go through the layers from the highest to the lowest, with what they saved."""
         framework, D, P = self.framework, self.params.num_directions, self.params.output_size
         layers: Sequence[Layer] = self.layers if pad is None else pad.layers
-        if pad is not None:
-            dy = framework.select(dy, pad.inside)
+        held = None if pad is None or pad.lengths else pad  # what takes lengths itself needs nothing of this
+        if held is not None:
+            dy = framework.select(dy, held.inside)
         weights, dh0, dc0 = [], [], []  # from the last to the first
         for level in reversed(range(self.params.num_layers)):
             below = None
@@ -140,8 +148,8 @@ class ComposedStack:
                 k = level * D + direction
                 part = dy[:, :, direction * P : (direction + 1) * P] if D == 2 else dy
                 part, dh_k = self._turn(part, pad) if direction else part, dh[k]
-                if pad is not None:  # h was taken from the outputs, and so its gradient goes there
-                    part, dh_k = framework.add_rows(part, pad.last, dh_k), framework.zeros(dh_k.shape)
+                if held is not None:  # h was taken from the outputs, and so its gradient goes there
+                    part, dh_k = framework.add_rows(part, held.last, dh_k), framework.zeros(dh_k.shape)
                 dweights, dx, dh_k, dc_k = layers[k].backward(tape.pop(), part, dh_k, dc[k])
                 dx = self._turn(dx, pad) if direction else dx
                 below = dx if below is None else below + dx

@@ -11,8 +11,8 @@ from lstmbench.frameworks.jax_framework import JaxFramework
 
 Weights = tuple[jax.Array, ...]
 """W_ih, W_hh, b, and the peepholes where there are any."""
-Run = Callable[[Weights, jax.Array, jax.Array, jax.Array], Any]
-"""From weights, x (T, B, I), h0 and c0 (B, H) to y (T, B, H), h and c (B, H)."""
+Run = Callable[..., Any]
+"""From weights, x (T, B, I), h0 and c0 (B, H), and lengths (B,) if it takes any, to y (T, B, H), h and c (B, H)."""
 
 
 class Differentiated:
@@ -22,11 +22,11 @@ class Differentiated:
         self.weights = tuple(framework.from_numpy(array) for array in arrays)
         self._forward, self._forward_saving, self._forward_backward = _compiled(run)
 
-    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return self._forward(self.weights, x, h0, c0)
+    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        return self._forward(self.weights, x, h0, c0, *lengths)
 
-    def forward_saving(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return self._forward_saving(self.weights, x, h0, c0)
+    def forward_saving(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        return self._forward_saving(self.weights, x, h0, c0, *lengths)
 
     def backward(self, saved: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
         return _differentiate(saved, dy, dh, dc)
@@ -39,8 +39,8 @@ class Differentiated:
 
 @cache  # so that two of one shape are compiled once
 def _compiled(run: Run) -> tuple[Any, Any, Any]:
-    def run_saving(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        return jax.vjp(run, weights, x, h0, c0)
+    def run_saving(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        return jax.vjp(lambda *arrays: run(*arrays, *lengths), weights, x, h0, c0)
 
     def run_and_differentiate(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *above: jax.Array) -> Any:
         outputs, pullback = jax.vjp(run, weights, x, h0, c0)

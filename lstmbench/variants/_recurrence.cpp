@@ -5,10 +5,12 @@
 // c and h of these units are computed from there. No pre-activation is written to memory but where the backward pass needs
 // it. Backward, the product brings dh of four vectors of units, and dz takes the place of the gates.
 //
-// Arrays are contiguous: gates and dz (T, B, 4H) in the order i, f, g, o; y, c and dy (T, B, H).
+// Arrays are contiguous: gates and dz (T, B, 4H) in the order i, f, g, o; y, c and dy (T, B, H). Where lengths (B,) are given,
+// a step is computed for those sequences alone that are not over.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -83,15 +85,38 @@ INLINE Vec hyperbolic(Vec x) {
     return size < 0.625f ? p : far;
 }
 
-// sum[r][v] += a[r] . block[:, v]: a has R rows with ``stride`` between them, the block has depth rows of WIDE numbers
+// Which rows are computed, of one step or of several: all of them where there is no list
+struct Rows {
+    const size_t* list;
+    size_t count;
+    size_t operator[](size_t n) const { return list ? list[n] : n; }
+};
+
+// Lists the sequences that are not over after t steps, and behind them those that are
+static Rows going(const int64_t* lengths, size_t B, size_t t, std::vector<size_t>& list) {
+    if (!lengths) return {nullptr, B};
+    list.resize(B);
+    size_t first = 0, last = B;
+    for (size_t row = 0; row < B; ++row) list[lengths[row] > (int64_t)t ? first++ : --last] = row;
+    return {list.data(), first};
+}
+
+// Writes the places in memory of R rows, from the n-th on, with ``stride`` numbers from one to the next
+template <int R, typename Number>
+INLINE void find(const Rows& rows, size_t n, Number* from, size_t stride, Number* (&at)[R]) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) at[r] = from + rows[n + r] * stride;
+}
+
+// sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers
 template <int R>
-INLINE void multiply(const float* a, size_t stride, const float* block, size_t depth, Vec (&sum)[R][VECTORS]) {
+INLINE void multiply(const float* const (&a)[R], const float* block, size_t depth, Vec (&sum)[R][VECTORS]) {
     for (size_t k = 0; k < depth; ++k, block += WIDE) {
         const Loose* b = (const Loose*)block;
         const Vec b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const Vec s = same(a[r * stride + k]);
+            const Vec s = same(a[r][k]);
             sum[r][0] += s * b0;
             sum[r][1] += s * b1;
             sum[r][2] += s * b2;
@@ -101,80 +126,99 @@ INLINE void multiply(const float* a, size_t stride, const float* block, size_t d
 }
 
 template <int R>
-static void inputs_block(const float* x, const float* block, const float* b, float* z, size_t depth, size_t H, int count) {
+static void inputs_block(const Rows& rows, size_t n, const float* x, const float* block, const float* b, float* gates,
+                         size_t depth, size_t H, int count) {
+    const float* in[R];
+    float* z[R];
+    find(rows, n, x, depth, in), find(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(b ? b + v * H : z + (4 * r + v) * H, count);
-    multiply<R>(x, depth, block, depth, sum);
+        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load((b ? b : z[r]) + v * H, count);
+    multiply<R>(in, block, depth, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) store(z + (4 * r + v) * H, sum[r][v], count);
+        for (int v = 0; v < VECTORS; ++v) store(z[r] + v * H, sum[r][v], count);
 }
 
 template <int R>
-static void forward_block(const float* h, const float* c, const float* block, float* z, float* y, float* c_next,
-                          size_t H, int count) {
+static void forward_block(const Rows& rows, size_t n, const float* h, const float* c, const float* block, float* gates, float* y,
+                          float* c_next, size_t H, int count) {
+    const float* before[R];
+    float* z[R];
+    find(rows, n, h, H, before), find(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(z + (4 * r + v) * H, count);
-    multiply<R>(h, H, block, H, sum);
+        for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(z[r] + v * H, count);
+    multiply<R>(before, block, H, sum);
     for (int r = 0; r < R; ++r) {
+        const size_t at = rows[n + r] * H;
         const Vec i = sigmoid(sum[r][0]), f = sigmoid(sum[r][1]), g = hyperbolic(sum[r][2]), o = sigmoid(sum[r][3]);
-        const Vec cell = f * load(c + r * H, count) + i * g;
-        store(c_next + r * H, cell, count);
-        store(y + r * H, o * hyperbolic(cell), count);
-        float* gates = z + 4 * r * H;
-        store(gates, i, count), store(gates + H, f, count), store(gates + 2 * H, g, count), store(gates + 3 * H, o, count);
+        const Vec cell = f * load(c + at, count) + i * g;
+        store(c_next + at, cell, count);
+        store(y + at, o * hyperbolic(cell), count);
+        store(z[r], i, count), store(z[r] + H, f, count), store(z[r] + 2 * H, g, count), store(z[r] + 3 * H, o, count);
     }
 }
 
+// What backward_block reads and writes of one step, from the first of some units on; dy is null before the first step
+struct Step {
+    const float *dz_after, *dy, *c, *c_before;  // dz_after is null at the last step, where there is none
+    float *gates, *dh, *dc;
+};
+
 template <int R>
-static void backward_block(const float* dz_after, const float* block, const float* dy, const float* c, const float* c_before,
-                           float* gates, float* dh, float* dc, size_t H, int count, bool first) {
+static void backward_block(const Rows& rows, size_t n, const Step& step, const float* block, const int64_t* lengths, size_t s,
+                           size_t H, int count) {
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) {
+            const size_t row = rows[n + r], at = row * H + v * LANES;
             const int left = count - v * LANES;
-            sum[r][v] = first ? load(dh + r * H + v * LANES, left) : Vec{};
-            if (dy) sum[r][v] += load(dy + r * H + v * LANES, left);
+            const bool last = lengths ? lengths[row] == (int64_t)s : !step.dz_after;  // of its sequence
+            sum[r][v] = last ? load(step.dh + at, left) : Vec{};
+            if (step.dy) sum[r][v] += load(step.dy + at, left);
         }
-    if (!first) multiply<R>(dz_after, 4 * H, block, 4 * H, sum);
+    if (step.dz_after) {
+        const float* after[R];
+        find(rows, n, step.dz_after, 4 * H, after);
+        multiply<R>(after, block, 4 * H, sum);
+    }
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < VECTORS; ++v) {
             const int left = count - v * LANES;
             if (left <= 0) break;
-            const size_t at = r * H + v * LANES;
-            if (!gates) {
-                store(dh + at, sum[r][v], left);
+            const size_t row = rows[n + r], at = row * H + v * LANES;
+            if (!step.dy) {
+                store(step.dh + at, sum[r][v], left);
                 continue;
             }
-            float* z = gates + 4 * r * H + v * LANES;
+            float* z = step.gates + 4 * row * H + v * LANES;
             const Vec i = load(z, left), f = load(z + H, left), g = load(z + 2 * H, left), o = load(z + 3 * H, left);
-            const Vec t = hyperbolic(load(c + at, left));
-            const Vec below = load(dc + at, left) + sum[r][v] * o * (1.0f - t * t);
+            const Vec t = hyperbolic(load(step.c + at, left));
+            const Vec below = load(step.dc + at, left) + sum[r][v] * o * (1.0f - t * t);
             store(z, below * g * i * (1.0f - i), left);
-            store(z + H, below * load(c_before + at, left) * f * (1.0f - f), left);
+            store(z + H, below * load(step.c_before + at, left) * f * (1.0f - f), left);
             store(z + 2 * H, below * i * (1.0f - g * g), left);
             store(z + 3 * H, sum[r][v] * t * o * (1.0f - o), left);
-            store(dc + at, below * f, left);
+            store(step.dc + at, below * f, left);
         }
 }
 
-#define FOR_ROWS(rows, call)                             \
-    for (size_t row = 0; row < rows;) switch (rows - row) { \
-            case 1: { constexpr int R = 1; call; row += R; break; } \
-            case 2: { constexpr int R = 2; call; row += R; break; } \
-            case 3: { constexpr int R = 3; call; row += R; break; } \
-            case 4: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 4 : 1; call; row += R; break; } [[fallthrough]]; \
-            case 5: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 5 : 1; call; row += R; break; } [[fallthrough]]; \
-            default: { constexpr int R = ROWS; call; row += R; }    \
+#define FOR_ROWS(rows, call)                                         \
+    for (size_t n = 0; n < rows.count;) switch (rows.count - n) {          \
+            case 1: { constexpr int R = 1; call; n += R; break; }          \
+            case 2: { constexpr int R = 2; call; n += R; break; }          \
+            case 3: { constexpr int R = 3; call; n += R; break; }          \
+            case 4: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 4 : 1; call; n += R; break; } [[fallthrough]]; \
+            case 5: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 5 : 1; call; n += R; break; } [[fallthrough]]; \
+            default: { constexpr int R = ROWS; call; n += R; }             \
         }
 
 extern "C" {
@@ -200,27 +244,40 @@ void pack_backward(const float* W, float* blocks, size_t H) {
         }
 }
 
-// gates (rows, 4H) <- W x + b for x (rows, depth); gates <- W x + gates if b is null
-void inputs(size_t rows, size_t depth, size_t H, const float* blocks, const float* x, const float* b, float* gates) {
+// gates (T, B, 4H) <- W x + b for x (T, B, depth); gates <- W x + gates if b is null. ``start`` steps went before
+void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, const float* x, const float* b, float* gates,
+            const int64_t* lengths, size_t start) {
+    std::vector<size_t> list, step;
+    for (size_t t = 0; lengths && t < T; ++t) {
+        const Rows rows = going(lengths, B, start + t, step);
+        for (size_t n = 0; n < rows.count; ++n) list.push_back(t * B + rows[n]);
+    }
+    const Rows rows = lengths ? Rows{list.data(), list.size()} : Rows{nullptr, T * B};
     for (size_t unit = 0; unit < H; unit += LANES) {
         const float* block = blocks + unit * 4 * depth;
         const int count = (int)(H - unit);
-        FOR_ROWS(rows, inputs_block<R>(x + row * depth, block, b ? b + unit : b, gates + row * 4 * H + unit, depth, H, count))
+        FOR_ROWS(rows, inputs_block<R>(rows, n, x, block, b ? b + unit : b, gates + unit, depth, H, count))
     }
 }
 
-// gates hold W_ih x + b, and then the gates. c_step is the distance between the c of two steps: 0 to keep the last alone
+// gates hold W_ih x + b, and then the gates. c_step is the distance between the c of two steps: 0 to keep the last alone.
+// After a sequence y is 0, and c stays
 void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, const float* c, float* gates, float* y,
-             float* cs, size_t c_step) {
+             float* cs, size_t c_step, const int64_t* lengths, size_t start) {
+    std::vector<size_t> list;
     for (size_t t = 0; t < T; ++t) {
-        float *z = gates + t * B * 4 * H, *next = cs + t * c_step;
+        const Rows rows = going(lengths, B, start + t, list);
+        float *z = gates + t * B * 4 * H, *next = cs + t * c_step, *out = y + t * B * H;
         for (size_t unit = 0; unit < H; unit += LANES) {
             const float* block = blocks + unit * 4 * H;
             const int count = (int)(H - unit);
-            FOR_ROWS(B, forward_block<R>(h + row * H, c + row * H + unit, block, z + row * 4 * H + unit,
-                                      y + t * B * H + row * H + unit, next + row * H + unit, H, count))
+            FOR_ROWS(rows, forward_block<R>(rows, n, h, c + unit, block, z + unit, out + unit, next + unit, H, count))
         }
-        h = y + t * B * H, c = next;
+        for (size_t n = rows.count; n < B; ++n) {
+            std::memset(out + rows[n] * H, 0, 4 * H);
+            if (next != c) std::memcpy(next + rows[n] * H, c + rows[n] * H, 4 * H);
+        }
+        h = out, c = next;
     }
 }
 
@@ -238,22 +295,23 @@ void cells(size_t T, size_t B, size_t H, const float* c, float* gates, float* cs
             }
 }
 
-// gates become dz; dh and dc, of the last step, become dh0 and dc0
+// gates become dz; dh and dc, of the last step of each sequence, become dh0 and dc0. After a sequence dz is 0
 void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0, const float* cs, const float* dy, float* gates,
-              float* dh, float* dc) {
+              float* dh, float* dc, const int64_t* lengths) {
+    std::vector<size_t> list;
     for (size_t s = T + 1; s-- > 0;) {  // s = t + 1: at s = 0 there is dh0 left
         const size_t t = s - 1;
-        const bool first = s == T;
-        float* z = s ? gates + t * B * 4 * H : nullptr;
-        const float* after = gates + s * B * 4 * H;
+        const Rows rows = going(s ? lengths : nullptr, B, t, list);
+        for (size_t n = rows.count; n < B; ++n) std::memset(gates + (t * B + rows[n]) * 4 * H, 0, 16 * H);
         for (size_t unit = 0; unit < H; unit += WIDE) {
             const float* block = blocks + unit * 4 * H;
             const int count = (int)(H - unit);
-            FOR_ROWS(B, backward_block<R>(after + row * 4 * H, block, s ? dy + t * B * H + row * H + unit : nullptr,
-                                       s ? cs + t * B * H + row * H + unit : nullptr,
-                                       s ? (t ? cs + (t - 1) * B * H : c0) + row * H + unit : nullptr,
-                                       s ? z + row * 4 * H + unit : nullptr, dh + row * H + unit, dc + row * H + unit, H,
-                                       count, first))
+            Step step = {s < T ? gates + s * B * 4 * H : nullptr, nullptr, nullptr, nullptr, nullptr, dh + unit, dc + unit};
+            if (s) {
+                step.dy = dy + t * B * H + unit, step.gates = gates + t * B * 4 * H + unit;
+                step.c = cs + t * B * H + unit, step.c_before = (t ? step.c - B * H : c0 + unit);
+            }
+            FOR_ROWS(rows, backward_block<R>(rows, n, step, block, lengths, s, H, count))
         }
     }
 }

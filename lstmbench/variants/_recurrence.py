@@ -32,9 +32,9 @@ class Recurrence:
         self.cells = library.cells
         self.pack_forward.argtypes = [_Array] * 2 + [_Size] * 2
         self.pack_backward.argtypes = [_Array] * 2 + [_Size]
-        self.inputs.argtypes = [_Size] * 3 + [_Array] * 4
-        self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size]
-        self.backward.argtypes = [_Size] * 3 + [_Array] * 7
+        self.inputs.argtypes = [_Size] * 4 + [_Array] * 5 + [_Size]
+        self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size, _Array, _Size]
+        self.backward.argtypes = [_Size] * 3 + [_Array] * 8
         self.cells.argtypes = [_Size] * 3 + [_Array] * 3
         self.wide = int(library.wide())
 

@@ -89,21 +89,30 @@ class Compiled:
     """The steps in compiled code, with the same two methods."""
 
     @staticmethod
-    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool) -> tuple[Steps, jax.Array]:
+    def forward(
+        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool, *lengths: jax.Array
+    ) -> tuple[Steps, jax.Array]:
         W_ih, W_hh, b = weights
         T, B, _ = x.shape
         H = W_hh.shape[1]
         room = T if keep else max(1, min(T, max(CHUNK_BYTES, W_ih.nbytes) // (4 * H * B * 4)))
         shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(room, B, 4 * H)
         packed = _pack(W_ih, back=False), _pack(W_hh, back=False)
-        steps = Steps(*jax.ffi.ffi_call("lstmbench_forward", shapes)(*packed, b, x, h0, c0))
+        steps = Steps(*jax.ffi.ffi_call("lstmbench_forward", shapes)(*packed, b, x, h0, c0, *(lengths or [_none()])))
         return steps, steps.c[-1] if keep else steps.c
 
     @staticmethod
-    def backward(W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
+    def backward(
+        W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array, *lengths: jax.Array
+    ) -> Any:
         shapes = _floats(*steps.gates.shape), _floats(*dh.shape), _floats(*dc.shape)
         call = jax.ffi.ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
-        return call(_pack(W_hh, back=True), c0, steps.c, dy, steps.gates, dh, dc)
+        return call(_pack(W_hh, back=True), c0, steps.c, dy, steps.gates, dh, dc, *(lengths or [_none()]))
+
+
+def _none() -> jax.Array:
+    """Return no lengths, as the compiled code takes them."""
+    return jnp.zeros(0, jnp.int32)
 
 
 def _floats(*shape: int) -> jax.ShapeDtypeStruct:
@@ -136,26 +145,31 @@ def _run(way: type[Scanned] | type[Compiled]) -> Run:
     """Return the whole sequence, computed in this way, with its derivative."""
 
     @jax.custom_vjp
-    def run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        steps, c = way.forward(weights, x, h0, c0, keep=False)
-        return steps.h, steps.h[-1], c.astype(x.dtype)
+    def run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        steps, c = way.forward(weights, x, h0, c0, False, *lengths)
+        return steps.h, _last(steps.h, *lengths), c.astype(x.dtype)
 
-    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
-        steps, c = way.forward(weights, x, h0, c0, keep=True)
-        return (steps.h, steps.h[-1], c.astype(x.dtype)), (weights, x, h0, c0, steps)
+    def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        steps, c = way.forward(weights, x, h0, c0, True, *lengths)
+        return (steps.h, _last(steps.h, *lengths), c.astype(x.dtype)), (weights, x, h0, c0, steps, lengths)
 
     def backward(saved: Any, cotangents: Any) -> Any:
-        (W_ih, W_hh, b), x, h0, c0, steps = saved
+        (W_ih, W_hh, b), x, h0, c0, steps, lengths = saved
         T, B, H = steps.h.shape
-        dzs, dh0, dc0 = way.backward(W_hh, c0, steps, *cotangents)
+        dzs, dh0, dc0 = way.backward(W_hh, c0, steps, *cotangents, *lengths)
         dz = dzs.reshape(T * B, 4 * H)
         h_prevs = jnp.concatenate([h0[None], steps.h[:-1]])
         dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
         db = dz.astype(steps.c.dtype).sum(axis=0).astype(b.dtype)
-        return (dW_ih, dW_hh, db), dzs @ W_ih, dh0.astype(x.dtype), dc0.astype(x.dtype)
+        return (dW_ih, dW_hh, db), dzs @ W_ih, dh0.astype(x.dtype), dc0.astype(x.dtype), *(None for _ in lengths)
 
     run.defvjp(forward, backward)
     return run
+
+
+def _last(y: jax.Array, *lengths: jax.Array) -> jax.Array:
+    """Return the output of each sequence's last step."""
+    return y[lengths[0] - 1, jnp.arange(y.shape[1])] if lengths else y[-1]
 
 
 @register("jax.fused", framework="jax")
@@ -165,4 +179,5 @@ class JaxFused(Differentiated):
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
         fits = framework.device == "cpu" and framework.dtype == "float32" and _compiled_here()
         way = Compiled if fits else Scanned
+        self.takes_lengths = way is Compiled
         super().__init__(_run(way), [params.weight_ih, params.weight_hh, params.bias], framework)

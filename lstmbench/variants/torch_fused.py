@@ -22,7 +22,9 @@ time, and would lose what it adds.
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lstmbench.cell.parameters import LSTMParams
@@ -30,9 +32,14 @@ from lstmbench.cell.registry import register
 from lstmbench.frameworks.torch_framework import TorchFramework
 from lstmbench.variants._recurrence import Recurrence, recurrence
 
+WITHOUT_GAPS = torch.contiguous_format
 CHUNK_BYTES = 1 << 19
 """Inference keeps the gates of so many steps only that they are still in the cache when they are used; or of so many as
 W_ih is large, for less than that would not be worth bringing W_ih into the cache."""
+
+
+Lengths = NDArray[np.int64]
+"""(B,), without gaps; only the compiled steps take them."""
 
 
 class Steps(NamedTuple):
@@ -121,7 +128,7 @@ class Plain:
 
 
 class Compiled:
-    """The steps in compiled code, with the same methods."""
+    """The steps in compiled code, with the same methods; c, dh, dc and what the steps hold must lie without gaps."""
 
     def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
@@ -136,25 +143,30 @@ class Compiled:
             self.functions.pack_forward(W.data_ptr(), blocks.data_ptr(), H, W.shape[1])
         self.functions.pack_backward(self.W_hh.data_ptr(), self.back_blocks.data_ptr(), H)
 
-    def inputs(self, x: Tensor, gates: Tensor) -> None:
-        T, B, features = x.shape
-        arrays = (self.input_blocks, x, self.b, gates)
-        self.functions.inputs(T * B, features, self.W_hh.shape[1], *(array.data_ptr() for array in arrays))
+    def inputs(self, x: Tensor, gates: Tensor, lengths: Lengths | None = None, start: int = 0) -> None:
+        arrays = (self.input_blocks, x.contiguous(), self.b, gates)
+        sizes = (*x.shape, self.W_hh.shape[1])
+        self.functions.inputs(*sizes, *(array.data_ptr() for array in arrays), _address(lengths), start)
 
-    def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        T, B, H = steps.h.shape
-        arrays = (self.blocks, h, c, *steps)
-        self.functions.forward(T, B, H, *(array.data_ptr() for array in arrays), steps.c.stride(0))
+    def forward(self, h: Tensor, c: Tensor, steps: Steps, lengths: Lengths | None = None, start: int = 0) -> None:
+        arrays = (self.blocks, h.contiguous(), c, *steps)
+        addresses = (array.data_ptr() for array in arrays)
+        self.functions.forward(*steps.h.shape, *addresses, steps.c.stride(0), _address(lengths), start)
 
     def again(self, h: Tensor, c: Tensor, steps: Steps) -> None:
         T, B, H = h.shape
-        self.functions.inputs(T * B, H, H, self.blocks.data_ptr(), h.data_ptr(), None, steps.gates.data_ptr())
+        self.functions.inputs(T, B, H, H, self.blocks.data_ptr(), h.data_ptr(), None, steps.gates.data_ptr(), None, 0)
         self.functions.cells(T, B, H, c.data_ptr(), steps.gates.data_ptr(), steps.c.data_ptr())
 
-    def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
-        T, B, H = dy.shape
-        arrays = (self.back_blocks, c0, steps.c, dy, steps.gates, dh, dc)
-        self.functions.backward(T, B, H, *(array.data_ptr() for array in arrays))
+    def backward(
+        self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor, lengths: Lengths | None = None
+    ) -> None:
+        arrays = (self.back_blocks, c0, steps.c, dy.contiguous(), steps.gates, dh, dc)
+        self.functions.backward(*dy.shape, *(array.data_ptr() for array in arrays), _address(lengths))
+
+
+def _address(lengths: Lengths | None) -> int | None:
+    return None if lengths is None else lengths.ctypes.data
 
 
 def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Plain | Compiled:
@@ -173,41 +185,46 @@ class TorchFused:
         self.b = framework.from_numpy(params.bias)  # (4H,)
         self.wide = torch.float32 if self.b.dtype == torch.bfloat16 else self.b.dtype
         self.steps = way(self.W_ih, self.W_hh, self.b)
+        self.takes_lengths = isinstance(self.steps, Compiled)
 
     @torch.inference_mode()
-    def forward(self, x: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, h0: Tensor, c0: Tensor, lengths: Lengths | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         T, B, _ = x.shape
         H = h0.shape[1]
         y = x.new_empty(T, B, H)
-        h, c = h0, c0.to(self.wide, copy=True)
+        h, c = h0, c0.to(self.wide, copy=True, memory_format=WITHOUT_GAPS)
         longest = max(1, min(T, max(CHUNK_BYTES, self.W_ih.nbytes) // (4 * H * B * c.element_size())))
         room = c.new_empty(longest, B, 4 * H)
-        for x_some, y_some in zip(x.split(longest), y.split(longest), strict=True):
-            gates = room[: len(x_some)]
-            self.steps.inputs(x_some, gates)
-            self.steps.forward(h, c, Steps(gates, y_some, c.expand(len(x_some), B, H)))
+        for start, x_some, y_some in zip(range(0, T, longest), x.split(longest), y.split(longest), strict=True):
+            gates, within = room[: len(x_some)], _within(lengths, start)
+            self.steps.inputs(x_some, gates, *within)
+            self.steps.forward(h, c, Steps(gates, y_some, c.expand(len(x_some), B, H)), *within)
             h = y_some[-1]
-        return y, h.clone(), c.to(x.dtype)
+        return y, _last(y, lengths), c.to(x.dtype)
 
     @torch.no_grad()
-    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor, lengths: Lengths | None = None) -> Any:
         """Return (y, h, c) and what ``backward`` uses up: it may be called once."""
         T, B, _ = x.shape
         H = h0.shape[1]
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h0
-        c0 = c0.to(self.wide)
+        c0 = c0.to(self.wide).contiguous()
         self.steps.pack()  # in training the weights change after every call
         steps = Steps(c0.new_empty(T, B, 4 * H), hs[1:], c0.new_empty(T, B, H))
-        self.steps.inputs(x, steps.gates)
-        self.steps.forward(h0, c0, steps)
-        return (steps.h, hs[-1].clone(), steps.c[-1].to(x.dtype, copy=True)), (x, hs, c0, steps)
+        within = _within(lengths, 0)
+        self.steps.inputs(x, steps.gates, *within)
+        self.steps.forward(h0, c0, steps, *within)
+        outputs = steps.h, _last(steps.h, lengths), steps.c[-1].to(x.dtype, copy=True)
+        return outputs, (x, hs, c0, steps, lengths)
 
     @torch.no_grad()
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        x, hs, c0, steps = saved
-        dh, dc = dh.to(self.wide, copy=True), dc.to(self.wide, copy=True)
-        self.steps.backward(c0, steps, dy, dh, dc)
+        x, hs, c0, steps, lengths = saved
+        dh, dc = (each.to(self.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
+        self.steps.backward(c0, steps, dy, dh, dc, *_within(lengths))
         db = steps.gates.sum((0, 1)).to(x.dtype)
         dz = steps.gates.to(x.dtype).flatten(0, 1)  # (TB, 4H)
         dW_ih, dW_hh = dz.t() @ x.flatten(0, 1), dz.t() @ hs[:-1].flatten(0, 1)
@@ -216,3 +233,13 @@ class TorchFused:
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
         return outputs, self.backward(saved, dy, dh, dc)
+
+
+def _within(lengths: Lengths | None, *start: int) -> tuple[Any, ...]:
+    """Return what the compiled steps are told besides, and PyTorch's operations know nothing of."""
+    return () if lengths is None else (lengths, *start)
+
+
+def _last(y: Tensor, lengths: Lengths | None) -> Tensor:
+    """Return the output of each sequence's last step, in memory of its own."""
+    return y[-1].clone() if lengths is None else y[torch.from_numpy(lengths - 1), torch.arange(y.shape[1])]

@@ -19,7 +19,7 @@ from torch import Tensor
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.variants.torch_fused import Steps, TorchFused
+from lstmbench.variants.torch_fused import WITHOUT_GAPS, Steps, TorchFused
 
 LEAST_ROWS = 256
 """A chunk has at least so many sequences times steps, that its products are worth it; else the root of T steps."""
@@ -44,7 +44,7 @@ class TorchRecompute:
         self.fused.steps.pack()
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h0
-        c = c0.to(self.fused.wide, copy=True)
+        c = c0.to(self.fused.wide, copy=True, memory_format=WITHOUT_GAPS)
         room = c.new_empty(longest, B, 4 * H)
         firsts = c.new_empty(-(-T // longest), B, H)  # c before each chunk
         for first, x_some, h_before, h_some in zip(
@@ -61,7 +61,7 @@ class TorchRecompute:
         x, hs, firsts, longest = saved
         _, B, H = dy.shape
         fused, steps = self.fused, self.fused.steps
-        dh, dc = dh.to(fused.wide, copy=True), dc.to(fused.wide, copy=True)
+        dh, dc = (each.to(fused.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
         dx = torch.empty_like(x)
         dW_ih, dW_hh, db = (torch.zeros_like(weight) for weight in (fused.W_ih, fused.W_hh, fused.b))
         gates, cs = firsts.new_empty(longest, B, 4 * H), firsts.new_empty(longest, B, H)

@@ -62,14 +62,16 @@ def test_a_direction_that_starts_at_the_padding_would_be_noticed(monkeypatch: py
         check("numpy.fused", problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, both, True, seed=1))
 
 
+@pytest.mark.parametrize("varied", [False, True])
+@pytest.mark.parametrize("proj_size", [0, 3])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["numpy.fused", "torch.fused", "torch.nn", "jax.fused"])
-def test_narrow_dtypes_are_as_close_as_they_can_be(name: str, dtype: str) -> None:
+@pytest.mark.parametrize("name", ["numpy.fused", "torch.fused", "torch.recompute", "torch.nn", "jax.fused"])
+def test_narrow_dtypes_are_as_close_as_they_can_be(name: str, dtype: str, proj_size: int, varied: bool) -> None:
     pytest.importorskip(name.partition(".")[0])
     if dtype == "bfloat16" and name == "numpy.fused":
         pytest.skip("NumPy has no bfloat16")
-    kind = {"num_layers": 2, "bidirectional": True, "proj_size": 3, "bias": True}
-    problem = problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, kind, True, seed=1)
+    kind = {"num_layers": 2, "bidirectional": True, "proj_size": proj_size, "bias": True}
+    problem = problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, kind, varied, seed=1)
     ours = found_at_once(lb.load(name, problem.params, dtype=dtype), problem)
     wanted = by_torch(problem)
     assert all(array.dtype == np.float32 for array in ours.values())

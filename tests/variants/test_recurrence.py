@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,24 @@ def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
     way.steps = torch_fused.Plain(way.W_ih, way.W_hh, way.b)
     for name, wanted in results(plain, problem).items():
         assert relative_error(found[name], wanted) < 3e-6, name
+
+
+@pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
+def test_arrays_with_gaps_between_their_numbers_are_read_as_they_are(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    problem = draw(3, 4, 5, 6)
+    implementation = lb.load(name, problem.params).implementation
+    plain = [torch.tensor(array, dtype=torch.float32) for array in problem.all_inputs]
+    gaps = [torch.stack([array, array], dim=-1)[..., 0] for array in plain]
+    assert not any(array.is_contiguous() for array in gaps)
+    for method, count in (("forward", 3), ("forward_backward", 6)):
+        call = getattr(implementation, method)
+        for found, wanted in zip(flat(call(*gaps[:count])), flat(call(*plain[:count])), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def flat(arrays: Any) -> list[Any]:
+    return [each for array in arrays for each in flat(array)] if isinstance(arrays, tuple) else [arrays]
 
 
 def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
