@@ -1,4 +1,4 @@
-// The recurrent part of one LSTM layer in float32, on one core: what must be done step by step, and nothing else.
+// One LSTM layer in float32, on one core: what must be done step by step, and the products over all steps before and after.
 //
 // Each step is one pass. A block of the recurrent weights is laid out so that the four gates of as many hidden units as a
 // vector has lanes lie side by side; its product with ROWS outputs of the step before is kept in registers, and the gates,
@@ -108,15 +108,15 @@ INLINE void find(const Rows& rows, size_t n, Number* from, size_t stride, Number
     for (int r = 0; r < R; ++r) at[r] = from + rows[n + r] * stride;
 }
 
-// sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers
+// sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers, a[r] has as many, ``stride`` from one to the next
 template <int R>
-INLINE void multiply(const float* const (&a)[R], const float* block, size_t depth, Vec (&sum)[R][VECTORS]) {
+INLINE void multiply(const float* const (&a)[R], const float* block, size_t depth, Vec (&sum)[R][VECTORS], size_t stride = 1) {
     for (size_t k = 0; k < depth; ++k, block += WIDE) {
         const Loose* b = (const Loose*)block;
         const Vec b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const Vec s = same(a[r][k]);
+            const Vec s = same(a[r][k * stride]);
             sum[r][0] += s * b0;
             sum[r][1] += s * b1;
             sum[r][2] += s * b2;
@@ -211,6 +211,24 @@ static void backward_block(const Rows& rows, size_t n, const Step& step, const f
         }
 }
 
+// Rows of a times a block, stored or added to what is there: so a long sum is one of sums, and loses fewer digits
+template <int R>
+static void product_block(const Rows& rows, size_t n, const float* a, size_t row, size_t stride, const float* block, size_t depth,
+                          float* out, size_t width, int count, bool add) {
+    const float* in[R];
+    float* to[R];
+    find(rows, n, a, row, in), find(rows, n, out, width, to);
+    Vec sum[R][VECTORS] = {};
+    multiply<R>(in, block, depth, sum, stride);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            const int left = count - v * LANES;
+            store(to[r] + v * LANES, add ? load(to[r] + v * LANES, left) + sum[r][v] : sum[r][v], left);
+        }
+}
+
 #define FOR_ROWS(rows, call)                                         \
     for (size_t n = 0; n < rows.count;) switch (rows.count - n) {          \
             case 1: { constexpr int R = 1; call; n += R; break; }          \
@@ -234,12 +252,12 @@ void pack_forward(const float* W, float* blocks, size_t H, size_t depth) {
                     blocks[k * WIDE + gate * LANES + lane] = unit + lane < H ? W[(gate * H + unit + lane) * depth + k] : 0.0f;
 }
 
-// From W_hh (4H, H) to blocks: of WIDE units each, (4H, WIDE), what backward takes
-void pack_backward(const float* W, float* blocks, size_t H) {
-    for (size_t unit = 0; unit < H; unit += WIDE)
-        for (size_t k = 0; k < 4 * H; ++k, blocks += WIDE) {
-            const size_t count = H - unit < WIDE ? H - unit : WIDE;
-            std::memcpy(blocks, W + k * H + unit, 4 * count);
+// From W (depth, width) to blocks of WIDE columns each, (depth, WIDE): what backward and inputs_back take
+void pack_backward(const float* W, float* blocks, size_t depth, size_t width) {
+    for (size_t column = 0; column < width; column += WIDE)
+        for (size_t k = 0; k < depth; ++k, blocks += WIDE) {
+            const size_t count = width - column < WIDE ? width - column : WIDE;
+            std::memcpy(blocks, W + k * width + column, 4 * count);
             std::memset(blocks + count, 0, 4 * (WIDE - count));
         }
 }
@@ -312,6 +330,33 @@ void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0
                 step.c = cs + t * B * H + unit, step.c_before = (t ? step.c - B * H : c0 + unit);
             }
             FOR_ROWS(rows, backward_block<R>(rows, n, step, block, lengths, s, H, count))
+        }
+    }
+}
+// dx (rows, width) = dz (rows, 4H) W, for the blocks of W (4H, width)
+void inputs_back(size_t rows, size_t H, size_t width, const float* blocks, const float* dz, float* dx) {
+    const Rows all = {nullptr, rows};
+    for (size_t column = 0; column < width; column += WIDE)
+        FOR_ROWS(all, product_block<R>(all, n, dz, 4 * H, 1, blocks + column * 4 * H, 4 * H, dx + column, width,
+                                       (int)(width - column), false))
+}
+
+// dW (4H, width) and db (4H,) = dz^T x and the sum of dz, or that added to them, for dz (rows, 4H) and x (rows, width): some
+// rows at a time, which the sum brings into the cache in order. No db if it is null
+void weights_back(size_t rows, size_t H, size_t width, const float* dz, const float* x, float* dW, float* db, bool add) {
+    const Rows all = {nullptr, 4 * H};
+    const size_t some = H < 512 ? 256 : H / 2;
+    std::vector<float> block(some * WIDE), sum;
+    for (size_t k = 0; k < rows; k += some, dz += some * 4 * H, x += some * width, add = true) {
+        const size_t depth = rows - k < some ? rows - k : some;
+        sum.assign(4 * H, 0.0f);
+        for (size_t row = 0; row < depth; ++row)
+            for (size_t j = 0; j < 4 * H; ++j) sum[j] += dz[row * 4 * H + j];
+        for (size_t j = 0; db && j < 4 * H; ++j) db[j] = add ? db[j] + sum[j] : sum[j];
+        for (size_t column = 0; column < width; column += WIDE) {
+            const size_t count = width - column < WIDE ? width - column : WIDE;
+            for (size_t row = 0; row < depth; ++row) std::memcpy(&block[row * WIDE], x + row * width + column, 4 * count);
+            FOR_ROWS(all, product_block<R>(all, n, dz, 1, 4 * H, block.data(), depth, dW + column, width, (int)count, add))
         }
     }
 }

@@ -29,17 +29,20 @@ class Recurrence:
     def __init__(self, library: ctypes.CDLL) -> None:
         self.pack_forward, self.pack_backward = library.pack_forward, library.pack_backward
         self.inputs, self.forward, self.backward = library.inputs, library.forward, library.backward
-        self.cells = library.cells
+        self.cells, self.inputs_back, self.weights_back = library.cells, library.inputs_back, library.weights_back
         self.pack_forward.argtypes = [_Array] * 2 + [_Size] * 2
-        self.pack_backward.argtypes = [_Array] * 2 + [_Size]
+        self.pack_backward.argtypes = [_Array] * 2 + [_Size] * 2
         self.inputs.argtypes = [_Size] * 4 + [_Array] * 5 + [_Size]
         self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size, _Array, _Size]
         self.backward.argtypes = [_Size] * 3 + [_Array] * 8
         self.cells.argtypes = [_Size] * 3 + [_Array] * 3
+        self.inputs_back.argtypes = [_Size] * 3 + [_Array] * 3
+        self.weights_back.argtypes = [_Size] * 3 + [_Array] * 4 + [ctypes.c_bool]
         self.wide = int(library.wide())
 
     def packed_size(self, H: int, depth: int) -> int:
-        """Return how many numbers ``pack_forward`` and ``pack_backward`` write for W (4H, depth), at most."""
+        """Return how many numbers ``pack_forward`` writes for W (4H, depth), at most, and ``pack_backward`` for
+        W (4 depth, H)."""
         return 4 * depth * -(-H // self.wide) * self.wide
 
 

@@ -17,7 +17,7 @@ struct Lengths {
 // W (4H, depth) -> blocks, for forward or for backward
 static ffi::Error Pack(bool back, Array W, Result blocks) {
     const size_t depth = W.dimensions()[1], H = W.dimensions()[0] / 4;
-    if (back) pack_backward(W.typed_data(), blocks->typed_data(), H);
+    if (back) pack_backward(W.typed_data(), blocks->typed_data(), 4 * H, depth);
     else pack_forward(W.typed_data(), blocks->typed_data(), H, depth);
     return ffi::Error::Success();
 }
@@ -55,6 +55,17 @@ static ffi::Error Backward(Array W_hh, Array c0, Array cs, Array dy, Array gates
     return ffi::Error::Success();
 }
 
+// Packed W_ih, x (T, B, I), h0, h and dz of every step -> dW_ih, dW_hh, db, dx
+static ffi::Error Gradients(Array W_ih, Array x, Array h0, Array hs, Array dz, Result dW_ih, Result dW_hh, Result db, Result dx) {
+    const size_t T = x.dimensions()[0], B = x.dimensions()[1], depth = x.dimensions()[2], H = h0.dimensions()[1];
+    const float* later = dz.typed_data() + 4 * B * H;
+    weights_back(T * B, H, depth, dz.typed_data(), x.typed_data(), dW_ih->typed_data(), db->typed_data(), false);
+    weights_back(B, H, H, dz.typed_data(), h0.typed_data(), dW_hh->typed_data(), nullptr, false);
+    weights_back((T - 1) * B, H, H, later, hs.typed_data(), dW_hh->typed_data(), nullptr, true);
+    inputs_back(T * B, H, depth, W_ih.typed_data(), dz.typed_data(), dx->typed_data());
+    return ffi::Error::Success();
+}
+
 XLA_FFI_DEFINE_HANDLER_SYMBOL(PackHandler, Pack, ffi::Ffi::Bind().Attr<bool>("back").Arg<Array>().Ret<Array>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(ForwardHandler, Forward,
                               ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>()
@@ -62,3 +73,6 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(ForwardHandler, Forward,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(BackwardHandler, Backward,
                               ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>()
                                   .Arg<Array>().Arg<Whole>().Ret<Array>().Ret<Array>().Ret<Array>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(GradientsHandler, Gradients,
+                              ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>()
+                                  .Ret<Array>().Ret<Array>().Ret<Array>().Ret<Array>());

@@ -84,9 +84,18 @@ class Scanned:
         (dh0, dc0), dzs = jax.lax.scan(step, carry, (dy, steps.c, c_prevs, steps.gates), reverse=True)
         return dzs, dh0, dc0
 
+    @staticmethod
+    def gradients(weights: Weights, x: jax.Array, h0: jax.Array, steps: Steps, dzs: jax.Array) -> Any:
+        """Return dW_ih, dW_hh, db and dx, from dz of every step."""
+        T, B, H = steps.h.shape
+        dz = dzs.reshape(T * B, 4 * H)
+        h_prevs = jnp.concatenate([h0[None], steps.h[:-1]])
+        dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
+        return dW_ih, dW_hh, dz.astype(steps.c.dtype).sum(axis=0).astype(x.dtype), dzs @ weights[0]
+
 
 class Compiled:
-    """The steps in compiled code, with the same two methods."""
+    """The steps in compiled code, with the same methods."""
 
     @staticmethod
     def forward(
@@ -109,6 +118,12 @@ class Compiled:
         call = jax.ffi.ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
         return call(_pack(W_hh, back=True), c0, steps.c, dy, steps.gates, dh, dc, *(lengths or [_none()]))
 
+    @staticmethod
+    def gradients(weights: Weights, x: jax.Array, h0: jax.Array, steps: Steps, dzs: jax.Array) -> Any:
+        shapes = tuple(_floats(*array.shape) for array in (*weights, x))
+        call = jax.ffi.ffi_call("lstmbench_gradients", shapes)
+        return call(_pack(weights[0], back=True), x, h0, steps.h, dzs)
+
 
 def _none() -> jax.Array:
     """Return no lengths, as the compiled code takes them."""
@@ -122,9 +137,9 @@ def _floats(*shape: int) -> jax.ShapeDtypeStruct:
 def _pack(W: jax.Array, back: bool) -> jax.Array:
     functions = recurrence()
     assert functions is not None
-    packed: jax.Array = jax.ffi.ffi_call("lstmbench_pack", _floats(functions.packed_size(W.shape[0] // 4, W.shape[1])))(
-        W, back=back
-    )
+    H, depth = W.shape[0] // 4, W.shape[1]
+    size = functions.packed_size(*((depth, H) if back else (H, depth)))
+    packed: jax.Array = jax.ffi.ffi_call("lstmbench_pack", _floats(size))(W, back=back)
     return packed
 
 
@@ -134,7 +149,7 @@ def _compiled_here() -> bool:
     found = library("_recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
     if found is None or recurrence() is None:
         return False
-    for name in ("pack", "forward", "backward"):
+    for name in ("pack", "forward", "backward", "gradients"):
         handler = jax.ffi.pycapsule(getattr(found, f"{name.capitalize()}Handler"))
         jax.ffi.register_ffi_target(f"lstmbench_{name}", handler, platform="cpu")
     return True
@@ -154,14 +169,10 @@ def _run(way: type[Scanned] | type[Compiled]) -> Run:
         return (steps.h, _last(steps.h, *lengths), c.astype(x.dtype)), (weights, x, h0, c0, steps, lengths)
 
     def backward(saved: Any, cotangents: Any) -> Any:
-        (W_ih, W_hh, b), x, h0, c0, steps, lengths = saved
-        T, B, H = steps.h.shape
-        dzs, dh0, dc0 = way.backward(W_hh, c0, steps, *cotangents, *lengths)
-        dz = dzs.reshape(T * B, 4 * H)
-        h_prevs = jnp.concatenate([h0[None], steps.h[:-1]])
-        dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
-        db = dz.astype(steps.c.dtype).sum(axis=0).astype(b.dtype)
-        return (dW_ih, dW_hh, db), dzs @ W_ih, dh0.astype(x.dtype), dc0.astype(x.dtype), *(None for _ in lengths)
+        weights, x, h0, c0, steps, lengths = saved
+        dzs, dh0, dc0 = way.backward(weights[1], c0, steps, *cotangents, *lengths)
+        *dweights, dx = way.gradients(weights, x, h0, steps, dzs)
+        return tuple(dweights), dx, dh0.astype(x.dtype), dc0.astype(x.dtype), *(None for _ in lengths)
 
     run.defvjp(forward, backward)
     return run

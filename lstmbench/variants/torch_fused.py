@@ -2,11 +2,12 @@
 
 What need not be done step by step is not: the product of all inputs with W_ih before, the gradients of the weights, of
 the bias and of the inputs after, are one product each over many steps. What is left is a product with W_hh and
-elementwise work for each step, and for that there are two ways:
+elementwise work for each step. There are two ways to compute all that:
 
 - On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, in which the elementwise work of a step is
-  done where its product still lies in registers. The weights are laid out anew for it: when they are loaded, for
-  inference, and in every call that trains, since they change after each. It runs on one core, whatever ``threads``.
+  done where its product still lies in registers, and dz is read once for the weights and the bias. The weights are
+  laid out anew for it: when they are loaded, for inference, and in every call that trains, since they change after
+  each. It runs on one core, whatever ``threads``.
 - Elsewhere, PyTorch's own operations, one after the other.
 
 Both keep the gates of every step and c for the backward pass, in which dz takes the place of the gates. With dh and dc
@@ -126,22 +127,35 @@ class Plain:
             o *= (1 - o) * dh * tanh_c
             dh.copy_(z.to(self.W_hh.dtype) @ self.W_hh)
 
+    def add_gradients(self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, *weights: Tensor) -> None:
+        """Fill dx, and add to dW_ih, dW_hh and db, from x and h before each step and dz, all (T, B, ...)."""
+        dW_ih, dW_hh, db = weights
+        db += dz.sum((0, 1)).to(db.dtype)
+        flat = dz.to(x.dtype).flatten(0, 1)  # (TB, 4H)
+        dW_ih.addmm_(flat.t(), x.flatten(0, 1))
+        dW_hh.addmm_(flat.t(), h.flatten(0, 1))
+        torch.mm(flat, self.W_ih, out=dx.flatten(0, 1))
+
 
 class Compiled:
     """The steps in compiled code, with the same methods; c, dh, dc and what the steps hold must lie without gaps."""
 
     def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
-        H = W_hh.shape[1]
-        self.input_blocks = b.new_empty(functions.packed_size(H, W_ih.shape[1]))
-        self.blocks, self.back_blocks = (b.new_empty(functions.packed_size(H, H)) for _ in range(2))
+        (_, features), H = W_ih.shape, W_hh.shape[1]
+        sizes = (H, features), (features, H), (H, H), (H, H)
+        rooms = (b.new_empty(functions.packed_size(*size)) for size in sizes)
+        self.input_blocks, self.input_back_blocks, self.blocks, self.back_blocks = rooms
         self.pack()
 
     def pack(self) -> None:
         H = self.W_hh.shape[1]
-        for W, blocks in ((self.W_ih, self.input_blocks), (self.W_hh, self.blocks)):
-            self.functions.pack_forward(W.data_ptr(), blocks.data_ptr(), H, W.shape[1])
-        self.functions.pack_backward(self.W_hh.data_ptr(), self.back_blocks.data_ptr(), H)
+        for W, ahead, back in (
+            (self.W_ih, self.input_blocks, self.input_back_blocks),
+            (self.W_hh, self.blocks, self.back_blocks),
+        ):
+            self.functions.pack_forward(W.data_ptr(), ahead.data_ptr(), H, W.shape[1])
+            self.functions.pack_backward(W.data_ptr(), back.data_ptr(), 4 * H, W.shape[1])
 
     def inputs(self, x: Tensor, gates: Tensor, lengths: Lengths | None = None, start: int = 0) -> None:
         arrays = (self.input_blocks, x.contiguous(), self.b, gates)
@@ -163,6 +177,14 @@ class Compiled:
     ) -> None:
         arrays = (self.back_blocks, c0, steps.c, dy.contiguous(), steps.gates, dh, dc)
         self.functions.backward(*dy.shape, *(array.data_ptr() for array in arrays), _address(lengths))
+
+    def add_gradients(self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, *weights: Tensor) -> None:
+        T, B, H = h.shape
+        x, (dW_ih, dW_hh, db) = x.contiguous(), weights
+        back, address = self.functions.weights_back, dz.data_ptr()
+        back(T * B, H, x.shape[2], address, x.data_ptr(), dW_ih.data_ptr(), db.data_ptr(), True)
+        back(T * B, H, H, address, h.data_ptr(), dW_hh.data_ptr(), None, True)
+        self.functions.inputs_back(T * B, H, x.shape[2], self.input_back_blocks.data_ptr(), address, dx.data_ptr())
 
 
 def _address(lengths: Lengths | None) -> int | None:
@@ -225,10 +247,10 @@ class TorchFused:
         x, hs, c0, steps, lengths = saved
         dh, dc = (each.to(self.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
         self.steps.backward(c0, steps, dy, dh, dc, *_within(lengths))
-        db = steps.gates.sum((0, 1)).to(x.dtype)
-        dz = steps.gates.to(x.dtype).flatten(0, 1)  # (TB, 4H)
-        dW_ih, dW_hh = dz.t() @ x.flatten(0, 1), dz.t() @ hs[:-1].flatten(0, 1)
-        return dW_ih, dW_hh, db, (dz @ self.W_ih).view_as(x), dh.to(x.dtype), dc.to(x.dtype)
+        weights = [torch.zeros_like(weight) for weight in (self.W_ih, self.W_hh, self.b)]
+        dx = torch.empty_like(x, memory_format=WITHOUT_GAPS)
+        self.steps.add_gradients(x, hs[:-1], steps.gates, dx, *weights)
+        return *weights, dx, dh.to(x.dtype), dc.to(x.dtype)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)

@@ -62,8 +62,8 @@ class TorchRecompute:
         _, B, H = dy.shape
         fused, steps = self.fused, self.fused.steps
         dh, dc = (each.to(fused.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
-        dx = torch.empty_like(x)
-        dW_ih, dW_hh, db = (torch.zeros_like(weight) for weight in (fused.W_ih, fused.W_hh, fused.b))
+        dx = torch.empty_like(x, memory_format=WITHOUT_GAPS)
+        weights = [torch.zeros_like(weight) for weight in (fused.W_ih, fused.W_hh, fused.b)]
         gates, cs = firsts.new_empty(longest, B, 4 * H), firsts.new_empty(longest, B, H)
         for k in range(len(firsts) - 1, -1, -1):
             chunk = slice(k * longest, min((k + 1) * longest, len(x)))
@@ -71,12 +71,8 @@ class TorchRecompute:
             steps.inputs(x[chunk], some.gates)
             steps.again(hs[:-1][chunk], firsts[k], some)
             steps.backward(firsts[k], some, dy[chunk], dh, dc)
-            dz = some.gates.to(x.dtype).flatten(0, 1)
-            dW_ih.addmm_(dz.t(), x[chunk].flatten(0, 1))
-            dW_hh.addmm_(dz.t(), hs[:-1][chunk].flatten(0, 1))
-            db += some.gates.sum((0, 1)).to(db.dtype)
-            torch.mm(dz, fused.W_ih, out=dx[chunk].flatten(0, 1))
-        return dW_ih, dW_hh, db, dx, dh.to(x.dtype), dc.to(x.dtype)
+            steps.add_gradients(x[chunk], hs[:-1][chunk], some.gates, dx[chunk], *weights)
+        return *weights, dx, dh.to(x.dtype), dc.to(x.dtype)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
