@@ -3,10 +3,6 @@
 That they compute the LSTM is checked with all others, in test_conformance.py and test_mathematics.py.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance import KERAS, LOSES_NAN, NotTheLSTM, check, draw, results
+from fresh import fresh
 
 import lstmbench as lb
 from lstmbench.cell import registry
@@ -27,21 +24,6 @@ PACKAGES = {
     "onnxruntime.lstm": "onnxruntime",
 }
 PEERS = {*PACKAGES, "jax.cudnn", "torch.compile", "torch.nn"}
-
-
-def fresh(code: str, **environment: str) -> Any:
-    """Run the code in a new interpreter; return what it left in ``out``."""
-    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-c", f"import json, os, sys\n{code}\nprint('OUT' + json.dumps(out))"],
-        env=os.environ | {"PYTHONPATH": path} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("OUT"))
-    return json.loads(line.removeprefix("OUT"))
 
 
 def needs(name: str) -> None:

@@ -1,0 +1,65 @@
+"""What do the products of a step cost in NumPy, and what its elementwise work? In time spent computing, best of some.
+
+    OPENBLAS_NUM_THREADS=1 python benchmarks/numpy_products.py
+
+One core, float32, by shapes (B, H). In GFLOP/s: h W_hh^T as NumPy's BLAS multiplies it ``whole``, and ``cut`` into
+small products (0: it is not), as ``numpy.fused`` does; by ``Numba``, as ``numpy.numba`` does; and the ``gradient``
+dz^T h over 50 steps by the BLAS. In nanoseconds for each number of the four gates: NumPy's ``tanh``, and any other
+``pass`` over them.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from lstmbench.variants import numpy_numba
+from lstmbench.variants.numpy_fused import _Weight
+
+SHAPES = [(16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
+
+
+def seconds(call: Callable[[], object], least: float = 0.3) -> float:
+    """Return the seconds of a call, in the fastest of some runs of five."""
+    call()
+    best, end = float("inf"), time.process_time() + least
+    while time.process_time() < end:
+        start = time.process_time_ns()
+        for _ in range(5):
+            call()
+        best = min(best, (time.process_time_ns() - start) / 5e9)
+    return best
+
+
+def row(B: int, H: int) -> list[float]:
+    """Measure one shape."""
+    random = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    work = 8 * B * H * H / 1e9
+    weight, h, z, a = _Weight(normal(4, H, H)), normal(B, H), normal(4, B, H), normal(4, B, H)
+    dz, hs = normal(50 * B, 4 * H), normal(50 * B, H)
+    blocks, rows = numpy_numba._pack(normal(H, 4 * H)), z.reshape(B, 4 * H)
+    return [
+        work / seconds(lambda: np.matmul(h, weight.whole, out=z)),
+        work / seconds(lambda: weight.multiply(h, z)) if weight.rows_at_once(B) else 0,
+        work / seconds(lambda: numpy_numba._add_product(rows, h, blocks)),
+        50 * work / seconds(lambda: dz.T @ hs),
+        1e9 * seconds(lambda: np.tanh(a, out=z)) / z.size,
+        1e9 * seconds(lambda: np.multiply(a, 0.5, out=z)) / z.size,
+    ]
+
+
+def main() -> None:
+    """Print one row for each shape."""
+    print("|  B |    H | whole | cut | Numba | gradient | tanh | pass |")
+    print("| --: | --: | --: | --: | --: | --: | --: | --: |")
+    for B, H in SHAPES:
+        *rates, tanh, one_pass = row(B, H)
+        print(f"| {B} | {H} | {' | '.join(f'{rate:.0f}' for rate in rates)} | {tanh:.2f} | {one_pass:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
