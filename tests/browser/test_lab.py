@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 START_MS, RUN_MS = 180_000, 1_800_000
-PANEL = "jupyterapp.shell.currentWidget"
+PANEL = "window.jupyterapp?.shell.currentWidget"
 OPENED = f"""path => {{
   const panel = {PANEL};
   return panel?.context?.path === path && panel.sessionContext.session?.kernel?.status === "idle";
