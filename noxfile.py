@@ -169,7 +169,7 @@ def lab(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Run notebooks in JupyterLab and try the results page, in a headless Chromium; -- --all runs every notebook."""
+    """Run all notebooks in JupyterLab, try the results page, in a headless Chromium; -- -k results_page: only that."""
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         session.error("there is no Chromium here: 'apt-get install chromium' or its like brings it")
     install(session, "torch", "jax", "learning", "notebooks", "test")

@@ -15,10 +15,6 @@ FLAGS = (
 PICTURES = pytest.StashKey[Path]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", dest="every_notebook", help="every notebook, not only 00 and 01")
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser."""

@@ -46,7 +46,7 @@ def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | 
             _panel(axes, _of(samples, task, sizes), _of(records, task, sizes))
             others = [other for name, other in lessons if name == task and other != sizes]
             own = [each for each in sizes.split(", ") if not all(each in other.split(", ") for other in others)]
-            axes.set_title(f"{task} ({', '.join(own)})" if own and others else task, loc="left")
+            axes.set_title(f"{task} ({', '.join(own)})" if own and others else task, loc="left", parse_math=False)
         for axes in places[len(lessons) :]:
             axes.remove()
         handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
@@ -89,13 +89,13 @@ def _panel(axes: Any, samples: pd.DataFrame, records: pd.DataFrame) -> None:
         axes.errorbar([1.05 * end], [found.value], yerr=reach, color=INK, capsize=2, linewidth=0.9, zorder=5)
         axes.plot([1.05 * end], [found.value], "*", color=INK, markersize=6, zorder=5, label="LSTM, test data")
     positive = bool(len(shown)) and shown.min() > 0
-    if positive and not records["higher_is_better"].fillna(False).any() and shown.max() > WIDE * shown.min():
+    if positive and not records["higher_is_better"].eq(True).any() and shown.max() > WIDE * shown.min():
         axes.set_yscale("log")
     _baselines(axes, scored[scored["cell"] == "baselines"])
     metric = records["metric"].dropna()
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("updates")
-    axes.set_ylabel(str(metric.iloc[0]) if len(metric) else "score")
+    axes.set_ylabel(str(metric.iloc[0]) if len(metric) else "score", parse_math=False)
 
 
 def _baselines(axes: Any, rows: pd.DataFrame) -> None:
@@ -111,7 +111,8 @@ def _baselines(axes: Any, rows: pd.DataFrame) -> None:
         axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate(
             name, (0.0, score), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points",
-            ha="left", fontsize=6.5, color=MUTED,
+            ha="left", fontsize=6.5, color=MUTED, parse_math=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.4},
         )  # fmt: skip
     axes.margins(y=0.1)  # the highest line's name fits below the frame
 

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.results.record import LEARNING_COLUMNS
+from lstmbench.show.drawing.curves import curves
 from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.drawing.plan import MOST_LINES
 from lstmbench.show.drawing.plots import plot
@@ -47,12 +49,17 @@ def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
     return made
 
 
-def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> tuple[dict[str, Figure], list[str]]:
-    """Return the standard figures by their names, and a sentence for each one that has nothing to show."""
-    if is_learning(records):
-        return {}, []  # their curves are in the samples, and drawn by the notebooks
+def gallery(
+    records: pd.DataFrame, manifest: Mapping[str, Any] | None = None, samples: pd.DataFrame | None = None
+) -> tuple[dict[str, Figure], list[str]]:
+    """Return the standard figures by their names, and a sentence for each one that has nothing to show.
+
+    Of lessons these are their curves, one figure for each task; they are in the samples, without which there is none.
+    """
     rows = rows_of(records)
     manifests = manifests_of(rows, records.attrs.get("manifest") if manifest is None else manifest)
+    if is_learning(records):
+        return ({} if samples is None else _lessons(records, samples, table_id(rows, manifests, "learning"))), []
     found: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
     for kind, options in _KINDS.items():
@@ -65,6 +72,17 @@ def gallery(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
             else:
                 absent.setdefault(counts(counted(part.rows)), []).append(identity)
     return found, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
+
+
+def _lessons(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -> dict[str, Figure]:
+    whole = records.reindex(columns=[*dict.fromkeys([*records.columns, *LEARNING_COLUMNS])])  # where all failed, few
+    found = {}
+    for task in records["task"].dropna().unique():
+        figure = curves(samples, whole, [task])
+        if isinstance(figure, Figure):
+            figure.id = f"{stem}-{slug(task)}"
+            found[figure.id] = figure
+    return found
 
 
 def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sentence]:

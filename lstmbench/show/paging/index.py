@@ -9,12 +9,13 @@ import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.results.store import read_manifest
+from lstmbench.results.store import read_manifest, read_samples
 from lstmbench.show.formats import slug
 from lstmbench.show.labels import rows_of
 from lstmbench.show.paging.pages import Summary, index_page, run_page
 from lstmbench.show.provenance import suite_of
 from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
+from lstmbench.show.tabulating.learning import is_learning
 from lstmbench.show.tabulating.machines import machine_tables
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
     manifest = records.attrs["manifest"]
     rows = rows_of(records)
     made = run_tables(root)
-    drawn, remarks = _drawn(records) if not left_out else ({}, [left_out, "Of so many cases no figures are drawn."])
+    drawn, remarks = (
+        _drawn(root, records) if not left_out else ({}, [left_out, "Of so many cases no figures are drawn."])
+    )
 
     files: dict[str, bytes] = {}
     for table in made:
@@ -65,10 +68,10 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
     return files, slug(suite_of(rows, [manifest]))
 
 
-def _drawn(records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
+def _drawn(root: Path, records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
     from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which those do without who draw nothing
 
-    return gallery(records)
+    return gallery(records, samples=read_samples(root) if is_learning(records) else None)
 
 
 def write_index(root: str | Path) -> Path:

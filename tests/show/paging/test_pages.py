@@ -8,6 +8,7 @@ from made_up import MANIFEST, fill, make, quick_rows, unwell
 
 from lstmbench import show
 from lstmbench.errors import LstmbenchError
+from lstmbench.results.store import Store
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -35,6 +36,24 @@ def test_a_run_gets_tables_figures_and_a_page(written):
     ):
         assert word in text
     assert "Nothing to draw (7 skipped): quick-ratio-gpu-cuda" in text
+
+
+def test_a_run_of_lessons_shows_the_curves_of_each_task_whatever_its_name(tmp_path):
+    case = {key: quick_rows()[0][key] for key in ("implementation", "backend", "variant", "device", "dtype", "threads")}
+    lessons = [
+        case | {"task": task, "sizes": "", "cell": "lstm", "seed": 0, "metric": "error", "score": 0.2, "status": "ok"}
+        for task in ("adding", "<b>$\\input$")
+    ]
+    epochs = [lesson | {"round": k, "updates": 10 * k, "score": 1 / k} for lesson in lessons for k in (1, 2, 3)]
+    store = Store(tmp_path)
+    store.write_manifest(MANIFEST | {"suite": {"name": "learning"}})
+    store.append("all", lessons, epochs)
+    store.finish()
+    text = show.write(tmp_path).read_text(encoding="utf-8")
+    for name in ("learning-learning-adding", "learning-learning-b-input"):
+        assert f"](figures/{name}.png)" in text
+        assert {f"figures/{name}.{end}" for end in ("svg", "png")} <= set(contents(tmp_path))
+    assert "<b>" not in text
 
 
 def test_writing_again_changes_no_byte_and_touches_no_file(folder):

@@ -61,7 +61,7 @@ function drawSamples(row, processes) {
       marker: { color: style.color, symbol: symbols, size: 6 }, showlegend: false };
   });
   const layout = baseLayout(260);
-  Object.assign(layout.xaxis, { title: { text: "sample" }, rangemode: "tozero" });
+  Object.assign(layout.xaxis, { title: { text: "sample" }, range: [-0.5, begin - 0.5] });
   const all = traces.flatMap((trace) => trace.y);
   const log = Math.max(...all) > 10 * Math.min(...all);
   Object.assign(layout.yaxis, { title: { text: "time of one call", standoff: 10 }, type: log ? "log" : "linear", ...axisOf("time_median_s", log, all) });
