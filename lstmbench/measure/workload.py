@@ -111,8 +111,8 @@ class Comparison:
                 trial.evidence.turns.append([])
             spent = self._take_turns(workers)
             for trial in self.alive:
-                if (shares := self._ask(trial, workers[id(trial)], "threads")) is not None:
-                    trial.check_threads(shares)
+                if (threads := self._ask(trial, workers[id(trial)], "threads")) is not None:
+                    trial.check_threads(**threads)
                 if process == 0 and not trial.control:
                     trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
         finally:
