@@ -156,7 +156,10 @@ def _go_on(
     with locks.only_run_in(folder), locks.only_run_here(wait):
         manifest = _manifest_of(folder, chosen, seed) or _new_manifest(chosen, asked, folder, seed)
         store.write_manifest(manifest)
-        _measure(chosen, duel, store, manifest, progress)
+        try:
+            _measure(chosen, duel, store, manifest, progress)
+        except OSError as error:  # of the machine: no room, no more files, no more processes
+            raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
         store.finish()
         store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": environment.load_average()})
     return Run(folder)
