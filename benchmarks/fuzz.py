@@ -7,6 +7,7 @@ else is an error of ours, which Hypothesis makes small and prints.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -134,6 +135,7 @@ def main() -> int:
     parser.add_argument("examples", type=int, nargs="?", default=100_000)
     examples = parser.parse_args().examples
     with tempfile.TemporaryDirectory(prefix="lstmbench-fuzz-") as temporary:
+        os.chdir(temporary)  # a word may be taken for the name of a folder
         fuzz(Path(temporary), examples)
     print(f"{examples:,} examples each of suites, results files and command lines: read, or refused in a sentence")
     return 0

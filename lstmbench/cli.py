@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True, markup=False, highlight=False)  # names, paths and errors are text, not markup
 
-OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, INTERRUPTED = 0, 2, 3, 4, 130
+OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
 
 def main() -> None:
@@ -100,8 +100,9 @@ def run(
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
-    Exit code: 0 all well (skipped cases are), 2 some case failed or nothing was measured, 3 the controls contradict
-    the intervals, 4 some implementation did not compute the LSTM. Of a duel, 1: B is slower somewhere.
+    Exit code: 0 all well (skipped cases are), 2 some case failed or what was asked for cannot be done, 3 the controls
+    contradict the intervals, 4 some implementation did not compute the LSTM, 5 nothing was measured: all was skipped.
+    Of a duel, 1: B is slower somewhere.
     """
     from lstmbench import show
     from lstmbench.measure.runner import resume as go_on
@@ -127,20 +128,25 @@ def run(
         done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait)
     if resume is None or done.new or not (done.folder / "README.md").is_file():
         show.write(done.folder)
-    counts = done.records["status"].value_counts().to_dict()
+    records, manifest = done.records, done.manifest
+    records.attrs = {}  # or pandas copies the manifest with every column that is looked at
+    counts = records["status"].value_counts().to_dict()
     console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
-    for row in done.records[~done.records["status"].isin(["ok", "skipped"])].itertuples():
+    bad = records[~records["status"].isin(["ok", "skipped"])]
+    for row in bad.itertuples():
         what = getattr(row, "task", f"{row.mode} T={row.seq_len} H={row.hidden_size}")
         console.print(f"  {row.implementation} {what}: {row.status}, {row.error}")
     if counts.get("wrong_result"):
         raise typer.Exit(WRONG_RESULT)
-    if done.failed or not counts.get("ok"):
+    if len(bad):
         raise typer.Exit(COULD_NOT_MEASURE)
-    shown = done.manifest["controls"]
+    if not counts.get("ok"):
+        raise typer.Exit(NOTHING_MEASURED)
+    shown = manifest["controls"]
     console.print(f"  noise floor {shown['noise_floor']}")
-    if shown["failed"] or (ab is None and "--ab" not in str(done.manifest.get("command")).split()):
+    if shown["failed"] or (ab is None and "--ab" not in str(manifest.get("command")).split()):
         raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
-    outcome = duel(done.records, THRESHOLD if threshold is None else threshold)
+    outcome = duel(records, THRESHOLD if threshold is None else threshold)
     print(outcome.markdown(), end="")
     raise typer.Exit(outcome.exit_code)
 

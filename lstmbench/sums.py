@@ -19,6 +19,8 @@ def sum_of(path: Path) -> str:
     Raises:
         LstmbenchError: if it cannot be read.
     """
+    if path.is_fifo():
+        raise LstmbenchError(f"{path} cannot be read: it is a pipe, and would be waited for.")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

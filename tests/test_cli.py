@@ -147,8 +147,9 @@ def test_run_leaves_records_tables_figures_and_says_where(
         (["ok", "failed"], False, 2),
         (["ok", "timeout"], True, 2),
         (["ok", "out_of_memory"], False, 2),
-        (["skipped", "skipped"], False, 2),
-        ([], False, 2),
+        (["skipped", "skipped"], False, 5),
+        (["skipped", "failed"], False, 2),
+        ([], False, 5),
         (["ok", "wrong_result"], False, 4),
         (["failed", "wrong_result"], True, 4),
     ],
@@ -195,7 +196,7 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
         assert call("run", suite, "--out", tmp_path / "out", "--no-progress").code == cli.INTERRUPTED
     suite.unlink()
     assert runner.Store.append is append
-    assert call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.COULD_NOT_MEASURE  # no rows
+    assert call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.NOTHING_MEASURED  # no rows
     assert seen == [3, 3, 4]
 
 

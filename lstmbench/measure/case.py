@@ -29,7 +29,7 @@ class Workload:
     @property
     def id(self) -> str:
         """A short name that is the same wherever the workload is the same."""
-        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(sorted(vars(self).items())).encode()).hexdigest()[:12]
 
     @property
     def stacked(self) -> bool:

@@ -32,6 +32,7 @@ from lstmbench.results.store import Store, read_kept, read_manifest, read_result
 
 Measured = tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
+SHOWN = {"noise_floor", "failed"}
 KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
 
 
@@ -156,7 +157,10 @@ def _go_on(
     with locks.only_run_in(folder), locks.only_run_here(wait):
         manifest = _manifest_of(folder, chosen, seed) or _new_manifest(chosen, asked, folder, seed)
         store.write_manifest(manifest)
-        _measure(chosen, duel, store, manifest, progress)
+        try:
+            _measure(chosen, duel, store, manifest, progress)
+        except OSError as error:  # of the machine: no room, no more files, no more processes
+            raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
         store.finish()
         store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": environment.load_average()})
     return Run(folder)
@@ -175,9 +179,10 @@ def _manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -
     if not (folder / "manifest.json").is_file():
         return {}
     manifest, content = read_manifest(folder), suite.model_dump(mode="json")
-    before = manifest.get("suite")
-    if not isinstance(before, dict) or not set(manifest) >= KEYS:
+    nested = all(isinstance(manifest.get(key), dict) for key in ("suite", "environments", "limits", "controls"))
+    if not nested or not set(manifest) >= KEYS or not set(manifest["controls"]) >= SHOWN:
         raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
+    before = manifest["suite"]
     if any(before.get(key) != content[key] for key in suite.SAME):
         raise LstmbenchError(
             f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."

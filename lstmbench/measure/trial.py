@@ -57,8 +57,8 @@ class Trial:
             if threads > allowed:
                 self.status, self.error = "failed", f"{pool} has {threads} threads, and {allowed} are allowed"
 
-    def check_threads(self, shares: Sequence[float]) -> None:
-        """Take the case out if it computed on more threads than it has, in the process that was measured last.
+    def check_threads(self, shares: Sequence[float], elsewhere: float = 0.0) -> None:
+        """Take the case out if it computed on more than its threads, in the process that was measured last.
 
         Either it kept more cores busy; or, where the machine had no core to spare for that, many more threads than
         allowed did a real share of its computing. A few are let pass there, who cannot be told from a pool to which
@@ -66,6 +66,7 @@ class Trial:
 
         Args:
             shares: of its threads, see ``witnesses.shares``.
+            elsewhere: the share of the computing that processes did which it has started.
         """
         workload, turns = self.case.workload, self.evidence.turns[-1]
         busy = float(np.median([turn.cores_busy for turn in turns])) if turns else 0.0
@@ -74,6 +75,8 @@ class Trial:
             return
         if busy > MOST_BUSY * workload.threads:
             self.status, self.error = "failed", f"it kept {busy:.1f} cores busy, and {workload.threads} are allowed"
+        elif elsewhere >= REAL_SHARE:
+            self.status, self.error = "failed", f"processes that it started did {elsewhere:.0%} of its computing"
         elif threads > workload.threads + HELPERS:
             self.status, self.error = "failed", f"{threads} threads computed, and {workload.threads} are allowed"
 

@@ -4,6 +4,7 @@ core, and how fast a fixed piece of work went.
 All is read outside the timed loop.
 """
 
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lstmbench.measure.keeper import descendants
 
 
 class Witness:
@@ -48,6 +51,13 @@ def computing_by_thread() -> dict[str, int]:
     return {thread: computed for thread, computed, _ in _schedules()}
 
 
+def computed_below() -> int:
+    """Return the nanoseconds that the processes below this one have computed, those that have ended among them."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    living = sum(computed for pid in descendants(os.getpid()) for _, computed, _ in _schedules(pid))
+    return int((ended.ru_utime + ended.ru_stime) * 1e9) + living
+
+
 def shares(before: dict[str, int], after: dict[str, int]) -> list[float]:
     """Return each thread's share of what the process computed in between, the largest first."""
     spent = sorted((now - before.get(thread, 0) for thread, now in after.items()), reverse=True)
@@ -59,9 +69,9 @@ def _queued_ns() -> int:
     return sum(queued for *_, queued in _schedules())
 
 
-def _schedules() -> Iterator[tuple[str, int, int]]:
-    """Yield each thread with the nanoseconds that it has computed, and that it has waited for a core."""
-    for schedule in Path("/proc/self/task").glob("*/schedstat"):
+def _schedules(pid: int | str = "self") -> Iterator[tuple[str, int, int]]:
+    """Yield each thread of a process with the nanoseconds that it has computed, and that it has waited for a core."""
+    for schedule in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with suppress(OSError, ValueError):  # a thread that ended just now
             computed, queued, _ = schedule.read_bytes().split()
             yield schedule.parent.name, int(computed), int(queued)

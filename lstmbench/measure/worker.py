@@ -25,7 +25,7 @@ from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
-from lstmbench.measure.witnesses import Witness, computing_by_thread, sentinel, shares
+from lstmbench.measure.witnesses import Witness, computed_below, computing_by_thread, sentinel, shares
 
 if TYPE_CHECKING:
     from lstmbench.learning.training import Training
@@ -39,6 +39,7 @@ class Server:
         self.scope = ExitStack()
         self.held: Held | None = None
         self.threads_before: dict[str, int] = {}
+        self.below_before = 0
         self.training: Training | None = None
 
     @property
@@ -104,12 +105,14 @@ class Server:
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
         self.case.calibrate(min(times), turn_s, whole_calls)
-        self.threads_before = computing_by_thread()
+        self.threads_before, self.below_before = computing_by_thread(), computed_below()
         return {"truth": self.case.truth, "whole_calls": self.case.repeats_whole_calls}
 
-    def threads(self) -> list[float]:
-        """Return each thread's share of what this process has computed since it was warm, the largest first."""
-        return shares(self.threads_before, computing_by_thread())
+    def threads(self) -> dict[str, Any]:
+        """Tell by whom was computed since this process was warm: ``trial.Trial.check_threads`` says how."""
+        after, below = computing_by_thread(), computed_below() - self.below_before
+        own = sum(after.values()) - sum(self.threads_before.values())
+        return {"shares": shares(self.threads_before, after), "elsewhere": below / max(1, below + own)}
 
     def measure(self, turn_s: float) -> dict[str, Any]:
         """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.

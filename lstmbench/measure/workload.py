@@ -1,5 +1,7 @@
 """Measure one workload: all implementations side by side, each in its own process, in rounds of random order."""
 
+import errno
+import os
 import random
 import time
 from pathlib import Path
@@ -17,6 +19,8 @@ from lstmbench.measure.trial import Trial
 from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout
 
 Row = dict[str, Any]
+NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+"""What a worker says that could not write."""
 MOST_PROCESSES = 2
 """What the first processes left of the budget goes to more of them, up to so many times their number."""
 
@@ -77,6 +81,9 @@ class Comparison:
             self.team.draw(self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s)
             limits = self.team.rates(self.workload)
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
+            inputs.unlink(missing_ok=True)
+            if reason := next((each for each in NO_ROOM if each in str(error)), None):  # which is no case's fault
+                raise LstmbenchError(f"The inputs cannot be written to {inputs.parent}: {reason}.") from None
             for trial in self.alive:
                 trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
             return
@@ -111,8 +118,8 @@ class Comparison:
                 trial.evidence.turns.append([])
             spent = self._take_turns(workers)
             for trial in self.alive:
-                if (shares := self._ask(trial, workers[id(trial)], "threads")) is not None:
-                    trial.check_threads(shares)
+                if (threads := self._ask(trial, workers[id(trial)], "threads")) is not None:
+                    trial.check_threads(**threads)
                 if process == 0 and not trial.control:
                     trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
         finally:

@@ -5,12 +5,11 @@ process is right after its imports, a hundred times cheaper. No two backends sha
 backend, each started with another hash seed and another size of its environment, stand for the several processes
 that a case is measured in.
 
-Parent and worker talk in JSON over a socket pair. Workers die with their zygote, and zygotes with their parent, also
-when they are killed.
+Parent and worker talk in JSON over a socket pair. Nothing of this outlives the parent, also if that is killed, nor does
+what an implementation started outlive its worker: see ``keeper``.
 """
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -24,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure import keeper
 from lstmbench.measure.environment import worker_environment
-from lstmbench.measure.watch import EVERY_S, too_much
+from lstmbench.measure.watch import EVERY_S, ended, too_much
 
 START_TIMEOUT_S = 120.0
 """How long an import may take."""
-
+KILL_WITHIN_S = 2.0
+"""How long killing may take."""
 
 ORACLE = "the-oracle"
 """In place of a backend: no implementation, and so no plug-in, is imported there; it computes answers and limits."""
@@ -72,6 +73,8 @@ class Worker:
         """Wait until there is an answer, or the connection's end."""
         end = time.monotonic() + timeout
         while not self.connection.poll(max(0.0, min(EVERY_S, end - time.monotonic()))):
+            if ended(self.pid) and not self.connection.poll(0):  # what it started may hold its end of the connection
+                raise EOFError
             if excess := too_much(self.pid):
                 self.kill()
                 raise WorkerDied(excess)
@@ -118,8 +121,7 @@ class Zygote:
             behind = [] if python else [environment["PYTHONPATH"]]
             environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
         # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
-        arguments = [python or sys.executable, "-P", "-m", "lstmbench.measure.zygote", str(there.fileno()), backend]
-        arguments.append(str(os.getpid()))
+        arguments = [python or sys.executable, "-P", keeper.__file__, str(there.fileno()), backend, str(os.getpid())]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
@@ -178,27 +180,21 @@ class Zygote:
         self.socket.close()
 
     def close(self, within_s: float = 2.0) -> None:
-        """End the zygote and every worker of it; one that does not by itself within the time is killed."""
+        """End the zygote and all that is below it; what does not end by itself within the time is killed."""
         self.hang_up()
-        try:
-            self.process.wait(timeout=within_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for end in (self.process.terminate, self.process.kill):  # the keeper is asked to kill all, and then killed
+            try:
+                self.process.wait(timeout=within_s)
+            except subprocess.TimeoutExpired:
+                end()
+                within_s = KILL_WITHIN_S
+        self.process.wait()
 
     def _answer(self) -> bytes:
         answer = self.socket.recv(32)
         if not answer:
             raise OSError("the zygote has ended")
         return answer
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends (Linux; elsewhere a closed socket ends it)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
-        os._exit(1)
 
 
 def _be_the_first_to_go() -> None:
@@ -221,13 +217,14 @@ def preload(backend: str) -> None:
 
 
 def main() -> None:
-    """Serve: ``f`` with a file descriptor forks a worker, ``r`` with a process id waits for it."""
-    descriptor, backend, parent = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    _die_with_parent(parent)
+    """Serve: ``f`` with a file descriptor forks a worker; ``r`` with its id waits for it, and ends what it left."""
+    descriptor, backend = int(sys.argv[1]), sys.argv[2]
+    keeper.adopt()
     control = socket.socket(fileno=descriptor)
     preload(backend)
     gc.collect()
     gc.freeze()  # what is imported is never collected, in no worker
+    kept = keeper.children(os.getpid())  # as the imports started them
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, 17, 1)
         if not request:
@@ -237,13 +234,17 @@ def main() -> None:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                _die_with_parent(own)
+                keeper.die_with(own)
+                keeper.adopt()
                 _be_the_first_to_go()
                 _work(descriptors[0])
             os.close(descriptors[0])
+            kept.add(pid)
             control.sendall(str(pid).encode())
         else:
-            _, status = os.waitpid(int(request[1:]), 0)
+            pid, status = os.waitpid(int(request[1:]), 0)
+            kept.discard(pid)
+            keeper.end_children(kept)
             control.sendall(str(status).encode())
 
 

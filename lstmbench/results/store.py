@@ -118,9 +118,12 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "manifest.json"
     try:
+        if path.is_fifo():
+            raise ValueError("it is a pipe, and would be waited for")
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
+        json.dumps(manifest, ensure_ascii=False).encode()  # half a character may be escaped, and never written again
         seal = manifest.pop(SEAL, None)
         if seal not in (None, _checksum(manifest)):
             raise ValueError("it is not as it was written, its checksum differs")

@@ -77,7 +77,8 @@ def _software() -> dict[str, Any]:
 
 def _of_software(key: str, manifest: Mapping[str, Any]) -> str:
     about = _software()
-    version = (manifest.get("packages") or {}).get("lstmbench") or __version__
+    packages = manifest.get("packages")
+    version = str(packages.get("lstmbench") or __version__) if isinstance(packages, Mapping) else __version__
     released = str(about.get("date-released") or "")[:4] if version == about["version"] else ""
     fields = {"author": _authors(about), "title": f"{{{_bib(about['title'])}}}", "year": released}
     fields |= {"version": _bib(version), "note": f"Version {_bib(version)}"} | _address(about)

@@ -114,8 +114,16 @@ def key_of(row: Row, keys: Sequence[str]) -> tuple[Any, ...]:
 
 def combinations(rows: Iterable[Row], keys: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return the distinct combinations of values in these columns, in order."""
-    found = {key_of(row, keys) for row in rows}
-    return sorted(found, key=lambda values: [rank(key, value) for key, value in zip(keys, values, strict=True)])
+    return list(grouped(rows, keys))
+
+
+def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    """Return the rows of each combination of values in these columns, the combinations in order."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(key_of(row, keys), []).append(row)
+    by_rank = sorted(found, key=lambda values: [rank(key, value) for key, value in zip(keys, values, strict=True)])
+    return {values: found[values] for values in by_rank}
 
 
 def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:

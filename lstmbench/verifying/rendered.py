@@ -63,7 +63,8 @@ def _read(path: Path) -> bytes | None:
 
 def _other_versions(manifest: Mapping[str, Any]) -> str:
     """Say by which other versions than those here the figures were drawn; "" if by none that is known."""
-    recorded = manifest.get("packages") or {}
+    packages = manifest.get("packages")
+    recorded = packages if isinstance(packages, Mapping) else {}
     here = {name: metadata.version(name) for name in DRAWN_WITH}
     others = [name for name in DRAWN_WITH if recorded.get(name) not in (None, here[name])]
     drawn, own = (", ".join(f"{name} {of[name]}" for name in others) for of in (recorded, here))

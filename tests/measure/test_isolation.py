@@ -20,6 +20,7 @@ FAILING = {
     "mutant.raises_when_loaded": ("failed", "KeyError: 'no such weight'"),
     "mutant.raises_later": ("failed", "RuntimeError: not twice"),
     "mutant.exits": ("failed", "the process ended with exit code 3"),
+    "mutant.leaves_a_child_and_exits": ("failed", "the process ended with exit code 3"),
     "mutant.leaves": ("failed", "the process ended with exit code 1"),
     "mutant.segfaults": ("failed", "the process was killed by signal 11 (SIGSEGV)"),
     "mutant.asks_too_much": ("out_of_memory", "MemoryError: Unable to allocate"),
@@ -159,6 +160,8 @@ def test_what_hangs_is_ended_when_its_time_is_over(
         ("mutant.hoards", "MOST_BYTES", 2**28, "out_of_memory", r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here"),
         ("mutant.hoards", "LEAST_LEFT_BYTES", 2**60, "out_of_memory", r"the machine had \d+\.\d\d GiB left"),
         ("mutant.swarms", "MOST_THREADS", 64, "failed", r"its process had \d+ threads, and 64 are allowed"),
+        ("mutant.breeds", "MOST_THREADS", 16, "failed", r"its \d+ processes had \d+ threads, and 16 are allowed"),
+        ("mutant.hoards_below", "MOST_BYTES", 2**28, "out_of_memory", r"its 2 processes held 0\.\d\d GiB"),
     ],
 )
 def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(

@@ -49,7 +49,7 @@ def _differences(base: Manifest, new: Manifest) -> Iterator[Difference]:
     machines = [_part(manifest, "machine") for manifest in (base, new)]
     gpus = sorted({key for each in machines for key in each if key.startswith("gpu")})
     yield from _unlike("machine, ", [*_MACHINE, *gpus], machines)
-    flags = [each.get("cpu_flags") or [] for each in machines]
+    flags = [found if isinstance(found := each.get("cpu_flags"), list) else [] for each in machines]
     yield from _extra("machine, cpu_flags", *flags)
     settings = [_settings(manifest.get("environments")) for manifest in (base, new)]
     yield from _extra("workers", *settings)

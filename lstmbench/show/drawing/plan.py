@@ -140,7 +140,7 @@ def plan(
     numeric = all(isinstance(value, int | float) for value in values)
     place = {value: float(value) if numeric else float(index) for index, value in enumerate(values)}
     rows, cols = combinations(cases, row), combinations(cases, col)
-    square = is_square(cases)
+    square, drawn = is_square(cases), {id(case) for case in known}
     panels = []
     for i, j in ((i, j) for i in range(len(rows)) for j in range(len(cols))):
         inside = [case for case in cases if key_of(case, row) == rows[i] and key_of(case, col) == cols[j]]
@@ -148,8 +148,8 @@ def plan(
         if not inside:
             continue
         per = what.units[unit]
-        lines = {value: [_point(case, place[case[x]], what, per, known) for case in inside if case[hue] == value]
-                 for value in hues}  # fmt: skip
+        points = [(case[hue], _point(case, place[case[x]], what, per, id(case) in drawn)) for case in inside]
+        lines = {value: [point for line, point in points if line == value] for value in hues}
         guides = {place[case[x]]: case[guide] * per for case in inside if case[guide] is not None} if guide else {}
         panels.append(Panel(i, j, lines, [Point(at, value, math.nan, math.nan) for at, value in guides.items()]))
     bases = {case["ratio_to"] for case in known}
@@ -159,7 +159,8 @@ def plan(
         cols=[describe(dict(zip(col, value, strict=True)), square) for value in cols],
         panels=panels, xs=list(place.values()), ticks=None if numeric else [str(value) for value in values],
         constants=_constants(cases, [x, hue, *col, *row]), base=bases.pop() if len(bases) == 1 else None,
-        missing=_missing(cases, known, x, hue, y), coinciding=_coinciding(panels, hues),
+        missing=_missing([case for case in cases if id(case) not in drawn], x, hue, y),
+        coinciding=_coinciding(panels, hues),
     )  # fmt: skip
 
 
@@ -170,8 +171,8 @@ def _drawable(case: Row, y: str, log: bool) -> bool:
     return value > 0 or not log
 
 
-def _point(case: Row, at: float, what: Quantity, per: float, known: Sequence[Row]) -> Point:
-    if not any(case is one for one in known):
+def _point(case: Row, at: float, what: Quantity, per: float, drawn: bool) -> Point:
+    if not drawn:
         return Point(at, math.nan, math.nan, math.nan)
     ends = (case.get(name) if name else None for name in (what.low, what.high))
     low, high = (math.nan if end is None else end * per for end in ends)
@@ -200,9 +201,8 @@ def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
     return describe(values, is_square(cases))
 
 
-def _missing(cases: Sequence[Row], known: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
+def _missing(left: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
     """Say which cases have no point, and why, in few words."""
-    left = [case for case in cases if not any(case is one for one in known)]
     found: dict[tuple[Any, str], list[Row]] = {}
     for case in left:
         word = status_words(case["status"])

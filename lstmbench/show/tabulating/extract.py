@@ -1,6 +1,6 @@
 """Runs of more cases than anyone reads: a part of them is shown, and what is left out is said."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
             manifest = read_manifest(folder)
         except LstmbenchError:
             continue
-        if manifest.get("complete") and "tasks" not in (manifest.get("suite") or {}):
+        suite = manifest.get("suite")
+        if manifest.get("complete") and not (isinstance(suite, Mapping) and "tasks" in suite):
             yield folder, manifest
 
 

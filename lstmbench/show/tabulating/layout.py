@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.labels import WORKLOAD, Row, combinations, describe, is_square, key_of, ordered, workload_keys
+from lstmbench.show.labels import WORKLOAD, Row, describe, grouped, is_square, key_of, ordered, workload_keys
 
 MOST_COLUMNS = 8
 ENOUGH_FILLED = 0.6
@@ -95,11 +95,10 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | No
 
     values = [None] if axis is None else ordered(axis, (row[axis] for row in rows))
     panels = []
-    for panel_key in combinations(rows, panels_by):
-        inside = [row for row in rows if key_of(row, panels_by) == panel_key]
+    for panel_key, inside in grouped(rows, panels_by).items():
         lines = []
-        for line_key in combinations(inside, lines_by):
-            found = {row[axis] if axis else None: row for row in inside if key_of(row, lines_by) == line_key}
+        for line_key, beside in grouped(inside, lines_by).items():
+            found = {row[axis] if axis else None: row for row in beside}
             some = next(iter(found.values()))
             label = name_of(some) if stub == "implementation" else words(lines_by, line_key)
             lines.append(Line(label, [found.get(value) for value in values]))

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,72 @@ class Swarms(_Mutant):
         for _ in range(100):
             threading.Thread(target=forever.wait, daemon=True).start()
         forever.wait()
+
+
+@register("mutant.breeds")
+class Breeds(_Mutant):
+    """Starts processes, and waits for them for ever."""
+
+    def before(self, x: Any) -> None:
+        for _ in range(20):
+            _start(signal.pause)
+        signal.pause()
+
+
+@register("mutant.hoards_below")
+class HoardsBelow(_Mutant):
+    """Has another process take memory, and waits for it for ever."""
+
+    def before(self, x: Any) -> None:
+        _start(lambda: Hoards.before(self, x))  # type: ignore[arg-type]
+        signal.pause()
+
+
+@register("mutant.leaves_a_child")
+class LeavesAChild(_Mutant):
+    """Right, but it starts a process that belongs to nobody any more, and lasts for ever."""
+
+    def before(self, x: Any) -> None:
+        if self.calls == 1:
+            reading, writing = os.pipe()
+            os.waitpid(_start(lambda: self._leave(writing)), 0)
+            os.read(reading, 1)
+
+    def _leave(self, writing: int) -> None:
+        os.setsid()
+        if os.fork() == 0:
+            (Path(os.environ["LEFT_FOLDER"]) / str(os.getpid())).touch()
+            os.write(writing, b"x")
+            signal.pause()
+
+
+@register("mutant.leaves_a_child_and_exits")
+class LeavesAChildAndExits(_Mutant):
+    """Its child has inherited all that was open."""
+
+    def before(self, x: Any) -> None:
+        _start(signal.pause)
+        os._exit(3)
+
+
+@register("mutant.delegates")
+class Delegates(_Mutant):
+    """Right, but it has another process at work beside its own."""
+
+    def before(self, x: Any) -> None:
+        if self.calls == 1:
+            _start(_burn)
+
+
+def _start(what: Callable[[], Any]) -> int:
+    """Fork a process that does this and no more; return its id."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            what()
+        finally:
+            os._exit(0)
+    return pid
 
 
 @register("mutant.fails_in_the_memory_pass")

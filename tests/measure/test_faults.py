@@ -1,0 +1,167 @@
+"""A machine that fails a run costs a clear sentence and nothing that is done: no room, no right, a wrong clock."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny import write_suite
+
+import lstmbench as lb
+from lstmbench import show
+from lstmbench.measure import runner, zygote
+from lstmbench.verifying.verify import verify
+
+pytestmark = pytest.mark.usefixtures("no_process_left", "given_rates")
+SAME = ["workload", "implementation", "status", "error", "output_rel_error"]
+KIB = 1024
+DISK = 1024 * KIB
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two workloads, whose inputs take a third of a mebibyte each."""
+    grid = {"seq_len": [32, 33], "batch_size": 4, "hidden_size": 32, "input_size": 32}
+    return write_suite(tmp_path_factory.mktemp("suite") / "tiny.yaml", ["numpy.fused", "numpy.reference"], grid)
+
+
+@pytest.fixture(scope="module")
+def whole(suite: Path, given_rates: None) -> pd.DataFrame:
+    """The rows of a run that nothing disturbs."""
+    return lb.run(suite, suite.parent / "whole", progress=False, seed=1).records[SAME]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one mebibyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not shutil.which("mount") or _mount("-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)):
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def _mount(*words: str) -> int:
+    return subprocess.run(["mount", *words], stderr=subprocess.DEVNULL).returncode
+
+
+def refused(suite: Path, out: Path) -> str:
+    with pytest.raises(lb.LstmbenchError) as caught:
+        lb.run(suite, out, progress=False, seed=1)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("room", [0, 4 * KIB, 24 * KIB, 200 * KIB])
+def test_a_full_disk_costs_a_sentence_and_with_more_room_the_run_goes_on(
+    room: int, suite: Path, whole: pd.DataFrame, disk: Path
+) -> None:
+    """For the manifest, for a part of it, for any input, for all of them."""
+    (disk / "ballast").write_bytes(b"x" * (DISK - room))
+    assert refused(suite, disk / "out").endswith("No space left on device.")
+    if (disk / "out" / "manifest.json").is_file():
+        assert lb.read_results(disk / "out").empty
+    (disk / "ballast").unlink()
+    assert lb.run(suite, disk / "out", progress=False, seed=1).records[SAME].equals(whole)
+
+
+def test_a_disk_that_fills_up_costs_no_row_of_what_is_done(
+    suite: Path, whole: pd.DataFrame, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = runner.Store.append
+
+    def then_fill(self: runner.Store, *arguments: object) -> None:
+        append(self, *arguments)  # type: ignore[arg-type]
+        with (disk / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(KIB))
+
+    with monkeypatch.context() as filling:
+        filling.setattr(runner.Store, "append", then_fill)
+        assert refused(suite, disk / "out").endswith("No space left on device.")
+    kept = lb.read_results(disk / "out")
+    assert kept["status"].tolist() == ["ok", "ok"]
+    (disk / "ballast").unlink()
+    done = lb.run(suite, disk / "out", progress=False).records
+    assert done[SAME].equals(whole)
+    assert done[:2].equals(kept)
+
+
+def test_files_that_must_not_grow_cost_a_sentence_and_no_row(suite: Path, whole: pd.DataFrame, tmp_path: Path) -> None:
+    """As where a user's quota is spent; nobody has to be root for it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lstmbench", "run", suite, "--out", tmp_path / "out", "--seed", "1", "--no-progress"],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, 64 * KIB)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        f"lstmbench: The inputs cannot be written to {tmp_path / 'out' / '.scratch'}: File too large."
+    ]
+    assert lb.read_results(tmp_path / "out").empty
+    assert lb.run(suite, tmp_path / "out", progress=False).records[SAME].equals(whole)
+
+
+def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_read(
+    suite: Path, whole: pd.DataFrame, disk: Path
+) -> None:
+    lb.run(suite, disk / "whole", progress=False, seed=1)
+    assert _mount("-o", "remount,ro", str(disk)) == 0
+    assert refused(suite, disk / "out") == f"Results cannot be written to {disk / 'out'}: Read-only file system."
+    found = lb.run(suite, disk / "whole", progress=False)
+    assert not found.new
+    assert found.records[SAME].equals(whole)
+    with pytest.raises(lb.LstmbenchError, match="cannot be written: Read-only file system"):
+        show.write(disk / "whole")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_of_somebody_else_is_refused(suite: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert refused(suite, tmp_path) == f"Results cannot be written to {tmp_path}: Permission denied."
+    tmp_path.chmod(0o700)
+
+
+def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_goes_on(
+    suite: Path, whole: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as poor:
+        poor.setattr(zygote.subprocess, "Popen", refuse)
+        message = refused(suite, tmp_path / "out")
+    assert message == f"The run in {tmp_path / 'out'} cannot go on: [Errno 11] Resource temporarily unavailable."
+    assert lb.run(suite, tmp_path / "out", progress=False).records[SAME].equals(whole)
+
+
+def test_a_clock_that_is_set_back_while_a_run_is_interrupted_changes_no_row(
+    suite: Path, whole: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, out = runner.Store.append, tmp_path / "out"
+
+    def once(self: runner.Store, *arguments: object) -> None:
+        append(self, *arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(runner.Store, "append", once)
+        with pytest.raises(KeyboardInterrupt):
+            lb.run(suite, out, progress=False, seed=1)
+    kept = lb.read_results(out)
+    assert len(kept) == 2
+    monkeypatch.setattr(runner, "_now", lambda: "1970-01-01T00:00:00Z")
+    done = lb.run(suite, out, progress=False)
+    assert done.records[SAME].equals(whole)
+    assert done.records[:2].equals(kept)
+    assert done.manifest["finished"] < done.manifest["started"]
+    show.write(out)
+    assert verify(out) == []
