@@ -164,6 +164,7 @@ class Zygote:
             self.socket.sendall(b"r" + str(pid).encode().ljust(16))
             status = int(self._answer())
         except (OSError, ValueError):
+            self.close()  # or its keeper might live on for a moment, and the zygote seem to be there
             return "its zygote has ended"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)

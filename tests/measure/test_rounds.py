@@ -25,9 +25,15 @@ class PretendTeam:
     scratch = Path("nowhere")
 
     def __init__(
-        self, times: Times, cores_busy: float = 1.0, pools: int = 1, shares: tuple[float, ...] = (1.0,)
+        self,
+        times: Times,
+        cores_busy: float = 1.0,
+        pools: int = 1,
+        shares: tuple[float, ...] = (1.0,),
+        elsewhere: float = 0.0,
     ) -> None:
         self.times, self.cores_busy, self.pools, self.shares = times, cores_busy, pools, list(shares)
+        self.elsewhere = elsewhere
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
         self.asked_for_whole_calls: list[bool | None] = []
@@ -80,8 +86,8 @@ class PretendTeam:
         witnesses = {"loop_s": turn_s, "cpu_s": cpu_s, "switches": 0, "sentinel_s": 1e-4, "calls": 1}
         return witnesses | {"seconds": [self.times(label, process)]}
 
-    def threads(self, label: str, process: int) -> list[float]:
-        return self.shares
+    def threads(self, label: str, process: int) -> dict[str, Any]:
+        return {"shares": self.shares, "elsewhere": self.elsewhere}
 
     def memory(self, label: str, process: int) -> dict[str, Any]:
         return {}
@@ -185,6 +191,17 @@ def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let
     comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, shares=shares))
     assert {trial.status for trial in comparison.trials} == {status}
     assert comparison.trials[0].error == ("" if status == "ok" else "5 threads computed, and 1 are allowed")
+
+
+@pytest.mark.parametrize(("elsewhere", "status"), [(0.04, "ok"), (0.3, "failed")])
+def test_computing_that_processes_beside_it_did_is_refused_unless_it_is_hardly_any(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: float, status: str
+) -> None:
+    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), elsewhere=elsewhere))
+    assert comparison.trials[0].status == status
+    assert comparison.trials[0].error == (
+        "" if status == "ok" else "processes that it started did 30% of its computing"
+    )
 
 
 def test_a_pool_with_more_threads_than_allowed_is_refused_before_anything_is_timed(

@@ -203,8 +203,8 @@ def test_a_worker_that_hangs_up_but_lives_is_killed(team: Team) -> None:
 def test_a_zygote_that_was_killed_is_started_anew(team: Team) -> None:
     worker = team.worker("numpy", SMALL)
     worker.ask("describe", DEADLINE_S, names=[])
-    worker.zygote.process.kill()
-    worker.zygote.process.wait()
+    with all_end([worker.pid]):
+        os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
     with pytest.raises(WorkerDied, match="its zygote has ended"):
         worker.ask("describe", DEADLINE_S, names=[])
     assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
