@@ -77,8 +77,7 @@ def _software() -> dict[str, Any]:
 
 def _of_software(key: str, manifest: Mapping[str, Any]) -> str:
     about = _software()
-    packages = manifest.get("packages")
-    version = str(packages.get("lstmbench") or __version__) if isinstance(packages, Mapping) else __version__
+    version = str(provenance.part(manifest, "packages").get("lstmbench") or __version__)
     released = str(about.get("date-released") or "")[:4] if version == about["version"] else ""
     fields = {"author": _authors(about), "title": f"{{{_bib(about['title'])}}}", "year": released}
     fields |= {"version": _bib(version), "note": f"Version {_bib(version)}"} | _address(about)

@@ -67,6 +67,12 @@ def _get(manifest: Manifest, *path: str) -> Any:
     return found
 
 
+def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
+    """Return one part of a manifest, nothing where something else stands there."""
+    found = manifest.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _run(manifest: Manifest) -> str:
     commit = _get(manifest, "git", "commit")
     where = f"commit {str(commit)[:12]}" if commit else "commit not recorded"
@@ -96,8 +102,7 @@ def cpu(manifest: Manifest) -> str:
 
 def machine_name(manifest: Manifest) -> str:
     """Return the kind of machine in a few words: processor, cores, GPUs; ratios of one kind are put side by side."""
-    found = manifest.get("machine")
-    parts = found if isinstance(found, Mapping) else {}
+    parts = part(manifest, "machine")
     cores = parts.get("cores")
     gpus = [name for key in sorted(parts, key=str) if str(key).startswith("gpu") for name in _names(parts[key])]
     counted = [f"{gpus.count(name)} x {name}" if gpus.count(name) > 1 else name for name in dict.fromkeys(gpus)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmbench.results.store import FILES
+from lstmbench.show.provenance import part
 from lstmbench.sums import SUMS
 from lstmbench.verifying.difference import difference
 from lstmbench.verifying.finding import Finding
@@ -63,8 +64,7 @@ def _read(path: Path) -> bytes | None:
 
 def _other_versions(manifest: Mapping[str, Any]) -> str:
     """Say by which other versions than those here the figures were drawn; "" if by none that is known."""
-    packages = manifest.get("packages")
-    recorded = packages if isinstance(packages, Mapping) else {}
+    recorded = part(manifest, "packages")
     here = {name: metadata.version(name) for name in DRAWN_WITH}
     others = [name for name in DRAWN_WITH if recorded.get(name) not in (None, here[name])]
     drawn, own = (", ".join(f"{name} {of[name]}" for name in others) for of in (recorded, here))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest
+from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest, part
 
 _MACHINE = ("cpu", "cores", "memory_bytes", "os", "kernel", "arch")
 _SUITE = ("name", "reference", "budget")
@@ -23,7 +23,7 @@ def barrier(base: Manifest, new: Manifest) -> str:
 
     The kind is the model of the CPU, the number of cores, and the GPUs.
     """
-    here, there = (_part(manifest, "machine") for manifest in (base, new))
+    here, there = (part(manifest, "machine") for manifest in (base, new))
     if any(each.get(key) is None for each in (here, there) for key in ("cpu", "cores")):
         return "the machine is not recorded"
     keys = {"cpu", "cores", *(key for key in (*here, *there) if key.startswith("gpu"))}
@@ -36,29 +36,24 @@ def differences(base: Manifest, new: Manifest) -> list[Difference]:
 
 
 def _differences(base: Manifest, new: Manifest) -> Iterator[Difference]:
-    git = [_part(manifest, "git") for manifest in (base, new)]
+    git = [part(manifest, "git") for manifest in (base, new)]
     commits = [_commit(each) for each in git]
     if commits[0] != commits[1] or git[0].get("dirty"):  # what is uncommitted in both need not be the same
         yield Difference("commit", *commits)
     yield from _unlike("", ["Python"], [{"Python": manifest.get("python")} for manifest in (base, new)])
 
-    packages = [_part(manifest, "packages") for manifest in (base, new)]
+    packages = [part(manifest, "packages") for manifest in (base, new)]
     names = sorted({*packages[0], *packages[1]}, key=lambda name: (name not in _FIRST, name))
     yield from _unlike("", names, packages, absent="not installed")
 
-    machines = [_part(manifest, "machine") for manifest in (base, new)]
+    machines = [part(manifest, "machine") for manifest in (base, new)]
     gpus = sorted({key for each in machines for key in each if key.startswith("gpu")})
     yield from _unlike("machine, ", [*_MACHINE, *gpus], machines)
     flags = [found if isinstance(found := each.get("cpu_flags"), list) else [] for each in machines]
     yield from _extra("machine, cpu_flags", *flags)
     settings = [_settings(manifest.get("environments")) for manifest in (base, new)]
     yield from _extra("workers", *settings)
-    yield from _unlike("suite, ", _SUITE, [_part(manifest, "suite") for manifest in (base, new)])
-
-
-def _part(manifest: Manifest, key: str) -> Mapping[str, Any]:
-    value = manifest.get(key)
-    return value if isinstance(value, Mapping) else {}
+    yield from _unlike("suite, ", _SUITE, [part(manifest, "suite") for manifest in (base, new)])
 
 
 def _commit(git: Mapping[str, Any]) -> str:

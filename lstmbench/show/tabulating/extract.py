@@ -1,6 +1,6 @@
 """Runs of more cases than anyone reads: a part of them is shown, and what is left out is said."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
 from lstmbench.show.labels import WORKLOAD, status_words
+from lstmbench.show.provenance import part
 from lstmbench.show.tabulating.table import Table
 from lstmbench.show.tabulating.tables import tables
 
@@ -47,8 +48,7 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
             manifest = read_manifest(folder)
         except LstmbenchError:
             continue
-        suite = manifest.get("suite")
-        if manifest.get("complete") and not (isinstance(suite, Mapping) and "tasks" in suite):
+        if manifest.get("complete") and "tasks" not in part(manifest, "suite"):
             yield folder, manifest
 
 
