@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 RESULTS = Path("results")
 NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
 TIMING = ["05_trust"]
+EXTRAS = {"peers": ["peers"], "frontier": ["peers", "numba"], "learning": ["learning"]}  # what a suite needs beside
 LESSONS = [name for name in NOTEBOOKS if name >= "07"]  # they show runs of lessons, the others runs of workloads
 # JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
 CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}
@@ -128,7 +129,7 @@ def bench(session: nox.Session) -> None:
     if asked.compare and not (asked.compare / "manifest.json").is_file():
         session.error(f"{asked.compare} is no run's folder: it has no manifest.json")
     out = asked.out or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{Path(asked.suite).stem}"
-    extra = {"peers": ["peers"], "learning": ["learning"]}.get(asked.suite.partition("_")[0], [])
+    extra = EXTRAS.get(asked.suite.partition("_")[0], [])
     install(session, "torch", "jax", "notebooks", *extra)
     command = [Path(session.bin) / "lstmbench", "run", asked.suite, "--out", out]
     path = os.pathsep.join([session.bin, os.environ.get("PATH", os.defpath)])

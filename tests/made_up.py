@@ -162,6 +162,29 @@ def fill(folder: Path, rows: list[dict[str, Any]], **manifest: Any) -> Path:
     return folder
 
 
+def fill_lessons(folder: Path, *tasks: str) -> Path:
+    """Make the folder of a run in which two implementations learnt these tasks, each with two seeds of three epochs."""
+    same = {key: quick_rows()[0][key] for key in ("backend", "variant", "device", "dtype", "threads")}
+    same |= {"sizes": "", "metric": "error", "higher_is_better": False, "status": "ok"}
+    lessons = [
+        same | {"task": task, "cell": "lstm", "implementation": name, "seed": seed, "score": 0.2 + seed / 10}
+        for task in tasks
+        for name in ("torch.fused", "jax.fused")
+        for seed in range(2)
+    ]
+    baselines = [same | {"task": task, "cell": "baselines", "variant": "naive", "score": 0.5} for task in tasks]
+    epochs = [
+        lesson | {"round": k, "updates": 10 * k, "score": 1 / k + lesson["seed"]}
+        for lesson in lessons
+        for k in (1, 2, 3)
+    ]
+    store = Store(folder)
+    store.write_manifest(MANIFEST | {"suite": {"name": "learning"}})
+    store.append("all", lessons + baselines, epochs)
+    store.finish()
+    return folder
+
+
 def make(rows: list[dict[str, Any]], **manifest: Any) -> pd.DataFrame:
     records = frame(rows)
     records.attrs["manifest"] = MANIFEST | manifest

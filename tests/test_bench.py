@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 LSTMBENCH = """#!{python}
@@ -107,3 +108,12 @@ def test_every_ending_is_one_of_the_programs(noxfile: Any) -> None:
 
     known = {cli.COULD_NOT_MEASURE, cli.CONTROLS_FAILED, cli.WRONG_RESULT, cli.NOTHING_MEASURED}
     assert set(noxfile.ENDINGS) == known
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lstmbench/measure/suites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_what_a_suites_implementations_need_is_installed(noxfile: Any, path: Path) -> None:
+    named = set(yaml.safe_load(path.read_text(encoding="utf-8"))["implementations"])
+    needed = {"numba"} & {name.partition(".")[2] for name in named}
+    if named & {"keras.lstm", "keras.jax", "flax.nnx", "equinox.scan", "onnxruntime.lstm"}:
+        needed.add("peers")
+    assert needed <= set(noxfile.EXTRAS.get(path.stem.partition("_")[0], []))

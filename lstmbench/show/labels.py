@@ -1,5 +1,6 @@
 """The words for columns and values, and the order in which they come."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,12 @@ WORKLOAD: Final = (
     "lengths", "bidirectional", "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
 )  # fmt: skip
 """What all rows of one comparison share, in the order in which tables are sorted."""
+
+SHAPE: Final = "shape"
+"""A column of words for all that ``SHAPE_KEYS`` say: where sizes lie along no axis, a workload is a place by itself."""
+SHAPE_KEYS: Final = (
+    "lengths", "bidirectional", "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
+)  # fmt: skip
 
 FORMULA: Final = "formula"
 """What stands in the place of an implementation where the formula's bytes are shown; it comes last."""
@@ -64,6 +71,7 @@ _QUANTITIES: Final = {
         Quantity("hidden_size", "hidden size H", {"numbers": 1.0}),
         Quantity("num_layers", "layers L", {"layers": 1.0}),
         Quantity("threads", "threads", {"threads": 1.0}),
+        Quantity(SHAPE, "workload", {"": 1.0}),
     )
 }
 
@@ -91,7 +99,10 @@ _ORDER: Final = {
 
 
 def rank(column: str, value: Any) -> tuple[int, float, str]:
-    """Return the sort key of a value in a column: the known ones in their order, then numbers, then the alphabet."""
+    """Return the sort key of a value in a column: the known ones in their order, then numbers, then the alphabet.
+
+    Numbers within words count as numbers: v2 comes before v10.
+    """
     known = _ORDER.get(column, ())
     if value in known:
         return 0, known.index(value), ""
@@ -99,7 +110,7 @@ def rank(column: str, value: Any) -> tuple[int, float, str]:
         return 3, 0.0, ""
     if isinstance(value, int | float):
         return 1, float(value), ""
-    return 2, 0.0, str(value)
+    return 2, 0.0, re.sub(r"\d+", lambda digits: digits[0].zfill(12), str(value))
 
 
 def ordered(column: str, values: Iterable[Any]) -> list[Any]:
@@ -208,6 +219,15 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
         elif not (square and column == "input_size"):
             parts.append(phrase(column, value))
     return ", ".join(parts)
+
+
+def shapes(rows: Sequence[Row]) -> list[str]:
+    """Return for each row what of its shape is not the same in all of them, in few letters: ``B=16 H=256 T=100``."""
+    keys = [key for key in varying_keys(rows) if key in SHAPE_KEYS]
+    return [
+        " ".join(phrase(key, row[key]).replace(" = ", "=") for key in keys if row[key] not in _USUAL.get(key, ()))
+        for row in rows
+    ]
 
 
 MOST_ROWS: Final = 100_000

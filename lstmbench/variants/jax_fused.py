@@ -5,7 +5,8 @@ steps, where JAX's own derivative would add up a (4H, H) gradient at every step.
 
 - On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, called through XLA's foreign function
   interface, in which the elementwise work of a step is done where its product still lies in registers. The weights are
-  laid out anew for it in every call. It runs on one core, whatever ``threads``.
+  laid out anew for it: when they are loaded, for inference, and in every call that trains, since they change after
+  each. It runs on one core, whatever ``threads``.
 - Elsewhere, ``lax.scan``, compiled by XLA. The inputs' share of all pre-activations is one product made before it.
   sigmoid(z) is written as (1 + tanh(z / 2)) / 2, which XLA turns into vector code; the error of a gate is then some
   rounding error of 1, not of the gate: one that is all but closed, below 1e-7 in float32, comes out as 0.
@@ -101,13 +102,18 @@ class Compiled:
     def forward(
         weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool, *lengths: jax.Array
     ) -> tuple[Steps, jax.Array]:
-        W_ih, W_hh, b = weights
-        T, B, _ = x.shape
-        H = W_hh.shape[1]
-        room = T if keep else max(1, min(T, max(CHUNK_BYTES, W_ih.nbytes) // (4 * H * B * 4)))
+        return Compiled.packed_forward(_laid_out(*weights), x, h0, c0, keep, *lengths)
+
+    @staticmethod
+    def packed_forward(
+        laid_out: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool, *lengths: jax.Array
+    ) -> tuple[Steps, jax.Array]:
+        """Do so with weights that have been laid out."""
+        T, B, features = x.shape
+        H = h0.shape[1]
+        room = T if keep else max(1, min(T, max(CHUNK_BYTES, 16 * H * features) // (4 * H * B * 4)))
         shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(room, B, 4 * H)
-        packed = _pack(W_ih, back=False), _pack(W_hh, back=False)
-        steps = Steps(*jax.ffi.ffi_call("lstmbench_forward", shapes)(*packed, b, x, h0, c0, *(lengths or [_none()])))
+        steps = Steps(*jax.ffi.ffi_call("lstmbench_forward", shapes)(*laid_out, x, h0, c0, *(lengths or [_none()])))
         return steps, steps.c[-1] if keep else steps.c
 
     @staticmethod
@@ -123,6 +129,11 @@ class Compiled:
         shapes = tuple(_floats(*array.shape) for array in (*weights, x))
         call = jax.ffi.ffi_call("lstmbench_gradients", shapes)
         return call(_pack(weights[0], back=True), x, h0, steps.h, dzs)
+
+
+def _laid_out(W_ih: jax.Array, W_hh: jax.Array, b: jax.Array) -> Weights:
+    """Return W_ih and W_hh as the compiled steps read them, and b."""
+    return _pack(W_ih, back=False), _pack(W_hh, back=False), b
 
 
 def _none() -> jax.Array:
@@ -178,6 +189,13 @@ def _run(way: type[Scanned] | type[Compiled]) -> Run:
     return run
 
 
+@jax.jit
+def _infer(laid_out: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+    """Return what ``_run(Compiled)`` does, from weights that have been laid out."""
+    steps, c = Compiled.packed_forward(laid_out, x, h0, c0, False, *lengths)
+    return steps.h, _last(steps.h, *lengths), c
+
+
 def _last(y: jax.Array, *lengths: jax.Array) -> jax.Array:
     """Return the output of each sequence's last step."""
     return y[lengths[0] - 1, jnp.arange(y.shape[1])] if lengths else y[-1]
@@ -192,3 +210,9 @@ class JaxFused(Differentiated):
         way = Compiled if fits else Scanned
         self.takes_lengths = way is Compiled
         super().__init__(_run(way), [params.weight_ih, params.weight_hh, params.bias], framework)
+        self._laid_out = jax.jit(_laid_out)(*self.weights) if fits else None
+
+    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
+        if self._laid_out is None:
+            return super().forward(x, h0, c0, *lengths)
+        return _infer(self._laid_out, x, h0, c0, *lengths)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import fill, quick_rows, trouble
+from made_up import fill, fill_lessons, quick_rows, trouble
 
 from lstmbench import show
 from lstmbench.results.store import Store
@@ -38,6 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     (base / "here" / "samples.parquet").unlink()
     store.finish()
     show.write(base / "here")
+    fill_lessons(base / "taught", "adding", HOSTILE)
     show.write_index(base)
     return (base / "index.html").as_uri()
 
@@ -150,6 +151,20 @@ def test_points_and_samples_are_reached_by_keyboard_alone(opened: Any) -> None:
     opened.keyboard.press("Enter")
     opened.wait_for_selector("#sample-plot .point")
     assert opened.locator("#details").is_visible()
+
+
+def test_how_learning_went_is_drawn_hovered_and_walked(opened: Any, pictures: Path) -> None:
+    courses = opened.locator("#courses .plot")
+    assert courses.count() == 2
+    assert opened.locator("#courses figcaption").all_inner_texts() == ["adding", HOSTILE]
+    assert opened.locator("#course-legend").inner_text().split() == ["torch.fused", "jax.fused"]
+    assert courses.first.locator(".annotation").text_content() == "naive"
+    courses.first.focus()
+    for spoken in ("torch.fused, 10 updates, error: 1.5 (1 to 2, 2 seeds)", "torch.fused, 20 updates"):
+        opened.keyboard.press("ArrowRight")
+        assert spoken in opened.locator("#spoken").text_content()
+    opened.wait_for_selector("#courses .hovertext")
+    opened.locator("#scores").screenshot(path=pictures / "results-learning.png")
 
 
 def test_the_filtered_rows_are_downloaded(opened: Any) -> None:

@@ -229,7 +229,7 @@ def test_figures_of_this_matplotlib_that_differ_are_told(run, drawn):
     manifest = read_manifest(run)
     others = {name: content + b" " if name.startswith("figures/") else content for name, content in drawn.items()}
     assert "packages" in manifest
-    assert sum(finding.where.startswith("figures/") for finding in verify(run, render=lambda _: others)) == 12
+    assert sum(finding.where.startswith("figures/") for finding in verify(run, render=lambda _: others)) == 18
 
 
 def test_records_that_cannot_be_rendered_leave_the_other_checks_standing(run):

@@ -1,6 +1,7 @@
 """The axes of a panel: scales, ticks that show real values, and units."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -8,15 +9,33 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from lstmbench.show.formats import shorten
 
-INCHES_PER_LETTER = 0.068
+INCHES_PER_LETTER, INCHES_PER_LINE = 0.068, 0.115
 LINEAR_BELOW = 2.5
 """Where the largest value is less than this many times the smallest, a logarithmic axis would hardly have a tick."""
+
+
+def fit_words(words: Sequence[str], width: float) -> tuple[list[str], bool, float]:
+    """Return how words stand below an axis of so many inches: as texts, whether upright, and how many inches they take.
+
+    They lie where each finds room in three lines. Where not, they stand, in two lines if there is room for these.
+    """
+    letters = int(width / len(words) / INCHES_PER_LETTER)
+    if max(len(part) for word in words for part in word.split()) <= letters:
+        texts = ["\n".join(textwrap.wrap(word, letters)) for word in words]
+        lines = 1 + max(text.count("\n") for text in texts)
+        if lines <= 3:
+            return texts, False, lines * INCHES_PER_LINE
+    length = 22 if width / len(words) > 2.2 * INCHES_PER_LINE else 44
+    texts = ["\n".join(textwrap.wrap(shorten(word, 44), length)) for word in words]
+    longest = max(len(line) for text in texts for line in text.splitlines())
+    return texts, True, 0.8 * INCHES_PER_LETTER * longest
 
 
 def set_values_axis(axes: Axes, values: Sequence[float], width: float, log: bool, words: Sequence[str] | None) -> None:
     """Make the x axis show these values themselves, or the words for them, as many as fit into ``width`` inches."""
     if words is not None:
-        axes.set_xticks(list(values), [shorten(word, 24) for word in words], rotation=25, ha="right")
+        texts, upright, _ = fit_words(words, width)
+        axes.set_xticks(list(values), texts, rotation=90 if upright else 0)
         axes.set_xlim(min(values) - 0.5, max(values) + 0.5)
         return
     if log and min(values) > 0:

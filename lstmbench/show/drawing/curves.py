@@ -1,6 +1,6 @@
 """How learning went: the score on the validation data after each epoch, beside what is to be beaten."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,17 +8,15 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from lstmbench.show.drawing.axes import set_number_axis
-from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.figure import COLUMN, Figure, our_settings
 from lstmbench.show.drawing.styles import INK, MUTED, line_options, style_at, style_of
 from lstmbench.show.formats import Sentence
-from lstmbench.show.tabulating.learning import by_seed, mean
+from lstmbench.show.tabulating.courses import Course, courses
 
 WIDTH, HEIGHT, ACROSS = 3.1, 2.5, 3
 """Inches of a panel, and how many stand side by side."""
 MARKERS = 8
 """A line has about so many markers, however many epochs."""
-WIDE = 30
-"""Errors that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None) -> Figure | Sentence:
@@ -32,78 +30,68 @@ def curves(samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | 
         records: of the same run.
         tasks: which, in this order; those of the records if None.
     """
-    wanted = [str(task) for task in (tasks if tasks is not None else dict.fromkeys(records["task"]))]
-    there = samples[["task", "sizes"]].dropna().drop_duplicates() if "task" in samples else pd.DataFrame()
-    lessons = [(str(task), str(sizes)) for task, sizes in there.itertuples(index=False) if task in wanted]
-    lessons.sort(key=lambda lesson: wanted.index(lesson[0]))
-    if not lessons:
+    several = courses(samples, records, tasks)
+    if not several:
         return Sentence("There is nothing to draw: nothing was learnt.")
-    with our_settings():
-        across, down = min(ACROSS, len(lessons)), -(-len(lessons) // ACROSS)
-        figure = Figure(figsize=(max(4.2, 0.3 + WIDTH * across), 0.4 + HEIGHT * down), layout="constrained")
-        places = figure.subplots(down, across, squeeze=False).ravel()
-        for axes, (task, sizes) in zip(places, lessons, strict=False):
-            _panel(axes, _of(samples, task, sizes), _of(records, task, sizes))
-            others = [other for name, other in lessons if name == task and other != sizes]
-            own = [each for each in sizes.split(", ") if not all(each in other.split(", ") for other in others)]
-            axes.set_title(f"{task} ({', '.join(own)})" if own and others else task, loc="left", parse_math=False)
-        for axes in places[len(lessons) :]:
-            axes.remove()
-        handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
-        named = {name: line for name, line in handles.items() if not name.startswith("_")}
-        columns = min(1 + across, 4, len(named))
-        figure.legend([*named.values()], [*named], loc="outside upper center", ncols=columns, frameon=False)
+    across = min(ACROSS, len(several))
+    figure = _draw(several, across, max(4.2, 0.3 + WIDTH * across))
+    figure.narrow = lambda: _draw(several, 1, COLUMN)
+    return figure
+
+
+@our_settings()
+def _draw(several: Sequence[Course], across: int, width: float) -> Figure:
+    down = -(-len(several) // across)
+    figure = Figure(figsize=(width, 0.4 + HEIGHT * down), layout="constrained")
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, course in zip(places, several, strict=False):
+        _panel(axes, course)
+    for axes in places[len(several) :]:
+        axes.remove()
+    handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
+    named = {name: line for name, line in handles.items() if not name.startswith("_")}
+    columns = min(1 + across, 4, len(named))
+    figure.legend([*named.values()], [*named], loc="outside upper center", ncols=columns, frameon=False)
     figure.id = "learning-curves"
     figure.caption = (
         "Score on the validation data after each epoch, mean over seeds; the band holds all seeds. At the right, the "
         "LSTM's score on the test data beside those of the baselines."
     )
-    names = ", ".join(dict.fromkeys(task for task, _ in lessons))
+    names = ", ".join(dict.fromkeys(course.task for course in several))
     figure.alt = f"{figure.caption} Tasks: {names}. Lines: {', '.join(named)}. Dotted: baselines."
     return figure
 
 
-def _of(rows: pd.DataFrame, task: str, sizes: str) -> pd.DataFrame:
-    return rows[(rows["task"] == task) & (rows["sizes"].fillna("") == sizes)]
-
-
-def _panel(axes: Any, samples: pd.DataFrame, records: pd.DataFrame) -> None:
-    end = float(samples["updates"].max())
-    for (cell, name), group in samples.groupby(["cell", "implementation"], sort=False):
-        several = group.pivot_table(index="updates", columns="seed", values="score").astype(float)
-        look = line_options(style_of(str(name))) | {"markevery": max(1, len(several) // MARKERS)}
-        label = str(name)
-        if cell == "rnn":
+def _panel(axes: Any, course: Course) -> None:
+    for line in course.lines:
+        look = line_options(style_of(line.implementation)) | {"markevery": max(1, len(line.updates) // MARKERS)}
+        if line.cell == "rnn":
             look |= {"marker": "", "linewidth": 0.9}
-            label = f"plain RNN, {label.partition('.')[0]}"
-        axes.plot(several.index, several.mean(axis=1), label=label, **look)
-        if several.shape[1] > 1:
-            _band(axes, several, look["color"])
-    shown = samples["score"].astype(float).dropna()
-    scored = records[records["score"].notna()]
-    seeds = by_seed([{str(key): each for key, each in row.items()} for row in scored.to_dict("records")], "lstm")
-    if seeds:
-        found = mean(seeds)
-        low, high = (found.value if edge is None else edge for edge in (found.low, found.high))
-        reach = [[found.value - low], [high - found.value]]
-        axes.errorbar([1.05 * end], [found.value], yerr=reach, color=INK, capsize=2, linewidth=0.9, zorder=5)
-        axes.plot([1.05 * end], [found.value], "*", color=INK, markersize=6, zorder=5, label="LSTM, test data")
-    positive = bool(len(shown)) and shown.min() > 0
-    if positive and not records["higher_is_better"].eq(True).any() and shown.max() > WIDE * shown.min():
+        axes.plot(line.updates, line.mean, label=line.label, **look)
+        if line.seeds > 1:
+            _band(axes, line.updates, line.least, line.most, look["color"])
+    if course.score is not None:
+        end = 1.05 * max(line.updates[-1] for line in course.lines)
+        value, *edges = course.score
+        low, high = (value if edge is None else edge for edge in edges)
+        reach = [[value - low], [high - value]]
+        axes.errorbar([end], [value], yerr=reach, color=INK, capsize=2, linewidth=0.9, zorder=5)
+        axes.plot([end], [value], "*", color=INK, markersize=6, zorder=5, label="LSTM, test data")
+    if course.log:
         axes.set_yscale("log")
-    _baselines(axes, scored[scored["cell"] == "baselines"])
-    metric = records["metric"].dropna()
+    _baselines(axes, course.baselines)
+    axes.set_title(course.title, loc="left", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("updates")
-    axes.set_ylabel(str(metric.iloc[0]) if len(metric) else "score", parse_math=False)
+    axes.set_ylabel(course.metric, parse_math=False)
 
 
-def _baselines(axes: Any, rows: pd.DataFrame) -> None:
+def _baselines(axes: Any, scores: Mapping[str, float]) -> None:
     """Draw a line for each that lies where the curves are, and name it within the panel."""
     low, high = axes.get_ylim()
     logarithmic = axes.get_yscale() == "log"
     span = high - low
-    for name, score in zip(rows["variant"], rows["score"].astype(float), strict=True):
+    for name, score in scores.items():
         if logarithmic and not low / 10 <= score <= high * 10:
             continue
         if not logarithmic and not low - 2 * span <= score <= high + 2 * span:
@@ -117,10 +105,8 @@ def _baselines(axes: Any, rows: pd.DataFrame) -> None:
     axes.margins(y=0.1)  # the highest line's name fits below the frame
 
 
-def _band(axes: Any, several: pd.DataFrame, color: str) -> None:
-    """Shade from the least to the most, over the columns."""
-    low, high = several.min(axis=1), several.max(axis=1)
-    axes.fill_between(several.index, low, high, color=color, alpha=0.15, linewidth=0)
+def _band(axes: Any, xs: Any, low: Any, high: Any, color: str) -> None:
+    axes.fill_between(xs, low, high, color=color, alpha=0.15, linewidth=0)
 
 
 def lags(norms: pd.DataFrame) -> Figure:
@@ -132,7 +118,7 @@ def lags(norms: pd.DataFrame) -> Figure:
             several = group.pivot_table(index="lag", columns="seed", values="norm")
             look = line_options(style_at(k)) | {"marker": ""}
             axes.plot(several.index, several.median(axis=1), label=str(kind), **look)
-            _band(axes, several, look["color"])
+            _band(axes, several.index, several.min(axis=1), several.max(axis=1), look["color"])
         axes.set_yscale("log")
         axes.set_ylim(1e-16, max(10.0, float(norms["norm"].max()) * 2))  # below is rounding
         axes.set_xlabel("lag (steps)")

@@ -1,7 +1,7 @@
 """A figure that describes itself in words, and whose files hold the same bytes whenever it is drawn."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -13,6 +13,8 @@ import matplotlib.style
 from lstmbench.show.drawing.styles import RC
 
 CREATOR = "lstmbench"
+COLUMN = 3.4
+"""Inches: how wide a column is in a paper of two."""
 
 
 @contextmanager
@@ -34,6 +36,8 @@ class Figure(matplotlib.figure.Figure):
     id: str = "figure"
     caption: str = ""
     alt: str = ""
+    narrow: "Callable[[], Figure] | None" = None
+    """Draws the same anew for a column of print, ``COLUMN`` inches wide; None where it is as narrow as it can be."""
 
     def svg(self) -> str:
         """Return the figure as SVG, with ``caption`` as its title and ``alt`` as its description."""
@@ -51,6 +55,15 @@ class Figure(matplotlib.figure.Figure):
         about = {"Software": CREATOR, "Title": self.caption, "Description": self.alt}
         with our_settings():
             self.savefig(out, format="png", dpi=dpi, metadata=about)
+        return out.getvalue()
+
+    def pdf(self) -> bytes:
+        """Return the figure as PDF for print, in the form for a column where it has one."""
+        out = io.BytesIO()
+        about = {"CreationDate": None, "Creator": CREATOR, "Producer": CREATOR, "Title": self.caption}
+        with our_settings():
+            figure = self.narrow() if self.narrow else self
+            figure.savefig(out, format="pdf", metadata=about)
         return out.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:

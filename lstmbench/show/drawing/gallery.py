@@ -14,6 +14,8 @@ from lstmbench.show.drawing.plan import MOST_LINES
 from lstmbench.show.drawing.plots import plot
 from lstmbench.show.formats import Sentence, slug
 from lstmbench.show.labels import (
+    SHAPE,
+    SHAPE_KEYS,
     Row,
     combinations,
     counted,
@@ -22,6 +24,7 @@ from lstmbench.show.labels import (
     key_of,
     ordered,
     rows_of,
+    shapes,
     varying_keys,
     workload_keys,
 )
@@ -31,6 +34,9 @@ from lstmbench.show.tabulating.learning import is_learning
 _COLUMNS = 4
 _APART = ("run_id", "device", "dtype", "threads", "num_layers", "batch_size")
 """What differs in these goes to figures of its own, unless it runs along the x axis."""
+
+_POINTS = 2
+"""A line along a size has at least so many points, on average."""
 
 _KINDS: Mapping[str, dict[str, Any]] = {
     "ratio": {"y": "ratio", "title": "Time relative to the base, below 1 is faster"},
@@ -127,7 +133,7 @@ def _one(identity: str, part: _Part, options: Mapping[str, Any]) -> Figure:
     bases = {row["ratio_to"] for row in part.rows if row["ratio_to"]}
     if options["y"] == "ratio" and len(bases) == 1:
         options["title"] = f"Time relative to {bases.pop()}, below 1 is faster"
-    panels = varying_keys(part.rows, part.x)
+    panels = varying_keys(part.rows, *_along(part.x))
     columns = [key for key in panels if key != "mode"]
     figure = plot(pd.DataFrame(part.rows), x=part.x, row="mode" if "mode" in panels else None, col=columns, **options)
     figure.id = identity
@@ -141,14 +147,16 @@ def _parts(rows: list[Row], kind: str) -> Iterator[_Part]:
     if not rows:
         return
     x = _x_axis(rows)
-    apart = [key for key in varying_keys(rows, x) if key in _APART]
+    if x == SHAPE:
+        rows = [row | {SHAPE: shape} for row, shape in zip(rows, shapes(rows), strict=True)]
+    apart = [key for key in varying_keys(rows, *_along(x)) if key in _APART]
     for group in combinations(rows, apart):
         inside = [row for row in rows if key_of(row, apart) == group]
         suffix = f"-{slug(describe(dict(zip(apart, group, strict=True))))}" if apart else ""
         names = _chunks(inside)
         for number, chosen in enumerate(names, 1):
             some = [row for row in inside if row["implementation"] in chosen]
-            columns = varying_keys(some, x, "mode")
+            columns = varying_keys(some, *_along(x), "mode")
             values = combinations(some, columns)
             pages = [values[start : start + _COLUMNS] for start in range(0, len(values), _COLUMNS)]
             for page_number, page in enumerate(pages, 1):
@@ -159,14 +167,23 @@ def _parts(rows: list[Row], kind: str) -> Iterator[_Part]:
 
 
 def _x_axis(rows: Sequence[Row]) -> str:
-    """Return the size along which lines have most points; sequence length where it has as many as another."""
+    """Return the size along which lines have most points; sequence length where it has as many as another.
+
+    Where lines would have hardly more than one point along any size, it is the workloads' shapes, side by side.
+    """
     best, most = "seq_len", 0.0
     for x in ("seq_len", "batch_size", "hidden_size"):
         others = [key for key in workload_keys(rows) if key != x]
         points = len(rows) / len(combinations(rows, ["implementation", *others]))
         if points > most:
             best, most = x, points
-    return best
+    scattered = most < _POINTS and len(set(shapes(rows))) > 1
+    return SHAPE if scattered else best
+
+
+def _along(x: str) -> tuple[str, ...]:
+    """Return the columns that an x axis shows."""
+    return (SHAPE, *SHAPE_KEYS) if x == SHAPE else (x,)
 
 
 def _chunks(rows: Sequence[Row]) -> list[list[str]]:

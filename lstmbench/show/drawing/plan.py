@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,8 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.show.formats import pick_unit, shorten
 from lstmbench.show.labels import (
+    SHAPE,
+    SHAPE_KEYS,
     Quantity,
     Row,
     combinations,
@@ -97,6 +99,11 @@ class Plan:
         """Whether the x axis is ordered and has several values, so that points may be joined."""
         return self.x.column in ORDERED and self.ticks is None and len(self.xs) > 1
 
+    def turned(self) -> "Plan":
+        """Return the plan with its columns of panels as rows."""
+        panels = [replace(panel, row=panel.col, col=panel.row) for panel in self.panels]
+        return replace(self, rows=self.cols, cols=self.rows, panels=panels)
+
     @property
     def x_label(self) -> str:
         """The x axis with its unit."""
@@ -181,7 +188,8 @@ def _point(case: Row, at: float, what: Quantity, per: float, drawn: bool) -> Poi
 
 def _check_lines(cases: Sequence[Row], x: str, hue: str, facets: Sequence[str]) -> None:
     """Refuse to join what does not belong together: on one line nothing but ``x`` may differ."""
-    others = [key for key in ("implementation", *workload_keys(cases)) if key not in (x, hue, *facets)]
+    shown = (x, hue, *facets, *(SHAPE_KEYS if x == SHAPE else ()))
+    others = [key for key in ("implementation", *workload_keys(cases)) if key not in shown]
     for line in combinations(cases, [hue, *facets]):
         inside = [case for case in cases if key_of(case, [hue, *facets]) == line]
         differing = [name for name in others if len({case[name] for case in inside}) > 1]

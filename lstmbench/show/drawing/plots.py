@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lstmbench.show.drawing.alt import alt_text
-from lstmbench.show.drawing.axes import set_number_axis, set_values_axis
-from lstmbench.show.drawing.figure import Figure, our_settings
+from lstmbench.show.drawing.axes import fit_words, set_number_axis, set_values_axis
+from lstmbench.show.drawing.figure import COLUMN, Figure, our_settings
 from lstmbench.show.drawing.plan import Panel, Plan, plan
 from lstmbench.show.drawing.styles import MUTED, Style, line_options, style_at, style_of
 from lstmbench.show.formats import plain, shorten
@@ -21,9 +21,11 @@ from lstmbench.show.labels import phrase
 Line = tuple[str, float]
 
 # All in inches
-PAGE, COLUMN = 7.0, 4.6
-_LEFT, _RIGHT, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.7, 0.1, 1.7, 2.3, 0.13, 0.14
-_TEXT, _LETTER = 0.14, 0.057
+PAGE, SINGLE = 7.0, 4.6
+_LEFT, _RIGHT, _LOW, _PANEL, _TALL, _GAP_X, _GAP_Y = 0.7, 0.1, 1.35, 1.7, 2.3, 0.13, 0.14
+_TEXT, _LETTER, _BOLD = 0.14, 0.057, 0.079
+_FEW = 5
+"""So many words find room below a single panel; for more, it is as wide as a page."""
 
 
 def plot(
@@ -58,8 +60,13 @@ def plot(
             there are more than eight lines.
     """
     made = plan(records, x, y, hue, _names(col), _names(row), log, guide)
-    with our_settings():
-        return _draw(made, title or made.y.name[:1].upper() + made.y.name[1:], guide, line)
+    title = title or made.y.name[:1].upper() + made.y.name[1:]
+    several = len(made.rows) > 1 or len(made.cols) > 1
+    wide = len(made.cols) > 1 or len(made.ticks or ()) > _FEW
+    figure = _draw(made, title, guide, line, PAGE if wide else SINGLE, _PANEL if several else _TALL)
+    narrow = made.turned() if len(made.cols) > len(made.rows) else made
+    figure.narrow = lambda: _draw(narrow, title, guide, line, COLUMN, _LOW if len(narrow.rows) > 2 else _PANEL)
+    return figure
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -83,13 +90,13 @@ class _Frame:
         return left / self.width, bottom / self.height, self.panel_width / self.width, self.panel_height / self.height
 
 
-def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figure:
-    several = len(made.rows) > 1 or len(made.cols) > 1
-    width = PAGE if len(made.cols) > 1 else COLUMN
-    right = _RIGHT + (1.6 * _TEXT if len(made.rows) > 1 else 0)
+@our_settings()
+def _draw(made: Plan, title: str, guide: str | None, line: Line | None, width: float, panel_height: float) -> Figure:
+    sides = [_wrap(side, panel_height) for side in made.rows]
+    right = _RIGHT + (_TEXT * (0.6 + max(map(_count, sides))) if len(sides) > 1 else 0)
     panel_width = (width - _LEFT - right - (len(made.cols) - 1) * _GAP_X) / len(made.cols)
-    panel_height = _PANEL if several else _TALL
 
+    name = _wrap(title, width - 0.2, _BOLD)
     subtitle = _wrap(made.constants, width - 0.2)
     handles = _handles(made, guide, line)
     columns = max(1, int((width - 0.2) / (0.5 + _LETTER * max(len(str(handle.get_label())) for handle in handles))))
@@ -99,17 +106,17 @@ def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figur
     x_label = _wrap(made.x_label, panel_width)
     notes = _wrap(_notes(made), width - 0.2, 0.05)
 
-    lines_above = 1.35 + _count(subtitle) + 1.15 * legend_rows + max(map(_count, heads)) + 0.9
+    lines_above = 1.35 * _count(name) + _count(subtitle) + 1.15 * legend_rows + max(map(_count, heads)) + 0.9
     foot = _TEXT * (1.8 + _count(x_label) + _count(notes) + (0.9 if notes else 0.4))
     if made.ticks:
-        foot += 0.1 + 0.024 * min(24, max(map(len, made.ticks)))
+        foot += fit_words(made.ticks, panel_width)[2]
     head = _TEXT * lines_above + 0.05
     height = head + len(made.rows) * (panel_height + _GAP_Y) - _GAP_Y + foot
     frame = _Frame(width, height, head, panel_width, panel_height)
 
     figure = Figure(figsize=(width, height))
-    figure.text(0.1 / width, 1 - 0.09 / height, title, fontsize=9.5, fontweight="bold", va="top")
-    top = 0.09 + 1.35 * _TEXT
+    figure.text(0.1 / width, 1 - 0.09 / height, name, fontsize=9.5, fontweight="bold", va="top")
+    top = 0.09 + 1.35 * _TEXT * _count(name)
     figure.text(0.1 / width, 1 - top / height, subtitle, fontsize=7.5, color=MUTED, va="top", linespacing=1.25)
     top += _TEXT * _count(subtitle) + 0.05
     figure.legend(
@@ -119,13 +126,15 @@ def _draw(made: Plan, title: str, guide: str | None, line: Line | None) -> Figur
     if notes:
         figure.text(0.1 / width, 0.07 / height, notes, fontsize=7, color=MUTED, va="bottom", linespacing=1.3)
 
-    _panels(figure, made, frame, heads, x_label, line)
+    _panels(figure, made, frame, heads, sides, x_label, line)
     figure.caption = plain(f"{title}. {made.constants}." if made.constants else f"{title}.")
     figure.alt = alt_text(made, title)
     return figure
 
 
-def _panels(figure: Figure, made: Plan, frame: _Frame, heads: list[str], x_label: str, line: Line | None) -> None:
+def _panels(
+    figure: Figure, made: Plan, frame: _Frame, heads: list[str], sides: list[str], x_label: str, line: Line | None
+) -> None:
     height = line[1] * made.per if line else None
     numbers = [number for panel in made.panels for number in _numbers(panel)] + ([height] if height else [])
     y_label = _wrap(made.y_label, frame.panel_height)
@@ -144,8 +153,8 @@ def _panels(figure: Figure, made: Plan, frame: _Frame, heads: list[str], x_label
             axes.set_ylabel(y_label)
             axes.yaxis.set_label_coords((0.1 - _LEFT) / frame.panel_width, 0.5)  # a second line goes to the right
             axes.yaxis.label.set_verticalalignment("top")
-        if j == len(made.cols) - 1 and made.rows[i]:
-            axes.text(1.0 + 0.05 / frame.panel_width, 0.5, shorten(made.rows[i], 30), rotation=270, va="center",
+        if j == len(made.cols) - 1 and sides[i]:
+            axes.text(1.0 + 0.05 / frame.panel_width, 0.5, sides[i], rotation=270, va="center", ma="center",
                       transform=axes.transAxes)  # fmt: skip
         if height is not None:
             axes.axhline(height, color=MUTED, linewidth=1.0, linestyle=(0, (5, 2)), zorder=1.5)

@@ -96,6 +96,7 @@ RC: Final[dict[str, Any]] = {
     "grid.linewidth": 0.6,
     "svg.hashsalt": "lstmbench",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # letters that a reader can select, and that journals take
     "savefig.dpi": 200,
 }
 """Settings of Matplotlib under which figures are made and written; they are never set globally."""

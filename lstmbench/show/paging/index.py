@@ -62,6 +62,7 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = figure.svg().encode()
         files[f"figures/{name}.png"] = figure.png()
+        files[f"figures/{name}.pdf"] = figure.pdf()
     copies = (path for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
     notebooks = [path.name for path in sorted(copies, key=lambda path: (path.stem, path.suffix != ".ipynb"))]
     files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
@@ -163,7 +164,7 @@ def _replace_all(root: Path, files: dict[str, bytes], suite: str) -> None:
 
 
 def _ours(root: Path, suite: str) -> Iterable[Path]:
-    for folder, ends in (("tables", ("md", "tex", "csv")), ("figures", ("svg", "png"))):
+    for folder, ends in (("tables", ("md", "tex", "csv")), ("figures", ("svg", "png", "pdf"))):
         for end in ends:
             yield from (root / folder).glob(f"{suite}-*.{end}")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from lstmbench.show.drawing.styles import Style, style_of
 from lstmbench.show.formats import plain
 from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, counts, ordered, phrase, quantity
 from lstmbench.show.paging.pages import Summary
+from lstmbench.show.tabulating.courses import Line, courses
 from lstmbench.show.tabulating.extract import read_shown
 
 SAMPLES_OF_A_CASE: Final = 200
@@ -28,7 +30,10 @@ SAMPLES_IN_ALL: Final = 150_000
 DIGITS: Final = 6
 """Significant digits of a number of a record in the page; a sample has four."""
 
-_SCRIPTS: Final = ("data.js", "table.js", "details.js", "plots.js", "main.js")
+POINTS_OF_A_LINE: Final = 200
+"""No more epochs of one line are put into the page, evenly chosen."""
+
+_SCRIPTS: Final = ("data.js", "table.js", "details.js", "plots.js", "courses.js", "main.js")
 _MARKERS: Final = {
     "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
     ">": "triangle-right", "o": "circle", "P": "cross", "X": "x", "p": "pentagon", "d": "diamond-tall", "h": "hexagon",
@@ -61,13 +66,15 @@ def interactive_page(base: Path, runs: Sequence[Summary]) -> str:
     taught = everything["task"].notna() if "task" in everything else pd.Series(False, index=everything.index)
     cases = everything[~taught].reset_index(drop=True)
     columns = [name for name in everything.columns if name not in ("place", "whole")]
+    names = ordered("implementation", everything["implementation"].dropna())
     data = {
         "cases": _columns(cases, [name for name in columns if name not in LEARNING_COLUMNS]),
         "lessons": _columns(everything[taught], columns),
+        "courses": _courses(base, everything[taught]),
         "samples": _samples(base, cases),
         "workload": list(WORKLOAD),
         "about": {name: _about(name, everything[name]) for name in columns},
-        "styles": {name: _style(style_of(name)) for name in ordered("implementation", cases["implementation"])},
+        "styles": {name: _style(style_of(name)) for name in names},
         "phrases": _phrases(everything),
     }
     return _render(data, [_run(base, run) for run in runs], remarks, len(everything))
@@ -125,6 +132,25 @@ def _samples(base: Path, cases: pd.DataFrame) -> dict[int, list[Any]]:
 def _signed(samples: pd.DataFrame) -> list[Any]:
     pairs = zip(samples["seconds"], samples["disturbed"].fillna(False), strict=True)
     return [_number(-float(seconds) if disturbed else float(seconds), 4) for seconds, disturbed in pairs]
+
+
+def _courses(base: Path, lessons: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return how each task of each run went, as its figure shows it."""
+    found = []
+    for run in lessons.loc[lessons["whole"].astype(bool), "run"].unique():
+        for course in courses(read_samples(base / run), lessons[lessons["run"] == run]):
+            said = asdict(course) | {"run": run, "lines": [_thinned(line) for line in course.lines]}
+            said["score"] = course.score and [_number(each) for each in course.score]
+            said["baselines"] = {name: _number(score) for name, score in course.baselines.items()}
+            found.append(said)
+    return found
+
+
+def _thinned(line: Line) -> dict[str, Any]:
+    step = -(-len(line.updates) // POINTS_OF_A_LINE)
+    scores = {name: getattr(line, name)[::step] for name in ("mean", "least", "most")}
+    rounded = {name: [_number(each, 4) for each in values] for name, values in scores.items()}
+    return asdict(line) | {"updates": [int(each) for each in line.updates[::step]]} | rounded
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -89,7 +89,7 @@ def run_page(
 
 
 def _measured(rows: list[Row], statuses: Mapping[str, int], manifest: Mapping[str, Any]) -> str:
-    names = ordered("implementation", (row["implementation"] for row in rows))
+    names = ordered("implementation", (row["implementation"] for row in rows if row["implementation"]))
     sizes = []
     for column in ("task", "mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size"):
         values = ordered(column, (row[column] for row in rows if row.get(column) is not None))
@@ -120,7 +120,10 @@ def _blocks(suite: str, kind: str, tables: Sequence[Table], figures: Mapping[str
         longer = any(name.startswith(f"{slug(suite)}-{other}") for other in others)
         if (name == stem or name.startswith(f"{stem}-")) and not longer:
             alt = markdown(figure.alt).replace("[", "&#91;").replace("]", "&#93;")
-            blocks += [f"![{alt}](figures/{name}.png)", f"[{name}, SVG](figures/{name}.svg)"]
+            blocks += [
+                f"![{alt}](figures/{name}.png)",
+                f"{name}: [SVG](figures/{name}.svg) · [PDF for a column](figures/{name}.pdf)",
+            ]
     return blocks
 
 

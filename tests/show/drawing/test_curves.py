@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lstmbench.show.drawing import curves
-from lstmbench.show.drawing.figure import Figure
+from lstmbench.show.drawing.figure import COLUMN, Figure
 from lstmbench.show.formats import Sentence
 
 NAMES = ("numpy.fused", "torch.fused")
@@ -80,6 +80,16 @@ def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_neve
 
 def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> None:
     assert [text.get_text() for text in drawn("adding").axes[0].texts] == ["naive"]
+
+
+def test_for_print_the_panels_stand_below_one_another_in_a_column() -> None:
+    figure = drawn("adding", "copying")
+    assert figure.narrow is not None
+    narrow = figure.narrow()
+    assert narrow.get_size_inches()[0] == COLUMN
+    narrow.draw_without_rendering()
+    lefts, tops = zip(*((axes.get_position().x0, axes.get_position().y1) for axes in narrow.axes), strict=True)
+    assert lefts[0] == pytest.approx(lefts[1], abs=0.02) and tops[0] > tops[1] + 0.3
 
 
 def test_where_nothing_was_learnt_it_says_so() -> None:

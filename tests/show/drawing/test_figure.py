@@ -1,4 +1,5 @@
 import io
+import re
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from lstmbench import show
+from lstmbench.show.drawing.figure import COLUMN
 from lstmbench.show.drawing.styles import style_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,6 +35,15 @@ def test_alt_text_says_what_is_drawn_and_stands_in_every_format(troubled):
     assert root.get("role") == "img"
     with Image.open(io.BytesIO(figure.png())) as image:
         assert image.info["Description"] == figure.alt
+
+
+def test_the_pdf_is_as_wide_as_a_column_and_the_same_bytes_whenever_it_is_made(quick):
+    chosen = quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]
+    first, second = (show.plot(chosen).pdf() for _ in range(2))
+    assert first == second and first.startswith(b"%PDF")
+    box = re.search(rb"/MediaBox \[ ?0 0 ([0-9.]+) ", first)
+    assert box and float(box[1]) == pytest.approx(72 * COLUMN)
+    assert b"Type3" not in first  # no letters that are pictures: journals refuse them
 
 
 def test_hostile_names_cannot_break_out_of_the_svg():

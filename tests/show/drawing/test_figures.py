@@ -1,12 +1,17 @@
+import itertools
+
+import matplotlib as mpl
 import numpy as np
 import pytest
-from made_up import IMPLEMENTATIONS, make, quick_rows, unwell
+from made_up import IMPLEMENTATIONS, make, quick_rows, row, unwell
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lstmbench import show
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.drawing.plots import COLUMN, PAGE
+from lstmbench.measure.case import Workload
+from lstmbench.show.drawing.figure import COLUMN
+from lstmbench.show.drawing.plots import PAGE, SINGLE
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -152,11 +157,70 @@ def test_process_memory_begins_at_zero(figures):
     assert figures["quick-peak"].axes[0].get_yscale() == "linear"
 
 
-def test_figures_are_as_wide_as_a_column_or_a_page(figures, quick):
+def test_figures_of_several_panels_are_as_wide_as_a_page_and_others_less(figures, quick):
     assert {figure.get_size_inches()[0] for figure in figures.values()} == {PAGE}
-    assert (
-        show.plot(quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)]).get_size_inches()[0] == COLUMN
-    )
+    one = show.plot(quick[(quick["mode"] == "training") & (quick["hidden_size"] == 256)])
+    assert one.get_size_inches()[0] == SINGLE
+
+
+def test_for_print_the_same_points_stand_in_a_column_and_nothing_reaches_out_of_it(figures):
+    for figure in figures.values():
+        narrow = figure.narrow()
+        assert narrow.get_size_inches()[0] == COLUMN
+        narrow.draw_without_rendering()
+        inside = narrow.bbox.padded(1.0)
+        for text in narrow.findobj(mpl.text.Text):
+            box = text.get_window_extent()
+            assert not text.get_text() or not text.get_visible() or (inside.x0 <= box.x0 and box.x1 <= inside.x1), text
+        lines = [[line for axes in each.axes for line in axes.lines] for each in (figure, narrow)]
+        points = [sorted(str(line.get_ydata()) for line in each) for each in lines]
+        assert points[0] == points[1]
+
+
+SCATTERED = [(1, 100, 64), (16, 100, 256), (128, 50, 1024), (1, 1000, 128), (2, 30, 32), (4, 200, 512)]
+
+
+def scattered(**more):
+    noise = np.random.default_rng(0)
+    found = []
+    for mode, (B, T, H) in itertools.product(("inference", "training"), SCATTERED):
+        workload = Workload(mode, B, T, H, H, **more)
+        base = row("torch.nn", workload, noise)["time_median_s"]
+        found += [row(name, workload, noise, base) for name in ("torch.nn", "torch.fused", "jax.fused")]
+    return found
+
+
+def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
+    figures = show.figures(make(scattered()))
+    assert [name for name in figures if "speed" in name] == ["quick-speed"]
+    figure = figures["quick-speed"]
+    assert figure.get_size_inches()[0] == PAGE
+    shown = [label.get_text().replace("\n", " ") for label in figure.axes[-1].get_xticklabels()]
+    assert shown == [
+        "B=1 H=64 T=100", "B=1 H=128 T=1000", "B=2 H=32 T=30", "B=4 H=512 T=200", "B=16 H=256 T=100",
+        "B=128 H=1024 T=50",
+    ]  # fmt: skip
+    assert len(figure.axes) == 2
+    assert all(len(line.get_xdata()) == len(SCATTERED) for axes in figure.axes for line in axes.lines)
+    for each in (figure, figure.narrow()):
+        each.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in each.axes[-1].get_xticklabels()]
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+        assert min(box.y0 for box in boxes) > 0
+
+
+def test_of_many_workloads_the_words_stand_upright():
+    rows = [each | {"seq_len": 1000 + each["seq_len"] + k} for each in scattered() for k in range(2)]
+    rows = [each | {"batch_size": each["batch_size"] + each["seq_len"]} for each in rows]
+    labels = show.figures(make(rows))["quick-speed"].narrow().axes[-1].get_xticklabels()
+    assert len(labels) == 12 and {label.get_rotation() for label in labels} == {90}
+
+
+def test_what_is_usual_is_not_said_of_a_shape_and_what_is_not_is():
+    rows = scattered() + scattered(num_layers=2, bidirectional=True)
+    labels = show.figures(make(rows))["quick-ratio"].axes[-1].get_xticklabels()
+    shown = [label.get_text().replace("\n", " ") for label in labels]
+    assert "B=1 L=1 H=64 T=100" in shown and "both directions B=1 L=2 H=64 T=100" in shown
 
 
 def test_more_lines_than_can_be_read_go_to_several_figures():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up import fill, quick_rows, trouble
+from made_up import fill, fill_lessons, quick_rows, trouble
 
 from lstmbench import show
 from lstmbench.results.record import SAMPLE_COLUMNS, frame
@@ -161,6 +161,23 @@ def test_lessons_are_rows_of_scores_and_no_cases(tmp_path):
     data = data_of(page_of(tmp_path))
     assert len(values(data["cases"], "mode")) == 168
     assert values(data["lessons"], "task") == ["adding", "adding"]
+
+
+def test_the_page_holds_how_learning_went_of_which_no_text_is_markup(tmp_path):
+    fill_lessons(tmp_path / "taught", "adding", HOSTILE)
+    page = page_of(tmp_path)
+    adding, foul = data_of(page)["courses"]
+    assert [line["label"] for line in adding["lines"]] == ["torch.fused", "jax.fused"]
+    assert adding["lines"][0]["updates"] == [10, 20, 30] and adding["lines"][0]["mean"] == [1.5, 1.0, 0.8333]
+    assert adding["lines"][0]["least"] == [1.0, 0.5, 0.3333] and adding["lines"][0]["most"] == [2.0, 1.5, 1.333]
+    assert adding["score"][0] == 0.25 and adding["baselines"] == {"naive": 0.5} and adding["run"] == "taught"
+    assert foul["title"] == HOSTILE and len(Elements(page).scripts) == 3
+
+
+def test_of_many_epochs_an_even_part_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(interactive, "POINTS_OF_A_LINE", 2)
+    fill_lessons(tmp_path / "taught", "adding")
+    assert data_of(page_of(tmp_path))["courses"][0]["lines"][0]["updates"] == [10, 30]
 
 
 def test_a_folder_without_runs_and_a_run_that_cannot_be_read_have_a_page(tmp_path):

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from made_up import MANIFEST, fill, make, quick_rows, unwell
+from made_up import MANIFEST, fill, fill_lessons, make, quick_rows, unwell
 
 from lstmbench import show
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import Store
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -24,7 +23,7 @@ def test_a_run_gets_tables_figures_and_a_page(written):
     for kind in ("ratio", "speed", "memory", "accuracy", "first-call"):
         assert {f"tables/quick-{kind}.{end}" for end in ("md", "tex", "csv")} <= names
     for kind in ("ratio", "speed", "allocated", "peak", "output-error", "gradient-error"):
-        assert {f"figures/quick-{kind}-cpu.{end}" for end in ("svg", "png")} <= names
+        assert {f"figures/quick-{kind}-cpu.{end}" for end in ("svg", "png", "pdf")} <= names
     text = (written / "README.md").read_text(encoding="utf-8")
     for word in (
         "# Suite quick on Some(R) CPU",
@@ -39,20 +38,11 @@ def test_a_run_gets_tables_figures_and_a_page(written):
 
 
 def test_a_run_of_lessons_shows_the_curves_of_each_task_whatever_its_name(tmp_path):
-    case = {key: quick_rows()[0][key] for key in ("implementation", "backend", "variant", "device", "dtype", "threads")}
-    lessons = [
-        case | {"task": task, "sizes": "", "cell": "lstm", "seed": 0, "metric": "error", "score": 0.2, "status": "ok"}
-        for task in ("adding", "<b>$\\input$")
-    ]
-    epochs = [lesson | {"round": k, "updates": 10 * k, "score": 1 / k} for lesson in lessons for k in (1, 2, 3)]
-    store = Store(tmp_path)
-    store.write_manifest(MANIFEST | {"suite": {"name": "learning"}})
-    store.append("all", lessons, epochs)
-    store.finish()
+    fill_lessons(tmp_path, "adding", "<b>$\\input$")
     text = show.write(tmp_path).read_text(encoding="utf-8")
     for name in ("learning-learning-adding", "learning-learning-b-input"):
         assert f"](figures/{name}.png)" in text
-        assert {f"figures/{name}.{end}" for end in ("svg", "png")} <= set(contents(tmp_path))
+        assert {f"figures/{name}.{end}" for end in ("svg", "png", "pdf")} <= set(contents(tmp_path))
     assert "<b>" not in text
 
 

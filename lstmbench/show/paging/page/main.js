@@ -112,6 +112,7 @@ function startTheme() {
   setTheme(select.value);
   const redraw = () => {
     if (cases.length) drawPlots(rows, chosen);
+    if (page.courses.length) drawCourses(coursesShown);
     if (!byId("details").open) return;
     byId("details").close();
     openDetails(openDetails.row);
@@ -142,8 +143,13 @@ function startCases() {
   update();
 }
 
+let coursesShown = PANELS;
+
 function startScores() {
   byId("scores").hidden = false;
+  byId("course-plots").hidden = !page.courses.length;
+  byId("more-courses").addEventListener("click", () => { coursesShown = Infinity; drawCourses(coursesShown); });
+  if (page.courses.length) drawCourses(coursesShown);
   const columns = page.lessons.map((column) => column.name);
   new SortedTable(byId("score-table"), byId("scores-common"), null, scoreCell).show(lessons, SCORES, ["task", "implementation", "score"]);
   byId("scores-csv").addEventListener("click", () => download("scores.csv", csv(columns, lessons)));

@@ -31,11 +31,20 @@ function plotText(text) {
 // How the numbers at an axis are written; on a logarithmic one, seconds at 1, 2 and 5 of each decade, with their units
 function axisOf(column, log, values) {
   if (about(column).kind !== "s") return { exponentformat: "power" };
-  if (!log) return { tickformat: "~s", ticksuffix: "s" };
+  if (!log) return linearTicks(Math.max(...values));
   const decades = Math.log10(Math.max(...values) / Math.min(...values));
   const steps = decades > 4 ? [1] : decades > 2 ? [1, 3] : decades > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
   const tickvals = Array.from({ length: 16 }, (_, k) => steps.map((step) => Number(`${step}e${k - 10}`))).flat();
   return { tickvals, ticktext: tickvals.map(seconds) };
+}
+
+// From zero to just above the largest, four to eight of them
+function linearTicks(largest) {
+  const rough = largest / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= rough * 0.999);
+  const tickvals = Array.from({ length: 9 }, (_, k) => Number((k * step).toPrecision(12)));
+  return { tickvals, ticktext: tickvals.map((value) => (value ? seconds(value) : "0")) };
 }
 
 function baseLayout(height) {
@@ -61,7 +70,7 @@ function drawPlots(rows, chosen) {
     const key = JSON.stringify(split.map((column) => row[column]));
     panels.set(key, [...(panels.get(key) || []), row]);
   }
-  drawLegend(usable);
+  drawLegend(byId("legend"), distinctImplementations(usable).map((name) => [name, lineStyle(name), 2.5]));
   const host = byId("plots");
   for (const old of host.querySelectorAll(".plot")) Plotly.purge(old);
   host.replaceChildren();
@@ -98,15 +107,15 @@ function undrawn(rows, usable, y) {
   return `Not drawn: ${Object.entries(counts).map(([why, count]) => `${count} ${why}`).join(", ")}.`;
 }
 
-function drawLegend(rows) {
-  byId("legend").replaceChildren(...distinctImplementations(rows).map((name) => {
-    const { color: stroke, dash } = lineStyle(name);
+// entries: [name, style, width]
+function drawLegend(host, entries) {
+  host.replaceChildren(...entries.map(([name, { color: stroke, dash }, width]) => {
     const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     line.setAttribute("width", 34);
     line.setAttribute("height", 10);
     line.setAttribute("aria-hidden", "true");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    for (const [key, value] of Object.entries({ d: "M1 5H33", stroke, "stroke-width": 2.5, "stroke-dasharray": dash === "solid" ? "none" : dash.replaceAll("px", "") })) path.setAttribute(key, value);
+    for (const [key, value] of Object.entries({ d: "M1 5H33", stroke, "stroke-width": width, "stroke-dasharray": dash === "solid" ? "none" : dash.replaceAll("px", "") })) path.setAttribute(key, value);
     line.append(path);
     return element("span", {}, line, ` ${name}`);
   }));
@@ -143,7 +152,7 @@ function drawPanel(plot, rows, { x, y, logX, logY }) {
   if (!logY) layout.yaxis.rangemode = "tozero";
   Plotly.newPlot(plot, traces, layout, PLOTLY);
   plot.on("plotly_click", (event) => openDetails(cases[event.points[0].customdata]));
-  plot.addEventListener("keydown", walk(plot, lines, x, y));
+  plot.addEventListener("keydown", walk(plot, lines, (row) => told(row, x, y).join(", "), openDetails));
 }
 
 function told(row, x, y) {
@@ -152,15 +161,15 @@ function told(row, x, y) {
     row.noisy ? "noisy" : ""].filter(Boolean);
 }
 
-// Points by keyboard: the one that is reached is shown as under the mouse, and spoken
-function walk(plot, lines, x, y) {
+// Points by keyboard: the one that is reached is shown as under the mouse, and spoken as tell has it
+function walk(plot, lines, tell, open) {
   const at = { line: 0, point: -1 };
   const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
   return (event) => {
     if (event.target !== plot) return;
     if (event.key === "Enter" && at.point >= 0) {
       event.preventDefault(); // or the same key would press the dialog's first button
-      openDetails(lines[at.line][at.point]);
+      open(lines[at.line][at.point]);
     }
     if (event.key === "Escape") Plotly.Fx.unhover(plot);
     if (!(event.key in steps) || !lines.length) return;
@@ -169,6 +178,6 @@ function walk(plot, lines, x, y) {
     at.line = (at.line + down + lines.length) % lines.length;
     at.point = Math.min(Math.max((at.point < 0 ? -1 : at.point) + right, 0), lines[at.line].length - 1);
     Plotly.Fx.hover(plot, [{ curveNumber: at.line, pointNumber: at.point }]);
-    byId("spoken").textContent = told(lines[at.line][at.point], x, y).join(", ");
+    byId("spoken").textContent = tell(lines[at.line][at.point]);
   };
 }

@@ -1,0 +1,30 @@
+"""The order of values, and what a workload's shape is called."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstmbench.show.labels import ordered, shapes
+
+SAME = {"device": "cpu", "dtype": "float32", "threads": 1, "mode": "training", "input": "random", "run_id": "r"}
+SAME |= {"bidirectional": False, "lengths": "full", "num_layers": 1}
+
+
+def sized(B: int, T: int, H: int, **more: object) -> dict[str, object]:
+    return SAME | {"batch_size": B, "seq_len": T, "input_size": H, "hidden_size": H} | more
+
+
+@given(st.lists(st.integers(0, 10**9)))
+def test_numbers_within_words_count_as_numbers(numbers: list[int]) -> None:
+    assert ordered("implementation", [f"mine.v{n}" for n in numbers]) == [f"mine.v{n}" for n in sorted(set(numbers))]
+
+
+def test_a_shape_says_what_is_not_the_same_in_all_of_them() -> None:
+    assert shapes([sized(1, 10, 4), sized(2, 10, 8)]) == ["B=1 H=4", "B=2 H=8"]
+    assert shapes([sized(1, 10, 4), sized(1, 20, 4)]) == ["T=10", "T=20"]
+    assert shapes([sized(1, 10, 4, input_size=3), sized(1, 10, 4)]) == ["I=3", "I=4"]
+    assert shapes([sized(1, 10, 4, mode="inference"), sized(1, 10, 4)]) == ["", ""]
+
+
+def test_of_a_shape_the_usual_goes_without_saying() -> None:
+    both = [sized(1, 10, 4), sized(1, 10, 4, num_layers=2, bidirectional=True, lengths="staggered")]
+    assert shapes(both) == ["L=1", "staggered lengths both directions L=2"]
