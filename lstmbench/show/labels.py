@@ -21,7 +21,7 @@ WORKLOAD: Final = (
 SHAPE: Final = "shape"
 """A column of words for all that ``SHAPE_KEYS`` say: where sizes lie along no axis, a workload is a place by itself."""
 SHAPE_KEYS: Final = (
-    "lengths", "bidirectional", "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
+    "batch_size", "num_layers", "input_size", "hidden_size", "seq_len", "bidirectional", "lengths",
 )  # fmt: skip
 
 FORMULA: Final = "formula"
@@ -223,7 +223,8 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
 
 def shapes(rows: Sequence[Row]) -> list[str]:
     """Return for each row what of its shape is not the same in all of them, in few letters: ``B=16 H=256 T=100``."""
-    keys = [key for key in varying_keys(rows) if key in SHAPE_KEYS]
+    varying = varying_keys(rows)
+    keys = [key for key in SHAPE_KEYS if key in varying]
     return [
         " ".join(phrase(key, row[key]).replace(" = ", "=") for key in keys if row[key] not in _USUAL.get(key, ()))
         for row in rows

@@ -27,4 +27,4 @@ def test_a_shape_says_what_is_not_the_same_in_all_of_them() -> None:
 
 def test_of_a_shape_the_usual_goes_without_saying() -> None:
     both = [sized(1, 10, 4), sized(1, 10, 4, num_layers=2, bidirectional=True, lengths="staggered")]
-    assert shapes(both) == ["L=1", "staggered lengths both directions L=2"]
+    assert shapes(both) == ["L=1", "L=2 both directions staggered lengths"]

@@ -17,16 +17,16 @@ LINEAR_BELOW = 2.5
 def fit_words(words: Sequence[str], width: float) -> tuple[list[str], bool, float]:
     """Return how words stand below an axis of so many inches: as texts, whether upright, and how many inches they take.
 
-    They lie where each finds room in three lines. Where not, they stand, in two lines if there is room for these.
+    They lie where each finds room in five lines. Where not, they stand, in three lines if there is room for these.
     """
     letters = int(width / len(words) / INCHES_PER_LETTER)
     if max(len(part) for word in words for part in word.split()) <= letters:
         texts = ["\n".join(textwrap.wrap(word, letters)) for word in words]
         lines = 1 + max(text.count("\n") for text in texts)
-        if lines <= 3:
+        if lines <= 5:
             return texts, False, lines * INCHES_PER_LINE
-    length = 22 if width / len(words) > 2.2 * INCHES_PER_LINE else 44
-    texts = ["\n".join(textwrap.wrap(shorten(word, 44), length)) for word in words]
+    length = 22 if width / len(words) > 3 * INCHES_PER_LINE else 44
+    texts = ["\n".join(textwrap.wrap(shorten(word, 66 if length == 22 else 44), length)) for word in words]
     longest = max(len(line) for text in texts for line in text.splitlines())
     return texts, True, 0.8 * INCHES_PER_LETTER * longest
 

@@ -220,7 +220,7 @@ def test_what_is_usual_is_not_said_of_a_shape_and_what_is_not_is():
     rows = scattered() + scattered(num_layers=2, bidirectional=True)
     labels = show.figures(make(rows))["quick-ratio"].axes[-1].get_xticklabels()
     shown = [label.get_text().replace("\n", " ") for label in labels]
-    assert "B=1 L=1 H=64 T=100" in shown and "both directions B=1 L=2 H=64 T=100" in shown
+    assert "B=1 L=1 H=64 T=100" in shown and "B=1 L=2 H=64 T=100 both directions" in shown
 
 
 def test_more_lines_than_can_be_read_go_to_several_figures():
