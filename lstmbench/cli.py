@@ -97,6 +97,13 @@ def run(
     wait: Annotated[
         bool, typer.Option(help="Wait for the end of another run that is being timed on this machine, or refuse.")
     ] = True,
+    executor: Annotated[
+        str, typer.Option(help="local, or dask: on the workers of a dask scheduler, see docs/many-machines.md.")
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of dask: where the scheduler is; one of its own here if not given."),
+    ] = None,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
@@ -123,9 +130,12 @@ def run(
         if ab is None and resume is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
     if resume is not None:
-        done = go_on(resume, progress=progress, wait=wait)
+        done = go_on(resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler)
     else:
-        done = measure(suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait)
+        done = measure(
+            suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait,
+            executor=executor, scheduler=scheduler,
+        )  # fmt: skip
     if resume is None or done.new or not (done.folder / "README.md").is_file():
         show.write(done.folder)
     records, manifest = done.records, done.manifest

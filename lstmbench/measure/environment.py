@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -84,6 +85,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def kind(machine: Mapping[str, Any]) -> str:
+    """Return the kind of machine that this is the description of: the CPU's model, the cores, and the GPUs."""
+    gpus = [f", {machine[key]}" for key in sorted(machine) if key.startswith("gpu")]
+    return f"{machine['cpu']} with {machine['cores']} cores" + "".join(gpus)
+
+
 def _os() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -99,6 +106,14 @@ def packages() -> dict[str, str]:
             # Of two that bear the same name, the first on the path is the one that is imported
             found.setdefault(distribution.metadata["Name"].lower(), distribution.version)
     return dict(sorted(found.items()))
+
+
+def software() -> dict[str, str]:
+    """Return the versions that a ratio depends on most, and the commit, by name."""
+    found, source = packages(), git()
+    versions = {name: found.get(name, "not installed") for name in ("lstmbench", "numpy", "torch", "jax", "jaxlib")}
+    commit = f"{source['commit']}{' with changes' if source['dirty'] else ''}"
+    return {"python": platform.python_version(), **versions, "commit": commit}
 
 
 def git() -> dict[str, Any]:

@@ -10,11 +10,12 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -30,7 +31,11 @@ from lstmbench.measure.team import Team
 from lstmbench.measure.workload import measure_workload
 from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
 
-Measured = tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]
+if TYPE_CHECKING:
+    from lstmbench.measure.cluster import Cluster
+
+Rows = list[dict[str, Any]]
+Measured = tuple[Rows, Rows, Rows]
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
 SHOWN = {"noise_floor", "failed"}
 KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
@@ -74,6 +79,8 @@ def run(
     ab: tuple[str, str] | None = None,
     tasks: Sequence[str] = (),
     wait: bool = True,
+    executor: str = "local",
+    scheduler: str | None = None,
 ) -> Run:
     """Measure a suite, and return the run.
 
@@ -87,11 +94,14 @@ def run(
             be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
         tasks: of a suite of lessons, only these; all of them if none is named.
         wait: whether to wait for the end of another run that is being timed on this machine.
+        executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload at a time on a host.
+        scheduler: of ``dask``, its address; if None there is one in this process, with this machine as its only host.
 
     Raises:
         LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written,
             it holds the results of another suite or of another seed, another run is at work in it, or one is being
-            timed on this machine that is not to be waited for.
+            timed on this machine that is not to be waited for; and of ``dask``, if the package distributed is not
+            installed, there is no scheduler, or none of its workers can measure.
     """
     chosen = read_suite(suite)
     duel = sides(*ab) if ab else ()
@@ -108,11 +118,20 @@ def run(
         str(suite),
         *(["--ab", *(side.asked for side in duel)] if duel else []),
         *(word for task in tasks for word in ("--task", task)),
+        *(["--executor", executor] if executor != "local" else []),
     ]
-    return _go_on(chosen, duel, asked, folder, seed, progress, wait)
+    place = _place(executor, scheduler, duel, wait)
+    return _go_on(chosen, duel, asked, folder, seed, progress, place)
 
 
-def resume(out: str | Path, *, progress: bool = True, wait: bool = True) -> Run:
+def resume(
+    out: str | Path,
+    *,
+    progress: bool = True,
+    wait: bool = True,
+    executor: str = "local",
+    scheduler: str | None = None,
+) -> Run:
     """Go on with a run, whose suite is the one in its manifest; the arguments are those of ``run``.
 
     Raises:
@@ -123,7 +142,9 @@ def resume(out: str | Path, *, progress: bool = True, wait: bool = True) -> Run:
     if not (folder / "manifest.json").is_file():
         raise LstmbenchError(f"There is no run in {folder}: it has no manifest.json.")
     manifest = read_manifest(folder)
-    return _go_on(stored_suite(manifest, folder), _sides_of(manifest), [], folder, None, progress, wait)
+    duel = _sides_of(manifest)
+    place = _place(executor, scheduler, duel, wait)
+    return _go_on(stored_suite(manifest, folder), duel, [], folder, None, progress, place)
 
 
 def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Side]:
@@ -140,6 +161,31 @@ def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Side]:
     return sides(asked[0], asked[1])
 
 
+def _place(
+    executor: str, scheduler: str | None, duel: Sequence[Side], wait: bool
+) -> AbstractContextManager["Cluster | None"]:
+    """Return where a run is measured, to be entered when it begins: here, with the machine's lock, or on a cluster."""
+    if executor not in ("local", "dask"):
+        raise LstmbenchError(f"There is no executor {executor!r}; the executors are local, dask.")
+    if executor == "local":
+        if scheduler is not None:
+            raise LstmbenchError("--scheduler belongs to --executor dask.")
+        return locks.only_run_here(wait)
+    if duel:
+        raise LstmbenchError("A duel is between two on one machine: it goes without --executor dask.")
+    if not wait:
+        raise LstmbenchError("With --executor dask it is the workers that wait, and --no-wait has nothing to refuse.")
+    try:
+        from lstmbench.measure.cluster import cluster  # dask is an extra
+    except ModuleNotFoundError as error:
+        if error.name not in ("dask", "distributed"):
+            raise
+        raise LstmbenchError(
+            "--executor dask needs the package distributed: pip install 'lstmbench[dask]' brings it."
+        ) from None
+    return cluster(scheduler)
+
+
 def _go_on(
     chosen: Suite | LearningSuite,
     duel: Sequence[Side],
@@ -147,22 +193,26 @@ def _go_on(
     folder: Path,
     seed: int | None,
     progress: bool,
-    wait: bool,
+    place: AbstractContextManager["Cluster | None"],
 ) -> Run:
     """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
     manifest = _manifest_of(folder, chosen, seed)
     if manifest and manifest["complete"] and _done(chosen, folder):
         return Run(folder, new=False)
     store = Store(folder)
-    with locks.only_run_in(folder), locks.only_run_here(wait):
-        manifest = _manifest_of(folder, chosen, seed) or _new_manifest(chosen, asked, folder, seed)
+    with locks.only_run_in(folder), place as cluster:
+        manifest = _manifest_of(folder, chosen, seed)
+        if cluster is not None:
+            cluster.choose(manifest.get("machine"))
+        manifest = manifest or _new_manifest(chosen, asked, folder, seed, cluster)
         store.write_manifest(manifest)
         try:
-            _measure(chosen, duel, store, manifest, progress)
+            _measure(chosen, duel, store, manifest, progress, cluster)
         except OSError as error:  # of the machine: no room, no more files, no more processes
             raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
         store.finish()
-        store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": environment.load_average()})
+        load = None if cluster else environment.load_average()
+        store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": load})
     return Run(folder)
 
 
@@ -194,11 +244,13 @@ def _manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -
     return manifest
 
 
-def _new_manifest(suite: Suite | LearningSuite, asked: list[str], folder: Path, seed: int | None) -> dict[str, Any]:
+def _new_manifest(
+    suite: Suite | LearningSuite, asked: list[str], folder: Path, seed: int | None, cluster: "Cluster | None"
+) -> dict[str, Any]:
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     command = ["lstmbench", "run", *map(_without_root, asked), "--out", _without_root(folder), "--seed", str(seed)]
     started = _now()
-    machine = environment.machine()
+    machine = cluster.machine if cluster else environment.machine()
     return {
         "run_id": f"{suite.name}-{re.sub('[-:]', '', started)}-{random.SystemRandom().randrange(16**6):06x}",
         "suite": suite.model_dump(mode="json"),
@@ -211,7 +263,7 @@ def _new_manifest(suite: Suite | LearningSuite, asked: list[str], folder: Path, 
         "machine": machine,
         "python": sys.version.split()[0],
         "packages": environment.packages(),
-        "load_at_start": environment.load_average(),
+        "load_at_start": None if cluster else environment.load_average(),
         "environments": {},
         "limits": {},
         "controls": controls.summary([]) if isinstance(suite, Suite) else NO_CONTROLS,
@@ -231,7 +283,12 @@ def _now() -> str:
 
 
 def _measure(
-    suite: Suite | LearningSuite, duel: Sequence[Side], store: Store, manifest: dict[str, Any], progress: bool
+    suite: Suite | LearningSuite,
+    duel: Sequence[Side],
+    store: Store,
+    manifest: dict[str, Any],
+    progress: bool,
+    cluster: "Cluster | None",
 ) -> None:
     """Measure every workload that is not done yet, and put into the manifest what was learnt from all of them."""
     done, learnt = read_kept(store.folder)
@@ -239,17 +296,26 @@ def _measure(
     order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
     workloads = [workload for workload in order if workload.id not in done]
     known = set(manifest["environments"]).union(*(each["environments"] for each in learnt))
+
+    def keep(workload: Workload | Lesson, records: Rows, samples: Rows, note: dict[str, Any]) -> None:
+        for record in records:
+            record |= {"suite": suite.name, "run_id": manifest["run_id"]}
+        new = {name: found for name, found in note["environments"].items() if name not in known}
+        store.append(order[workload], records, samples, note | {"environments": new})
+        learnt.append(note | {"environments": new})
+        known.update(new)
+
     try:
+        if cluster is not None:
+            found = cluster.measure(workloads, suite, manifest["run_id"], manifest["seed"])
+            for workload, records, samples, note in _with_progress(workloads, progress, found):
+                keep(workload, records, samples, note)
+            return
         with store.scratch() as scratch, Team(scratch, duel) as team:
             for workload in _with_progress(workloads, progress):
-                records, samples, shown = _measured(workload, suite, team, manifest["seed"])
-                for record in records:
-                    record |= {"suite": suite.name, "run_id": manifest["run_id"]}
-                new = {name: found for name, found in team.environments.items() if name not in known}
-                note = {"controls": shown, "environments": new, "limits": team.limits}
-                store.append(order[workload], records, samples, note)
-                learnt.append(note)
-                known |= set(new)
+                records, samples, shown = measured(workload, suite, team, manifest["seed"])
+                note = {"controls": shown, "environments": team.environments, "limits": team.limits}
+                keep(workload, records, samples, note)
     finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
         _tell(manifest, suite, learnt)
         store.write_manifest(manifest)
@@ -266,7 +332,7 @@ def _tell(manifest: dict[str, Any], suite: Suite | LearningSuite, learnt: Sequen
         manifest["controls"] = controls.summary(list(rows.values()))
 
 
-def _measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:
+def measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:
     """Return the records, the samples, and what the controls showed; lessons have none."""
     if isinstance(workload, Lesson):
         assert isinstance(suite, LearningSuite)
@@ -275,16 +341,20 @@ def _measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: T
     return measure_workload(workload, suite, team, seed)
 
 
-def _with_progress(workloads: list[Any], show: bool) -> Iterator[Any]:
-    """Yield the workloads under a bar that counts in expected work, so that its remaining time is fair."""
+def _with_progress(workloads: list[Any], show: bool, found: Iterable[Any] | None = None) -> Iterator[Any]:
+    """Yield the workloads under a bar that counts in expected work, so that its remaining time is fair.
+
+    Or what was ``found`` of them, as it comes in: tuples that begin with the workload.
+    """
     if not show:
-        yield from workloads
+        yield from workloads if found is None else found
         return
     from tqdm.auto import tqdm
 
-    shares = [workload.work for workload in workloads]
-    with tqdm(total=sum(shares), bar_format="{l_bar}{bar}| {elapsed} < {remaining}", dynamic_ncols=True) as bar:
-        for workload, share in zip(workloads, shares, strict=True):
+    total = sum(workload.work for workload in workloads)
+    with tqdm(total=total, bar_format="{l_bar}{bar}| {elapsed} < {remaining}", dynamic_ncols=True) as bar:
+        for each in workloads if found is None else found:
+            workload = each if found is None else each[0]
             bar.set_description(str(workload))
-            yield workload
-            bar.update(share)
+            yield each
+            bar.update(workload.work)

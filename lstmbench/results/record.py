@@ -90,6 +90,9 @@ LEARNING_COLUMNS: dict[str, str] = {
 the epoch that was best on the validation data; ``epoch_s`` the median seconds of an epoch's updates. In the samples,
 one row per epoch, ``round`` is its number, ``loss`` the mean over its batches, ``score`` that of the validation data."""
 
+HOST_COLUMNS: dict[str, str] = {"host": "string"}
+"""What the records of a run on several hosts have beside the others: the name of the one that measured this row."""
+
 LESSON_KEYS = ("task", "cell", "seed", "sizes", "recipe")
 """What tells the records of one implementation apart in a run of lessons."""
 
@@ -112,7 +115,8 @@ def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMN
 
 
 def typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return the table with all these columns, and those that lessons add where it has them, in their types."""
-    known = dict(columns) | {name: kind for name, kind in LEARNING_COLUMNS.items() if name in table.columns}
+    """Return the table with all these columns, and those that lessons and hosts add where it has them, in their types."""
+    added = LEARNING_COLUMNS | HOST_COLUMNS
+    known = dict(columns) | {name: kind for name, kind in added.items() if name in table.columns}
     extra = [name for name in table.columns if name not in known]
     return table.reindex(columns=[*known, *extra]).astype(known)
