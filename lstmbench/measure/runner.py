@@ -94,7 +94,7 @@ def run(
             be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
         tasks: of a suite of lessons, only these; all of them if none is named.
         wait: whether to wait for the end of another run that is being timed on this machine.
-        executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload at a time on a host.
+        executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload at a time on each.
         scheduler: of ``dask``, its address; if None there is one in this process, with this machine as its only host.
 
     Raises:

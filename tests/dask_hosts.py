@@ -1,0 +1,54 @@
+"""A scheduler and dask workers on loopback, each worker a process of its own that a test may have misbehave."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+from lstmbench.measure.environment import same_imports
+
+QUICK = """
+from lstmbench.measure import environment, on_host
+from lstmbench.measure.team import Team
+Team.rates = lambda *_: {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5}  # that takes a second
+"""
+"""What every worker does first."""
+
+
+@contextmanager
+def scheduler() -> Iterator[LocalCluster]:
+    """Give a scheduler that has no worker."""
+    with LocalCluster(
+        n_workers=0, host="127.0.0.1", protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def workers(address: str, folder: Path, *preloads: str, host: str = "127.0.0.1") -> Iterator[list[Any]]:
+    """Start a dask worker for each text that it is to run first, and give them once all are there."""
+    with ExitStack() as scope, Client(address, set_as_default=False) as client:
+        before = len(client.run(os.getpid))
+        started = []
+        for number, text in enumerate(preloads):
+            preload = folder / f"worker_{host.replace('.', '_')}_{number}.py"
+            preload.write_text(QUICK + text, encoding="utf-8")
+            command = [sys.executable, "-m", "dask", "worker", address, "--no-nanny", "--nthreads", "1"]
+            command += ["--host", host, "--no-dashboard", "--resources", "lstmbench=1", "--preload", str(preload)]
+            command += ["--local-directory", str(folder)]
+            log = scope.enter_context((folder / f"{preload.stem}.log").open("wb"))
+            process = subprocess.Popen(command, env=os.environ | same_imports(), stdout=log, stderr=log)
+            scope.callback(process.wait)
+            scope.callback(process.kill)
+            started.append(process)
+        for _ in range(60):
+            with suppress(TimeoutError):
+                client.wait_for_workers(before + len(started), timeout=2)
+                break
+            assert all(process.poll() is None for process in started), log.name
+        yield started
