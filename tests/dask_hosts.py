@@ -18,6 +18,20 @@ from lstmbench.measure.team import Team
 Team.rates = lambda *_: {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5}  # that takes a second
 """
 """What every worker does first."""
+DIES = """
+import os, pathlib, signal
+on_host.real = getattr(on_host, "real", on_host.measured)  # dask runs this file twice
+flag = pathlib.Path({flag!r})
+def dies(workload, *arguments):
+    if workload.seq_len == 5 and not flag.exists():
+        flag.write_text("died")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return on_host.real(workload, *arguments)
+on_host.measured = dies
+"""
+"""What makes a worker die once while it measures the workload of five steps; always, if the flag cannot be there."""
+OTHER = 'environment.kind = lambda machine: "zzz with 1 core"\n'
+"""What makes a worker's host another kind of machine."""
 
 
 @contextmanager

@@ -204,6 +204,8 @@ class _Tasks:
         """Return what came back of a workload, or the task that measures it again."""
         name, _, attempt = str(future.key).rpartition("-")
         workload = self._workloads[name.rpartition("-")[2]]
+        if future.status in ("pending", "lost"):  # what it brought has gone with its worker: it is measured again
+            return future
         if future.status == "finished":
             result = future.result()
             if "refused" not in result:

@@ -5,25 +5,22 @@ get a fresh worker; each worker passes the gate or is out; the others take turns
 """
 
 import os
-import random
-import re
 import shlex
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import controls, environment, locks
+from lstmbench.measure import environment, locks
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side, sides
 from lstmbench.measure.learning_suite import LearningSuite, Lesson
+from lstmbench.measure.run_manifest import manifest_of, new_manifest, now, tell
 from lstmbench.measure.suite import Suite
 from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 Measured = tuple[Rows, Rows, Rows]
-NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
-SHOWN = {"noise_floor", "failed"}
-KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
 
 
 @dataclass(frozen=True)
@@ -196,15 +190,15 @@ def _go_on(
     place: AbstractContextManager["Cluster | None"],
 ) -> Run:
     """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
-    manifest = _manifest_of(folder, chosen, seed)
+    manifest = manifest_of(folder, chosen, seed)
     if manifest and manifest["complete"] and _done(chosen, folder):
         return Run(folder, new=False)
     store = Store(folder)
     with locks.only_run_in(folder), place as cluster:
-        manifest = _manifest_of(folder, chosen, seed)
+        manifest = manifest_of(folder, chosen, seed)
         if cluster is not None:
             cluster.choose(manifest.get("machine"))
-        manifest = manifest or _new_manifest(chosen, asked, folder, seed, cluster)
+        manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster and cluster.machine)
         store.write_manifest(manifest)
         try:
             _measure(chosen, duel, store, manifest, progress, cluster)
@@ -212,74 +206,12 @@ def _go_on(
             raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
         store.finish()
         load = None if cluster else environment.load_average()
-        store.seal(manifest | {"complete": True, "finished": _now(), "load_at_end": load})
+        store.seal(manifest | {"complete": True, "finished": now(), "load_at_end": load})
     return Run(folder)
 
 
 def _done(suite: Suite | LearningSuite, folder: Path) -> bool:
     return read_kept(folder)[0] >= {workload.id for workload in suite.workloads()}
-
-
-def _manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -> dict[str, Any]:
-    """Return the manifest of a run that may go on, or an empty one if there is none.
-
-    Raises:
-        LstmbenchError: if the folder holds something else.
-    """
-    if not (folder / "manifest.json").is_file():
-        return {}
-    manifest, content = read_manifest(folder), suite.model_dump(mode="json")
-    nested = all(isinstance(manifest.get(key), dict) for key in ("suite", "environments", "limits", "controls"))
-    if not nested or not set(manifest) >= KEYS or not set(manifest["controls"]) >= SHOWN:
-        raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
-    before = manifest["suite"]
-    if any(before.get(key) != content[key] for key in suite.SAME):
-        raise LstmbenchError(
-            f"{folder} holds the results of another suite, {before.get('name')!r}; choose another folder."
-        )
-    if seed not in (None, manifest["seed"]):
-        raise LstmbenchError(
-            f"{folder} holds results of the seed {manifest['seed']}, not of {seed}; choose another folder."
-        )
-    return manifest
-
-
-def _new_manifest(
-    suite: Suite | LearningSuite, asked: list[str], folder: Path, seed: int | None, cluster: "Cluster | None"
-) -> dict[str, Any]:
-    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    command = ["lstmbench", "run", *map(_without_root, asked), "--out", _without_root(folder), "--seed", str(seed)]
-    started = _now()
-    machine = cluster.machine if cluster else environment.machine()
-    return {
-        "run_id": f"{suite.name}-{re.sub('[-:]', '', started)}-{random.SystemRandom().randrange(16**6):06x}",
-        "suite": suite.model_dump(mode="json"),
-        "seed": seed,
-        "started": started,
-        "finished": None,
-        "complete": False,
-        "command": shlex.join(command),
-        "git": environment.git(),
-        "machine": machine,
-        "python": sys.version.split()[0],
-        "packages": environment.packages(),
-        "load_at_start": None if cluster else environment.load_average(),
-        "environments": {},
-        "limits": {},
-        "controls": controls.summary([]) if isinstance(suite, Suite) else NO_CONTROLS,
-    }
-
-
-def _without_root(path: str | Path) -> str:
-    """Return a path as it may be published: as it is if it is relative, else from here, or its last part alone."""
-    path, here = Path(path), Path.cwd()
-    if not path.is_absolute():
-        return str(path)
-    return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _measure(
@@ -317,19 +249,8 @@ def _measure(
                 note = {"controls": shown, "environments": team.environments, "limits": team.limits}
                 keep(workload, records, samples, note)
     finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
-        _tell(manifest, suite, learnt)
+        tell(manifest, suite, learnt)
         store.write_manifest(manifest)
-
-
-def _tell(manifest: dict[str, Any], suite: Suite | LearningSuite, learnt: Sequence[Mapping[str, Any]]) -> None:
-    """Put into the manifest what was learnt from workloads; what it says of them already stays."""
-    for each in learnt:
-        manifest["environments"] |= each["environments"]
-        manifest["limits"] |= each["limits"]
-    if isinstance(suite, Suite):
-        told = [*manifest["controls"].get("rows", []), *(row for each in learnt for row in each["controls"])]
-        rows = {(row["workload"], row["control"]): row for row in told}
-        manifest["controls"] = controls.summary(list(rows.values()))
 
 
 def measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:

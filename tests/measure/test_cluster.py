@@ -18,8 +18,8 @@ from lstmbench.verifying.verify import verify
 
 pytest.importorskip("distributed")
 
-import dask_hosts as hosts
 import distributed
+import dask_hosts as hosts
 
 BOTH = ["numpy.fused", "numpy.reference"]
 FIVE = {"seq_len": [3, 4, 5, 6, 7]}
@@ -100,6 +100,145 @@ def test_without_an_address_there_is_a_scheduler_here_that_nobody_else_can_reach
     assert listening <= {"127.0.0.1"}
 
 
+# Workers die
+
+
+def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, suite: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with hosts.workers(address, tmp_path, *[hosts.DIES.format(flag=str(flag))] * 3) as processes:
+        done = on_dask(suite, tmp_path / "out", address)
+        assert flag.exists()
+        assert sum(process.poll() is not None for process in processes) == 1
+        counts = begun(address, done)
+    check_whole(done)
+    five = done.records.loc[done.records["seq_len"] == 5, "workload"].iloc[0]
+    assert counts[five] == 2
+
+
+def test_a_workload_whose_workers_die_is_marked_and_those_that_waited_behind_it_are_measured(
+    suite: Path, tmp_path: Path
+) -> None:
+    import dask
+
+    deadly = hosts.DIES.format(flag=str(tmp_path / "nowhere" / "flag")).replace("flag.write_text", "bool")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        hosts.scheduler() as cluster,
+        hosts.workers(cluster.scheduler_address, tmp_path, deadly, deadly),
+    ):
+        done = on_dask(suite, tmp_path / "out", cluster.scheduler_address)
+    records = done.records.set_index("seq_len")
+    assert (records.drop(5)["status"] == "ok").all()
+    assert (records.loc[5, "status"] == "failed").all()
+    assert (records.loc[5, "error"] == "the dask worker died 1 times while it measured this").all()
+    check_whole(done, records["status"].tolist())
+
+
+# The client leaves
+
+
+def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_measured_twice(
+    address: str, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = runner.Store.append
+
+    def leave(self: Any, *arguments: Any) -> None:
+        append(self, *arguments)
+        raise KeyboardInterrupt
+
+    with hosts.workers(address, tmp_path, "", ""):
+        monkeypatch.setattr(runner.Store, "append", leave)
+        with pytest.raises(KeyboardInterrupt):
+            on_dask(suite, tmp_path / "out", address)
+        monkeypatch.setattr(runner.Store, "append", append)
+        before = lb.read_results(tmp_path / "out")
+        assert len(before) == 2
+        with distributed.Client(address, set_as_default=False) as client:
+            distributed.wait([client.get_dataset(name) for name in client.list_datasets()], timeout=120)
+        done = runner.resume(tmp_path / "out", progress=False, executor="dask", scheduler=address)
+        assert set(begun(address, done).values()) == {1}
+    check_whole(done)
+    after = done.records
+    pd.testing.assert_frame_equal(after[after["workload"].isin(before["workload"])].reset_index(drop=True), before)
+
+
+def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = runner.Store.append
+    with hosts.scheduler() as cluster, hosts.workers(cluster.scheduler_address, tmp_path, ""):
+
+        def end(self: Any, *arguments: Any) -> None:
+            append(self, *arguments)
+            cluster.close()
+
+        monkeypatch.setattr(runner.Store, "append", end)
+        with pytest.raises(lb.LstmbenchError, match="does not answer any more; the same command goes on"):
+            on_dask(suite, tmp_path / "out", cluster.scheduler_address)
+    monkeypatch.setattr(runner.Store, "append", append)
+    before = lb.read_results(tmp_path / "out")
+    assert 0 < len(before) < 10
+    done = on_dask(suite, tmp_path / "out")
+    check_whole(done)
+    after = done.records
+    pd.testing.assert_frame_equal(after[after["workload"].isin(before["workload"])].reset_index(drop=True), before)
+
+
+# Other machines, other software
+
+
+def test_another_kind_of_machine_measures_nothing_of_a_run(
+    address: str, suite: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        hosts.workers(address, tmp_path, ""),
+        hosts.workers(address, tmp_path, hosts.OTHER, host="127.0.0.2"),
+    ):
+        done = on_dask(suite, tmp_path / "out", address)
+        assert hosts_of(address, done) == {"127.0.0.1"}
+    check_whole(done)
+    assert "measures nothing of this run, for it has machine zzz with 1 core, not " in capfd.readouterr().err
+
+
+def test_one_that_comes_later_hands_back_what_it_was_given(address: str, suite: Path, tmp_path: Path) -> None:
+    late = "real = on_host.traits()\ncalls = []\n"
+    late += "on_host.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
+    with hosts.workers(address, tmp_path, ""), hosts.workers(address, tmp_path, late, host="127.0.0.2"):
+        done = on_dask(suite, tmp_path / "out", address)
+        assert hosts_of(address, done) == {"127.0.0.1"}
+    check_whole(done)
+
+
+def hosts_of(address: str, run: lb.Run) -> set[str]:
+    with distributed.Client(address, set_as_default=False) as client:
+        events = client.get_events(f"lstmbench-{run.manifest['run_id']}")
+    return {event["worker"].removeprefix("tcp://").partition(":")[0] for _, event in events}
+
+
+def test_other_software_is_refused_before_anything_is_measured(address: str, suite: Path, tmp_path: Path) -> None:
+    other = "real = environment.software()\nenvironment.software = lambda: real | {'numpy': '1.0'}\n"
+    with (
+        hosts.workers(address, tmp_path, other),
+        pytest.raises(lb.LstmbenchError, match=r"No worker can measure this run: \S+ has numpy 1.0, not 2"),
+    ):
+        on_dask(suite, tmp_path / "out", address)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_run_goes_on_only_on_the_kind_of_machine_that_it_was_begun_on(
+    address: str, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_measure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        lb.run(suite, tmp_path / "out", progress=False)
+    monkeypatch.undo()
+    with (
+        hosts.workers(address, tmp_path, hosts.OTHER),
+        pytest.raises(lb.LstmbenchError, match="has machine zzz with 1 core, not "),
+    ):
+        runner.resume(tmp_path / "out", executor="dask", scheduler=address)
+
+
 # What is refused
 
 
@@ -126,7 +265,9 @@ def test_what_is_no_address_is_one_sentence(address: str, suite: Path, tmp_path:
         on_dask(suite, tmp_path / "out", address)
 
 
-def test_without_the_package_it_is_one_sentence(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_one_sentence(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("lstmbench.measure.cluster", "lstmbench.measure.on_host"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -19,7 +19,7 @@ import pytest
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.measure import runner, team, workload
+from lstmbench.measure import run_manifest, runner, team, workload
 from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
@@ -159,7 +159,7 @@ def test_the_command_makes_the_run_again_and_names_no_path_of_this_machine(done:
     ],
 )
 def test_a_path_is_published_without_its_root(given: str, shown: str) -> None:
-    assert runner._without_root(given.replace("HERE", os.getcwd())) == shown
+    assert run_manifest._without_root(given.replace("HERE", os.getcwd())) == shown
 
 
 def test_nothing_that_is_written_names_a_folder_or_the_host(done: lb.Run) -> None:

@@ -1,0 +1,112 @@
+"""Measure 200 cases on three dask workers, kill one of them in the middle, and hold the outcome against a local run.
+
+    python benchmarks/dask_workers.py [WORKERS, 3 if not given] [--survive]
+
+A scheduler and its workers are started on loopback, each a process of its own. Once a third of the workloads is there, a
+worker that is measuring one is killed with SIGKILL (not with --survive). Then every case must be there once and be ok,
+and have been measured by a living worker; and the ratios of a local run of the same suite must agree with them, as
+``lstmbench reproduce`` judges it. Exit code 1 if not.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import yaml
+from distributed import Client, LocalCluster
+
+import lstmbench as lb
+from lstmbench.show.comparing.reproduction import Reproduction, reproduction
+
+SUITE = {
+    "implementations": ["numpy.fused", "torch.nn"],
+    "reference": "torch.nn",
+    "grids": [{"seq_len": list(range(8, 58)), "hidden_size": 16, "batch_size": 2, "mode": ["inference", "training"]}],
+    "budget": {"processes": 2, "seconds_per_case": 0.1},
+}
+CASES = 200
+WORKER = ["--nthreads", "1", "--resources", "lstmbench=1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
+
+
+def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until a third of the workloads is there, and kill a worker that is measuring one."""
+    kept = out / "parts"
+    while len(list(kept.glob("*.records.parquet"))) < CASES // 6 and not (out / "records.parquet").exists():
+        time.sleep(0.05)
+    with Client(address, set_as_default=False) as client:
+        at_work: list[int] = []
+        while not at_work:
+            doing = client.run(lambda dask_worker: (os.getpid(), dask_worker.state.executing_count > 0))
+            at_work = [pid for pid, busy in doing.values() if busy]
+    victim = next(worker for worker in workers if worker.pid == at_work[0])
+    victim.send_signal(signal.SIGKILL)
+    print(f"killed a worker when {len(list(kept.glob('*')))} workloads were there")
+
+
+def on_workers(suite: Path, out: Path, count: int, survive: bool) -> lb.Run:
+    """Measure the suite on dask workers, one of which dies."""
+    with ExitStack() as scope:
+        options = {"n_workers": 0, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+        cluster = scope.enter_context(LocalCluster(**options, silence_logs=50))
+        command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *WORKER]
+        workers = []
+        for number in range(count):
+            folder = out.parent / f"worker-{number}"
+            log = scope.enter_context((out.parent / f"worker-{number}.log").open("wb"))
+            workers.append(subprocess.Popen([*command, "--local-directory", folder], stdout=log, stderr=log))
+            scope.callback(workers[-1].wait)
+            scope.callback(workers[-1].kill)
+        with Client(cluster.scheduler_address, set_as_default=False) as client:
+            client.wait_for_workers(count)
+        if not survive:
+            arguments = (cluster.scheduler_address, out, workers)
+            threading.Thread(target=kill_one, args=arguments, daemon=True).start()
+        return lb.run(suite, out, executor="dask", scheduler=cluster.scheduler_address, progress=False)
+
+
+def faults(run: lb.Run, found: Reproduction) -> list[str]:
+    """Say what is not as it must be."""
+    records = run.records
+    seen = Counter(zip(records["workload"], records["implementation"], strict=True))
+    said = []
+    if len(records) != CASES or set(seen.values()) != {1}:
+        said.append(f"{len(records)} rows of {len(seen)} cases, not {CASES} of as many")
+    if not (records["status"] == "ok").all():
+        said.append(f"not ok: {records['status'].value_counts().to_dict()}")
+    if found.exit_code:
+        said.append(f"ratios do not agree: {found.counts}")
+    return said
+
+
+def main() -> int:
+    """Measure on workers and here, and compare."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("workers", nargs="?", type=int, default=3)
+    arguments.add_argument("--survive", action="store_true", help="kill no worker")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        suite = folder / "many.yaml"
+        suite.write_text(yaml.safe_dump(SUITE), encoding="utf-8")
+        begun = time.perf_counter()
+        far = on_workers(suite, folder / "far", given.workers, given.survive)
+        between = time.perf_counter()
+        here = lb.run(suite, folder / "here", progress=False)
+        print(f"{between - begun:.0f} s on {given.workers} workers, {time.perf_counter() - between:.0f} s here")
+        found = reproduction("many-ratio", here.folder, far.folder)
+        said = faults(far, found)
+        print(f"{len(far.records)} cases; ratios: {found.counts}")
+    print("\n".join(said) or "every case there, once and well")
+    return 1 if said else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
