@@ -2,10 +2,10 @@
 
     python benchmarks/dask_workers.py [WORKERS, 3 if not given] [--survive]
 
-A scheduler and its workers are started on loopback, each a process of its own. Once a third of the workloads is there, a
-worker that is measuring one is killed with SIGKILL (not with --survive). Then every case must be there once and be ok,
-and have been measured by a living worker; and the ratios of a local run of the same suite must agree with them, as
-``lstmbench reproduce`` judges it. Exit code 1 if not.
+A scheduler and its workers are started on loopback, each a process of its own. Once a third of the workloads is there,
+a worker that is measuring one is killed with SIGKILL (not with --survive). Then every case must be there once and be
+ok; and the ratios of a local run of the same suite must agree with them, as ``lstmbench reproduce`` judges it. Exit code
+1 if not.
 """
 
 import argparse
@@ -27,19 +27,21 @@ import lstmbench as lb
 from lstmbench.show.comparing.reproduction import Reproduction, reproduction
 
 SUITE = {
-    "implementations": ["numpy.fused", "torch.nn"],
+    "implementations": ["numpy.fused", "torch.fused", "torch.loop", "torch.nn"],
     "reference": "torch.nn",
-    "grids": [{"seq_len": list(range(8, 58)), "hidden_size": 16, "batch_size": 2, "mode": ["inference", "training"]}],
-    "budget": {"processes": 2, "seconds_per_case": 0.1},
+    "grids": [
+        {"seq_len": list(range(10, 60, 2)), "hidden_size": 16, "batch_size": 2, "mode": ["inference", "training"]}
+    ],
+    "budget": {"processes": 5, "seconds_per_case": 0.1},
 }
-CASES = 200
+CASES, WORKLOADS = 200, 50
 WORKER = ["--nthreads", "1", "--resources", "lstmbench=1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
 
 
 def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) -> None:
     """Wait until a third of the workloads is there, and kill a worker that is measuring one."""
     kept = out / "parts"
-    while len(list(kept.glob("*.records.parquet"))) < CASES // 6 and not (out / "records.parquet").exists():
+    while len(list(kept.glob("*.records.parquet"))) < WORKLOADS // 3 and not (out / "records.parquet").exists():
         time.sleep(0.05)
     with Client(address, set_as_default=False) as client:
         at_work: list[int] = []

@@ -198,7 +198,7 @@ def _go_on(
         manifest = manifest_of(folder, chosen, seed)
         if cluster is not None:
             cluster.choose(manifest.get("machine"))
-        manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster and cluster.machine)
+        manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster.machine if cluster else None)
         store.write_manifest(manifest)
         try:
             _measure(chosen, duel, store, manifest, progress, cluster)

@@ -18,8 +18,8 @@ from lstmbench.verifying.verify import verify
 
 pytest.importorskip("distributed")
 
-import distributed
 import dask_hosts as hosts
+import distributed
 
 BOTH = ["numpy.fused", "numpy.reference"]
 FIVE = {"seq_len": [3, 4, 5, 6, 7]}
@@ -153,7 +153,7 @@ def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_meas
         monkeypatch.setattr(runner.Store, "append", append)
         before = lb.read_results(tmp_path / "out")
         assert len(before) == 2
-        with distributed.Client(address, set_as_default=False) as client:
+        with distributed.Client(address) as client:  # for wait(), the default one
             distributed.wait([client.get_dataset(name) for name in client.list_datasets()], timeout=120)
         done = runner.resume(tmp_path / "out", progress=False, executor="dask", scheduler=address)
         assert set(begun(address, done).values()) == {1}
@@ -265,9 +265,7 @@ def test_what_is_no_address_is_one_sentence(address: str, suite: Path, tmp_path:
         on_dask(suite, tmp_path / "out", address)
 
 
-def test_without_the_package_it_is_one_sentence(
-    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_package_it_is_one_sentence(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("lstmbench.measure.cluster", "lstmbench.measure.on_host"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
