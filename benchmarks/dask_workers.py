@@ -4,8 +4,8 @@
 
 A scheduler and its workers are started on loopback, each a process of its own. Once a third of the workloads is there,
 a worker that is measuring one is killed with SIGKILL (not with --survive). Then every case must be there once and be
-ok; and the ratios of a local run of the same suite must agree with them, as ``lstmbench reproduce`` judges it. Exit code
-1 if not.
+ok; and the ratios of a local run of the same suite must agree with them, as ``lstmbench reproduce`` judges it. Exit
+code 1 if not.
 """
 
 import argparse
