@@ -7,7 +7,8 @@ of it: NumPy in, NumPy out, every shape checked.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,9 @@ from lstmbench.cell.parameters import Gradients, LSTMParams
 from lstmbench.errors import LstmbenchError
 
 MODES = ("inference", "training")
+STORED: Final = MappingProxyType({"tf32": "float32"})
+"""How numbers of a dtype are stored, if not as its name says. tf32 is float32 whose factors are rounded to 10 bits when
+they are multiplied: what NVIDIA's GPUs do with float32 unless told otherwise. A CPU has none."""
 
 
 class Framework(Protocol):
@@ -27,6 +31,7 @@ class Framework(Protocol):
     dtypes: ClassVar[tuple[str, ...]]
     device: str
     dtype: str
+    stored: str  # as, see STORED
 
     def __init__(self, device: str, dtype: str) -> None: ...
 
@@ -49,7 +54,7 @@ class Framework(Protocol):
         ...
 
     def to_numpy(self, native: Any) -> Array:
-        """Copy a native array back; bfloat16 comes as float32."""
+        """Copy a native array back; bfloat16 and float16 come as float32."""
         ...
 
     def synchronize(self, outputs: Any) -> None:
@@ -60,6 +65,14 @@ class Framework(Protocol):
         """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's own accounting.
 
         Its outputs are counted. None if the framework does not tell.
+        """
+        ...
+
+    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return what the device did in ``call(*arguments)``, {} where there is none or the framework does not tell.
+
+        ``device_time_s``: the seconds from its beginning to its end, by the device's own clock. ``kernels``: the names
+        of those that took most of it, with their shares; of a library, they tell which algorithm it chose.
         """
         ...
 
@@ -159,7 +172,8 @@ class Implementation(Protocol):
 class LSTM:
     """One LSTM layer, computed by one implementation: NumPy in, NumPy out, time-major.
 
-    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 comes as float32.
+    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16 come as
+    float32.
 
     Attributes:
         name: the implementation, ``backend.variant``.

@@ -161,7 +161,7 @@ class LSTMParams(Exchange):
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """Gradients of one scalar loss, as NumPy arrays in the dtype of the implementation (bfloat16 comes as float32)."""
+    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for bfloat16, float16)."""
 
     weight_ih: NDArray[Any]  # (4H, I)
     weight_hh: NDArray[Any]  # (4H, H)

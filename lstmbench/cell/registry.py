@@ -157,7 +157,8 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
         name: one of ``lstmbench.implementations()``, for example ``"torch.fused"``.
         params: the canonical weights, without projection.
         device: ``cpu``, or ``cuda`` where the framework sees one.
-        dtype: ``float32``, ``float64`` or ``bfloat16``, as far as the implementation supports it.
+        dtype: ``float32``, ``float64``, ``bfloat16``, ``float16``, or on CUDA ``tf32``, as far as the implementation
+            supports it.
 
     Raises:
         LstmbenchError: if the name is unknown, the framework is not installed, the device is not there, or the dtype
@@ -192,7 +193,14 @@ def open_framework(name: str, device: str, dtype: str) -> tuple[Registration, Fr
     if device not in found.devices():
         there = f"it sees {', '.join(found.devices())}" if found.devices() else _nowhere(found)
         raise LstmbenchError(f"{name} sees no device {device!r} here; {there}.")
+    if reason := misfit(dtype, device):
+        raise LstmbenchError(f"{name} does not support dtype {dtype!r} on {device}: {reason}.")
     return found, found.framework(device, dtype)
+
+
+def misfit(dtype: str, device: str) -> str:
+    """Return why no implementation has this dtype on this device, or "" if one may."""
+    return "that is how a GPU multiplies float32" if dtype == "tf32" and device == "cpu" else ""
 
 
 def describe(name: str) -> dict[str, Any]:

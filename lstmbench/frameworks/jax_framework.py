@@ -9,22 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.cell.interface import Framework
+from lstmbench.cell.interface import STORED, Framework
 
 
 class JaxFramework(Framework):
-    """JAX on ``cpu`` or ``cuda``, in float32, float64 or bfloat16.
+    """JAX on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32 too.
 
     Float64 exists in JAX only under ``enable_x64``; ``scope`` sets it for the calling thread, and leaves the
     process-wide setting as it is. On CUDA it also keeps float32 products float32: XLA rounds their factors to TF32's
-    10 bits unless told not to.
+    10 bits unless told not to, as in tf32 it may.
     """
 
     name: ClassVar[str] = "jax"
-    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.stored = device, dtype, STORED.get(dtype, dtype)
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -40,18 +40,19 @@ class JaxFramework(Framework):
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        products = jax.default_matmul_precision("highest") if self.device == "cuda" else nullcontext()
+        precision = "tensorfloat32" if self.dtype == "tf32" else "highest"
+        products = jax.default_matmul_precision(precision) if self.device == "cuda" else nullcontext()
         with jax.enable_x64(self.dtype == "float64"), products:
             yield
 
     def from_numpy(self, array: NDArray[Any]) -> jax.Array:
         # A copy: on the CPU, device_put may share the caller's memory
-        native = jnp.array(np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.dtype)), copy=True)
+        native = jnp.array(np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.stored)), copy=True)
         return jax.device_put(native, jax.devices(self.device)[0])
 
     def to_numpy(self, native: jax.Array) -> NDArray[Any]:
         array = np.array(native)
-        return array.astype(np.float32) if self.dtype == "bfloat16" else array
+        return array.astype(np.float32) if self.dtype in ("bfloat16", "float16") else array
 
     def synchronize(self, outputs: Any) -> None:
         jax.block_until_ready(outputs)
@@ -69,7 +70,7 @@ class JaxFramework(Framework):
         return array
 
     def zeros(self, shape: tuple[int, ...]) -> jax.Array:
-        return jnp.zeros(shape, dtype=self.dtype)
+        return jnp.zeros(shape, dtype=self.stored)
 
     def concatenate(self, arrays: Sequence[jax.Array], axis: int) -> jax.Array:
         return jnp.concatenate(arrays, axis=axis)
@@ -92,6 +93,9 @@ class JaxFramework(Framework):
     def add_rows(self, x: jax.Array, rows: jax.Array, values: jax.Array) -> jax.Array:
         B = x.shape[1]
         return x.at[rows // B, rows % B].add(values)
+
+    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of the whole call.

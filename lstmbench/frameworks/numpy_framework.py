@@ -18,7 +18,7 @@ class NumpyFramework(Framework):
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.stored = device, dtype, dtype
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -77,6 +77,9 @@ class NumpyFramework(Framework):
     def add_rows(self, x: NDArray[Any], rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         x[np.divmod(rows, x.shape[1])] += values
         return x
+
+    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
         """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are counted too)."""

@@ -1,6 +1,6 @@
 """PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
@@ -8,20 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lstmbench.cell.interface import Framework
+from lstmbench.cell.interface import STORED, Framework
 
 
 class TorchFramework(Framework):
-    """PyTorch on ``cpu`` or ``cuda``, in float32, float64 or bfloat16.
+    """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32 too.
 
     On CUDA, ``scope`` keeps float32 products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to.
+    In tf32 it lets cuBLAS do so as well.
     """
 
     name: ClassVar[str] = "torch"
-    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16")
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.stored = device, dtype, STORED.get(dtype, dtype)
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -33,16 +34,16 @@ class TorchFramework(Framework):
         import torch.fx.experimental.symbolic_shapes  # noqa: F401  # the first autograd.grad imports sympy through it
 
     def scope(self) -> AbstractContextManager[Any]:
-        return _without_tf32() if self.device == "cuda" else nullcontext()
+        return _tf32(self.dtype == "tf32") if self.device == "cuda" else nullcontext()
 
     def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
         # By way of float64: torch knows neither NumPy's long double nor the other byte order
         plain = np.asarray(array, dtype=np.float64, order="C")
-        return torch.tensor(plain, dtype=getattr(torch, self.dtype), device=self.device)
+        return torch.tensor(plain, dtype=getattr(torch, self.stored), device=self.device)
 
     def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
         native = native.detach().cpu()
-        return np.array((native.float() if native.dtype == torch.bfloat16 else native).numpy())
+        return np.array((native.float() if native.dtype in (torch.bfloat16, torch.float16) else native).numpy())
 
     def synchronize(self, outputs: Any) -> None:
         if self.device == "cuda":
@@ -61,7 +62,7 @@ class TorchFramework(Framework):
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.zeros(shape, dtype=getattr(torch, self.dtype), device=self.device)
+        return torch.zeros(shape, dtype=getattr(torch, self.stored), device=self.device)
 
     def concatenate(self, arrays: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
         return torch.cat(tuple(arrays), dim=axis)
@@ -108,15 +109,42 @@ class TorchFramework(Framework):
                 peak = max(peak, live)
         return peak
 
+    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        if self.device != "cuda":
+            return {}
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        outputs = call(*arguments)
+        end.record()
+        end.synchronize()
+        del outputs
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            outputs = call(*arguments)
+            torch.cuda.synchronize()
+        del outputs
+        times = {each.key: float(each.self_device_time_total) for each in profile.key_averages()}
+        return {"device_time_s": begin.elapsed_time(end) / 1e3, "kernels": _longest(times)}
+
+
+def _longest(times: Mapping[str, float], count: int = 3) -> str:
+    """Return the names that have the longest times, without what stands in brackets, and their shares of all."""
+    whole = sum(times.values()) or 1.0
+    shares: dict[str, float] = {}
+    for name, spent in times.items():
+        short = name.removeprefix("void ").partition("<")[0].partition("(")[0].strip()
+        shares[short] = shares.get(short, 0.0) + spent / whole
+    longest = sorted(shares.items(), key=lambda pair: -pair[1])[:count]
+    return ", ".join(f"{name} {share:.0%}" for name, share in longest if share > 0)
+
 
 @contextmanager
-def _without_tf32() -> Iterator[None]:
+def _tf32(allowed: bool) -> Iterator[None]:
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:
-            backend.allow_tf32 = False
+            backend.allow_tf32 = allowed
         yield
     finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
+        for backend, setting in zip(backends, before, strict=True):
+            backend.allow_tf32 = setting

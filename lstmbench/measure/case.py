@@ -97,7 +97,7 @@ class Workload:
     @property
     def item_bytes(self) -> int:
         """Bytes of one number of the dtype."""
-        return {"float64": 8, "float32": 4}.get(self.dtype, 2)
+        return {"float64": 8, "float32": 4, "tf32": 4}.get(self.dtype, 2)
 
     def __str__(self) -> str:
         sizes = f"T={self.seq_len} B={self.batch_size} I={self.input_size} H={self.hidden_size}"

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from lstmbench import __version__
+from lstmbench.measure.surroundings import gpus
 
 POOLS = (
     "OMP_NUM_THREADS",
@@ -62,7 +63,7 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine: CPU and its flags, cores, memory, operating system."""
+    """Describe the machine: CPU and its flags, cores, memory, operating system, and GPUs where there are any."""
     cpu = platform.processor()
     flags: list[str] = []
     try:
@@ -82,6 +83,7 @@ def machine() -> dict[str, Any]:
         "os": _os(),
         "kernel": platform.release(),
         "arch": platform.machine(),
+        **gpus(),
     }
 
 

@@ -160,6 +160,10 @@ class Held:
         bring = self.lstm.framework.from_numpy
         return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
 
+    def on_device(self) -> dict[str, Any]:
+        """Return what the device did in a call, as far as the framework tells."""
+        return self.lstm.framework.on_device(self.method, *self.inputs[0])
+
     def allocated_bytes(self, steps: int | None = None) -> int | None:
         """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so.
 

@@ -33,12 +33,14 @@ GRADIENTS = ("weight_ih", "weight_hh", "bias", "x", "h0", "c0")
 
 
 def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
-    """Return the nearest numbers of ``float64``, ``float32`` or ``bfloat16`` (ties to even), held in float64.
+    """Return the nearest numbers of a dtype (ties to even), held in float64; those of tf32 are float32's.
 
     To bfloat16 it goes by way of float32, as the frameworks do. Numbers only: a NaN is not kept as one.
     """
     if dtype == "float64":
         return np.asarray(array, dtype=np.float64)
+    if dtype == "float16":
+        return np.asarray(array).astype(np.float16).astype(np.float64)
     single = np.asarray(array, dtype=np.float32)
     if dtype == "bfloat16":  # NumPy has none: keep the upper half of the bits, rounded
         bits = single.view(np.uint32)

@@ -25,6 +25,7 @@ Number = Annotated[float, BeforeValidator(_no_bool)]
 Size = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Sizes = Annotated[list[Size], BeforeValidator(listed), Field(min_length=1)]
+Dtype = Literal["float32", "float64", "bfloat16", "float16", "tf32"]
 Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
 
 
@@ -47,9 +48,7 @@ class Grid(Strict):
         "inference",
         "training",
     ]
-    dtype: Annotated[list[Literal["float32", "float64", "bfloat16"]], BeforeValidator(listed), Field(min_length=1)] = [
-        "float32"
-    ]
+    dtype: Annotated[list[Dtype], BeforeValidator(listed), Field(min_length=1)] = ["float32"]
     num_layers: Sizes = [1]
     bidirectional: Annotated[list[StrictBool], BeforeValidator(listed), Field(min_length=1)] = [False]
     lengths: Annotated[list[Literal["full", "staggered"]], BeforeValidator(listed), Field(min_length=1)] = ["full"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lstmbench.cell.registry import FRAMEWORKS
+from lstmbench.cell.registry import FRAMEWORKS, misfit
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case import Workload
@@ -46,6 +46,8 @@ def why_not(known: dict[str, Any], workload: Needs) -> str | None:
         return f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
     if workload.dtype not in known["dtypes"]:
         return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
+    if reason := misfit(workload.dtype, workload.device):
+        return f"{name} does not support {workload.dtype} on {workload.device}: {reason}"
     if workload.mode not in known["modes"]:
         return f"{name} has no {workload.mode}"
     if threads > cores:

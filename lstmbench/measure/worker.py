@@ -25,6 +25,7 @@ from lstmbench.measure import denormals, environment, limits
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
+from lstmbench.measure.surroundings import device_bytes
 from lstmbench.measure.witnesses import Witness, computed_below, computing_by_thread, sentinel, shares
 
 if TYPE_CHECKING:
@@ -164,9 +165,10 @@ class Server:
         return about(made) | {"scores": made.baselines()}
 
     def memory(self) -> dict[str, Any]:
-        """Return the peaks of one call: of the process (resident, in all), and of the allocator (beyond the inputs).
+        """Return the peaks of one call: of the process, also on the device, and of the allocator (beyond the inputs).
 
-        And by how many bytes the allocator's peak grows with each time step, from a half of the sequence to the whole.
+        And by how many bytes the allocator's peak grows with each time step, from a half of the sequence to the whole;
+        and what the device did, see ``Framework.on_device``.
         """
         case = self.case
         peak_host = None
@@ -177,12 +179,13 @@ class Server:
         steps = case.workload.seq_len
         half = case.allocated_bytes(steps // 2) if steps > 1 else None
         growth = None if allocated is None or half is None else (allocated - half) / (steps - steps // 2)
-        device = allocated if case.workload.device != "cpu" else None
+        device = device_bytes() if case.workload.device != "cpu" else None  # frameworks give nothing back
         return {
             "peak_host_bytes": peak_host,
             "allocated_bytes": allocated,
             "allocated_bytes_per_step": growth,
             "peak_device_bytes": device,
+            **case.on_device(),
         }
 
 

@@ -88,7 +88,7 @@ def quantity(column: str) -> Quantity:
 
 _ORDER: Final = {
     "device": ("cpu", "cuda"),
-    "dtype": ("float64", "float32", "bfloat16", "float16"),
+    "dtype": ("float64", "float32", "tf32", "bfloat16", "float16"),
     "mode": ("inference", "training"),
     "input": ("random", "temperatures"),
     "lengths": ("full", "staggered"),

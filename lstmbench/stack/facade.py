@@ -23,8 +23,9 @@ Pair = tuple[ArrayLike, ArrayLike]
 class Stack:
     """Several LSTM layers in one or both directions, computed by one implementation: NumPy in, NumPy out, time-major.
 
-    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 comes as float32. L layers, D
-    directions; P stands for H where there is no projection; index l*D + d of a state is layer l, direction d.
+    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16 come as
+    float32. L layers, D directions; P stands for H where there is no projection; index l*D + d of a state is layer l,
+    direction d.
 
     Attributes:
         params: the canonical weights.

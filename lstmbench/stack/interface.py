@@ -58,7 +58,7 @@ class LayerGradients:
 
 @dataclass(frozen=True, eq=False)
 class StackGradients:
-    """Gradients of one scalar loss, as NumPy arrays in the dtype of the implementation (bfloat16 comes as float32)."""
+    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for bfloat16, float16)."""
 
     layers: tuple[tuple[LayerGradients, ...], ...]  # [l][d], as in StackParams
     x: Array  # (T, B, I), 0 beyond the lengths

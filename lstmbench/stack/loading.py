@@ -22,7 +22,8 @@ def load(name: str, params: LSTMParams | StackParams, device: str = "cpu", dtype
         params: the canonical weights. ``StackParams`` give a ``Stack``; ``LSTMParams`` give an ``LSTM``, but with a
             projection or peepholes they give a ``Stack`` of one layer.
         device: ``cpu``, or ``cuda`` where the framework sees one.
-        dtype: ``float32``, ``float64`` or ``bfloat16``, as far as the implementation supports it.
+        dtype: ``float32``, ``float64``, ``bfloat16``, ``float16``, or on CUDA ``tf32``, as far as the implementation
+            supports it.
 
     Raises:
         LstmbenchError: if the name is unknown, the framework is not installed, the device is not there, the dtype is

@@ -43,7 +43,7 @@ class FlaxNNX:
     """``nnx.RNN`` of one cell, with our weights in place of the random ones."""
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
-        dtype = jnp.dtype(framework.dtype)
+        dtype = jnp.dtype(framework.stored)
         cell = nnx.OptimizedLSTMCell(
             params.input_size,
             params.hidden_size,

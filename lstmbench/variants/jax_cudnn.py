@@ -1,8 +1,8 @@
-"""``jax.cudnn``: the peer, cuDNN's LSTM as JAX offers it, ``jax.experimental.rnn``; on a GPU only, in float32 only.
+"""``jax.cudnn``: the peer, cuDNN's LSTM as JAX offers it, ``jax.experimental.rnn``; on a GPU only, in float32 or tf32.
 
 cuDNN keeps all weights in one flat array: W_ih and W_hh with our orientation and our order of gates, then two biases
 that are added; the first holds ours, the second zeros. It takes the batch first, so that x and y are transposed within
-the timed function, where XLA chooses how. Unless told otherwise it computes in TF32; here it is told ``HIGHEST``.
+the timed function, where XLA chooses how. Unless told ``HIGHEST``, as it is for float32, it computes in TF32.
 
 Timed is one jitted function, for training with cuDNN's own backward pass.
 """
@@ -21,12 +21,12 @@ from lstmbench.frameworks.jax_framework import JaxFramework
 
 
 @cache  # so that two of one shape are compiled once
-def _compiled(input_size: int, H: int) -> tuple[Any, Any]:
+def _compiled(input_size: int, H: int, precision: jax.lax.Precision) -> tuple[Any, Any]:
     ends = np.cumsum([4 * H * input_size, 4 * H * H, 4 * H])
 
     def run(flat: jax.Array, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         lengths = jnp.full(x.shape[1], x.shape[0], jnp.int32)
-        lstm = partial(rnn.lstm, precision=jax.lax.Precision.HIGHEST)
+        lstm = partial(rnn.lstm, precision=precision)
         y, h, c = lstm(x.swapaxes(0, 1), h0[None], c0[None], flat, lengths, input_size, H, 1, 0.0, False)
         return y.swapaxes(0, 1), h[0], c[0]
 
@@ -39,14 +39,15 @@ def _compiled(input_size: int, H: int) -> tuple[Any, Any]:
     return jax.jit(run), jax.jit(run_and_differentiate)
 
 
-@register("jax.cudnn", framework="jax", devices=("cuda",), dtypes=("float32",), peer=True)
+@register("jax.cudnn", framework="jax", devices=("cuda",), dtypes=("float32", "tf32"), peer=True)
 class JaxCudnn:
     """``jax.experimental.rnn.lstm``, one layer, one direction, no dropout."""
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
         arrays = (params.weight_ih, params.weight_hh, params.bias, np.zeros_like(params.bias))
         self.flat = framework.from_numpy(np.concatenate([array.ravel() for array in arrays]))
-        self._forward, self._forward_backward = _compiled(params.input_size, params.hidden_size)
+        precision = jax.lax.Precision.DEFAULT if framework.dtype == "tf32" else jax.lax.Precision.HIGHEST
+        self._forward, self._forward_backward = _compiled(params.input_size, params.hidden_size, precision)
 
     def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:
         return self._forward(self.flat, x, h0, c0)

@@ -47,7 +47,7 @@ class KerasJax:
 
     def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
         sizes = (params.input_size, params.hidden_size)
-        self._forward, self._forward_backward = _compiled(*sizes, framework.dtype, framework.device)
+        self._forward, self._forward_backward = _compiled(*sizes, framework.stored, framework.device)
         self.weights = [framework.from_numpy(a) for a in (params.weight_ih.T, params.weight_hh.T, params.bias)]
 
     def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array) -> Any:

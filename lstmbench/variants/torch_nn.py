@@ -32,7 +32,7 @@ class TorchNNStack:
             bidirectional=params.bidirectional,
             proj_size=params.proj_size,
             device=framework.device,
-            dtype=getattr(torch, framework.dtype),
+            dtype=getattr(torch, framework.stored),
         )
         self.weights: list[Tensor] = []  # in the order in which their gradients are returned
         self.second_biases: list[Tensor] = []
@@ -94,7 +94,7 @@ class TorchNN:
     """nn.LSTM keeps two biases that are added: the first holds ours, the second zeros."""
 
     def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
-        dtype = getattr(torch, framework.dtype)
+        dtype = getattr(torch, framework.stored)
         self.lstm = torch.nn.LSTM(params.input_size, params.hidden_size, device=framework.device, dtype=dtype)
         with torch.no_grad():
             self.lstm.weight_ih_l0.copy_(framework.from_numpy(params.weight_ih))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,13 @@ def test_an_unsupported_dtype_is_answered_with_the_supported_ones(dtype: Any) ->
     assert sentence == f"numpy.fused does not support dtype {dtype!r}; it supports float32, float64."
 
 
-def test_float16_is_supported_nowhere() -> None:
-    for row in lb.implementations().itertuples():
-        if row.available:
-            sentence = _refused(lb.load, row.name, PARAMS, dtype="float16")
-            assert sentence.startswith(f"{row.name} does not support dtype 'float16'; it supports float32")
+def test_tf32_is_supported_on_no_cpu() -> None:
+    rows = [row for row in lb.implementations().itertuples() if "cpu" in row.devices]
+    assert any("tf32" in row.dtypes for row in rows) or not find_spec("torch")
+    for row in rows:
+        sentence = _refused(lb.load, row.name, PARAMS, dtype="tf32")
+        on_cpu = f"{row.name} does not support dtype 'tf32' on cpu: that is how a GPU multiplies float32."
+        assert sentence == on_cpu or "tf32" not in row.dtypes
 
 
 @pytest.mark.parametrize("params", [None, {}, (1, 2, 3), np.ones(3)], ids=type)

@@ -19,7 +19,7 @@ def _framework(name: str, dtype: str = "float32") -> Framework:
 
 
 EVERY = [(name, dtype) for name in ("numpy", "torch", "jax") for dtype in ("float32", "float64")]
-EVERY += [("torch", "bfloat16"), ("jax", "bfloat16")]
+EVERY += [(name, dtype) for name in ("torch", "jax") for dtype in ("bfloat16", "float16")]
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
@@ -49,7 +49,8 @@ def test_numbers_are_rounded_once_to_the_nearest(name: str, dtype: str) -> None:
     framework = _framework(name, dtype)
     with framework.scope():
         third = float(framework.to_numpy(framework.from_numpy(np.array([1 / 3])))[0])
-    assert third == {"float64": 1 / 3, "float32": float(np.float32(1 / 3)), "bfloat16": 0.333984375}[dtype]
+    nearest = {"float64": 1 / 3, "float32": float(np.float32(1 / 3))}
+    assert third == (nearest | {"bfloat16": 0.333984375, "float16": 0.333251953125})[dtype]
 
 
 @pytest.mark.parametrize(("name", "dtype"), EVERY)
@@ -119,6 +120,17 @@ def test_torch_rounds_no_float32_on_cuda_inside_its_scope() -> None:
     assert [backend.allow_tf32 for backend in backends] == before
 
 
+def test_torch_rounds_float32_on_cuda_where_tf32_is_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    framework = registry.framework_class("torch")("cuda", "tf32")
+    assert framework.stored == "float32"
+    with framework.scope():
+        assert [backend.allow_tf32 for backend in backends] == [True, True]
+    assert [backend.allow_tf32 for backend in backends] == before
+
+
 def test_jax_rounds_no_float32_on_cuda_inside_its_scope() -> None:
     jax = pytest.importorskip("jax")
     before = jax.config.jax_default_matmul_precision
@@ -126,6 +138,13 @@ def test_jax_rounds_no_float32_on_cuda_inside_its_scope() -> None:
         jaxpr = str(jax.make_jaxpr(jax.numpy.matmul)(np.ones((2, 2)), np.ones((2, 2))))
         assert "Precision.HIGHEST" in jaxpr
     assert jax.config.jax_default_matmul_precision == before
+
+
+def test_jax_rounds_float32_on_cuda_where_tf32_is_asked_for() -> None:
+    jax = pytest.importorskip("jax")
+    with registry.framework_class("jax")("cuda", "tf32").scope():
+        jaxpr = str(jax.make_jaxpr(jax.numpy.matmul)(np.ones((2, 2)), np.ones((2, 2))))
+    assert "Precision.HIGHEST" not in jaxpr
 
 
 @pytest.mark.parametrize("name", ["torch", "jax"])
@@ -240,3 +259,25 @@ def test_jax_s_bytes_are_outputs_and_temporaries() -> None:
 def test_bytes_grow_with_the_width_of_the_dtype(name: str, dtype: str) -> None:
     found = _bytes(_framework(name, dtype), lambda x: x + x, np.ones(1 << 18))
     assert found == pytest.approx((1 << 18) * np.dtype(dtype).itemsize, abs=1 << 14)
+
+
+# What the device did
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_a_cpu_tells_nothing_of_a_device(name: str) -> None:
+    assert _framework(name).on_device(lambda: 1 / 0) == {}  # nor is anything called
+
+
+def test_the_kernels_that_took_longest_are_named_with_their_shares() -> None:
+    longest = pytest.importorskip("lstmbench.frameworks.torch_framework", reason="needs PyTorch")._longest
+    times = {
+        "void LSTM_elementWise_fp<float, float>(int, int)": 20.0,
+        "void LSTM_elementWise_fp<double>(int)": 10.0,
+        "sgemm_128x32": 60.0,
+        "Memset (Device)": 6.0,
+        "copy": 4.0,
+        "launch": 0.0,
+    }
+    assert longest(times) == "sgemm_128x32 60%, LSTM_elementWise_fp 30%, Memset 6%"
+    assert longest({}) == ""

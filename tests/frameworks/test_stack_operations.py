@@ -9,7 +9,7 @@ from lstmbench.cell import registry
 from lstmbench.cell.interface import Framework
 
 EVERY = [(name, dtype) for name in ("numpy", "torch", "jax") for dtype in ("float32", "float64")]
-EVERY += [("torch", "bfloat16"), ("jax", "bfloat16")]
+EVERY += [(name, dtype) for name in ("torch", "jax") for dtype in ("bfloat16", "float16")]
 X = np.arange(24.0).reshape(4, 3, 2) - 12  # (T, B, F)
 INSIDE = np.arange(4)[:, None] < [4, 1, 3]
 

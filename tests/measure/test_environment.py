@@ -101,3 +101,8 @@ def test_thread_pools_are_described_without_the_paths_of_their_files() -> None:
     found = environment.frameworks()
     assert found["pools"]
     assert "/" not in json.dumps(found["pools"])
+
+
+def test_gpus_are_part_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "gpus", lambda: {"gpu": [{"name": "H100"}]})
+    assert environment.machine()["gpu"] == [{"name": "H100"}]

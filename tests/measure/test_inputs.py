@@ -47,7 +47,7 @@ def test_what_is_rounded_stays_as_it_is_when_it_is_rounded_again(dtype: str, arr
 
 
 @pytest.mark.parametrize("workload", [SMALL, SERIES], ids=["random", "temperatures"])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_the_same_seed_draws_the_same_and_another_seed_something_else(workload: Workload, dtype: str) -> None:
     workload = Workload(**(vars(workload) | {"dtype": dtype}))
     first, again, other = (inputs.draw(workload, seed) for seed in (1, 1, 2))

@@ -10,14 +10,14 @@ import pytest
 from lstmbench.measure import metrics
 from lstmbench.measure.case import Workload
 from lstmbench.measure.guard import Turn
-from lstmbench.measure.metrics import Evidence, accuracy, hygiene, memory, roofline, speed
+from lstmbench.measure.metrics import Evidence, accuracy, gpu_clock, hygiene, memory, roofline, speed
 
 # T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
 TRAINING = Workload("training", batch_size=3, seq_len=2, input_size=5, hidden_size=7, dtype="float64")
 
 
-def turns(*seconds: float, **witnesses: float) -> list[Turn]:
+def turns(*seconds: float, **witnesses: Any) -> list[Turn]:
     """Quiet turns of one sample each, in one process."""
     quiet = {"loop_s": 1e-2, "cpu_s": 1e-2, "switches": 0, "sentinel_s": 1e-4}
     return [Turn(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
@@ -215,3 +215,15 @@ def test_a_metric_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.undo()
         metrics.metrics.cache_clear()
     assert "joules" not in metrics.compute(evidence([turns(4.0)]))
+
+
+# A GPU's clock
+
+
+def test_a_gpu_s_clock_is_the_median_and_all_that_held_it_down_is_named() -> None:
+    on_gpu = replace(SMALL, device="cuda")
+    own = [turns(1.0, 1.0, mhz=1980.0), turns(1.0, mhz=1200.0, throttled="software power cap, hardware slowdown")]
+    found = gpu_clock.compute(evidence(own, workload=on_gpu))
+    assert found == {"gpu_mhz": 1980.0, "gpu_throttled": "hardware slowdown, software power cap"}
+    assert gpu_clock.compute(evidence([turns(1.0)], workload=on_gpu)) == {"gpu_mhz": None, "gpu_throttled": ""}
+    assert gpu_clock.compute(evidence([turns(1.0, mhz=2600.0)])) == {}

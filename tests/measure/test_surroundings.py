@@ -1,5 +1,6 @@
 """What is read around a round: where the system tells, and where it does not."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,3 +66,54 @@ def test_a_gpu_that_does_not_answer_is_not_throttled(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(surroundings, "_gpu", lambda: None)
     assert throttle_reasons() == ""
     assert Surroundings() == (0.0, None, "")
+
+
+# What NVML tells besides
+
+
+def pretend_nvml(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
+    """Let NVML answer these questions of a GPU, and no others."""
+    functions = {name: (lambda *_, answer=answer: answer) for name, answer in answers.items()}
+    monkeypatch.setattr(surroundings, "_gpu", lambda: (SimpleNamespace(**functions), "the first"))
+
+
+def test_the_clock_of_what_runs_on_a_gpu_is_the_gpu_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_freq", lambda: SimpleNamespace(current=2600.0))
+    pretend_nvml(monkeypatch, nvmlDeviceGetClockInfo=1980)
+    with watched("cuda") as seen:
+        pass
+    assert seen().mhz == 1980.0
+    pretend_nvml(monkeypatch)
+    with watched("cuda") as seen:
+        pass
+    assert seen().mhz is None
+
+
+def test_the_device_s_memory_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = SimpleNamespace(pid=os.getpid() + 1, usedGpuMemory=7)
+    own = SimpleNamespace(pid=os.getpid(), usedGpuMemory=5)
+    pretend_nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=[others, own])
+    assert surroundings.device_bytes() == 5
+    pretend_nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=[others])
+    assert surroundings.device_bytes() is None
+    monkeypatch.setattr(surroundings, "_gpu", lambda: None)
+    assert surroundings.device_bytes() is None
+
+
+def test_gpus_are_described_as_far_as_nvml_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "nvmlDeviceGetCount": 2,
+        "nvmlDeviceGetHandleByIndex": "a GPU",
+        "nvmlDeviceGetName": "H100",
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 << 30),
+        "nvmlDeviceGetMaxClockInfo": 1980,
+        "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+        "nvmlSystemGetDriverVersion": "580.1",
+    }
+    pretend_nvml(monkeypatch, **answers)
+    one = {"name": "H100", "memory_bytes": 80 << 30, "most_mhz": 1980, "power_limit_w": 700.0, "driver": "580.1"}
+    assert surroundings.gpus() == {"gpu": [one, one]}
+    pretend_nvml(monkeypatch, nvmlDeviceGetCount=1)
+    assert surroundings.gpus() == {}
+    monkeypatch.setattr(surroundings, "_gpu", lambda: None)
+    assert surroundings.gpus() == {}
