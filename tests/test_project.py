@@ -58,6 +58,8 @@ CONDA_NAMES = {
 GPU_NAMES = {**CONDA_NAMES, "torch": "pytorch-gpu"}
 CONDA_OWN = {"python", "pip", "nox"}
 """What an environment needs beside the package: Python is a field of its own in pyproject.toml, nox runs the tasks."""
+NOT_CONDA = {"triton"}
+"""What an environment does not name: PyTorch for CUDA brings the Triton it needs, and without CUDA only tests do."""
 
 
 # Requirements: pyproject.toml leads, the others follow
@@ -84,7 +86,7 @@ def conda(text: str) -> dict[str, str]:
 
 def differences(environment: dict[str, str], names: dict[str, str]) -> set[tuple[str, str]]:
     """Return what an environment has that pyproject.toml has not, or the other way round."""
-    wanted = {names.get(name, name): range_ for name, range_ in declared().items()}
+    wanted = {names.get(name, name): range_ for name, range_ in declared().items() if name not in NOT_CONDA}
     found = {name: range_ for name, range_ in environment.items() if name not in CONDA_OWN}
     return set(wanted.items()) ^ set(found.items())
 

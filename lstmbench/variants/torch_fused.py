@@ -2,26 +2,29 @@
 
 What need not be done step by step is not: the product of all inputs with W_ih before, the gradients of the weights, of
 the bias and of the inputs after, are one product each over many steps. What is left is a product with W_hh and
-elementwise work for each step. There are two ways to compute all that:
+elementwise work for each step. There are three ways to compute all that:
 
 - On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, in which the elementwise work of a step is
   done where its product still lies in registers, and dz is read once for the weights and the bias. The weights are
   laid out anew for it: when they are loaded, for inference, and in every call that trains, since they change after
   each. It runs on one core, whatever ``threads``.
+- On CUDA, but for float64: the product by cuBLAS, and one Triton kernel for all that is elementwise in a step.
 - Elsewhere, PyTorch's own operations, one after the other.
 
-Both keep the gates of every step and c for the backward pass, in which dz takes the place of the gates. With dh and dc
+All keep the gates of every step and c for the backward pass, in which dz takes the place of the gates. With dh and dc
 what comes from above and from the step after, and all else of step t:
 
     do = dh tanh(c) o (1 - o)                   dc <- dc + dh o (1 - tanh(c)^2)
     di = dc g i (1 - i)    df = dc c_{t-1} f (1 - f)    dg = dc i (1 - g^2)
     dh_{t-1} = W_hh^T dz                        dc_{t-1} = dc f
 
-In bfloat16 the products are bfloat16, and all elementwise work and the carried states are float32: c sums over
-time, and would lose what it adds.
+In bfloat16 and float16 the products are of that dtype, and all elementwise work and the carried states are float32: c
+sums over time, and would lose what it adds.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,109 +35,16 @@ from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.torch_framework import TorchFramework
 from lstmbench.variants._recurrence import Recurrence, recurrence
+from lstmbench.variants._torch_steps import Plain, Steps
 
 WITHOUT_GAPS = torch.contiguous_format
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 25}
 """Inference keeps the gates of so many steps only that they are still in the cache when they are used; or of so many as
 W_ih is large, for less than that would not be worth bringing W_ih into the cache."""
 
 
 Lengths = NDArray[np.int64]
 """(B,), without gaps; only the compiled steps take them."""
-
-
-class Steps(NamedTuple):
-    """All that has a value at each step.
-
-    Attributes:
-        gates: (T, B, 4H), W_ih x + b before the forward pass, i, f, g, o after it, dz after the backward pass.
-        h, c: (T, B, H).
-    """
-
-    gates: Tensor
-    h: Tensor
-    c: Tensor
-
-
-def _gates(z: Tensor, H: int) -> tuple[Tensor, ...]:
-    """Turn pre-activations (N, 4H) into the gates, and return these, i, f, g, o (N, H)."""
-    z[:, : 2 * H].sigmoid_()
-    z[:, 2 * H : 3 * H].tanh_()
-    z[:, 3 * H :].sigmoid_()
-    return z.split(H, dim=1)
-
-
-class Plain:
-    """The steps in PyTorch's own operations."""
-
-    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor) -> None:
-        self.W_ih, self.W_hh, self.b = W_ih, W_hh, b
-        self.pack()
-
-    def pack(self) -> None:
-        """Lay the weights out anew."""
-        self.U = self.W_hh.t().contiguous()  # (H, 4H)
-
-    def inputs(self, x: Tensor, gates: Tensor) -> None:
-        """Put what x (T, B, I) adds to the pre-activations into ``gates`` (T, B, 4H)."""
-        flat = gates.flatten(0, 1)
-        if gates.dtype == x.dtype:
-            torch.addmm(self.b, x.flatten(0, 1), self.W_ih.t(), out=flat)
-        else:
-            flat.copy_(torch.addmm(self.b, x.flatten(0, 1), self.W_ih.t()))
-
-    def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        """Fill the gates, h and c of all steps, from those before the first."""
-        H = h.shape[1]
-        for z, h_next, c_next in zip(*(each.unbind() for each in steps), strict=True):
-            if z.dtype == h.dtype:
-                z.addmm_(h, self.U)
-            else:
-                z += h @ self.U
-            i, f, g, o = _gates(z, H)
-            torch.mul(f, c, out=c_next).addcmul_(i, g)
-            h_next.copy_(o * c_next.tanh())
-            h, c = h_next, c_next
-
-    def again(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        """Fill the gates and c of all steps where every h is known: h (T, B, H) before each, c before the first."""
-        H = h.shape[2]
-        flat = steps.gates.flatten(0, 1)
-        if flat.dtype == h.dtype:
-            flat.addmm_(h.flatten(0, 1), self.U)
-        else:
-            flat += h.flatten(0, 1) @ self.U
-        _gates(flat, H)
-        for z, c_next in zip(steps.gates.unbind(), steps.c.unbind(), strict=True):
-            i, f, g, _ = z.split(H, dim=1)
-            c = torch.mul(f, c, out=c_next).addcmul_(i, g)
-
-    def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> None:
-        """Turn the gates into dz; dh and dc, of the last step, into dh0 and dc0."""
-        H = dh.shape[1]
-        for t in range(len(dy) - 1, -1, -1):
-            z = steps.gates[t]
-            i, f, g, o = z.split(H, dim=1)
-            tanh_c = steps.c[t].tanh()
-            dh += dy[t]
-            dc.addcmul_(dh * o, 1 - tanh_c * tanh_c)
-            d_i, d_f, d_g = dc * g, dc * (steps.c[t - 1] if t else c0), dc * i
-            dc *= f
-            z[:, : 2 * H] *= 1 - z[:, : 2 * H]
-            i *= d_i
-            f *= d_f
-            torch.mul(d_g, 1 - g * g, out=g)
-            o *= (1 - o) * dh * tanh_c
-            dh.copy_(z.to(self.W_hh.dtype) @ self.W_hh)
-
-    def add_gradients(self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, *weights: Tensor) -> None:
-        """Fill dx, and add to dW_ih, dW_hh and db, from x and h before each step and dz, all (T, B, ...)."""
-        dW_ih, dW_hh, db = weights
-        db += dz.sum((0, 1)).to(db.dtype)
-        flat = dz.to(x.dtype).flatten(0, 1)  # (TB, 4H)
-        dW_ih.addmm_(flat.t(), x.flatten(0, 1))
-        dW_hh.addmm_(flat.t(), h.flatten(0, 1))
-        torch.mm(flat, self.W_ih, out=dx.flatten(0, 1))
 
 
 class Compiled:
@@ -174,9 +84,10 @@ class Compiled:
 
     def backward(
         self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor, lengths: Lengths | None = None
-    ) -> None:
+    ) -> Tensor:
         arrays = (self.back_blocks, c0, steps.c, dy.contiguous(), steps.gates, dh, dc)
         self.functions.backward(*dy.shape, *(array.data_ptr() for array in arrays), _address(lengths))
+        return steps.gates
 
     def add_gradients(self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, *weights: Tensor) -> None:
         T, B, H = h.shape
@@ -191,22 +102,32 @@ def _address(lengths: Lengths | None) -> int | None:
     return None if lengths is None else lengths.ctypes.data
 
 
-def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Plain | Compiled:
-    """Return what computes the steps with these weights."""
-    functions = recurrence() if b.device.type == "cpu" and b.dtype == torch.float32 else None
-    return Plain(W_ih, W_hh, b) if functions is None else Compiled(W_ih, W_hh, b, functions)
+Way = Callable[[Tensor, Tensor, Tensor], Any]
+"""From W_ih, W_hh and b to what computes the steps with these weights: ``Compiled``, or one with its methods."""
+
+
+def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
+    """Return the fastest there is here."""
+    if b.device.type == "cpu" and b.dtype == torch.float32 and (functions := recurrence()) is not None:
+        return Compiled(W_ih, W_hh, b, functions)
+    if b.device.type == "cuda" and b.dtype != torch.float64 and find_spec("triton"):
+        from lstmbench.variants._triton_step import Stepped  # its import takes a second
+
+        return Stepped(W_ih, W_hh, b)
+    return Plain(W_ih, W_hh, b)
 
 
 @register("torch.fused", framework="torch")
 class TorchFused:
     """Products over all steps together, the rest in as few passes as there can be."""
 
-    def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
+    def __init__(self, params: LSTMParams, framework: TorchFramework, way: Way = way) -> None:
         self.W_ih = framework.from_numpy(params.weight_ih)  # (4H, I)
         self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, H)
         self.b = framework.from_numpy(params.bias)  # (4H,)
-        self.wide = torch.float32 if self.b.dtype == torch.bfloat16 else self.b.dtype
+        self.wide = torch.float32 if self.b.itemsize == 2 else self.b.dtype
         self.steps = way(self.W_ih, self.W_hh, self.b)
+        self.chunk_bytes = CHUNK_BYTES[self.b.device.type]
         self.takes_lengths = isinstance(self.steps, Compiled)
 
     @torch.inference_mode()
@@ -217,7 +138,7 @@ class TorchFused:
         H = h0.shape[1]
         y = x.new_empty(T, B, H)
         h, c = h0, c0.to(self.wide, copy=True, memory_format=WITHOUT_GAPS)
-        longest = max(1, min(T, max(CHUNK_BYTES, self.W_ih.nbytes) // (4 * H * B * c.element_size())))
+        longest = max(1, min(T, max(self.chunk_bytes, self.W_ih.nbytes) // (4 * H * B * c.element_size())))
         room = c.new_empty(longest, B, 4 * H)
         for start, x_some, y_some in zip(range(0, T, longest), x.split(longest), y.split(longest), strict=True):
             gates, within = room[: len(x_some)], _within(lengths, start)
@@ -246,10 +167,10 @@ class TorchFused:
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         x, hs, c0, steps, lengths = saved
         dh, dc = (each.to(self.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
-        self.steps.backward(c0, steps, dy, dh, dc, *_within(lengths))
+        dz = self.steps.backward(c0, steps, dy, dh, dc, *_within(lengths))
         weights = [torch.zeros_like(weight) for weight in (self.W_ih, self.W_hh, self.b)]
         dx = torch.empty_like(x, memory_format=WITHOUT_GAPS)
-        self.steps.add_gradients(x, hs[:-1], steps.gates, dx, *weights)
+        self.steps.add_gradients(x, hs[:-1], dz, dx, *weights)
         return *weights, dx, dh.to(x.dtype), dc.to(x.dtype)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:

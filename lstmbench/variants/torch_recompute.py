@@ -19,7 +19,8 @@ from torch import Tensor
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.variants.torch_fused import WITHOUT_GAPS, Steps, TorchFused
+from lstmbench.variants._torch_steps import Steps
+from lstmbench.variants.torch_fused import WITHOUT_GAPS, TorchFused
 
 LEAST_ROWS = 256
 """A chunk has at least so many sequences times steps, that its products are worth it; else the root of T steps."""
@@ -70,8 +71,8 @@ class TorchRecompute:
             some = Steps(gates[: chunk.stop - chunk.start], hs[1:][chunk], cs[: chunk.stop - chunk.start])
             steps.inputs(x[chunk], some.gates)
             steps.again(hs[:-1][chunk], firsts[k], some)
-            steps.backward(firsts[k], some, dy[chunk], dh, dc)
-            steps.add_gradients(x[chunk], hs[:-1][chunk], some.gates, dx[chunk], *weights)
+            dz = steps.backward(firsts[k], some, dy[chunk], dh, dc)
+            steps.add_gradients(x[chunk], hs[:-1][chunk], dz, dx[chunk], *weights)
         return *weights, dx, dh.to(x.dtype), dc.to(x.dtype)
 
     def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
