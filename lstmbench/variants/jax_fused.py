@@ -13,8 +13,8 @@ steps, where JAX's own derivative would add up a (4H, H) gradient at every step.
 
 Both keep the gates of every step and c for the backward pass.
 
-In bfloat16 the products are bfloat16, and all elementwise work and the carried states are float32: c sums over
-time, and would lose what it adds.
+In bfloat16 and float16 the products are of that dtype, and all elementwise work and the carried states are float32: c
+sums over time, and would lose what it adds.
 """
 
 from functools import cache
@@ -46,9 +46,9 @@ class Scanned:
 
     @staticmethod
     def forward(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool) -> tuple[Steps, jax.Array]:
-        """Return the steps and the last c, which is in float32 where x is in bfloat16."""
+        """Return the steps and the last c, which is in float32 where x is in bfloat16 or float16."""
         W_ih, W_hh, b = weights
-        wide = jnp.float32 if x.dtype == jnp.bfloat16 else x.dtype
+        wide = jnp.float32 if x.dtype.itemsize == 2 else x.dtype
         U = W_hh.T  # (H, 4H)
         zs = (x @ W_ih.T + b).astype(wide)  # (T, B, 4H)
 
@@ -66,7 +66,7 @@ class Scanned:
 
     @staticmethod
     def backward(W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-        """Return dz (T, B, 4H), dh0 and dc0; what is carried is in float32 where dy is in bfloat16."""
+        """Return dz (T, B, 4H), dh0 and dc0; what is carried is in float32 where dy is in bfloat16 or float16."""
         wide = steps.c.dtype
 
         def step(carry: Any, at_t: Any) -> Any:
@@ -167,8 +167,8 @@ def _compiled_here() -> bool:
 
 
 @cache
-def _run(way: type[Scanned] | type[Compiled]) -> Run:
-    """Return the whole sequence, computed in this way, with its derivative."""
+def sequence(way: Any) -> Run:
+    """Return the whole sequence, computed in this way, with its derivative; it has the methods of ``Scanned``."""
 
     @jax.custom_vjp
     def run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
@@ -191,7 +191,7 @@ def _run(way: type[Scanned] | type[Compiled]) -> Run:
 
 @jax.jit
 def _infer(laid_out: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
-    """Return what ``_run(Compiled)`` does, from weights that have been laid out."""
+    """Return what ``sequence(Compiled)`` does, from weights that have been laid out."""
     steps, c = Compiled.packed_forward(laid_out, x, h0, c0, False, *lengths)
     return steps.h, _last(steps.h, *lengths), c
 
@@ -209,7 +209,7 @@ class JaxFused(Differentiated):
         fits = framework.device == "cpu" and framework.dtype == "float32" and _compiled_here()
         way = Compiled if fits else Scanned
         self.takes_lengths = way is Compiled
-        super().__init__(_run(way), [params.weight_ih, params.weight_hh, params.bias], framework)
+        super().__init__(sequence(way), [params.weight_ih, params.weight_hh, params.bias], framework)
         self._laid_out = jax.jit(_laid_out)(*self.weights) if fits else None
 
     def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:

@@ -127,7 +127,7 @@ def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -
     found = results(lb.load("jax.fused", problem.params), problem)
     scanned = lb.load("jax.fused", problem.params)
     way = scanned.implementation
-    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(jax_fused._run(jax_fused.Scanned))
+    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(jax_fused.sequence(jax_fused.Scanned))
     for name, wanted in results(scanned, problem).items():
         assert relative_error(found[name], wanted) < 1e-5, name
 
