@@ -104,6 +104,9 @@ def run(
         str | None,
         typer.Option(metavar="ADDRESS", help="Of dask: where the scheduler is; one of its own here if not given."),
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Skip the workloads that have not begun after so many minutes.")
+    ] = None,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
@@ -117,9 +120,9 @@ def run(
     from lstmbench.show.comparing.duel import THRESHOLD, duel
     from lstmbench.show.comparing.verdicts import check_threshold
 
-    if resume is not None and (suite, out, task, ab, seed) != (None,) * 5:
+    if resume is not None and (suite, out, task, ab, seed, minutes) != (None,) * 6:
         raise LstmbenchError(
-            "--resume goes on with a run as it began: it takes no suite, --out, --task, --ab or --seed."
+            "--resume goes on with a run as it began: it takes no suite, --out, --task, --ab, --seed, --minutes."
         )
     if resume is None and out is None:
         raise typer.BadParameter("Give the results folder.", param_hint="--out")
@@ -133,7 +136,7 @@ def run(
         done = go_on(resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler)
     else:
         done = measure(
-            suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait,
+            suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait, minutes=minutes,
             executor=executor, scheduler=scheduler,
         )  # fmt: skip
     if resume is None or done.new or not (done.folder / "README.md").is_file():

@@ -26,6 +26,7 @@ def agreement(
     batch_size: int = 4,
     dtypes: Sequence[str] = ("float64", "float32"),
     seed: int = 0,
+    device: str = "cpu",
 ) -> pd.DataFrame:
     """Hold every implementation that is here against the float64 oracle, on windows of the temperatures.
 
@@ -35,17 +36,21 @@ def agreement(
         batch_size: B, the number of windows.
         dtypes: in which the implementations compute; weights and inputs are rounded to it before the oracle gets them.
         seed: of the weights, the windows and the cotangents.
+        device: where they compute.
 
     Returns:
         Records: ``output_rel_error`` and ``grad_rel_error``, and ``status`` ok, wrong_result or skipped with its reason
         in ``error``; no times. ``attrs["manifest"]`` says where they come from.
     """
     asked = f"seq_lens={tuple(seq_lens)}, hidden_size={hidden_size}, batch_size={batch_size}, seed={seed}"
+    asked += f", device={device!r}" if device != "cpu" else ""
     manifest = _manifest(f"agreement({asked}, dtypes={tuple(dtypes)})")
     rows = []
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch:
         for dtype, T in dict.fromkeys((dtype, T) for dtype in dtypes for T in seq_lens):
-            workload = Workload("training", batch_size, T, 1, hidden_size, dtype=dtype, input="temperatures")
+            workload = Workload(
+                "training", batch_size, T, 1, hidden_size, dtype=dtype, device=device, input="temperatures"
+            )
             inputs = Path(scratch) / f"{workload.id}.npz"
             write_with_answers(workload, seed, inputs)
             rows += [Case(name, workload).columns() | _hold(name, workload, inputs) for name in names()]
@@ -73,7 +78,7 @@ def _hold(name: str, workload: Workload, inputs: Path) -> dict[str, Any]:
     known = describe(name)
     if reason := known["reason"]:
         return {"status": "skipped", "error": reason}
-    for kind, value in (("dtypes", workload.dtype), ("modes", workload.mode)):
+    for kind, value in (("devices", workload.device), ("dtypes", workload.dtype), ("modes", workload.mode)):
         if value not in known[kind]:
             return {"status": "skipped", "error": f"{name} does not support {value}", "peer": known["peer"]}
     with ExitStack() as scope:

@@ -4,9 +4,11 @@ For each workload the oracle's answers are computed once. Then, for each process
 get a fresh worker; each worker passes the gate or is out; the others take turns, round by round, in random order.
 """
 
+import math
 import os
 import shlex
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from lstmbench.measure.suite import Suite
 from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
 from lstmbench.measure.team import Team
-from lstmbench.measure.workload import measure_workload
+from lstmbench.measure.workload import leave_out, measure_workload
 from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def run(
     wait: bool = True,
     executor: str = "local",
     scheduler: str | None = None,
+    minutes: float | None = None,
 ) -> Run:
     """Measure a suite, and return the run.
 
@@ -90,6 +93,8 @@ def run(
         wait: whether to wait for the end of another run that is being timed on this machine.
         executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload at a time on each.
         scheduler: of ``dask``, its address; if None there is one in this process, with this machine as its only host.
+        minutes: workloads that have not begun so long after the first are skipped, and the run is complete without
+            them; None for all of them.
 
     Raises:
         LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder cannot be written,
@@ -107,15 +112,18 @@ def run(
         if not isinstance(chosen, LearningSuite):
             raise LstmbenchError(f"The suite {chosen.name!r} has no tasks: it is of time, memory and accuracy.")
         chosen = chosen.of(tasks)
+    if minutes is not None and isinstance(chosen, LearningSuite):
+        raise LstmbenchError(f"The suite {chosen.name!r} has lessons, which are not left out when a time is over.")
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
     asked = [
         str(suite),
         *(["--ab", *(side.asked for side in duel)] if duel else []),
         *(word for task in tasks for word in ("--task", task)),
         *(["--executor", executor] if executor != "local" else []),
+        *(["--minutes", f"{minutes:g}"] if minutes is not None else []),
     ]
-    place = _place(executor, scheduler, duel, wait)
-    return _go_on(chosen, duel, asked, folder, seed, progress, place)
+    place = _place(executor, scheduler, duel, wait, minutes)
+    return _go_on(chosen, duel, asked, folder, seed, progress, place, minutes)
 
 
 def resume(
@@ -156,7 +164,7 @@ def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Side]:
 
 
 def _place(
-    executor: str, scheduler: str | None, duel: Sequence[Side], wait: bool
+    executor: str, scheduler: str | None, duel: Sequence[Side], wait: bool, minutes: float | None = None
 ) -> AbstractContextManager["Cluster | None"]:
     """Return where a run is measured, to be entered when it begins: here, with the machine's lock, or on a cluster."""
     if executor not in ("local", "dask"):
@@ -167,6 +175,8 @@ def _place(
         return locks.only_run_here(wait)
     if duel:
         raise LstmbenchError("A duel is between two on one machine: it goes without --executor dask.")
+    if minutes is not None:
+        raise LstmbenchError("--minutes is about one machine: it goes without --executor dask.")
     if not wait:
         raise LstmbenchError("With --executor dask it is the workers that wait, and --no-wait has nothing to refuse.")
     try:
@@ -188,6 +198,7 @@ def _go_on(
     seed: int | None,
     progress: bool,
     place: AbstractContextManager["Cluster | None"],
+    minutes: float | None = None,
 ) -> Run:
     """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
     manifest = manifest_of(folder, chosen, seed)
@@ -201,7 +212,7 @@ def _go_on(
         manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster.machine if cluster else None)
         store.write_manifest(manifest)
         try:
-            _measure(chosen, duel, store, manifest, progress, cluster)
+            _measure(chosen, duel, store, manifest, progress, cluster, minutes)
         except OSError as error:  # of the machine: no room, no more files, no more processes
             raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
         store.finish()
@@ -221,12 +232,14 @@ def _measure(
     manifest: dict[str, Any],
     progress: bool,
     cluster: "Cluster | None",
+    minutes: float | None,
 ) -> None:
     """Measure every workload that is not done yet, and put into the manifest what was learnt from all of them."""
     done, learnt = read_kept(store.folder)
     several: Sequence[Workload | Lesson] = suite.workloads()
     order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
     workloads = [workload for workload in order if workload.id not in done]
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
     known = set(manifest["environments"]).union(*(each["environments"] for each in learnt))
 
     def keep(workload: Workload | Lesson, records: Rows, samples: Rows, note: dict[str, Any]) -> None:
@@ -245,7 +258,12 @@ def _measure(
             return
         with store.scratch() as scratch, Team(scratch, duel) as team:
             for workload in _with_progress(workloads, progress):
-                records, samples, shown = measured(workload, suite, team, manifest["seed"])
+                if time.monotonic() < end:
+                    records, samples, shown = measured(workload, suite, team, manifest["seed"])
+                else:
+                    assert isinstance(suite, Suite) and isinstance(workload, Workload)
+                    reason = f"the time of the run, {minutes:g} minutes, was over before"
+                    records, samples, shown = leave_out(workload, suite, team, reason), [], []
                 note = {"controls": shown, "environments": team.environments, "limits": team.limits}
                 keep(workload, records, samples, note)
     finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long

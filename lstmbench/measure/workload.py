@@ -43,6 +43,15 @@ def measure_workload(workload: Workload, suite: Suite, team: Team, seed: int) ->
     return records, samples, shown
 
 
+def leave_out(workload: Workload, suite: Suite, team: Team, reason: str) -> list[Row]:
+    """Return the records of all cases of a workload that is not measured: they are skipped for this reason."""
+    trials = [each for each in Comparison(workload, suite, team, random.Random()).trials if not each.control]
+    for trial in trials:
+        if trial.status == "ok":
+            trial.status, trial.error = "skipped", reason
+    return [trial.record() for trial in trials]
+
+
 class Comparison:
     """All implementations of a suite at one workload, and the controls, while they are measured side by side."""
 

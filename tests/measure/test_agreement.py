@@ -98,3 +98,9 @@ def test_the_records_say_where_they_come_from():
     assert "agreement(seq_lens=(3,), hidden_size=2" in line
     call = shlex.split(line.removeprefix("Made again by: "))[2]
     compile(call, "the command beneath the table", "exec")
+
+
+def test_what_has_not_the_device_is_skipped() -> None:
+    found = agreement(seq_lens=[2], hidden_size=2, dtypes=["float32"], device="cuda").set_index("implementation")
+    assert found.loc["numpy.fused", "error"] == "numpy.fused does not support cuda"
+    assert "device='cuda'" in found.attrs["manifest"]["command"]

@@ -280,6 +280,7 @@ def test_without_the_package_it_is_one_sentence(suite: Path, tmp_path: Path, mon
         ({"scheduler": "tcp://127.0.0.1:1"}, "--scheduler belongs to --executor dask."),
         ({"executor": "dask", "ab": ("numpy.fused", "numpy.reference")}, "A duel is between two on one machine"),
         ({"executor": "dask", "wait": False}, "it is the workers that wait"),
+        ({"executor": "dask", "minutes": 1.0}, "--minutes is about one machine"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: Any, sentence: str, suite: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from tiny import write_suite
 
 import lstmbench as lb
 from lstmbench.measure import run_manifest, runner, team, workload
+from lstmbench.results.merging import merge
 from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
@@ -495,3 +497,31 @@ def test_the_manifest_is_json_of_sorted_keys(done: lb.Run) -> None:
     text = (done.folder / "manifest.json").read_text(encoding="utf-8")
     seal = json.loads(text)["sha256"]
     assert text == json.dumps(done.manifest | {"sha256": seal}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+# A time for the whole run
+
+
+def test_what_has_not_begun_in_time_is_skipped_and_the_run_is_complete(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [2, 3]})
+    run = lb.run(suite, tmp_path / "out", progress=False, minutes=0)
+    assert run.records["status"].eq("skipped").all() and len(run.records) == 4
+    assert run.records["error"].eq("the time of the run, 0 minutes, was over before").all()
+    assert run.manifest["complete"]
+    assert "--minutes 0" in run.manifest["command"]
+    assert lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("skipped").all()  # as it is complete
+    (merged,) = merge([tmp_path / "out"], tmp_path / "results")
+    assert merged.copied
+
+
+def test_what_has_begun_in_time_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [2, 3]})
+    clock = iter([0.0, 59.0, 61.0])
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    records = lb.run(suite, tmp_path / "out", progress=False, minutes=1).records
+    assert list(records.sort_values("seq_len")["status"]) == ["ok", "skipped"]
+
+
+def test_lessons_are_not_left_out(tmp_path: Path) -> None:
+    with pytest.raises(lb.LstmbenchError, match="has lessons, which are not left out"):
+        lb.run("learning", tmp_path / "out", progress=False, minutes=1)

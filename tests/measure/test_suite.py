@@ -60,7 +60,7 @@ def test_every_suite_of_the_package_is_valid_and_counts_its_cases(name: str) -> 
 
 
 def test_the_suites_are_those_that_are_described() -> None:
-    measured = {"smoke", "quick", "standard", "deepbench", "duel", "frontier", "long", "peers"}
+    measured = {"smoke", "quick", "standard", "deepbench", "duel", "frontier", "long", "peers", "gpu", "flashrnn"}
     assert set(suites()) == measured | {"learning", "learning_full", "learning_lags"}
 
 
@@ -130,7 +130,7 @@ BAD_GRIDS: list[tuple[dict[str, Any], str, str]] = [
     ({"input_size": "hidden"}, "input_size", "valid integer"),
     ({"mode": "infer"}, "mode", "'inference' or 'training'"),
     ({"mode": []}, "mode", "it is empty"),
-    ({"dtype": "float16"}, "dtype", "'float32', 'float64' or 'bfloat16'"),
+    ({"dtype": "float8"}, "dtype", "'float32', 'float64', 'bfloat16', 'float16' or 'tf32'"),
     ({"dtype": []}, "dtype", "it is empty"),
     ({"device": "gpu"}, "device", "'cpu' or 'cuda'"),
     ({"device": []}, "device", "it is empty"),
@@ -265,7 +265,7 @@ def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> 
     for suite in ("smok", tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, ""):
         with pytest.raises(
             LstmbenchError,
-            match=r"neither one of deepbench, duel, frontier, .*, smoke, standard, nor a YAML file",
+            match=r"neither one of deepbench, duel, flashrnn, .*, smoke, standard, nor a YAML file",
         ):
             read_suite(suite)
 

@@ -1,0 +1,56 @@
+"""The script for a GPU host does its steps one after the other, and leaves a folder that ``merge`` takes in."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from tiny import write_suite
+
+import lstmbench as lb
+from lstmbench.results.merging import merge
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "on_gpu_host.py"
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("on_gpu_host", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def gate(code: int) -> str:
+    return f"import sys; open(sys.argv[2], 'w').write(sys.argv[1]); sys.exit({code})"
+
+
+def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
+    script.GATE = gate(0)
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
+    words = ["--out", str(tmp_path / "host"), "--suite", str(suite), "--device", "cpu", "--no-tests", "--minutes", "5"]
+    assert script.main(words) == 0
+    assert (tmp_path / "host" / "gate.csv").read_text() == "cpu"
+    (merged,) = merge([tmp_path / "host"], tmp_path / "results")
+    assert lb.read_results(merged.folder)["status"].eq("ok").all()
+    assert "--minutes" in json.loads((merged.folder / "manifest.json").read_text())["command"]
+
+
+def test_a_gate_that_fails_is_not_forgotten(script: Any, tmp_path: Path) -> None:
+    script.GATE = gate(4)
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
+    words = ["--out", str(tmp_path / "host"), "--suite", str(suite), "--device", "cpu", "--no-tests", "--minutes", "5"]
+    assert script.main(words) == 4
+
+
+def test_a_step_is_ended_when_its_time_is_over(script: Any, tmp_path: Path) -> None:
+    command = [script.sys.executable, "-c", "import time; time.sleep(600)"]
+    assert script.step("sleep", command, script.environment(tmp_path), seconds=0.5) == script.ENDED
+
+
+def test_carried_packages_come_after_the_checkout_and_before_the_rest(script: Any, tmp_path: Path) -> None:
+    path = script.environment(tmp_path)["PYTHONPATH"].split(":")
+    assert path[:2] == [str(SCRIPT.parents[1]), str(tmp_path)]
