@@ -91,7 +91,9 @@ def execute(session: nox.Session, folder: Path, names: list[str], *parameters: s
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on two processes; arguments after -- go to pytest."""
-    install(session, "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks", "test", "lint")
+    install(
+        session, "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks", "test", "lint"
+    )
     session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
 
 
