@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from distributed import Worker, get_worker
+from distributed.utils import sync
 
 from lstmbench.measure import environment, locks
 from lstmbench.measure.case import Workload
@@ -67,7 +68,9 @@ def measure(
         return {"refused": f"{socket.gethostname()} has {why}"}
     worker, host = get_worker(), socket.gethostname()
     with locks.only_run_here():
-        worker.log_event(topic(run_id), {"begun": workload.id})  # if this host dies now, it is known at what
+        # If this host dies now, it is known at what; so this waits until the scheduler has it
+        begun = {"begun": workload.id, "worker": worker.address}
+        sync(worker.loop, worker.scheduler.log_event, topic=topic(run_id), msg=begun)
         team = _team(run_id, worker)
         records, samples, shown = measured(workload, suite, team, seed)
     for record in records:
