@@ -158,7 +158,7 @@ def test_a_clock_that_is_set_back_while_a_run_is_interrupted_changes_no_row(
             lb.run(suite, out, progress=False, seed=1)
     kept = lb.read_results(out)
     assert len(kept) == 2
-    monkeypatch.setattr(runner, "_now", lambda: "1970-01-01T00:00:00Z")
+    monkeypatch.setattr(runner, "now", lambda: "1970-01-01T00:00:00Z")
     done = lb.run(suite, out, progress=False)
     assert done.records[SAME].equals(whole)
     assert done.records[:2].equals(kept)
