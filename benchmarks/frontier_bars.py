@@ -1,8 +1,9 @@
-"""Hold a run of ``frontier``, and one of ``long``, against what our own implementations are meant to reach.
+"""Hold runs of ``frontier`` and ``long``, or of parts of them, against what our own implementations are meant to reach.
 
-    python benchmarks/frontier_bars.py FRONTIER_RUN LONG_RUN
+    python benchmarks/frontier_bars.py RUN [RUN ...]
 
-Each line is a bar: what, the figure, the bar, and whether it is reached. Ratios are those of the runs' tables, taken
+Each run is held against the bars for whose workloads it was made. Each line is a bar: what, the figure, the bar, and
+whether it is reached. Ratios are those of the runs' tables, taken
 within rounds; one over the best of several is the quotient of two of them. Memory is the allocator's, beyond inputs,
 weights and gradients. Exit code 1 if a bar is not reached.
 """
@@ -19,9 +20,12 @@ import pandas as pd
 from lstmbench.results.store import read_results
 
 SIZE = ["batch_size", "seq_len", "hidden_size"]
+EIGHT = [(1, 100, 64), (1, 100, 256), (1, 1000, 128), (16, 100, 256), (16, 1000, 64),
+         (32, 100, 512), (64, 50, 1024), (128, 100, 128)]  # fmt: skip
 LARGE = [(32, 100, 512), (64, 50, 1024), (128, 100, 128)]
 OURS = ["torch.fused", "torch.recompute", "jax.fused", "numpy.fused", "numpy.numba"]
 JAX_PEERS = ["jax.scan", "equinox.scan", "flax.nnx"]
+LONGEST = 131072
 SHARES = {(64, 50, 1024): 0.92, (128, 100, 128): 0.70, (16, 100, 256): 0.85}
 
 
@@ -52,30 +56,47 @@ def geometric(values: pd.Series) -> float:
     return math.exp(np.log(values.to_numpy()).mean())
 
 
+def largest(values: pd.Series) -> tuple[int, ...]:
+    """Return the workload at which they are largest."""
+    return tuple(map(int, values.idxmax()))
+
+
 def speed(run: Path) -> Iterator[Bar]:
-    """Yield the bars of time."""
-    ratios = {mode: table(run, "ratio", mode) for mode in ("training", "inference")}
-    over_nn = {mode: each.div(each["torch.nn"].fillna(1.0), axis=0) for mode, each in ratios.items()}
-    over_jax = {mode: each["jax.fused"] / each[JAX_PEERS].min(axis=1) for mode, each in ratios.items()}
-    for mode, mean, most in (("training", 0.85, 1.05), ("inference", 1.0, 1.15)):
-        found = over_nn[mode]["torch.fused"]
-        yield Bar(f"torch.fused over torch.nn, {mode}, geometric mean", geometric(found), mean)
-        yield Bar(f"torch.fused over torch.nn, {mode}, at {found.idxmax()}", found.max(), most)
-    for mode, mean in (("training", 0.7), ("inference", 0.8)):
-        found = over_jax[mode]
-        yield Bar(f"jax.fused over the best of {', '.join(JAX_PEERS)}, {mode}, geometric mean", geometric(found), mean)
-        yield Bar(f"jax.fused over the best of them, {mode}, at {found.idxmax()}", found.max(), 1.0)
-    yield Bar("jax.fused over torch.nn, training, geometric mean", geometric(over_nn["training"]["jax.fused"]), 1.0)
-    for mode, most in (("training", 1.0), ("inference", 1.25)):
-        for size in LARGE:
-            yield Bar(f"numpy.fused over torch.nn, {mode}, at {size}", over_nn[mode]["numpy.fused"].loc[size], most)
+    """Yield the bars of time, of a run of the eight workloads."""
+    for mode in ("training", "inference"):
+        ratios = table(run, "ratio", mode)
+        if set(EIGHT) <= set(ratios.index):
+            yield from speed_in(mode, ratios, ratios.div(ratios["torch.nn"].fillna(1.0), axis=0))
+
+
+def speed_in(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator[Bar]:
+    """Yield those of one mode."""
+    training = mode == "training"
+    fused = over_nn["torch.fused"]
+    yield Bar(f"torch.fused over torch.nn, {mode}, geometric mean", geometric(fused), 0.85 if training else 1.0)
+    yield Bar(f"torch.fused over torch.nn, {mode}, at {largest(fused)}", fused.max(), 1.05 if training else 1.15)
+    over_jax = ratios["jax.fused"] / ratios[JAX_PEERS].min(axis=1)
+    peers = f"the best of {', '.join(JAX_PEERS)}"
+    yield Bar(f"jax.fused over {peers}, {mode}, geometric mean", geometric(over_jax), 0.7 if training else 0.8)
+    yield Bar(f"jax.fused over {peers}, {mode}, at {largest(over_jax)}", over_jax.max(), 1.0)
+    if training:
+        yield Bar("jax.fused over torch.nn, training, geometric mean", geometric(over_nn["jax.fused"]), 1.0)
     for name, most in (("numpy.fused", 3.5), ("numpy.numba", 1.2)):
-        found = pd.concat([each[name] for each in over_nn.values()])
-        yield Bar(f"{name} over torch.nn, anywhere, at {found.idxmax()}", found.max(), most)
-    shares = table(run, "roofline_fraction", "training")[OURS]
-    for size, least in SHARES.items():
-        best = shares.loc[size]
-        yield Bar(f"share of the rate of products, training, {size}, {best.idxmax()}", best.max(), least, least=True)
+        if name in over_nn:
+            found = over_nn[name]
+            yield Bar(f"{name} over torch.nn, {mode}, at {largest(found)}", found.max(), most)
+    for size in LARGE if "numpy.fused" in over_nn else []:
+        found = over_nn["numpy.fused"][size]
+        yield Bar(f"numpy.fused over torch.nn, {mode}, at {size}", found, 1.0 if training else 1.25)
+
+
+def shares(run: Path) -> Iterator[Bar]:
+    """Yield the bars of the share of the machine's rate of products, of a run that trained at those sizes."""
+    found = table(run, "roofline_fraction", "training")
+    for size in (size for size in SHARES if size in found.index):
+        ours = found[OURS].loc[size]
+        what = f"share of the rate of products, training, {size}, {ours.idxmax()}"
+        yield Bar(what, ours.max(), SHARES[size], least=True)
 
 
 def beyond_gradients(run: Path) -> pd.DataFrame:
@@ -85,54 +106,51 @@ def beyond_gradients(run: Path) -> pd.DataFrame:
     return allocated.sub(gradients, axis=0)
 
 
-def memory(frontier: Path, long: Path) -> Iterator[Bar]:
-    """Yield the bars of memory."""
-    here, far = beyond_gradients(frontier), beyond_gradients(long)
-    for size in (size for size in here.index if size[1] == 1000):
-        yield Bar(
-            f"memory of torch.fused over torch.nn at {size}", here["torch.fused"][size] / here["torch.nn"][size], 0.7
-        )
-    for size in (size for size in far.index if size[1] == 4096):
-        quotient = far["torch.recompute"][size] / far["torch.nn"][size]
+def memory(run: Path) -> Iterator[Bar]:
+    """Yield the bars of memory, of a run that has those lengths."""
+    found = beyond_gradients(run)
+    for size in (size for size in found.index if size[1] == 1000):
+        quotient = found["torch.fused"][size] / found["torch.nn"][size]
+        yield Bar(f"memory of torch.fused over torch.nn at {size}", quotient, 0.7)
+    for size in (size for size in found.index if size[1] == 4096):
+        quotient = found["torch.recompute"][size] / found["torch.nn"][size]
         yield Bar(f"memory of torch.recompute over torch.nn at {size}", quotient, 0.25)
-        times = table(long, "ratio", "training").loc[size]
-        yield Bar(
-            f"time of torch.recompute over torch.fused at {size}", times["torch.recompute"] / times["torch.fused"], 1.35
-        )
+        times = table(run, "ratio", "training").loc[size]
+        quotient = times["torch.recompute"] / times["torch.fused"]
+        yield Bar(f"time of torch.recompute over torch.fused at {size}", quotient, 1.35)
 
 
 def growth(run: Path) -> Iterator[Bar]:
-    """Yield how far from linear in T time and memory grow between 512 and the longest, and what jax compiles.
+    """Yield how far from linear in T time and memory grow, and what jax compiles, of a run that has the longest T.
 
-    The exponent of a power law through all lengths from 512 steps on; below, what a call takes once is seen.
+    Growth is the exponent of a power law through all lengths.
     """
-    for column, mode in (
-        ("time_median_s", "inference"),
-        ("time_median_s", "training"),
-        ("allocated_bytes", "training"),
-    ):
-        found = table(run, column, mode).reset_index().query("seq_len >= 512")
+    if LONGEST not in table(run, "time_median_s", "inference").index.get_level_values("seq_len"):
+        return
+    grown = {f"time, {mode}": table(run, "time_median_s", mode) for mode in ("inference", "training")}
+    for what, amounts in (*grown.items(), ("memory beyond gradients, training", beyond_gradients(run))):
+        found = amounts.reset_index()
         steps = np.log(found["seq_len"].to_numpy())
-        for name in (name for name in found.columns if "." in name):
+        for name in (name for name in (*OURS, "jax.scan") if name in found):
             known = found[name].notna().to_numpy()
             exponent = np.polyfit(steps[known], np.log(found[name].to_numpy()[known]), 1)[0]
-            yield Bar(f"{column}, {mode}, {name}: exponent's distance from 1", abs(exponent - 1), 0.1)
+            yield Bar(f"{what}, {name}: distance of the exponent, {exponent:.3f}, from 1", abs(exponent - 1), 0.1)
     for mode in ("inference", "training"):
         first = table(run, "compile_s", mode).droplevel(["batch_size", "hidden_size"])
         for name in ("jax.scan", "jax.fused"):
-            yield Bar(
-                f"compile time of {name}, {mode}, T = 131072 over T = 64", first[name][131072] / first[name][64], 1.5
-            )
+            quotient = first[name][LONGEST] / first[name][64]
+            yield Bar(f"compile time of {name}, {mode}, T = {LONGEST} over T = 64", quotient, 1.5)
 
 
 def main() -> int:
     """Print every bar."""
-    frontier, long = Path(sys.argv[1]), Path(sys.argv[2])
     missed = 0
-    for bar in (*speed(frontier), *memory(frontier, long), *growth(long)):
-        missed += not bar.reached
-        sign = ">=" if bar.least else "<="
-        print(f"{'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} {bar.bar:<5} {bar.what}")
+    for run in map(Path, sys.argv[1:]):
+        print(run.name)
+        for bar in (*speed(run), *shares(run), *memory(run), *growth(run)):
+            missed += not bar.reached
+            sign = ">=" if bar.least else "<="
+            print(f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} {bar.bar:<5} {bar.what}")
     return 1 if missed else 0
 
 

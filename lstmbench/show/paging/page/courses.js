@@ -9,20 +9,9 @@ function courseStyle(line) {
 function drawCourses(panels) {
   const legend = new Map(page.courses.flatMap((course) => course.lines).map((line) => [line.label, courseStyle(line)]));
   drawLegend(byId("course-legend"), [...legend.values()]);
-  const host = byId("courses");
-  for (const old of host.querySelectorAll(".plot")) Plotly.purge(old);
-  host.replaceChildren();
   const several = new Set(page.courses.map((course) => course.run)).size > 1;
-  const drawn = page.courses.slice(0, panels).map((course) => {
-    const plot = element("div", { className: "plot", tabIndex: 0, role: "group" });
-    plot.setAttribute("aria-label", `Plot of ${course.metric} against updates: ${course.title}`);
-    host.append(element("figure", {}, element("figcaption", {}, several ? `${course.title}, ${course.run}` : course.title), plot));
-    return () => drawCourse(plot, course);
-  });
-  for (const draw of drawn) draw();
-  const more = byId("more-courses");
-  more.hidden = page.courses.length <= panels;
-  more.textContent = `Show all ${page.courses.length} plots`;
+  showPanels("courses", panels, page.courses.map((course) => ({ title: several ? `${course.title}, ${course.run}` : course.title,
+    about: `${course.metric} against updates`, draw: (plot) => drawCourse(plot, course) })));
 }
 
 function drawCourse(plot, course) {

@@ -71,21 +71,26 @@ function drawPlots(rows, chosen) {
     panels.set(key, [...(panels.get(key) || []), row]);
   }
   drawLegend(byId("legend"), distinctImplementations(usable).map((name) => [name, lineStyle(name), 2.5]));
-  const host = byId("plots");
+  const all = [...panels.values()].sort((a, b) => placeOf(a[0], split) - placeOf(b[0], split));
+  showPanels("plots", chosen.panels, all.map((own) => ({ title: workload(own[0], split) || "all cases",
+    about: `${about(y).name} against ${about(x).name}`, draw: (plot) => drawPanel(plot, own, chosen) })));
+}
+
+// Shows the first panels, each {title, about, draw}, in the place of this name, and a button that leads to all of them.
+function showPanels(name, most, panels) {
+  const host = byId(name);
   for (const old of host.querySelectorAll(".plot")) Plotly.purge(old);
   host.replaceChildren();
-  const all = [...panels.values()].sort((a, b) => placeOf(a[0], split) - placeOf(b[0], split));
-  const drawn = all.slice(0, chosen.panels).map((own) => {
-    const title = workload(own[0], split) || "all cases";
+  const places = panels.slice(0, most).map(({ title, about, draw }) => {
     const plot = element("div", { className: "plot", tabIndex: 0, role: "group" });
-    plot.setAttribute("aria-label", `Plot of ${about(y).name} against ${about(x).name}: ${title}`);
+    plot.setAttribute("aria-label", `Plot of ${about}: ${title}`);
     host.append(element("figure", {}, element("figcaption", {}, title), plot));
-    return () => drawPanel(plot, own, chosen);
+    return () => draw(plot);
   });
-  for (const draw of drawn) draw(); // when all have their places, for a plot takes the width that it finds
-  const more = byId("more-plots");
-  more.hidden = all.length <= chosen.panels;
-  more.textContent = `Show all ${all.length} plots`;
+  for (const draw of places) draw(); // when all have their places, for a plot takes the width that it finds
+  const more = byId(`more-${name}`);
+  more.hidden = panels.length <= most;
+  more.textContent = `Show all ${panels.length} plots`;
 }
 
 function placeOf(row, columns) {
