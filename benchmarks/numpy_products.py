@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lstmbench.variants import numpy_numba
-from lstmbench.variants.numpy_fused import _Weight
+from lstmbench.variants._cut_products import CutProducts
 
 SHAPES = [(16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 
@@ -39,11 +39,12 @@ def row(B: int, H: int) -> list[float]:
         return random.normal(size=shape).astype(np.float32)
 
     work = 8 * B * H * H / 1e9
-    weight, h, z, a = _Weight(normal(4, H, H)), normal(B, H), normal(4, B, H), normal(4, B, H)
+    matrices, h, z, a = normal(4, H, H), normal(B, H), normal(4, B, H), normal(4, B, H)
+    weight = CutProducts((4, H, H), "float32", lambda g, matrices=matrices: matrices[g])
     dz, hs = normal(50 * B, 4 * H), normal(50 * B, H)
     blocks, rows = numpy_numba._pack(normal(H, 4 * H)), z.reshape(B, 4 * H)
     return [
-        work / seconds(lambda: np.matmul(h, weight.whole, out=z)),
+        work / seconds(lambda: np.matmul(h, matrices, out=z)),
         work / seconds(lambda: weight.multiply(h, z)) if weight.rows_at_once(B) else 0,
         work / seconds(lambda: numpy_numba._add_product(rows, h, blocks)),
         50 * work / seconds(lambda: dz.T @ hs),

@@ -5,9 +5,8 @@ What differs from the equations as printed, and why the result is the same:
 - The inputs' share of all pre-activations, W_ih x_t + b, is computed for many steps by one product for each gate.
 - The gates of a step are four (B, H) blocks, one after the other, in the order o, i, f, g: what is done to the three
   sigmoids, or to the three gates of the cell, is one operation over memory without gaps.
-- A BLAS lays its operands out anew in each product, which costs much where one of them has few rows. OpenBLAS leaves
-  that out for small matrices, on processors with AVX-512. So products are cut into small ones there: some rows by some
-  columns, with the weights laid out beforehand in blocks of these columns.
+- Products are cut into small ones where the BLAS is faster at those (``_cut_products``). For dz W, with its 4H numbers
+  in a row, that may need a product for each gate and their sum.
 - sigmoid(z) = (1 + tanh(z / 2)) / 2. The halves are folded into the weights of i, f and o (exact: a power of two),
   so that one ``tanh`` over all four gates is the only transcendental function besides tanh(c). The error of a gate
   is then some rounding error of 1, not of the gate: one that is all but closed, below 1e-7 in float32, comes out as 0.
@@ -22,72 +21,75 @@ step lie in front of the others, and dz takes the place of the gates.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info
 
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import register
 from lstmbench.frameworks.numpy_framework import NumpyFramework
+from lstmbench.variants._cut_products import CutProducts
 
 Array = NDArray[Any]
 
 LONG = 128
 """From so many steps on, inference works in the memory of its own outputs; below, a chunk of steps has its own room."""
-FEWEST_ROWS = 8
-"""With fewer rows in a product, to cut it does not pay."""
-CHUNK_BYTES = 1 << 18
-"""The inputs' share of a chunk of steps is at most so large: it should still be in the cache when it is used."""
+CHUNK_BYTES = 1 << 22
+"""The inputs' share of a chunk of steps is at most so large: it should still be in some cache when it is used."""
+LINE = 16
+"""Rows that are to be transposed lie so many numbers further apart, lest they meet in one set of a cache."""
+ORDER = (3, 0, 1, 2)
+"""Where o, i, f, g are among i, f, g, o."""
 
 
-SMALL, COLUMNS = 10**6, 64
-"""OpenBLAS takes a product of (m, k) with (k, n) for small up to this m * k * n; so many columns then are a good n."""
-WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
+def _gates(weight: Array) -> list[Array]:
+    """Return the parts of weight (4H, K) for o, i, f, g: four times (H, K)."""
+    i_f_g_o = np.split(weight, 4)
+    return [i_f_g_o[k] for k in ORDER]
 
 
-@cache
-def _blas_likes_small_products() -> bool:
-    """Say whether NumPy's BLAS is an OpenBLAS with kernels for them; they run on one thread, and so must it."""
-    return any(
-        library.get("architecture") in WITH_SMALL_KERNELS and library["num_threads"] == 1
-        for library in threadpool_info()
-    )
+def _ahead(weight: Array) -> CutProducts:
+    """Return the products of inputs or states with the weights of each gate, halved for a sigmoid."""
+    gates = _gates(weight)
+    H, K = gates[0].shape
+
+    def transposed(g: int) -> Array:
+        rows: Array = np.empty((H, K + LINE), weight.dtype)[:, :K]
+        return np.multiply(gates[g], 0.5 if g < 3 else 1, out=rows).T
+
+    return CutProducts((4, K, H), weight.dtype, transposed)
 
 
-class _Weight:
-    """Matrices (G, K, N), one for each gate, to multiply from the right: whole, and in blocks of columns."""
+def _back(weight: Array, rows: int) -> CutProducts:
+    """Return the product of dz (rows, 4H) with weight (4H, K): one for all gates, or a sum over them, to be cut."""
+    gates = _gates(weight)
+    H, K = gates[0].shape
+    one = CutProducts((1, 4 * H, K), weight.dtype, lambda _: np.concatenate(gates))
+    four = CutProducts((4, H, K), weight.dtype, gates.__getitem__)
+    return four if four.rows_at_once(rows) and not one.rows_at_once(rows) else one
 
-    def __init__(self, gates: Array) -> None:
-        self.whole = gates
-        self.blocks: Array | None = None
-        G, K, N = gates.shape
-        if N % COLUMNS == 0 and _blas_likes_small_products():
-            columns = gates.reshape(G, K, N // COLUMNS, COLUMNS).transpose(0, 2, 1, 3)
-            self.blocks = np.ascontiguousarray(columns)[:, :, None]  # (G, N / COLUMNS, 1, K, COLUMNS)
 
-    def rows_at_once(self, rows: int) -> int:
-        """Return how many rows a small product takes; 0 if the product is better not cut."""
-        _, K, N = self.whole.shape
-        if self.blocks is None or rows * K * N <= SMALL:
-            return 0
-        most = min(rows, SMALL // (K * COLUMNS))
-        best = next((k for k in range(most, 0, -1) if rows % k == 0), 1)
-        return best if best >= FEWEST_ROWS else 0
+class _Ahead:
+    """The weights as the forward pass takes them."""
 
-    def multiply(self, a: Array, out: Array) -> None:
-        """Write a @ gates to ``out``, (G, rows, N): a is (rows, K), or (G, rows, K) with rows for each gate."""
-        *_, rows, K = a.shape
-        some = self.rows_at_once(rows)
-        if self.blocks is None or not some:
-            np.matmul(a, self.whole, out=out)
-            return
-        G, _, N = out.shape
-        cut = a.reshape(*a.shape[:-2], 1, rows // some, some, K)
-        blocks = out.reshape(G, rows // some, some, N // COLUMNS, COLUMNS).transpose(0, 3, 1, 2, 4)
-        np.matmul(cut, self.blocks, out=blocks)
+    def __init__(self, weight_ih: Array, weight_hh: Array, bias: Array) -> None:
+        self.U_ih, self.U_hh = _ahead(weight_ih), _ahead(weight_hh)
+        self.u = np.stack(_gates(bias))[:, None]  # (4, 1, H)
+        self.u[:3] *= 0.5
+
+    def steps_at_once(self, h0: Array) -> int:
+        """Say of how many steps the inputs' share is computed at once: it takes no more room than the weights."""
+        as_weights = (self.U_ih.shape[1] + self.U_hh.shape[1]) // len(h0)
+        return max(1, min(as_weights, CHUNK_BYTES // (4 * h0.nbytes)))
+
+    def shares(self, x: Array, room: Array) -> Array:
+        """Compute what x (k, B, I) adds to the pre-activations of its steps, in ``room``: (k, 4, B, H)."""
+        k, B, features = x.shape
+        shares = room.reshape(4, k * B, -1)
+        self.U_ih.multiply(x.reshape(k * B, features), out=shares)
+        shares += self.u
+        return shares.reshape(4, k, B, -1).transpose(1, 0, 2, 3)
 
 
 @contextmanager
@@ -105,31 +107,16 @@ class NumpyFused:
     """Gates in blocks, one product for many inputs, one for each weight gradient."""
 
     def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
-        H, features = params.hidden_size, params.input_size
-        order = np.r_[3 * H : 4 * H, 0 : 3 * H]  # rows i, f, g, o -> o, i, f, g
-        self.W_ih = framework.from_numpy(params.weight_ih[order])  # (4H, I)
-        self.W_hh = framework.from_numpy(params.weight_hh[order])  # (4H, H)
-        half = np.r_[np.full(3 * H, 0.5), np.ones(H)][:, None]  # (4H, 1)
-        U_ih, U_hh = ((half * weight[order]).reshape(4, H, -1) for weight in (params.weight_ih, params.weight_hh))
-        self.U_ih = _Weight(framework.from_numpy(U_ih.transpose(0, 2, 1)))  # (4, I, H)
-        self.U_hh = _Weight(framework.from_numpy(U_hh.transpose(0, 2, 1)))  # (4, H, H)
-        self.to_h, self.to_x = _Weight(self.W_hh.reshape(4, H, H)), _Weight(self.W_ih[None])
-        self.u = framework.from_numpy((half[:, 0] * params.bias[order]).reshape(4, 1, H))
-        self.H, self.features = H, features
-
-    def _shares(self, x: Array, room: Array) -> Array:
-        """Compute what x (k, B, I) adds to the pre-activations of its steps, in ``room``: (k, 4, B, H)."""
-        k, B, features = x.shape
-        shares = room.reshape(4, k * B, self.H)
-        self.U_ih.multiply(x.reshape(k * B, features), out=shares)
-        shares += self.u
-        return shares.reshape(4, k, B, self.H).transpose(1, 0, 2, 3)
+        self.weights = tuple(framework.from_numpy(array) for array in (params.weight_ih, params.weight_hh, params.bias))
+        self.H = params.hidden_size
+        self.ahead = _Ahead(*self.weights)  # for inference; training, after which weights change, lays them out anew
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         T, B, _ = x.shape
         y = np.empty((T, B, self.H), dtype=x.dtype)
         h, c, h_T = h0, c0.copy(), np.empty_like(h0)
-        longest = max(1, CHUNK_BYTES // (4 * h0.nbytes))
+        ahead = self.ahead
+        longest = ahead.steps_at_once(h0)
         room = y if T >= LONG else np.empty((4 * min(T, longest) + 4, B, self.H), dtype=x.dtype)
         z = room[-4:]
         o, i, f, g = z
@@ -138,9 +125,9 @@ class NumpyFused:
         with _small_buffers() if T >= LONG else nullcontext():
             # A step of a chunk takes one place for its output, four for its share of the inputs
             while steps := min(longest, T - t if T < LONG else (T - t - 4) // 5):
-                shares = self._shares(x[t : t + steps], room[-4 - 4 * steps : -4])
+                shares = ahead.shares(x[t : t + steps], room[-4 - 4 * steps : -4])
                 for share, h_next in zip(shares, y[t : t + steps], strict=True):
-                    self.U_hh.multiply(h, out=z)
+                    ahead.U_hh.multiply(h, out=z)
                     z += share
                     np.tanh(z, out=z)
                     sigmoids *= 0.5
@@ -173,10 +160,10 @@ class NumpyFused:
             h = h_next
 
     def _gate(self, k: int, x_t: Array, h: Array, out: Array, product: Array) -> None:
-        np.copyto(out, self.u[k])
-        np.matmul(x_t, self.U_ih.whole[k], out=product)
+        np.copyto(out, self.ahead.u[k])
+        np.matmul(x_t, self.ahead.U_ih.whole[k], out=product)
         out += product
-        np.matmul(h, self.U_hh.whole[k], out=product)
+        np.matmul(h, self.ahead.U_hh.whole[k], out=product)
         out += product
         np.tanh(out, out=out)
         if k < 3:
@@ -190,16 +177,16 @@ class NumpyFused:
         hs, cs = np.empty((T + 1, B, H), dtype=x.dtype), np.empty((T + 1, B, H), dtype=x.dtype)
         hs[0], cs[0] = h0, c0
         gates = np.empty((T, 4, B, H), dtype=x.dtype)
-        # No more room than the gradients of the weights will take
-        longest = min(T, max(1, (self.features + H) // B), max(1, CHUNK_BYTES // gates[0].nbytes))
+        ahead = _Ahead(*self.weights)
+        longest = min(T, ahead.steps_at_once(h0))
         room = np.empty((4 * longest, B, H), dtype=x.dtype)
         h, c = hs[0], cs[0]
         with _small_buffers():
             for t in range(0, T, longest):
                 steps = slice(t, min(t + longest, T))
-                shares = self._shares(x[steps], room[: 4 * (steps.stop - t)])
+                shares = ahead.shares(x[steps], room[: 4 * (steps.stop - t)])
                 for z, share, h_next, c_next in zip(gates[steps], shares, hs[1:][steps], cs[1:][steps], strict=True):
-                    self.U_hh.multiply(h, out=z)
+                    ahead.U_hh.multiply(h, out=z)
                     z += share
                     np.tanh(z, out=z)
                     sigmoids = z[:3]
@@ -223,6 +210,7 @@ class NumpyFused:
         d = np.empty((4, B, H), dtype=x.dtype)  # a step's dz, as blocks
         d_o, d_i, d_f, d_g = d
         sigmoids_of_c, all_of_c, rows = d[1:3], d[1:], d.transpose(1, 0, 2)
+        to_h = _back(self.weights[1], B)
         for t in range(T - 1, -1, -1):
             z, y_t = gates[t], hs[t + 1]
             o, i, f, g = z
@@ -246,21 +234,28 @@ class NumpyFused:
             d_o *= dh
             dc *= f
             dz[t].reshape(B, 4, H)[...] = rows
-            if self.to_h.rows_at_once(B):
-                self.to_h.multiply(dz[t].reshape(B, 4, H).transpose(1, 0, 2), out=d)
-                np.add.reduce(d, axis=0, out=dh)
-            else:
-                np.matmul(dz[t], self.W_hh, out=dh)
-        del d, d_o, d_i, d_f, d_g, sigmoids_of_c, all_of_c, rows, scratch
+            to_h.sum_of_products(dz[t], parts=d, out=dh)
+        del d, d_o, d_i, d_f, d_g, sigmoids_of_c, all_of_c, rows, scratch, to_h
 
+        dx = np.empty_like(x)
+        self._input_gradients(dz, out=dx)
         flat = dz.reshape(T * B, 4 * H)
         dW_ih, dW_hh = flat.T @ x.reshape(T * B, features), flat.T @ hs[:-1].reshape(T * B, H)
         db = flat.sum(axis=0)
         for gradient in (dW_ih, dW_hh, db):
             _to_the_canonical_order(gradient.reshape(4, H, -1))
-        dx = np.empty_like(x)
-        self.to_x.multiply(flat, out=dx.reshape(1, T * B, features))
         return dW_ih, dW_hh, db, dx, dh, dc
+
+    def _input_gradients(self, dz: Array, out: Array) -> None:
+        """Write dz (T, B, 4H) times W_ih to ``out``: all steps at once, or if they take a sum over the gates, each."""
+        T, B, features = out.shape
+        to_x = _back(self.weights[0], B)
+        if to_x.shape[0] == 1:
+            to_x.multiply(dz.reshape(T * B, -1), out=out.reshape(1, T * B, features))
+            return
+        parts = np.empty((4, B, features), dtype=out.dtype)
+        for dz_t, out_t in zip(dz, out, strict=True):
+            to_x.sum_of_products(dz_t, parts, out=out_t)
 
     def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)

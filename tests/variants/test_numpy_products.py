@@ -7,38 +7,58 @@ import pytest
 from conformance import check, draw
 
 import lstmbench as lb
-from lstmbench.variants import numpy_fused
+from lstmbench.variants import _cut_products, numpy_fused
+from lstmbench.variants._cut_products import CutProducts
 
 H, ROWS = 64, 32
 CUT = 40_000
 """A product of so many multiplications is cut into rows of 8: 9 would fit, and 8 divides 32."""
+CUT_BACK = 150_000
+"""So is, with so many, the one product of all gates with W; those of 64 numbers in a row are then small as they are."""
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, dtype: str = "float64") -> Any:
-    monkeypatch.setattr(numpy_fused, "_blas_likes_small_products", lambda: small_kernels)
-    monkeypatch.setattr(numpy_fused, "SMALL", small)
+    monkeypatch.setattr(_cut_products, "_blas_likes_small_products", lambda: small_kernels)
+    monkeypatch.setattr(_cut_products, "SMALL", small)
     return lb.load("numpy.fused", lb.LSTMParams.init(H, H), dtype=dtype).implementation
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_the_lstm_in_small_products_too(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
-    implementation = loaded(monkeypatch, True, CUT, dtype)
-    assert implementation.U_hh.rows_at_once(ROWS) == implementation.to_h.rows_at_once(ROWS) == 8
+@pytest.mark.parametrize(("small", "ahead", "products_back"), [(CUT, 8, 4), (CUT_BACK, 0, 1)])
+def test_it_is_the_lstm_in_small_products_too(
+    monkeypatch: pytest.MonkeyPatch, small: int, ahead: int, products_back: int, dtype: str
+) -> None:
+    implementation = loaded(monkeypatch, True, small, dtype)
+    back = numpy_fused._back(implementation.weights[1], ROWS)
+    assert implementation.ahead.U_hh.rows_at_once(ROWS) == ahead
+    assert (back.shape[0], back.rows_at_once(ROWS)) == (products_back, 8)
     check("numpy.fused", dtype, "cpu", draw(5, ROWS, H, H))
 
 
 def test_a_block_of_columns_in_the_wrong_place_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numpy_fused, "COLUMNS", 16)
-    right = numpy_fused._Weight.__init__
+    monkeypatch.setattr(_cut_products, "COLUMNS", 16)
+    right = CutProducts.blocks.func
 
-    def swapped(self: Any, gates: Any) -> None:
-        right(self, gates)
-        self.blocks[:, :2] = self.blocks[:, 1::-1].copy()
+    def swapped(self: Any) -> Any:
+        blocks = right(self)
+        blocks[:, :2] = blocks[:, 1::-1].copy()
+        return blocks
 
-    monkeypatch.setattr(numpy_fused._Weight, "__init__", swapped)
+    monkeypatch.setattr(CutProducts, "blocks", property(swapped))
     loaded(monkeypatch, True, CUT)
     with pytest.raises(AssertionError, match="is wrong against the oracle"):
         check("numpy.fused", "float64", "cpu", draw(5, ROWS, H, H))
+
+
+def test_training_lays_the_weights_out_in_every_call_and_inference_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    implementation = loaded(monkeypatch, True, CUT)
+    x, state = np.ones((3, ROWS, H)), np.zeros((ROWS, H))
+    y, _, _ = implementation.forward(x, state, state)
+    for weight in implementation.weights:
+        weight *= 2
+    assert np.array_equal(implementation.forward(x, state, state)[0], y)
+    (trained, _, _), _ = implementation.forward_saving(x, state, state)
+    assert not np.allclose(trained, y)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +69,7 @@ def test_a_block_of_columns_in_the_wrong_place_fails_the_check(monkeypatch: pyte
 def test_a_product_is_left_whole_where_to_cut_it_does_not_pay(
     monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, rows: int
 ) -> None:
-    assert loaded(monkeypatch, small_kernels, small).U_hh.rows_at_once(rows) == 0
+    assert loaded(monkeypatch, small_kernels, small).ahead.U_hh.rows_at_once(rows) == 0
 
 
 @pytest.mark.parametrize(
@@ -61,15 +81,18 @@ def test_small_products_are_for_one_thread_and_processors_with_kernels_for_them(
 ) -> None:
     library: dict[str, Any] = {"user_api": "blas", "num_threads": threads}
     library |= {"architecture": architecture} if architecture else {}
-    monkeypatch.setattr(numpy_fused, "threadpool_info", lambda: [library])
-    assert numpy_fused._blas_likes_small_products.__wrapped__() is wanted
+    monkeypatch.setattr(_cut_products, "threadpool_info", lambda: [library])
+    assert _cut_products._blas_likes_small_products.__wrapped__() is wanted
 
 
 def test_products_of_small_ones_are_numpy_s(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded(monkeypatch, True, CUT)
     random = np.random.default_rng(0)
-    gates, rows = random.normal(size=(4, H, H)), random.normal(size=(4, ROWS, H))
-    out = np.empty((4, ROWS, H))
+    matrices, rows = random.normal(size=(4, H, H)), random.normal(size=(4, ROWS, H))
+    products, out = CutProducts((4, H, H), "float64", lambda g: matrices[g]), np.empty((4, ROWS, H))
     for a in (rows[0], rows):
-        numpy_fused._Weight(gates).multiply(a, out)
-        assert np.allclose(out, a @ gates, rtol=1e-12, atol=1e-12)
+        products.multiply(a, out)
+        assert np.allclose(out, a @ matrices, rtol=1e-12, atol=1e-12)
+    beside, total = rows.transpose(1, 0, 2).reshape(ROWS, 4 * H), np.empty((ROWS, H))
+    products.sum_of_products(beside, parts=out, out=total)
+    assert np.allclose(total, beside @ matrices.reshape(4 * H, H), rtol=1e-12, atol=1e-12)
