@@ -357,6 +357,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which devices there are, how noisy this machine is, and what would be skipped and why."""
     from lstmbench import doctor as doctor_
+    from lstmbench.results import processor
 
     noise = doctor_.measure_noise(seconds)  # before the frameworks come in with their threads
     found = doctor_.examine()
@@ -366,7 +367,8 @@ def doctor(
     machine = found["machine"]
     memory = machine["memory_bytes"] / 2**30
     console.print(
-        f"{machine['cpu']}, {machine['cores']} cores, {memory:.0f} GiB; {machine['os']}; Python {found['python']}"
+        f"{processor.described(machine)}, {machine['cores']} cores, {memory:.0f} GiB; {machine['os']}; "
+        f"Python {found['python']}"
     )
     _print_implementations(found["implementations"])
     for package, there in found["notebook_packages"].items():

@@ -32,6 +32,11 @@ on_host.measured = dies
 """What makes a worker die once while it measures the workload of five steps; always, if the flag cannot be there."""
 OTHER = 'environment.kind = lambda machine: "zzz with 1 core"\n'
 """What makes a worker's host another kind of machine."""
+NARROW = """
+narrow = environment.machine() | {"cpu_flags": ["sse"]}
+environment.machine = lambda: narrow
+"""
+"""What makes a worker's host one whose processor has the same name and numbers, and narrower vectors."""
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import psutil
 
 from lstmbench import __version__
 from lstmbench.measure.surroundings import gpus
+from lstmbench.results import processor
 
 POOLS = (
     "OMP_NUM_THREADS",
@@ -27,6 +28,9 @@ POOLS = (
     "NPROC",  # the size of XLA's own thread pool
 )
 """The knob of each thread pool that an LSTM may run on."""
+_X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+_ARM = {"implementer": "CPU implementer", "variant": "CPU variant", "part": "CPU part", "revision": "CPU revision"}
+"""What tells one processor from another, and how /proc/cpuinfo calls it."""
 
 
 def same_imports() -> dict[str, str]:
@@ -63,21 +67,17 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine: CPU and its flags, cores, memory, operating system, and GPUs where there are any."""
-    cpu = platform.processor()
-    flags: list[str] = []
-    try:
+    """Describe the machine: CPU, its flags and numbers, cores, memory, system, and GPUs where there are any."""
+    told: dict[str, str] = {}
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                cpu = value.strip()
-            elif key.strip() in ("flags", "Features") and not flags:
-                flags = sorted(value.split())
-    except OSError:
-        pass
+            told.setdefault(key.strip(), value.strip())  # of the first core
+    cpu_id = _cpu_id(told)
     return {
-        "cpu": cpu or platform.machine(),
-        "cpu_flags": flags,
+        "cpu": told.get("model name") or platform.processor() or platform.machine(),
+        **({"cpu_id": cpu_id} if cpu_id else {}),
+        "cpu_flags": sorted((told.get("flags") or told.get("Features") or "").split()),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "os": _os(),
@@ -87,10 +87,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _cpu_id(told: Mapping[str, str]) -> str:
+    """Return vendor, family, model and stepping, or what an ARM processor has instead; empty where none is told."""
+    vendor, names = (told["vendor_id"], _X86) if "vendor_id" in told else ("CPU", _ARM)
+    numbers = [f"{name} {told[key]}" for name, key in names.items() if told.get(key)]
+    return " ".join([vendor, *numbers]) if numbers else ""
+
+
 def kind(machine: Mapping[str, Any]) -> str:
-    """Return the kind of machine that this is the description of: the CPU's model, the cores, and the GPUs."""
-    gpus = [f", {machine[key]}" for key in sorted(machine) if key.startswith("gpu")]
-    return f"{machine['cpu']} with {machine['cores']} cores" + "".join(gpus)
+    """Return the kind of machine that this is the description of: the processor, the cores, and the GPUs."""
+    gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
+    return ", ".join([processor.described(machine), f"{machine['cores']} cores", *gpus])
 
 
 def _os() -> str:

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lstmbench.results import processor
 from lstmbench.show.formats import fixed, number, slug
 from lstmbench.show.labels import Row, ordered
 
@@ -85,7 +86,7 @@ def _run(manifest: Manifest) -> str:
 def machine(manifest: Manifest) -> str:
     """Return the machine in one phrase."""
     cores, memory = _get(manifest, "machine", "cores"), _get(manifest, "machine", "memory_bytes")
-    parts = [str(_get(manifest, "machine", "cpu") or "CPU not recorded")]
+    parts = [processor.described(part(manifest, "machine")) or "CPU not recorded"]
     if cores:
         parts.append(f"{cores} core{'' if cores == 1 else 's'}")
     if memory:
@@ -96,17 +97,29 @@ def machine(manifest: Manifest) -> str:
 
 
 def cpu(manifest: Manifest) -> str:
-    """Return the processor's name."""
-    return str(_get(manifest, "machine", "cpu") or "a CPU that was not recorded")
+    """Return the processor in words."""
+    return processor.described(part(manifest, "machine")) or "a CPU that was not recorded"
 
 
 def machine_name(manifest: Manifest) -> str:
-    """Return the kind of machine in a few words: processor, cores, GPUs; ratios of one kind are put side by side."""
+    """Return the kind of machine in a few words: processor, cores, GPUs; ratios of each kind are put side by side."""
+    return ", ".join([cpu(manifest), *_cores_and_gpus(manifest)])
+
+
+def same_kind(one: Manifest, other: Manifest) -> bool:
+    """Return whether two machines may be of one kind: they differ in nothing of its name that both record."""
+    here, there = part(one, "machine"), part(other, "machine")
+    if bool(here.get("cpu")) != bool(there.get("cpu")) or processor.differ(here, there):
+        return False
+    return _cores_and_gpus(one) == _cores_and_gpus(other)
+
+
+def _cores_and_gpus(manifest: Manifest) -> list[str]:
     parts = part(manifest, "machine")
     cores = parts.get("cores")
     gpus = [name for key in sorted(parts, key=str) if str(key).startswith("gpu") for name in _names(parts[key])]
     counted = [f"{gpus.count(name)} x {name}" if gpus.count(name) > 1 else name for name in dict.fromkeys(gpus)]
-    return ", ".join([cpu(manifest), *([f"{cores} core{'' if cores == 1 else 's'}"] if cores else []), *counted])
+    return [*([f"{cores} core{'' if cores == 1 else 's'}"] if cores else []), *counted]
 
 
 def _names(value: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """Many hosts: nothing is lost, nothing is there twice, and what cannot be is said in a sentence."""
 
+import re
 import socket
 import sys
 from collections import Counter
@@ -198,6 +199,19 @@ def test_another_kind_of_machine_measures_nothing_of_a_run(
         assert hosts_of(address, done) == {"127.0.0.1"}
     check_whole(done)
     assert "measures nothing of this run, for it has machine zzz with 1 core, not " in capfd.readouterr().err
+
+
+def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind(
+    address: str, suite: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        hosts.workers(address, tmp_path, ""),
+        hosts.workers(address, tmp_path, hosts.NARROW, host="127.0.0.2"),
+    ):
+        done = on_dask(suite, tmp_path / "out", address)
+        assert len(hosts_of(address, done)) == 1
+    check_whole(done)
+    assert re.search("measures nothing of this run, for it has machine .* with SSE, .* not ", capfd.readouterr().err)
 
 
 def test_one_that_comes_later_hands_back_what_it_was_given(address: str, suite: Path, tmp_path: Path) -> None:

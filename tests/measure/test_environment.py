@@ -16,7 +16,7 @@ from lstmbench.measure import environment
 
 def test_the_machine_is_described() -> None:
     found = environment.machine()
-    assert set(found) == {"cpu", "cpu_flags", "cores", "memory_bytes", "os", "kernel", "arch"}
+    assert set(found) - {"cpu_id"} == {"cpu", "cpu_flags", "cores", "memory_bytes", "os", "kernel", "arch"}
     assert found["memory_bytes"] > 2**26
     assert found["cores"] >= 1
     assert found["cpu_flags"] == sorted(found["cpu_flags"])
@@ -32,7 +32,63 @@ def test_a_system_without_its_usual_files_is_described_all_the_same(monkeypatch:
     found = environment.machine()
     assert found["cpu"]
     assert found["cpu_flags"] == []
+    assert "cpu_id" not in found
     assert found["os"] == platform.platform()
+
+
+ZEN = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 1
+model name\t: AMD EPYC
+stepping\t: 1
+flags\t\t: fpu sse avx2 avx
+
+processor\t: 1
+vendor_id\t: Other
+"""
+ARM = """processor\t: 0
+Features\t: fp asimd
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x3
+CPU part\t: 0xd0c
+CPU revision\t: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "cpu", "cpu_id", "flags"),
+    [
+        (ZEN, "AMD EPYC", "AuthenticAMD family 25 model 1 stepping 1", ["avx", "avx2", "fpu", "sse"]),
+        (ARM, "silicon", "CPU implementer 0x41 variant 0x3 part 0xd0c revision 1", ["asimd", "fp"]),
+        ("vendor_id : IBM/S390\nfeatures : vx\n", "silicon", None, []),
+        ("model : 3\nnonsense\n", "silicon", None, []),
+        ("", "silicon", None, []),
+    ],
+)
+def test_a_processor_is_described_by_what_the_system_tells_of_its_first_core(
+    cpuinfo: str, cpu: str, cpu_id: str | None, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: cpuinfo)
+    monkeypatch.setattr(platform, "processor", lambda: "silicon")
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Some OS"})
+    found = environment.machine()
+    assert (found["cpu"], found.get("cpu_id"), found["cpu_flags"]) == (cpu, cpu_id, flags)
+
+
+def test_machines_whose_processors_bear_one_name_are_of_one_kind_only_if_nothing_else_differs() -> None:
+    one = {"cpu": "AMD EPYC", "cpu_id": "A family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2"], "cores": 2}
+    assert environment.kind(one) == "AMD EPYC (family 25, model 1, stepping 1) with AVX2, 2 cores"
+    assert environment.kind(one | {"cpu_flags": ["avx2", "aes"], "kernel": "6.9"}) == environment.kind(one)
+    others: list[dict[str, Any]] = [
+        {"cpu_flags": ["avx", "avx2", "avx512f"]},
+        {"cpu_id": "A family 25 model 17 stepping 1"},
+        {"cpu_id": "A family 25 model 1 stepping 2"},
+        {"cores": 4},
+        {"gpu": "H"},
+    ]
+    assert len({environment.kind(one | other) for other in [{}, *others]}) == 1 + len(others)
 
 
 def test_every_package_has_its_version_and_this_one_too() -> None:

@@ -25,7 +25,7 @@ def test_the_footer_says_where_the_numbers_come_from(quick):
     footer = "\n".join(table.footer)
     for word in (
         "Table quick-speed", MANIFEST["run_id"], "2026-11-20", "commit 0123456789ab.",
-        "Some(R) CPU @ 2.80GHz, 2 cores, 8.0 GiB",
+        "Some(R) CPU @ 2.80GHz with AVX-512, 2 cores, 8.0 GiB",
         "Python 3.11.9", "numpy 2.4.6", "torch 2.13.0", "jax 0.10.2", "Threads: 1", "3 processes per case", "30 rounds",
         "Exploratory: fewer than 5 processes", "Noise floor: not measured", "lstmbench run quick --out results/here",
     ):  # fmt: skip

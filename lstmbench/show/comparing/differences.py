@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lstmbench.results import processor
 from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest, part
 
-_MACHINE = ("cpu", "cores", "memory_bytes", "os", "kernel", "arch")
+_MACHINE = ("cpu", "cpu_id", "cores", "memory_bytes", "os", "kernel", "arch")
 _SUITE = ("name", "reference", "budget")
 _FIRST = ("lstmbench", *SHOWN_PACKAGES)
 
@@ -21,13 +22,15 @@ class Difference(NamedTuple):
 def barrier(base: Manifest, new: Manifest) -> str:
     """Return why times of these two runs cannot be compared; empty if both are from the same kind of machine.
 
-    The kind is the model of the CPU, the number of cores, and the GPUs.
+    The kind is the processor, the number of cores, and the GPUs. Runs from before a processor's numbers were recorded
+    are compared with later ones by what both record.
     """
     here, there = (part(manifest, "machine") for manifest in (base, new))
     if any(each.get(key) is None for each in (here, there) for key in ("cpu", "cores")):
         return "the machine is not recorded"
-    keys = {"cpu", "cores", *(key for key in (*here, *there) if key.startswith("gpu"))}
-    return "" if all(here.get(key) == there.get(key) for key in keys) else "another machine"
+    keys = {"cores", *(key for key in (*here, *there) if key.startswith("gpu"))}
+    same = not processor.differ(here, there) and all(here.get(key) == there.get(key) for key in keys)
+    return "" if same else "another machine"
 
 
 def differences(base: Manifest, new: Manifest) -> list[Difference]:

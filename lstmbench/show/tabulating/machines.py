@@ -29,12 +29,15 @@ def machine_tables(runs: Sequence[Path]) -> list[Table]:
 
 
 def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Return, for each suite in the order of the alphabet, the newest run on each machine."""
-    found: dict[str, dict[str, Path]] = {}
+    """Return, for each suite in the order of the alphabet, the newest run on each machine, by the machine's name."""
+    found: dict[str, dict[str, tuple[Path, provenance.Manifest]]] = {}
     for folder, manifest in timed_runs(runs):
         suite = found.setdefault(provenance.suite_of([], [manifest]), {})
-        suite.setdefault(provenance.machine_name(manifest), folder)
-    return {name: found[name] for name in sorted(found) if len(found[name]) > 1}
+        # Another name is not enough: an older manifest may record less of the same machine
+        if not any(provenance.same_kind(manifest, newer) for _, newer in suite.values()):
+            suite.setdefault(provenance.machine_name(manifest), (folder, manifest))
+    several = {name: found[name] for name in sorted(found) if len(found[name]) > 1}
+    return {name: {machine: run[0] for machine, run in several[name].items()} for name in several}
 
 
 def _table(machines: Mapping[str, Path]) -> Table | None:

@@ -171,6 +171,31 @@ def test_times_are_never_compared_across_machines_and_ratios_only_if_that_is_ask
     assert found.frame["reason"].tolist() == ["another machine"]
 
 
+ZEN_3 = MANIFEST["machine"] | {"cpu_id": "AuthenticAMD family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2"]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cpu_flags": ["avx", "avx2", "avx512f"]},
+        {"cpu_id": "AuthenticAMD family 25 model 17 stepping 1"},
+        {"cpu_id": "GenuineIntel family 25 model 1 stepping 1"},
+    ],
+)
+def test_processors_of_one_name_with_other_vectors_or_numbers_are_two_machines(other):
+    found = compare(run(case(), run_id="base", machine=ZEN_3), run(case(), machine=ZEN_3 | other))
+    assert found.frame["reason"].tolist() == ["another machine"]
+    assert f"machine, {next(iter(other))}" in [each.what for each in found.differences]
+
+
+@pytest.mark.parametrize("missing", [["cpu_id"], ["cpu_flags"], ["cpu_id", "cpu_flags"]])
+def test_what_only_one_run_records_of_its_processor_makes_no_other_machine(missing):
+    earlier = {key: value for key, value in ZEN_3.items() if key not in missing}
+    for base, new in ((earlier, earlier), (earlier, ZEN_3), (ZEN_3, earlier)):
+        found = compare(run(case(), run_id="base", machine=base), run(case(), machine=new))
+        assert found.frame["reason"].tolist() == [""]
+
+
 def test_a_machine_that_is_not_recorded_is_not_taken_for_the_same():
     found = compare(run(case(), run_id="base", machine={}), run(case(), machine={}))
     assert found.frame["reason"].tolist() == ["the machine is not recorded"]
@@ -196,9 +221,9 @@ def test_other_versions_are_compared_and_listed():
         ({"python": "3.13.1"}, "Python", "3.11.9", "3.13.1"),
         ({"machine": MANIFEST["machine"] | {"kernel": "6.9"}}, "machine, kernel", "6.1", "6.9"),
         (
-            {"machine": MANIFEST["machine"] | {"cpu_flags": ["avx2", "amx"]}},
+            {"machine": MANIFEST["machine"] | {"cpu_flags": ["avx512f", "amx"]}},
             "machine, cpu_flags",
-            "avx512f",
+            "avx2",
             "amx",
         ),
         ({"suite": MANIFEST["suite"] | {"budget": {"processes": 9}}}, "suite, budget", "processes 3", "processes 9"),

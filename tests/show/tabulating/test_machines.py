@@ -35,7 +35,7 @@ def test_each_row_stands_with_its_ratio_on_every_machine_and_no_time(tmp_path):
     a_run(tmp_path, "there", 10.0, machine=FAST)
     (table,) = tables(tmp_path)
     assert table.id == "quick-machines-ratio"
-    machines = ["Fast_CPU, 64 cores, 2 x H200", "Some(R) CPU @ 2.80GHz, 2 cores"]
+    machines = ["Fast_CPU with AVX-512, 64 cores, 2 x H200", "Some(R) CPU @ 2.80GHz with AVX-512, 2 cores"]
     assert table.frame.columns.tolist() == ["workload", "implementation", *machines]
     assert len(table.frame) == 24 * 6
     wide = table.tidy.pivot(
@@ -59,6 +59,36 @@ def test_the_newest_finished_run_of_a_suite_on_a_machine_counts(tmp_path):
     a_run(tmp_path, "there", machine=FAST)
     (table,) = tables(tmp_path)
     assert set(table.tidy["run_id"]) == {"new", "there"}
+
+
+ZEN_3 = {"cpu": "AMD EPYC", "cpu_id": "AuthenticAMD family 25 model 1 stepping 1", "cpu_flags": ["avx2"], "cores": 2}
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ({"cpu_flags": ["avx2", "avx512f"]}, "AMD EPYC (family 25, model 1, stepping 1) with AVX-512, 2 cores"),
+        (
+            {"cpu_id": "AuthenticAMD family 25 model 17 stepping 1"},
+            "AMD EPYC (family 25, model 17, stepping 1) with AVX2, 2 cores",
+        ),
+    ],
+)
+def test_processors_of_one_name_with_other_vectors_or_numbers_stand_in_two_columns(tmp_path, other, name):
+    a_run(tmp_path, "here", machine=ZEN_3)
+    a_run(tmp_path, "there", machine=ZEN_3 | other)
+    (table,) = tables(tmp_path)
+    assert set(table.tidy["machine"]) == {"AMD EPYC (family 25, model 1, stepping 1) with AVX2, 2 cores", name}
+
+
+def test_an_earlier_run_that_records_less_of_its_machine_has_no_column_of_its_own(tmp_path):
+    a_run(tmp_path, "now", machine=ZEN_3, started="2026-01-03")
+    a_run(tmp_path, "before", machine={key: ZEN_3[key] for key in ("cpu", "cpu_flags", "cores")}, started="2026-01-02")
+    a_run(tmp_path, "long ago", machine={key: ZEN_3[key] for key in ("cpu", "cores")}, started="2026-01-01")
+    assert tables(tmp_path) == []
+    a_run(tmp_path, "before", machine={"cpu": "AMD EPYC", "cpu_flags": ["avx512f"], "cores": 2}, started="2026-01-02")
+    (table,) = tables(tmp_path)
+    assert set(table.tidy["run_id"]) == {"now", "before"}
 
 
 def test_only_workloads_that_two_machines_measured_are_there(tmp_path):
@@ -92,7 +122,7 @@ def test_a_run_that_cannot_be_read_or_has_no_machine_does_not_matter(tmp_path):
     a_run(tmp_path, "there", machine=None)
     (a_run(tmp_path, "broken", machine=FAST) / "records.parquet").write_bytes(b"no")
     (table,) = tables(tmp_path)
-    assert set(table.tidy["machine"]) == {"Some(R) CPU @ 2.80GHz, 2 cores", "a CPU that was not recorded"}
+    assert set(table.tidy["machine"]) == {"Some(R) CPU @ 2.80GHz with AVX-512, 2 cores", "a CPU that was not recorded"}
 
 
 def test_the_index_shows_it_and_the_command_line_prints_it(tmp_path):
@@ -127,6 +157,9 @@ def test_one_machine_has_no_such_table(tmp_path):
     [
         ({"cpu": "A", "cores": 1}, "A, 1 core"),
         ({"cpu": "A", "gpu": "H"}, "A, H"),
+        ({"cpu": "A", "cpu_flags": ["sse", "avx"]}, "A with AVX"),
+        ({"cpu": "A", "cpu_id": "CPU implementer 0x41 part 0xd0c"}, "A (implementer 0x41, part 0xd0c)"),
+        ({"cpu": "A", "cpu_id": 3, "cpu_flags": 3}, "A"),
         ({"cpu": "A", "gpus": [{"name": "H"}, {"name": "B"}, 3]}, "A, H, B"),
         (None, "a CPU that was not recorded"),
         ("x", "a CPU that was not recorded"),
