@@ -99,12 +99,15 @@ def memory_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = Non
     ]
     if any(row["formula_bytes"] is not None for row in rows):
         remarks.append("formula: the bytes that an LSTM must keep beyond inputs and weights; it has no process (–).")
+    if "peak_device_bytes" in names:
+        remarks.append("device peak: the most of a GPU's memory that the process held; on the CPU there is none (–).")
 
     def show(column: str) -> Show:
         def memory(row: Row, notes: Notes) -> str:
             if _has(row, column):
                 return number(row[column] * _MIB)
-            return "–" if row["implementation"] == FORMULA else status(row, notes)
+            no_device = column == "peak_device_bytes" and row["device"] == "cpu" and row["status"] == "ok"
+            return "–" if row["implementation"] == FORMULA or no_device else status(row, notes)
 
         return memory
 
