@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.measure.case import Case, Workload
-from lstmbench.results.record import frame
+from lstmbench.results.record import SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store
 
 IMPLEMENTATIONS = (
@@ -108,6 +108,29 @@ def row(name: str, workload: Workload, noise: np.random.Generator, base_s: float
     }
 
 
+def on_gpu(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same cases on a GPU, forty times as fast, with the threads that such a run has; NumPy has none there."""
+    changed = {"device": "cuda", "threads": 4, "roofline_fraction": None, "products_s": None, "products_fraction": None}
+    found = []
+    for case in (case | changed for case in rows if case["backend"] != "numpy"):
+        for name in ("time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s"):
+            case[name] /= 40
+        found.append(case | {"peak_device_bytes": case["allocated_bytes"] + 2**29})
+    return found
+
+
+def samples_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two processes of three samples each, behind every case's time."""
+    workload = {name for name in SAMPLE_COLUMNS if name in quick_rows()[0]}
+    return [
+        {name: case[name] for name in workload}
+        | {"process": process, "round": k, "sample": 0, "calls": 1, "seconds": case["time_median_s"] * (0.98 + k / 50)}
+        for case in rows
+        for process in (0, 1)
+        for k in range(3)
+    ]
+
+
 def unwell(case: dict[str, Any], status: str, error: str, **kept: float) -> dict[str, Any]:
     """The same case, gone wrong."""
     keep = {"implementation", "backend", "variant", "peer", "workload", "run_id", "suite", "environment_id"}
@@ -153,11 +176,13 @@ def trouble(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return changed
 
 
-def fill(folder: Path, rows: list[dict[str, Any]], **manifest: Any) -> Path:
+def fill(
+    folder: Path, rows: list[dict[str, Any]], samples: list[dict[str, Any]] | None = None, **manifest: Any
+) -> Path:
     """Make a run's folder of these rows."""
     store = Store(folder)
     store.write_manifest(MANIFEST | manifest)
-    store.append("all", rows, [])
+    store.append("all", rows, samples or [])
     store.finish()
     return folder
 

@@ -1,4 +1,4 @@
-"""The answers with which the notebooks end: every number in them is computed from the records."""
+"""The answers with which the notebooks end: every number in them is computed from the records, device by device."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.show.devices import by_device
 from lstmbench.show.drawing.growth import growth
 from lstmbench.show.formats import Sentence, markdown, number
 from lstmbench.show.labels import WORKLOAD, ordered
@@ -23,12 +24,11 @@ def accuracy(records: pd.DataFrame) -> Sentence:
         f"Of {_count(len(held), 'case')} held against the float64 reference, {len(good)} computed the LSTM within the "
         f"tolerance ({kinds}), and {len(wrong)} did not{_named(wrong)}."
     ]
-    for dtype in ordered("dtype", good["dtype"]):
-        rows = good[good["dtype"] == dtype]
+    for where, dtype, rows in _split(good, "dtype"):
         columns = {"output_rel_error": "outputs", "grad_rel_error": "gradients"}
         worst = [_worst(rows, column, what) for column, what in columns.items() if rows[column].notna().any()]
         allowed = f", where {TOLERANCE[dtype]:.0e} is allowed" if dtype in TOLERANCE else ""
-        parts.append(f"In {dtype} the largest relative error was {' and '.join(worst)}{allowed}.")
+        parts.append(f"In {dtype}{where} the largest relative error was {' and '.join(worst)}{allowed}.")
     return _points([*parts, *_left_out(records, held)])
 
 
@@ -40,10 +40,9 @@ def speed(records: pd.DataFrame) -> Sentence:
     """
     timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
     parts = ["Nothing was timed."] if timed.empty else []
-    for mode in ordered("mode", timed["mode"]):
-        rows = timed[timed["mode"] == mode]
-        parts.append(f"In {mode}, {_fastest(rows)}.")
-        parts += _mean_ratios(rows, mode)
+    for where, mode, rows in _split(timed, "mode"):
+        parts.append(f"In {mode}{where}, {_fastest(rows)}.")
+        parts += _mean_ratios(rows, f"{mode}{where}")
     compared = timed[timed["converged"].notna() & (timed["implementation"] != timed["ratio_to"])]
     wide = int((~compared["converged"].astype(bool)).sum())
     if wide:
@@ -55,10 +54,10 @@ def memory(records: pd.DataFrame) -> Sentence:
     """Say how much the memory of each implementation grows with every time step, in multiples of the formula."""
     found = growth(records).dropna(subset=["times_formula"])
     parts = [] if len(found) else ["No workload was measured at two sequence lengths, so growth cannot be told."]
-    for mode in ordered("mode", found["mode"]):
-        times = found[found["mode"] == mode].groupby("implementation")["times_formula"].median().sort_values()
+    for where, mode, rows in _split(found, "mode"):
+        times = rows.groupby("implementation")["times_formula"].median().sort_values()
         several = ", ".join(f"{markdown(name)} {number(value, 2)}" for name, value in times.items())
-        parts.append(f"In {mode}, each further time step takes so many times the formula's bytes: {several}.")
+        parts.append(f"In {mode}{where}, each further time step takes so many times the formula's bytes: {several}.")
     measured = records[(records["status"] == "ok") & records["allocated_bytes"].notna()]
     return _points([*parts, *_left_out(records, measured)])
 
@@ -81,6 +80,13 @@ def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
     kinds = ", ".join(f"{name} in {count}" for name, count in flagged["flags"].value_counts().items())
     parts.append(f"Flagged: {kinds}." if kinds else "No row is flagged for waiting, or for time not accounted for.")
     return _points(parts)
+
+
+def _split(records: pd.DataFrame, column: str) -> Iterator[tuple[str, Any, pd.DataFrame]]:
+    """Yield the words for the device, a value of the column, and the rows of both."""
+    for where, rows in by_device(records):
+        for value in ordered(column, rows[column]):
+            yield where, value, rows[rows[column] == value]
 
 
 def _points(parts: Iterable[str]) -> Sentence:
@@ -112,7 +118,7 @@ def _fastest(rows: pd.DataFrame) -> str:
     return f"of {_count(len(compared), 'workload')}, the fastest was {won}{rest}"
 
 
-def _mean_ratios(rows: pd.DataFrame, mode: str) -> Iterator[str]:
+def _mean_ratios(rows: pd.DataFrame, where: str) -> Iterator[str]:
     for base in ordered("ratio_to", rows["ratio_to"].dropna()):
         compared = rows[(rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()]
         logs = np.log(compared["ratio"].astype(float))
@@ -120,12 +126,12 @@ def _mean_ratios(rows: pd.DataFrame, mode: str) -> Iterator[str]:
         table = logs.groupby([*workloads, compared["implementation"]], dropna=False).mean().unstack()
         shared = table.dropna()  # means over different workloads cannot be compared
         means = np.exp(shared.mean()).dropna().sort_values()
-        where = f"the {len(shared)} of {_count(len(table), 'workload')} that all of them have"
+        over = f"the {len(shared)} of {_count(len(table), 'workload')} that all of them have"
         if len(shared) == len(table):
-            where = _count(len(table), "workload")
+            over = _count(len(table), "workload")
         if len(means):
             several = ", ".join(f"{markdown(name)} {number(value)}" for name, value in means.items())
-            yield f"In {mode}, time relative to {markdown(base)}, geometric mean over {where}: {several}."
+            yield f"In {where}, time relative to {markdown(base)}, geometric mean over {over}: {several}."
 
 
 def _left_out(records: pd.DataFrame, kept: pd.DataFrame) -> Iterator[str]:

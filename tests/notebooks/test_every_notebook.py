@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_up import fill, on_gpu, quick_rows, samples_of
 
 from lstmbench import notebooks
 
@@ -24,6 +25,9 @@ grids:
   - {seq_len: [4, 8], batch_size: 2, hidden_size: 4, input_size: 3}
 budget: {processes: 2, min_rounds: 2, seconds_per_case: 0.02, turn_s: 0.001}
 """
+
+BY_DEVICE = ("02_accuracy", "03_speed", "04_memory")
+"""The notebooks that show CPU and GPU side by side."""
 
 LESSONS = """
 implementations: [numpy.fused]
@@ -251,6 +255,26 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, request, tm
     assert kinds.count("image/png") >= (1 if lessons else 2)
     assert "Table tiny-" in text
     assert "lstmbench 0." in text
+    said = [cell["id"] for cell in cells(out, "code") if "hold no GPU rows" in json.dumps(cell["outputs"])]
+    assert len(said) == (path.stem in BY_DEVICE)  # in one place, and nothing else is said of it
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("name", BY_DEVICE)
+def test_a_run_on_both_devices_is_shown_side_by_side(name, tmp_path):
+    rows = [row for row in quick_rows() if row["hidden_size"] == 256 and row["seq_len"] < 256]
+    rows += on_gpu(rows)
+    folder = fill(tmp_path / "both", rows, samples_of(rows))
+    text, _ = check_output(notebooks.execute(name, tmp_path / "out.ipynb", {"results": str(folder)}), tmp_path)
+    charts = [line for line in text.splitlines() if "chart of" in line]
+    assert charts
+    assert any("CPU, 1 thread, " in chart and "GPU (cuda), 4 threads, " in chart for chart in charts)
+    assert "| **CPU, 1 thread, training**" in text
+    assert "| **GPU (cuda), 4 threads, training**" in text
+    assert " on the GPU (cuda)" in text.split("Table quick-")[-2]  # the answer, above how to cite
+    assert "no GPU rows" not in text
+    assert ("Peak memory of the device" in text) == (name == "04_memory")
+    assert ("2 processes each: GPU (cuda)" in text) == ("2 processes each: CPU" in text) == (name == "03_speed")
 
 
 @pytest.mark.usefixtures("kernel")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.results.record import LEARNING_COLUMNS
+from lstmbench.show.devices import GPU, told
 from lstmbench.show.drawing.curves import curves
 from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.drawing.plan import MOST_LINES
@@ -33,7 +34,9 @@ from lstmbench.show.tabulating.learning import is_learning
 
 _COLUMNS = 4
 _APART = ("run_id", "device", "dtype", "threads", "num_layers", "batch_size")
-"""What differs in these goes to figures of its own, unless it runs along the x axis."""
+"""What differs in these goes to figures of its own, unless it runs along the x axis or stands side by side."""
+_MACHINE = ("run_id", "device", "threads")
+"""Panels that differ in these stand side by side where there are numbers of several devices."""
 
 _POINTS = 2
 """A line along a size has at least so many points, on average."""
@@ -71,9 +74,9 @@ def gallery(
     for kind, options in _KINDS.items():
         if kind == "device-peak" and all(row["peak_device_bytes"] is None for row in rows):
             continue  # no device but the host was used
-        for part in _parts(rows, kind):
+        for part in _parts(rows, kind, options["y"]):
             identity = table_id(rows, manifests, f"{kind}{part.suffix}")
-            if any(row["status"] == "ok" and row[options["y"]] is not None for row in part.rows):
+            if _measured(part.rows, options["y"]):
                 found[identity] = _one(identity, part, options)
             else:
                 absent.setdefault(counts(counted(part.rows)), []).append(identity)
@@ -106,13 +109,20 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     """
     kind, usual = next(((kind, each) for kind, each in _KINDS.items() if each["y"] == y), (slug(y), {"y": y}))
     rows = rows_of(records, [y])
-    shown = [
-        part for part in _parts(rows, kind) if any(row["status"] == "ok" and row[y] is not None for row in part.rows)
-    ]
+    shown = [part for part in _parts(rows, kind, y) if _measured(part.rows, y)]
     if not shown:
         return [Sentence(f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))}).")]
     manifests = manifests_of(rows, records.attrs.get("manifest"))
     return [_one(table_id(rows, manifests, f"{kind}{part.suffix}"), part, usual | options) for part in shown]
+
+
+def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
+    """Return the figures of the device's peak memory; the sentence that says so where no row is a GPU's."""
+    return series(records, "peak_device_bytes") if (records["device"] == GPU).any() else [told(records)]
+
+
+def _measured(rows: Sequence[Row], y: str) -> list[Row]:
+    return [row for row in rows if row["status"] == "ok" and row[y] is not None]
 
 
 @dataclass(frozen=True)
@@ -134,36 +144,51 @@ def _one(identity: str, part: _Part, options: Mapping[str, Any]) -> Figure:
     if options["y"] == "ratio" and len(bases) == 1:
         options["title"] = f"Time relative to {bases.pop()}, below 1 is faster"
     panels = varying_keys(part.rows, *_along(part.x))
-    columns = [key for key in panels if key != "mode"]
+    columns = [key for key in panels if key not in ("mode", *_MACHINE)] + [key for key in _MACHINE if key in panels]
     figure = plot(pd.DataFrame(part.rows), x=part.x, row="mode" if "mode" in panels else None, col=columns, **options)
     figure.id = identity
     return figure
 
 
-def _parts(rows: list[Row], kind: str) -> Iterator[_Part]:
+def _parts(rows: list[Row], kind: str, y: str) -> Iterator[_Part]:
     """Yield what goes to each figure of a kind."""
     if kind == "gradient-error":
         rows = [row for row in rows if row["mode"] != "inference"]
+    if kind == "device-peak":
+        rows = [row for row in rows if row["device"] != "cpu"]  # which has no memory apart from the host's
     if not rows:
         return
     x = _x_axis(rows)
     if x == SHAPE:
         rows = [row | {SHAPE: shape} for row, shape in zip(rows, shapes(rows), strict=True)]
-    apart = [key for key in varying_keys(rows, *_along(x)) if key in _APART]
+    beside = _beside(rows, y)
+    apart = [key for key in varying_keys(rows, *_along(x)) if key in _APART and key not in beside]
     for group in combinations(rows, apart):
         inside = [row for row in rows if key_of(row, apart) == group]
         suffix = f"-{slug(describe(dict(zip(apart, group, strict=True))))}" if apart else ""
         names = _chunks(inside)
         for number, chosen in enumerate(names, 1):
             some = [row for row in inside if row["implementation"] in chosen]
-            columns = varying_keys(some, *_along(x), "mode")
+            columns = varying_keys(some, *_along(x), "mode", *beside)
             values = combinations(some, columns)
-            pages = [values[start : start + _COLUMNS] for start in range(0, len(values), _COLUMNS)]
+            across = max(1, _COLUMNS // len(combinations(some, beside)))
+            pages = [values[start : start + across] for start in range(0, len(values), across)]
             for page_number, page in enumerate(pages, 1):
                 end = suffix
                 end += f"-part-{number}" if len(names) > 1 else ""
                 end += f"-page-{page_number}" if len(pages) > 1 else ""
                 yield _Part([row for row in some if key_of(row, columns) in page], end, x)
+
+
+def _beside(rows: Sequence[Row], y: str) -> list[str]:
+    """Return the columns whose values stand side by side: the device, where several have numbers, and what it decides.
+
+    A GPU's cases may have another number of threads than a CPU's: that is no reason for a figure of its own.
+    """
+    if len(combinations(_measured(rows, y), ["device"])) < 2:
+        return []
+    devices = len(combinations(rows, ["device"]))
+    return [key for key in _MACHINE if len(combinations(rows, ["device", key])) == devices]
 
 
 def _x_axis(rows: Sequence[Row]) -> str:

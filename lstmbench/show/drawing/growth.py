@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lstmbench.show.devices import keys
 from lstmbench.show.labels import WORKLOAD
 
 COLUMNS = ["bytes_per_step", "formula_bytes_per_step", "times_formula"]
@@ -20,9 +21,9 @@ def growth(records: pd.DataFrame) -> pd.DataFrame:
         One row per implementation and workload that was measured at two lengths or more: the workload,
         ``shortest``, ``longest`` (time steps), ``bytes_per_step``, ``formula_bytes_per_step``, ``times_formula``.
     """
-    keys = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
+    line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
     measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")].sort_values("seq_len")
-    ends = measured.groupby(keys, sort=False, dropna=False)
+    ends = measured.groupby(line, sort=False, dropna=False)
     lengths = {"shortest": ends["seq_len"].first(), "longest": ends["seq_len"].last()}
     table = pd.DataFrame(lengths).query("shortest < longest")
     steps = table["longest"] - table["shortest"]
@@ -30,3 +31,12 @@ def growth(records: pd.DataFrame) -> pd.DataFrame:
         table[name] = (ends[column].last() - ends[column].first()).loc[table.index] / steps
     table["times_formula"] = table["bytes_per_step"] / table["formula_bytes_per_step"]
     return table.reset_index()
+
+
+def typical_growth(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the median over workloads of what ``growth`` finds, by mode and implementation.
+
+    Where it was measured on several devices, each has rows of its own.
+    """
+    found = growth(records)
+    return found.groupby(keys(found, "mode", "implementation"))[COLUMNS].median().round(1)

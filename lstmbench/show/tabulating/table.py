@@ -123,6 +123,18 @@ def status(row: Row, notes: Notes) -> str:
     return f"{word} {notes.letter(row, word, shorten(row['error'] or 'no reason was recorded'))}"
 
 
+def marked(row: Row, notes: Notes) -> str:
+    """Return the marks behind a case's number, with a space before them, and remember to explain them."""
+    flags = str(row["flags"] or "")
+    given = {
+        "†": row["converged"] is False,
+        "‡": row["noisy"] is True,
+        "§": "unaccounted" in flags,
+        "¶": "waits" in flags,
+    }
+    return notes.mark("".join(mark for mark, there in given.items() if there))
+
+
 Show = Callable[[Row, Notes], str]
 
 

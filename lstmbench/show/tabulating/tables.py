@@ -10,7 +10,8 @@ from lstmbench.show.formats import interval, number, pick_unit
 from lstmbench.show.labels import BYTES, FORMULA, SECONDS, WORKLOAD, Row, ordered, rows_of
 from lstmbench.show.tabulating.layout import Layout
 from lstmbench.show.tabulating.learning import is_learning, learning_table
-from lstmbench.show.tabulating.table import Notes, Show, Table, make, status
+from lstmbench.show.tabulating.published import published_tables
+from lstmbench.show.tabulating.table import Notes, Show, Table, make, marked, status
 
 _MIB = BYTES["MiB"]
 _EXTENT = ("samples", "processes", "rounds", "disturbed_rounds", "converged", "noisy", "flags")
@@ -31,7 +32,7 @@ def speed_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
             return status(row, notes)
         per = SECONDS[unit]
         text = interval(*(_scaled(row[name], per) for name in ("time_median_s", "time_low_s", "time_high_s")))
-        return text + _marks(row, notes)
+        return text + marked(row, notes)
 
     return make(
         rows,
@@ -77,7 +78,7 @@ def ratio_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
 def ratio_cell(row: Row, notes: Notes) -> str:
     """Return the cell of a ratio to another implementation, or the word for why there is none."""
     if _has(row, "ratio"):
-        return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + _marks(row, notes)
+        return interval(row["ratio"], row["ratio_low"], row["ratio_high"]) + marked(row, notes)
     if row["status"] != "ok":
         return status(row, notes)
     reason = f"{row['ratio_to'] or 'the base'} has no time at this workload."
@@ -99,12 +100,15 @@ def memory_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = Non
     ]
     if any(row["formula_bytes"] is not None for row in rows):
         remarks.append("formula: the bytes that an LSTM must keep beyond inputs and weights; it has no process (–).")
+    if "peak_device_bytes" in names:
+        remarks.append("device peak: the most of a GPU's memory that the process held; on the CPU there is none (–).")
 
     def show(column: str) -> Show:
         def memory(row: Row, notes: Notes) -> str:
             if _has(row, column):
                 return number(row[column] * _MIB)
-            return "–" if row["implementation"] == FORMULA else status(row, notes)
+            no_device = column == "peak_device_bytes" and row["device"] == "cpu" and row["status"] == "ok"
+            return "–" if row["implementation"] == FORMULA or no_device else status(row, notes)
 
         return memory
 
@@ -233,7 +237,7 @@ def tables(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> 
     if is_learning(records):
         return [learning_table(records, manifest)]
     kinds = (ratio_table, speed_table, limit_table, memory_table, growth_table, accuracy_table, first_call_table)
-    return [kind(records, manifest) for kind in kinds]
+    return [*(kind(records, manifest) for kind in kinds), *published_tables(records, manifest)]
 
 
 def _manifest(records: pd.DataFrame, given: Mapping[str, Any] | None) -> Any:
@@ -247,17 +251,6 @@ def _has(row: Row, column: str) -> bool:
 
 def _scaled(value: float | None, per: float) -> Any:
     return None if value is None else value * per
-
-
-def _marks(row: Row, notes: Notes) -> str:
-    flags = str(row["flags"] or "")
-    given = {
-        "†": row["converged"] is False,
-        "‡": row["noisy"] is True,
-        "§": "unaccounted" in flags,
-        "¶": "waits" in flags,
-    }
-    return notes.mark("".join(mark for mark, there in given.items() if there))
 
 
 def _unit(rows: Iterable[Row], column: str) -> str:

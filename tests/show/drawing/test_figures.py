@@ -11,6 +11,7 @@ from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
 from lstmbench.show.drawing.figure import COLUMN
+from lstmbench.show.drawing.gallery import gallery
 from lstmbench.show.drawing.plots import PAGE, SINGLE
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -238,11 +239,12 @@ def test_more_lines_than_can_be_read_go_to_several_figures():
         show.plot(make(many), row="mode", col=["input", "hidden_size"])
 
 
-def test_devices_go_to_figures_of_their_own(quick):
+def test_devices_stand_side_by_side_and_the_peak_of_a_device_is_the_gpus(quick):
     both = make(quick_rows() + [row | {"device": "cuda", "peak_device_bytes": 10**6} for row in quick_rows()])
-    names = list(show.figures(both))
-    assert {"quick-speed-cpu", "quick-speed-gpu-cuda", "quick-device-peak-gpu-cuda"} <= set(names)
-    assert "quick-device-peak-cpu" not in names
+    figures, absent = gallery(both)
+    assert {"quick-speed-page-1", "quick-speed-page-2", "quick-device-peak"} <= set(figures)
+    assert "GPU" in figures["quick-speed-page-1"].alt and "CPU" in figures["quick-speed-page-1"].alt
+    assert absent == []
 
 
 def test_different_workloads_are_never_joined(quick):

@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Case, Workload
 from lstmbench.results.record import SAMPLE_COLUMNS, frame
-from lstmbench.show.drawing.spread import spread
+from lstmbench.show.drawing.spread import spread, spreads
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +68,23 @@ def test_a_run_in_which_nothing_was_timed_says_so(samples):
 
 def test_the_same_samples_give_the_same_bytes(samples):
     assert spread(samples).svg() == spread(samples).svg()
+
+
+def test_each_device_has_a_figure_of_its_own(samples):
+    on_gpu = samples.assign(device="cuda", seconds=samples["seconds"] / 40)
+    cpu, gpu = spreads(pd.concat([on_gpu, samples], ignore_index=True))
+    assert cpu.svg() == spread(samples).svg()
+    assert "GPU (cuda)" in gpu.axes[0].get_title(loc="left")
+    (alone,) = spreads(samples)
+    assert alone.caption == spread(samples).caption
+    assert "nothing was timed" in spreads(samples[:0])[0]
+    (asked,) = spreads(samples, device="cpu")
+    assert asked.caption == alone.caption
+
+
+def test_a_long_title_ends_within_the_figure(samples):
+    (figure,) = spreads(samples.assign(device="cuda", threads=16, input="temperatures", seq_len=131072))
+    FigureCanvasAgg(figure).draw()
+    title = figure.axes[0]._left_title
+    assert title.get_text().endswith("T = 131072")
+    assert title.get_window_extent().x1 <= figure.bbox.x1
