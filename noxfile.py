@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 RESULTS = Path("results")
 NOTEBOOKS = sorted(path.stem for path in (HERE / "notebooks").glob("[0-9]*.ipynb"))
 TIMING = ["05_trust"]
-EXTRAS = {"peers": ["peers"], "frontier": ["peers", "numba"], "learning": ["learning"]}  # what a suite needs beside
+OURS = ["peers", "numba"]
+EXTRAS = {"peers": ["peers"], "frontier": OURS, "ours": OURS, "learning": ["learning"]}  # what a suite needs beside
 LESSONS = [name for name in NOTEBOOKS if name >= "07"]  # they show runs of lessons, the others runs of workloads
 # JUPYTER_PATH may lead to kernels of another environment; MPLBACKEND=Agg keeps figures out of executed notebooks.
 CLEAN = {"JUPYTER_PATH": None, "MPLBACKEND": None}

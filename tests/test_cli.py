@@ -251,7 +251,7 @@ def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp
         (
             ["run", "smok", "--out", "OUT"],
             "There is no suite 'smok': it is neither one of deepbench, duel, flashrnn, frontier, "
-            "gpu, learning, learning_full, learning_lags, long, peers",
+            "gpu, learning, learning_full, learning_lags, long, ours, peers",
         ),
         (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
         (["run", "--resume", "OUT"], "There is no run in OUT: it has no manifest.json."),

@@ -13,6 +13,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, environment
 from lstmbench.measure.learning_suite import LearningSuite
 from lstmbench.measure.suite import Suite
+from lstmbench.results import processor
 from lstmbench.results.store import read_manifest
 
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
@@ -42,6 +43,21 @@ def manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) ->
             f"{folder} holds results of the seed {manifest['seed']}, not of {seed}; choose another folder."
         )
     return manifest
+
+
+def stays_on_its_machine(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with a run on another kind of machine than it was begun on: its manifest describes one.
+
+    Raises:
+        LstmbenchError: if the processor or the number of cores is another.
+    """
+    before, here = manifest.get("machine"), environment.machine()
+    if isinstance(before, dict) and (processor.differ(before, here) or before.get("cores") != here["cores"]):
+        was = f"{processor.described(before)}, {before.get('cores')} cores"
+        raise LstmbenchError(
+            f"The run in {folder} was begun on another machine, {was}, and this is {environment.kind(here)}: "
+            "choose another folder, and put both together with lstmbench merge."
+        )
 
 
 def new_manifest(

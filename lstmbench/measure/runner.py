@@ -22,7 +22,7 @@ from lstmbench.measure import environment, locks
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side, sides
 from lstmbench.measure.learning_suite import LearningSuite, Lesson
-from lstmbench.measure.run_manifest import manifest_of, new_manifest, now, tell
+from lstmbench.measure.run_manifest import manifest_of, new_manifest, now, stays_on_its_machine, tell
 from lstmbench.measure.suite import Suite
 from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
@@ -209,6 +209,8 @@ def _go_on(
         manifest = manifest_of(folder, chosen, seed)
         if cluster is not None:
             cluster.choose(manifest.get("machine"))
+        elif manifest:
+            stays_on_its_machine(manifest, folder)
         manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster.machine if cluster else None)
         store.write_manifest(manifest)
         try:

@@ -11,21 +11,26 @@
 #include <cstdint>
 #include <cstring>
 #include <vector>
+using std::size_t;
 
+// A vector has LANES numbers. A block of four vectors is multiplied by ROWS rows, TOGETHER of its vectors at a time: their sums,
+// the vectors and one factor fill the processor's registers
 #if defined(__AVX512F__)
 #include <immintrin.h>
-constexpr int LANES = 16, ROWS = 6;  // 4 * ROWS accumulators, in 32 registers
+constexpr int LANES = 16, REGISTERS = 32;
 #elif defined(__AVX__)
-constexpr int LANES = 8, ROWS = 3;  // in 16 registers
+constexpr int LANES = 8, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int LANES = 4, REGISTERS = 32;
 #else
-constexpr int LANES = 4, ROWS = 6;
+constexpr int LANES = 4, REGISTERS = 16;
 #endif
-constexpr int VECTORS = 4, WIDE = VECTORS * LANES;
+constexpr int ROWS = 6, VECTORS = 4, WIDE = VECTORS * LANES, TOGETHER = REGISTERS / 8;
+constexpr size_t PAGE = 1024, LINE = 16;  // numbers
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Int __attribute__((vector_size(4 * LANES)));
 typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-using std::size_t;
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE Vec same(float a) { return a - Vec{}; }
@@ -108,22 +113,88 @@ INLINE void find(const Rows& rows, size_t n, Number* from, size_t stride, Number
     for (int r = 0; r < R; ++r) at[r] = from + rows[n + r] * stride;
 }
 
+// Where in a block, of so many rows, the k-th row of a vector is: those TOGETHER lie side by side
+INLINE size_t place(size_t k, size_t v, size_t depth) {
+    return ((v / TOGETHER * depth + k) * TOGETHER + v % TOGETHER) * LANES;
+}
+
+// A block that will be needed, from some place on: one line of it is fetched for each ``every`` rows of the block in use
+struct Next {
+    const float* from = nullptr;
+    size_t every = 0;
+};
+
+// What a group of rows fetches of the next block, while all groups together go through this one of so many rows. Few groups
+// have no time for it
+static Next part_of_next(const float* block, size_t depth, const Rows& rows, size_t n) {
+    const size_t groups = (rows.count + ROWS - 1) / ROWS;
+    return groups < 4 ? Next{} : Next{block + (depth + n / ROWS * depth / groups) * WIDE, groups};
+}
+
 // sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers, a[r] has as many, ``stride`` from one to the next
 template <int R>
-INLINE void multiply(const float* const (&a)[R], const float* block, size_t depth, Vec (&sum)[R][VECTORS], size_t stride = 1) {
-    for (size_t k = 0; k < depth; ++k, block += WIDE) {
-        const Loose* b = (const Loose*)block;
-        const Vec b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
+INLINE void multiply(const float* const (&a)[R], size_t stride, const float* block, size_t depth, Vec (&sum)[R][VECTORS],
+                     Next next = {}) {
+    constexpr int SOME = R * VECTORS <= ROWS * TOGETHER ? VECTORS : TOGETHER;
+#pragma GCC unroll 4
+    for (int first = 0; first < VECTORS; first += SOME) {
+        Vec part[R][SOME];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            const Vec s = same(a[r][k * stride]);
-            sum[r][0] += s * b0;
-            sum[r][1] += s * b1;
-            sum[r][2] += s * b2;
-            sum[r][3] += s * b3;
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < SOME; ++v) part[r][v] = sum[r][first + v];
+        const float* from = block + place(0, first, depth);
+        size_t wait = next.every;
+        for (size_t k = 0; k < depth; ++k, from += TOGETHER * LANES) {
+            if (next.every && --wait == 0) __builtin_prefetch(next.from, 0, 2), next.from += LINE, wait = next.every;
+            Vec b[SOME];
+#pragma GCC unroll 4
+            for (int v = 0; v < SOME; ++v) {
+                b[v] = *(const Loose*)(from + place(0, v, depth));
+#if defined(__x86_64__)  // else GCC reads it from memory again for each row, which takes longer than the arithmetic
+                if (SOME * (R + 1) < REGISTERS) asm("" : "+v"(b[v]));
+#endif
+            }
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+                const Vec s = same(a[r][k * stride]);
+#pragma GCC unroll 4
+                for (int v = 0; v < SOME; ++v) part[r][v] += s * b[v];
+            }
         }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < SOME; ++v) sum[r][first + v] = part[r][v];
     }
 }
+
+// Rows of so many numbers, as multiply takes them: where they lie, or copied so that those of a group lie side by side. Rows
+// that are whole pages apart would meet in one set of a cache
+struct Factors {
+    const float* from;
+    size_t depth;
+    bool copied;
+
+    Factors(const Rows& rows, const float* from, size_t depth, std::vector<float>& room)
+        : from(from), depth(depth), copied(depth >= PAGE && rows.count > 1) {
+        if (!copied) return;
+        room.resize(rows.count * depth);
+        this->from = room.data();
+        for (size_t n = 0; n < rows.count; ++n) {
+            const size_t first = n - n % ROWS, left = rows.count - first, R = left < ROWS ? left : ROWS;
+            for (size_t k = 0; k < depth; ++k) room[first * depth + k * R + n % ROWS] = from[rows[n] * depth + k];
+        }
+    }
+
+    // Writes the places of R rows, from the n-th on, and returns the distance from one number of a row to the next
+    template <int R>
+    size_t find(const Rows& rows, size_t n, const float* (&at)[R]) const {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) at[r] = copied ? from + n * depth + r : from + rows[n + r] * depth;
+        return copied ? R : 1;
+    }
+};
 
 template <int R>
 static void inputs_block(const Rows& rows, size_t n, const float* x, const float* block, const float* b, float* gates,
@@ -136,7 +207,7 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load((b ? b : z[r]) + v * H, count);
-    multiply<R>(in, block, depth, sum);
+    multiply<R>(in, 1, block, depth, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -144,30 +215,36 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
 }
 
 template <int R>
-static void forward_block(const Rows& rows, size_t n, const float* h, const float* c, const float* block, float* gates, float* y,
+static void forward_block(const Rows& rows, size_t n, const Factors& h, const float* c, const float* block, float* gates, float* y,
                           float* c_next, size_t H, int count) {
     const float* before[R];
     float* z[R];
-    find(rows, n, h, H, before), find(rows, n, gates, 4 * H, z);
+    const size_t stride = h.find(rows, n, before);
+    find(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(z[r] + v * H, count);
-    multiply<R>(before, block, H, sum);
+    multiply<R>(before, stride, block, H, sum, part_of_next(block, H, rows, n));
+    // Gate by gate: a row after the other would have to wait for its exponentials
+    for (int r = 0; r < R; ++r) sum[r][0] = sigmoid(sum[r][0]);
+    for (int r = 0; r < R; ++r) sum[r][1] = sigmoid(sum[r][1]);
+    for (int r = 0; r < R; ++r) sum[r][2] = hyperbolic(sum[r][2]);
+    for (int r = 0; r < R; ++r) sum[r][3] = sigmoid(sum[r][3]);
     for (int r = 0; r < R; ++r) {
         const size_t at = rows[n + r] * H;
-        const Vec i = sigmoid(sum[r][0]), f = sigmoid(sum[r][1]), g = hyperbolic(sum[r][2]), o = sigmoid(sum[r][3]);
-        const Vec cell = f * load(c + at, count) + i * g;
+        const Vec cell = sum[r][1] * load(c + at, count) + sum[r][0] * sum[r][2];
         store(c_next + at, cell, count);
-        store(y + at, o * hyperbolic(cell), count);
-        store(z[r], i, count), store(z[r] + H, f, count), store(z[r] + 2 * H, g, count), store(z[r] + 3 * H, o, count);
+        store(y + at, sum[r][3] * hyperbolic(cell), count);
+        for (int v = 0; v < VECTORS; ++v) store(z[r] + v * H, sum[r][v], count);
     }
 }
 
 // What backward_block reads and writes of one step, from the first of some units on; dy is null before the first step
 struct Step {
-    const float *dz_after, *dy, *c, *c_before;  // dz_after is null at the last step, where there is none
+    const Factors* dz_after;  // null at the last step, where there is none
+    const float *dy, *c, *c_before;
     float *gates, *dh, *dc;
 };
 
@@ -187,8 +264,8 @@ static void backward_block(const Rows& rows, size_t n, const Step& step, const f
         }
     if (step.dz_after) {
         const float* after[R];
-        find(rows, n, step.dz_after, 4 * H, after);
-        multiply<R>(after, block, 4 * H, sum);
+        const size_t stride = step.dz_after->find(rows, n, after);
+        multiply<R>(after, stride, block, 4 * H, sum, part_of_next(block, 4 * H, rows, n));
     }
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < VECTORS; ++v) {
@@ -219,7 +296,8 @@ static void product_block(const Rows& rows, size_t n, const float* a, size_t row
     float* to[R];
     find(rows, n, a, row, in), find(rows, n, out, width, to);
     Vec sum[R][VECTORS] = {};
-    multiply<R>(in, block, depth, sum, stride);
+    for (int r = 0; add && r < R; ++r) __builtin_prefetch(to[r]), __builtin_prefetch(to[r] + LINE);
+    multiply<R>(in, stride, block, depth, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -234,10 +312,18 @@ static void product_block(const Rows& rows, size_t n, const float* a, size_t row
             case 1: { constexpr int R = 1; call; n += R; break; }          \
             case 2: { constexpr int R = 2; call; n += R; break; }          \
             case 3: { constexpr int R = 3; call; n += R; break; }          \
-            case 4: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 4 : 1; call; n += R; break; } [[fallthrough]]; \
-            case 5: if (ROWS > 3) { constexpr int R = ROWS > 3 ? 5 : 1; call; n += R; break; } [[fallthrough]]; \
+            case 4: { constexpr int R = 4; call; n += R; break; }          \
+            case 5: { constexpr int R = 5; call; n += R; break; }          \
             default: { constexpr int R = ROWS; call; n += R; }             \
         }
+
+// Writes ``count`` numbers, or WIDE if there are more, to the k-th row of a block
+INLINE void copy_row(const float* from, float* block, size_t k, size_t depth, int count) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) store(block + place(k, v, depth), load(from + v * LANES, count - v * LANES), LANES);
+}
+
+constexpr size_t STRIP = 16 * ROWS;  // So many rows of a product at once, where what belongs to them should stay in the cache
 
 extern "C" {
 
@@ -249,17 +335,13 @@ void pack_forward(const float* W, float* blocks, size_t H, size_t depth) {
         for (size_t gate = 0; gate < 4; ++gate)
             for (size_t k = 0; k < depth; ++k)
                 for (size_t lane = 0; lane < LANES; ++lane)
-                    blocks[k * WIDE + gate * LANES + lane] = unit + lane < H ? W[(gate * H + unit + lane) * depth + k] : 0.0f;
+                    blocks[place(k, gate, depth) + lane] = unit + lane < H ? W[(gate * H + unit + lane) * depth + k] : 0.0f;
 }
 
 // From W (depth, width) to blocks of WIDE columns each, (depth, WIDE): what backward and inputs_back take
 void pack_backward(const float* W, float* blocks, size_t depth, size_t width) {
-    for (size_t column = 0; column < width; column += WIDE)
-        for (size_t k = 0; k < depth; ++k, blocks += WIDE) {
-            const size_t count = width - column < WIDE ? width - column : WIDE;
-            std::memcpy(blocks, W + k * width + column, 4 * count);
-            std::memset(blocks + count, 0, 4 * (WIDE - count));
-        }
+    for (size_t column = 0; column < width; column += WIDE, blocks += depth * WIDE)
+        for (size_t k = 0; k < depth; ++k) copy_row(W + k * width + column, blocks, k, depth, (int)(width - column));
 }
 
 // gates (T, B, 4H) <- W x + b for x (T, B, depth); gates <- W x + gates if b is null. ``start`` steps went before
@@ -271,10 +353,16 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
         for (size_t n = 0; n < rows.count; ++n) list.push_back(t * B + rows[n]);
     }
     const Rows rows = lengths ? Rows{list.data(), list.size()} : Rows{nullptr, T * B};
-    for (size_t unit = 0; unit < H; unit += LANES) {
-        const float* block = blocks + unit * 4 * depth;
-        const int count = (int)(H - unit);
-        FOR_ROWS(rows, inputs_block<R>(rows, n, x, block, b ? b + unit : b, gates + unit, depth, H, count))
+    // As long as the weights stay in the cache, some rows at a time, lest each block fetches all gates anew
+    const size_t some = H < PAGE / 4 ? STRIP : rows.count;
+    for (size_t first = 0; first < rows.count; first += some) {
+        const size_t count = rows.count - first < some ? rows.count - first : some, at = rows.list ? 0 : first;
+        const Rows part = {rows.list ? rows.list + first : nullptr, count};
+        for (size_t unit = 0; unit < H; unit += LANES) {
+            const float* block = blocks + unit * 4 * depth;
+            FOR_ROWS(part, inputs_block<R>(part, n, x + at * depth, block, b ? b + unit : b, gates + at * 4 * H + unit, depth, H,
+                                           (int)(H - unit)))
+        }
     }
 }
 
@@ -283,13 +371,15 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
 void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, const float* c, float* gates, float* y,
              float* cs, size_t c_step, const int64_t* lengths, size_t start) {
     std::vector<size_t> list;
+    std::vector<float> room;
     for (size_t t = 0; t < T; ++t) {
         const Rows rows = going(lengths, B, start + t, list);
+        const Factors before(rows, h, H, room);
         float *z = gates + t * B * 4 * H, *next = cs + t * c_step, *out = y + t * B * H;
         for (size_t unit = 0; unit < H; unit += LANES) {
             const float* block = blocks + unit * 4 * H;
             const int count = (int)(H - unit);
-            FOR_ROWS(rows, forward_block<R>(rows, n, h, c + unit, block, z + unit, out + unit, next + unit, H, count))
+            FOR_ROWS(rows, forward_block<R>(rows, n, before, c + unit, block, z + unit, out + unit, next + unit, H, count))
         }
         for (size_t n = rows.count; n < B; ++n) {
             std::memset(out + rows[n] * H, 0, 4 * H);
@@ -317,14 +407,17 @@ void cells(size_t T, size_t B, size_t H, const float* c, float* gates, float* cs
 void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0, const float* cs, const float* dy, float* gates,
               float* dh, float* dc, const int64_t* lengths) {
     std::vector<size_t> list;
+    std::vector<float> room;
     for (size_t s = T + 1; s-- > 0;) {  // s = t + 1: at s = 0 there is dh0 left
         const size_t t = s - 1;
         const Rows rows = going(s ? lengths : nullptr, B, t, list);
         for (size_t n = rows.count; n < B; ++n) std::memset(gates + (t * B + rows[n]) * 4 * H, 0, 16 * H);
+        const Rows after = s < T ? rows : Rows{nullptr, 0};
+        const Factors dz_after(after, gates + s * B * 4 * H, 4 * H, room);
         for (size_t unit = 0; unit < H; unit += WIDE) {
             const float* block = blocks + unit * 4 * H;
             const int count = (int)(H - unit);
-            Step step = {s < T ? gates + s * B * 4 * H : nullptr, nullptr, nullptr, nullptr, nullptr, dh + unit, dc + unit};
+            Step step = {s < T ? &dz_after : nullptr, nullptr, nullptr, nullptr, nullptr, dh + unit, dc + unit};
             if (s) {
                 step.dy = dy + t * B * H + unit, step.gates = gates + t * B * 4 * H + unit;
                 step.c = cs + t * B * H + unit, step.c_before = (t ? step.c - B * H : c0 + unit);
@@ -342,21 +435,27 @@ void inputs_back(size_t rows, size_t H, size_t width, const float* blocks, const
 }
 
 // dW (4H, width) and db (4H,) = dz^T x and the sum of dz, or that added to them, for dz (rows, 4H) and x (rows, width): some
-// rows at a time, which the sum brings into the cache in order. No db if it is null
+// rows at a time, and of these a strip of columns of dz, which the sum brings into the cache. No db if it is null
 void weights_back(size_t rows, size_t H, size_t width, const float* dz, const float* x, float* dW, float* db, bool add) {
-    const Rows all = {nullptr, 4 * H};
     const size_t some = H < 512 ? 256 : H / 2;
-    std::vector<float> block(some * WIDE), sum;
+    const bool copied = 4 * H >= PAGE;  // as Factors
+    std::vector<float> blocks(some * ((width + WIDE - 1) / WIDE * WIDE)), room(copied ? some * STRIP : 0);
     for (size_t k = 0; k < rows; k += some, dz += some * 4 * H, x += some * width, add = true) {
         const size_t depth = rows - k < some ? rows - k : some;
-        sum.assign(4 * H, 0.0f);
-        for (size_t row = 0; row < depth; ++row)
-            for (size_t j = 0; j < 4 * H; ++j) sum[j] += dz[row * 4 * H + j];
-        for (size_t j = 0; db && j < 4 * H; ++j) db[j] = add ? db[j] + sum[j] : sum[j];
-        for (size_t column = 0; column < width; column += WIDE) {
-            const size_t count = width - column < WIDE ? width - column : WIDE;
-            for (size_t row = 0; row < depth; ++row) std::memcpy(&block[row * WIDE], x + row * width + column, 4 * count);
-            FOR_ROWS(all, product_block<R>(all, n, dz, 1, 4 * H, block.data(), depth, dW + column, width, (int)count, add))
+        pack_backward(x, blocks.data(), depth, width);
+        for (size_t j = 0; j < 4 * H; j += STRIP) {
+            const Rows columns = {nullptr, 4 * H - j < STRIP ? 4 * H - j : STRIP};
+            float sum[STRIP] = {};
+            for (size_t row = 0; row < depth; ++row) {
+                const float* from = dz + row * 4 * H + j;
+                for (size_t n = 0; n < columns.count; ++n) sum[n] += from[n];
+                if (copied) FOR_ROWS(columns, std::memcpy(&room[n * depth + row * R], from + n, 4 * R))
+            }
+            for (size_t n = 0; db && n < columns.count; ++n) db[j + n] = add ? db[j + n] + sum[n] : sum[n];
+            for (size_t column = 0; column < width; column += WIDE)
+                FOR_ROWS(columns, product_block<R>(columns, n, copied ? room.data() + n * (depth - 1) : dz + j, 1, copied ? R : 4 * H,
+                                                   &blocks[column * depth], depth, dW + j * width + column, width,
+                                                   (int)(width - column), add))
         }
     }
 }

@@ -4,9 +4,9 @@ All pre-activations of a step are z = W_ih x_t + W_hh h + b, (B, 4H), in the ord
 
 - The products that a step waits for, h W_hh^T forward and dz W_hh backward, have few rows. A BLAS lays its operands
   out anew in each call, which costs as much as multiplying where rows are few; here a weight is laid out once
-  (``_pack``), in blocks as wide as four vector registers. ``_tile`` keeps a few rows of one block's sum in registers
-  while it runs down the block: for each vector of weights that is loaded there are as many products as rows. The
-  inputs' share, W_ih x + b, is computed for many steps by the same code.
+  (``_pack``), in blocks as wide as two or four vector registers. ``_tile`` keeps a few rows of one block's sum in
+  registers while it runs down the block: for each vector of weights that is loaded there are as many products as rows.
+  The inputs' share, W_ih x + b, is computed for many steps by the same code.
 - exp(x) = 2^n e^r, with n the whole number nearest to x / ln 2, and so |r| <= ln 2 / 2: there Taylor's series to r^7
   is exact to float32, and to r^13 to float64. From s = 2^n and q = e^r - 1 follow sigmoid(x) = 1 / (1 + s + s q), with
   s and q of -x, and tanh(x) = E / (E + 2) with E = e^2x - 1 = s q + (s - 1): where x is small s is 1, E is q, and no
@@ -39,9 +39,9 @@ from lstmbench.cell.registry import register
 from lstmbench.frameworks.numpy_framework import NumpyFramework
 
 _CAN = binding.get_host_cpu_features()
-REGISTER_BYTES, ROWS = (64, 6) if _CAN.get("avx512f") else (32, 3) if _CAN.get("avx") else (16, 6)
-"""A vector register, and how many rows of VECTORS of them hold sums: with a row of weights all registers but a few."""
-VECTORS = 4
+REGISTER_BYTES = 64 if _CAN.get("avx512f") else 32 if _CAN.get("avx") else 16
+VECTORS, ROWS = 4 if _CAN.get("avx512f") or _CAN.get("neon") else 2, 6
+"""So many vectors of so many rows hold sums: with a row of weights and a factor, nearly all of 32 or 16 registers."""
 CHUNK_BYTES = 1 << 18
 """The inputs' share is computed for so many steps at once, or as many as W_ih takes: it is used while in a cache."""
 

@@ -21,6 +21,7 @@ from tiny import write_suite
 
 import lstmbench as lb
 from lstmbench.measure import run_manifest, runner, team, workload
+from lstmbench.measure.suite_file import read_suite
 from lstmbench.results.merging import merge
 from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
@@ -334,6 +335,23 @@ def test_a_folder_of_another_suite_is_refused(change: Any, tmp_path: Path, done:
 
 
 @pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("change", [{"cpu_flags": ["avx512f"]}, {"cpu_flags": ["sse"]}, {"cores": 1000}])
+def test_a_run_does_not_go_on_on_another_machine(
+    change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None
+) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", BOTH, FOUR, {"processes": 2})
+    here = run_manifest.environment.machine() | {"cpu_flags": ["avx2", "sse"]}
+    monkeypatch.setattr(run_manifest.environment, "machine", lambda: here | change)
+    store = tmp_path / "out"
+    store.mkdir()
+    manifest = run_manifest.new_manifest(read_suite(suite), ["tiny.yaml"], store, 5, None)
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(run_manifest.environment, "machine", lambda: here)
+    with pytest.raises(lb.LstmbenchError, match="begun on another machine"):
+        lb.run(suite, store, progress=False)
+    assert json.loads((store / "manifest.json").read_text()) == manifest
+
+
 def test_a_folder_of_another_seed_is_refused(done: lb.Run) -> None:
     with pytest.raises(lb.LstmbenchError, match="results of the seed 5, not of 6; choose another folder"):
         lb.run(done.folder.parent / "tiny.yaml", done.folder, progress=False, seed=6)

@@ -60,7 +60,7 @@ def test_every_suite_of_the_package_is_valid_and_counts_its_cases(name: str) -> 
 
 
 def test_the_suites_are_those_that_are_described() -> None:
-    measured = {"smoke", "quick", "standard", "deepbench", "duel", "frontier", "long", "peers", "gpu", "flashrnn"}
+    measured = {"smoke", "quick", "standard", "deepbench", "duel", "frontier", "long", "ours", "peers", "gpu", "flashrnn"}
     assert set(suites()) == measured | {"learning", "learning_full", "learning_lags"}
 
 
