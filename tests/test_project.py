@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -138,6 +140,16 @@ def test_an_image_is_built_from_the_conda_environment_with_the_project_in_it() -
     # A local requirement, so that the whole repository is there before it is installed
     assert environment["dependencies"][-1]["pip"] == ["-e ."]
     assert {"jupyterlab", "ipykernel"} <= set(conda((ROOT / "environment.yml").read_text(encoding="utf-8")))
+
+
+def test_what_is_run_once_an_image_is_built_ends_well(tmp_path: Path) -> None:
+    script = ROOT / "postBuild"
+    assert os.access(script, os.X_OK)  # repo2docker asks for that
+    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("lstmbench/_recurrence*")) or shutil.which("g++") is None
 
 
 def test_the_extra_all_holds_every_other_extra() -> None:

@@ -15,7 +15,9 @@ using std::size_t;
 
 // A vector has LANES numbers. A block of four vectors is multiplied by ROWS rows, TOGETHER of its vectors at a time: their sums,
 // the vectors and one factor fill the processor's registers
-#if defined(__AVX512F__)
+#if defined(LSTMBENCH_LANES)  // the width of another processor, for tests
+constexpr int LANES = LSTMBENCH_LANES, REGISTERS = LANES == 16 ? 32 : 16;
+#elif defined(__AVX512F__)
 #include <immintrin.h>
 constexpr int LANES = 16, REGISTERS = 32;
 #elif defined(__AVX__)
@@ -48,7 +50,7 @@ INLINE void store(float* to, Vec v, int count) {
 }
 
 INLINE Vec reciprocal(Vec d) {
-#if defined(__AVX512F__)  // 14 bits at once, and Newton's step doubles them: half the time of a division
+#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)  // 14 bits at once, and Newton's step doubles them: half the time of a division
     const Vec r = (Vec)_mm512_rcp14_ps((__m512)d);
     return r * (2.0f - d * r);
 #else
@@ -151,7 +153,7 @@ INLINE void multiply(const float* const (&a)[R], size_t stride, const float* blo
 #pragma GCC unroll 4
             for (int v = 0; v < SOME; ++v) {
                 b[v] = *(const Loose*)(from + place(0, v, depth));
-#if defined(__x86_64__)  // else GCC reads it from memory again for each row, which takes longer than the arithmetic
+#if defined(__x86_64__) && !defined(LSTMBENCH_LANES)  // else GCC reads it from memory again for each row, which takes longer than the arithmetic
                 if (SOME * (R + 1) < REGISTERS) asm("" : "+v"(b[v]));
 #endif
             }

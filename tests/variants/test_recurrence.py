@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,20 @@ def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
     way.steps = torch_fused.Plain(way.W_ih, way.W_hh, way.b)
     for name, wanted in results(plain, problem).items():
         assert relative_error(found[name], wanted) < 3e-6, name
+
+
+@compiled
+@pytest.mark.parametrize("width", [["-march=native"], [], ["-DLSTMBENCH_LANES=8"], ["-DLSTMBENCH_LANES=16"]], ids=str)
+def test_vectors_of_every_width_compute_what_plain_loops_do_and_touch_nothing_else(
+    width: list[str], tmp_path: Path
+) -> None:
+    source, program = Path(__file__).with_name("recurrence_check.cpp"), tmp_path / "check"
+    flags = ["-std=c++17", "-O1", "-ffp-contract=fast", "-Wno-psabi", f"-I{_recurrence.HERE}", *width]
+    checked = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([_recurrence._compiler(), *flags, *checked, str(source), "-o", str(program)], check=True)
+    found = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert found.stdout.startswith("0 wrong")
 
 
 @pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
