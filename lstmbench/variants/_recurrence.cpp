@@ -21,6 +21,7 @@ constexpr int LANES = LSTMBENCH_LANES, REGISTERS = LANES == 16 ? 32 : 16;
 #include <immintrin.h>
 constexpr int LANES = 16, REGISTERS = 32;
 #elif defined(__AVX__)
+#include <immintrin.h>
 constexpr int LANES = 8, REGISTERS = 16;
 #elif defined(__aarch64__)
 constexpr int LANES = 4, REGISTERS = 32;
@@ -58,10 +59,21 @@ INLINE Vec reciprocal(Vec d) {
 #endif
 }
 
+// The nearest number in [-88, 88]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
+INLINE Vec within(Vec x) {
+#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
+    return (Vec)_mm512_min_ps((__m512)same(88.0f), _mm512_max_ps((__m512)same(-88.0f), (__m512)x));
+#elif defined(__AVX__) && !defined(LSTMBENCH_LANES)
+    return (Vec)_mm256_min_ps((__m256)same(88.0f), _mm256_max_ps((__m256)same(-88.0f), (__m256)x));
+#else
+    x = x < -88.0f ? same(-88.0f) : x;
+    return x > 88.0f ? same(88.0f) : x;
+#endif
+}
+
 // exp(x) for x in [-88, 88], and the nearer end elsewhere; NaN kept. 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes)
 INLINE Vec exponential(Vec x) {
-    x = x < -88.0f ? same(-88.0f) : x;
-    x = x > 88.0f ? same(88.0f) : x;
+    x = within(x);
     const Vec shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
     const Vec n = shifted - 12582912.0f;
     const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -108,6 +120,18 @@ static Rows going(const int64_t* lengths, size_t B, size_t t, std::vector<size_t
     return {list.data(), first};
 }
 
+// Calls what is given for ROWS rows after the other, from the n-th on, and at the end for the R that are left: of ten, twice
+// five, as four have too few sums to hide that each takes some cycles
+#define FOR_ROWS(rows, call)                                         \
+    for (size_t n = 0; n < rows.count;) switch (rows.count - n) {          \
+            case 1: { constexpr int R = 1; call; n += R; break; }          \
+            case 2: { constexpr int R = 2; call; n += R; break; }          \
+            case 3: { constexpr int R = 3; call; n += R; break; }          \
+            case 4: { constexpr int R = 4; call; n += R; break; }          \
+            case 5: case 10: { constexpr int R = 5; call; n += R; break; } \
+            default: { constexpr int R = ROWS; call; n += R; }             \
+        }
+
 // Writes the places in memory of R rows, from the n-th on, with ``stride`` numbers from one to the next
 template <int R, typename Number>
 INLINE void find(const Rows& rows, size_t n, Number* from, size_t stride, Number* (&at)[R]) {
@@ -126,11 +150,11 @@ struct Next {
     size_t every = 0;
 };
 
-// What a group of rows fetches of the next block, while all groups together go through this one of so many rows. Few groups
-// have no time for it
+// What the group of rows from the n-th on fetches of the next block, while all groups together go through this one of so many
+// rows. One group alone has no time for it
 static Next part_of_next(const float* block, size_t depth, const Rows& rows, size_t n) {
-    const size_t groups = (rows.count + ROWS - 1) / ROWS;
-    return groups < 4 ? Next{} : Next{block + (depth + n / ROWS * depth / groups) * WIDE, groups};
+    const size_t groups = (rows.count + ROWS - 1) / ROWS, before = (n + ROWS - 1) / ROWS;
+    return groups < 2 ? Next{} : Next{block + (depth + before * depth / groups) * WIDE, groups};
 }
 
 // sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers, a[r] has as many, ``stride`` from one to the next
@@ -183,10 +207,9 @@ struct Factors {
         if (!copied) return;
         room.resize(rows.count * depth);
         this->from = room.data();
-        for (size_t n = 0; n < rows.count; ++n) {
-            const size_t first = n - n % ROWS, left = rows.count - first, R = left < ROWS ? left : ROWS;
-            for (size_t k = 0; k < depth; ++k) room[first * depth + k * R + n % ROWS] = from[rows[n] * depth + k];
-        }
+        float* to = room.data();
+        FOR_ROWS(rows, for (int r = 0; r < R; ++r, ++to) for (size_t k = 0; k < depth; ++k) to[k * R] = from[rows[n + r] * depth + k];
+                 to += R * (depth - 1))
     }
 
     // Writes the places of R rows, from the n-th on, and returns the distance from one number of a row to the next
@@ -209,7 +232,7 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load((b ? b : z[r]) + v * H, count);
-    multiply<R>(in, 1, block, depth, sum);
+    multiply<R>(in, 1, block, depth, sum, depth < PAGE / 4 ? Next{} : part_of_next(block, depth, rows, n));  // few: in the cache
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -309,16 +332,6 @@ static void product_block(const Rows& rows, size_t n, const float* a, size_t row
         }
 }
 
-#define FOR_ROWS(rows, call)                                         \
-    for (size_t n = 0; n < rows.count;) switch (rows.count - n) {          \
-            case 1: { constexpr int R = 1; call; n += R; break; }          \
-            case 2: { constexpr int R = 2; call; n += R; break; }          \
-            case 3: { constexpr int R = 3; call; n += R; break; }          \
-            case 4: { constexpr int R = 4; call; n += R; break; }          \
-            case 5: { constexpr int R = 5; call; n += R; break; }          \
-            default: { constexpr int R = ROWS; call; n += R; }             \
-        }
-
 // Writes ``count`` numbers, or WIDE if there are more, to the k-th row of a block
 INLINE void copy_row(const float* from, float* block, size_t k, size_t depth, int count) {
 #pragma GCC unroll 4
@@ -355,8 +368,7 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
         for (size_t n = 0; n < rows.count; ++n) list.push_back(t * B + rows[n]);
     }
     const Rows rows = lengths ? Rows{list.data(), list.size()} : Rows{nullptr, T * B};
-    // As long as the weights stay in the cache, some rows at a time, lest each block fetches all gates anew
-    const size_t some = H < PAGE / 4 ? STRIP : rows.count;
+    const size_t some = STRIP / 2;  // rows at a time, lest each block fetches all gates anew
     for (size_t first = 0; first < rows.count; first += some) {
         const size_t count = rows.count - first < some ? rows.count - first : some, at = rows.list ? 0 : first;
         const Rows part = {rows.list ? rows.list + first : nullptr, count};
