@@ -95,7 +95,7 @@ def _cpu_id(told: Mapping[str, str]) -> str:
 
 
 def kind(machine: Mapping[str, Any]) -> str:
-    """Return the kind of machine that this is the description of: the processor, the cores, and the GPUs."""
+    """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and their driver."""
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
     return ", ".join([processor.described(machine), f"{machine['cores']} cores", *gpus])
 

@@ -13,7 +13,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, environment
 from lstmbench.measure.learning_suite import LearningSuite
 from lstmbench.measure.suite import Suite
-from lstmbench.results import processor
+from lstmbench.results import machine_kind
 from lstmbench.results.store import read_manifest
 
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
@@ -49,14 +49,13 @@ def stays_on_its_machine(manifest: Mapping[str, Any], folder: Path) -> None:
     """Refuse to go on with a run on another kind of machine than it was begun on: its manifest describes one.
 
     Raises:
-        LstmbenchError: if the processor or the number of cores is another.
+        LstmbenchError: if the processor, the number of cores or a GPU is another.
     """
     before, here = manifest.get("machine"), environment.machine()
-    if isinstance(before, dict) and (processor.differ(before, here) or before.get("cores") != here["cores"]):
-        was = f"{processor.described(before)}, {before.get('cores')} cores"
+    if isinstance(before, dict) and machine_kind.differ(before, here):
         raise LstmbenchError(
-            f"The run in {folder} was begun on another machine, {was}, and this is {environment.kind(here)}: "
-            "choose another folder, and put both together with lstmbench merge."
+            f"The run in {folder} was begun on another machine, {machine_kind.named(before)}, and this is "
+            f"{machine_kind.named(here)}: choose another folder, and put both together with lstmbench merge."
         )
 
 

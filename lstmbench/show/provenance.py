@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lstmbench.results import processor
+from lstmbench.results import machine_kind, processor
 from lstmbench.show.formats import fixed, number, slug
 from lstmbench.show.labels import Row, ordered
 
@@ -98,36 +98,12 @@ def machine(manifest: Manifest) -> str:
 
 def cpu(manifest: Manifest) -> str:
     """Return the processor in words."""
-    return processor.described(part(manifest, "machine")) or "a CPU that was not recorded"
+    return processor.described(part(manifest, "machine")) or machine_kind.UNKNOWN_CPU
 
 
 def machine_name(manifest: Manifest) -> str:
-    """Return the kind of machine in a few words: processor, cores, GPUs; ratios of each kind are put side by side."""
-    return ", ".join([cpu(manifest), *_cores_and_gpus(manifest)])
-
-
-def same_kind(one: Manifest, other: Manifest) -> bool:
-    """Return whether two machines may be of one kind: they differ in nothing of its name that both record."""
-    here, there = part(one, "machine"), part(other, "machine")
-    if bool(here.get("cpu")) != bool(there.get("cpu")) or processor.differ(here, there):
-        return False
-    return _cores_and_gpus(one) == _cores_and_gpus(other)
-
-
-def _cores_and_gpus(manifest: Manifest) -> list[str]:
-    parts = part(manifest, "machine")
-    cores = parts.get("cores")
-    gpus = [name for key in sorted(parts, key=str) if str(key).startswith("gpu") for name in _names(parts[key])]
-    counted = [f"{gpus.count(name)} x {name}" if gpus.count(name) > 1 else name for name in dict.fromkeys(gpus)]
-    return [*([f"{cores} core{'' if cores == 1 else 's'}"] if cores else []), *counted]
-
-
-def _names(value: Any) -> list[str]:
-    """Return the names of GPUs, however they were recorded: as a text, by their properties, or as a list of these."""
-    if isinstance(value, list):
-        return [name for each in value for name in _names(each)]
-    name = value.get("name") if isinstance(value, Mapping) else value
-    return [name] if isinstance(name, str) else []
+    """Return the kind of machine in a few words; ratios of each kind are put side by side."""
+    return machine_kind.named(part(manifest, "machine"))
 
 
 def description(manifest: Manifest) -> str:

@@ -59,49 +59,48 @@ INLINE Vec reciprocal(Vec d) {
 #endif
 }
 
-// The nearest number in [-88, 88]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
-INLINE Vec within(Vec x) {
+// The nearest number in [-end, end]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
+INLINE Vec within(Vec x, float end) {
 #if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm512_min_ps((__m512)same(88.0f), _mm512_max_ps((__m512)same(-88.0f), (__m512)x));
+    return (Vec)_mm512_min_ps((__m512)same(end), _mm512_max_ps((__m512)same(-end), (__m512)x));
 #elif defined(__AVX__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm256_min_ps((__m256)same(88.0f), _mm256_max_ps((__m256)same(-88.0f), (__m256)x));
+    return (Vec)_mm256_min_ps((__m256)same(end), _mm256_max_ps((__m256)same(-end), (__m256)x));
 #else
-    x = x < -88.0f ? same(-88.0f) : x;
-    return x > 88.0f ? same(88.0f) : x;
+    x = x < -end ? same(-end) : x;
+    return x > end ? same(end) : x;
 #endif
 }
 
-// exp(x) for x in [-88, 88], and the nearer end elsewhere; NaN kept. 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes)
-INLINE Vec exponential(Vec x) {
-    x = within(x);
-    const Vec shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
-    const Vec n = shifted - 12582912.0f;
-    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + (r + 1.0f);
-    return (Vec)((Int)p + ((Int)shifted << 23));  // the low bits of ``shifted`` are n, and go to the exponent
-}
+// exp(x) = s + s q for x in [-88, 88]: s = 2^n, and q a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes). Of a small x, where
+// s is 1, q is all of exp(x) - 1, and has all its digits
+struct Exponential {
+    Vec s, q;
+
+    explicit Exponential(Vec x) {
+        const Vec shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
+        const Vec n = shifted - 12582912.0f;
+        const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+        Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+        p = p * r + 8.3334519073e-3f;
+        p = p * r + 4.1665795894e-2f;
+        p = p * r + 1.6666665459e-1f;
+        p = p * r + 5.0000001201e-1f;
+        q = p * (r * r) + r;
+        s = (Vec)(((Int)shifted << 23) + 0x3f800000);  // the low bits of ``shifted`` are n, and go to the exponent
+    }
+};
 
 INLINE Vec sigmoid(Vec x) {
-    const Vec s = reciprocal(1.0f + exponential(-x));
-    return x < -87.0f ? Vec{} : s;
+    const Exponential e(within(-x, 88.0f));
+    const Vec sigma = reciprocal((1.0f + e.s) + e.s * e.q);
+    return x < -87.0f ? Vec{} : sigma;
 }
 
-// Near 0 a polynomial, for 1 - 2 / (exp(2x) + 1) would lose the digits of what is small (Cephes)
+// (exp(2x) - 1) / (exp(2x) + 1); beyond 10 it is 1
 INLINE Vec hyperbolic(Vec x) {
-    const Vec s = x * x;
-    Vec p = s * -5.70498872745e-3f + 2.06390887954e-2f;
-    p = p * s - 5.37397155531e-2f;
-    p = p * s + 1.33314422036e-1f;
-    p = p * s - 3.33332819422e-1f;
-    p = p * (s * x) + x;
-    const Vec far = 1.0f - 2.0f * reciprocal(exponential(x + x) + 1.0f);
-    const Vec size = (Vec)((Int)x & 0x7fffffff);
-    return size < 0.625f ? p : far;
+    const Exponential e(within(x + x, 20.0f));
+    const Vec less = e.s * e.q + (e.s - 1.0f);
+    return less * reciprocal(less + 2.0f);
 }
 
 // Which rows are computed, of one step or of several: all of them where there is no list
@@ -241,7 +240,7 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
 
 template <int R>
 static void forward_block(const Rows& rows, size_t n, const Factors& h, const float* c, const float* block, float* gates, float* y,
-                          float* c_next, size_t H, int count) {
+                          float* c_next, size_t H, int count, bool keep) {
     const float* before[R];
     float* z[R];
     const size_t stride = h.find(rows, n, before);
@@ -262,7 +261,7 @@ static void forward_block(const Rows& rows, size_t n, const Factors& h, const fl
         const Vec cell = sum[r][1] * load(c + at, count) + sum[r][0] * sum[r][2];
         store(c_next + at, cell, count);
         store(y + at, sum[r][3] * hyperbolic(cell), count);
-        for (int v = 0; v < VECTORS; ++v) store(z[r] + v * H, sum[r][v], count);
+        for (int v = 0; keep && v < VECTORS; ++v) store(z[r] + v * H, sum[r][v], count);  // the gates
     }
 }
 
@@ -380,8 +379,8 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
     }
 }
 
-// gates hold W_ih x + b, and then the gates. c_step is the distance between the c of two steps: 0 to keep the last alone.
-// After a sequence y is 0, and c stays
+// gates hold W_ih x + b, and then the gates. c_step is the distance between the c of two steps: 0 to keep the last alone, and
+// no gates. After a sequence y is 0, and c stays
 void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, const float* c, float* gates, float* y,
              float* cs, size_t c_step, const int64_t* lengths, size_t start) {
     std::vector<size_t> list;
@@ -393,7 +392,7 @@ void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, 
         for (size_t unit = 0; unit < H; unit += LANES) {
             const float* block = blocks + unit * 4 * H;
             const int count = (int)(H - unit);
-            FOR_ROWS(rows, forward_block<R>(rows, n, before, c + unit, block, z + unit, out + unit, next + unit, H, count))
+            FOR_ROWS(rows, forward_block<R>(rows, n, before, c + unit, block, z + unit, out + unit, next + unit, H, count, c_step))
         }
         for (size_t n = rows.count; n < B; ++n) {
             std::memset(out + rows[n] * H, 0, 4 * H);

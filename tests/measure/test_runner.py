@@ -335,7 +335,7 @@ def test_a_folder_of_another_suite_is_refused(change: Any, tmp_path: Path, done:
 
 
 @pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("change", [{"cpu_flags": ["avx512f"]}, {"cpu_flags": ["sse"]}, {"cores": 1000}])
+@pytest.mark.parametrize("change", [{"cpu_flags": ["avx512f"]}, {"cpu_flags": ["sse"]}, {"cores": 1000}, {"gpu": "H"}])
 def test_a_run_does_not_go_on_on_another_machine(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None
 ) -> None:

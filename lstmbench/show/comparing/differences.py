@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmbench.results import processor
+from lstmbench.results import machine_kind
 from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest, part
 
 _MACHINE = ("cpu", "cpu_id", "cores", "memory_bytes", "os", "kernel", "arch")
@@ -20,17 +20,11 @@ class Difference(NamedTuple):
 
 
 def barrier(base: Manifest, new: Manifest) -> str:
-    """Return why times of these two runs cannot be compared; empty if both are from the same kind of machine.
-
-    The kind is the processor, the number of cores, and the GPUs. Runs from before a processor's numbers were recorded
-    are compared with later ones by what both record.
-    """
+    """Return why times of these two runs cannot be compared; empty if both are from the same kind of machine."""
     here, there = (part(manifest, "machine") for manifest in (base, new))
     if any(each.get(key) is None for each in (here, there) for key in ("cpu", "cores")):
         return "the machine is not recorded"
-    keys = {"cores", *(key for key in (*here, *there) if key.startswith("gpu"))}
-    same = not processor.differ(here, there) and all(here.get(key) == there.get(key) for key in keys)
-    return "" if same else "another machine"
+    return "another machine" if machine_kind.differ(here, there) else ""
 
 
 def differences(base: Manifest, new: Manifest) -> list[Difference]:

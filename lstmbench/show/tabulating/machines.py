@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.results import machine_kind
 from lstmbench.show import provenance
 from lstmbench.show.labels import WORKLOAD, Row, key_of, ordered, rows_of
 from lstmbench.show.tabulating.extract import read_shown, timed_runs
@@ -34,7 +35,8 @@ def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
     for folder, manifest in timed_runs(runs):
         suite = found.setdefault(provenance.suite_of([], [manifest]), {})
         # Another name is not enough: an older manifest may record less of the same machine
-        if not any(provenance.same_kind(manifest, newer) for _, newer in suite.values()):
+        here = provenance.part(manifest, "machine")
+        if all(machine_kind.differ(here, provenance.part(newer, "machine")) for _, newer in suite.values()):
             suite.setdefault(provenance.machine_name(manifest), (folder, manifest))
     several = {name: found[name] for name in sorted(found) if len(found[name]) > 1}
     return {name: {machine: run[0] for machine, run in several[name].items()} for name in several}
