@@ -91,8 +91,9 @@ CHANGES: Mapping[str, tuple[str, Callable[[Path, random.Random], None]]] = {
 def tampered(run: Path, changes: int, seed: int) -> Iterator[Outcome]:
     """Make so many changes to the run, one after the other, each taken back, and yield what verifying said."""
     draw, kept = random.Random(seed), Kept()
+    kinds = [kind for kind, (pattern, _) in CHANGES.items() if any(run.glob(pattern))]  # not each run has notebooks
     for count in range(changes):
-        kind = list(CHANGES)[count % len(CHANGES)]
+        kind = kinds[count % len(kinds)]
         pattern, change = CHANGES[kind]
         path = draw.choice(sorted(path for path in run.glob(pattern) if path.is_file()))
         before, name = path.read_bytes(), path.relative_to(run).as_posix()

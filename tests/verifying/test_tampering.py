@@ -1,6 +1,7 @@
 """Single changes to a run, many of them, drawn: each is found, and named."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,10 @@ def test_after_a_hundred_changes_taken_back_nothing_differs(run, tmp_path):
     folder = copy(run, tmp_path / "here")
     assert len(list(script().tampered(folder, 9, seed=1))) == 9
     assert verify(folder) == []
+
+
+def test_a_run_without_notebooks_is_changed_elsewhere(run, tmp_path):
+    folder, tamper = copy(run, tmp_path / "here"), script()
+    shutil.rmtree(folder / "notebooks")
+    outcomes = list(tamper.tampered(folder, len(tamper.CHANGES), seed=2))
+    assert {outcome.kind for outcome in outcomes} == set(tamper.CHANGES) - {"a byte of a notebook"}
