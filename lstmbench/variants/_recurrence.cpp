@@ -29,7 +29,8 @@ constexpr int LANES = 4, REGISTERS = 32;
 constexpr int LANES = 4, REGISTERS = 16;
 #endif
 constexpr int ROWS = 6, VECTORS = 4, WIDE = VECTORS * LANES, TOGETHER = REGISTERS / 8;
-constexpr size_t PAGE = 1024, LINE = 16;  // numbers
+constexpr int UNROLLED = REGISTERS == 16 ? 4 : 1;  // rows of a block at once
+constexpr size_t PAGE = 1024, LINE = 16, NEAR = 1 << 19;  // numbers
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Int __attribute__((vector_size(4 * LANES)));
@@ -37,6 +38,15 @@ typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE Vec same(float a) { return a - Vec{}; }
+
+// sum += a b. Left to itself, GCC reads b from memory again for each a, or moves the sums from register to register
+INLINE void add_product(Vec& sum, Vec a, Vec b) {
+#if defined(__FMA__) && !defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
+    asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+#else
+    sum += a * b;
+#endif
+}
 
 INLINE Vec load(const float* from, int count) {
     if (count >= LANES) return *(const Loose*)from;
@@ -53,54 +63,61 @@ INLINE void store(float* to, Vec v, int count) {
 INLINE Vec reciprocal(Vec d) {
 #if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)  // 14 bits at once, and Newton's step doubles them: half the time of a division
     const Vec r = (Vec)_mm512_rcp14_ps((__m512)d);
-    return r * (2.0f - d * r);
+    const __mmask16 finite = _mm512_cmp_ps_mask((__m512)d, (__m512)same(__builtin_inff()), _CMP_NEQ_UQ);
+    return (Vec)_mm512_maskz_mov_ps(finite, (__m512)(r * (2.0f - d * r)));
 #else
     return 1.0f / d;
 #endif
 }
 
-// The nearest number in [-end, end]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
-INLINE Vec within(Vec x, float end) {
+// The nearest number in [low, high]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
+INLINE Vec within(Vec x, float low, float high) {
 #if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm512_min_ps((__m512)same(end), _mm512_max_ps((__m512)same(-end), (__m512)x));
+    return (Vec)_mm512_min_ps((__m512)same(high), _mm512_max_ps((__m512)same(low), (__m512)x));
 #elif defined(__AVX__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm256_min_ps((__m256)same(end), _mm256_max_ps((__m256)same(-end), (__m256)x));
+    return (Vec)_mm256_min_ps((__m256)same(high), _mm256_max_ps((__m256)same(low), (__m256)x));
 #else
-    x = x < -end ? same(-end) : x;
-    return x > end ? same(end) : x;
+    x = x < low ? same(low) : x;
+    return x > high ? same(high) : x;
 #endif
 }
 
-// exp(x) = s + s q for x in [-88, 88]: s = 2^n, and q a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes). Of a small x, where
-// s is 1, q is all of exp(x) - 1, and has all its digits
+// exp(TIMES x) = power (1 + part), where power = 2^n and |n| < 128, or infinite where n = 128. part is a polynomial on
+// [-ln 2 / 2, ln 2 / 2] that has a relative error of 1.3e-8 (Remez): of a small x, where power is 1, it is all of exp - 1,
+// and has all its digits
+template <int TIMES>
 struct Exponential {
-    Vec s, q;
+    Vec power, left, slope;  // part = left slope
 
     explicit Exponential(Vec x) {
-        const Vec shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest whole number
-        const Vec n = shifted - 12582912.0f;
-        const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-        Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-        p = p * r + 8.3334519073e-3f;
-        p = p * r + 4.1665795894e-2f;
-        p = p * r + 1.6666665459e-1f;
-        p = p * r + 5.0000001201e-1f;
-        q = p * (r * r) + r;
-        s = (Vec)(((Int)shifted << 23) + 0x3f800000);  // the low bits of ``shifted`` are n, and go to the exponent
+        constexpr float ROUND = 12583039.0f;  // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
+        constexpr double c = TIMES;
+        const Vec shifted = x * (float)(c * 1.4426950408889634) + ROUND;
+        left = x - (shifted - ROUND) * (float)(0.6931471805599453 / c);
+        slope = left * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
+        slope = slope * left + (float)(c * c * c * c * 0.0416662814);
+        slope = slope * left + (float)(c * c * c * 0.1666654279);
+        slope = slope * left + (float)(c * c * 0.5000000062);
+        slope = slope * left + (float)c;
+        power = (Vec)((Int)shifted << 23);
     }
 };
 
+// At -89 exp(-x) is infinite, and this is 0
 INLINE Vec sigmoid(Vec x) {
-    const Exponential e(within(-x, 88.0f));
-    const Vec sigma = reciprocal((1.0f + e.s) + e.s * e.q);
-    return x < -87.0f ? Vec{} : sigma;
+    const Exponential<-1> e(within(x, -89.0f, 87.0f));
+    return reciprocal(e.power * (e.left * e.slope + 1.0f) + 1.0f);
 }
 
 // (exp(2x) - 1) / (exp(2x) + 1); beyond 10 it is 1
 INLINE Vec hyperbolic(Vec x) {
-    const Exponential e(within(x + x, 20.0f));
-    const Vec less = e.s * e.q + (e.s - 1.0f);
+    const Exponential<2> e(within(x, -10.0f, 10.0f));
+    const Vec less = e.power * (e.left * e.slope) + (e.power - 1.0f);
+#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
     return less * reciprocal(less + 2.0f);
+#else
+    return less / (less + 2.0f);
+#endif
 }
 
 // Which rows are computed, of one step or of several: all of them where there is no list
@@ -121,14 +138,14 @@ static Rows going(const int64_t* lengths, size_t B, size_t t, std::vector<size_t
 
 // Calls what is given for ROWS rows after the other, from the n-th on, and at the end for the R that are left: of ten, twice
 // five, as four have too few sums to hide that each takes some cycles
-#define FOR_ROWS(rows, call)                                         \
-    for (size_t n = 0; n < rows.count;) switch (rows.count - n) {          \
-            case 1: { constexpr int R = 1; call; n += R; break; }          \
-            case 2: { constexpr int R = 2; call; n += R; break; }          \
-            case 3: { constexpr int R = 3; call; n += R; break; }          \
-            case 4: { constexpr int R = 4; call; n += R; break; }          \
-            case 5: case 10: { constexpr int R = 5; call; n += R; break; } \
-            default: { constexpr int R = ROWS; call; n += R; }             \
+#define FOR_ROWS(rows, ...)                                                       \
+    for (size_t n = 0; n < rows.count;) switch (rows.count - n) {                 \
+            case 1: { constexpr int R = 1; __VA_ARGS__; n += R; break; }          \
+            case 2: { constexpr int R = 2; __VA_ARGS__; n += R; break; }          \
+            case 3: { constexpr int R = 3; __VA_ARGS__; n += R; break; }          \
+            case 4: { constexpr int R = 4; __VA_ARGS__; n += R; break; }          \
+            case 5: case 10: { constexpr int R = 5; __VA_ARGS__; n += R; break; } \
+            default: { constexpr int R = ROWS; __VA_ARGS__; n += R; }             \
         }
 
 // Writes the places in memory of R rows, from the n-th on, with ``stride`` numbers from one to the next
@@ -150,15 +167,16 @@ struct Next {
 };
 
 // What the group of rows from the n-th on fetches of the next block, while all groups together go through this one of so many
-// rows. One group alone has no time for it
-static Next part_of_next(const float* block, size_t depth, const Rows& rows, size_t n) {
+// rows. One group alone has no time for it, and all blocks together may be so few that they stay in a cache
+static Next part_of_next(const float* block, size_t depth, size_t width, const Rows& rows, size_t n) {
     const size_t groups = (rows.count + ROWS - 1) / ROWS, before = (n + ROWS - 1) / ROWS;
-    return groups < 2 ? Next{} : Next{block + (depth + before * depth / groups) * WIDE, groups};
+    return groups < 2 || depth * width < NEAR ? Next{} : Next{block + (depth + before * depth / groups) * WIDE, groups};
 }
 
-// sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers, a[r] has as many, ``stride`` from one to the next
-template <int R>
-INLINE void multiply(const float* const (&a)[R], size_t stride, const float* block, size_t depth, Vec (&sum)[R][VECTORS],
+// sum[r][v] += a[r] . block[:, v]: the block has depth rows of WIDE numbers. The k-th number of a[r] is a[r][k], or, of rows
+// that lie side by side, a[0][k pitch + r]
+template <int R, bool BESIDE>
+INLINE void multiply(const float* const (&a)[R], size_t pitch, const float* block, size_t depth, Vec (&sum)[R][VECTORS],
                      Next next = {}) {
     constexpr int SOME = R * VECTORS <= ROWS * TOGETHER ? VECTORS : TOGETHER;
 #pragma GCC unroll 4
@@ -169,24 +187,29 @@ INLINE void multiply(const float* const (&a)[R], size_t stride, const float* blo
 #pragma GCC unroll 4
             for (int v = 0; v < SOME; ++v) part[r][v] = sum[r][first + v];
         const float* from = block + place(0, first, depth);
-        size_t wait = next.every;
-        for (size_t k = 0; k < depth; ++k, from += TOGETHER * LANES) {
-            if (next.every && --wait == 0) __builtin_prefetch(next.from, 0, 2), next.from += LINE, wait = next.every;
+        const auto step = [&](size_t k) __attribute__((always_inline)) {
             Vec b[SOME];
 #pragma GCC unroll 4
-            for (int v = 0; v < SOME; ++v) {
-                b[v] = *(const Loose*)(from + place(0, v, depth));
-#if defined(__x86_64__) && !defined(LSTMBENCH_LANES)  // else GCC reads it from memory again for each row, which takes longer than the arithmetic
-                if (SOME * (R + 1) < REGISTERS) asm("" : "+v"(b[v]));
-#endif
-            }
+            for (int v = 0; v < SOME; ++v) b[v] = *(const Loose*)(from + place(0, v, depth));
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {
-                const Vec s = same(a[r][k * stride]);
+                const Vec s = same(BESIDE ? a[0][k * pitch + r] : a[r][k]);
 #pragma GCC unroll 4
-                for (int v = 0; v < SOME; ++v) part[r][v] += s * b[v];
+                for (int v = 0; v < SOME; ++v) add_product(part[r][v], s, b[v]);
             }
+            from += TOGETHER * LANES;
+        };
+        size_t k = 0;
+        for (ptrdiff_t wait = next.every; next.every && k + UNROLLED <= depth; k += UNROLLED) {
+            for (wait -= UNROLLED; wait <= 0; wait += next.every, next.from += LINE) __builtin_prefetch(next.from, 0, 2);
+#pragma GCC unroll 4
+            for (int n = 0; n < UNROLLED; ++n) step(k + n);
         }
+        for (; k + UNROLLED <= depth; k += UNROLLED) {
+#pragma GCC unroll 4
+            for (int n = 0; n < UNROLLED; ++n) step(k + n);
+        }
+        for (; k < depth; ++k) step(k);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -211,12 +234,11 @@ struct Factors {
                  to += R * (depth - 1))
     }
 
-    // Writes the places of R rows, from the n-th on, and returns the distance from one number of a row to the next
+    // Writes the places of R rows, from the n-th on
     template <int R>
-    size_t find(const Rows& rows, size_t n, const float* (&at)[R]) const {
+    void find(const Rows& rows, size_t n, const float* (&at)[R]) const {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) at[r] = copied ? from + n * depth + r : from + rows[n + r] * depth;
-        return copied ? R : 1;
     }
 };
 
@@ -231,7 +253,7 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load((b ? b : z[r]) + v * H, count);
-    multiply<R>(in, 1, block, depth, sum, depth < PAGE / 4 ? Next{} : part_of_next(block, depth, rows, n));  // few: in the cache
+    multiply<R, false>(in, 1, block, depth, sum, part_of_next(block, depth, 4 * H, rows, n));
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -243,14 +265,15 @@ static void forward_block(const Rows& rows, size_t n, const Factors& h, const fl
                           float* c_next, size_t H, int count, bool keep) {
     const float* before[R];
     float* z[R];
-    const size_t stride = h.find(rows, n, before);
+    h.find(rows, n, before);
     find(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(z[r] + v * H, count);
-    multiply<R>(before, stride, block, H, sum, part_of_next(block, H, rows, n));
+    const Next next = part_of_next(block, H, 4 * H, rows, n);
+    h.copied ? multiply<R, true>(before, R, block, H, sum, next) : multiply<R, false>(before, 1, block, H, sum, next);
     // Gate by gate: a row after the other would have to wait for its exponentials
     for (int r = 0; r < R; ++r) sum[r][0] = sigmoid(sum[r][0]);
     for (int r = 0; r < R; ++r) sum[r][1] = sigmoid(sum[r][1]);
@@ -288,8 +311,10 @@ static void backward_block(const Rows& rows, size_t n, const Step& step, const f
         }
     if (step.dz_after) {
         const float* after[R];
-        const size_t stride = step.dz_after->find(rows, n, after);
-        multiply<R>(after, stride, block, 4 * H, sum, part_of_next(block, 4 * H, rows, n));
+        step.dz_after->find(rows, n, after);
+        const Next next = part_of_next(block, 4 * H, H, rows, n);
+        if (step.dz_after->copied) multiply<R, true>(after, R, block, 4 * H, sum, next);
+        else multiply<R, false>(after, 1, block, 4 * H, sum, next);
     }
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < VECTORS; ++v) {
@@ -313,15 +338,16 @@ static void backward_block(const Rows& rows, size_t n, const Step& step, const f
 }
 
 // Rows of a times a block, stored or added to what is there: so a long sum is one of sums, and loses fewer digits
-template <int R>
-static void product_block(const Rows& rows, size_t n, const float* a, size_t row, size_t stride, const float* block, size_t depth,
+template <int R, bool BESIDE>
+static void product_block(const Rows& rows, size_t n, const float* a, size_t row, size_t pitch, const float* block, size_t depth,
                           float* out, size_t width, int count, bool add) {
     const float* in[R];
     float* to[R];
     find(rows, n, a, row, in), find(rows, n, out, width, to);
     Vec sum[R][VECTORS] = {};
     for (int r = 0; add && r < R; ++r) __builtin_prefetch(to[r]), __builtin_prefetch(to[r] + LINE);
-    multiply<R>(in, stride, block, depth, sum);
+    if (BESIDE && pitch == R) multiply<R, BESIDE>(in, R, block, depth, sum);  // known when it is compiled: faster
+    else multiply<R, BESIDE>(in, pitch, block, depth, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -443,7 +469,7 @@ void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0
 void inputs_back(size_t rows, size_t H, size_t width, const float* blocks, const float* dz, float* dx) {
     const Rows all = {nullptr, rows};
     for (size_t column = 0; column < width; column += WIDE)
-        FOR_ROWS(all, product_block<R>(all, n, dz, 4 * H, 1, blocks + column * 4 * H, 4 * H, dx + column, width,
+        FOR_ROWS(all, product_block<R, false>(all, n, dz, 4 * H, 1, blocks + column * 4 * H, 4 * H, dx + column, width,
                                        (int)(width - column), false))
 }
 
@@ -466,7 +492,7 @@ void weights_back(size_t rows, size_t H, size_t width, const float* dz, const fl
             }
             for (size_t n = 0; db && n < columns.count; ++n) db[j + n] = add ? db[j + n] + sum[n] : sum[n];
             for (size_t column = 0; column < width; column += WIDE)
-                FOR_ROWS(columns, product_block<R>(columns, n, copied ? room.data() + n * (depth - 1) : dz + j, 1, copied ? R : 4 * H,
+                FOR_ROWS(columns, product_block<R, true>(columns, n, copied ? room.data() + n * (depth - 1) : dz + j, 1, copied ? R : 4 * H,
                                                    &blocks[column * depth], depth, dW + j * width + column, width,
                                                    (int)(width - column), add))
         }
