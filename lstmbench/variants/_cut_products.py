@@ -14,6 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_info
 
 Array = NDArray[Any]
+Product = Callable[[Array, Array], Any]
+"""Multiplies its first argument, and writes to the second."""
 
 FEWEST_ROWS = 8
 """With fewer rows in a product, to cut it does not pay."""
@@ -78,11 +80,25 @@ class CutProducts:
         blocks = out.reshape(G, rows // some, some, N // COLUMNS, COLUMNS).transpose(0, 3, 1, 2, 4)
         np.matmul(cut, self.blocks, out=blocks)
 
-    def sum_of_products(self, a: Array, parts: Array, out: Array) -> None:
-        """Write the sum over the matrices of a (rows, G K) @ matrices to ``out``, (rows, N), by way of ``parts``."""
-        G, K, _ = self.shape
+    def product(self, rows: int) -> Product:
+        """Return ``multiply`` for a (rows, K), decided once: of few numbers, to decide takes as long as the product."""
+        if self.rows_at_once(rows):
+            return self.multiply
+        whole = self.whole
+        return lambda a, out: np.matmul(a, whole, out)
+
+    def summed(self, rows: int) -> Product:
+        """Return what writes the sum over the matrices of a (rows, G K) @ matrices to ``out``, (rows, N)."""
+        G, K, N = self.shape
         if G == 1:
-            self.multiply(a, out=out[None])
-        else:
-            self.multiply(a.reshape(-1, G, K).transpose(1, 0, 2), out=parts)
+            if not self.rows_at_once(rows):
+                whole = self.whole[0]
+                return lambda a, out: np.matmul(a, whole, out)
+            return lambda a, out: self.multiply(a, out[None])
+        parts = np.empty((G, rows, N), self.dtype)
+
+        def summed(a: Array, out: Array) -> None:
+            self.multiply(a.reshape(rows, G, K).transpose(1, 0, 2), out=parts)
             np.add.reduce(parts, axis=0, out=out)
+
+        return summed

@@ -10,8 +10,9 @@ What differs from the equations as printed, and why the result is the same:
 - sigmoid(z) = (1 + tanh(z / 2)) / 2. The halves are folded into the weights of i, f and o (exact: a power of two),
   so that one ``tanh`` over all four gates is the only transcendental function besides tanh(c). The error of a gate
   is then some rounding error of 1, not of the gate: one that is all but closed, below 1e-7 in float32, comes out as 0.
-- In the backward pass each step leaves its dz, (B, 4H), in the place of its gates. The gradients of the weights, of
-  the bias and of the inputs are then one product (or sum) over all steps together.
+- In the backward pass all but dh and dc is known beforehand: what they are multiplied with is computed for some steps
+  at once, and a step is left with six operations and a product. Each step leaves its dz, (B, 4H), in the place of its
+  gates. The gradients of the weights, of the bias and of the inputs are then one product (or sum) over all steps.
 
 What it keeps in memory. Inference: the outputs, the last state, and one (B, H) besides; in a long sequence, gates and
 the inputs' share of the next steps lie in that part of the outputs that is not written yet. Training: h, c and the four
@@ -37,6 +38,9 @@ LONG = 128
 """From so many steps on, inference works in the memory of its own outputs; below, a chunk of steps has its own room."""
 CHUNK_BYTES = 1 << 22
 """The inputs' share of a chunk of steps is at most so large: it should still be in some cache when it is used."""
+SLOPE_BYTES = 1 << 18
+"""The backward pass computes what it can of some steps at once: what takes no more, and so stays in the second cache,
+nor more than the gradients that follow; or of one step."""
 LINE = 16
 """Rows that are to be transposed lie so many numbers further apart, lest they meet in one set of a cache."""
 ORDER = (3, 0, 1, 2)
@@ -121,17 +125,18 @@ class NumpyFused:
         z = room[-4:]
         o, i, f, g = z
         sigmoids = z[:3]
+        times_U, half = ahead.U_hh.product(B), np.array(0.5, x.dtype)  # an array: a number takes as long again
         t = 0
         with _small_buffers() if T >= LONG else nullcontext():
             # A step of a chunk takes one place for its output, four for its share of the inputs
             while steps := min(longest, T - t if T < LONG else (T - t - 4) // 5):
                 shares = ahead.shares(x[t : t + steps], room[-4 - 4 * steps : -4])
                 for share, h_next in zip(shares, y[t : t + steps], strict=True):
-                    ahead.U_hh.multiply(h, out=z)
+                    times_U(h, z)
                     z += share
                     np.tanh(z, out=z)
-                    sigmoids *= 0.5
-                    sigmoids += 0.5
+                    sigmoids *= half
+                    sigmoids += half
                     c *= f
                     np.multiply(i, g, out=h_next)
                     c += h_next
@@ -181,17 +186,18 @@ class NumpyFused:
         longest = min(T, ahead.steps_at_once(h0))
         room = np.empty((4 * longest, B, H), dtype=x.dtype)
         h, c = hs[0], cs[0]
+        times_U, half = ahead.U_hh.product(B), np.array(0.5, x.dtype)
         with _small_buffers():
             for t in range(0, T, longest):
                 steps = slice(t, min(t + longest, T))
                 shares = ahead.shares(x[steps], room[: 4 * (steps.stop - t)])
                 for z, share, h_next, c_next in zip(gates[steps], shares, hs[1:][steps], cs[1:][steps], strict=True):
-                    ahead.U_hh.multiply(h, out=z)
+                    times_U(h, z)
                     z += share
                     np.tanh(z, out=z)
                     sigmoids = z[:3]
-                    sigmoids *= 0.5
-                    sigmoids += 0.5
+                    sigmoids *= half
+                    sigmoids += half
                     o, i, f, g = z
                     np.multiply(i, g, out=h_next)
                     np.multiply(f, c, out=c_next)
@@ -207,35 +213,27 @@ class NumpyFused:
         T, B, features = x.shape
         dh, dc, scratch = dh.copy(), dc.copy(), np.empty_like(dc)
         dz = gates.reshape(T, B, 4 * H)  # takes the place of the gates, as rows
-        d = np.empty((4, B, H), dtype=x.dtype)  # a step's dz, as blocks
-        d_o, d_i, d_f, d_g = d
-        sigmoids_of_c, all_of_c, rows = d[1:3], d[1:], d.transpose(1, 0, 2)
-        to_h = _back(self.weights[1], B)
-        for t in range(T - 1, -1, -1):
-            z, y_t = gates[t], hs[t + 1]
-            o, i, f, g = z
-            dh += dy[t]
-            # dc += dh * o * (1 - tanh(c)^2), where o * tanh(c) is y
-            np.tanh(cs[t + 1], out=scratch)
-            scratch *= y_t
-            np.subtract(o, scratch, out=scratch)
-            scratch *= dh
-            dc += scratch
-            # slopes, s (1 - s) for the sigmoids and 1 - g^2 for the candidate, times what came in beside each gate
-            np.subtract(1, z[:3], out=d[:3])
-            sigmoids_of_c *= z[1:3]
-            np.multiply(g, g, out=d_g)
-            np.subtract(1, d_g, out=d_g)
-            d_i *= g
-            d_f *= cs[t]
-            d_g *= i
-            all_of_c *= dc
-            d_o *= y_t
-            d_o *= dh
-            dc *= f
-            dz[t].reshape(B, 4, H)[...] = rows
-            to_h.sum_of_products(dz[t], parts=d, out=dh)
-        del d, d_o, d_i, d_f, d_g, sigmoids_of_c, all_of_c, rows, scratch, to_h
+        rows = dz.reshape(T, B, 4, H).transpose(0, 2, 1, 3)
+        to_h = _back(self.weights[1], B).summed(B)
+        room = min(SLOPE_BYTES, x.nbytes + self.weights[0].nbytes)  # dx and dW_ih come after, and take no less
+        longest = max(1, min(T, room // (gates[0].nbytes + dc.nbytes)))
+        to_c, slopes = np.empty((longest, B, H), dtype=x.dtype), np.empty((longest, 4, B, H), dtype=x.dtype)
+        with _small_buffers():
+            for end in range(T, 0, -longest):
+                steps = slice(max(0, end - longest), end)
+                some = steps.stop - steps.start
+                self._slopes(gates[steps], cs[steps], cs[1:][steps], hs[1:][steps], to_c[:some], slopes[:some])
+                for k in reversed(range(some)):
+                    t = steps.start + k
+                    dh += dy[t]
+                    np.multiply(dh, to_c[k], out=scratch)
+                    dc += scratch
+                    np.multiply(dc, gates[t, 2], out=scratch)  # dc of the step before, while f is still there
+                    np.multiply(slopes[k, 1:], dc, out=rows[t, 1:])
+                    np.multiply(slopes[k, 0], dh, out=rows[t, 0])
+                    dc, scratch = scratch, dc
+                    to_h(dz[t], dh)
+        del to_c, slopes, scratch, to_h
 
         dx = np.empty_like(x)
         self._input_gradients(dz, out=dx)
@@ -246,6 +244,31 @@ class NumpyFused:
             _to_the_canonical_order(gradient.reshape(4, H, -1))
         return dW_ih, dW_hh, db, dx, dh, dc
 
+    @staticmethod
+    def _slopes(gates: Array, c_before: Array, c: Array, y: Array, to_c: Array, slopes: Array) -> None:
+        """Compute all that the backward pass of some steps multiplies, and that does not depend on what comes back.
+
+        Args:
+            gates: (k, 4, B, H).
+            c_before, c, y: (k, B, H).
+            to_c: gets o (1 - tanh(c)^2), which takes dh to dc, where o tanh(c) is y.
+            slopes: gets (k, 4, B, H), s (1 - s) for the sigmoids and 1 - g^2 for the candidate, times what stands
+                beside each gate: dz is that times dc, and of the output gate times dh.
+        """
+        o, i, _, g = gates.transpose(1, 0, 2, 3)
+        for_o, for_i, for_f, for_g = slopes.transpose(1, 0, 2, 3)
+        np.tanh(c, out=to_c)
+        to_c *= y
+        np.subtract(o, to_c, out=to_c)
+        np.subtract(1, gates[:, :3], out=slopes[:, :3])
+        slopes[:, 1:3] *= gates[:, 1:3]
+        np.multiply(g, g, out=for_g)
+        np.subtract(1, for_g, out=for_g)
+        for_o *= y
+        for_i *= g
+        for_f *= c_before
+        for_g *= i
+
     def _input_gradients(self, dz: Array, out: Array) -> None:
         """Write dz (T, B, 4H) times W_ih to ``out``: all steps at once, or if they take a sum over the gates, each."""
         T, B, features = out.shape
@@ -253,9 +276,9 @@ class NumpyFused:
         if to_x.shape[0] == 1:
             to_x.multiply(dz.reshape(T * B, -1), out=out.reshape(1, T * B, features))
             return
-        parts = np.empty((4, B, features), dtype=out.dtype)
+        summed = to_x.summed(B)
         for dz_t, out_t in zip(dz, out, strict=True):
-            to_x.sum_of_products(dz_t, parts, out=out_t)
+            summed(dz_t, out_t)
 
     def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)

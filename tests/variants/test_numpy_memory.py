@@ -67,6 +67,7 @@ def test_working_in_the_outputs_memory_changes_no_result(T: int, monkeypatch: py
         assert np.allclose(found, wanted, rtol=1e-12, atol=1e-15)
     gradient = lstm.backward(x, np.ones_like(y), state).x
     monkeypatch.setattr(numpy_fused, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(numpy_fused, "SLOPE_BYTES", 1)
     assert np.allclose(lstm.backward(x, np.ones_like(y), state).x, gradient, rtol=1e-12, atol=1e-15)
 
 

@@ -94,5 +94,5 @@ def test_products_of_small_ones_are_numpy_s(monkeypatch: pytest.MonkeyPatch) -> 
         products.multiply(a, out)
         assert np.allclose(out, a @ matrices, rtol=1e-12, atol=1e-12)
     beside, total = rows.transpose(1, 0, 2).reshape(ROWS, 4 * H), np.empty((ROWS, H))
-    products.sum_of_products(beside, parts=out, out=total)
+    products.summed(ROWS)(beside, total)
     assert np.allclose(total, beside @ matrices.reshape(4 * H, H), rtol=1e-12, atol=1e-12)
