@@ -2,16 +2,16 @@
 
     python benchmarks/step_rates.py [--seconds S] [--shapes B,H ...] [REVISION ...]
 
-One core, float32, GFLOP/s by shapes (B, H), the steps of this checkout in the first line of each shape, below it those of
-the file as it was at some commits: all take turns, in random order. A figure is the median of these turns, and behind the
-stroke the fastest twentieth. The two may be far apart: where another program keeps the core's second thread busy, what
-counts is how many instructions there are, and a faster version in a quiet moment need not be one in most. In brackets the
-median of the time over that of the first line in the same round.
+One core, float32, GFLOP/s by shapes (B, H), the steps of this checkout in the first line of each shape, below it
+those of the file as it was at some commits: all take turns, in random order. A figure is the median of these turns,
+and behind the stroke the fastest twentieth. The two may be far apart: where another program keeps the core's second
+thread busy, what counts is how many instructions there are, and a faster version in a quiet moment need not be one in
+most. In brackets the median of the time over that of the first line in the same round.
 
 ``forward`` and ``backward`` are the steps with all their elementwise work, counted as their matrix product with W_hh
-alone, and ``inference`` is forward without what training keeps; ``inputs`` is the product of all inputs, ``weights`` that
-for the gradient of the weights, with the sum for the bias; ``PyTorch`` the same as ``inputs`` by PyTorch's own, ``NumPy`` a
-large square one by NumPy's.
+alone, and ``inference`` is forward without what training keeps; ``inputs`` is the product of all inputs, ``weights``
+that for the gradient of the weights, with the sum for the bias; ``PyTorch`` the same as ``inputs`` by PyTorch's own,
+``NumPy`` a large square one by NumPy's.
 """
 
 import argparse
