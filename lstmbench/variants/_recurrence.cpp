@@ -93,7 +93,12 @@ struct Exponential {
         constexpr float ROUND = 12583039.0f;  // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
         constexpr double c = TIMES;
         const Vec shifted = x * (float)(c * 1.4426950408889634) + ROUND;
-        left = x - (shifted - ROUND) * (float)(0.6931471805599453 / c);
+        const Vec n = shifted - ROUND;
+#if defined(__FP_FAST_FMAF)  // the product is not rounded, and one number for ln 2 near enough
+        left = x - n * (float)(0.6931471805599453 / c);
+#else
+        left = (x - n * (float)(0.693359375 / c)) + n * (float)(2.12194440e-4 / c);
+#endif
         slope = left * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
         slope = slope * left + (float)(c * c * c * c * 0.0416662814);
         slope = slope * left + (float)(c * c * c * 0.1666654279);
