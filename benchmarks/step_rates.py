@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from lstmbench.variants._recurrence import FLAGS, HERE, TUNED, Recurrence, recurrence
+from lstmbench.variants._recurrence import HERE, Recurrence, compile_library, recurrence
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 WORK = 3e8  # floating-point operations a call
@@ -41,7 +42,7 @@ def built(revision: str, folder: Path) -> Recurrence:
     source = folder / "steps.cpp"
     source.write_bytes(subprocess.run(show, check=True, capture_output=True, cwd=HERE.parents[1]).stdout)
     made = folder / f"{revision.replace('/', '_')}.so"
-    subprocess.run(["g++", *FLAGS, *TUNED, str(source), "-o", str(made)], check=True)
+    compile_library(source, made)
     return Recurrence(ctypes.CDLL(str(made)))
 
 
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="*", default=[f"{B},{H}" for B, H in SHAPES], metavar="B,H")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's
     steps = recurrence()
     if steps is None:
         raise SystemExit("There is no compiler here, and so there are no compiled steps.")

@@ -60,13 +60,13 @@ INLINE void store(float* to, Vec v, int count) {
     else if (count > 0) std::memcpy(to, &v, 4 * count);
 }
 
-INLINE Vec reciprocal(Vec d) {
+INLINE Vec quotient(Vec a, Vec d) {
 #if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)  // 14 bits at once, and Newton's step doubles them: half the time of a division
     const Vec r = (Vec)_mm512_rcp14_ps((__m512)d);
     const __mmask16 finite = _mm512_cmp_ps_mask((__m512)d, (__m512)same(__builtin_inff()), _CMP_NEQ_UQ);
-    return (Vec)_mm512_maskz_mov_ps(finite, (__m512)(r * (2.0f - d * r)));
+    return a * (Vec)_mm512_maskz_mov_ps(finite, (__m512)(r * (2.0f - d * r)));
 #else
-    return 1.0f / d;
+    return a / d;
 #endif
 }
 
@@ -111,18 +111,14 @@ struct Exponential {
 // At -89 exp(-x) is infinite, and this is 0
 INLINE Vec sigmoid(Vec x) {
     const Exponential<-1> e(within(x, -89.0f, 87.0f));
-    return reciprocal(e.power * (e.left * e.slope + 1.0f) + 1.0f);
+    return quotient(same(1.0f), e.power * (e.left * e.slope + 1.0f) + 1.0f);
 }
 
 // (exp(2x) - 1) / (exp(2x) + 1); beyond 10 it is 1
 INLINE Vec hyperbolic(Vec x) {
     const Exponential<2> e(within(x, -10.0f, 10.0f));
     const Vec less = e.power * (e.left * e.slope) + (e.power - 1.0f);
-#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
-    return less * reciprocal(less + 2.0f);
-#else
-    return less / (less + 2.0f);
-#endif
+    return quotient(less, less + 2.0f);
 }
 
 // Which rows are computed, of one step or of several: all of them where there is no list
@@ -239,11 +235,14 @@ struct Factors {
                  to += R * (depth - 1))
     }
 
-    // Writes the places of R rows, from the n-th on
+    // Multiplies R rows, from the n-th on, with a block, of which all together have so many columns
     template <int R>
-    void find(const Rows& rows, size_t n, const float* (&at)[R]) const {
+    inline __attribute__((always_inline)) void multiply_rows(const Rows& rows, size_t n, const float* block, size_t width, Vec (&sum)[R][VECTORS]) const {
+        const Next next = part_of_next(block, depth, width, rows, n);
+        const float* at[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) at[r] = copied ? from + n * depth + r : from + rows[n + r] * depth;
+        copied ? multiply<R, true>(at, R, block, depth, sum, next) : multiply<R, false>(at, 1, block, depth, sum, next);
     }
 };
 
@@ -268,17 +267,14 @@ static void inputs_block(const Rows& rows, size_t n, const float* x, const float
 template <int R>
 static void forward_block(const Rows& rows, size_t n, const Factors& h, const float* c, const float* block, float* gates, float* y,
                           float* c_next, size_t H, int count, bool keep) {
-    const float* before[R];
     float* z[R];
-    h.find(rows, n, before);
     find(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) sum[r][v] = load(z[r] + v * H, count);
-    const Next next = part_of_next(block, H, 4 * H, rows, n);
-    h.copied ? multiply<R, true>(before, R, block, H, sum, next) : multiply<R, false>(before, 1, block, H, sum, next);
+    h.multiply_rows<R>(rows, n, block, 4 * H, sum);
     // Gate by gate: a row after the other would have to wait for its exponentials
     for (int r = 0; r < R; ++r) sum[r][0] = sigmoid(sum[r][0]);
     for (int r = 0; r < R; ++r) sum[r][1] = sigmoid(sum[r][1]);
@@ -314,13 +310,7 @@ static void backward_block(const Rows& rows, size_t n, const Step& step, const f
             sum[r][v] = last ? load(step.dh + at, left) : Vec{};
             if (step.dy) sum[r][v] += load(step.dy + at, left);
         }
-    if (step.dz_after) {
-        const float* after[R];
-        step.dz_after->find(rows, n, after);
-        const Next next = part_of_next(block, 4 * H, H, rows, n);
-        if (step.dz_after->copied) multiply<R, true>(after, R, block, 4 * H, sum, next);
-        else multiply<R, false>(after, 1, block, 4 * H, sum, next);
-    }
+    if (step.dz_after) step.dz_after->multiply_rows<R>(rows, n, block, H, sum);
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < VECTORS; ++v) {
             const int left = count - v * LANES;

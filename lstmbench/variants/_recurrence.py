@@ -91,10 +91,15 @@ def _built(source: str, headers: str, version: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / name
             include = [f"-I{headers}"] if headers else []
-            command = [_compiler(), *FLAGS, *TUNED, *include, str(HERE / source), "-o", str(made)]
-            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            compile_library(HERE / source, made, *include)
             made.replace(done)
     return done
+
+
+def compile_library(source: Path, made: Path, *more: str) -> None:
+    """Compile a file with the flags of all, and ``more``; raise what ``subprocess`` does where that fails."""
+    command = [_compiler(), *FLAGS, *TUNED, *more, str(source), "-o", str(made)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 def _compiler() -> str:

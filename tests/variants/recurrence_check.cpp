@@ -121,7 +121,8 @@ static void check_gates() {
     for (float x = 1e-30f; x < 90; x *= 1.0003f)
         for (const float each : {x, -x}) within_digits("tanh", each, hyperbolic(same(each))[0], std::tanh(each), 3e-7);
     for (const float x : {-89.0f, -1e4f, -3e38f, -INFINITY}) within_digits("sigmoid", x, sigmoid(same(x))[0], 0, 0);
-    for (const float x : {-88.7f, -88.4f, -88.3f}) hold("sigmoid", sigmoid(same(x))[0], 0);
+    for (const float x : {-88.7f, -88.4f, -88.3f, -87.5f})
+        if (const float found = sigmoid(same(x))[0]; !(0 <= found && found < 2e-38f)) ++wrong, std::printf("sigmoid(%g): %g\n", x, found);
     for (const float x : {89.0f, 3e38f, INFINITY}) {
         within_digits("sigmoid", x, sigmoid(same(x))[0], 1, 0), within_digits("tanh", x, hyperbolic(same(x))[0], 1, 0);
         within_digits("tanh", -x, hyperbolic(same(-x))[0], -1, 0);
