@@ -101,7 +101,6 @@ def make_run(folder: Path, rows: int, seed: int) -> None:
         "python": "3.11.9",
         "packages": {"numpy": "2.4.6"},
         "environments": {},
-        "limits": {},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 

@@ -78,7 +78,7 @@ def make_up(suite: Suite, like: Path, out: Path, samples: int) -> None:
         rows: list[dict[str, Any]] = [record | case | {"workload": workload.id} for case in cases]
         taken = [sample | case | {"sample": k} for case in cases for k in range(samples)]
         shown = [row | {"workload": workload.id} for row in manifest["controls"]["rows"][:2]]
-        store.append(f"{number:05d}", rows, taken, {"controls": shown, "environments": {}, "limits": {}})
+        store.append(f"{number:05d}", rows, taken, {"controls": shown, "environments": {}})
 
 
 def timed(what: str, *arguments: str) -> float:

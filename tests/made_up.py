@@ -44,7 +44,6 @@ MANIFEST: dict[str, Any] = {
     "python": "3.11.9",
     "packages": {"numpy": "2.4.6", "torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2"},
     "environments": {},
-    "limits": {},
 }
 
 

@@ -90,7 +90,6 @@ def test_a_file_of_a_run_that_is_something_else_is_no_reason_to_hang_or_to_stumb
         {"finished": HALF},
         {"machine": {"cpu_flags": -1}},
         {"suite": -1},
-        {"limits": []},
         {"packages": [1]},
         {"packages": {"lstmbench": [1]}},
         {"git": "main"},

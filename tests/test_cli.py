@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-from tiny import all_end, install, mutants, uninstall, write_suite
+from tiny import all_end, given_limits, install, mutants, uninstall, write_suite
 from typer.testing import CliRunner
 
 import lstmbench as lb
@@ -57,7 +57,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("cli")
     suite = write_suite(folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Team, "rates", lambda self, workload: {"flops_per_s": 1e10, "bytes_per_s": 1e10})
+        monkeypatch.setattr(Team, "machine", given_limits)
         done = CliRunner().invoke(cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"])
     assert done.exit_code in (cli.OK, cli.CONTROLS_FAILED), done.output
     return suite, folder / "out"

@@ -226,7 +226,7 @@ class _Tasks:
             )
             if deaths > error.allowed_failures:
                 reason = f"the dask worker died {deaths} times while it measured this"
-                note: dict[str, Any] = {"controls": [], "environments": {}, "limits": {}}
+                note: dict[str, Any] = {"controls": [], "environments": {}}
                 return workload, _marked(workload, self.suite, reason), [], note
         else:
             raise CancelledError

@@ -1,4 +1,9 @@
-"""The machine's own limits, measured in the run: matrix products, large and in a workload's shapes, and a copy."""
+"""The machine's own limits: matrix products, large and in a workload's shapes, and a copy.
+
+They are measured in each round, in turn with the implementations, since a machine that is shared has no one rate: a
+core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. A share of the limit is a ratio within
+rounds.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,76 +14,89 @@ from numpy.typing import NDArray
 
 from lstmbench.measure.case import Workload
 
+LIMITS = ("products_s", "machine_flops_per_s", "machine_bytes_per_s")
+"""What is measured: columns of the samples, one value a round, and of the records, their median."""
 N = 1024
-COPIED_BYTES = 2**27
-REPEATS = 7
+COPIED_BYTES = 2**24
+COPIES = 8
+"""Each turn copies another part of so many: what was copied so long ago is in no cache."""
+SLICE = 512
+"""A long product is timed on so many of its rows, or more: from there on its rate is that of the whole, within 5 %;
+on 60 rows, 1024 by 4096 had 0.77 of it, since a BLAS lays out all of the matrix for those as well."""
 SLICE_FLOPS = 5e8
-"""A long product is timed on some of its rows, of about so many FLOP: its rate does not depend on how many more."""
+"""... and on so many that it has about so many FLOP."""
 SHORTEST_S = 2e-3
 """A short product is repeated in a loop for at least this long."""
 
-
-def measure(dtype: str) -> dict[str, float]:
-    """Return ``flops_per_s`` of an N x N product and ``bytes_per_s`` of a copy, read plus written.
-
-    Medians over a few repeats, on the threads that this process may use. bfloat16 is held against float32's rate,
-    since NumPy has no product in bfloat16.
-    """
-    generator = np.random.default_rng(0)
-    a, b = (_draw(generator, (N, N), dtype) for _ in range(2))
-    product = np.empty_like(a)
-    source = generator.integers(0, 255, COPIED_BYTES, dtype=np.uint8)
-    target = np.empty_like(source)
-    return {
-        "flops_per_s": 2 * N**3 / _median_s(lambda: np.matmul(a, b, out=product)),
-        "bytes_per_s": 2 * COPIED_BYTES / _median_s(lambda: np.copyto(target, source)),
-    }
+Seconds = Callable[[], float]
+"""Takes a time, in seconds."""
 
 
-def products_s(workload: Workload) -> float:
-    """Return the seconds that the matrix products of one call take by themselves, in NumPy, in the shapes they have.
+class Limits:
+    """What the machine could do at a workload, in its dtype and on the threads that this process may use."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.large = _product(N, N, N, workload.dtype)
+        self.products = products(workload)
+        self.source, self.target = (np.ones((COPIES, COPIED_BYTES), np.uint8) for _ in range(2))
+        self.turns = 0
+
+    def measure(self) -> dict[str, float]:
+        """Take one turn.
+
+        Returns:
+            ``products_s``, the seconds that the products of one call take by themselves, ``machine_flops_per_s`` of an
+            N x N product, and ``machine_bytes_per_s`` of a copy, read plus written. bfloat16 is held against float32,
+            since NumPy has no product in bfloat16.
+        """
+        part = self.turns % COPIES
+        self.turns += 1
+        start = time.perf_counter()
+        np.copyto(self.target[part], self.source[part])
+        copy_s = time.perf_counter() - start
+        products_s = sum(times * seconds() for times, seconds in self.products)
+        return dict(zip(LIMITS, (products_s, 2 * N**3 / self.large(), 2 * COPIED_BYTES / copy_s), strict=True))
+
+
+def products(workload: Workload) -> list[tuple[float, Seconds]]:
+    """Return the matrix products of one call in NumPy: how often each is done, and what times it in its own shape.
 
     Those are, for each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I, 4H), and T times
     h W_hh, (B, H) by (H, 4H). In training as well: T times dz W_hh^T, (B, 4H) by (4H, H), and once, over all steps,
     dz W_ih^T, (T B, 4H) by (4H, I), and the weights' gradients x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H).
     Where sequences have lengths, it is their share of the padded steps.
     """
-    share = workload.steps / (workload.seq_len * workload.batch_size)
-    distinct = {features: _layer_products_s(workload, features) for features in set(workload.layer_inputs)}
-    return share * sum(distinct[features] for features in workload.layer_inputs)
+    T, B, H, dtype = workload.seq_len, workload.batch_size, workload.hidden_size, workload.dtype
+    share = workload.steps / (T * B)
+    training = workload.mode == "training"
+    layers = len(workload.layer_inputs)
+    found = [(share * layers * T, _product(B, H, 4 * H, dtype))]
+    if training:
+        found += [
+            (share * layers * T, _product(B, 4 * H, H, dtype)),
+            (share * layers, _product(H, T * B, 4 * H, dtype, cut="k")),
+        ]
+    for features in set(workload.layer_inputs):
+        times = share * workload.layer_inputs.count(features)
+        found.append((times, _product(T * B, features, 4 * H, dtype, cut="m")))
+        if training:
+            found += [
+                (times, _product(T * B, 4 * H, features, dtype, cut="m")),
+                (times, _product(features, T * B, 4 * H, dtype, cut="k")),
+            ]
+    return found
 
 
-def _layer_products_s(workload: Workload, features: int) -> float:
-    """Return the seconds of the products of one layer in one direction, with so many features as its input."""
-    T, B, H = workload.seq_len, workload.batch_size, workload.hidden_size
-    tall = [(T * B, features, 4 * H)]
-    steps = [(B, H, 4 * H)]
-    wide: list[tuple[int, int, int]] = []
-    if workload.mode == "training":
-        tall.append((T * B, 4 * H, features))
-        steps.append((B, 4 * H, H))
-        wide = [(features, T * B, 4 * H), (H, T * B, 4 * H)]
-    dtype = workload.dtype
-    long = sum(_product_s(m, k, n, dtype, cut="m") for m, k, n in tall)
-    long += sum(_product_s(m, k, n, dtype, cut="k") for m, k, n in wide)
-    return long + T * sum(_product_s(m, k, n, dtype) for m, k, n in steps)
-
-
-def _product_s(m: int, k: int, n: int, dtype: str, cut: str = "") -> float:
-    """Return the seconds of an (m, k) by (k, n) product; the long side ``cut`` may be timed on a part of it."""
-    share = min(1.0, SLICE_FLOPS / (2.0 * m * k * n))
-    if cut == "m":
-        whole, m = m, max(1, round(m * share))
-        scale = whole / m
-    elif cut == "k":
-        whole, k = k, max(1, round(k * share))
-        scale = whole / k
-    else:
-        scale = 1.0
+def _product(m: int, k: int, n: int, dtype: str, cut: str = "") -> Seconds:
+    """Return what times an (m, k) by (k, n) product; the long side ``cut`` may be timed on a part of it."""
+    whole = {"m": m, "k": k}.get(cut, 1)
+    part = min(whole, max(SLICE, round(whole * SLICE_FLOPS / (2.0 * m * k * n))))
+    m, k = (part if cut == "m" else m), (part if cut == "k" else k)
     generator = np.random.default_rng(0)
     a, b = _draw(generator, (m, k), dtype), _draw(generator, (k, n), dtype)
     product = np.empty((m, n), a.dtype)
-    return scale * _median_s(lambda: np.matmul(a, b, out=product), repeats=3, shortest_s=SHORTEST_S)
+    seconds = _repeated(lambda: np.matmul(a, b, out=product))
+    return lambda: whole / part * seconds()
 
 
 def _draw(generator: np.random.Generator, shape: tuple[int, int], dtype: str) -> NDArray[Any]:
@@ -86,16 +104,17 @@ def _draw(generator: np.random.Generator, shape: tuple[int, int], dtype: str) ->
     return generator.standard_normal(shape, dtype=kind)
 
 
-def _median_s(call: Callable[[], Any], repeats: int = REPEATS, shortest_s: float = 0.0) -> float:
-    """Return the median seconds of a call, each the mean over so many in a row that they last ``shortest_s``."""
+def _repeated(call: Callable[[], Any]) -> Seconds:
+    """Return what gives the mean seconds of a call, of so many in a row that they last ``SHORTEST_S``."""
     call()
     start = time.perf_counter()
     call()
-    calls = 1 + int(shortest_s / (time.perf_counter() - start + 1e-9))
-    seconds = []
-    for _ in range(repeats):
+    calls = 1 + int(SHORTEST_S / (time.perf_counter() - start + 1e-9))
+
+    def seconds() -> float:
         start = time.perf_counter()
         for _ in range(calls):
             call()
-        seconds.append((time.perf_counter() - start) / calls)
-    return float(np.median(seconds))
+        return (time.perf_counter() - start) / calls
+
+    return seconds

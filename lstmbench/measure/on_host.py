@@ -75,8 +75,7 @@ def measure(
         records, samples, shown = measured(workload, suite, team, seed)
     for record in records:
         record["host"] = host
-    limits = {f"{key} {host}": rates for key, rates in team.limits.items()}
-    note = {"controls": shown, "environments": team.environments, "limits": limits}
+    note = {"controls": shown, "environments": team.environments}
     return {"records": records, "samples": samples, "note": note}
 
 

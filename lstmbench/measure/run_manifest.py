@@ -18,7 +18,7 @@ from lstmbench.results.store import read_manifest
 
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
 SHOWN = {"noise_floor", "failed"}
-KEYS = {"seed", "complete", "environments", "limits", "controls", "run_id"}
+KEYS = {"seed", "complete", "environments", "controls", "run_id"}
 
 
 def manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def manifest_of(folder: Path, suite: Suite | LearningSuite, seed: int | None) ->
     if not (folder / "manifest.json").is_file():
         return {}
     manifest, content = read_manifest(folder), suite.model_dump(mode="json")
-    nested = all(isinstance(manifest.get(key), dict) for key in ("suite", "environments", "limits", "controls"))
+    nested = all(isinstance(manifest.get(key), dict) for key in ("suite", "environments", "controls"))
     if not nested or not set(manifest) >= KEYS or not set(manifest["controls"]) >= SHOWN:
         raise LstmbenchError(f"The manifest in {folder} is not that of a run; choose another folder.")
     before = manifest["suite"]
@@ -80,7 +80,6 @@ def new_manifest(
         "packages": environment.packages(),
         "load_at_start": None if machine else environment.load_average(),
         "environments": {},
-        "limits": {},
         "controls": controls.summary([]) if isinstance(suite, Suite) else NO_CONTROLS,
     }
 
@@ -102,7 +101,6 @@ def tell(manifest: dict[str, Any], suite: Suite | LearningSuite, learnt: Sequenc
     """Put into the manifest what was learnt from workloads; what it says of them already stays."""
     for each in learnt:
         manifest["environments"] |= each["environments"]
-        manifest["limits"] |= each["limits"]
     if isinstance(suite, Suite):
         told = [*manifest["controls"].get("rows", []), *(row for each in learnt for row in each["controls"])]
         rows = {(row["workload"], row["control"]): row for row in told}

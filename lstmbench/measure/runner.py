@@ -266,7 +266,7 @@ def _measure(
                     assert isinstance(suite, Suite) and isinstance(workload, Workload)
                     reason = f"the time of the run, {minutes:g} minutes, was over before"
                     records, samples, shown = leave_out(workload, suite, team, reason), [], []
-                note = {"controls": shown, "environments": team.environments, "limits": team.limits}
+                note = {"controls": shown, "environments": team.environments}
                 keep(workload, records, samples, note)
     finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
         tell(manifest, suite, learnt)

@@ -56,20 +56,18 @@ def why_not(known: dict[str, Any], workload: Needs) -> str | None:
 
 
 class Team:
-    """Zygotes, and what was learnt through them about implementations, environments and limits.
+    """Zygotes, and what was learnt through them about implementations and environments.
 
     Attributes:
         scratch: a folder for inputs and logs that goes with the run.
         sides: by label, the implementations that run on other code or another interpreter, see ``duel``.
         environments: by ``environment_id``, what each kind of worker runs on.
-        limits: by ``dtype-threads``, the machine's rates.
     """
 
     def __init__(self, scratch: Path, sides: Iterable[Side] = ()) -> None:
         self.scratch = scratch
         self.sides = {side.label: side for side in sides}
         self.environments: dict[str, Any] = {}
-        self.limits: dict[str, dict[str, float]] = {}
         self._zygotes: dict[tuple[str, int, str, int], Zygote] = {}
         self._known: dict[tuple[str, int, str], dict[str, Any]] = {}
         self._base = {"machine": environment.machine(), "packages": environment.packages()}
@@ -142,18 +140,13 @@ class Team:
         """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""
         self._ask_once(ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path))
 
-    def rates(self, workload: Workload) -> dict[str, float]:
-        """Return the machine's rates and the time of the workload's matrix products, with its dtype and threads.
+    def machine(self, workload: Workload) -> Worker | None:
+        """Return a fresh process that can measure the machine's limits; None on a GPU, whose limits are not measured.
 
-        The rates are measured when first asked for, and kept.
+        Raises:
+            WorkerDied: if it does not become ready.
         """
-        if workload.device != "cpu":
-            return {}
-        key = f"{workload.dtype}-{workload.threads}"
-        if key not in self.limits:
-            self.limits[key] = self._ask_once(ORACLE, workload, "limits", dtype=workload.dtype)
-        products_s = self._ask_once(ORACLE, workload, "products", workload=vars(workload))
-        return self.limits[key] | {"products_s": products_s}
+        return self.worker(ORACLE, workload) if workload.device == "cpu" else None
 
     def _ask_once(
         self, label: str, workload: Needs, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any

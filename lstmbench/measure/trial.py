@@ -92,7 +92,7 @@ class Trial:
                 )
 
     def samples(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of all samples, those of disturbed rounds marked, with what disturbed them."""
+        """Yield the rows of all samples, with what disturbed their round, and the machine's limits in it."""
         where = self.case.columns() | {"peer": self.peer}
         for process, turns in enumerate(self.evidence.turns):
             reasons = guard.reasons(turns)
@@ -100,6 +100,7 @@ class Trial:
                 why = ", ".join(reason for reason, marks in reasons.items() if marks[round_])
                 at = where | {"process": process, "round": round_, "calls": turn.calls}
                 at |= {"disturbed": bool(why), "disturbance": why}
+                at |= self.evidence.limits[process][round_] if self.evidence.limits else {}
                 yield from (at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds))
 
     def shown(self) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from lstmbench.cell.registry import describe
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import denormals, environment, limits
+from lstmbench.measure import denormals, environment
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
+from lstmbench.measure.limits import Limits
 from lstmbench.measure.surroundings import device_bytes
 from lstmbench.measure.witnesses import Witness, computed_below, computing_by_thread, sentinel, shares
 
@@ -42,6 +43,7 @@ class Server:
         self.threads_before: dict[str, int] = {}
         self.below_before = 0
         self.training: Training | None = None
+        self.machine: Limits | None = None
 
     @property
     def case(self) -> Held:
@@ -57,13 +59,10 @@ class Server:
         """Draw a workload's inputs and compute the oracle's answers."""
         write_with_answers(Workload(**workload), seed, Path(path))
 
-    def limits(self, dtype: str) -> dict[str, float]:
-        """Measure the machine's own rates, on NumPy's matrix product."""
-        return limits.measure(dtype)
-
-    def products(self, workload: dict[str, Any]) -> float:
-        """Measure how long the matrix products of a workload take by themselves, in its own shapes."""
-        return limits.products_s(Workload(**workload))
+    def limits(self, workload: dict[str, Any]) -> dict[str, float]:
+        """Take a turn at the machine's own limits, on NumPy's matrix product; always at the same workload."""
+        self.machine = self.machine or Limits(Workload(**workload))
+        return self.machine.measure()
 
     def prepare(
         self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0

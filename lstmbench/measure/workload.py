@@ -58,6 +58,7 @@ class Comparison:
     def __init__(self, workload: Workload, suite: Suite, team: Team, generator: random.Random) -> None:
         self.workload, self.budget, self.team, self.generator = workload, suite.budget, team, generator
         self.reference: Trial | None = None
+        self.limits: list[list[dict[str, float]]] = []
         self.trials = [self._trial(name, suite) for name in suite.names()]
         for trial in self.trials:
             trial.peer = bool(team.describe(trial.case.implementation, workload)["peer"])
@@ -88,7 +89,6 @@ class Comparison:
         budget, inputs = self.budget, self.team.scratch / f"{self.workload.id}.npz"
         try:
             self.team.draw(self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s)
-            limits = self.team.rates(self.workload)
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
             inputs.unlink(missing_ok=True)
             if reason := next((each for each in NO_ROOM if each in str(error)), None):  # which is no case's fault
@@ -96,8 +96,6 @@ class Comparison:
             for trial in self.alive:
                 trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
             return
-        for trial in self.alive:
-            trial.evidence.limits = limits
         self.team.start([trial.case.implementation for trial in self.alive], self.workload, range(budget.processes))
         spent = 0.0
         try:
@@ -111,10 +109,13 @@ class Comparison:
         if self.reference is not None and self.reference.status == "ok":
             for trial in self.alive:  # who is ok ran in all rounds, as the reference did
                 trial.evidence.reference_turns = self.reference.evidence.turns
+        for trial in self.alive:
+            trial.evidence.limits = self.limits
 
     def _measure_process(self, process: int, inputs: Path) -> float:
         """Give every case that is still in a fresh process, and let them take turns; return the seconds per case."""
         workers: dict[int, Worker] = {}
+        machine = self._machine()
         try:
             for trial in self.alive:
                 try:
@@ -125,16 +126,30 @@ class Comparison:
                     continue
                 self._prepare(trial, workers[id(trial)], inputs)
                 trial.evidence.turns.append([])
-            spent = self._take_turns(workers)
+            spent = self._take_turns(workers, machine)
             for trial in self.alive:
                 if (threads := self._ask(trial, workers[id(trial)], "threads")) is not None:
                     trial.check_threads(**threads)
                 if process == 0 and not trial.control:
                     trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
         finally:
-            for worker in workers.values():
+            for worker in (*workers.values(), *([machine] if machine else [])):
                 worker.kill()
         return spent
+
+    def _machine(self) -> Worker | None:
+        """Return the process that measures the machine's limits, None if there is none."""
+        try:
+            return self.team.machine(self.workload)
+        except WorkerDied:
+            return None
+
+    def _measure_limits(self, machine: Worker | None) -> dict[str, float]:
+        """Measure the machine's limits once; nothing if that fails: the cases go without their shares of them."""
+        try:
+            return machine.ask("limits", self.budget.timeout_s, workload=vars(self.workload)) if machine else {}
+        except (WorkerDied, WorkerTimeout, LstmbenchError):
+            return {}
 
     def _ask(self, trial: Trial, worker: Worker, command: str, **arguments: Any) -> Any:
         """Ask a worker if its case is still in; a failure takes it out. None if there is no answer."""
@@ -167,20 +182,23 @@ class Comparison:
             trial.truths.append(warm["truth"])
             trial.whole_calls = warm["whole_calls"] if trial.control else None  # all processes repeat the same
 
-    def _take_turns(self, workers: dict[int, Worker]) -> float:
+    def _take_turns(self, workers: dict[int, Worker], machine: Worker | None) -> float:
         """Measure rounds until they are precise or the time is up; return the seconds that each case had of it."""
         cases, start = len(self.alive), time.perf_counter()
         rounds, spent = 0, 0.0
+        self.limits.append([])
         while self.alive:
             if rounds >= self.budget.min_rounds and (spent >= self.budget.share_s or self._precise()):
                 break
-            turns = self.alive
+            turns: list[Trial | None] = [*self.alive, None]  # None: the machine itself
             self.generator.shuffle(turns)
+            answers: dict[int, Any] = {}
             with watched(self.workload.device) as seen:
-                answers = {
-                    id(trial): self._ask(trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s)
-                    for trial in turns
-                }
+                for trial in turns:
+                    if trial is None:
+                        self.limits[-1].append(self._measure_limits(machine))
+                    else:
+                        answers[id(trial)] = self._ask(trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s)
             for trial in self.alive:
                 trial.evidence.turns[-1].append(guard.Turn(**answers[id(trial)], **seen()._asdict()))
             rounds, spent = rounds + 1, (time.perf_counter() - start) / cases

@@ -60,8 +60,14 @@ COLUMNS: dict[str, str] = CASE_COLUMNS | {
     "grad_rel_error": "Float64",
     "flops": "Float64",
     "roofline_fraction": "Float64",
+    "roofline_low": "Float64",
+    "roofline_high": "Float64",
     "products_s": "Float64",
     "products_fraction": "Float64",
+    "products_low": "Float64",
+    "products_high": "Float64",
+    "machine_flops_per_s": "Float64",
+    "machine_bytes_per_s": "Float64",
     "suite": "string",
     "workload": "string",
     "run_id": "string",
@@ -104,8 +110,12 @@ SAMPLE_COLUMNS: dict[str, str] = CASE_COLUMNS | {
     "disturbance": "string",
     "calls": "Int64",
     "seconds": "Float64",
+    "products_s": "Float64",
+    "machine_flops_per_s": "Float64",
+    "machine_bytes_per_s": "Float64",
 }
-"""One row per timed sample: ``seconds`` is the time of one call, the mean over ``calls`` calls in a row."""
+"""One row per timed sample: ``seconds`` is the time of one call, the mean over ``calls`` calls in a row. The machine's
+limits are those of the sample's round."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMNS) -> pd.DataFrame:

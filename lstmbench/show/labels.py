@@ -64,7 +64,7 @@ _QUANTITIES: Final = {
         Quantity("peak_device_bytes", "device peak", BYTES),
         Quantity("output_rel_error", "output error", RELATIVE),
         Quantity("grad_rel_error", "gradient error", RELATIVE),
-        Quantity("roofline_fraction", "fraction of the machine's limit", RATIO),
+        Quantity("roofline_fraction", "fraction of the machine's limit", RATIO, "roofline_low", "roofline_high"),
         Quantity("seq_len", "sequence length T", {"steps": 1.0}),
         Quantity("batch_size", "batch size B", {"sequences": 1.0}),
         Quantity("input_size", "input size I", {"numbers": 1.0}),

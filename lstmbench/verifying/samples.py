@@ -1,7 +1,7 @@
 """Do the numbers of the records follow from the raw samples? They are computed again, by what computed them.
 
-Counts, medians, percentiles, ratios and their intervals follow from the samples, for the bootstrap has a seed. What a
-worker saw beside them does not: first calls, memory, errors, the rates of the machine, how busy the cores were.
+Counts, medians, percentiles, ratios, shares of the limit and their intervals follow from the samples, for the bootstrap
+has a seed. What a worker saw beside them does not: first calls, memory, errors, how busy the cores were.
 """
 
 import math
@@ -14,7 +14,8 @@ import pandas as pd
 
 from lstmbench.measure.case import Workload
 from lstmbench.measure.guard import Turn
-from lstmbench.measure.metrics import Evidence, memory, speed
+from lstmbench.measure.limits import LIMITS
+from lstmbench.measure.metrics import Evidence, memory, roofline, speed
 from lstmbench.measure.teach import epoch_times
 from lstmbench.results.record import CASE_COLUMNS
 from lstmbench.show.labels import Row
@@ -68,6 +69,7 @@ def _cases(rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Map
         if row["status"] == "ok":
             evidence = Evidence(workload, reference, precision, turns=turns.get(key, []))
             evidence.reference_turns = bases.get(workload, [])
+            evidence.limits = _limits(groups.get(key, []))
             right = _numbers(row, evidence)
         yield row, key, right
 
@@ -79,7 +81,11 @@ def _numbers(row: Row, evidence: Evidence) -> dict[str, Any] | None:
     workload = evidence.workload
     evidence.gate = [{"first_call_s": row["first_call_s"]}]
     right = speed.compute(evidence) | memory.compute(evidence) | {"workload": workload.id, "flops": workload.flops}
-    if row["products_s"] is not None:
+    if evidence.limits:
+        right |= roofline.compute(evidence)
+    elif row["roofline_low"] is not None:
+        right["roofline_low"] = None
+    elif row["products_s"] is not None:  # an older run, whose limits are from one moment
         right["products_fraction"] = row["products_s"] / float(np.median(np.concatenate(evidence.rounds)))
     if math.isnan(evidence.precision):
         right.pop("converged", None)
@@ -99,10 +105,25 @@ def _lessons(rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[
 
 def _turns(samples: list[Row]) -> list[list[Turn]]:
     """Return the turns of a case, process by process; one that was disturbed gets a witness that says so."""
+    return [[_turn(turn) for turn in rounds] for rounds in _rounds(samples)]
+
+
+def _limits(samples: list[Row]) -> list[list[dict[str, float]]]:
+    """Return what the machine could do in each round, process by process; nothing if they do not all say it."""
+    rounds = _rounds(samples)
+    for turn in (turn for process in rounds for turn in process):
+        said = {tuple(sample.get(name) for name in LIMITS) for sample in turn}
+        if len(said) > 1 or None in said.pop():
+            return []
+    return [[{name: turn[0][name] for name in LIMITS} for turn in process] for process in rounds]
+
+
+def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
+    """Return the samples of each round, process by process."""
     processes: dict[int, dict[int, list[Row]]] = {}
     for sample in samples:
         processes.setdefault(sample["process"], {}).setdefault(sample["round"], []).append(sample)
-    return [[_turn(turn) for turn in rounds.values()] for rounds in processes.values()]
+    return [list(rounds.values()) for rounds in processes.values()]
 
 
 def _turn(samples: list[Row]) -> Turn:

@@ -25,7 +25,7 @@ import distributed
 BOTH = ["numpy.fused", "numpy.reference"]
 FIVE = {"seq_len": [3, 4, 5, 6, 7]}
 
-pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
+pytestmark = pytest.mark.usefixtures("given_limits", "no_process_left")
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_without_a_checkout_there_are_no_revisions(tmp_path: Path, monkeypatch: 
         sides("numpy.fused@HEAD", "numpy.fused")
 
 
-@pytest.mark.usefixtures("given_rates", "no_process_left")
+@pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_what_is_measured_of_a_revision_is_the_code_of_that_revision(checkout: Path, tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     done = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused@wrong"))
@@ -102,7 +102,7 @@ def test_what_is_measured_of_a_revision_is_the_code_of_that_revision(checkout: P
     assert environments[records.loc["numpy.fused", "environment_id"]]["revision"] is None
 
 
-@pytest.mark.usefixtures("given_rates", "no_process_left")
+@pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_a_revision_that_cannot_be_imported_costs_its_own_row_only(checkout: Path, tmp_path: Path) -> None:
     (checkout / "lstmbench" / "cell" / "registry.py").write_text("raise RuntimeError('half written')\n")
     subprocess.run(
@@ -116,7 +116,7 @@ def test_a_revision_that_cannot_be_imported_costs_its_own_row_only(checkout: Pat
     assert "half written" in " ".join(done.records["error"].dropna())
 
 
-@pytest.mark.usefixtures("given_rates", "no_process_left")
+@pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_another_interpreter_runs_the_code_that_is_here(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     done = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", THERE))
@@ -126,7 +126,7 @@ def test_another_interpreter_runs_the_code_that_is_here(tmp_path: Path) -> None:
     assert sys.executable not in text
 
 
-@pytest.mark.usefixtures("given_rates")
+@pytest.mark.usefixtures("given_limits")
 def test_a_duel_goes_on_where_it_stopped_and_another_one_is_refused(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     first = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused"))

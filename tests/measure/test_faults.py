@@ -18,7 +18,7 @@ from lstmbench import show
 from lstmbench.measure import runner, zygote
 from lstmbench.verifying.verify import verify
 
-pytestmark = pytest.mark.usefixtures("no_process_left", "given_rates")
+pytestmark = pytest.mark.usefixtures("no_process_left", "given_limits")
 SAME = ["workload", "implementation", "status", "error", "output_rel_error"]
 KIB = 1024
 DISK = 1024 * KIB
@@ -32,7 +32,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(suite: Path, given_rates: None) -> pd.DataFrame:
+def whole(suite: Path, given_limits: None) -> pd.DataFrame:
     """The rows of a run that nothing disturbs."""
     return lb.run(suite, suite.parent / "whole", progress=False, seed=1).records[SAME]
 

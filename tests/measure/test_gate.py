@@ -53,7 +53,7 @@ def test_an_answer_of_the_wrong_form_is_said_so() -> None:
     assert (found.status, found.error) == ("wrong_result", "y has shape (1,), and (2,) is right")
 
 
-@pytest.mark.usefixtures("given_rates", "no_process_left")
+@pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_an_error_that_single_precision_hides_is_found_in_double(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:

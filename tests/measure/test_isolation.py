@@ -12,7 +12,7 @@ from tiny import install, mutants, uninstall, write_suite
 import lstmbench as lb
 from lstmbench.measure import watch, zygote
 
-pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
+pytestmark = pytest.mark.usefixtures("given_limits", "no_process_left")
 TIMES = ["time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s", "ratio", "samples", "rounds"]
 
 FAILING = {
@@ -40,7 +40,7 @@ GOOD = ["mutant.honest", "mutant.talks", "numpy.fused"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, given_rates: None) -> Iterator[lb.Run]:
+def run(tmp_path_factory: pytest.TempPathFactory, given_limits: None) -> Iterator[lb.Run]:
     """One run of all of them, side by side, two workloads one after the other, two processes each."""
     folder = tmp_path_factory.mktemp("isolation")
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -17,7 +17,7 @@ from lstmbench.measure.case import Workload
 from lstmbench.measure.team import Team
 
 pytestmark = [
-    pytest.mark.usefixtures("no_process_left", "given_rates"),
+    pytest.mark.usefixtures("no_process_left", "given_limits"),
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt another"),
 ]
 DEADLINE_S = 60

@@ -16,27 +16,32 @@ def test_the_products_are_all_those_whose_flop_are_counted(
 ) -> None:
     B, T, features, H = sizes
     workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
-    monkeypatch.setattr(limits, "_product_s", lambda m, k, n, dtype, cut="": 2.0 * m * k * n)
-    assert limits.products_s(workload) == workload.flops
+    monkeypatch.setattr(limits, "_product", lambda m, k, n, dtype, cut="": lambda: 2.0 * m * k * n)
     stack = replace(workload, num_layers=3, bidirectional=True, lengths="staggered")
-    assert limits.products_s(stack) == pytest.approx(stack.flops)
+    for each in (workload, stack):
+        assert sum(times * seconds() for times, seconds in limits.products(each)) == pytest.approx(each.flops)
 
 
 @pytest.mark.parametrize("cut", ["m", "k"])
-def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
+@pytest.mark.parametrize(("flops", "part"), [(2.0 * 10 * 4 * 8, 10), (1.0, 5), (1e9, 1000)])
+def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(
+    monkeypatch: pytest.MonkeyPatch, cut: str, flops: float, part: int
+) -> None:
     shapes, draw = [], limits._draw
-    monkeypatch.setattr(limits, "SLICE_FLOPS", 2.0 * 10 * 4 * 8)
-    monkeypatch.setattr(limits, "_median_s", lambda call, **arguments: 1.0)
+    monkeypatch.setattr(limits, "SLICE_FLOPS", flops)
+    monkeypatch.setattr(limits, "SLICE", 5)
+    monkeypatch.setattr(limits, "_repeated", lambda call: lambda: 1.0)
     monkeypatch.setattr(
         limits, "_draw", lambda generator, shape, dtype: shapes.append(shape) or draw(generator, shape, dtype)
     )
     m, k = (1000, 4) if cut == "m" else (4, 1000)
-    assert limits._product_s(m, k, 8, "float32", cut) == pytest.approx(100)
-    assert shapes == ([(10, 4), (4, 8)] if cut == "m" else [(4, 10), (10, 8)])
+    assert limits._product(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
+    assert shapes == ([(part, 4), (4, 8)] if cut == "m" else [(4, part), (part, 8)])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_times_are_positive_in_every_dtype(dtype: str) -> None:
     workload = Workload("training", batch_size=2, seq_len=3, input_size=4, hidden_size=5, dtype=dtype)
-    found = limits.products_s(workload)
-    assert math.isfinite(found) and found > 0
+    machine = limits.Limits(workload)
+    for _ in range(limits.COPIES + 1):
+        assert all(math.isfinite(found) and found > 0 for found in machine.measure().values())

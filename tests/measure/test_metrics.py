@@ -121,19 +121,25 @@ def test_the_formula_stands_beside_what_was_found() -> None:
 # Roofline
 
 
+def limits(*rates: Any) -> list[list[dict[str, float]]]:
+    """What the machine could do in each round of one process: flop/s, bytes/s, and seconds of the products."""
+    rounds = rates if isinstance(rates[0], tuple) else (rates,)
+    names = ("machine_flops_per_s", "machine_bytes_per_s", "products_s")
+    return [[dict(zip(names, (*each, 1.0), strict=False)) for each in rounds]]
+
+
 def test_a_case_that_computes_is_held_against_the_rate_of_products() -> None:
-    found = roofline.compute(evidence([turns(4.0)], limits={"flops_per_s": 1008.0, "bytes_per_s": 1e9}))
+    found = roofline.compute(evidence([turns(4.0)], limits=limits(1008.0, 1e9)))
     assert (found["flops"], found["roofline_fraction"]) == (4032, 1.0)  # 4 s at the least, and 4 s taken
 
 
 def test_a_case_that_moves_data_is_held_against_the_bandwidth() -> None:
-    found = roofline.compute(evidence([turns(4.0, 8.0, 12.0)], limits={"flops_per_s": 1e9, "bytes_per_s": 72.0}))
+    found = roofline.compute(evidence([turns(8.0)], limits=limits(1e9, 72.0)))
     assert found["roofline_fraction"] == 0.5  # 72 numbers of 4 bytes: 4 s at the least, 8 s taken
 
 
 def test_training_moves_twice_as_much_and_computes_three_times_as_much() -> None:
-    rates = {"flops_per_s": 1e9, "bytes_per_s": 72.0}
-    found = roofline.compute(evidence([turns(16.0)], limits=rates, workload=TRAINING))
+    found = roofline.compute(evidence([turns(16.0)], limits=limits(1e9, 72.0), workload=TRAINING))
     assert (found["flops"], found["roofline_fraction"]) == (3 * 4032, 1.0)  # 2 * 72 numbers of 8 bytes
 
 
@@ -141,10 +147,23 @@ def test_without_limits_there_is_no_fraction() -> None:
     assert roofline.compute(evidence([turns(4.0)])) == {"flops": 4032}
 
 
+def test_a_share_is_the_median_of_those_within_rounds_not_the_quotient_of_medians() -> None:
+    slow_twice = limits((1008.0, 1e9), (504.0, 1e9), (504.0, 1e9))
+    found = roofline.compute(evidence([turns(4.0, 8.0, 16.0)], limits=slow_twice))
+    assert found["roofline_fraction"] == 1.0  # of 4, 8 and 8 s: 1, 1 and 0.5
+    assert found["roofline_low"] < 1.0 == found["roofline_high"]
+    assert found["machine_flops_per_s"] == 504.0
+
+
+def test_where_a_round_has_no_limits_there_is_no_fraction() -> None:
+    torn = [[*limits((1008.0, 1e9))[0], {}]]
+    assert roofline.compute(evidence([turns(4.0, 4.0)], limits=torn)) == {"flops": 4032}
+
+
 def test_the_products_of_the_workload_are_a_limit_of_their_own() -> None:
-    rates = {"flops_per_s": 1e9, "bytes_per_s": 1e9, "products_s": 3.0}
-    found = roofline.compute(evidence([turns(4.0)], limits=rates))
+    found = roofline.compute(evidence([turns(4.0)], limits=limits(1e9, 1e9, 3.0)))
     assert (found["products_s"], found["products_fraction"]) == (3.0, 0.75)
+    assert (found["products_low"], found["products_high"]) == (0.75, 0.75)  # a single round
 
 
 # Hygiene
@@ -196,7 +215,7 @@ def test_the_metrics_are_the_files_of_the_package() -> None:
 
 
 def test_no_two_metrics_add_the_same_column() -> None:
-    full = evidence([turns(4.0)], [turns(4.0)], limits={"flops_per_s": 1.0, "bytes_per_s": 1.0}, memory={"x": 1})
+    full = evidence([turns(4.0)], [turns(4.0)], limits=limits(1.0, 1.0), memory={"x": 1})
     names = [name for metric in metrics.metrics() for name in metric.compute(full)]
     assert len(names) == len(set(names))
 

@@ -31,9 +31,10 @@ class PretendTeam:
         pools: int = 1,
         shares: tuple[float, ...] = (1.0,),
         elsewhere: float = 0.0,
+        machine_fails_at: int | None = None,
     ) -> None:
         self.times, self.cores_busy, self.pools, self.shares = times, cores_busy, pools, list(shares)
-        self.elsewhere = elsewhere
+        self.elsewhere, self.machine_fails_at = elsewhere, machine_fails_at
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
         self.asked_for_whole_calls: list[bool | None] = []
@@ -48,8 +49,14 @@ class PretendTeam:
     def draw(self, *arguments: Any) -> None:
         pass
 
-    def rates(self, workload: Workload) -> dict[str, float]:
-        return {}
+    def machine(self, workload: Workload) -> Any:
+        return SimpleNamespace(ask=self.limits, kill=lambda: None)
+
+    def limits(self, command: str, timeout: float, workload: dict[str, Any]) -> dict[str, float]:
+        self.diary.append("measure the machine")
+        if self.machine_fails_at == len(self.diary):
+            raise module.WorkerDied("it is gone")
+        return {"machine_flops_per_s": 1.0, "machine_bytes_per_s": 1.0, "products_s": 1.0}
 
     def start(self, *arguments: Any) -> None:
         pass
@@ -145,14 +152,27 @@ def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(monkeyp
     assert len(rounds(spent)) == 5  # nothing was left
 
 
-def test_every_case_has_one_turn_in_each_round_in_an_order_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_case_and_the_machine_have_one_turn_in_each_round_in_an_order_that_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     team = PretendTeam(noisy(0.5))
     measured(monkeypatch, team, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
     turns = [entry for entry in team.diary if entry.startswith("measure")]
-    in_rounds = [tuple(turns[k : k + 4]) for k in range(0, len(turns), 4)]  # both cases, and two controls
+    in_rounds = [tuple(turns[k : k + 5]) for k in range(0, len(turns), 5)]  # both cases, two controls, the machine
     assert len(in_rounds) == 20
     assert {tuple(sorted(each)) for each in in_rounds} == {tuple(sorted(in_rounds[0]))}
     assert len(set(in_rounds)) > 3
+    assert len({each.index("measure the machine") for each in in_rounds}) > 2
+
+
+def test_shares_of_the_limit_are_given_only_if_it_was_measured_in_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measured(monkeypatch, team := PretendTeam(noisy(1e-4)))
+    assert all(trial.record()["roofline_fraction"] > 0 for trial in whole.trials)
+    at = len(team.diary) - team.diary[::-1].index("measure the machine")  # the last of them
+    torn = measured(monkeypatch, PretendTeam(noisy(1e-4), machine_fails_at=at))
+    assert rounds(torn) == rounds(whole)
+    assert not any("roofline_fraction" in trial.record() for trial in torn.trials)
+    assert all(trial.record()["time_median_s"] > 0 for trial in torn.trials)
 
 
 def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny import write_suite
+from tiny import given_limits, write_suite
 
 import lstmbench as lb
 from lstmbench.measure import run_manifest, runner, team, workload
@@ -25,13 +25,13 @@ from lstmbench.measure.suite_file import read_suite
 from lstmbench.results.merging import merge
 from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
-pytestmark = pytest.mark.usefixtures("given_rates", "no_process_left")
+pytestmark = pytest.mark.usefixtures("given_limits", "no_process_left")
 BOTH = ["numpy.fused", "numpy.reference"]
 FOUR = {"seq_len": [3, 4], "mode": ["inference", "training"]}
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, given_rates: None) -> lb.Run:
+def done(tmp_path_factory: pytest.TempPathFactory, given_limits: None) -> lb.Run:
     """A run of four workloads, two implementations, two processes."""
     folder = tmp_path_factory.mktemp("runner")
     suite = write_suite(folder / "tiny.yaml", BOTH, FOUR, {"processes": 2})
@@ -172,19 +172,18 @@ def test_nothing_that_is_written_names_a_folder_or_the_host(done: lb.Run) -> Non
         assert not re.search(rf"(?<!\w){re.escape(private)}(?!\w)", written), private
 
 
-def test_the_limits_are_measured_once_for_each_dtype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(team.Team, "rates", TRUE_RATES)
+def test_the_limits_are_measured_in_every_dtype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team.Team, "machine", TRUE_MACHINE)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [3, 4], "dtype": ["float32", "float64"]})
-    done = lb.run(suite, tmp_path / "out", progress=False)
-    assert set(done.manifest["limits"]) == {"float32-1", "float64-1"}
-    for rates in done.manifest["limits"].values():
-        assert rates["flops_per_s"] > 1e8
-        assert rates["bytes_per_s"] > 1e8
-    assert done.records["roofline_fraction"].between(0, 1, inclusive="right").all()
+    records = lb.run(suite, tmp_path / "out", progress=False).records
+    assert (records["machine_flops_per_s"] > 1e8).all()
+    assert (records["machine_bytes_per_s"] > 1e8).all()
+    assert (records["roofline_low"] <= records["roofline_fraction"]).all()
+    assert (records["roofline_fraction"] <= records["roofline_high"]).all()
+    assert records["roofline_fraction"].between(0, 1, inclusive="right").all()
 
 
-TRUE_RATES = team.Team.rates
+TRUE_MACHINE = team.Team.machine
 
 
 # The seed
@@ -296,7 +295,7 @@ def test_what_each_workload_showed_is_in_the_manifest_of_a_run_that_was_killed_a
     assert runner.read_manifest(folder)["controls"]["rows"] == []
     monkeypatch.undo()
     with pytest.MonkeyPatch.context() as given:
-        given.setattr(team.Team, "rates", lambda *_: {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5})
+        given.setattr(team.Team, "machine", given_limits)
         finished = lb.run(suite, folder, progress=False)
     shown = [(row["workload"], row["control"]) for row in finished.manifest["controls"]["rows"]]
     assert shown == [(row["workload"], row["control"]) for row in done.manifest["controls"]["rows"]]

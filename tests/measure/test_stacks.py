@@ -79,7 +79,7 @@ def test_implementations_of_every_framework_hold_against_it(
     assert whole is not None and half is not None and whole > half
 
 
-@pytest.mark.usefixtures("given_rates", "no_process_left")
+@pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_a_stack_of_what_is_wrong_gets_no_time(plugins: Callable[..., None], measure: Callable[..., lb.Run]) -> None:
     plugins(mutants())
     done = measure(["numpy.fused", "mutant.honest", "mutant.swapped"], GRID)

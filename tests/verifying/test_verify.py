@@ -92,8 +92,9 @@ def test_a_changed_number_in_the_records_is_named_by_row_and_column_even_without
     assert "0.5 does not follow from samples.parquet" in text
 
 
-def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn):
-    cell(bare / "samples.parquet", 0, "seconds", 0.5)
+@pytest.mark.parametrize(("row", "column"), [(0, "seconds"), (0, "machine_flops_per_s"), (1, "products_s")])
+def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn, row, column):
+    cell(bare / "samples.parquet", row, column, 0.5)
     (remark, found) = verify(bare, render=lambda _: drawn)
     assert remark.where == SUMS
     assert found.where == "records.parquet"
@@ -108,6 +109,9 @@ def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn):
         ("samples", 62, "column samples"),
         ("workload", "0" * 12, "column workload"),
         ("formula_bytes", 1, "column formula_bytes"),
+        ("roofline_fraction", 0.9, "column roofline_fraction"),
+        ("products_high", 0.9, "column products_high"),
+        ("machine_bytes_per_s", 1e9, "column machine_bytes_per_s"),
         ("converged", None, "column converged"),
         ("environment_id", "e1", "which the manifest does not have"),
         ("run_id", "other", "'other', and 'quick-"),

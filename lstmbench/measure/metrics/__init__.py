@@ -6,7 +6,7 @@ whoever asks for it.
 """
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -33,7 +33,8 @@ class Evidence:
         turns: per process, this case's turn of each round.
         reference_turns: per process, the reference's turns of the same rounds.
         memory: what the worker's ``memory`` returned.
-        limits: the machine's rates and ``products_s``, see ``lstmbench.measure.limits``; empty where not measured.
+        limits: per process, what the machine could do in the same rounds, see ``lstmbench.measure.limits``; empty, as
+            a whole or in a round, where it was not measured.
     """
 
     workload: Workload
@@ -43,7 +44,7 @@ class Evidence:
     turns: list[list[Turn]] = field(default_factory=list)
     reference_turns: list[list[Turn]] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
-    limits: Mapping[str, float] = field(default_factory=dict)
+    limits: Sequence[Sequence[Mapping[str, float]]] = ()
 
     @property
     def rounds(self) -> list[NDArray[np.float64]]:

@@ -182,15 +182,23 @@ def first_call_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None =
 
 
 def limit_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> Table:
-    """Return how near each case comes to what this machine can do, in percent, by two limits.
+    """Return how near each case comes to what this machine can do, in percent with its interval, by two limits.
 
-    Arguments as for ``speed_table``.
+    Older runs have no intervals: their rates are from one moment. Arguments as for ``speed_table``.
     """
     rows = rows_of(records)
+    columns = ["roofline_fraction", "products_fraction", "products_s", "flops", "time_median_s"]
+    in_turn = any(_has(row, "roofline_low") for row in rows)
+    if in_turn:
+        ends = [f"{limit}_{end}" for limit in ("roofline", "products") for end in ("low", "high")]
+        columns += [*ends, "machine_flops_per_s", "machine_bytes_per_s"]
+    when = "in the same rounds [95 % interval]" if in_turn else "in the same run"
 
-    def show(column: str) -> Show:
+    def show(limit: str) -> Show:
         def share(row: Row, notes: Notes) -> str:
-            return number(100 * row[column]) if _has(row, column) else status(row, notes)
+            if not _has(row, f"{limit}_fraction"):
+                return status(row, notes)
+            return interval(*(_scaled(row[f"{limit}_{part}"], 100) for part in ("fraction", "low", "high")))
 
         return share
 
@@ -198,9 +206,9 @@ def limit_table(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None
         rows,
         _manifest(records, manifest),
         "limit",
-        lambda layout: caption_of("Share of the machine's limit in %, both measured in the same run", layout),
-        {"of the roofline, %": show("roofline_fraction"), "of its products, %": show("products_fraction")},
-        ["roofline_fraction", "products_fraction", "products_s", "flops", "time_median_s"],
+        lambda layout: caption_of(f"Share of the machine's limit in %, both measured {when}", layout),
+        {"of the roofline, %": show("roofline"), "of its products, %": show("products")},
+        columns,
         [
             "of the roofline: the time that the matrix products' FLOP take at the rate of a large square product, or "
             "the inputs and outputs at the rate of a copy, whichever is longer, over the time taken.",

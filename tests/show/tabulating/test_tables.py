@@ -251,6 +251,16 @@ def test_the_share_of_each_limit_is_given_in_percent(quick):
     assert table.id == "quick-limit"
     assert "of the roofline, %" in text and "of its products, %" in text
     assert f"{100 * row['products_fraction']:.3g}"[:3] in text
+    assert "in the same run" in text and "95 %" not in text
+
+
+def test_a_share_that_was_measured_in_turn_has_its_interval(quick):
+    ends = {f"{limit}_{end}": 0.5 for limit in ("roofline", "products") for end in ("low", "high")}
+    rates = {"machine_flops_per_s": 8e10, "machine_bytes_per_s": 1e10}
+    table = show.limit_table(quick.assign(**ends, **rates, roofline_fraction=0.5))
+    assert "50.0 [50.0, 50.0]" in table.markdown()
+    assert "in the same rounds [95 % interval]" in table.caption
+    assert {*ends, *rates} <= set(table.tidy.columns)
 
 
 def test_growth_stands_beside_that_of_the_formula(quick):
