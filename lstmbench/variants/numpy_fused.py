@@ -7,8 +7,8 @@ What differs from the equations as printed, and why the result is the same:
   sigmoids, or to the three gates of the cell, is one operation over memory without gaps.
 - Products are cut into small ones where the BLAS is faster at those (``_cut_products``). For dz W, with its 4H numbers
   in a row, that may need a product for each gate and their sum.
-- sigmoid(z) = 1 / (1 + exp(-z)). The signs are folded into the weights of i, f and o. NumPy's exp takes half the time
-  of its tanh without AVX-512, and about as long with it. Where exp overflows a gate is closed, and comes out as 0.
+- sigmoid(z) = 1 / (1 + exp(-z)), with the signs folded into the weights of i, f and o: without AVX-512 NumPy's exp
+  takes half the time of its tanh. Where exp overflows, a gate is closed and comes out as 0.
 - In the backward pass all but dh and dc is known beforehand: what they are multiplied with is computed for some steps
   at once, and a step is left with six operations and a product. Each step leaves its dz, (B, 4H), in the place of its
   gates. The gradients of the weights, of the bias and of the inputs are then one product (or sum) over all steps.
