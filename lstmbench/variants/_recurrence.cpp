@@ -7,118 +7,25 @@
 //
 // Arrays are contiguous: gates and dz (T, B, 4H) in the order i, f, g, o; y, c and dy (T, B, H). Where lengths (B,) are given,
 // a step is computed for those sequences alone that are not over.
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
+#include "_recurrence_gates.h"
+
+#include <string>
 #include <vector>
 using std::size_t;
 
-// A vector has LANES numbers. A block of four vectors is multiplied by ROWS rows, TOGETHER of its vectors at a time: their sums,
-// the vectors and one factor fill the processor's registers
-#if defined(LSTMBENCH_LANES)  // the width of another processor, for tests
-constexpr int LANES = LSTMBENCH_LANES, REGISTERS = LANES == 16 ? 32 : 16;
-#elif defined(__AVX512F__)
-#include <immintrin.h>
-constexpr int LANES = 16, REGISTERS = 32;
-#elif defined(__AVX__)
-#include <immintrin.h>
-constexpr int LANES = 8, REGISTERS = 16;
-#elif defined(__aarch64__)
-constexpr int LANES = 4, REGISTERS = 32;
-#else
-constexpr int LANES = 4, REGISTERS = 16;
-#endif
+// A block of four vectors is multiplied by ROWS rows, TOGETHER of its vectors at a time: their sums, the vectors and one factor
+// fill the processor's registers
 constexpr int ROWS = 6, VECTORS = 4, WIDE = VECTORS * LANES, TOGETHER = REGISTERS / 8;
 constexpr int UNROLLED = REGISTERS == 16 ? 4 : 1;  // rows of a block at once
 constexpr size_t PAGE = 1024, LINE = 16, NEAR = 1 << 19;  // numbers
 
-typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t Int __attribute__((vector_size(4 * LANES)));
-typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE Vec same(float a) { return a - Vec{}; }
-
 // sum += a b. Left to itself, GCC reads b from memory again for each a, or moves the sums from register to register
 INLINE void add_product(Vec& sum, Vec a, Vec b) {
-#if defined(__FMA__) && !defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
+#if defined(__FMA__) && !defined(__AVX512F__) && !defined(EMULATED)
     asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
 #else
     sum += a * b;
 #endif
-}
-
-INLINE Vec load(const float* from, int count) {
-    if (count >= LANES) return *(const Loose*)from;
-    Vec v = {};
-    if (count > 0) std::memcpy(&v, from, 4 * count);
-    return v;
-}
-
-INLINE void store(float* to, Vec v, int count) {
-    if (count >= LANES) *(Loose*)to = v;
-    else if (count > 0) std::memcpy(to, &v, 4 * count);
-}
-
-INLINE Vec quotient(Vec a, Vec d) {
-#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)  // 14 bits at once, and Newton's step doubles them: half the time of a division
-    const Vec r = (Vec)_mm512_rcp14_ps((__m512)d);
-    const __mmask16 finite = _mm512_cmp_ps_mask((__m512)d, (__m512)same(__builtin_inff()), _CMP_NEQ_UQ);
-    return a * (Vec)_mm512_maskz_mov_ps(finite, (__m512)(r * (2.0f - d * r)));
-#else
-    return a / d;
-#endif
-}
-
-// The nearest number in [low, high]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
-INLINE Vec within(Vec x, float low, float high) {
-#if defined(__AVX512F__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm512_min_ps((__m512)same(high), _mm512_max_ps((__m512)same(low), (__m512)x));
-#elif defined(__AVX__) && !defined(LSTMBENCH_LANES)
-    return (Vec)_mm256_min_ps((__m256)same(high), _mm256_max_ps((__m256)same(low), (__m256)x));
-#else
-    x = x < low ? same(low) : x;
-    return x > high ? same(high) : x;
-#endif
-}
-
-// exp(TIMES x) = power (1 + part), where power = 2^n and |n| < 128, or infinite where n = 128. part is a polynomial on
-// [-ln 2 / 2, ln 2 / 2] that has a relative error of 1.3e-8 (Remez): of a small x, where power is 1, it is all of exp - 1,
-// and has all its digits
-template <int TIMES>
-struct Exponential {
-    Vec power, left, slope;  // part = left slope
-
-    explicit Exponential(Vec x) {
-        constexpr float ROUND = 12583039.0f;  // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
-        constexpr double c = TIMES;
-        const Vec shifted = x * (float)(c * 1.4426950408889634) + ROUND;
-        const Vec n = shifted - ROUND;
-#if defined(__FP_FAST_FMAF)  // the product is not rounded, and one number for ln 2 near enough
-        left = x - n * (float)(0.6931471805599453 / c);
-#else
-        left = (x - n * (float)(0.693359375 / c)) + n * (float)(2.12194440e-4 / c);
-#endif
-        slope = left * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
-        slope = slope * left + (float)(c * c * c * c * 0.0416662814);
-        slope = slope * left + (float)(c * c * c * 0.1666654279);
-        slope = slope * left + (float)(c * c * 0.5000000062);
-        slope = slope * left + (float)c;
-        power = (Vec)((Int)shifted << 23);
-    }
-};
-
-// At -89 exp(-x) is infinite, and this is 0
-INLINE Vec sigmoid(Vec x) {
-    const Exponential<-1> e(within(x, -89.0f, 87.0f));
-    return quotient(same(1.0f), e.power * (e.left * e.slope + 1.0f) + 1.0f);
-}
-
-// (exp(2x) - 1) / (exp(2x) + 1); beyond 10 it is 1
-INLINE Vec hyperbolic(Vec x) {
-    const Exponential<2> e(within(x, -10.0f, 10.0f));
-    const Vec less = e.power * (e.left * e.slope) + (e.power - 1.0f);
-    return quotient(less, less + 2.0f);
 }
 
 // Which rows are computed, of one step or of several: all of them where there is no list
@@ -363,6 +270,13 @@ constexpr size_t STRIP = 16 * ROWS;  // So many rows of a product at once, where
 extern "C" {
 
 int wide() { return WIDE; }
+
+// The processor's instructions that are in use: what a time, and the last digit, depend on
+const char* instructions() {
+    static const std::string text = std::to_string(LANES) + " numbers in a vector, " + (FUSED ? "fused" : "separate") +
+                                    " products and sums, quotients by " + (ESTIMATED ? "estimate" : "division");
+    return text.c_str();
+}
 
 // From W (4H, depth) to blocks of LANES units each, (depth, 4, LANES): what inputs and forward take
 void pack_forward(const float* W, float* blocks, size_t H, size_t depth) {

@@ -39,6 +39,8 @@ class Recurrence:
         self.inputs_back.argtypes = [_Size] * 3 + [_Array] * 3
         self.weights_back.argtypes = [_Size] * 3 + [_Array] * 4 + [ctypes.c_bool]
         self.wide = int(library.wide())
+        library.instructions.restype = ctypes.c_char_p
+        self.instructions = library.instructions().decode()
 
     def packed_size(self, H: int, depth: int) -> int:
         """Return how many numbers ``pack_forward`` writes for W (4H, depth), at most, and ``pack_backward`` for
@@ -70,15 +72,14 @@ def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | 
 
 
 def how() -> str:
-    """Say how the functions were built, or that they were not: a time depends on it."""
-    if recurrence() is None:
-        return "not compiled"
-    return f"{_version()}, {' '.join((*FLAGS, *TUNED))}"
+    """Say how the functions were built and what they compute with, or that they were not: a time depends on it."""
+    steps = recurrence()
+    return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}" if steps else "not compiled"
 
 
 def _built(source: str, headers: str, version: str) -> Path:
     """Return the library, made now if need be: under a name of its own first, so that nobody finds half of it."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("_recurrence*.cpp"))]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("_recurrence*.[ch]*"))]
     what = [*texts, _version(), *FLAGS, *TUNED, headers, version, _processor()]
     name = f"{Path(source).stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstmbench"

@@ -1,6 +1,7 @@
 """The compiled steps are those of PyTorch's own operations, and where they cannot be compiled, those are what runs."""
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -10,17 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance import draw, relative_error, results
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstmbench as lb
+from examples import examples
 from lstmbench.measure import environment
 from lstmbench.variants import _recurrence
 
 jax = pytest.importorskip("jax")
 torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
 _jax = pytest.importorskip("lstmbench.variants._jax", reason="needs JAX")
-compiled = pytest.mark.skipif(_recurrence.recurrence() is None, reason="there is no C++ compiler")
+
+
+def compiled(test: Any) -> Any:
+    without = pytest.mark.skipif(_recurrence.recurrence() is None, reason="there is no C++ compiler")
+    return pytest.mark.compile(without(test))
 
 
 @pytest.fixture
@@ -55,19 +61,85 @@ def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
         assert relative_error(found[name], wanted) < 3e-6, name
 
 
-@compiled
-@pytest.mark.parametrize("width", [["-march=native"], [], ["-DLSTMBENCH_LANES=8"], ["-DLSTMBENCH_LANES=16"]], ids=str)
-def test_vectors_of_every_width_compute_what_plain_loops_do_and_touch_nothing_else(
-    width: list[str], tmp_path: Path
-) -> None:
-    source, program = Path(__file__).with_name("recurrence_check.cpp"), tmp_path / "check"
-    fused = ["-fexpensive-optimizations", "-ffp-contract=fast"]  # as what is built: a product in a sum is not rounded
-    flags = ["-std=c++17", "-O1", *fused, "-Wno-psabi", f"-I{_recurrence.HERE}", *width]
-    checked = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run([_recurrence._compiler(), *flags, *checked, str(source), "-o", str(program)], check=True)
+NATIVE, TOO_LARGE = "this processor", "like AVX-512, estimates too large"
+INSTRUCTIONS = {
+    NATIVE: ["-march=native"],
+    "whatever every processor has": [],
+    "AVX2 and FMA": ["-march=x86-64-v3"],
+    "AVX-512": ["-march=x86-64-v4"],
+    "like AVX": ["-DLSTMBENCH_LANES=8", "-DLSTMBENCH_FUSED=0"],
+    "like AVX2 and FMA": ["-DLSTMBENCH_LANES=8", "-DLSTMBENCH_FUSED=1"],
+    "like NEON": ["-DLSTMBENCH_LANES=4", "-DLSTMBENCH_FUSED=1"],
+    TOO_LARGE: ["-DLSTMBENCH_LANES=16", "-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=0x1p-14"],
+    "like AVX-512, estimates too small": [
+        "-DLSTMBENCH_LANES=16",
+        "-DLSTMBENCH_FUSED=1",
+        "-DLSTMBENCH_ESTIMATE=-0x1p-14",
+    ],
+}
+"""What the compiled steps may find: what can be had here is run, and what cannot is emulated with its worst error.
+The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
+NEEDED = {"AVX2 and FMA": {"avx2", "fma"}, "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}}
+COMPILERS = [path for path in map(shutil.which, ("g++", "clang++")) if path]
+
+
+def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
+    """Compile a program of this folder, run it, and return what it says; it must end well."""
+    program = folder / "check"
+    command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{_recurrence.HERE}", *flags]
+    subprocess.run([*command, str(Path(__file__).with_name(source)), "-o", str(program)], check=True)
     found = subprocess.run([program], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     assert found.stdout.startswith("0 wrong")
+    return found.stdout
+
+
+@compiled
+@pytest.mark.parametrize("optimised", ["-O1", "-O3"])
+@pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_gates_have_all_digits_and_keep_their_range_whatever_the_processor_and_the_compiler(
+    instructions: str, compiler_: str, optimised: str, tmp_path: Path
+) -> None:
+    if missing := NEEDED.get(instructions, set()) - set(environment.machine()["cpu_flags"]):
+        pytest.skip(f"this processor has no {min(missing)}; it is emulated")
+    checked("gates_check.cpp", tmp_path, compiler_, optimised, *INSTRUCTIONS[instructions])
+
+
+@compiled
+def test_an_estimate_that_is_further_off_would_be_seen(tmp_path: Path) -> None:
+    far = ["-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=1e-3"]
+    with pytest.raises(AssertionError, match="instead of"):
+        checked("gates_check.cpp", tmp_path, COMPILERS[0], "-O1", *far)
+
+
+def widths() -> list[Any]:
+    """Return one way to each width of vectors, by instructions that are here or else emulated; this processor's first.
+
+    Two of one width differ in their gates alone.
+    """
+    here = set(environment.machine()["cpu_flags"])
+    eight = "AVX2 and FMA" if NEEDED["AVX2 and FMA"] <= here else "like AVX"
+    sixteen = [] if NEEDED["AVX-512"] <= here else [TOO_LARGE]  # or it is this processor's
+    others = ["whatever every processor has", eight, *sixteen]
+    return [NATIVE, *(pytest.param(each, marks=pytest.mark.slow) for each in others)]
+
+
+@compiled
+@pytest.mark.parametrize("instructions", widths())
+def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_width(
+    instructions: str, tmp_path: Path
+) -> None:
+    sanitised = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    checked("recurrence_check.cpp", tmp_path, COMPILERS[0], *sanitised, *INSTRUCTIONS[instructions])
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
+def test_steps_compute_what_plain_loops_do_with_every_compiler(compiler_: str, tmp_path: Path) -> None:
+    flags = [flag for flag in _recurrence.FLAGS if flag != "-shared"]
+    checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *_recurrence.TUNED)
 
 
 @pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
@@ -118,7 +190,8 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
         "none": str(tmp_path / "nothing"),
         "fails": compiler(tmp_path / "fails", 'case "$1" in --version) echo compiler 1;; *) exit 1;; esac'),
         "writes nonsense": compiler(
-            tmp_path / "lies", 'echo compiler 1; for last; do :; done; echo nonsense > "$last"'
+            tmp_path / "lies",
+            'case "$1" in --version) echo compiler 1; exit;; esac; for last; do :; done; echo nonsense > "$last"',
         ),
     }
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
@@ -134,8 +207,8 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
 
 
 @compiled
+@examples(15)  # each shape is compiled by XLA twice
 @given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
-@settings(max_examples=15)  # each shape is compiled by XLA twice
 def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
     assert jax_fused._compiled_here()
