@@ -49,8 +49,8 @@ ENDINGS = {
 STRIP = ("--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version")
 
 
-def pip_install(session: nox.Session, *what: str) -> None:
-    """Install, as pinned, with pip or with uv, whichever made the environment."""
+def pip_install(session: nox.Session, *what: str, pinned: bool = True) -> None:
+    """Install with pip or with uv, whichever made the environment; as pinned, or the newest that the ranges admit."""
     env = {}
     if session.venv_backend == "uv":
         env = {new: os.environ[old] for old, new in FOR_UV.items() if old in os.environ and new not in os.environ}
@@ -58,12 +58,12 @@ def pip_install(session: nox.Session, *what: str) -> None:
             env["UV_FIND_LINKS"] = ",".join(env["UV_FIND_LINKS"].split())
         if "UV_INDEX" in env:
             env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # the best version of any index, as pip takes it
-    session.install("-c", "constraints.txt", *what, env=env)
+    session.install(*(["-c", "constraints.txt"] if pinned else ["--upgrade"]), *what, env=env)
 
 
 def install(session: nox.Session, *extras: str) -> None:
     """Install the package with these extras, as pinned, unless this environment already holds just that."""
-    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+    if session.python is None and not (3, 11) <= sys.version_info[:2] < (3, 14):
         session.error(f"lstmbench needs Python 3.11, 3.12 or 3.13, but nox runs on {sys.version.split()[0]}")
     pins = (HERE / "constraints.txt").read_bytes()
     wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes() + pins + repr((extras, HERE)).encode()).hexdigest()
@@ -89,13 +89,36 @@ def execute(session: nox.Session, folder: Path, names: list[str], *parameters: s
             one(name)
 
 
+TESTED_WITH = (
+    "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks", "test", "lint",
+)  # fmt: skip
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run the tests on two processes, unless the arguments after -- say otherwise."""
+    chosen = ["-n", "2"] if set(session.posargs) <= {"--all"} else []
+    session.run("pytest", *chosen, *session.posargs, env=CLEAN)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests on two processes; arguments after -- go to pytest."""
-    install(
-        session, "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks", "test", "lint"
-    )
-    session.run("pytest", *(session.posargs or ["-n", "2"]), env=CLEAN)
+    """Run the default set of tests; -- --all runs all of them, and other arguments after -- go to pytest."""
+    install(session, *TESTED_WITH)
+    run_tests(session)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.parametrize("versions", ["pinned", "newest"])
+def tests_on(session: nox.Session, versions: str) -> None:
+    """Run the tests on one Python, with the pinned versions or with the newest that the ranges admit.
+
+    Such as: nox -s "tests_on-3.12(versions='pinned')" -- --all
+    """
+    if versions == "pinned":
+        install(session, *TESTED_WITH)
+    else:
+        pip_install(session, "-e", f".[{','.join(TESTED_WITH)}]", pinned=False)
+    run_tests(session)
 
 
 @nox.session

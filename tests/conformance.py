@@ -208,21 +208,22 @@ CHECKS = (
 
 
 def check(name: str, dtype: str, device: str, problem: Problem) -> None:
-    """Run every check on one problem.
+    """Load an implementation once, and run every check on one problem.
 
     Raises:
         NotTheLSTM: at the first thing that is wrong.
     """
+    lstm = lb.load(name, problem.params, device=device, dtype=dtype)
     for one in CHECKS:
-        if one is nan_goes_where_the_equations_say and name in LOSES_NAN:
-            continue
-        one(lb.load(name, problem.params, device=device, dtype=dtype), problem)
+        if one is not nan_goes_where_the_equations_say or name not in LOSES_NAN:
+            one(lstm, problem)
 
 
-def cases(*dtypes: str) -> list[Any]:
+def cases(*dtypes: str, many_shapes: bool = False) -> list[Any]:
     """Return name, dtype, device of all implementations, for ``parametrize``; one that is not there is skipped.
 
-    A new file in ``variants/`` is among them without an edit here.
+    A new file in ``variants/`` is among them without an edit here. Slow are they in two bytes, what compiles each shape
+    for seconds, and peers in all but float32, or where a test takes many shapes.
     """
     found = []
     keras = KERAS.get(os.environ.get("KERAS_BACKEND", "torch"))
@@ -236,5 +237,8 @@ def cases(*dtypes: str) -> list[Any]:
         for device in row.devices:
             for dtype in row.dtypes:
                 if (not dtypes or dtype in dtypes) and not misfit(dtype, device):
-                    found.append(pytest.param(row.name, dtype, device, id=f"{row.name}-{dtype}-{device}"))
+                    quick = ["float32"] * (not many_shapes) if row.peer else ["float32", "float64"]
+                    slow = dtype not in quick or row.name == "torch.compile"
+                    marks = [pytest.mark.slow] if slow else []
+                    found.append(pytest.param(row.name, dtype, device, id=f"{row.name}-{dtype}-{device}", marks=marks))
     return found

@@ -1,16 +1,33 @@
 """Settings of the whole suite: they come before any framework is imported."""
 
+import hashlib
 import os
+import platform
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST = ("notebooks", "variants", "measure", "stack")
 
 # Two test processes with a thread pool each would wait for each other
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+threadpool_limits(1)  # of what a plug-in of pytest has imported before
+
+# What XLA has compiled serves all test processes, those that they start, and the next session on the same processor
+_cpu = Path("/proc/cpuinfo")
+_flags = [line for line in _cpu.read_text().splitlines() if line.startswith("flags")][:1] if _cpu.is_file() else []
+_processor = hashlib.sha256(repr([platform.machine(), sys.version, _flags]).encode()).hexdigest()[:12]
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_processor}"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the programs that they start
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,8 +37,48 @@ _locks = tempfile.TemporaryDirectory(prefix="lstmbench-tests-")
 os.environ["LSTMBENCH_LOCK"] = os.path.join(_locks.name, "lock")
 
 # The same examples in every run: a red test is red again
-settings.register_profile("lstmbench", derandomize=True, deadline=None, max_examples=20)
-settings.load_profile("lstmbench")
+settings.register_profile("default", derandomize=True, deadline=None, max_examples=6)
+settings.register_profile("all", settings.get_profile("default"), max_examples=20)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the slow tests too, and more examples of each property")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    everything = config.getoption("--all")
+    settings.load_profile("all" if everything else "default")
+    if not config.option.markexpr:
+        config.option.markexpr = "not browser" if everything else "not browser and not slow"
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares something costly: the tests of an implementation, or else those of a file.
+
+    The folders with the longest of them come first, so that both processes have something to do until the end.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+    for item in items:
+        name = getattr(item, "callspec", None) and item.callspec.params.get("name")  # type: ignore[attr-defined]
+        shared = name if isinstance(name, str) and item.path.parent.name == "variants" else item.path.stem
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_there] = {path.name for path in ROOT.iterdir()}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where a test has left something in the checkout: each has a folder of its own to write to."""
+    left = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - session.config.stash[_there]
+    if left and not hasattr(session.config, "workerinput"):  # the process that all others work for
+        session.config.get_terminal_writer().line(f"\nERROR a test has left {', '.join(sorted(left))} in {ROOT}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_there: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
 @pytest.fixture
@@ -35,3 +92,12 @@ def own_registrations() -> Iterator[None]:
     yield
     registry._registered.clear()
     registry._registered.update(before)
+
+
+@pytest.fixture(scope="module")
+def unpainted() -> Iterator[None]:
+    """Have figures made but not painted, which takes most of the time of writing a run's files: for a whole module."""
+    from tiny import unpainted
+
+    with unpainted():
+        yield

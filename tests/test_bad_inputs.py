@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from lstmbench import cli
 from lstmbench.errors import LstmbenchError
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 HALF = "\ud800"
 SUITE = (
     b"implementations: [numpy.fused]\nreference: numpy.fused\ngrids: [{seq_len: 3, batch_size: 2, hidden_size: %s}]\n"
@@ -84,12 +86,13 @@ def test_a_file_of_a_run_that_is_something_else_is_no_reason_to_hang_or_to_stumb
     "change",
     [
         {"controls": None},
-        {"controls": {}},
         {"controls": HALF},
+        {"controls": {}},
         {"environments": HALF},
         {"finished": HALF},
         {"machine": {"cpu_flags": -1}},
         {"suite": -1},
+        {"limits": []},
         {"packages": [1]},
         {"packages": {"lstmbench": [1]}},
         {"git": "main"},

@@ -29,7 +29,11 @@ sys.exit({status})
 def noxfile(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The project's noxfile; nox itself runs these tests from outside, and need not be installed beside them."""
     nox = ModuleType("nox")
-    nox.__dict__.update(options=SimpleNamespace(), session=lambda function: function, Session=object)
+
+    def decorator(*function: Any, **_: Any) -> Any:
+        return function[0] if function and callable(function[0]) else decorator
+
+    nox.__dict__.update(options=SimpleNamespace(), session=decorator, parametrize=decorator, Session=object)
     monkeypatch.setitem(sys.modules, "nox", nox)
     spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
     assert spec is not None

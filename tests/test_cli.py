@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-from tiny import all_end, given_limits, install, mutants, uninstall, write_suite
+from tiny import all_end, install, measure_in_process, mutants, uninstall, write_suite
 from typer.testing import CliRunner
 
 import lstmbench as lb
@@ -21,9 +21,10 @@ from lstmbench import cli, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
 from lstmbench.measure.suite_file import suites
-from lstmbench.measure.team import Team
 from lstmbench.results.record import frame
 from lstmbench.results.store import Store, read_manifest
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "verify", "cite", "notebook", "doctor"]
 FORMATS = ["bibtex", "latex", "markdown"]
@@ -57,7 +58,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("cli")
     suite = write_suite(folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Team, "machine", given_limits)
+        measure_in_process(monkeypatch)
         done = CliRunner().invoke(cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"])
     assert done.exit_code in (cli.OK, cli.CONTROLS_FAILED), done.output
     return suite, folder / "out"
@@ -224,7 +225,10 @@ def test_a_manifest_from_elsewhere_is_measured_only_as_a_suite_would_be(
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_a_duel_prints_its_verdicts_and_ends_with_their_code(call: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_duel_prints_its_verdicts_and_ends_with_their_code(
+    call: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure_in_process(monkeypatch)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], budget={"processes": 2})
     ended = call("run", suite, "--out", tmp_path / "out", "--ab", "numpy.fused", "numpy.reference", "--no-progress")
     assert ended.code in (0, 1, 3), ended.output
@@ -232,6 +236,7 @@ def test_a_duel_prints_its_verdicts_and_ends_with_their_code(call: Callable[...,
     assert "--ab numpy.fused numpy.reference" in lb.read_results(tmp_path / "out").attrs["manifest"]["command"]
 
 
+@pytest.mark.process
 def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, tmp_path / "site", mutants())
@@ -315,6 +320,7 @@ def test_what_is_no_command_is_told_so_with_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
 def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(tmp_path: Path) -> None:
     """As a terminal sends it: to the whole group of processes. One of them hangs in its second workload."""

@@ -27,10 +27,14 @@ ROWS = pd.DataFrame(
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs Linux's processes")
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_runs_that_are_killed_go_on_and_lose_nothing(tmp_path: Path) -> None:
     assert list(kill_runs.kill_runs(kill_runs.Runs(tmp_path), 3, random.Random(3))) == []
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_a_run_whose_processes_are_killed_comes_to_its_end(tmp_path: Path) -> None:
     assert list(kill_runs.kill_workers(kill_runs.Runs(tmp_path), 2, random.Random(3))) == []
 

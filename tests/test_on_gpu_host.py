@@ -28,6 +28,8 @@ def gate(code: int) -> str:
     return f"import sys; open(sys.argv[2], 'w').write(sys.argv[1]); sys.exit({code})"
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(0)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
@@ -39,6 +41,8 @@ def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
     assert "--minutes" in json.loads((merged.folder / "manifest.json").read_text())["command"]
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_a_gate_that_fails_is_not_forgotten(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(4)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])

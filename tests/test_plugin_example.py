@@ -89,6 +89,8 @@ def test_it_passes_the_check_that_ours_pass(site: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("old", "new", "status", "codes"),
     [

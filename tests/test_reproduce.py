@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 from made_up import fill, quick_rows
-from tiny import given_limits, write_suite
+from tiny import measure_in_process, write_suite
 from typer.testing import CliRunner
 
 from lstmbench import reproduce
 from lstmbench.cli import app
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.runner import run
-from lstmbench.measure.team import Team
 from lstmbench.results.store import read_manifest
+
+pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +23,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
     suite = write_suite(root / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]}, {"processes": 2})
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Team, "machine", given_limits)
+        measure_in_process(monkeypatch)
         run(suite, root / "first", progress=False, seed=1)
     (root / "tiny.yaml").unlink()  # what the run has kept is enough
     return root
 
 
 def test_a_table_is_measured_again_with_the_suite_that_its_run_has_kept_and_another_seed(measured, monkeypatch):
-    monkeypatch.setattr(Team, "machine", given_limits)
+    measure_in_process(monkeypatch)
     asked = ["reproduce", "tiny-ratio", "--results", str(measured), "--no-progress"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code in (0, 1), done.output

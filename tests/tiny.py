@@ -1,11 +1,13 @@
 """Suites that take no time to measure, and plug-ins that misbehave while they are measured."""
 
+import json
 import os
 import re
 import select
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,17 +16,66 @@ import pytest
 import yaml
 
 from lstmbench.cell import registry
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure import environment, team, worker
+from lstmbench.measure.team import Team
 
 PLUGINS = Path(__file__).parent / "measure" / "plugins"
 GRID = {"seq_len": 4, "batch_size": 2, "hidden_size": 3, "input_size": 5, "mode": "inference"}
 BUDGET = {"processes": 1, "min_rounds": 2, "seconds_per_case": 0.001, "turn_s": 0.001, "timeout_s": 120}
-
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
 def given_limits(team: Any, workload: Any) -> Any:
     """In place of the process that measures the machine's limits, which takes a second, and matters to few tests."""
     return SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
+
+
+class InProcessWorker:
+    """A worker that is this process: for what is asked of workers, where it does not matter that they are others."""
+
+    pid = os.getpid()
+
+    def __init__(self) -> None:
+        self.server = worker.Server()
+
+    def ask(self, command: str, timeout: float, **arguments: Any) -> Any:
+        request = json.dumps({"command": command, **arguments}).encode()
+        answer = json.loads(worker.answer(self.server, request))
+        if "error" in answer:
+            raise LstmbenchError(answer["error"])
+        return answer["answer"]
+
+    def kill(self) -> str:
+        self.server.scope.close()
+        return "it is this process, and goes on"
+
+
+_packages = cache(environment.packages)
+
+
+def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no process started where a suite is measured, and the machine's limits given."""
+    monkeypatch.setattr(Team, "worker", lambda *_, **__: InProcessWorker())
+    monkeypatch.setattr(Team, "start", lambda *_: None)
+    monkeypatch.setattr(Team, "machine", given_limits)
+    monkeypatch.setattr(team, "Zygote", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(environment, "packages", _packages)
+    # A worker changes its own process for good, and this one goes on
+    monkeypatch.setattr(worker.denormals, "flush", lambda: "kept")
+    monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
+
+
+@contextmanager
+def unpainted() -> Iterator[None]:
+    """Have figures made but not painted; what stands in their files tells one from another all the same."""
+    from lstmbench.show.drawing.figure import Figure
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(Figure, "svg", lambda self: f"<svg role='img'>{self.caption} {self.alt}</svg>")
+        monkeypatch.setattr(Figure, "png", lambda self, dpi=200: f"PNG {self.caption} {dpi}".encode())
+        monkeypatch.setattr(Figure, "pdf", lambda self: f"%PDF {self.caption}".encode())
+        yield
 
 
 def content(implementations: Any, grid: Any = None, budget: Any = None, **top: Any) -> dict[str, Any]:
@@ -39,6 +90,15 @@ def write_suite(path: Path, *arguments: Any, **top: Any) -> Path:
     """Write ``content(*arguments, **top)`` as a suite's file."""
     path.write_text(yaml.safe_dump(content(*arguments, **top)), encoding="utf-8")
     return path
+
+
+def skipped(run: Any) -> dict[str, str]:
+    """Return why the skipped cases of a run were skipped, by implementation; they have no numbers, and none failed."""
+    records = run.records
+    assert not run.failed
+    missing = records.loc[records["status"] == "skipped", ["time_median_s", "samples", "flops", "peak_host_bytes"]]
+    assert missing.isna().all(axis=None)
+    return records[records["status"] == "skipped"].set_index("implementation")["error"].to_dict()
 
 
 def mutants() -> dict[str, str]:

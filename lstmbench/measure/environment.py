@@ -112,8 +112,9 @@ def packages() -> dict[str, str]:
     found = {"lstmbench": __version__}
     for distribution in metadata.distributions():
         with suppress(Exception):  # one that is broken says nothing
+            told = distribution.metadata  # parsed anew each time it is asked for
             # Of two that bear the same name, the first on the path is the one that is imported
-            found.setdefault(distribution.metadata["Name"].lower(), distribution.version)
+            found.setdefault(told["Name"].lower(), told["Version"])
     return dict(sorted(found.items()))
 
 

@@ -210,23 +210,29 @@ def _high_water_mark() -> int | None:
     return None
 
 
+def answer(server: Server, request: bytes) -> bytes:
+    """Return the answer to a request, or what failed: the parent decides what that means."""
+    arguments = json.loads(request)
+    command = getattr(server, arguments.pop("command"))
+    try:
+        return json.dumps({"answer": command(**arguments)}).encode()
+    except LstmbenchError as error:
+        reason = str(error)
+    except MemoryError as error:  # NumPy's own has another name
+        reason = f"MemoryError: {error}"
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        reason = f"{type(error).__name__}: {lines[0][:500]}"
+    return json.dumps({"error": reason}).encode()
+
+
 def serve(connection: Connection) -> None:
-    """Answer commands until the parent hangs up. What fails is reported; the parent decides what that means."""
+    """Answer requests until the parent hangs up."""
     server = Server()
     with server.scope:
         while True:
             try:
-                request = json.loads(connection.recv_bytes())
+                request = connection.recv_bytes()
             except (EOFError, OSError):
                 return
-            command = getattr(server, request.pop("command"))
-            try:
-                answer = {"answer": command(**request)}
-            except MemoryError as error:
-                answer = {"error": f"MemoryError: {error}"}
-            except LstmbenchError as error:
-                answer = {"error": str(error)}
-            except Exception as error:
-                lines = str(error).strip().splitlines() or [""]
-                answer = {"error": f"{type(error).__name__}: {lines[0][:500]}"}
-            connection.send_bytes(json.dumps(answer).encode())
+            connection.send_bytes(answer(server, request))

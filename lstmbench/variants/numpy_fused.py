@@ -95,12 +95,11 @@ class _Ahead:
         return shares.reshape(4, k, B, -1).transpose(1, 0, 2, 3)
 
 
-def _activate(sigmoids: Array, g: Array, one: Array) -> None:
-    """Turn pre-activations, those of the sigmoids negated, into gates, in place; ``one`` is 1."""
-    np.exp(sigmoids, sigmoids)
-    np.add(sigmoids, one, sigmoids)
-    np.divide(one, sigmoids, sigmoids)
-    np.tanh(g, g)
+def _sigmoid(negated: Array, one: Array) -> None:
+    """Turn negated pre-activations into gates, in place; ``one`` is 1."""
+    np.exp(negated, negated)
+    np.add(negated, one, negated)
+    np.divide(one, negated, negated)
 
 
 @contextmanager
@@ -141,7 +140,8 @@ class NumpyFused:
                 for share, h_next in zip(shares, y[t : t + steps], strict=True):
                     times_U(h, z)
                     z += share
-                    _activate(sigmoids, g, one)
+                    _sigmoid(sigmoids, one)
+                    np.tanh(g, out=g)
                     c *= f
                     np.multiply(i, g, out=h_next)
                     c += h_next
@@ -178,9 +178,7 @@ class NumpyFused:
         if k == 3:
             np.tanh(out, out=out)
         else:
-            np.exp(out, out=out)
-            out += 1
-            np.divide(1, out, out=out)
+            _sigmoid(out, np.array(1, out.dtype))
 
     def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
         """Return (y, h, c) and what ``backward`` uses up: it may be called once."""
@@ -202,7 +200,8 @@ class NumpyFused:
                     times_U(h, z)
                     z += share
                     o, i, f, g = z
-                    _activate(z[:3], g, one)
+                    _sigmoid(z[:3], one)
+                    np.tanh(g, out=g)
                     np.multiply(i, g, out=h_next)
                     np.multiply(f, c, out=c_next)
                     c_next += h_next

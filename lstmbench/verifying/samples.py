@@ -61,7 +61,8 @@ def check_samples(rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str,
 def _cases(rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Mapping[str, Any]) -> Computed:
     suite = manifest.get("suite") or {}
     reference, precision = suite.get("reference", ""), (suite.get("budget") or {}).get("precision", math.nan)
-    turns = {key: _turns(group) for key, group in groups.items()}
+    rounds = {key: _rounds(group) for key, group in groups.items()}
+    turns = {key: [list(map(_turn, process)) for process in each] for key, each in rounds.items()}
     bases = {_workload(row): turns.get(_key(row, keys), []) for row in rows if row["implementation"] == reference}
     for row in rows:
         key, workload = _key(row, keys), _workload(row)
@@ -69,7 +70,7 @@ def _cases(rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Map
         if row["status"] == "ok":
             evidence = Evidence(workload, reference, precision, turns=turns.get(key, []))
             evidence.reference_turns = bases.get(workload, [])
-            evidence.limits = _limits(groups.get(key, []))
+            evidence.limits = _limits(rounds.get(key, []))
             right = _numbers(row, evidence)
         yield row, key, right
 
@@ -103,14 +104,8 @@ def _lessons(rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[
         yield row, key, right
 
 
-def _turns(samples: list[Row]) -> list[list[Turn]]:
-    """Return the turns of a case, process by process; one that was disturbed gets a witness that says so."""
-    return [[_turn(turn) for turn in rounds] for rounds in _rounds(samples)]
-
-
-def _limits(samples: list[Row]) -> list[list[dict[str, float]]]:
-    """Return what the machine could do in each round, process by process; nothing if they do not all say it."""
-    rounds = _rounds(samples)
+def _limits(rounds: list[list[list[Row]]]) -> list[list[dict[str, float]]]:
+    """Return what the machine could do in each round, process by process; nothing if the samples do not all say it."""
     for turn in (turn for process in rounds for turn in process):
         said = {tuple(sample.get(name) for name in LIMITS) for sample in turn}
         if len(said) > 1 or None in said.pop():
@@ -127,6 +122,7 @@ def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
 
 
 def _turn(samples: list[Row]) -> Turn:
+    """Return a turn of these samples; one that was disturbed gets a witness that says so."""
     seconds, disturbance = [sample["seconds"] for sample in samples], "yes" if samples[0]["disturbed"] else ""
     quiet = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
     return Turn(seconds, **quiet, calls=samples[0]["calls"], throttled=disturbance)  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ import mpmath
 import numpy as np
 import pytest
 from conformance import GRADIENTS, OUTPUTS, Array, Problem, draw, oracle
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lstmbench as lb
+from examples import examples
 from lstmbench.cell.tolerance import relative_error
 
 DIGITS = 50
@@ -57,7 +58,7 @@ def _float64_loss(problem: Problem) -> Callable[[dict[str, Array]], float]:
     return loss
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4)),
     part=st.sampled_from(sorted(PARTS)),

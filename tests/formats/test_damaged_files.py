@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lstmbench as lb
+from examples import examples
 
 PLACES = st.floats(0, 1)
 PIECES = st.tuples(PLACES, st.integers(0, 12), st.binary(max_size=12))
@@ -51,14 +52,14 @@ def safetensors_file() -> bytes:
         return (Path(folder) / "a").read_bytes()
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(DAMAGE)
 def test_onnx(pieces: list[tuple[float, int, bytes]]) -> None:
     pytest.importorskip("onnx")
     read("from_onnx", damaged(onnx_model(), pieces))
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(DAMAGE)
 def test_safetensors(tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[float, int, bytes]]) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged"
@@ -66,7 +67,7 @@ def test_safetensors(tmp_path_factory: pytest.TempPathFactory, pieces: list[tupl
     read("open", path)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(DAMAGE)
 def test_the_header_of_safetensors(tmp_path_factory: pytest.TempPathFactory, pieces: Any) -> None:
     """The same within the header, whose length is told right: so the damage gets further."""

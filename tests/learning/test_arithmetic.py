@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from lstmbench.cell.registry import FRAMEWORKS, framework_class
 from lstmbench.errors import LstmbenchError
 from lstmbench.learning.arithmetic import arithmetic
@@ -99,7 +100,7 @@ def by_definition(o: Optimizer, gradients: list[dict[str, Any]]) -> dict[str, An
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("name", ["adam", "sgd"])
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(clip=st.sampled_from([None, 0.5, 100.0]), rate=st.floats(1e-4, 1e-1), seed=st.integers(0, 1000))
 def test_updates_are_those_of_the_formulas(
     framework: str, name: Any, clip: float | None, rate: float, seed: int

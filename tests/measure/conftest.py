@@ -40,6 +40,14 @@ def given_limits() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[None]:
+    """Have suites measured in this process, and the machine's limits given."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny.measure_in_process(monkeypatch)
+        yield
+
+
 @pytest.fixture
 def no_process_left() -> Iterator[None]:
     """Hold that the test ends without a process that it has started."""

@@ -9,6 +9,8 @@ from lstmbench.measure.agreement import agreement
 from lstmbench.show import accuracy_table
 
 
+@pytest.mark.slow
+@pytest.mark.compile
 def test_every_implementation_that_is_here_agrees_in_every_dtype():
     found = agreement(seq_lens=[5], hidden_size=3, batch_size=2)
     here = lb.implementations().query("available")

@@ -25,7 +25,7 @@ import distributed
 BOTH = ["numpy.fused", "numpy.reference"]
 FIVE = {"seq_len": [3, 4, 5, 6, 7]}
 
-pytestmark = pytest.mark.usefixtures("given_limits", "no_process_left")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ def test_a_run_on_several_workers_is_the_run_that_one_machine_makes_with_the_hos
     assert done.manifest["command"] == "lstmbench run tiny.yaml --executor dask --out out --seed 5"
 
 
+@pytest.mark.slow
 def test_without_an_address_there_is_a_scheduler_here_that_nobody_else_can_reach(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_without_an_address_there_is_a_scheduler_here_that_nobody_else_can_reach
 # Workers die
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, suite: Path, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     with hosts.workers(address, tmp_path, *[hosts.DIES.format(flag=str(flag))] * 3) as processes:
@@ -116,6 +118,7 @@ def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, su
     assert counts[five] == 2
 
 
+@pytest.mark.slow
 def test_a_workload_whose_workers_die_is_marked_and_those_that_waited_behind_it_are_measured(
     suite: Path, tmp_path: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_workload_whose_workers_die_is_marked_and_those_that_waited_behind_it_
 # The client leaves
 
 
+@pytest.mark.slow
 def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_measured_twice(
     address: str, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_meas
     pd.testing.assert_frame_equal(after[after["workload"].isin(before["workload"])].reset_index(drop=True), before)
 
 
+@pytest.mark.slow
 def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +193,7 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
 # Other machines, other software
 
 
+@pytest.mark.slow
 def test_another_kind_of_machine_measures_nothing_of_a_run(
     address: str, suite: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +207,7 @@ def test_another_kind_of_machine_measures_nothing_of_a_run(
     assert "measures nothing of this run, for it has machine zzz with 1 core, not " in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind(
     address: str, suite: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +221,7 @@ def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind
     assert re.search("measures nothing of this run, for it has machine .* with SSE, .* not ", capfd.readouterr().err)
 
 
+@pytest.mark.slow
 def test_one_that_comes_later_hands_back_what_it_was_given(address: str, suite: Path, tmp_path: Path) -> None:
     late = "real = on_host.traits()\ncalls = []\n"
     late += "on_host.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
@@ -239,6 +247,7 @@ def test_other_software_is_refused_before_anything_is_measured(address: str, sui
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_only_on_the_kind_of_machine_that_it_was_begun_on(
     address: str, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,8 @@
 """A machine that fails a run costs a clear sentence and nothing that is done: no room, no right, a wrong clock."""
 
 import os
-import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +13,10 @@ from tiny import write_suite
 
 import lstmbench as lb
 from lstmbench import show
-from lstmbench.measure import runner, zygote
+from lstmbench.measure import runner
 from lstmbench.verifying.verify import verify
 
-pytestmark = pytest.mark.usefixtures("no_process_left", "given_limits")
+pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
 SAME = ["workload", "implementation", "status", "error", "output_rel_error"]
 KIB = 1024
 DISK = 1024 * KIB
@@ -32,7 +30,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(suite: Path, given_limits: None) -> pd.DataFrame:
+def whole(suite: Path, in_process: None) -> pd.DataFrame:
     """The rows of a run that nothing disturbs."""
     return lb.run(suite, suite.parent / "whole", progress=False, seed=1).records[SAME]
 
@@ -94,22 +92,6 @@ def test_a_disk_that_fills_up_costs_no_row_of_what_is_done(
     assert done[:2].equals(kept)
 
 
-def test_files_that_must_not_grow_cost_a_sentence_and_no_row(suite: Path, whole: pd.DataFrame, tmp_path: Path) -> None:
-    """As where a user's quota is spent; nobody has to be root for it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lstmbench", "run", suite, "--out", tmp_path / "out", "--seed", "1", "--no-progress"],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, 64 * KIB)),
-    )
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines() == [
-        f"lstmbench: The inputs cannot be written to {tmp_path / 'out' / '.scratch'}: File too large."
-    ]
-    assert lb.read_results(tmp_path / "out").empty
-    assert lb.run(suite, tmp_path / "out", progress=False).records[SAME].equals(whole)
-
-
 def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_read(
     suite: Path, whole: pd.DataFrame, disk: Path
 ) -> None:
@@ -128,19 +110,6 @@ def test_a_folder_of_somebody_else_is_refused(suite: Path, tmp_path: Path) -> No
     tmp_path.chmod(0o500)
     assert refused(suite, tmp_path) == f"Results cannot be written to {tmp_path}: Permission denied."
     tmp_path.chmod(0o700)
-
-
-def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_goes_on(
-    suite: Path, whole: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    with monkeypatch.context() as poor:
-        poor.setattr(zygote.subprocess, "Popen", refuse)
-        message = refused(suite, tmp_path / "out")
-    assert message == f"The run in {tmp_path / 'out'} cannot go on: [Errno 11] Resource temporarily unavailable."
-    assert lb.run(suite, tmp_path / "out", progress=False).records[SAME].equals(whole)
 
 
 def test_a_clock_that_is_set_back_while_a_run_is_interrupted_changes_no_row(

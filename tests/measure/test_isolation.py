@@ -12,7 +12,7 @@ from tiny import install, mutants, uninstall, write_suite
 import lstmbench as lb
 from lstmbench.measure import watch, zygote
 
-pytestmark = pytest.mark.usefixtures("given_limits", "no_process_left")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
 TIMES = ["time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s", "ratio", "samples", "rounds"]
 
 FAILING = {
@@ -142,6 +142,7 @@ def test_one_that_starts_threads_beyond_its_allowance_gets_no_time(
     assert row(done.records, "mutant.honest")["status"] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mutant.hangs", "mutant.hangs_later"])
 def test_what_hangs_is_ended_when_its_time_is_over(
     name: str, plugins: Callable[..., None], measure: Callable[..., lb.Run]
@@ -153,6 +154,7 @@ def test_what_hangs_is_ended_when_its_time_is_over(
     assert row(done.records, "numpy.fused")["status"] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 @pytest.mark.parametrize(
     ("name", "bound", "most", "status", "reason"),
@@ -225,6 +227,7 @@ def test_an_import_that_ends_the_process_costs_its_backend_and_no_other(
     assert not done.failed
 
 
+@pytest.mark.slow
 def test_an_import_that_hangs_is_given_up(
     monkeypatch: pytest.MonkeyPatch, plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import content, write_suite
 
+from examples import examples
 from lstmbench.cell import registry
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import inputs, yaml_file
@@ -303,7 +304,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     suite=st.dictionaries(KEYS, ANYTHING, max_size=4)
     | st.builds(
@@ -326,7 +327,7 @@ def test_whatever_a_mapping_holds_it_is_a_suite_or_refused_in_a_sentence(
         assert math.isfinite(found.budget.seconds_per_case)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(text=st.text(st.sampled_from(" \n\t-:[]{}&*!<>|'\"#%@,?~abg0\x85"), max_size=40) | st.binary(max_size=40))
 def test_whatever_a_file_holds_it_is_refused_in_a_sentence(text: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "noise.yaml"

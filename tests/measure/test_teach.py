@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from tiny import measure_in_process
 
 import lstmbench as lb
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite
@@ -34,7 +35,9 @@ def suite_file(folder: Path, **content: Any) -> Path:
 def done(tmp_path_factory: pytest.TempPathFactory) -> lb.Run:
     folder = tmp_path_factory.mktemp("lessons")
     path = suite_file(folder, tasks=[TINY | {"cells": ["lstm", "rnn"], "seeds": 2}])
-    return lb.run(path, folder / "out", progress=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        measure_in_process(monkeypatch)
+        return lb.run(path, folder / "out", progress=False)
 
 
 def test_every_lesson_is_a_record_and_so_is_every_baseline(done: lb.Run) -> None:
@@ -138,7 +141,8 @@ def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_man
 # What goes wrong
 
 
-def test_what_cannot_learn_here_is_a_row_that_says_so(tmp_path: Path) -> None:
+def test_what_cannot_learn_here_is_a_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_in_process(monkeypatch)
     wrong = TINY | {"sizes": {"length": 3}}
     done = lb.run(
         suite_file(tmp_path, tasks=[wrong], implementations=["numpy.fused"]), tmp_path / "out", progress=False
@@ -147,7 +151,8 @@ def test_what_cannot_learn_here_is_a_row_that_says_so(tmp_path: Path) -> None:
     assert done.records["error"].str.contains("has no size 'length'").all()
 
 
-def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_in_process(monkeypatch)
     wild = TINY | {"recipe": {"optimizer": "sgd", "learning_rate": 1000.0, "clip": 1e30, "epochs": 5, "hidden_size": 4}}
     wild |= {"sizes": {"seq_len": 8, "batches": 30, "held_out": 20}}
     done = lb.run(suite_file(tmp_path, tasks=[wild], implementations=["numpy.fused"]), tmp_path / "out", progress=False)
@@ -156,6 +161,7 @@ def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(tmp_path: Path) -
     assert "it learnt nothing" in trained["error"]
 
 
+@pytest.mark.process
 def test_an_epoch_that_takes_too_long_is_a_timeout_and_the_others_go_on(tmp_path: Path) -> None:
     long = TINY | {"sizes": {"seq_len": 2000, "batches": 1000}}
     suite = suite_file(tmp_path, tasks=[long, TINY], implementations=["numpy.fused"], timeout_s=2.0)

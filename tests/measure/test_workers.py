@@ -20,7 +20,7 @@ from lstmbench.measure.case import Workload
 from lstmbench.measure.team import Team
 from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
 
-pytestmark = pytest.mark.usefixtures("no_process_left")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
 SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
 BACKENDS = [name for name in ("numpy", "torch", "jax") if importlib.util.find_spec(name)]
 THREADS = [1, min(2, os.cpu_count() or 1)]
@@ -244,7 +244,7 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
 # None is left over
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", ["draw", "prepare", "gate", "measure", "memory"])
 def test_no_process_is_left_when_a_run_is_interrupted(
     command: str, error: type[BaseException], measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch

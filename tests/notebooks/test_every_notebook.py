@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_up import fill, on_gpu, quick_rows, samples_of
+from tiny import measure_in_process
 
 from lstmbench import notebooks
+from lstmbench.tasks.task import make_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -137,12 +140,15 @@ def test_its_cells_have_names_that_stay(path):
 
 
 @every_notebook
-def test_it_is_stripped_and_its_metadata_is_small(path):
+def test_its_metadata_is_small(path):
     metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     assert set(metadata) == {"kernelspec", "language_info"}
     assert metadata["kernelspec"]["name"] == "python3"
+
+
+def test_all_are_stripped():
     pytest.importorskip("nbstripout")
-    subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, str(path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, *map(str, PATHS)], check=True, timeout=60)
 
 
 def test_a_notebook_with_an_output_would_be_seen(tmp_path):
@@ -195,27 +201,25 @@ def test_its_cells_import_no_framework(path):
             assert not {str(name).partition(".")[0] for name in names} & {"torch", "jax"}
 
 
-# Executed
+# Executed: in this process, or by papermill with a kernel
+
+BY_PAPERMILL = ("00_index", "03_speed", "07_long_memory")
+"""Those that a kernel executes in the default set, too; all are in the full set."""
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory):
-    """A run of a few small cases; seconds."""
+def folders(tmp_path_factory):
+    """A run of a few small cases, and one of every task at its smallest; seconds."""
     import lstmbench as lb
 
-    folder = tmp_path_factory.mktemp("notebooks")
-    (folder / "tiny.yaml").write_text(SUITE)
-    return lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder
-
-
-@pytest.fixture(scope="session")
-def lessons_folder(tmp_path_factory):
-    """A run of every task at its smallest; seconds."""
-    import lstmbench as lb
-
-    folder = tmp_path_factory.mktemp("lessons")
-    (folder / "tiny.yaml").write_text(LESSONS)
-    return lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder
+    made = []
+    for name, suite in (("notebooks", SUITE), ("lessons", LESSONS)):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "tiny.yaml").write_text(suite)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            measure_in_process(monkeypatch)
+            made.append(lb.run(folder / "tiny.yaml", folder / "run", progress=False, seed=1).folder)
+    return made
 
 
 @pytest.fixture
@@ -224,6 +228,65 @@ def kernel(monkeypatch):
     pytest.importorskip("papermill")
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+
+
+def by_kernel(*values, id, slow=True):
+    return pytest.param(*values, "papermill", id=id, marks=[pytest.mark.notebook, *[pytest.mark.slow] * slow])
+
+
+both_ways = pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill")], indirect=True)
+
+
+@pytest.fixture
+def execute(request, monkeypatch, tmp_path):
+    """Return a function that executes a notebook with these parameters, and returns the path of the executed copy."""
+    if request.param == "papermill":
+        request.getfixturevalue("kernel")
+        return lambda path, given: notebooks.execute(path, tmp_path / "out.ipynb", given)
+    pytest.importorskip("IPython")
+    monkeypatch.chdir(PATHS[0].parent)
+    for name in ("drawing", "temperatures", "anomalies"):  # what notebooks train themselves learns for one epoch
+        task = type(make_task(name))
+        monkeypatch.setattr(task, "recipe", replace(task.recipe, epochs=1))
+    return lambda path, given: executed_here(path, given, tmp_path / "out.ipynb")
+
+
+def executed_here(path, given, out):
+    """Execute the cells in this process, with the parameters in a cell of their own as papermill puts them there."""
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    content = json.loads(path.read_text(encoding="utf-8"))
+    (at,) = (k for k, cell in enumerate(content["cells"]) if "parameters" in cell["metadata"].get("tags", []))
+    lines = [notebooks.INJECTED, *(f"{name} = {value!r}" for name, value in given.items())]
+    content["cells"].insert(at + 1, content["cells"][at] | {"id": "injected", "source": lines, "metadata": {}})
+    content["cells"][at + 1]["source"] = "\n".join(lines)
+    shell = InteractiveShell.instance()
+    try:
+        for cell in content["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"] = shown = []
+                shell.display_pub = CapturingDisplayPublisher()
+                shell.displayhook.write_output_prompt = shell.displayhook.finish_displayhook = lambda: None
+                shell.displayhook.write_format_data = lambda data, _=None, shown=shown: shown.append(
+                    {"output_type": "execute_result", "data": data}
+                )
+                with capture_output(display=False) as printed:
+                    done = shell.run_cell("".join(cell["source"]), store_history=True)
+                done.raise_error()
+                for name, text in (("stdout", printed.stdout), ("stderr", printed.stderr)):
+                    shown += [{"output_type": "stream", "name": name, "text": text}] if text else []
+                shown += [{"output_type": "display_data", "data": each["data"]} for each in shell.display_pub.outputs]
+    finally:
+        InteractiveShell.clear_instance()
+    for cell in content["cells"]:
+        for output in cell.get("outputs", []):
+            output["data"] = {kind: text for kind, text in output.get("data", {}).items() if isinstance(text, str)} | {
+                kind: "" for kind, value in output.get("data", {}).items() if not isinstance(value, str)
+            }
+    out.write_text(json.dumps(content))
+    return out
 
 
 def check_output(path, *places):
@@ -236,11 +299,16 @@ def check_output(path, *places):
     return text, kinds
 
 
-@pytest.mark.usefixtures("kernel")
-@pytest.mark.parametrize("path", WITHOUT_FRAMEWORKS, ids=lambda path: path.stem)
-def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, request, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "execute"),
+    [
+        *(pytest.param(path, "here", id=path.stem) for path in WITHOUT_FRAMEWORKS),
+        *(by_kernel(p, id=f"{p.stem}-papermill", slow=p.stem not in BY_PAPERMILL) for p in WITHOUT_FRAMEWORKS),
+    ],
+    indirect=["execute"],
+)
+def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, execute, folders, tmp_path, request):
     lessons = path.stem >= "07"
-    run_folder = request.getfixturevalue("lessons_folder" if lessons else "run_folder")
     content = json.loads(path.read_text(encoding="utf-8"))
     ask = "import sys\n\nprint('imported:', sorted({'torch', 'jax', 'numpy'} & set(sys.modules)))"
     last = {"cell_type": "code", "id": "ask", "metadata": {}, "outputs": [], "source": ask, "execution_count": None}
@@ -249,9 +317,10 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, request, tm
     copy.write_text(json.dumps(content))
 
     small = {"epochs": 1} if "epochs" in notebooks.parameters_of(path) else {}
-    out = notebooks.execute(copy, tmp_path / "out.ipynb", {"results": str(run_folder)} | small)
-    text, kinds = check_output(out, run_folder, tmp_path)
-    assert "imported: ['numpy']" in text
+    out = execute(copy, {"results": str(folders[lessons])} | small)
+    text, kinds = check_output(out, folders[lessons], tmp_path)
+    if request.node.callspec.id.endswith("papermill"):  # all tests share this process
+        assert "imported: ['numpy']" in text
     assert kinds.count("image/png") >= (1 if lessons else 2)
     assert "Table tiny-" in text
     assert "lstmbench 0." in text
@@ -259,13 +328,13 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, request, tm
     assert len(said) == (path.stem in BY_DEVICE)  # in one place, and nothing else is said of it
 
 
-@pytest.mark.usefixtures("kernel")
+@both_ways
 @pytest.mark.parametrize("name", BY_DEVICE)
-def test_a_run_on_both_devices_is_shown_side_by_side(name, tmp_path):
+def test_a_run_on_both_devices_is_shown_side_by_side(name, execute, tmp_path):
     rows = [row for row in quick_rows() if row["hidden_size"] == 256 and row["seq_len"] < 256]
     rows += on_gpu(rows)
     folder = fill(tmp_path / "both", rows, samples_of(rows))
-    text, _ = check_output(notebooks.execute(name, tmp_path / "out.ipynb", {"results": str(folder)}), tmp_path)
+    text, _ = check_output(execute(notebooks.find(name), {"results": str(folder)}), tmp_path)
     charts = [line for line in text.splitlines() if "chart of" in line]
     assert charts
     assert any("CPU, 1 thread, " in chart and "GPU (cuda), 4 threads, " in chart for chart in charts)
@@ -277,20 +346,22 @@ def test_a_run_on_both_devices_is_shown_side_by_side(name, tmp_path):
     assert ("2 processes each: GPU (cuda)" in text) == ("2 processes each: CPU" in text) == (name == "03_speed")
 
 
-@pytest.mark.usefixtures("kernel")
-def test_the_index_shows_the_run_that_it_is_given(run_folder, tmp_path):
-    out = notebooks.execute("00_index", tmp_path / "out.ipynb", {"results": str(run_folder)})
-    text, _ = check_output(out, run_folder, tmp_path)
+@pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill", slow=False)], indirect=True)
+def test_the_index_shows_the_run_that_it_is_given(execute, folders, tmp_path):
+    text, _ = check_output(execute(PATHS[0], {"results": str(folders[0])}), folders[0], tmp_path)
     assert "Table tiny-ratio" in text
     assert "numpy.reference" in text
     assert "quick" in text
 
 
-@pytest.mark.usefixtures("kernel")
-def test_the_cell_is_explained_and_every_implementation_agrees(run_folder, tmp_path):
-    given = {"results": str(run_folder), "seq_len": 20}
-    out = notebooks.execute("01_lstm_cell", tmp_path / "out.ipynb", given)
-    text, kinds = check_output(out, run_folder, tmp_path)
+@both_ways
+def test_the_cell_is_explained_and_every_implementation_agrees(execute, folders, tmp_path, monkeypatch):
+    from lstmbench.measure import agreement
+
+    quick = ["numpy.reference", "numpy.fused", "torch.fused", "torch.nn", "jax.fused"]
+    monkeypatch.setattr(agreement, "names", lambda: quick)  # here; a kernel takes them all
+    out = execute(PATHS[1], {"results": str(folders[0]), "seq_len": 20})
+    text, kinds = check_output(out, folders[0], tmp_path)
     assert kinds.count("image/png") == 2
     assert "and 0 did not" in text
     assert "agreement-accuracy" in text

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_up import fill, make, quick_rows, trouble
+from tiny import unpainted
 
 from lstmbench import show
 
@@ -34,6 +35,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = fill(tmp_path_factory.mktemp("results") / "here", trouble(quick_rows()))
     (folder / "notebooks").mkdir()
     (folder / "notebooks" / "03 speed.ipynb").write_text("{}")
-    show.write(folder)
-    show.write_index(folder.parent)
+    with unpainted():
+        show.write(folder)
+        show.write_index(folder.parent)
     return folder

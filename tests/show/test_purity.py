@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 from lstmbench import show
@@ -28,6 +30,7 @@ def render(folder, seed, **settings):
     return digests, done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_two_fresh_processes_write_the_same_bytes_and_load_no_framework(folder, tmp_path):
     other = tmp_path / "elsewhere" / "here"
     shutil.copytree(folder, other)

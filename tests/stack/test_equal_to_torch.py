@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from stacks import EVERY, by_torch, check, errors, found_at_once, kinds, problem_of, sizes
 
 import lstmbench as lb
+from examples import examples
 
 pytest.importorskip("torch")
 
@@ -22,7 +23,7 @@ def test_every_combination_is_nn_lstm(name: str, kind: dict[str, Any], varied: b
 
 
 @pytest.mark.parametrize("name", ["numpy.fused", "torch.fused", "oracle"])
-@settings(max_examples=40)
+@examples(40)
 @given(sizes=sizes, kind=kinds, varied=st.booleans(), seed=st.integers(0, 2**32))
 @example(
     sizes={"T": 1, "B": 1, "input_size": 1, "hidden_size": 2},

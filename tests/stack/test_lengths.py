@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stacks import Problem, draw, errors, expected, found, found_at_once
 
 import lstmbench as lb
+from examples import examples
 
 NAMES = ["numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"]
 LENGTHS = np.array([3, 6, 1, 5])
@@ -61,7 +62,7 @@ def test_padding_that_is_multiplied_away_would_leak(monkeypatch: pytest.MonkeyPa
 @given(
     T=st.integers(1, 9), B=st.integers(1, 14), H=st.integers(1, 70), bidirectional=st.booleans(), seed=st.integers(0, 9)
 )
-@settings(max_examples=25)
+@examples(25)
 def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
     T: int, B: int, H: int, bidirectional: bool, seed: int, chunk_bytes: int
 ) -> None:

@@ -20,7 +20,7 @@ def load(problem: Any, dtype: str) -> LSTM:
     return LSTM("jax.pallas", problem.params, framework, jax_pallas.JaxPallas(problem.params, framework))
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SHAPES[1:])], ids=str)
 def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
     problem = draw(*shape)
     wanted = oracle(problem)
@@ -28,6 +28,7 @@ def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
         assert relative_error(found, wanted[name]) <= TOLERANCE["float32"], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_with_two_bytes_too(dtype: str) -> None:
     problem = draw(5, 4, 6, 8)

@@ -91,6 +91,8 @@ def compiler() -> Iterator[Any]:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
+@pytest.mark.compile
 def test_torch_compile_compiles_at_the_first_call_and_once_for_every_length(compiler: Any) -> None:
     problem, longer = draw(3, 4, 12, 8), draw(17, 4, 12, 8)
     longer = type(longer)(problem.params, longer.x, longer.state, longer.dy, longer.dstate)
@@ -215,6 +217,7 @@ except lb.LstmbenchError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "given"), [("torch", None), ("torch", "jax"), ("jax", "torch")])
 def test_keras_is_imported_with_the_backend_that_is_asked_for_and_refuses_the_other(
     monkeypatch: pytest.MonkeyPatch, backend: str, given: str | None

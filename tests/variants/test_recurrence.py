@@ -122,9 +122,10 @@ def widths() -> list[Any]:
     eight = "AVX2 and FMA" if NEEDED["AVX2 and FMA"] <= here else "like AVX"
     sixteen = [] if NEEDED["AVX-512"] <= here else [TOO_LARGE]  # or it is this processor's
     others = ["whatever every processor has", eight, *sixteen]
-    return [NATIVE, *(pytest.param(each, marks=pytest.mark.slow) for each in others)]
+    return [NATIVE, *others]
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("instructions", widths())
 def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_width(

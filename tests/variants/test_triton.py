@@ -34,6 +34,7 @@ def too_wrong(found: dict[str, dict[str, float]]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["stepped", "whole", "too_large"])
 def test_whole_sequences_agree_with_the_oracle_in_every_dtype(way: str) -> None:
     shapes = [*SHAPES, (40, 3, 4, 12)]
@@ -58,6 +59,7 @@ def test_the_parts_of_the_kernels_do_what_they_say() -> None:
     assert max(found.values()) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -9,6 +9,8 @@ from made_run import copy, make_run
 
 from lstmbench.verifying.verify import verify
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,6 +26,7 @@ def run(tmp_path_factory) -> Path:
     return make_run(tmp_path_factory.mktemp("results") / "here")
 
 
+@pytest.mark.slow
 def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
     outcomes = list(script().tampered(copy(run, tmp_path / "here"), 100, seed=0))
     assert len(outcomes) == 100

@@ -13,6 +13,8 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.reproduction import THE_REFERENCE, Reproduction, reproduction
 from lstmbench.show.comparing.reproduction_page import first_sentence
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 OTHER_MACHINE = {"cpu": "Another CPU", "cores": 2}
 NAMES = ("numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused")
 TRUTH = dict(zip(NAMES, (2.0, 9.0, 7.0, 1.0, 1.6, 1.2), strict=True))

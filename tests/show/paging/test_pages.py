@@ -9,6 +9,8 @@ from made_up import MANIFEST, fill, fill_lessons, make, quick_rows, unwell
 from lstmbench import show
 from lstmbench.errors import LstmbenchError
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

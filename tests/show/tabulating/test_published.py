@@ -11,6 +11,8 @@ from lstmbench.show.tabulating import published
 from lstmbench.show.tabulating.published import AGAINST, published_tables
 from lstmbench.verifying.verify import verify
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 DEEPBENCH = Workload("training", 16, 25, 512, 512)
 
 

@@ -1,0 +1,211 @@
+"""Would the tests notice? Forty faults are put into the library, one at a time, and the tests are run on each.
+
+    python benchmarks/mutants.py [--whole] [NAME ...]
+
+Each mutant is a copy of the checkout in which one piece of text is replaced: a sign, a bound, a wrong quantile, a
+missing synchronisation, a swapped label. The 45 mutants of the cell itself are in tests/variants/test_mutants.py; these
+are of everything around it. The tests that mirror the file are run first; if they pass, and with ``--whole``, all
+tests. A mutant that passes has SURVIVED. It takes about ten minutes, or five more for each survivor with ``--whole``.
+Exit code: the number of survivors.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Mutant(NamedTuple):
+    """A text in a file of the library, what takes its place, and the tests to run first."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+STATISTICS = ("measure/statistics.py", "tests/measure/test_statistics.py")
+DISTURBANCE = ("measure/guard.py", "tests/measure/test_guard.py tests/measure/test_rounds.py")
+SPEED = ("measure/metrics/speed.py", "tests/measure/test_metrics.py")
+ROOFLINE = ("measure/metrics/roofline.py", "tests/measure/test_metrics.py")
+STORE = ("results/store.py", "tests/results tests/measure/test_runner.py")
+RUNNER = ("measure/runner.py", "tests/measure/test_runner.py")
+WORKLOAD = ("measure/workload.py", "tests/measure/test_rounds.py tests/measure/test_runner.py")
+TRIAL = ("measure/trial.py", "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py")
+CONTROLS = ("measure/controls.py", "tests/measure/test_controls.py")
+VERDICTS = ("show/comparing/verdicts.py", "tests/show/comparing")
+TABLES = ("show/tabulating/picks.py", "tests/show/tabulating")
+VERIFY = ("verifying/samples.py", "tests/verifying")
+
+
+def of(place: tuple[str, str], old: str, new: str) -> Mutant:
+    """Return a mutant of one of the files above."""
+    return Mutant(place[0], old, new, place[1])
+
+
+MUTANTS = {
+    "both tails of the interval at one end": of(STATISTICS, "tail = (1 - confidence) / 2", "tail = 1 - confidence"),
+    "interval not widened for few processes": of(
+        STATISTICS, "wider = _missing_width(len(groups), tail)", "wider = 1.0"
+    ),
+    "processes not drawn again": of(
+        STATISTICS,
+        "generator.integers(len(groups), size=(resamples, len(groups)))",
+        "np.tile(np.arange(len(groups)), (resamples, 1))",
+    ),
+    "interval of rounds half as wide": of(STATISTICS, "0.98 * math.sqrt(n)", "0.49 * math.sqrt(n)"),
+    "idle turns kept, busy ones left out": of(DISTURBANCE, "busy < LEAST_COMPUTING *", "busy > LEAST_COMPUTING *"),
+    "half of all rounds may be left out": of(DISTURBANCE, "> MOST_LEFT_OUT * sum", "> 2 * MOST_LEFT_OUT * sum"),
+    "stolen time overlooked": of(DISTURBANCE, "for turn in turns]) > MOST_STOLEN", "for turn in turns]) > 1"),
+    "standing in line counted as sleep": of(DISTURBANCE, "(self.cpu_s + self.queued_s)", "self.cpu_s"),
+    "ratio upside down": of(SPEED, "own / base for own, base in zip", "base / own for own, base in zip"),
+    "percentiles of 10 and 90": of(SPEED, "[5, 95]", "[10, 90]"),
+    "compile time not above the steady state": of(SPEED, "first - time.median", "first"),
+    "disturbed rounds kept": of(SPEED, "[own[~leave] for own, leave", "[own for own, leave"),
+    "disturbance of the reference overlooked": of(SPEED, "disturbed(own) | disturbed(base)", "disturbed(own)"),
+    "the smaller of two limits": of(ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"),
+    "traffic of training counted once": of(ROOFLINE, '(2 if workload.mode == "training" else 1)', "1"),
+    "samples of many calls counted as one": Mutant(
+        "measure/metrics/hygiene.py",
+        "turn.calls * sum(turn.seconds)",
+        "sum(turn.seconds)",
+        "tests/measure/test_metrics.py",
+    ),
+    "a workload done before its samples are kept": of(
+        STORE,
+        """        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
+        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+""",
+        """        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
+""",
+    ),
+    "rows twice after a crash": of(STORE, "if whole or not paths:", "if True:"),
+    "a changed manifest taken for whole": of(STORE, "if seal not in (None, _checksum(manifest)):", "if False:"),
+    "a changed Parquet file taken for whole": Mutant(
+        "results/sealed.py",
+        "_digest(file, at) != found[len(MARK) :]",
+        "False",
+        "tests/results tests/test_bad_inputs.py",
+    ),
+    "all measured again": of(RUNNER, "for workload in order if workload.id not in done]", "for workload in order]"),
+    "complete without its records": of(
+        RUNNER, 'manifest["complete"] and _done(chosen, folder)', 'manifest["complete"]'
+    ),
+    "turns always in one order": of(WORKLOAD, "            self.generator.shuffle(turns)\n", ""),
+    "fewer rounds than asked for": of(WORKLOAD, "rounds >= self.budget.min_rounds and", "rounds >= 1 and"),
+    "a NaN passes the gate": of(TRIAL, "not gate[name] <= bound", "gate[name] > bound"),
+    "too many threads let pass": of(TRIAL, "threads > workload.threads + HELPERS", "threads > 99 * workload.threads"),
+    "an alarm on one side only": of(
+        CONTROLS, 'sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for', 'sum(row["ratio_low"] > 1 for'
+    ),
+    "controls that fail by chance": of(CONTROLS, "bdtrc(k, trials, rate) < 0.01", "bdtrc(k, trials, rate) < 0.5"),
+    "outputs of JAX not waited for": Mutant(
+        "frameworks/jax_framework.py", "        jax.block_until_ready(outputs)\n", "        pass\n", "tests/frameworks"
+    ),
+    "samples that agree to a hundredth": of(VERIFY, "AGREE = 1e-9", "AGREE = 1e-2"),
+    "an extra raw file overlooked": Mutant(
+        "verifying/measured.py", "elif sums and name not in sums:", "elif False:", "tests/verifying"
+    ),
+    "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
+    "slower by the interval alone": of(VERDICTS, "(found.estimate > inside) & (found.low > 0)", "(found.low > 0)"),
+    "another number of cores the same machine": Mutant(
+        "results/machine_kind.py", 'one.get("cores") != other.get("cores") or', "", "tests/results tests/show/comparing"
+    ),
+    "among the fastest, whatever the interval": of(
+        TABLES,
+        'rows["time_low_s"] <= rows.iloc[0]["time_high_s"]',
+        'rows["time_median_s"] <= rows.iloc[0]["time_high_s"]',
+    ),
+    "one of PyTorch's biases dropped": Mutant(
+        "formats/torch_weights.py",
+        'added(take("bias_ih", 4 * H), take("bias_hh", 4 * H))',
+        'take("bias_ih", 4 * H)',
+        "tests/formats/test_torch_weights.py",
+    ),
+    "ONNX's directions swapped": Mutant(
+        "formats/onnx_writing.py",
+        'arrays = {"W": np.stack(W), "R": np.stack(R)}',
+        'arrays = {"W": np.stack(W[::-1]), "R": np.stack(R)}',
+        "tests/formats/test_onnx_models.py tests/formats/test_same_function.py",
+    ),
+    "dropout that shrinks the outputs": Mutant(
+        "stack/dropout.py",
+        "(generator.random(shape) >= dropout) / (1 - dropout)",
+        "1.0 * (generator.random(shape) >= dropout)",
+        "tests/stack/test_dropout.py",
+    ),
+    "two runs of one name taken for one": Mutant(
+        "results/merging.py", "_digest(other) != _digest(folder)", "False", "tests/results/test_merging.py"
+    ),
+    "bfloat16 cut off, not rounded": Mutant(
+        "measure/inputs.py",
+        "(bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000",
+        "bits & 0xFFFF0000",
+        "tests/measure/test_inputs.py",
+    ),
+}
+
+
+def survives(mutant: Mutant, checkout: Path, whole: bool) -> str:
+    """Return what noticed the mutant, or an empty text if nothing did."""
+    path = checkout / "lstmbench" / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise SystemExit(
+            f"{mutant.file}: the text to replace stands there {text.count(mutant.old)} times: {mutant.old!r}"
+        )
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        for tests in [mutant.tests.split(), *([["tests"]] if whole else [])]:
+            command = [sys.executable, "-m", "pytest", "--all", "-x", "-q", "-p", "no:cacheprovider", "-n", "2", *tests]
+            done = subprocess.run(
+                command,
+                cwd=checkout,
+                env=os.environ | {"PYTHONPATH": str(checkout)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode == 1:
+                failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+                return failed[0].partition(" - ")[0] if failed else "a test"
+            if done.returncode:
+                raise SystemExit(done.stdout + done.stderr)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    return ""
+
+
+def main() -> None:
+    """Print a line for each mutant, and the number of survivors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only mutants whose name holds this")
+    parser.add_argument("--whole", action="store_true", help="run all tests on what the first ones let pass")
+    asked = parser.parse_args()
+    chosen = [name for name in MUTANTS if not asked.names or any(part in name for part in asked.names)]
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="lstmbench-mutants-") as folder:
+        checkout = Path(folder) / "checkout"
+        shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".nox", ".*_cache", "__pycache__"), symlinks=True)
+        for name in chosen:
+            start = time.perf_counter()
+            found = survives(MUTANTS[name], checkout, asked.whole)
+            survivors += not found
+            took = time.perf_counter() - start
+            print(
+                f"{'found' if found else 'SURVIVED':8} {took:4.0f} s  {name}: {found or MUTANTS[name].file}", flush=True
+            )
+    print(f"{len(chosen) - survivors} of {len(chosen)} found")
+    sys.exit(survivors)
+
+
+if __name__ == "__main__":
+    main()
