@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,8 @@ from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("notebooks", "variants", "measure", "stack")
+BY_PARAMETER = ("test_conformance.py", "test_mathematics.py", "test_split.py", "test_committed_results.py")
+"""Files whose tests are shared out by their first parameter: an implementation, or a run."""
 
 # Two test processes with a thread pool each would wait for each other
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -52,18 +55,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not browser" if everything else "not browser and not slow"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares something costly: the tests of an implementation, or else those of a file.
-
-    The folders with the longest of them come first, so that both processes have something to do until the end.
-    """
+    """Begin with the folders that have the longest tests, so that all processes are busy until the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("name")  # type: ignore[attr-defined]
-        shared = name if isinstance(name, str) and item.path.parent.name == "variants" else item.path.stem
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep in one process what shares something costly: the tests of a file, or of an implementation."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return test.partition("[")[2].partition("-")[0].rstrip("]") if Path(file).name in BY_PARAMETER else file
+
+    return Scheduling(config, log)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

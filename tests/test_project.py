@@ -221,35 +221,6 @@ def test_the_authors_are_the_same_everywhere_and_a_wheel_carries_the_citation() 
     }
 
 
-# Results
-
-
-RUNS = sorted(path.parent.name for path in (ROOT / "results").glob("*/manifest.json"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("run", [pytest.param(run, marks=pytest.mark.xdist_group(run)) for run in RUNS])
-def test_a_committed_run_verifies(run: str) -> None:
-    from lstmbench.verifying.finding import exit_code
-    from lstmbench.verifying.verify import verify
-
-    found = verify(ROOT / "results" / run)
-    assert exit_code(found) == 0, "\n".join(map(str, found))
-
-
-@pytest.mark.slow
-def test_the_committed_index_is_that_of_the_committed_runs() -> None:
-    from lstmbench.verifying.finding import exit_code
-    from lstmbench.verifying.verify import verify
-
-    def as_it_is(run: Path) -> dict[str, bytes]:
-        files = [path for name in ("*.md", "tables/*", "figures/*") for path in run.glob(name)]
-        return {str(path.relative_to(run)): path.read_bytes() for path in files}
-
-    found = verify(ROOT / "results", render=as_it_is)
-    assert exit_code(found) == 0, "\n".join(map(str, found))
-
-
 # Imports: light, and in one direction
 
 

@@ -89,7 +89,11 @@ out = {{"rows": table[["name", "available", "reason"]].values.tolist(), "works":
 """
 
 
-@pytest.mark.parametrize("missing", [["torch"], ["jax"], ["torch", "jax"]], ids="+".join)
+@pytest.mark.parametrize(
+    "missing",
+    [pytest.param(["torch"], marks=pytest.mark.slow), pytest.param(["jax"], marks=pytest.mark.slow), ["torch", "jax"]],
+    ids="+".join,
+)
 def test_without_a_framework_the_rest_works_and_its_rows_say_why(missing: list[str]) -> None:
     for name in {"torch", "jax"} - set(missing):
         pytest.importorskip(name)

@@ -211,7 +211,7 @@ def test_where_the_reference_fails_there_are_times_and_no_ratios(
     ("module", "reason"),
     [
         ("broken_exits", "the process that imports numpy has ended"),
-        ("broken_leaves", "the process ended with exit code 1"),
+        pytest.param("broken_leaves", "the process ended with exit code 1", marks=pytest.mark.slow),
         ("nowhere", "the package nowhere is not installed"),
     ],
 )

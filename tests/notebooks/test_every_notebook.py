@@ -1,6 +1,7 @@
 """What holds for every notebook, as it is committed and when it runs on a small run's records."""
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -10,11 +11,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from made_up import fill, on_gpu, quick_rows, samples_of
 from tiny import measure_in_process
 
 from lstmbench import notebooks
+from lstmbench.measure import together as module
 from lstmbench.tasks.task import make_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,7 +206,7 @@ def test_its_cells_import_no_framework(path):
 
 # Executed: in this process, or by papermill with a kernel
 
-BY_PAPERMILL = ("00_index", "03_speed", "07_long_memory")
+BY_PAPERMILL = ("03_speed", "04_memory", "07_long_memory")
 """Those that a kernel executes in the default set, too; all are in the full set."""
 
 
@@ -245,10 +248,18 @@ def execute(request, monkeypatch, tmp_path):
         return lambda path, given: notebooks.execute(path, tmp_path / "out.ipynb", given)
     pytest.importorskip("IPython")
     monkeypatch.chdir(PATHS[0].parent)
+    monkeypatch.setattr(module, "together", interference)
     for name in ("drawing", "temperatures", "anomalies"):  # what notebooks train themselves learns for one epoch
         task = type(make_task(name))
         monkeypatch.setattr(task, "recipe", replace(task.recipe, epochs=1))
     return lambda path, given: executed_here(path, given, tmp_path / "out.ipynb")
+
+
+def interference(names):
+    """What ``framework interference`` is measured to be, in place of starting processes; test_together.py measures."""
+    rows = itertools.product(names, (module.APART, module.TOGETHER), range(2), range(5))
+    columns = ["implementation", "processes", "repeat", "call"]
+    return pd.DataFrame(rows, columns=columns).assign(seconds=lambda rows: 1e-3 * (1 + rows["call"]))
 
 
 def executed_here(path, given, out):
@@ -346,7 +357,7 @@ def test_a_run_on_both_devices_is_shown_side_by_side(name, execute, tmp_path):
     assert ("2 processes each: GPU (cuda)" in text) == ("2 processes each: CPU" in text) == (name == "03_speed")
 
 
-@pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill", slow=False)], indirect=True)
+@both_ways
 def test_the_index_shows_the_run_that_it_is_given(execute, folders, tmp_path):
     text, _ = check_output(execute(PATHS[0], {"results": str(folders[0])}), folders[0], tmp_path)
     assert "Table tiny-ratio" in text
