@@ -33,7 +33,7 @@ MOST_SECONDS = 2.0
 MEASURE = """
 import sys, lstmbench as lb
 from lstmbench.measure.team import Team
-Team.rates = lambda *_: {"flops_per_s": 1e10, "bytes_per_s": 1e10, "products_s": 1e-5}  # of the machine, not of a case
+Team.machine = lambda *_: None  # its limits take a second to measure, and matter to nothing here
 lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """
 

@@ -371,6 +371,8 @@ def doctor(
         f"Python {found['python']}"
     )
     _print_implementations(found["implementations"])
+    for name, path in found["frameworks"]["code_paths"].items():
+        console.print(f"{name}: {path}")
     for package, there in found["notebook_packages"].items():
         console.print(f"{package}: {'installed' if there else 'not installed: notebooks cannot be run'}")
     console.print(

@@ -3,13 +3,16 @@
 import importlib.util
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psutil
 
-from lstmbench.cell.registry import describe, names
+from lstmbench.cell.parameters import LSTMParams
+from lstmbench.cell.registry import describe, load, names
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.suite_file import read_suite, suites
 from lstmbench.measure.team import why_not
@@ -76,6 +79,9 @@ def _clock_step() -> float:
 def examine() -> dict[str, Any]:
     """Return machine, packages, implementations and what each suite of the package would skip here."""
     described = {name: describe(name) for name in names()}
+    for name in ("torch.fused", "jax.fused"):  # what they compile is built when the first is made
+        with suppress(LstmbenchError):
+            load(name, LSTMParams.init(1, 1))
     return {
         "machine": environment.machine(),
         "python": sys.version.split()[0],

@@ -99,3 +99,4 @@ def test_the_whole_examination() -> None:
     assert set(found["skipped"]) == set(suites())
     assert {row["name"] for row in found["implementations"]} >= {"numpy.fused", "torch.nn", "jax.scan"}
     assert set(found["notebook_packages"]) == set(doctor.NOTEBOOK_PACKAGES)
+    assert {"recurrence", "jax_fused", "cut_products", "numpy.tanh"} <= set(found["frameworks"]["code_paths"])

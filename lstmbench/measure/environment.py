@@ -165,10 +165,30 @@ def frameworks() -> dict[str, Any]:
         torch = sys.modules["torch"]
         described["torch_threads"] = torch.get_num_threads()
         described["torch_cpu_capability"] = torch.backends.cpu.get_cpu_capability()
-    if compiled := sys.modules.get("lstmbench.variants._recurrence"):
-        described["recurrence"] = compiled.how()
+    described["code_paths"] = code_paths()
     described["xla_flags"] = os.environ.get("XLA_FLAGS", "") if "jax" in sys.modules else None
     return described
+
+
+def code_paths() -> dict[str, str]:
+    """Return what is in use here of all that depends on the processor, the compiler or the version of a library.
+
+    By module, from the ``code_path()`` of each variant that is loaded and has one; and by which instructions NumPy
+    computes exp and tanh in float32.
+    """
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("lstmbench.variants.") and (path := getattr(module, "code_path", lambda: None)()):
+            found[name.removeprefix("lstmbench.variants.").lstrip("_")] = path
+    if "numpy" in sys.modules:
+        from numpy.lib import introspect
+
+        for function in ("exp", "tanh"):
+            kernels = introspect.opt_func_info(func_name=f"^{function}$", signature="float32")
+            found[f"numpy.{function}"] = ", ".join(
+                kernel["current"] for signatures in kernels.values() for kernel in signatures.values()
+            )
+    return found
 
 
 def environment_id(*parts: Any) -> str:

@@ -33,6 +33,11 @@ def _blas_likes_small_products() -> bool:
     )
 
 
+def code_path() -> str:
+    """Say whether products are cut into small ones."""
+    return "products cut into small ones" if _blas_likes_small_products() else "whole products"
+
+
 class CutProducts:
     """Products of rows, from the left, with G matrices (K, N), of which ``matrix(g)`` returns one.
 

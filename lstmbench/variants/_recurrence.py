@@ -71,7 +71,7 @@ def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | 
     return None
 
 
-def how() -> str:
+def code_path() -> str:
     """Say how the functions were built and what they compute with, or that they were not: a time depends on it."""
     steps = recurrence()
     return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}" if steps else "not compiled"

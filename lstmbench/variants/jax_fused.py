@@ -166,6 +166,13 @@ def _compiled_here() -> bool:
     return True
 
 
+def code_path() -> str | None:
+    """Say how the steps run on a CPU in float32; None until the first is made, since to ask builds them."""
+    if not _compiled_here.cache_info().currsize:
+        return None
+    return "compiled steps" if _compiled_here() else "lax.scan"
+
+
 @cache
 def sequence(way: Any) -> Run:
     """Return the whole sequence, computed in this way, with its derivative; it has the methods of ``Scanned``."""

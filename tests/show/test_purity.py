@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from lstmbench.show.paging import index
+
 SCRIPT = """
 import sys
 from lstmbench import show
@@ -28,6 +30,12 @@ def render(folder, seed, **settings):
         if path.is_file()
     }
     return digests, done.stdout.strip()
+
+
+def test_a_run_is_painted_twice_to_the_same_bytes(folder):
+    first = index.render(folder)
+    assert index.render(folder) == first
+    assert len([name for name in first if name.endswith((".svg", ".png", ".pdf"))]) == 18
 
 
 @pytest.mark.slow

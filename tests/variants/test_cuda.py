@@ -8,7 +8,7 @@ import lstmbench as lb
 from lstmbench.cell.tolerance import TOLERANCE
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
 OURS = ["torch.fused", "torch.graph", "torch.persistent", "jax.fused", "jax.pallas"]
 

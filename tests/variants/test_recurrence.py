@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import lstmbench as lb
 from examples import examples
 from lstmbench.measure import environment
+from lstmbench.results import processor
 from lstmbench.variants import _recurrence
 
 jax = pytest.importorskip("jax")
@@ -198,7 +199,7 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
         "CXX", ways[broken]
     )
-    assert _recurrence.recurrence() is None and _recurrence.how() == "not compiled"
+    assert _recurrence.recurrence() is None and _recurrence.code_path() == "not compiled"
     problem = draw(3, 2, 4, 5)
     lstm = lb.load("torch.fused", problem.params)
     assert isinstance(lstm.implementation.steps, torch_fused.Plain)
@@ -249,7 +250,9 @@ def test_it_is_built_once_and_found_again_and_a_record_says_how(
     _recurrence.recurrence.cache_clear()
     _recurrence.library.cache_clear()
     assert _recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
-    assert "-O3" in environment.frameworks()["recurrence"]
+    assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
+    lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(processor.vector_instructions(environment.machine()), 4)
+    assert f"; {lanes} numbers in a vector, " in environment.code_paths()["recurrence"]
 
 
 def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
