@@ -35,10 +35,11 @@ def verify(folder: str | Path, render: Render = render) -> list[Finding]:
     if not any((run / name).is_file() for run in runs for name in ("manifest.json", "records.parquet")):
         raise LstmbenchError(f"There are no results in {root}: it has no manifest.json, nor has a folder in it.")
     found = [finding.within(run.name) for run in runs for finding in _verify_run(run, render)]
-    return [*found, *_verify_index(root)]
+    return [*found, *verify_index(root)]
 
 
-def _verify_index(root: Path) -> Iterator[Finding]:
+def verify_index(root: Path) -> Iterator[Finding]:
+    """Yield what is wrong with the pages of a folder of runs, and the files in it that are of no run."""
     pages = render_index(root)
     for name, right in pages.items():
         if not (root / name).is_file():

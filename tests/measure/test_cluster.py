@@ -19,6 +19,7 @@ from lstmbench.verifying.verify import verify
 
 pytest.importorskip("distributed")
 
+import dask
 import dask_hosts as hosts
 import distributed
 
@@ -122,8 +123,6 @@ def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, su
 def test_a_workload_whose_workers_die_is_marked_and_those_that_waited_behind_it_are_measured(
     suite: Path, tmp_path: Path
 ) -> None:
-    import dask
-
     deadly = hosts.DIES.format(flag=str(tmp_path / "nowhere" / "flag")).replace("flag.write_text", "bool")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -179,6 +178,7 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
             cluster.close()
 
         monkeypatch.setattr(runner.Store, "append", end)
+        monkeypatch.setitem(dask.config.config["distributed"]["comm"]["timeouts"], "connect", "2s")  # not half a minute
         with pytest.raises(lb.LstmbenchError, match="does not answer any more; the same command goes on"):
             on_dask(suite, tmp_path / "out", cluster.scheduler_address)
     monkeypatch.setattr(runner.Store, "append", append)

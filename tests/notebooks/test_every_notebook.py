@@ -339,7 +339,7 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, execute, fo
     assert len(said) == (path.stem in BY_DEVICE)  # in one place, and nothing else is said of it
 
 
-@both_ways
+@pytest.mark.parametrize("execute", ["here"], indirect=True)
 @pytest.mark.parametrize("name", BY_DEVICE)
 def test_a_run_on_both_devices_is_shown_side_by_side(name, execute, tmp_path):
     rows = [row for row in quick_rows() if row["hidden_size"] == 256 and row["seq_len"] < 256]

@@ -1,5 +1,6 @@
 """``numpy.numba``: without Numba a row that says so, its gates to the last digits, its products at every edge."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def test_weights_laid_out_in_the_wrong_order_fail_the_check(numba: Any, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("feature", ["avx512f", "avx", "neon", "none"])
-def test_with_another_processor_s_registers_it_is_the_lstm_as_well(numba: Any, feature: str, tmp_path: Path) -> None:
+def test_with_another_processor_s_registers_it_is_the_lstm_as_well(numba: Any, feature: str) -> None:
+    cache = Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).parent / f"numba-{feature}"  # one for each: it freezes sizes
     code = (
         "from llvmlite import binding\n"
         "from llvmlite.binding.targets import FeatureMap\n"
@@ -89,7 +91,7 @@ def test_with_another_processor_s_registers_it_is_the_lstm_as_well(numba: Any, f
         "check('numpy.numba', 'float32', 'cpu', draw(4, 9, 7, 33))\n"
         "out = numpy_numba.REGISTER_BYTES"
     )
-    assert fresh(code, NUMBA_CACHE_DIR=str(tmp_path)) == {"avx512f": 64, "avx": 32}.get(feature, 16)
+    assert fresh(code, NUMBA_CACHE_DIR=str(cache)) == {"avx512f": 64, "avx": 32}.get(feature, 16)
 
 
 # The rest
