@@ -15,8 +15,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,57 +155,54 @@ MUTANTS = {
 }
 
 
-def survives(mutant: Mutant, checkout: Path, whole: bool) -> str:
-    """Return what noticed the mutant, or an empty text if nothing did."""
+def noticed(mutant: Mutant, checkout: Path, whole: bool) -> str:
+    """Return which test notices the mutant, in a checkout that may be changed; an empty text if none does."""
     path = checkout / "lstmbench" / mutant.file
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
-        raise SystemExit(
-            f"{mutant.file}: the text to replace stands there {text.count(mutant.old)} times: {mutant.old!r}"
-        )
+        raise SystemExit(f"{mutant.file} holds {text.count(mutant.old)} times what is to be replaced: {mutant.old!r}")
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         for tests in [mutant.tests.split(), *([["tests"]] if whole else [])]:
-            command = [sys.executable, "-m", "pytest", "--all", "-x", "-q", "-p", "no:cacheprovider", "-n", "2", *tests]
-            done = subprocess.run(
-                command,
-                cwd=checkout,
-                env=os.environ | {"PYTHONPATH": str(checkout)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode == 1:
-                failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-                return failed[0].partition(" - ")[0] if failed else "a test"
+            command = [sys.executable, "-m", "pytest", "--all", "-x", "-q", "-p", "no:cacheprovider", *tests]
+            environment = os.environ | {"PYTHONPATH": str(checkout)}
+            done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise SystemExit(done.stdout + done.stderr)
+                failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+                if not failed:
+                    raise SystemExit(done.stdout + done.stderr)
+                return failed[0].partition(" - ")[0]
     finally:
         path.write_text(text, encoding="utf-8")
     return ""
 
 
 def main() -> None:
-    """Print a line for each mutant, and the number of survivors."""
+    """Print a line for each mutant, and how many were found; two are tried at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only mutants whose name holds this")
     parser.add_argument("--whole", action="store_true", help="run all tests on what the first ones let pass")
     asked = parser.parse_args()
     chosen = [name for name in MUTANTS if not asked.names or any(part in name for part in asked.names)]
-    survivors = 0
-    with tempfile.TemporaryDirectory(prefix="lstmbench-mutants-") as folder:
-        checkout = Path(folder) / "checkout"
-        shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".nox", ".*_cache", "__pycache__"), symlinks=True)
-        for name in chosen:
-            start = time.perf_counter()
-            found = survives(MUTANTS[name], checkout, asked.whole)
-            survivors += not found
-            took = time.perf_counter() - start
-            print(
-                f"{'found' if found else 'SURVIVED':8} {took:4.0f} s  {name}: {found or MUTANTS[name].file}", flush=True
-            )
-    print(f"{len(chosen) - survivors} of {len(chosen)} found")
-    sys.exit(survivors)
+    checkouts: Queue[Path] = Queue()
+
+    def attempt(name: str) -> str:
+        checkout = checkouts.get()
+        try:
+            return noticed(MUTANTS[name], checkout, asked.whole)
+        finally:
+            checkouts.put(checkout)
+
+    with tempfile.TemporaryDirectory(prefix="lstmbench-mutants-") as folder, ThreadPoolExecutor(2) as pool:
+        left_out = shutil.ignore_patterns(".nox", ".*_cache", "__pycache__")
+        for number in range(2):
+            checkouts.put(Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=left_out, symlinks=True)))
+        found = []
+        for name, test in zip(chosen, pool.map(attempt, chosen), strict=True):
+            print(f"{name}: {test or 'SURVIVED, in ' + MUTANTS[name].file}", flush=True)
+            found.append(bool(test))
+    print(f"{sum(found)} of {len(found)} found")
+    sys.exit(len(found) - sum(found))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,18 @@ def test_what_goes_in_comes_back(name: str, dtype: str) -> None:
     assert np.array_equal(back, array, equal_nan=True)
 
 
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_all_outputs_are_waited_for_where_calls_are_asynchronous(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[Any] = []
+    module = pytest.importorskip(name)
+    if name == "torch":
+        monkeypatch.setattr(module.cuda, "synchronize", lambda: waited.append("all"))
+    else:
+        monkeypatch.setattr(module, "block_until_ready", waited.append)
+    registry.framework_class(name)("cuda", "float32").synchronize(outputs := ((1,), 2))
+    assert waited == (["all"] if name == "torch" else [outputs])
+
+
 @pytest.mark.parametrize(("name", "dtype"), EVERY)
 def test_numbers_are_rounded_once_to_the_nearest(name: str, dtype: str) -> None:
     framework = _framework(name, dtype)

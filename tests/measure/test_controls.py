@@ -28,6 +28,11 @@ def test_one_false_alarm_in_twenty_is_what_the_intervals_promise_and_five_are_no
     assert found["failed"] and found["noise_floor"].startswith("CONTROLS FAILED")
 
 
+def test_an_interval_below_1_is_as_false_an_alarm_as_one_above():
+    below = Interval(0.8, 0.7, 0.9)
+    assert summary(rows([ALARM, below] + [QUIET] * 18, [SEEN] * 20))["false_alarms"] == 2
+
+
 def test_a_slowdown_that_is_not_seen_is_said_and_contradicts_nothing():
     wide = Interval(1.08, 0.9, 1.3)
     found = summary(rows([QUIET] * 20, [wide] * 11 + [SEEN] * 9))

@@ -12,6 +12,11 @@ def test_quiet_turns_are_not_disturbed():
     assert not disturbed([QUIET] * 9).any()
 
 
+def test_standing_in_line_for_a_core_is_no_waiting():
+    assert QUIET._replace(cpu_s=0.4e-2, queued_s=0.5e-2).waited_share == pytest.approx(0.1)
+    assert QUIET._replace(cpu_s=0.4e-2).waited_share == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(
     "witness",
     [

@@ -42,6 +42,18 @@ def test_the_ratio_is_the_median_of_those_within_rounds_not_the_quotient_of_medi
     assert found["ratio_to"] == "torch.nn"
 
 
+def test_percentiles_are_the_5th_and_the_95th_of_all_samples() -> None:
+    found = speed.compute(evidence([turns(*range(1, 102))]))
+    assert (found["time_p05_s"], found["time_p95_s"]) == (6.0, 96.0)
+
+
+def test_a_round_in_which_the_reference_was_disturbed_has_no_part_in_the_ratio() -> None:
+    reference = [*turns(1.0, 1.0, 1.0, 1.0), *turns(9.0, stolen=0.5)]
+    found = speed.compute(evidence([turns(2.0, 2.0, 2.0, 2.0, 2.0)], [reference]))
+    assert (found["ratio_low"], found["ratio"], found["ratio_high"]) == (2.0, 2.0, 2.0)
+    assert found["disturbed_rounds"] == 0  # its own were quiet
+
+
 def test_the_reference_s_own_ratio_is_exactly_one_and_converged() -> None:
     own = [turns(0.1, 0.3), turns(0.7, 0.2)]
     found = speed.compute(evidence(own, own))

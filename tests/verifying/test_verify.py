@@ -94,6 +94,12 @@ def test_a_changed_number_in_the_records_is_named_by_row_and_column_even_without
     assert "0.5 does not follow from samples.parquet" in text
 
 
+@pytest.mark.parametrize("column", ["time_median_s", "time_high_s", "roofline_fraction"])
+def test_a_number_that_is_off_by_a_millionth_is_told(bare, drawn, column):
+    cell(bare / "records.parquet", 2, column, pd.read_parquet(bare / "records.parquet")[column][2] * (1 + 1e-6))
+    assert f"column {column}: " in said(verify(bare, render=lambda _: drawn)).partition("records.parquet: ")[2]
+
+
 @pytest.mark.parametrize(("row", "column"), [(0, "seconds"), (0, "machine_flops_per_s"), (1, "products_s")])
 def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn, row, column):
     cell(bare / "samples.parquet", row, column, 0.5)

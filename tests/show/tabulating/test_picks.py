@@ -29,7 +29,9 @@ def records(*rows: tuple[str, float, float, float], **other: Any) -> pd.DataFram
 
 
 def test_all_that_cannot_be_told_from_the_fastest_are_named() -> None:
-    found = picks(records(("a.x", 1.0, 0.9, 1.1), ("b.y", 1.05, 1.0, 1.2), ("torch.nn", 2.0, 1.9, 2.1)))
+    found = picks(
+        records(("a.x", 1.0, 0.9, 1.1), ("b.y", 1.2, 1.05, 1.4), ("c.z", 1.2, 1.15, 1.4), ("torch.nn", 2.0, 1.9, 2.1))
+    )
     (row,) = found.to_dict("records")
     assert row["fastest"] == "a.x, b.y"
     assert (row["time_s"], row["reference_times"], row["ours"], row["ours_times"]) == (1.0, 2.0, "a.x", 1.0)
