@@ -16,8 +16,10 @@ that for the gradient of the weights, with the sum for the bias; ``PyTorch`` the
 
 import argparse
 import ctypes
+import io
 import random
 import subprocess
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,11 +40,12 @@ Calls = dict[str, Callable[[], object]]
 
 def built(revision: str, folder: Path) -> Recurrence:
     """Return the steps as they were at a commit; their functions must take what they take today."""
-    show = ["git", "show", f"{revision}:{FILE}"]
-    source = folder / "steps.cpp"
-    source.write_bytes(subprocess.run(show, check=True, capture_output=True, cwd=HERE.parents[1]).stdout)
+    archive = ["git", "archive", revision, "lstmbench/variants"]
+    packed = subprocess.run(archive, check=True, capture_output=True, cwd=HERE.parents[1]).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(folder / revision, filter="data")
     made = folder / f"{revision.replace('/', '_')}.so"
-    compile_library(source, made)
+    compile_library(folder / revision / FILE, made)
     return Recurrence(ctypes.CDLL(str(made)))
 
 

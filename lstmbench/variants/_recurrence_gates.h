@@ -3,6 +3,7 @@
 // What depends on the processor is chosen here: how many numbers a vector has, whether a product in a sum is rounded (FUSED),
 // and how a quotient is computed (ESTIMATED); instructions() names it. A test chooses another processor's by LSTMBENCH_LANES,
 // LSTMBENCH_FUSED (0 or 1) and LSTMBENCH_ESTIMATE, the relative error of an estimated reciprocal: it is then emulated.
+#pragma once
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -45,16 +45,15 @@ VECTORS, ROWS = 4 if _CAN.get("avx512f") or _CAN.get("neon") else 2, 6
 CHUNK_BYTES = 1 << 18
 """The inputs' share is computed for so many steps at once, or as many as W_ih takes: it is used while in a cache."""
 
-
-def code_path() -> str:
-    """Say for which registers the products are compiled."""
-    return f"registers of {REGISTER_BYTES} bytes, {VECTORS} by {ROWS} for sums"
-
-
 END = 87
 """Where e^x stops: e^-87 is nearly the smallest normal float32. A gate below that is closed."""
 
 _compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})  # contract: a * b + c may be rounded once
+
+
+def code_path() -> str:
+    """Say for which registers the products are compiled."""
+    return f"registers of {REGISTER_BYTES} bytes, {VECTORS} by {ROWS} for sums"
 
 
 # Products
