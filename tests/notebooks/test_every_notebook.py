@@ -270,34 +270,32 @@ def executed_here(path, given, out):
 
     content = json.loads(path.read_text(encoding="utf-8"))
     (at,) = (k for k, cell in enumerate(content["cells"]) if "parameters" in cell["metadata"].get("tags", []))
-    lines = [notebooks.INJECTED, *(f"{name} = {value!r}" for name, value in given.items())]
-    content["cells"].insert(at + 1, content["cells"][at] | {"id": "injected", "source": lines, "metadata": {}})
-    content["cells"][at + 1]["source"] = "\n".join(lines)
+    source = "\n".join([notebooks.INJECTED, *(f"{name} = {value!r}" for name, value in given.items())])
+    content["cells"].insert(at + 1, {"cell_type": "code", "id": "injected", "metadata": {}, "source": source})
     shell = InteractiveShell.instance()
+    shell.displayhook.write_output_prompt = shell.displayhook.finish_displayhook = lambda: None
     try:
-        for cell in content["cells"]:
-            if cell["cell_type"] == "code":
-                cell["outputs"] = shown = []
-                shell.display_pub = CapturingDisplayPublisher()
-                shell.displayhook.write_output_prompt = shell.displayhook.finish_displayhook = lambda: None
-                shell.displayhook.write_format_data = lambda data, _=None, shown=shown: shown.append(
-                    {"output_type": "execute_result", "data": data}
-                )
-                with capture_output(display=False) as printed:
-                    done = shell.run_cell("".join(cell["source"]), store_history=True)
-                done.raise_error()
-                for name, text in (("stdout", printed.stdout), ("stderr", printed.stderr)):
-                    shown += [{"output_type": "stream", "name": name, "text": text}] if text else []
-                shown += [{"output_type": "display_data", "data": each["data"]} for each in shell.display_pub.outputs]
+        for cell in (cell for cell in content["cells"] if cell["cell_type"] == "code"):
+            values = []
+            shell.displayhook.write_format_data = lambda data, _=None, values=values: values.append(data)
+            shell.display_pub = CapturingDisplayPublisher()
+            with capture_output(display=False) as printed:
+                shell.run_cell("".join(cell["source"]), store_history=True).raise_error()
+            streams = {"stdout": printed.stdout, "stderr": printed.stderr}
+            cell["outputs"] = [
+                *(data_output("execute_result", data) for data in values),
+                *(data_output("display_data", each["data"]) for each in shell.display_pub.outputs),
+                *({"output_type": "stream", "name": name, "text": text} for name, text in streams.items() if text),
+            ]
     finally:
         InteractiveShell.clear_instance()
-    for cell in content["cells"]:
-        for output in cell.get("outputs", []):
-            output["data"] = {kind: text for kind, text in output.get("data", {}).items() if isinstance(text, str)} | {
-                kind: "" for kind, value in output.get("data", {}).items() if not isinstance(value, str)
-            }
     out.write_text(json.dumps(content))
     return out
+
+
+def data_output(kind, data):
+    """What a cell shows, without the bytes of pictures."""
+    return {"output_type": kind, "data": {form: x if isinstance(x, str) else "" for form, x in data.items()}}
 
 
 def check_output(path, *places):
