@@ -111,7 +111,8 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
         "compiler": "os.environ['CXX'] = 'no-such-compiler'",
         "headers": "import shutil, sysconfig\n"
         "shutil.which = lambda name: name\n"
-        "sysconfig.get_paths = lambda: {'include': '/nowhere'}",
+        "paths = sysconfig.get_paths\n"
+        "sysconfig.get_paths = lambda *words, **more: paths(*words, **more) | {'include': '/nowhere'}",
     }
     found = fresh(f"{break_it[missing]}\nfrom lstmbench.cell import registry\nout = registry.describe('torch.compile')")
     wanted = {
