@@ -138,8 +138,8 @@ def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_w
 
 @compiled
 @pytest.mark.slow
-@pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
-def test_steps_compute_what_plain_loops_do_with_every_compiler(compiler_: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
+def test_steps_compute_what_plain_loops_do_with_another_compiler_too(compiler_: str, tmp_path: Path) -> None:
     flags = [flag for flag in _recurrence.FLAGS if flag != "-shared"]
     checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *_recurrence.TUNED)
 
