@@ -39,8 +39,13 @@ class Recurrence:
         self.inputs_back.argtypes = [_Size] * 3 + [_Array] * 3
         self.weights_back.argtypes = [_Size] * 3 + [_Array] * 4 + [ctypes.c_bool]
         self.wide = int(library.wide())
-        library.instructions.restype = ctypes.c_char_p
-        self.instructions = library.instructions().decode()
+        self._library = library
+
+    @property
+    def instructions(self) -> str:
+        """The processor's instructions that the functions use."""
+        self._library.instructions.restype = ctypes.c_char_p
+        return str(self._library.instructions().decode())
 
     def packed_size(self, H: int, depth: int) -> int:
         """Return how many numbers ``pack_forward`` writes for W (4H, depth), at most, and ``pack_backward`` for
