@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import platform
 import signal
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
+
+from lstmbench.variants import _recurrence  # it imports no framework
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("notebooks", "variants", "measure", "stack")
@@ -25,10 +26,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 threadpool_limits(1)  # of what a plug-in of pytest has imported before
 
 # What XLA has compiled serves all test processes, those that they start, and the next session on the same processor
-_cpu = Path("/proc/cpuinfo")
-_flags = [line for line in _cpu.read_text().splitlines() if line.startswith("flags")][:1] if _cpu.is_file() else []
-_processor = hashlib.sha256(repr([platform.machine(), sys.version, _flags]).encode()).hexdigest()[:12]
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_processor}"))
+_made_for = hashlib.sha256(repr([sys.version, _recurrence._processor()]).encode()).hexdigest()[:12]
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_made_for}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 

@@ -81,7 +81,8 @@ INSTRUCTIONS = {
 """What the compiled steps may find: what can be had here is run, and what cannot is emulated with its worst error.
 The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
 NEEDED = {"AVX2 and FMA": {"avx2", "fma"}, "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}}
-COMPILERS = [path for path in map(shutil.which, ("g++", "clang++")) if path]
+COMPILERS = list(dict.fromkeys(filter(None, map(shutil.which, (_recurrence._compiler(), "g++", "clang++")))))
+"""The one that is taken comes first."""
 
 
 def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
