@@ -1,107 +1,138 @@
-"""Hold the ratios of a run against a plain check by hand: a loop, a clock, one new interpreter per implementation.
+"""Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the harness.
 
-    python benchmarks/hand_timed.py results/RUN [--rows 12] [--processes 5]
+    python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5]
 
-Nothing of the harness is used but the inputs' form and the thread settings. Implementation and reference take turns
-(A B, B A, A B, ...), each in a process of its own; the ratio by hand is the median of the ratios of these pairs, with
-an interval of its own, since it is noisy too. Printed are the rows whose ratio by hand lies within the interval that
-the table prints, and those where the two intervals overlap. Exit code 0 if the latter are at least nine in ten.
+Without a folder, every implementation is measured first: T = 100, B = 16, I = H = 256, with one thread and with all
+cores. The interpreter has the user's own environment, with nothing set; for fewer threads than there are cores it is
+bound to as many cores. Implementation and reference take turns (A B, B A, A B, ...). The ratio by hand is the median of
+the ratios of these pairs, with an interval of its own, since it is noisy too. For each row: does the ratio by hand lie
+within the interval that the table prints, do the two intervals overlap, and is the peak of the process within 5 %? Exit
+code 0 if nine in ten overlap, and nine in ten peaks agree.
 """
 
 import argparse
 import json
-import random
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
-CALL_FOR_S = 0.3
+CALL_FOR_S = 0.5
 AGREE = 0.9
+PEAK_WITHIN = 0.05
 
 
-def time_by_hand(case: dict[str, Any]) -> float:
-    """Return the median seconds of a call, in this process."""
+def by_hand(implementation: str, mode: str, sizes: list[int], dtype: str) -> dict[str, float]:
+    """Return the median seconds of a call in this process, and the most bytes that it held during one more."""
+    import numpy as np
+
     import lstmbench as lb
-    from lstmbench.measure.case import Workload
-    from lstmbench.measure.inputs import INFERENCE, TRAINING, WEIGHTS, draw
 
-    workload = Workload(**case["workload"])
-    arrays = draw(workload, seed=random.randrange(2**31))
-    params = lb.LSTMParams(*(arrays[name] for name in WEIGHTS))
-    lstm = lb.load(case["implementation"], params, dtype=workload.dtype)
-    training = workload.mode == "training"
-    call = lstm.implementation.forward_backward if training else lstm.implementation.forward
-    names = TRAINING if training else INFERENCE
+    T, B, I, H = sizes  # noqa: E741 - the letters of the equations
+    lstm = lb.load(implementation, lb.LSTMParams.init(I, H), dtype=dtype)
+    generator = np.random.default_rng()
+    shapes = [(T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H)][: 6 if mode == "training" else 3]
+    call = lstm.implementation.forward_backward if mode == "training" else lstm.implementation.forward
+    seconds: list[float] = []
     with lstm.framework.scope():
-        arguments = [lstm.framework.from_numpy(arrays[f"{name}0"]) for name in names]
+        arguments = [lstm.framework.from_numpy(generator.standard_normal(shape)) for shape in shapes]
         for _ in range(3):
             lstm.framework.synchronize(call(*arguments))
-        seconds: list[float] = []
         while sum(seconds) < CALL_FOR_S or len(seconds) < 3:
             start = time.perf_counter()
             lstm.framework.synchronize(call(*arguments))
             seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+        Path("/proc/self/clear_refs").write_text("5")
+        lstm.framework.synchronize(call(*arguments))
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return {"seconds": statistics.median(seconds), "peak_bytes": 1024 * float(peak.split()[1])}
 
 
-def in_new_process(implementation: str, workload: dict[str, Any], layout: int) -> float:
-    """Run ``time_by_hand`` in a new interpreter, on the workload's number of threads."""
-    from lstmbench.measure.environment import worker_environment
+def in_new_process(implementation: str, row: Any) -> dict[str, float]:
+    """Run ``by_hand`` in a new interpreter, on as many cores as the row has threads."""
+    sizes = [int(row[name]) for name in ("seq_len", "batch_size", "input_size", "hidden_size")]
+    case = json.dumps([implementation, row["mode"], sizes, row["dtype"]])
+    cores = sorted(os.sched_getaffinity(0))[: int(row["threads"])]
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", case],
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
-    case = json.dumps({"implementation": implementation, "workload": workload})
-    environment = worker_environment(workload["threads"], workload["device"], layout)
-    command = [sys.executable, __file__, "--child", case]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+
+def measure_all(folder: Path) -> Any:
+    """Measure every implementation, with one thread and with all."""
+    import yaml
+
+    import lstmbench as lb
+    from lstmbench.measure.available_resources import available_cores
+
+    grid = {"mode": ["inference", "training"], "seq_len": 100, "batch_size": 16, "hidden_size": 256}
+    names = [row["name"] for _, row in lb.implementations().iterrows() if row["available"] and "cpu" in row["devices"]]
+    suite = {
+        "implementations": [name for name in names if name != "numpy.reference"],
+        "reference": "torch.nn",
+        "grids": [grid | {"threads": sorted({1, available_cores()})}],
+    }
+    path = folder / "every.yaml"
+    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    return lb.run(path, folder / "run").records
 
 
 def main() -> int:
     """Check some rows of a run, and print each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?")
-    parser.add_argument("--rows", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=10**6)
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--child")
     options = parser.parse_args()
     if options.child:
-        print(time_by_hand(json.loads(options.child)))
+        print(json.dumps(by_hand(*json.loads(options.child))))
         return 0
-
-    from dataclasses import fields
 
     import numpy as np
 
     import lstmbench as lb
-    from lstmbench.measure.case import Workload
     from lstmbench.measure.statistics import median_interval
 
-    records = lb.read_results(options.folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        records = lb.read_results(options.folder) if options.folder else measure_all(Path(scratch))
     rows = records[(records["status"] == "ok") & (records["implementation"] != records["ratio_to"])]
-    chosen = rows.sample(min(options.rows, len(rows)), random_state=options.seed)
-    within = agreed = 0
+    for _, row in records[records["status"] != "ok"].iterrows():
+        print(f"{row['status']:8} {row['implementation']:16} {row['mode']:9} {row['threads']} threads: {row['error']}")
+    chosen = rows.sample(min(options.rows, len(rows)), random_state=options.seed).sort_index()
+    within = agreed = peaks = 0
     for _, row in chosen.iterrows():
-        workload = {field.name: row[field.name] for field in fields(Workload)}
-        workload = {name: value if isinstance(value, str) else int(value) for name, value in workload.items()}
-        ratios = []
+        pair, ratios, held = [row["implementation"], row["ratio_to"]], [], []
         for k in range(options.processes):
-            pair = [row["implementation"], row["ratio_to"]]
-            order = pair if k % 2 == 0 else pair[::-1]
-            seconds = {name: in_new_process(name, workload, layout=k) for name in order}
-            ratios.append(seconds[pair[0]] / seconds[pair[1]])
-        by_hand = median_interval([np.array([ratio]) for ratio in ratios])
-        agrees = by_hand.low <= row["ratio_high"] and row["ratio_low"] <= by_hand.high
-        inside = row["ratio_low"] <= by_hand.median <= row["ratio_high"]
-        agreed, within = agreed + agrees, within + inside
-        where = f"{row['implementation']:16} {row['mode']:9} T={workload['seq_len']:<5} H={workload['hidden_size']:<4}"
-        hand = f"{by_hand.median:6.3f} [{by_hand.low:.3f}, {by_hand.high:.3f}]"
-        table = f"{row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]"
+            found = {name: in_new_process(name, row) for name in (pair if k % 2 == 0 else pair[::-1])}
+            ratios.append(found[pair[0]]["seconds"] / found[pair[1]]["seconds"])
+            held.append(found[pair[0]]["peak_bytes"])
+        hand = median_interval([np.array([ratio]) for ratio in ratios])
+        agrees = hand.low <= row["ratio_high"] and row["ratio_low"] <= hand.high
+        inside = row["ratio_low"] <= hand.median <= row["ratio_high"]
+        peak = row["peak_host_bytes"] / statistics.median(held)
+        agreed, within, peaks = agreed + agrees, within + inside, peaks + (abs(peak - 1) <= PEAK_WITHIN)
         verdict = "within  " if inside else "overlaps" if agrees else "DIFFERS "
-        print(f"{verdict} {where} by hand {hand}, table {table}")
+        print(
+            f"{verdict} {pair[0]:16} {row['mode']:9} T={row['seq_len']:<5} H={row['hidden_size']:<4} {row['threads']} "
+            f"threads, by hand {hand.median:6.3f} [{hand.low:.3f}, {hand.high:.3f}], table {row['ratio']:6.3f} "
+            f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]; peak {row['peak_host_bytes'] / 2**20:.0f} MiB, "
+            f"{peak:.2f} of that by hand",
+            flush=True,
+        )
     print(f"of {len(chosen)} rows, {within} lie within the table's interval; at {agreed} the two intervals overlap")
-    return 0 if agreed >= AGREE * len(chosen) else 1
+    print(f"{peaks} peaks are within {PEAK_WITHIN:.0%} of those by hand")
+    return 0 if min(agreed, peaks) >= AGREE * len(chosen) else 1
 
 
 if __name__ == "__main__":

@@ -357,7 +357,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which devices there are, how noisy this machine is, and what would be skipped and why."""
     from lstmbench import doctor as doctor_
-    from lstmbench.results import processor
+    from lstmbench.results import machine_kind, processor
 
     noise = doctor_.measure_noise(seconds)  # before the frameworks come in with their threads
     found = doctor_.examine()
@@ -367,7 +367,7 @@ def doctor(
     machine = found["machine"]
     memory = machine["memory_bytes"] / 2**30
     console.print(
-        f"{processor.described(machine)}, {machine['cores']} cores, {memory:.0f} GiB; {machine['os']}; "
+        f"{processor.described(machine)}, {machine_kind.cores(machine)}, {memory:.0f} GiB; {machine['os']}; "
         f"Python {found['python']}"
     )
     _print_implementations(found["implementations"])

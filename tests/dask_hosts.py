@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Client, LocalCluster
 
-from lstmbench.measure.environment import same_imports
+from lstmbench.measure.worker_environment import same_imports
 
 QUICK = """
 from types import SimpleNamespace

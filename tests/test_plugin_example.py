@@ -77,10 +77,13 @@ def test_once_installed_it_is_listed_with_the_others(site: Path) -> None:
 
 
 CHECK = """
+import stacks
 from conformance import check, draw
 for dtype in ("float32", "float64"):
     for shape in ((1, 3, 9, 8), (6, 4, 12, 8), (40, 9, 17, 33)):
         check("example.numpy", dtype, "cpu", draw(*shape))
+sizes, kind = {"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, stacks.EVERY[-2]  # all layers and directions
+stacks.check("example.numpy", stacks.problem_of(sizes, kind, True, 1))
 """
 
 

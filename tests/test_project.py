@@ -389,14 +389,13 @@ def test_the_implementation_in_contributing_computes_the_lstm() -> None:
     example = next(text for text in examples("CONTRIBUTING.md") if "@register(" in text)
     (name,) = re.findall(r'@register\("([\w.]+)"', example)
     check = f"""
-import lstmbench as lb, numpy as np
-rng = np.random.default_rng(0)
-params = lb.LSTMParams.init(input_size=3, hidden_size=5, seed=0)
-x, dy = rng.standard_normal((7, 2, 3)), rng.standard_normal((7, 2, 5))
-mine, oracle = (lb.load(each, params, dtype="float64") for each in ("{name}", "numpy.reference"))
-np.testing.assert_allclose(mine.forward(x)[0], oracle.forward(x)[0], rtol=1e-12)
-for ours, theirs in zip(vars(mine.backward(x, dy)).values(), vars(oracle.backward(x, dy)).values(), strict=True):
-    np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+import sys
+sys.path[:0] = [{str(ROOT / "tests")!r}]
+import stacks
+from conformance import check, draw
+check("{name}", "float64", "cpu", draw(7, 2, 3, 5))
+sizes, kind = dict(T=7, B=2, input_size=3, hidden_size=5), stacks.EVERY[-2]  # layers, directions and a projection
+stacks.check("{name}", stacks.problem_of(sizes, kind, True, 1))
 """
     python(example + check)
 

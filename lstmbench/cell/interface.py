@@ -123,6 +123,10 @@ class Framework(Protocol):
         """Return those of the T*B rows of x (T, B, F), row t*B + b for x[t, b], for ``rows`` (B,) or (T, B)."""
         ...
 
+    def as_training_input(self, array: Any) -> Any:
+        """Return an output of ``forward`` as an input of ``forward_backward``: some frameworks mark the former."""
+        ...
+
     def add_rows(self, x: Any, rows: Any, values: Any) -> Any:
         """Return x (T, B, F) with values[k] added to its row rows[k], no two of them the same; x may be used up."""
         ...

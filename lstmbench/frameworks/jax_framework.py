@@ -1,7 +1,7 @@
 """JAX's arrays: CPU and CUDA; every call is asynchronous until its outputs are waited for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import jax
@@ -10,6 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.cell.interface import STORED, Framework
+
+DEFAULTS = {
+    "debug_infs": False,
+    "debug_nans": False,
+    "default_device": None,
+    "disable_jit": False,
+    "numpy_dtype_promotion": "standard",
+    "numpy_rank_promotion": "allow",
+    "transfer_guard": "allow",
+}
+"""JAX's defaults of what a session may set (``jax.disable_jit`` and so on), and must not reach an implementation."""
 
 
 class JaxFramework(Framework):
@@ -40,9 +51,13 @@ class JaxFramework(Framework):
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        precision = "tensorfloat32" if self.dtype == "tf32" else "highest"
-        products = jax.default_matmul_precision(precision) if self.device == "cuda" else nullcontext()
-        with jax.enable_x64(self.dtype == "float64"), products:
+        precision = {"cpu": None, "cuda": "tensorfloat32" if self.dtype == "tf32" else "highest"}[self.device]
+        with ExitStack() as settings:
+            for name, value in DEFAULTS.items():
+                settings.enter_context(getattr(jax, name)(value))
+            settings.enter_context(jax.default_matmul_precision(precision))
+            settings.enter_context(jax.enable_x64(self.dtype == "float64"))
+            settings.enter_context(np.errstate(all="ignore"))
             yield
 
     def from_numpy(self, array: NDArray[Any]) -> jax.Array:
@@ -80,6 +95,9 @@ class JaxFramework(Framework):
 
     def flip(self, x: jax.Array) -> jax.Array:
         return jnp.flip(x, axis=0)
+
+    def as_training_input(self, array: jax.Array) -> jax.Array:
+        return array
 
     def select(self, x: jax.Array, inside: jax.Array) -> jax.Array:
         return jnp.where(inside[:, :, None], x, 0)

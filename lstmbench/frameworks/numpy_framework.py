@@ -2,7 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +29,7 @@ class NumpyFramework(Framework):
         pass
 
     def scope(self) -> AbstractContextManager[Any]:
-        return nullcontext()
+        return np.errstate(all="ignore")  # a session may have them raise; infinity and NaN are numbers here
 
     def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
         return np.array(array, dtype=self.dtype, order="C")
@@ -63,6 +63,9 @@ class NumpyFramework(Framework):
 
     def flip(self, x: NDArray[Any]) -> NDArray[Any]:
         return x[::-1].copy()
+
+    def as_training_input(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
 
     def select(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
         return self.clear(x.copy(), inside)

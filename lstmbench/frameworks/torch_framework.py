@@ -1,7 +1,7 @@
 """PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +14,9 @@ from lstmbench.cell.interface import STORED, Framework
 class TorchFramework(Framework):
     """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32 too.
 
-    On CUDA, ``scope`` keeps float32 products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to.
-    In tf32 it lets cuBLAS do so as well.
+    ``scope`` keeps the modes of a session out (autocast, inference mode, no gradients, anomaly detection), and float32
+    products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to, and
+    ``torch.set_float32_matmul_precision("medium")`` makes them bfloat16 on some CPUs. In tf32 it lets cuBLAS round too.
     """
 
     name: ClassVar[str] = "torch"
@@ -33,8 +34,21 @@ class TorchFramework(Framework):
         import torch._dynamo
         import torch.fx.experimental.symbolic_shapes  # noqa: F401  # the first autograd.grad imports sympy through it
 
-    def scope(self) -> AbstractContextManager[Any]:
-        return _tf32(self.dtype == "tf32") if self.device == "cuda" else nullcontext()
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        with ExitStack() as settings:
+            for setting in (
+                torch.inference_mode(False),
+                torch.enable_grad(),
+                torch.autocast(self.device, enabled=False),
+                torch.autograd.set_detect_anomaly(False),
+                _tf32(self.dtype == "tf32") if self.device == "cuda" else _full_products(),
+                np.errstate(all="ignore"),
+            ):
+                settings.enter_context(setting)
+            if torch.get_default_device().type != "cpu":  # else no context: this one slows down every operation
+                settings.enter_context(torch.device(self.device))
+            yield
 
     def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
         # By way of float64: torch knows neither NumPy's long double nor the other byte order
@@ -72,6 +86,9 @@ class TorchFramework(Framework):
 
     def flip(self, x: torch.Tensor) -> torch.Tensor:
         return x.flip(0)
+
+    def as_training_input(self, array: torch.Tensor) -> torch.Tensor:
+        return array.clone() if array.is_inference() else array  # autograd refuses what inference mode has made
 
     def select(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         # By its bits, all of them or none: eight times as fast as masked_fill where the mask is one per row
@@ -148,3 +165,17 @@ def _tf32(allowed: bool) -> Iterator[None]:
     finally:
         for backend, setting in zip(backends, before, strict=True):
             backend.allow_tf32 = setting
+
+
+@contextmanager
+def _full_products() -> Iterator[None]:
+    """Have the CPU multiply float32 as float32."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -82,7 +82,7 @@ class Model:
         def make(weights: Mapping[str, Any]) -> Layer:
             arrays = {name: framework.to_numpy(weights[name]) for name in CELL}
             params: Any = PlainParams(*arrays.values()) if plain else LSTMParams(*arrays.values())  # type: ignore[arg-type]
-            return Plain(params, lambda each: cls(each, framework))
+            return Plain(params, lambda given: cls(given, framework), framework)
 
         return make, framework
 

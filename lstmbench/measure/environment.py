@@ -15,55 +15,13 @@ from typing import Any
 import psutil
 
 from lstmbench import __version__
+from lstmbench.measure.available_resources import available_cores, available_memory
 from lstmbench.measure.surroundings import gpus
-from lstmbench.results import processor
+from lstmbench.results import machine_kind, processor
 
-POOLS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NPROC",  # the size of XLA's own thread pool
-)
-"""The knob of each thread pool that an LSTM may run on."""
 _X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _ARM = {"implementer": "CPU implementer", "variant": "CPU variant", "part": "CPU part", "revision": "CPU revision"}
 """What tells one processor from another, and how /proc/cpuinfo calls it."""
-
-
-def same_imports() -> dict[str, str]:
-    """Return the environment variable with which a Python process finds the modules that this one finds."""
-    return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-
-
-def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]:
-    """Return the environment variables of a worker; they must stand before any framework is imported.
-
-    Args:
-        threads: how many threads each pool may have.
-        device: ``cpu`` hides the GPUs from the worker, so that a CPU row never pays for finding one.
-        layout: number of the process; its hash seed and the size of its environment differ, since both move memory
-            about and so move timings (Mytkowicz et al., "Producing wrong data without doing anything obviously
-            wrong!", 2009).
-    """
-    environment = dict(os.environ) | dict.fromkeys(POOLS, str(threads))
-    environment |= {
-        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads of one pool starve the other pools of a small machine
-        "OMP_DYNAMIC": "FALSE",
-        "PYTHONHASHSEED": str(layout + 1),
-        "LSTMBENCH_LAYOUT": "x" * (97 * layout),
-        **same_imports(),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    if threads == 1:
-        flags = environment.get("XLA_FLAGS", "")
-        environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-    if device == "cpu":
-        environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    return environment
 
 
 def machine() -> dict[str, Any]:
@@ -79,7 +37,9 @@ def machine() -> dict[str, Any]:
         **({"cpu_id": cpu_id} if cpu_id else {}),
         "cpu_flags": sorted((told.get("flags") or told.get("Features") or "").split()),
         "cores": os.cpu_count(),
+        **({"available_cores": available} if (available := available_cores()) != os.cpu_count() else {}),
         "memory_bytes": psutil.virtual_memory().total,
+        **({"available_memory_bytes": limit} if (limit := available_memory()) < psutil.virtual_memory().total else {}),
         "os": _os(),
         "kernel": platform.release(),
         "arch": platform.machine(),
@@ -97,7 +57,7 @@ def _cpu_id(told: Mapping[str, str]) -> str:
 def kind(machine: Mapping[str, Any]) -> str:
     """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and their driver."""
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
-    return ", ".join([processor.described(machine), f"{machine['cores']} cores", *gpus])
+    return ", ".join([processor.described(machine), machine_kind.cores(machine), *gpus])
 
 
 def _os() -> str:

@@ -31,16 +31,13 @@ class Held:
     def __init__(
         self, implementation: str, workload: Workload, inputs: Path, scope: ExitStack, repeat: float = 0.0
     ) -> None:
-        self.workload, self.repeat = workload, repeat
+        self.workload, self.repeat, self.file = workload, repeat, inputs
         with np.load(inputs, allow_pickle=False) as arrays:
             params = params_of(workload, arrays)
             lstm = load(implementation, params, workload.device, workload.dtype)
-            scope.enter_context(lstm.framework.scope())
-            names = (*(TRAINING if workload.mode == "training" else INFERENCE), *["lengths"] * ("lengths0" in arrays))
-            self.lstm: LSTM | Stack = lstm
-            self._first = {name: arrays[f"{name}0"] for name in names}
-            self.inputs = [self._native({name: arrays[f"{name}{k}"] for name in names}) for k in range(SETS)]
-            self.answers = {name: arrays[name] for name in arrays.files if name.startswith("answer_")}
+        scope.enter_context(lstm.framework.scope())
+        self.lstm: LSTM | Stack = lstm
+        self.inputs = [self._native(self._read(k)) for k in range(SETS)]
         self.method: Callable[..., Any] = (
             lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
         )
@@ -84,7 +81,18 @@ class Held:
         return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
 
     def _answer(self, name: str, k: int) -> Any:
-        return self.answers[f"answer_{name}{k}"]
+        with np.load(self.file, allow_pickle=False) as arrays:  # and not kept: memory is the implementation's alone
+            return arrays[f"answer_{name}{k}"]
+
+    def _read(self, k: int) -> dict[str, Any]:
+        """Return the k-th set of inputs, as float64."""
+        names = TRAINING if self.workload.mode == "training" else INFERENCE
+        with np.load(self.file, allow_pickle=False) as arrays:
+            return {name: arrays[f"{name}{k}"] for name in (*names, "lengths") if f"{name}{k}" in arrays}
+
+    def keep_one_set(self) -> None:
+        """Let go of the inputs but for the first set, which is what a process needs that makes one call."""
+        del self.inputs[1:]
 
     def call(self, k: int) -> Any:
         """Run the timed method on the k-th set of inputs, and wait for all that it returns."""
@@ -150,7 +158,7 @@ class Held:
 
     def _begin(self, steps: int) -> tuple[Any, ...]:
         """Return the first set of inputs, cut to its first time steps where it has some."""
-        cut = {name: array[:steps] if name in ("x", "dy") else array for name, array in self._first.items()}
+        cut = {name: array[:steps] if name in ("x", "dy") else array for name, array in self._read(0).items()}
         if "lengths" in cut:
             cut["lengths"] = np.minimum(cut["lengths"], steps)
         return self._native(cut)

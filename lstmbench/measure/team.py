@@ -10,7 +10,8 @@ from typing import Any, Protocol, Self
 
 from lstmbench.cell.registry import FRAMEWORKS, misfit
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment
+from lstmbench.measure import environment, worker_environment
+from lstmbench.measure.available_resources import available_cores
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side
 from lstmbench.measure.zygote import ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
@@ -39,7 +40,7 @@ def why_not(known: dict[str, Any], workload: Needs) -> str | None:
         known: one row of ``lstmbench.implementations()``.
         workload: what it should run.
     """
-    name, threads, cores = known["name"], workload.threads, os.cpu_count() or 1
+    name, threads, cores = known["name"], workload.threads, available_cores()
     if not known["available"]:
         return f"{name} is not available here: {known['reason']}"
     if workload.device not in known["devices"]:
@@ -51,7 +52,9 @@ def why_not(known: dict[str, Any], workload: Needs) -> str | None:
     if workload.mode not in known["modes"]:
         return f"{name} has no {workload.mode}"
     if threads > cores:
-        return f"{threads} threads were asked for, and this machine has {cores} cores"
+        machine = os.cpu_count() or 1
+        limit = f"this machine has {machine} cores" + (f", of which {cores} may be used" if cores < machine else "")
+        return f"{threads} threads were asked for, and {limit}"
     return None
 
 
@@ -161,6 +164,7 @@ class Team:
     def environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
         """Keep the environment of a worker, and return its id."""
         described = {"frameworks": frameworks, "threads": workload.threads, "device": workload.device}
+        described["variables"] = worker_environment.recorded(workload.threads, workload.device)
         if label in self.sides:
             described["revision"] = self.sides[label].revision or None
         found = environment.environment_id(self._base, described)

@@ -2,8 +2,8 @@
 
 This is how a script would do it: with the settings that the frameworks have by themselves, each with a pool of threads
 for all cores. In one process the threads of a pool that has nothing to do keep its cores, waiting for the next call,
-while the other pool wants them: what is timed is then no longer the implementation. Workers are kept from this (see
-``environment.worker_environment``); here they are not used.
+while the other pool wants them: what is timed is then no longer the implementation. A worker has one framework, and the
+next one's turn begins when its threads rest (see ``worker.answer``); here they are not used.
 
 Run as a module it is such a script, and prints what it timed.
 """
@@ -20,15 +20,14 @@ from pathlib import Path
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure.available_resources import available_cores
 from lstmbench.measure.case import Workload
-from lstmbench.measure.environment import same_imports
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
+from lstmbench.measure.worker_environment import same_imports
 
 APART, TOGETHER = "one each", "one for all"
-DEFAULT = Workload(
-    "inference", batch_size=16, seq_len=100, input_size=256, hidden_size=256, threads=os.cpu_count() or 1
-)
+DEFAULT = Workload("inference", batch_size=16, seq_len=100, input_size=256, hidden_size=256, threads=available_cores())
 WARM_UP = 3
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psutil
 
+from lstmbench.measure.available_resources import available_memory
 from lstmbench.measure.keeper import descendants
 
 EVERY_S = 0.1
 """How often is looked; answers that come sooner, as those of all timed turns of a usual budget, are not disturbed."""
-MOST_BYTES = int(0.9 * psutil.virtual_memory().total)
+MOST_BYTES = int(0.9 * available_memory())
 """Most resident memory of a case's process, and of those that it starts."""
 LEAST_LEFT_BYTES = int(0.03 * psutil.virtual_memory().total)
 """So much memory must be left on the machine."""

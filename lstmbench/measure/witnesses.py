@@ -6,6 +6,7 @@ All is read outside the timed loop.
 
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,10 @@ from typing import Any
 import numpy as np
 
 from lstmbench.measure.keeper import descendants
+
+LOOK_EVERY_S = 1e-3
+REST_WITHIN_S = 1.0
+"""How long a process may take to come to rest: five times as long as the longest default, that of Intel's OpenMP."""
 
 
 class Witness:
@@ -44,6 +49,32 @@ def sentinel() -> float:
     for _ in range(50):
         numbers *= numbers
     return time.perf_counter() - start
+
+
+def come_to_rest(within_s: float = REST_WITHIN_S) -> bool:
+    """Wait until no thread of this process computes; return False if one still does at the end of the time.
+
+    The threads of a pool that has nothing more to do spin for a while, in case that there is more: OpenMP's for
+    milliseconds, Intel's for 200. That is each library's own choice, and must not take a core from the next turn.
+    """
+    end = time.perf_counter() + within_s
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        if not _another_thread_runs():
+            return True
+        if time.perf_counter() > end:
+            return False
+
+
+def _another_thread_runs() -> bool:
+    """Return whether a thread beside this one computes, or waits for a core to do so; False where it is not known."""
+    own = str(threading.get_native_id())
+    for stat in Path("/proc/self/task").glob("*/stat"):
+        with suppress(OSError):  # a thread that ended just now
+            state = stat.read_bytes().rpartition(b")")[2].split()[0]  # after the name, which may hold anything
+            if state == b"R" and stat.parent.name != own:
+                return True
+    return False
 
 
 def computing_by_thread() -> dict[str, int]:

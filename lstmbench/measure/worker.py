@@ -12,7 +12,9 @@ Or it learns: enrol, then epoch until that says why it was the last, then finish
 
 import gc
 import json
+import sys
 import time
+import tracemalloc
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -27,7 +29,15 @@ from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.limits import Limits
 from lstmbench.measure.surroundings import device_bytes
-from lstmbench.measure.witnesses import Witness, computed_below, computing_by_thread, sentinel, shares
+from lstmbench.measure.witnesses import (
+    REST_WITHIN_S,
+    Witness,
+    come_to_rest,
+    computed_below,
+    computing_by_thread,
+    sentinel,
+    shares,
+)
 
 if TYPE_CHECKING:
     from lstmbench.learning.training import Training
@@ -68,6 +78,8 @@ class Server:
         self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0
     ) -> dict[str, Any]:
         """Load the implementation and its inputs; from here on the garbage collector is off, and denormals are zero."""
+        if reason := untimeable():
+            raise LstmbenchError(reason)
         mode = denormals.flush()
         self.held = Held(implementation, Workload(**workload), Path(inputs), self.scope, repeat)
         gc.collect()
@@ -170,6 +182,8 @@ class Server:
         and what the device did, see ``Framework.on_device``.
         """
         case = self.case
+        case.keep_one_set()
+        gc.collect()
         peak_host = None
         if _forget_high_water_mark():
             case.call(0)
@@ -186,6 +200,21 @@ class Server:
             "peak_device_bytes": device,
             **case.on_device(),
         }
+
+
+def untimeable() -> str:
+    """Return why no time of this process would be that of the implementation, "" if one may be taken.
+
+    Variables of the environment are kept from a worker, but a file of settings or a plug-in can have the same effect.
+    """
+    if sys.gettrace() or sys.getprofile():
+        return "a debugger, profiler or coverage traces every call in this process"
+    if tracemalloc.is_tracing():
+        return "tracemalloc traces every allocation in this process"
+    numba = sys.modules.get("numba")
+    if numba is not None and numba.config.DISABLE_JIT:
+        return "Numba compiles nothing in this process: DISABLE_JIT is set"
+    return ""
 
 
 def about(task: "Task") -> dict[str, Any]:
@@ -211,11 +240,14 @@ def _high_water_mark() -> int | None:
 
 
 def answer(server: Server, request: bytes) -> bytes:
-    """Return the answer to a request, or what failed: the parent decides what that means."""
+    """Return the answer to a request, or what failed, once the process rests: the parent decides what that means."""
     arguments = json.loads(request)
     command = getattr(server, arguments.pop("command"))
     try:
-        return json.dumps({"answer": command(**arguments)}).encode()
+        found = command(**arguments)
+        if not come_to_rest():  # it would take a core from the turns of others
+            raise LstmbenchError(f"its threads still computed {REST_WITHIN_S:g} s after it had answered")
+        return json.dumps({"answer": found}).encode()
     except LstmbenchError as error:
         reason = str(error)
     except MemoryError as error:  # NumPy's own has another name

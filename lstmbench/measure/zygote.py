@@ -24,8 +24,8 @@ from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import keeper
-from lstmbench.measure.environment import worker_environment
 from lstmbench.measure.watch import EVERY_S, ended, too_much
+from lstmbench.measure.worker_environment import worker_environment
 
 START_TIMEOUT_S = 120.0
 """How long an import may take."""
@@ -109,7 +109,7 @@ class Zygote:
 
         Args:
             backend: whose implementations it imports; or the name of a single one.
-            threads, device, layout: as ``environment.worker_environment`` takes them.
+            threads, device, layout: as ``worker_environment.worker_environment`` takes them.
             log: where what it prints goes.
             python: the interpreter, this one if None.
             code: the folder that this package is imported from, if not from where it is imported here.

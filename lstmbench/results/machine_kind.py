@@ -10,11 +10,16 @@ UNKNOWN_CPU = "a CPU that was not recorded"
 
 def named(machine: Mapping[str, Any]) -> str:
     """Return the kind in a few words, as far as it is recorded, such as ``AMD EPYC with AVX2, 2 cores, 2 x H200``."""
-    cores = machine.get("cores")
     gpus = [str(gpu["name"]) for gpu in _gpus(machine)]
     counted = [f"{gpus.count(name)} x {name}" if gpus.count(name) > 1 else name for name in dict.fromkeys(gpus)]
-    words = [f"{cores} core{'' if cores == 1 else 's'}"] if cores else []
+    words = [cores(machine)] if machine.get("cores") else []
     return ", ".join([processor.described(machine) or UNKNOWN_CPU, *words, *counted])
+
+
+def cores(machine: Mapping[str, Any]) -> str:
+    """Return how many cores there are, and how many of them may be used if that is fewer: ``1 of 2 cores``."""
+    count, available = machine.get("cores"), machine.get("available_cores")
+    return (f"{available} of " if available else "") + f"{count} core{'' if count == 1 else 's'}"
 
 
 def differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -26,11 +31,15 @@ def differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     if bool(one.get("cpu")) != bool(other.get("cpu")) or processor.differ(one, other):
         return True
     here, there = _gpus(one), _gpus(other)
-    if one.get("cores") != other.get("cores") or len(here) != len(there):
+    if _cores(one) != _cores(other) or len(here) != len(there):
         return True
     # The driver is software: it is among the things that two runs may differ in, and still be compared
     pairs = zip(here, there, strict=True)
     return any(a[key] != b[key] for a, b in pairs for key in (a.keys() & b.keys()) - {"driver"})
+
+
+def _cores(machine: Mapping[str, Any]) -> Any:
+    return machine.get("available_cores", machine.get("cores"))
 
 
 def _gpus(machine: Mapping[str, Any]) -> list[Mapping[str, Any]]:

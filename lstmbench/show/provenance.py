@@ -50,7 +50,7 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
         lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
         lines += [_run(manifest), _machine(manifest), _versions(manifest)]
-    lines.append(_extent(rows))
+    lines += [_extent(rows), *dict.fromkeys(filter(None, map(variables, manifests)))]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
     return lines
@@ -85,10 +85,10 @@ def _run(manifest: Manifest) -> str:
 
 def machine(manifest: Manifest) -> str:
     """Return the machine in one phrase."""
-    cores, memory = _get(manifest, "machine", "cores"), _get(manifest, "machine", "memory_bytes")
+    memory = _get(manifest, "machine", "memory_bytes")
     parts = [processor.described(part(manifest, "machine")) or "CPU not recorded"]
-    if cores:
-        parts.append(f"{cores} core{'' if cores == 1 else 's'}")
+    if _get(manifest, "machine", "cores"):
+        parts.append(machine_kind.cores(part(manifest, "machine")))
     if memory:
         parts.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
     if _get(manifest, "machine", "os"):
@@ -144,6 +144,22 @@ def versions(manifest: Manifest) -> str:
 
 def _versions(manifest: Manifest) -> str:
     return f"Versions: {versions(manifest)}."
+
+
+def variables(manifest: Manifest) -> str:
+    """Return the environment variables of the workers, but for those that set the number of threads.
+
+    "" for a run from before they were recorded.
+    """
+    parts: dict[str, list[str]] = {"": [], "set by the user: ": [], "not passed on: ": []}
+    for each in part(manifest, "environments").values():
+        found = part(each, "variables") if isinstance(each, Mapping) else {}
+        threads = str(each.get("threads")) if found else ""
+        for words, key in zip(parts, ("set", "passed"), strict=False):
+            parts[words] += [f"{name}={value}" for name, value in part(found, key).items() if value != threads]
+        parts["not passed on: "] += map(str, found.get("removed") or [])
+    told = [words + ", ".join(sorted(set(given))) for words, given in parts.items() if given]
+    return f"Environment variables of the workers: {'; '.join(told)}." if told else ""
 
 
 def _extent(rows: list[Row]) -> str:

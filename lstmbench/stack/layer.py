@@ -18,7 +18,11 @@ Weights = dict[str, Any]
 """Gradients of the weights, by the names of the fields of ``LSTMParams``."""
 
 HOLD = 2.0**40
-"""What padding adds to a pre-activation, or takes off: sigmoid is then 1, or 0, in every dtype, whatever the rest."""
+HOLD_FLOAT16 = 2.0**14
+"""What padding adds to a pre-activation, or takes off: sigmoid is then 1, or 0, whatever the rest.
+
+In float16, whose largest number is 65504, that holds while the rest, W_hh h + b with x = 0, is below 16000.
+"""
 
 
 class Layer(Protocol):
@@ -39,7 +43,7 @@ class Layer(Protocol):
 
 def make_layer(params: LSTMParams, make: Make, framework: Framework) -> Layer:
     """Return one layer in one direction, with its projection if it has one."""
-    return Plain(params, make) if params.projection is None else Projected(params, make, framework)
+    return Plain(params, make, framework) if params.projection is None else Projected(params, make, framework)
 
 
 class Plain:
@@ -49,8 +53,8 @@ class Plain:
         takes_lengths: whether ``lengths`` may be given; then h and c are those at the lengths.
     """
 
-    def __init__(self, params: LSTMParams, make: Make) -> None:
-        self.implementation = make(params)
+    def __init__(self, params: LSTMParams, make: Make, framework: Framework) -> None:
+        self.implementation, self.framework = make(params), framework
         pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
         self.saves = all(callable(method) for method in pair)
         self.takes_lengths = self.saves and getattr(self.implementation, "takes_lengths", False)
@@ -62,7 +66,8 @@ class Plain:
     def forward_saving(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> Any:
         if self.saves:
             return self.implementation.forward_saving(x, h0, c0, *lengths)
-        return self.implementation.forward(x, h0, c0), (x, h0, c0)
+        outputs = self.implementation.forward(x, h0, c0)
+        return tuple(map(self.framework.as_training_input, outputs)), (x, h0, c0)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         if self.saves:
@@ -89,9 +94,9 @@ class Projected:
         bias = params.bias if params.has_bias else None
         H = params.hidden_size
         at_first = np.hstack([params.weight_ih, params.weight_hh])  # (4H, I+P)
-        self.first = Plain(LSTMParams(at_first, np.zeros((4 * H, H)), bias, peephole=params.peephole), make)
+        self.first = Plain(LSTMParams(at_first, np.zeros((4 * H, H)), bias, peephole=params.peephole), make, framework)
         later = params.weight_hh @ params.projection  # (4H, H)
-        self.later = Plain(LSTMParams(params.weight_ih, later, bias, peephole=params.peephole), make)
+        self.later = Plain(LSTMParams(params.weight_ih, later, bias, peephole=params.peephole), make, framework)
         self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, P)
         self.W_hr = framework.from_numpy(params.projection)  # (P, H)
         self.framework = framework
@@ -166,7 +171,8 @@ class Held:
         self.features = params.input_size
         self.extra = lanes if self.features % lanes == 0 else 1
         hold = np.zeros((4 * H, self.extra))
-        hold[:H, 0], hold[H : 2 * H, 0] = -HOLD, HOLD  # rows i, f, g, o
+        amount = HOLD_FLOAT16 if framework.stored == "float16" else HOLD
+        hold[:H, 0], hold[H : 2 * H, 0] = -amount, amount  # rows i, f, g, o
         bias = params.bias if params.has_bias else None
         weight_ih = np.hstack([params.weight_ih, hold])
         held = LSTMParams(weight_ih, params.weight_hh, bias, peephole=params.peephole, projection=params.projection)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lstmbench.measure import held as module
@@ -115,3 +116,25 @@ def test_memory_of_the_first_half_of_the_steps_is_about_half(inputs: Path, scope
     assert whole is not None and half is not None
     per_step = (whole - half) / 50
     assert per_step == pytest.approx(WORKLOAD.formula_bytes_per_step, rel=0.15)
+
+
+def test_while_memory_is_measured_only_what_the_case_itself_needs_is_held(inputs: Path, scope: ExitStack) -> None:
+    """Neither the oracle's answers, nor a second set of inputs, nor any of them in float64: all are in the file."""
+    held = Held("numpy.fused", WORKLOAD, inputs, scope)
+    held.errors(held.call(0))
+    held.keep_one_set()
+    large = [array for array in _arrays(vars(held)) if array.ndim == 3]
+    assert {array.dtype.name for array in large} == {"float32"}
+    assert len(large) == 2  # x and dy
+    assert held.call(0) and held.allocated_bytes(50)
+
+
+def _arrays(thing: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the arrays in nested lists, tuples and mappings."""
+    if isinstance(thing, np.ndarray):
+        yield thing
+    elif isinstance(thing, dict):
+        yield from _arrays(list(thing.values()))
+    elif isinstance(thing, list | tuple):
+        for each in thing:
+            yield from _arrays(each)

@@ -142,6 +142,19 @@ def test_one_that_starts_threads_beyond_its_allowance_gets_no_time(
     assert row(done.records, "mutant.honest")["status"] == "ok"
 
 
+def test_threads_that_wait_by_computing_are_waited_for_and_those_that_never_rest_cost_their_row(
+    plugins: Callable[..., None], measure: Callable[..., lb.Run]
+) -> None:
+    """Or they would take a core from the next implementation's turn."""
+    plugins(mutants())
+    done = measure(["mutant.honest", "mutant.spins", "mutant.spins_a_while"])
+    found = row(done.records, "mutant.spins")
+    assert (found["status"], found["error"]) == ("failed", "its threads still computed 1 s after it had answered")
+    assert pd.isna(found["time_median_s"])
+    assert row(done.records, "mutant.honest")["status"] == "ok"
+    assert "still computed" not in str(row(done.records, "mutant.spins_a_while")["error"])
+
+
 @pytest.mark.slow
 def test_what_hangs_is_ended_when_its_time_is_over(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]

@@ -15,9 +15,10 @@ import pytest
 from tiny import all_end, mutants, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import environment, zygote
+from lstmbench.measure import zygote
 from lstmbench.measure.case import Workload
 from lstmbench.measure.team import Team
+from lstmbench.measure.worker_environment import POOLS
 from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
@@ -94,7 +95,7 @@ def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:
 def test_every_pool_has_as_many_threads_as_asked_for(notes: dict[str, Any], backend: str, threads: int) -> None:
     """Whatever the user's own environment says; it said 7."""
     note = notes[f"{backend}.spy.{threads}.1"]
-    assert {note["environment"][name] for name in environment.POOLS} == {str(threads)}
+    assert {note["environment"][name] for name in POOLS} == {str(threads)}
     assert set(note["pools"].values()) == {threads}
     assert note["torch_threads"] == (threads if backend == "torch" else None)
     if backend == "jax" and note["threads"]:  # threadpoolctl does not know XLA's pool; Linux knows its threads' names
@@ -118,31 +119,6 @@ def test_no_pool_s_file_nor_any_path_is_recorded(notes: dict[str, Any]) -> None:
 def test_a_worker_for_the_cpu_sees_no_gpu(notes: dict[str, Any]) -> None:
     for backend in BACKENDS:
         assert notes[f"{backend}.spy.1.1"]["environment"]["CUDA_VISIBLE_DEVICES"] == ""
-
-
-def test_one_thread_means_one_for_xla_s_products_too() -> None:
-    assert "--xla_cpu_multi_thread_eigen=false" in environment.worker_environment(1, "cpu", 0)["XLA_FLAGS"]
-    assert "multi_thread_eigen" not in environment.worker_environment(2, "cpu", 0).get("XLA_FLAGS", "")
-
-
-def test_a_user_s_own_xla_flags_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
-    assert environment.worker_environment(1, "cpu", 0)["XLA_FLAGS"].split()[0] == "--xla_dump_to=x"
-
-
-def test_a_gpu_is_left_to_workers_that_are_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    found = environment.worker_environment(1, "cuda", 0)
-    assert found["CUDA_VISIBLE_DEVICES"] == "1"
-    assert "JAX_PLATFORMS" not in found
-    assert found["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-
-
-def test_processes_of_a_case_differ_in_what_moves_memory_about() -> None:
-    layouts = [environment.worker_environment(1, "cpu", layout) for layout in range(3)]
-    assert len({found["PYTHONHASHSEED"] for found in layouts}) == 3
-    assert len({len(found["LSTMBENCH_LAYOUT"]) for found in layouts}) == 3
 
 
 # How they are spoken to

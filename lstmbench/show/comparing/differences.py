@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from lstmbench.results import machine_kind
 from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest, part
 
-_MACHINE = ("cpu", "cpu_id", "cores", "memory_bytes", "os", "kernel", "arch")
+_MACHINE = ("cpu", "cpu_id", "cores", "available_cores", "memory_bytes", "os", "kernel", "arch")
 _SUITE = ("name", "reference", "budget")
 _FIRST = ("lstmbench", *SHOWN_PACKAGES)
 

@@ -6,6 +6,7 @@ They go wrong only in the worker: an import of this module in the parent is as h
 import ctypes
 import hashlib
 import json
+import math
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -315,17 +317,37 @@ class Sleeps(_Mutant):
 
 @register("mutant.crowds")
 class Crowds(_Mutant):
-    """Right, but it has eight threads at work beside its own, which let each other run."""
+    """Right, but it has eight threads at work beside its own, which rest between calls."""
 
     def before(self, x: Any) -> None:
         if self.calls == 1:
-            for _ in range(8):
-                threading.Thread(target=_burn, daemon=True).start()
+            self.pool = ThreadPoolExecutor(8)
+        million = bytes(2**20)
+        list(self.pool.map(lambda _: hashlib.sha256(million), range(8)))
 
 
-def _burn() -> None:
+@register("mutant.spins")
+class Spins(_Mutant):
+    """Right, but from its first call on one of its threads computes for ever."""
+
+    def before(self, x: Any) -> None:
+        if self.calls == 1:
+            threading.Thread(target=_burn, daemon=True).start()
+
+
+@register("mutant.spins_a_while")
+class SpinsAWhile(_Mutant):
+    """Right, but after each call a thread waits for the next one by computing, as those of pools do: for 50 ms."""
+
+    def after(self, outputs: Any) -> Any:
+        threading.Thread(target=_burn, args=(0.05,), daemon=True).start()
+        return outputs
+
+
+def _burn(seconds: float = math.inf) -> None:
+    end = time.perf_counter() + seconds
     million = bytes(2**20)
-    while True:
+    while time.perf_counter() < end:
         hashlib.sha256(million)
 
 
