@@ -13,18 +13,28 @@ from lstmbench.errors import LstmbenchError
 
 
 class Exchange:
-    """What goes in is checked, entry by entry; what goes out is rounded only where the dtype asks for it."""
+    """What goes in is checked, entry by entry; what goes out is rounded only where the dtype asks for it.
+
+    What a source says and the weights alone cannot hold (another activation, an initial state, a single
+    direction in reverse) is refused in a sentence, unless the caller names it in ``ignore``. What changes
+    no number at inference (dropout, the order of the axes) is passed over; so is Keras's Masking, whose
+    place ``lengths`` takes here.
+    """
 
     _several: ClassVar[bool] = False
     """Whether the class holds ``layers``, or is one layer in one direction itself."""
 
     @classmethod
     def from_torch(cls, source: Any, prefix: str = "") -> Self:
-        """Return the weights of an nn.LSTM, or of its state_dict; two biases become their sum, in float64.
+        """Return the weights of an nn.LSTM or nn.LSTMCell, or of a state_dict; two biases are added.
+
+        The sum is made in float64.
 
         Args:
             source: the module, or a mapping of names to tensors or arrays.
-            prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are passed over.
+            prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are passed
+                over. What DataParallel, torch.compile and FSDP put into the names (``module.``, ``_orig_mod.``)
+                may be left out.
 
         Raises:
             LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is named.
