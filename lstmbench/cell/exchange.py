@@ -5,7 +5,7 @@ The methods find the module of their format when they are called: this layer imp
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Self
 
@@ -49,13 +49,21 @@ class Exchange:
         return _format("torch_weights").write(self._layers(), dtype, module)
 
     @classmethod
-    def from_keras(cls, source: Any) -> Self:
-        """Return the weights of Keras: an LSTM, what its get_weights() returns, or for a stack several of these.
+    def from_keras(cls, source: Any, *, ignore: Collection[str] = ()) -> Self:
+        """Return the weights of Keras: of LSTM layers, RNNs of LSTMCells, or Bidirectionals of these.
+
+        Args:
+            source: a layer; a Sequential or a list of layers, in which Input, Masking and dropout are passed
+                over; the arrays that get_weights() of a layer or of a model returns; or a list of these, one
+                a layer.
+            ignore: what may be lost: ``activation``, ``recurrent_activation``, ``go_backwards``,
+                ``merge_mode``, ``stateful``.
 
         Raises:
             LstmbenchError: if it is something else, or computes something else; what is in the way is named.
+                Or if the arrays alone do not tell two layers from one in both directions.
         """
-        return cls._of(_format("keras_weights").read(source), "from_keras")
+        return cls._of(_format("keras_weights").read(source, ignore), "from_keras")
 
     def to_keras(self, dtype: str = "float64") -> Any:
         """Return what set_weights() of a Keras LSTM takes; for a stack a list of that, one for each layer."""
