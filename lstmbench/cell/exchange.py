@@ -71,15 +71,20 @@ class Exchange:
         return layers if self._several else layers[0]
 
     @classmethod
-    def from_flax(cls, source: Any) -> Self:
-        """Return the weights of an LSTMCell or OptimizedLSTMCell of Flax: linen's parameters, or a module of nnx.
+    def from_flax(cls, source: Any, *, ignore: Collection[str] = ()) -> Self:
+        """Return the weights of Flax: of an LSTMCell or OptimizedLSTMCell, an RNN or a Bidirectional of these.
 
-        For a stack: a sequence of them, one for each layer, or pairs for both directions.
+        Args:
+            source: a module of nnx, a bound module of linen, or the parameters of one. For a stack: a
+                sequence of them, one for each layer, or pairs for both directions.
+            ignore: what may be lost: ``reverse``, ``merge_fn``, ``gate_fn``, ``activation_fn``,
+                ``carry_init``.
 
         Raises:
-            LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is named.
+            LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype, or a module
+                computes something else; it is named.
         """
-        return cls._of(_format("flax_weights").read(source), "from_flax")
+        return cls._of(_format("flax_weights").read(source, ignore), "from_flax")
 
     def to_flax(self, dtype: str | None = None, *, form: str = "linen") -> Any:
         """Return the parameters of a Flax cell; for a stack a list of layers, each a list of directions.
