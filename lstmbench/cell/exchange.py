@@ -116,21 +116,33 @@ class Exchange:
         return layers if self._several else layers[0][0]
 
     @classmethod
-    def from_onnx(cls, source: Any, node: str | int | None = None, inputs: Mapping[str, Any] | None = None) -> Self:
-        """Return the weights of the LSTM nodes of an ONNX model; nothing of it is run.
+    def from_onnx(
+        cls,
+        source: Any,
+        node: str | int | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        ignore: Collection[str] = (),
+    ) -> Self:
+        """Return the weights of the LSTM nodes of an ONNX model, which is not run.
 
-        ``lstmbench.formats.read_onnx`` tells what else the nodes hold: initial states, lengths, layout, and the
-        direction, which the weights of a single layer do not show.
+        Where weights follow from its constants, ONNX's own evaluator computes them.
+
+        ``lstmbench.formats.read_onnx`` tells what else the nodes hold: initial states, lengths, layout,
+        direction.
 
         Args:
             source: a path, the bytes of a model, or a ModelProto.
             node: a node's name, or its place among the LSTM nodes; all of them, as layers of a stack, if None.
             inputs: values of the model's inputs by name, for a model whose weights are inputs.
+            ignore: what may be lost: ``direction`` (of a node that reads in reverse only), ``initial_h``,
+                ``initial_c``, ``sequence_lens``, ``activations``, or another attribute of the nodes, such as
+                ``clip``.
 
         Raises:
             LstmbenchError: if it is no model, or its LSTM is none of ours; what is in the way is named.
         """
-        return cls._of(_format("onnx_reading").read(source, node, inputs, not cls._several), "from_onnx")
+        return cls._of(_format("onnx_reading").read(source, node, inputs, ignore), "from_onnx")
 
     def to_onnx(
         self,
