@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,11 +38,13 @@ def read(source: Any, ignore: Collection[str] = ()) -> Layers:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Sequential):
         source = source.layers
-    if not isinstance(source, Sequence) or not source or _is_array(source[0]):
-        return _layers(source, "the layer", ignore)
-    found = sum((_layers(each, f"layer {number}", ignore, alone=True) for number, each in enumerate(source)), ())
+    if isinstance(source, Sequence) and source and not _is_array(source[0]):
+        each = (_layers(item, f"layer {number}", ignore, alone=True) for number, item in enumerate(source))
+        found: Layers = sum(each, ())
+    else:
+        found = _layers(source, "the layer", ignore)
     if not found:
-        raise LstmbenchError(f"from_keras takes {_TAKES}, but there is no LSTM among the {len(source)} layers.")
+        raise LstmbenchError(f"from_keras takes {_TAKES}, but here is no LSTM.")
     return found
 
 
@@ -57,29 +58,30 @@ def _layers(source: Any, where: str, ignore: Collection[str], alone: bool = Fals
     count = len(source)
     size = 2 if count == 2 or (count > 3 and np.ndim(source[2]) == 2) else 3
     if count == 0 or count % size or (alone and count > 2 * size):
-        wanted = (
-            f"the 2 or 3 arrays of an LSTM{', or those of two directions' if alone else ', or several times as many'}"
-        )
-        raise LstmbenchError(f"{where} must have {wanted}, but it has {count}.")
+        several = "twice" if alone else "several times"
+        raise LstmbenchError(f"{where} must have 2 or 3 arrays, or {several} as many, but it has {count}.")
     found = [
         _direction(source[k : k + size], f"{where}{f', arrays {k} to {k + size - 1}' * (count > size)}")
         for k in range(0, count, size)
     ]
     if alone:
         return (tuple(found),)
-    stacked = all(above.input_size == below.hidden_size for below, above in pairwise(found))
-    pairs = tuple(zip(found[::2], found[1::2], strict=False))
-    both = (
-        len(found) % 2 == 0
-        and all(forward.input_size == reverse.input_size for forward, reverse in pairs)
-        and all(above.input_size == 2 * below.hidden_size for (_, below), (above, _) in pairwise(pairs))
-    )
-    if both and stacked:
+    single = tuple((params,) for params in found)
+    paired = tuple(zip(found[::2], found[1::2], strict=False))
+    fitting = [layers for layers in (single, paired)[: 2 - len(found) % 2] if _fits(layers)]
+    if len(fitting) == 2:
         raise LstmbenchError(
             f"{where}: its arrays fit two layers in one direction as well as one layer in both: give the model "
             f"itself, or a list for each layer, [arrays[:{size}], arrays[{size}:]] or [arrays]."
         )
-    return pairs if both else tuple((params,) for params in found)
+    return fitting[0] if fitting else single
+
+
+def _fits(layers: Layers) -> bool:
+    """Return whether each layer takes what the one below gives."""
+    widths = [{params.input_size for params in layer} for layer in layers]
+    given = [{len(layer) * layer[0].hidden_size} for layer in layers]
+    return len(widths[0]) == 1 and widths[1:] == given[:-1]
 
 
 def _direction(arrays: Sequence[Any], where: str) -> LSTMParams:
