@@ -5,7 +5,7 @@ The methods find the module of their format when they are called: this layer imp
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Self
 
@@ -13,18 +13,28 @@ from lstmbench.errors import LstmbenchError
 
 
 class Exchange:
-    """What goes in is checked, entry by entry; what goes out is rounded only where the dtype asks for it."""
+    """What goes in is checked, entry by entry; what goes out is rounded only where the dtype asks for it.
+
+    What a source says and the weights alone cannot hold (another activation, an initial state, a single
+    direction in reverse) is refused in a sentence, unless the caller names it in ``ignore``. What changes
+    no number at inference (dropout, the order of the axes) is passed over; so is Keras's Masking, whose
+    place ``lengths`` takes here.
+    """
 
     _several: ClassVar[bool] = False
     """Whether the class holds ``layers``, or is one layer in one direction itself."""
 
     @classmethod
     def from_torch(cls, source: Any, prefix: str = "") -> Self:
-        """Return the weights of an nn.LSTM, or of its state_dict; two biases become their sum, in float64.
+        """Return the weights of an nn.LSTM or nn.LSTMCell, or of a state_dict; two biases are added.
+
+        The sum is made in float64.
 
         Args:
             source: the module, or a mapping of names to tensors or arrays.
-            prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are passed over.
+            prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are passed
+                over. What DataParallel, torch.compile and FSDP put into the names (``module.``, ``_orig_mod.``)
+                may be left out.
 
         Raises:
             LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is named.
@@ -39,13 +49,21 @@ class Exchange:
         return _format("torch_weights").write(self._layers(), dtype, module)
 
     @classmethod
-    def from_keras(cls, source: Any) -> Self:
-        """Return the weights of Keras: an LSTM, what its get_weights() returns, or for a stack several of these.
+    def from_keras(cls, source: Any, *, ignore: Collection[str] = ()) -> Self:
+        """Return the weights of Keras: of LSTM layers, RNNs of LSTMCells, or Bidirectionals of these.
+
+        Args:
+            source: a layer; a Sequential or a list of layers, in which Input, Masking and dropout are passed
+                over; the arrays that get_weights() of a layer or of a model returns; or a list of these, one
+                a layer.
+            ignore: what may be lost: ``activation``, ``recurrent_activation``, ``go_backwards``,
+                ``merge_mode``, ``stateful``.
 
         Raises:
             LstmbenchError: if it is something else, or computes something else; what is in the way is named.
+                Or if the arrays alone do not tell two layers from one in both directions.
         """
-        return cls._of(_format("keras_weights").read(source), "from_keras")
+        return cls._of(_format("keras_weights").read(source, ignore), "from_keras")
 
     def to_keras(self, dtype: str = "float64") -> Any:
         """Return what set_weights() of a Keras LSTM takes; for a stack a list of that, one for each layer."""
@@ -53,15 +71,20 @@ class Exchange:
         return layers if self._several else layers[0]
 
     @classmethod
-    def from_flax(cls, source: Any) -> Self:
-        """Return the weights of an LSTMCell or OptimizedLSTMCell of Flax: linen's parameters, or a module of nnx.
+    def from_flax(cls, source: Any, *, ignore: Collection[str] = ()) -> Self:
+        """Return the weights of Flax: of an LSTMCell or OptimizedLSTMCell, an RNN or a Bidirectional of these.
 
-        For a stack: a sequence of them, one for each layer, or pairs for both directions.
+        Args:
+            source: a module of nnx, a bound module of linen, or the parameters of one. For a stack: a
+                sequence of them, one for each layer, or pairs for both directions.
+            ignore: what may be lost: ``reverse``, ``merge_fn``, ``gate_fn``, ``activation_fn``,
+                ``carry_init``.
 
         Raises:
-            LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is named.
+            LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype, or a module
+                computes something else; it is named.
         """
-        return cls._of(_format("flax_weights").read(source), "from_flax")
+        return cls._of(_format("flax_weights").read(source, ignore), "from_flax")
 
     def to_flax(self, dtype: str | None = None, *, form: str = "linen") -> Any:
         """Return the parameters of a Flax cell; for a stack a list of layers, each a list of directions.
@@ -93,21 +116,33 @@ class Exchange:
         return layers if self._several else layers[0][0]
 
     @classmethod
-    def from_onnx(cls, source: Any, node: str | int | None = None, inputs: Mapping[str, Any] | None = None) -> Self:
-        """Return the weights of the LSTM nodes of an ONNX model; nothing of it is run.
+    def from_onnx(
+        cls,
+        source: Any,
+        node: str | int | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        ignore: Collection[str] = (),
+    ) -> Self:
+        """Return the weights of the LSTM nodes of an ONNX model, which is not run.
 
-        ``lstmbench.formats.read_onnx`` tells what else the nodes hold: initial states, lengths, layout, and the
-        direction, which the weights of a single layer do not show.
+        Where weights follow from its constants, ONNX's own evaluator computes them.
+
+        ``lstmbench.formats.read_onnx`` tells what else the nodes hold: initial states, lengths, layout,
+        direction.
 
         Args:
             source: a path, the bytes of a model, or a ModelProto.
             node: a node's name, or its place among the LSTM nodes; all of them, as layers of a stack, if None.
             inputs: values of the model's inputs by name, for a model whose weights are inputs.
+            ignore: what may be lost: ``direction`` (of a node that reads in reverse only), ``initial_h``,
+                ``initial_c``, ``sequence_lens``, ``activations``, or another attribute of the nodes, such as
+                ``clip``.
 
         Raises:
             LstmbenchError: if it is no model, or its LSTM is none of ours; what is in the way is named.
         """
-        return cls._of(_format("onnx_reading").read(source, node, inputs, not cls._several), "from_onnx")
+        return cls._of(_format("onnx_reading").read(source, node, inputs, ignore), "from_onnx")
 
     def to_onnx(
         self,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lstmbench.cell.arrays import numbers
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.reference import Array, Step, backward, forward, split_gates
 from lstmbench.errors import LstmbenchError
@@ -85,7 +86,7 @@ def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
 
 
 def _series(params: LSTMParams, x: ArrayLike) -> Array:
-    series = np.asarray(x, dtype=np.float64)
+    series = numbers(x, "x").astype(np.float64)
     if series.ndim == 1:
         series = series[:, None]
     if series.ndim != 2 or series.shape[1] != params.input_size or len(series) == 0:

@@ -1,15 +1,15 @@
 """What all formats share: arrays of any framework in, float64 out, gates reordered; a wrong entry is named."""
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmbench.cell.arrays import as_array
 from lstmbench.cell.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, said
 
 Array = NDArray[Any]
 Layers = tuple[tuple[LSTMParams, ...], ...]
@@ -39,10 +39,19 @@ def needed(package: str, method: str) -> Any:
         raise LstmbenchError(f"{method} needs the package {package}, which cannot be imported: {said(error)}") from None
 
 
-def said(error: BaseException) -> str:
-    """Return what an error says, as the end of a sentence of ours."""
-    lines = str(error).split("\n")[0].strip() or type(error).__name__
-    return f"{lines.rstrip(' .:')}."
+def refuse_unless_ignored(name: str, ignore: Collection[str], sentence: str) -> None:
+    """Do nothing if the caller ignores what a source says and the weights alone cannot hold.
+
+    Args:
+        name: what is lost, as ``ignore`` names it.
+        ignore: what the caller gives up.
+        sentence: what the source says; without a full stop.
+
+    Raises:
+        LstmbenchError: if the name is not among those that are ignored.
+    """
+    if name not in ((ignore,) if isinstance(ignore, str) else ignore):
+        raise LstmbenchError(f"{sentence}; to read the weights without it, pass ignore=({name!r},).")
 
 
 def to_float64(value: object, name: str) -> Array:
@@ -51,18 +60,12 @@ def to_float64(value: object, name: str) -> Array:
     Raises:
         LstmbenchError: if it is something else; ``name`` is named.
     """
-    torch = sys.modules.get("torch")
     try:
-        if torch is not None and isinstance(value, torch.Tensor):
-            dtype = str(value.dtype).removeprefix("torch.")
-            given = value.detach().cpu().double().numpy() if dtype in LIMITS else np.empty(0)
-        else:
-            given = np.asarray(value)
-            dtype = given.dtype.name
+        given = as_array(value.detach().cpu() if hasattr(value, "detach") else value)  # a tensor of torch
     except Exception as error:  # a ragged list, a tensor without data, an array that was deleted
         raise LstmbenchError(f"{name} cannot be read as an array: {said(error)}") from None
-    if dtype not in LIMITS:
-        raise LstmbenchError(f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {dtype}.")
+    if given.dtype.name not in LIMITS:
+        raise LstmbenchError(f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {given.dtype}.")
     with np.errstate(invalid="ignore"):  # a signalling NaN is a number to us
         return given.astype(np.float64)
 

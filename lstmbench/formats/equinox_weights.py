@@ -21,7 +21,7 @@ def read(source: Any) -> Layers:
         LstmbenchError: if something else is given, or an array is missing, too many, or of the wrong shape or dtype.
     """
     no_file(source, "from_equinox", _TAKES)
-    return read_nested(source, _cell)
+    return read_nested(source, lambda cell, where, _: (_cell(cell, where),))
 
 
 def _cell(source: Any, where: str) -> LSTMParams:

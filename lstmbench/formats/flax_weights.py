@@ -1,44 +1,90 @@
-"""Flax: LSTMCell and OptimizedLSTMCell, of linen (a dict of parameters) and of nnx (modules).
+"""Flax: LSTMCell and OptimizedLSTMCell, alone or in an RNN or Bidirectional; of linen or nnx.
 
 Kernels are transposed, (I, H) and (H, H) for each gate, or (I, 4H) and (H, 4H) with gates i, f, g, o side by side. The
 bias stands with the recurrent kernel, and is always there.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lstmbench.cell.parameters import GATES, LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.formats.arrays import Array, Layers, needed, plain, rounded, same_names, shaped
+from lstmbench.formats.arrays import (
+    Array,
+    Layers,
+    needed,
+    plain,
+    refuse_unless_ignored,
+    rounded,
+    same_names,
+    shaped,
+)
 from lstmbench.formats.files import no_file
 from lstmbench.formats.jax_arrays import jax_array
 from lstmbench.formats.nested import read_nested
 
 FORMS = ("linen", "nnx.LSTMCell", "nnx.OptimizedLSTMCell")
-_TAKES = "an LSTMCell or OptimizedLSTMCell of flax.nnx, the parameters of one of flax.linen, or a sequence of these"
+_TAKES = (
+    "an LSTMCell or OptimizedLSTMCell of Flax, an RNN or Bidirectional of these (a module of nnx, a bound module of "
+    "linen, or its parameters), or a sequence of these"
+)
 _SIDES = {"i": ("kernel",), "h": ("kernel", "bias")}
 
 
-def read(source: Any) -> Layers:
+def read(source: Any, ignore: Collection[str] = ()) -> Layers:
     """Return the weights of Flax cells: one, a sequence of layers, or of pairs forward and reverse.
+
+    Args:
+        source: cells, or RNNs and Bidirectionals of them.
+        ignore: what may be lost: ``reverse``, ``merge_fn``, ``gate_fn``, ``activation_fn``,
+            ``carry_init``.
 
     Raises:
         LstmbenchError: if something else is given, an entry is missing, too many, or of the wrong shape or dtype, or a
-            cell has other activations.
+            module says what the weights alone cannot hold.
     """
     no_file(source, "from_flax", _TAKES)
-    return read_nested(source, _cell)
+    return read_nested(source, partial(_layer, ignore=ignore))
 
 
-def _cell(source: Any, where: str) -> LSTMParams:
-    if isinstance(source, Mapping):
-        tree = source["params"] if set(source) == {"params"} else source
-    else:
-        tree = _of_module(source, where)
-    if not isinstance(tree, Mapping):
-        raise LstmbenchError(f"{where}: the entry 'params' must be a mapping, but it is a {type(tree).__name__}.")
+def _layer(source: Any, where: str, direction: int, ignore: Collection[str]) -> tuple[LSTMParams, ...]:
+    """Return the weights of a cell, of an RNN over one, or of a Bidirectional of two of these."""
+    pair = [_part(source, name) for name in ("forward_rnn", "backward_rnn")]
+    if None not in pair:
+        if not isinstance(source, Mapping) and not _concatenates(source.merge_fn):
+            refuse_unless_ignored("merge_fn", ignore, f"{where}: merge_fn must concatenate the outputs")
+        # Their own flags of direction do not count there
+        return sum((_layer(each, f"{where}, direction {d}", 1, ignore) for d, each in enumerate(pair)), ())
+    cell = _part(source, "cell")
+    if cell is None:
+        return (_cell(source, where, ignore),)
+    if getattr(source, "reverse", False) and direction == 0:
+        refuse_unless_ignored("reverse", ignore, f"{where}: reverse must be False here, but it is True")
+    return (_cell(cell, where, ignore),)
+
+
+def _part(source: Any, name: str) -> Any:
+    """Return a submodule, or its parameters; None if there is none."""
+    return _inner(source).get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+
+
+def _inner(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    return source["params"] if set(source) == {"params"} and isinstance(source["params"], Mapping) else source
+
+
+def _concatenates(merge: Any) -> bool:
+    try:
+        return bool(np.array_equal(merge(np.zeros((1, 1), "f4"), np.ones((1, 1), "f4")), [[0, 1]]))
+    except Exception:  # a function of the user's own may do anything
+        return False
+
+
+def _cell(source: Any, where: str, ignore: Collection[str]) -> LSTMParams:
+    tree = _inner(source) if isinstance(source, Mapping) else _of_module(source, where, ignore)
     # nnx calls the kernel of the forget gate if_, since if is a word of Python
     tree = {"if" if name == "if_" else name: entry for name, entry in tree.items()}
     sides = {"dense_i": "i", "dense_h": "h"} if {"dense_i", "dense_h"} & set(tree) else _per_gate()
@@ -64,19 +110,21 @@ def _cell(source: Any, where: str) -> LSTMParams:
     return LSTMParams(stack("i", "kernel", features, H), stack("h", "kernel", H, H), stack("h", "bias", H))
 
 
-def _of_module(source: Any, where: str) -> dict[str, dict[str, Any]]:
-    """Return the parameters of an nnx module as the mapping that linen would have."""
-    names = ["dense_i", "dense_h"] if hasattr(source, "dense_i") else ["if_" if n == "if" else n for n in _per_gate()]
-    if not all(hasattr(getattr(source, name, None), "kernel") for name in names):
+def _of_module(source: Any, where: str, ignore: Collection[str]) -> Mapping[str, Any]:
+    """Return the parameters of a cell, which must compute our LSTM."""
+    linen, nnx = (sys.modules.get(f"flax.{name}") for name in ("linen", "nnx"))
+    if linen is not None and isinstance(source, linen.Module):
+        if source.scope is None:
+            raise LstmbenchError(f"{where} holds no parameters: give module.bind(variables), or the variables alone.")
+        tree = source.variables.get("params", {})
+    elif nnx is not None and isinstance(source, nnx.Module):
+        tree = nnx.state(source, nnx.Param)
+    else:
         raise LstmbenchError(f"from_flax takes {_TAKES}, but {where} is a {type(source).__name__}.")
-    for what, wanted in (("gate_fn", "sigmoid"), ("activation_fn", "tanh")):
-        found = getattr(getattr(source, what, None), "__name__", None)
-        if found != wanted:
-            raise LstmbenchError(f"{where}: {what} must be {wanted}, but it is {found}.")
-    tree = {}
-    for name in names:
-        layer = getattr(source, name)
-        tree[name] = {what: value for what in ("kernel", "bias") if (value := getattr(layer, what, None)) is not None}
+    for what, wanted in (("gate_fn", "sigmoid"), ("activation_fn", "tanh"), ("carry_init", "zeros")):
+        function = getattr(source, what, None)  # nnx has no carry_init by default
+        if function is not None and (found := getattr(function, "__name__", function)) != wanted:
+            refuse_unless_ignored(what, ignore, f"{where}: {what} must be {wanted}, but it is {found}")
     return tree
 
 

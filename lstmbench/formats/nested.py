@@ -7,19 +7,20 @@ from lstmbench.cell.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 from lstmbench.formats.arrays import Layers
 
-Read = Callable[[object, str], LSTMParams]
+Read = Callable[[object, str, int], tuple[LSTMParams, ...]]
 
 
 def read_nested(source: object, read: Read) -> Layers:
-    """Return the layers of what ``read(cell, where)`` makes of each cell; ``where`` names it in a sentence."""
+    """Return the layers of what ``read(cell, where, direction)`` makes of each cell."""
     if not _several(source):
-        return ((read(source, "the cell"),),)
+        return (read(source, "the cell", 0),)
     layers = []
     for layer, cells in enumerate(source):
         pair = list(cells) if _several(cells) else [cells]
-        layers.append(tuple(read(cell, f"the cell of layer {layer}, direction {d}") for d, cell in enumerate(pair)))
-        if len(pair) not in (1, 2):
-            raise LstmbenchError(f"layer {layer} must have one or two cells, but it has {len(pair)}.")
+        found = [read(cell, f"the cell of layer {layer}, direction {d}", d) for d, cell in enumerate(pair)]
+        layers.append(sum(found, ()))
+        if len(layers[-1]) not in (1, 2):
+            raise LstmbenchError(f"layer {layer} must have one or two cells, but it has {len(layers[-1])}.")
     if not layers:
         raise LstmbenchError("There must be at least one cell, but the sequence is empty.")
     return tuple(layers)

@@ -1,22 +1,35 @@
 """ONNX, in: the LSTM nodes of a model. Gates i, o, f, c, where c is our g; two biases, which are added."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lstmbench.cell.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError
-from lstmbench.formats.arrays import Array, Layers, added, listed, needed, reorder, said, shaped, shown
+from lstmbench.errors import LstmbenchError, said
+from lstmbench.formats.arrays import (
+    Array,
+    Layers,
+    added,
+    listed,
+    needed,
+    refuse_unless_ignored,
+    reorder,
+    shaped,
+    shown,
+)
 from lstmbench.formats.files import read_bytes, refuse_others
-from lstmbench.formats.onnx_graph import Graph
+from lstmbench.formats.onnx_graph import Graph, UnknownError
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
+_HELD = ("initial_h", "initial_c", "sequence_lens")
 _DEFAULTS = ["sigmoid", "tanh", "tanh"]
-_HARMLESS = ("hidden_size", "direction", "layout", "output_sequence")
+# Sigmoid and Tanh take no alpha and no beta
+_HARMLESS = ("activation_alpha", "activation_beta", "direction", "hidden_size", "layout", "output_sequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,76 +57,109 @@ class OnnxLayer:
     fed: tuple[str, ...]
 
 
-def read_onnx(source: Any, node: str | int | None = None, inputs: Mapping[str, Any] | None = None) -> list[OnnxLayer]:
+def read_onnx(
+    source: Any,
+    node: str | int | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    ignore: Collection[str] = (),
+) -> list[OnnxLayer]:
     """Return the LSTM nodes of a model, which must be layers of one stack, or the one that is named.
 
     Args:
-        source: a path, the bytes of a model, or a ModelProto. Nothing is run.
+        source: a path, the bytes of a model, or a ModelProto. It is not run: only what follows from its
+            constants alone is computed.
         node: the node's name, or its place among the LSTM nodes, from 0 on; all nodes if None.
         inputs: values of the model's inputs by name, for a model whose weights are inputs.
+        ignore: what may be lost: ``activations``, or another attribute of nodes, such as ``clip``.
 
     Raises:
         LstmbenchError: if it is no model, has no LSTM, or one that is none of ours: other activations, clipping, input
             and forget gate coupled, weights that are computed; or if the nodes are not layers of one stack.
     """
-    graph = Graph(_model(source), inputs or {})
-    places = [place for place, each in enumerate(graph.nodes) if each.op_type == "LSTM" and each.domain in _DOMAINS]
-    names = [graph.nodes[place].name or str(number) for number, place in enumerate(places)]
-    if not places:
-        raise LstmbenchError("The model has no LSTM node in its main graph.")
-    if node is not None:
-        number = node if isinstance(node, int) else names.index(node) if node in names else len(names)
-        if not 0 <= number < len(names):
-            raise LstmbenchError(f"The model has no LSTM node {node!r}; its LSTM nodes are {listed(names)}.")
-        return [_layer(graph, graph.nodes[places[number]], names[number])]
-    layers = [_layer(graph, graph.nodes[place], name) for place, name in zip(places, names, strict=True)]
-    for number in range(1, len(layers)):
-        _check_link(graph, places[number - 1 : number + 1], layers[number - 1 : number + 1])
-    return layers
+    return [layer for _, layer in _read(source, node, inputs, ignore)[1]]
 
 
-_DOMAINS = ("", "ai.onnx")
+def read(
+    source: Any,
+    node: str | int | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    ignore: Collection[str] = (),
+) -> Layers:
+    """Return the weights alone.
 
-
-def read(source: Any, node: str | int | None, inputs: Mapping[str, Any] | None, single: bool) -> Layers:
-    """Return the weights alone; a layer in reverse only is taken where there is no stack to put it in.
+    ``ignore`` may also name ``direction``, ``initial_h``, ``initial_c`` and ``sequence_lens``.
 
     Raises:
-        LstmbenchError: see ``read_onnx``; or if a stack would read in reverse only.
+        LstmbenchError: see ``read_onnx``; or if a node says what the weights alone cannot hold.
     """
-    layers = read_onnx(source, node, inputs)
-    for layer in layers:
-        if layer.direction == "reverse" and not (single and len(layers) == 1):
-            raise LstmbenchError(
-                f"LSTM node {layer.name!r} reads in reverse only, which no layer of StackParams does; "
-                f"LSTMParams.from_onnx(..., node={layer.name!r}) gives its weights."
-            )
-    return tuple(layer.params for layer in layers)
+    graph, found = _read(source, node, inputs, ignore)
+    for lstm, layer in found:
+        where = f"LSTM node {layer.name!r}"
+        if layer.direction == "reverse":
+            refuse_unless_ignored("direction", ignore, f"{where} reads in reverse only, which the weights do not say")
+        for which, name in zip(_INPUTS, lstm.input, strict=False):
+            if which in _HELD and name and not graph.is_given(name) and (reason := _loss(graph, lstm, which, name)):
+                refuse_unless_ignored(which, ignore, f"{where}: {which} {reason}, which the weights do not hold")
+    return tuple(layer.params for _, layer in found)
+
+
+def _loss(graph: Graph, lstm: Any, which: str, name: str) -> str:
+    """Return what is lost without this input of a node; nothing if it changes nothing."""
+    try:
+        array = graph.value(name, graph.example)
+    except UnknownError as why:
+        return f"is not known before the model runs (it {why})"
+    if which == "sequence_lens":
+        sizes = graph.shapes.get(lstm.input[0], ())
+        layout = graph.attributes(lstm).get("layout", 0)
+        return "" if len(sizes) == 3 and (array == sizes[layout]).all() else "is held by the model"
+    return "is held by the model, or computed, and not zero" if array.any() else ""
+
+
+def _read(
+    source: Any, node: str | int | None, inputs: Mapping[str, Any] | None, ignore: Collection[str]
+) -> tuple[Graph, list[tuple[Any, OnnxLayer]]]:
+    graph = Graph(_model(source), inputs or {})
+    lstms = [each for each in graph.nodes if each.op_type == "LSTM" and each.domain in ("", "ai.onnx")]
+    names = [each.name or str(number) for number, each in enumerate(lstms)]
+    if not lstms:
+        raise LstmbenchError("The model has no LSTM node in its main graph.")
+    chosen = range(len(lstms))
+    if node is not None:
+        number = node if isinstance(node, int) else names.index(node) if node in names else len(names)
+        if number not in chosen:
+            raise LstmbenchError(f"The model has no LSTM node {node!r}; its LSTM nodes are {listed(names)}.")
+        chosen = range(number, number + 1)
+    found = [(lstms[number], _layer(graph, lstms[number], names[number], ignore)) for number in chosen]
+    for (lower, below), (upper, above) in pairwise(found):
+        _check_link(graph, lower, upper, below, above)
+    return graph, found
 
 
 def _model(source: Any) -> Any:
     onnx = needed("onnx", "from_onnx")
-    if isinstance(source, onnx.ModelProto):
-        return source
+    data, name = None, "the given model"
     if isinstance(source, bytes | bytearray | memoryview):
         data, name = bytes(source), "the given bytes"
         refuse_others(data, name, "an ONNX model")
     elif isinstance(source, str | os.PathLike):
         data, name = read_bytes(source, "an ONNX model"), str(source)
-    else:
+    elif not isinstance(source, onnx.ModelProto):
         kind = type(source).__name__
         raise LstmbenchError(f"from_onnx takes a path, bytes or an onnx.ModelProto, but it was given a {kind}.")
     try:
-        model = onnx.ModelProto.FromString(data)
+        model = onnx.ModelProto.FromString(data) if data is not None else source
         if isinstance(source, str | os.PathLike):  # large models keep their weights in files beside them
             folder = os.path.dirname(os.path.abspath(source))
             onnx.external_data_helper.load_external_data_for_model(model, folder)
+        if model.functions:
+            model = needed("onnx.inliner", "from_onnx").inline_local_functions(model)
     except Exception as error:  # the decoder's own errors, and whatever a damaged reference to a file causes
         raise LstmbenchError(f"{name} cannot be read as an ONNX model: {said(error)}") from None
     return model
 
 
-def _layer(graph: Graph, node: Any, name: str) -> OnnxLayer:
+def _layer(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> OnnxLayer:
     where = f"LSTM node {name!r}"
     try:
         attributes = graph.attributes(node)
@@ -125,20 +171,20 @@ def _layer(graph: Graph, node: Any, name: str) -> OnnxLayer:
             f"{where}: direction must be one of {', '.join(_DIRECTIONS)}, but it is {shown(direction)}."
         )
     D = _DIRECTIONS[direction]
-    _check_attributes(attributes, where, D)
+    _check_attributes(attributes, where, D, ignore)
     names = dict(zip(_INPUTS, node.input, strict=False))
 
-    def find(which: str) -> Array | None:
-        name = names.get(which)
-        if name in graph.broken and name not in graph.known:
-            raise LstmbenchError(f"{where}: {which}, {name!r}, cannot be read: {graph.broken[name]}.")
-        return graph.known.get(name) if name else None
-
     def need(which: str) -> Array:
-        found = find(which)
-        if found is None:
-            raise LstmbenchError(f"{where}: {which} {_why(graph, names.get(which))}.")
-        return found
+        try:
+            return graph.value(names.get(which, ""))
+        except UnknownError as why:
+            raise LstmbenchError(f"{where}: {which} {why}.") from None
+
+    def held(which: str) -> Array | None:
+        try:
+            return graph.value(names.get(which, ""))
+        except UnknownError:
+            return None
 
     def optional(which: str, *shape: int | str) -> Array | None:
         return shaped(need(which), f"{where}: {which}", *shape) if names.get(which) else None
@@ -160,43 +206,29 @@ def _layer(graph: Graph, node: Any, name: str) -> OnnxLayer:
         for d in range(D)
     )
     layout = int(attributes.get("layout", 0))
-    state = {which: _state(find(which), f"{where}: {which}", D, H, layout) for which in ("initial_h", "initial_c")}
-    lengths = find("sequence_lens")
+    state = {which: _state(held(which), f"{where}: {which}", D, H, layout) for which in ("initial_h", "initial_c")}
+    lengths = held("sequence_lens")
     if lengths is not None and (lengths.ndim != 1 or lengths.dtype.kind not in "iu"):
         raise LstmbenchError(f"{where}: sequence_lens must be whole numbers of shape (B,).")
-    held = {**state, "sequence_lens": lengths}
-    fed = tuple(which for which, array in held.items() if array is None and names.get(which))
+    taken = {**state, "sequence_lens": lengths}
+    fed = tuple(which for which, array in taken.items() if array is None and names.get(which))
     return OnnxLayer(name, params, direction, layout, state["initial_h"], state["initial_c"], lengths, fed)
 
 
-def _check_attributes(attributes: Mapping[str, Any], where: str, D: int) -> None:
+def _check_attributes(attributes: Mapping[str, Any], where: str, D: int, ignore: Collection[str]) -> None:
     """Raise unless the node computes our LSTM; what is in the way is named."""
     activations = attributes.get("activations", _DEFAULTS * D)
     if not isinstance(activations, list) or [str(each).lower() for each in activations] != _DEFAULTS * D:
-        raise LstmbenchError(
-            f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, but they are {shown(activations)}."
+        found = (
+            f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, but they are {shown(activations)}"
         )
+        refuse_unless_ignored("activations", ignore, found)
     if attributes.get("layout", 0) not in (0, 1):
         raise LstmbenchError(f"{where}: layout must be 0 or 1, but it is {shown(attributes['layout'])}.")
     for name, value in attributes.items():
-        if name == "input_forget" and value == 0:
-            continue
-        if name in ("activation_alpha", "activation_beta") and value == []:
-            continue
-        if name not in (*_HARMLESS, "activations"):
-            raise LstmbenchError(
-                f"{where}: the attribute {shown(name)} = {shown(value)} makes it another LSTM than ours."
-            )
-
-
-def _why(graph: Graph, name: str | None) -> str:
-    if not name:
-        return "is missing"
-    if name in graph.inputs:
-        return f"is the model's input {name!r}: give its value as inputs={{{name!r}: ...}}"
-    if any(name in node.output for node in graph.nodes):
-        return f"is computed by the model, as {name!r}, and no constant"
-    return f"is {name!r}, which the model does not have"
+        if name not in (*_HARMLESS, "activations") and (name, value) != ("input_forget", 0):
+            sentence = f"{where}: the attribute {shown(name)} = {shown(value)} makes it another LSTM than ours"
+            refuse_unless_ignored(name, ignore, sentence)
 
 
 def _state(array: Array | None, name: str, D: int, H: int, layout: int) -> Array | None:
@@ -205,21 +237,30 @@ def _state(array: Array | None, name: str, D: int, H: int, layout: int) -> Array
     return shaped(array, name, D, "B", H) if layout == 0 else shaped(array, name, "B", D, H).transpose(1, 0, 2)
 
 
-def _check_link(graph: Graph, places: list[int], layers: list[OnnxLayer]) -> None:
+def _check_link(graph: Graph, lower: Any, upper: Any, below: OnnxLayer, above: OnnxLayer) -> None:
     """Raise unless the upper node's X is the lower one's Y, its directions side by side and nothing else done to it.
 
-    What lies between is tried on numbers that are all different.
+    What lies between is tried on numbers, at the model's own sizes.
     """
-    (lower, upper), (below, above) = (graph.nodes[place] for place in places), layers
-    sizes = (2, len(below.params), 3, below.params[0].hidden_size)  # (T, D, B, H)
-    Y = np.arange(np.prod(sizes), dtype=np.float32).reshape(sizes)
-    wanted = Y.transpose(0, 2, 1, 3).reshape(2, 3, -1)  # (T, B, D*H)
+    between = f"LSTM nodes {below.name!r} and {above.name!r}"
+    y, x = (next(iter(names), "") for names in (lower.output, upper.input))
+    Y = graph.example.get(y)
+    if Y is None or Y.ndim != 4:  # the model does not tell its sizes
+        D, H = len(below.params), below.params[0].hidden_size
+        Y = np.random.default_rng(0).uniform(-1, 1, (2, D, 3, H) if below.layout == 0 else (2, 3, D, H))
+    wanted = Y.transpose((0, 2, 1, 3) if below.layout == 0 else (1, 0, 2, 3))
+    wanted = wanted.reshape(*wanted.shape[:2], -1)  # (T, B, D*H)
     if above.layout == 1:
         wanted = wanted.swapaxes(0, 1)
-    fed = {lower.output[0]: Y.transpose(2, 0, 1, 3) if below.layout == 1 else Y} if lower.output else {}
-    found = graph.rearranged(graph.known | fed, after=places[0] + 1).get(upper.input[0] if upper.input else "")
-    if found is None or not np.array_equal(found, wanted):
+    try:
+        found = graph.value(x, graph.example | {y: Y})
+    except UnknownError as why:
         raise LstmbenchError(
-            f"LSTM nodes {below.name!r} and {above.name!r} are not layers of one stack: "
-            f"the input of {above.name!r} is not just the output of {below.name!r}; name one of them with node=."
+            f"It cannot be told whether {between} are layers of one stack: the input of {above.name!r} {why}; "
+            "read them one by one with node=."
+        ) from None
+    if not np.array_equal(found, wanted):
+        raise LstmbenchError(
+            f"{between} are not layers of one stack: the input of {above.name!r} is not just the output of "
+            f"{below.name!r}; name one of them with node=."
         )

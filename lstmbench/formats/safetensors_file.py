@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lstmbench.cell.parameters import GATES, PEEPHOLES, LSTMParams
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, said
 from lstmbench.files import write_atomically
-from lstmbench.formats.arrays import Array, Layers, needed, rounded, said, same_names, shaped, shown
+from lstmbench.formats.arrays import Array, Layers, needed, rounded, same_names, shaped, shown
 from lstmbench.formats.files import read_bytes
 from lstmbench.formats.torch_weights import suffixes
 
@@ -33,7 +33,7 @@ def write(layers: Layers, path: str | os.PathLike[str], dtype: str = "float64") 
     for directions, parts in zip(layers, suffixes(len(layers), len(layers[0])), strict=True):
         for params, suffix in zip(directions, parts, strict=True):
             for kind, array in _kinds(params).items():
-                arrays[f"{kind}_{suffix}"] = rounded(array, dtype, f"{kind}_{suffix}")
+                arrays[f"{kind}{suffix}"] = rounded(array, dtype, f"{kind}{suffix}")
     content = _sorted(save(arrays, metadata=metadata))
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
@@ -56,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Layers:
     parts = suffixes(min(sizes["num_layers"], len(entries) + 1), sizes["num_directions"])
     kinds = ["weight_ih", "weight_hh", *(kind for kind in _FLAGS if flags[kind])]
     kinds += ["weight_hr"] if sizes["proj_size"] else []
-    wanted = [f"{kind}_{suffix}" for pair in parts for suffix in pair for kind in kinds]
+    wanted = [f"{kind}{suffix}" for pair in parts for suffix in pair for kind in kinds]
     same_names(entries, wanted, str(path))
     H, P = sizes["hidden_size"], sizes["proj_size"] or sizes["hidden_size"]
     layers: list[tuple[LSTMParams, ...]] = []
@@ -69,7 +69,7 @@ def read(path: str | os.PathLike[str]) -> Layers:
             "peephole": (3, H),
             "weight_hr": (P, H),
         }
-        found = [{kind: _array(entries, f"{kind}_{suffix}", shapes[kind]) for kind in kinds} for suffix in pair]
+        found = [{kind: _array(entries, f"{kind}{suffix}", shapes[kind]) for kind in kinds} for suffix in pair]
         layers.append(tuple(_params(arrays) for arrays in found))
     return tuple(layers)
 

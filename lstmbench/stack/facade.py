@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmbench.cell.arrays import Array, State, mapped, numbers, shaped
 from lstmbench.cell.interface import Framework
 from lstmbench.cell.registry import Registration
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, said
 from lstmbench.stack.dropout import draw_masks
 from lstmbench.stack.interface import NativeStack, StackGradients, stack_gradients
 from lstmbench.stack.parameters import StackParams
@@ -178,7 +178,7 @@ def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> NDArray[Any] | N
     try:
         given = np.asarray(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise LstmbenchError(f"{wanted}: {error}") from None
+        raise LstmbenchError(f"{wanted}: {said(error)}") from None
     if given.shape != (B,):
         raise LstmbenchError(f"{wanted}, but they have shape {given.shape}.")
     if given.dtype.kind not in "iu":

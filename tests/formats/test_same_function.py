@@ -65,6 +65,22 @@ def test_a_keras_layer_is_one_layer(keras: Any) -> None:
     assert relative_error(oracle(lb.StackParams([[params]]), x.swapaxes(0, 1))[0], y) < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["cell", "rnn", "stacked", "bidirectional"])
+def test_keras_cells(keras: Any, kind: str) -> None:
+    layers = keras.layers
+    x = problem()[1].swapaxes(0, 1).astype(np.float32)
+    if kind == "stacked":
+        layer = layers.RNN([layers.LSTMCell(H), layers.LSTMCell(H)], return_sequences=True)
+    else:
+        layer = layers.RNN(layers.LSTMCell(H, bias_initializer="normal"), return_sequences=True)
+    if kind == "bidirectional":
+        layer = layers.Bidirectional(layer)
+    y = keras.ops.convert_to_numpy(layer(x)).swapaxes(0, 1)
+    stack = lb.StackParams.from_keras(layer.cell if kind == "cell" else layer)
+    assert (stack.num_layers, stack.bidirectional) == (1 + (kind == "stacked"), kind == "bidirectional")
+    assert relative_error(oracle(stack, x.swapaxes(0, 1))[0], y) < 1e-5
+
+
 @pytest.mark.parametrize("name", ["LSTMCell", "OptimizedLSTMCell"])
 @pytest.mark.parametrize("side", ["linen", "nnx"])
 def test_flax_cells(name: str, side: str) -> None:
@@ -102,6 +118,52 @@ def test_parameters_that_linen_drew_are_taken_as_linen_means_them(name: str) -> 
     params = lb.LSTMParams.from_flax(variables)
     assert params.bias.any()
     assert relative_error(oracle(lb.StackParams([[params]]), x_t[None])[0][0], h) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["LSTMCell", "OptimizedLSTMCell"])
+@pytest.mark.parametrize("both", [False, True], ids=["RNN", "Bidirectional"])
+def test_nnx_layers(name: str, both: bool) -> None:
+    nnx = pytest.importorskip("flax.nnx")
+    rngs, (_, x) = nnx.Rngs(0), problem()
+
+    def rnn(features: int, **options: Any) -> Any:
+        cell = getattr(nnx, name)(features, H, bias_init=nnx.initializers.normal(), rngs=rngs)
+        return nnx.RNN(cell, time_major=True, **options)
+
+    def layer(features: int) -> Any:
+        if not both:
+            return rnn(features, return_carry=False)
+        return nnx.Bidirectional(rnn(features), rnn(features, reverse=True, keep_order=True), time_major=True)
+
+    layers = [layer(I), layer(H * (1 + both))]
+    x = x.astype(np.float32)
+    y = layers[1](layers[0](x))
+    states = [nnx.state(each, nnx.Param) for each in layers]
+    for source in (layers, states, nnx.List(layers)):
+        stack = lb.StackParams.from_flax(source)
+        assert (stack.num_layers, stack.bidirectional) == (2, both)
+        assert relative_error(oracle(stack, x)[0], y) < 1e-5
+    one = lb.StackParams.from_flax(layers[0])
+    assert relative_error(oracle(one, x)[0], layers[0](x)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["LSTMCell", "OptimizedLSTMCell"])
+@pytest.mark.parametrize("both", [False, True], ids=["RNN", "Bidirectional"])
+def test_linen_layers(name: str, both: bool) -> None:
+    nn = pytest.importorskip("flax.linen")
+    import jax
+
+    def rnn() -> Any:
+        return nn.RNN(getattr(nn, name)(H, bias_init=nn.initializers.normal()), time_major=True)
+
+    layer = nn.Bidirectional(rnn(), rnn(), time_major=True) if both else rnn()
+    x = problem()[1].astype(np.float32)
+    variables = layer.init(jax.random.key(0), x)
+    y = layer.apply(variables, x)
+    for source in (layer.bind(variables), variables, variables["params"]):
+        stack = lb.StackParams.from_flax(source)
+        assert (stack.num_layers, stack.bidirectional) == (1, both)
+        assert relative_error(oracle(stack, x)[0], y) < 1e-5
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -48,8 +48,85 @@ def test_a_part_of_a_model_is_found_by_its_prefix() -> None:
     model = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(3, 5), "head": torch.nn.Linear(5, 1)})
     assert bits(lb.LSTMParams.from_torch(model, "lstm.")) == bits(lb.LSTMParams.from_torch(model["lstm"]))
     for wrong in ("", "rnn."):
-        with pytest.raises(lb.LstmbenchError, match=r"has no entry 'weight_ih_l0'; give the right prefix, lstm\.\.$"):
+        with pytest.raises(lb.LstmbenchError, match=r"has no entry 'weight_ih_l0'; pass prefix='lstm\.'\.$"):
             lb.LSTMParams.from_torch(model, wrong)
+    two = torch.nn.ModuleList([torch.nn.LSTMCell(3, 5), torch.nn.LSTMCell(5, 5)])
+    with pytest.raises(lb.LstmbenchError, match=r"; pass prefix='0\.' or prefix='1\.'\.$"):
+        lb.LSTMParams.from_torch(two)
+    assert bits(lb.LSTMParams.from_torch(two, "1.")) == bits(lb.LSTMParams.from_torch(two[1]))
+
+
+WRAPPED = [
+    ("module.{}", ""),  # DataParallel
+    ("_orig_mod.{}", ""),  # torch.compile
+    ("module._orig_mod.{}", ""),
+    ("_orig_mod.module.{}", ""),
+    ("module.encoder.{}", "encoder."),
+    ("module.encoder.{}", "module.encoder."),
+    ("encoder._orig_mod.{}", "encoder."),
+    ("_fsdp_wrapped_module.encoder._checkpoint_wrapped_module.{}", "encoder."),
+    ("encoder.module.{}", "encoder.module."),  # an attribute of the user's own
+]
+
+
+@pytest.mark.parametrize(("form", "prefix"), WRAPPED)
+def test_what_a_wrapper_adds_to_the_names_is_found_by_itself(form: str, prefix: str) -> None:
+    entries = {form.format(name): tensor for name, tensor in state().items()}
+    assert bits(lb.StackParams.from_torch(entries, prefix)) == bits(lb.StackParams.from_torch(state()))
+    cell = {form.format(name.removesuffix("_l0")): tensor for name, tensor in state(1, False).items()}
+    assert bits(lb.LSTMParams.from_torch(cell, prefix)) == bits(lb.LSTMParams.from_torch(state(1, False)))
+
+
+def test_wrapped_modules_are_taken_as_they_are() -> None:
+    lstm = torch.nn.LSTM(3, 5, 2)
+    for wrapped in (torch.nn.DataParallel(lstm), torch.compile(lstm), torch.nn.DataParallel(torch.compile(lstm))):
+        assert bits(lb.StackParams.from_torch(wrapped)) == bits(lb.StackParams.from_torch(lstm))
+    averaged = torch.optim.swa_utils.AveragedModel(lstm)  # it has an entry of its own, n_averaged
+    assert bits(lb.StackParams.from_torch(averaged, "module.")) == bits(lb.StackParams.from_torch(lstm))
+
+
+def test_names_that_would_become_one_are_left_as_they_are() -> None:
+    first, second = (lb.StackParams.init(3, 5, seed=seed).to_torch() for seed in (0, 1))
+    entries = {f"lstm.{name}": tensor for name, tensor in first.items()}
+    entries |= {f"module.lstm.{name}": tensor for name, tensor in second.items()}
+    assert bits(lb.LSTMParams.from_torch(entries, "module.lstm.")) == bits(lb.LSTMParams.from_torch(second))
+    assert bits(lb.LSTMParams.from_torch(entries, "lstm.")) == bits(lb.LSTMParams.from_torch(first))
+    with pytest.raises(lb.LstmbenchError, match=r"pass prefix='lstm\.' or prefix='module\.lstm\.'\.$"):
+        lb.LSTMParams.from_torch(entries)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_lstm_cell_is_a_layer(bias: bool) -> None:
+    cell = torch.nn.LSTMCell(3, 5, bias=bias, dtype=torch.float64)
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    state, y = None, []
+    with torch.no_grad():
+        for x_t in x:
+            state = cell(x_t, state)
+            y.append(state[0])
+    for source in (cell, cell.state_dict()):
+        params = lb.LSTMParams.from_torch(source)
+        assert params.has_bias == bias
+        found, _ = lb.load("numpy.reference", params, dtype="float64").forward(x)
+        np.testing.assert_allclose(found, torch.stack(y), rtol=1e-12, atol=1e-14)
+
+
+def test_what_is_wrong_in_a_cell_is_named_as_the_cell_names_it() -> None:
+    entries = torch.nn.LSTMCell(3, 5).state_dict()
+    with pytest.raises(lb.LstmbenchError, match=r"^weight_ih must have shape \(20, I\), but it has shape \(15, 3\)"):
+        lb.LSTMParams.from_torch(entries | {"weight_ih": np.zeros((15, 3))})
+    with pytest.raises(lb.LstmbenchError, match=r"^weight_hh must have shape \(20, 5\), but it has shape \(15, 5\)"):
+        lb.LSTMParams.from_torch(torch.nn.GRUCell(3, 5))
+    del entries["bias_hh"]
+    with pytest.raises(lb.LstmbenchError, match="the state_dict has no entry 'bias_hh'"):
+        lb.LSTMParams.from_torch(entries)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn"])
+def test_narrow_weights_are_the_numbers_that_they_hold(dtype: str) -> None:
+    entries = {name: tensor.to(getattr(torch, dtype)) for name, tensor in state().items()}
+    wide = {name: tensor.double() for name, tensor in entries.items()}
+    assert bits(lb.StackParams.from_torch(entries)) == bits(lb.StackParams.from_torch(wide))
 
 
 def test_a_module_is_made_without_drawing_numbers() -> None:
@@ -145,7 +222,9 @@ def test_another_recurrent_network_is_no_lstm(other: Any) -> None:
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2], np.zeros(3)])
 def test_something_else_is_refused(source: Any) -> None:
-    with pytest.raises(lb.LstmbenchError, match=r"from_torch takes an nn.LSTM or its state_dict, but it was given a "):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"from_torch takes an nn.LSTM or nn.LSTMCell, or the .*, but it was given a "
+    ):
         lb.LSTMParams.from_torch(source)
 
 
@@ -153,7 +232,7 @@ def test_no_file_is_loaded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> No
     torch.save(state(1, False), tmp_path / "lstm.pt")
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load was called"))
     for source in (tmp_path / "lstm.pt", str(tmp_path / "lstm.pt"), (tmp_path / "lstm.pt").read_bytes()):
-        with pytest.raises(lb.LstmbenchError, match=r"from_torch takes an nn.LSTM or its state_dict, not a file: "):
+        with pytest.raises(lb.LstmbenchError, match=r"from_torch takes an nn.LSTM or nn.LSTMCell, .*, not a file: "):
             lb.LSTMParams.from_torch(source)
 
 
