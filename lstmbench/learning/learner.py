@@ -42,6 +42,10 @@ class Learner:
         Raises:
             LstmbenchError: if something of it is not available here, or the implementation has no backward.
         """
+        if dtype == "float16" and optimizer.name == "adam" and np.float16(optimizer.eps) == 0:
+            raise LstmbenchError(
+                f"Adam cannot train in float16, where its eps, {optimizer.eps:g}, is 0: use bfloat16 or float32."
+            )
         self.model = model
         self.make, self.framework = model.cell_from(implementation, device, dtype)
         self.rate = optimizer.learning_rate

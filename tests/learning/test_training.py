@@ -112,6 +112,17 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.parametrize(("dtype", "optimizer"), [("bfloat16", "adam"), ("float16", "sgd")])
+def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(dtype: str, optimizer: Any) -> None:
+    _, outcome = train(SMALL, "torch.fused", replace(RECIPE, optimizer=optimizer), progress=False, dtype=dtype)
+    assert np.isfinite(outcome.score)
+
+
+def test_adam_in_float16_is_refused_for_its_eps_is_0_there() -> None:
+    with pytest.raises(LstmbenchError, match="^Adam cannot train in float16, where its eps, 1e-08, is 0: "):
+        train(SMALL, "torch.fused", RECIPE, progress=False, dtype="float16")
+
+
 def test_what_has_no_backward_is_refused() -> None:
     @lb.register("test.forward_only", framework="numpy", modes=("inference",))
     class ForwardOnly:
