@@ -1,5 +1,6 @@
 """What a number depends on beside the code: the machine, the software, the threads. Read, never set, here."""
 
+import getpass
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from lstmbench import __version__
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure.surroundings import gpus
 from lstmbench.results import processor
 
@@ -38,6 +40,15 @@ def same_imports() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
+def user_name() -> dict[str, str]:
+    """Return a variable that names the user where nothing does, as in a container: PyTorch before 2.13 needs a name."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version and system
+        return {"USER": f"uid-{os.getuid()}"}
+    return {}
+
+
 def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]:
     """Return the environment variables of a worker; they must stand before any framework is imported.
 
@@ -55,6 +66,7 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
         "PYTHONHASHSEED": str(layout + 1),
         "LSTMBENCH_LAYOUT": "x" * (97 * layout),
         **same_imports(),
+        **user_name(),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
@@ -126,24 +138,42 @@ def software() -> dict[str, str]:
     return {"python": platform.python_version(), **versions, "commit": commit}
 
 
-def git() -> dict[str, Any]:
-    """Return the commit of the package's source, and whether what was measured differs from it; None outside git."""
-    root = Path(__file__).resolve().parents[2]
+def run_git(root: Path, *words: str) -> bytes:
+    """Return what git says of the repository whose top folder is ``root``.
 
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
+    A hook of git's runs with variables that name another repository: they are taken out. Settings stay.
 
+    Raises:
+        LstmbenchError: with git's own reason, which may be empty.
+    """
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables |= {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG")}
+    variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(root), *words]
     try:
-        if Path(ask("rev-parse", "--show-toplevel")).resolve() != root:
-            return {"commit": None, "dirty": None}
-        return {
-            "commit": ask("rev-parse", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain", "--", "lstmbench", "pyproject.toml", "constraints.txt")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
+        return subprocess.run(command, env=variables, capture_output=True, check=True, timeout=60).stdout
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"git cannot be run: {getattr(error, 'strerror', None) or error}"
+    raise LstmbenchError(reason.replace(str(root), "the checkout"))  # no path of this machine in a manifest
+
+
+def git() -> dict[str, Any]:
+    """Return the commit of the package's source, and whether what was measured differs from it.
+
+    Both are None outside a checkout; in one that git does not read, too, and ``reason`` says why.
+    """
+    root = Path(__file__).resolve().parents[2]
+    nothing: dict[str, Any] = {"commit": None, "dirty": None}
+    if not os.path.exists(root / ".git"):
+        return nothing
+    source = ("lstmbench", "pyproject.toml", "constraints.txt")
+    try:
+        commit = run_git(root, "rev-parse", "HEAD").decode().strip()
+        return {"commit": commit, "dirty": bool(run_git(root, "status", "--porcelain", "-unormal", "--", *source))}
+    except LstmbenchError as error:
+        return nothing | {"reason": str(error)}
 
 
 def load_average() -> float | None:

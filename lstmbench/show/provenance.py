@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lstmbench.cell.registry import NOT_COMPILED
 from lstmbench.results import machine_kind, processor
 from lstmbench.show.formats import fixed, number, slug
 from lstmbench.show.labels import Row, ordered
@@ -51,6 +52,7 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
     for manifest in manifests:
         lines += [_run(manifest), _machine(manifest), _versions(manifest)]
     lines.append(_extent(rows))
+    lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
     return lines
@@ -76,7 +78,8 @@ def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
 
 def _run(manifest: Manifest) -> str:
     commit = _get(manifest, "git", "commit")
-    where = f"commit {str(commit)[:12]}" if commit else "commit not recorded"
+    reason = _get(manifest, "git", "reason")
+    where = f"commit {str(commit)[:12]}" if commit else "commit not recorded" + (f" ({reason})" if reason else "")
     if _get(manifest, "git", "dirty"):
         where += " with uncommitted changes"
     unfinished = "" if manifest.get("complete", True) else " (not finished)"
@@ -123,10 +126,18 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
         ("versions", versions(manifest)),
         ("extent", _extent(rows)),
         ("budget", ", ".join(f"{key} {budget[key]}" for key in sorted(budget)) if budget else "not recorded"),
+        *(("slower here", path) for path in not_compiled(manifest)),
         ("noise floor", noise_floor(manifest)),
         ("seed", str(manifest.get("seed", "not recorded"))),
         ("command", command(manifest)),
     ]
+
+
+def not_compiled(manifest: Manifest) -> list[str]:
+    """Return what ran in a slower way than it could, and why."""
+    workers = (part(part(part(manifest, "environments"), name), "frameworks") for name in part(manifest, "environments"))
+    paths = {(name, str(path)) for worker in workers for name, path in part(worker, "code_paths").items()}
+    return [f"{name} {path}" for name, path in sorted(paths) if path.startswith(NOT_COMPILED)]
 
 
 def _machine(manifest: Manifest) -> str:
