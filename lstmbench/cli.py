@@ -1,8 +1,9 @@
 """The command line: each verb is a few lines around the library.
 
-Exit codes of every verb: 0, all well; 2, what was asked for cannot be done; 70, lstmbench itself failed; 130, it was
-interrupted. All but the first come with one sentence on standard error. Where the reader of its output has gone, it
-ends by SIGPIPE, as other programs do. 1 and 3 to 6 are verdicts; the help of each verb and README.md list them.
+Exit codes of every verb: 0, all well; 2, what was asked for cannot be done; 70, lstmbench itself
+failed; 130, it was interrupted. All but the first come with one sentence on standard error. Where
+nobody reads its output any more it ends by SIGPIPE, as other programs do. 1 and 3 to 6 are
+verdicts: the help of each verb and README.md list them.
 """
 
 import codecs
@@ -32,7 +33,8 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True, markup=False, highlight=False)  # names, paths and errors are text, not markup
 
-OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 70, 130
+OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED = 0, 2, 3, 4, 5
+FAILED, INTERRUPTED = 70, 130
 PLAIN = {"→": "->", "–": "-", "—": "-", "·": "-", "…": "...", "µ": "u", "∞": "inf"}
 """What is printed where a stream's encoding lacks a character; any other is escaped."""
 
@@ -48,8 +50,9 @@ def main() -> None:
         with _closed_pipes("SIG_DFL"):
             _call()
     except SystemExit as end:
-        code = end.code
-        said = "interrupted; a run goes on from here with the same command." if code == INTERRUPTED else ""
+        code, said = end.code, ""
+        if code == INTERRUPTED:
+            said = "interrupted; a run goes on from here with the same command."
     except LstmbenchError as error:
         said = str(error)
     except Exception as error:
@@ -75,7 +78,8 @@ def _call() -> None:
     try:
         os.getcwd()
     except OSError as error:
-        raise LstmbenchError(f"The working folder cannot be used: {error.strerror}; go to another one.") from None
+        what = f"The working folder cannot be used: {error.strerror}; go to another one."
+        raise LstmbenchError(what) from None
     try:
         app()
     finally:
@@ -98,8 +102,8 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 def _closed_pipes(handler: str) -> Iterator[None]:
     """Say what a write does, in the block, to a pipe that nobody reads any more.
 
-    ``SIG_DFL``: it ends this process, as is usual where standard output is meant. ``SIG_IGN``: it raises
-    BrokenPipeError, as is needed where the pipe may lead to a worker.
+    ``SIG_DFL``: it ends this process, as is usual where standard output is meant.
+    ``SIG_IGN``: it raises BrokenPipeError, as is needed where the pipe may lead to a worker.
     """
     if not hasattr(signal, "SIGPIPE"):  # Windows
         yield

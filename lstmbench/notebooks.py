@@ -176,8 +176,8 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
 def open_run(results: str, suite: str) -> Run:
     """Return the run in the folder ``results``; where that is empty, measure the suite now, into a temporary folder.
 
-    A relative folder is looked for where the notebook runs, then above it, where the folder ``results`` is; one that
-    begins with a dot only where the notebook runs.
+    A relative folder is looked for where the notebook runs, then above it, where the folder
+    ``results`` is; one that begins with a dot only where the notebook runs.
 
     Raises:
         LstmbenchError: if there is no run in the folder, or it is not complete.
@@ -237,8 +237,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     Args:
         name: a notebook's name (``03_speed``) or path.
         out: where the executed copy goes, once every cell has run.
-        parameters: values by name; those not given keep their defaults. Relative paths lead from the working folder,
-            though the notebook runs in its own.
+        parameters: values by name; those not given keep their defaults. Relative paths lead from
+            the working folder, though the notebook runs in its own.
         html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no Jupyter.
 
     Raises:
@@ -248,7 +248,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     path, out = find(name), Path(out)
     folder = path.resolve().parent
     check(parameters_of(path), parameters or {}, path.name)
-    given = {key: _seen_from(folder, value) if key in PATHS else value for key, value in (parameters or {}).items()}
+    given = dict(parameters or {})
+    given |= {name: _seen_from(folder, given[name]) for name in PATHS if name in given}
     try:
         import papermill
 
@@ -304,7 +305,7 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
 
 
 def _seen_from(folder: Path, value: str) -> str:
-    """Return a path, relative to the working folder, as it is seen from another; no folder of this machine is in it."""
+    """Return a path as it is seen from a folder, if it is relative; it names no other folder."""
     if not value or os.path.isabs(value) or value in suites():
         return value
     path = os.path.relpath(value, folder)
@@ -313,7 +314,7 @@ def _seen_from(folder: Path, value: str) -> str:
 
 @contextmanager
 def _as_here() -> Iterator[None]:
-    """Let a kernel, which starts in another folder, import what is imported here, and nothing disturb it."""
+    """Let a kernel, which starts in another folder, import what this process does, undisturbed."""
     before = {name: os.environ.pop(name, None) for name in (*DISTURBING, "PYTHONPATH")}
     os.environ |= same_imports()
     try:

@@ -123,9 +123,7 @@ def test_list_as_json_holds_what_the_library_says(call: Callable[..., Ended]) ->
     assert found == {"implementations": expected, "suites": list(suites())}
 
 
-def test_list_names_what_is_slower_here_and_why(
-    call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_names_what_is_slower_here_and_why(call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {"recurrence": "not compiled, and torch.fused is slower: no compiler", "numpy.exp": "AVX2"}
     monkeypatch.setattr("lstmbench.doctor.code_paths", lambda: paths)
     found = call("list").out

@@ -72,7 +72,7 @@ def no_framework(monkeypatch: pytest.MonkeyPatch) -> None:
     row |= {"devices": (), "dtypes": (), "modes": ()}
     for module in (registry, doctor):
         monkeypatch.setattr(module, "describe", lambda name: row | {"name": name})
-    monkeypatch.setattr(doctor, "code_paths", lambda: {})
+    monkeypatch.setattr(doctor, "code_paths", dict)
     monkeypatch.setattr(doctor, "suites", lambda: ["smoke"])
 
 
@@ -241,9 +241,7 @@ def test_in_a_folder_that_is_gone_nothing_is_done(
 
 
 @pytest.mark.parametrize("verb", ["compare", "verify", "reproduce", "run", "table"])
-def test_a_fault_of_lstmbench_is_no_verdict(
-    verb: str, named: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_of_lstmbench_is_no_verdict(verb: str, named: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("of two\nlines")
 
@@ -290,7 +288,8 @@ def no_home(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
     anybody = ["unshare", "-U", "--map-user=12345"]
     if not shutil.which("unshare") or subprocess.run([*anybody, "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs unshare")
-    env = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME")}
+    without = {"HOME", "USER", "LOGNAME", "XDG_CACHE_HOME"}
+    env = {name: os.environ[name] for name in os.environ.keys() - without}
     (tmp_path / "tmp").mkdir()
     as_usual(started(words, named, *anybody, env=env | {"TMPDIR": str(tmp_path / "tmp")}, cwd=tmp_path))
     assert not (tmp_path / "~").exists()
@@ -344,9 +343,7 @@ def test_every_verb_ends_as_is_documented(
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("condition", [no_home, read_only_home, no_git])
-def test_a_run_measures_all_the_same(
-    condition: Callable[..., None], named: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_run_measures_all_the_same(condition: Callable[..., None], named: dict[str, Path], tmp_path: Path) -> None:
     """PyTorch asks for the user's name, Numba and the compiled steps for a folder to keep what they make."""
     names = ["torch.nn", "torch.fused", "numpy.numba", "numpy.fused"]
     suite = write_suite(tmp_path / "some.yaml", names, {"mode": "training"})

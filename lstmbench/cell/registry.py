@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FRAMEWORKS = ("numpy", "torch", "jax")
 ENTRY_POINTS = "lstmbench.implementations"
 NOT_COMPILED = "not compiled"
-"""How the ``code_path()`` of a variant begins where it runs in a slower way than it could; the reason follows."""
+"""How the ``code_path()`` of a variant begins where it is slower than it could be; then the reason."""
 _Class = TypeVar("_Class", bound=type)
 
 

@@ -118,7 +118,11 @@ def _version(python: str) -> str:
 
 
 def _git(*words: str, what: str) -> bytes:
-    """Ask git about the checkout that this package runs from; ``what`` is said if it refuses, with its reason."""
+    """Ask git about the checkout that this package runs from.
+
+    Raises:
+        LstmbenchError: if it refuses; ``what`` is said, and git's reason.
+    """
     root = PACKAGE.parent
     if not os.path.exists(root / ".git"):
         raise LstmbenchError(f"{what}: the package runs from no git checkout.")
@@ -129,7 +133,8 @@ def _git(*words: str, what: str) -> bytes:
     with suppress(LstmbenchError):
         if not reason and run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
             reason = "the checkout is a shallow clone; git fetch --unshallow brings its earlier commits"
-    raise LstmbenchError(f"{what} in the git checkout that the package runs from{f' ({reason})' * bool(reason)}.")
+    reason = f" ({reason})" if reason else ""
+    raise LstmbenchError(f"{what} in the git checkout that the package runs from{reason}.")
 
 
 def _no_caches(_: str, names: list[str]) -> set[str]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,7 +42,10 @@ def same_imports() -> dict[str, str]:
 
 
 def user_name() -> dict[str, str]:
-    """Return a variable that names the user where nothing does, as in a container: PyTorch before 2.13 needs a name."""
+    """Return a variable that names the user where nothing does, as in a container.
+
+    PyTorch before 2.13 does not go without a name.
+    """
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):  # by version and system
@@ -141,13 +145,13 @@ def software() -> dict[str, str]:
 def run_git(root: Path, *words: str) -> bytes:
     """Return what git says of the repository whose top folder is ``root``.
 
-    A hook of git's runs with variables that name another repository: they are taken out. Settings stay.
+    Variables that name another repository, as those of a hook do, are taken out; settings stay.
 
     Raises:
         LstmbenchError: with git's own reason, which may be empty.
     """
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    variables |= {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG")}
+    foreign = {name for name in os.environ if re.match("GIT_(?!CONFIG)", name)}
+    variables = {name: os.environ[name] for name in os.environ.keys() - foreign}
     variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(root), *words]
     try:
@@ -171,7 +175,8 @@ def git() -> dict[str, Any]:
     source = ("lstmbench", "pyproject.toml", "constraints.txt")
     try:
         commit = run_git(root, "rev-parse", "HEAD").decode().strip()
-        return {"commit": commit, "dirty": bool(run_git(root, "status", "--porcelain", "-unormal", "--", *source))}
+        changes = run_git(root, "status", "--porcelain", "-unormal", "--", *source)
+        return {"commit": commit, "dirty": bool(changes)}
     except LstmbenchError as error:
         return nothing | {"reason": str(error)}
 

@@ -21,8 +21,9 @@ from pathlib import Path
 DEATH_SIGNAL, ADOPT = 1, 36
 """What prctl is asked for: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER."""
 END: int = getattr(signal, "SIGRTMIN", signal.SIGUSR1)
-"""What ends a keeper, and nothing else sends. What a terminal or a batch system sends to a whole group ends the run and
-the zygote, unless the run was told to ignore it; a keeper goes with either, and so heeds none of it."""
+"""What ends a keeper, and nothing else sends. What a terminal or a batch system sends to a whole
+group ends the run and the zygote, unless the run was told to ignore it. A keeper goes with either,
+and so heeds none of it."""
 
 
 def die_with(parent: int, number: int = signal.SIGKILL) -> None:

@@ -30,9 +30,8 @@ def only_run_in(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not _taken(descriptor, wait=False):
-            raise LstmbenchError(
-                f"Another run is at work in {folder}; wait for its end, or choose another folder.{_holder(descriptor)}"
-            )
+            other = f"Another run is at work in {folder}; wait for its end, or choose another folder."
+            raise LstmbenchError(f"{other}{_holder(descriptor)}")
         yield
     finally:
         os.close(descriptor)
@@ -73,7 +72,7 @@ def _taken(descriptor: int, wait: bool) -> bool:
 
 
 def _holder(descriptor: int) -> str:
-    """Return a sentence on the process that holds the lock of an open file; empty where the system does not tell."""
+    """Return a sentence on the process that holds the lock of an open file; empty if nothing tells."""
     with suppress(OSError, psutil.Error):
         file = os.fstat(descriptor)
         place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"

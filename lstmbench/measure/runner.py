@@ -239,9 +239,9 @@ def _measure(
     cluster: "Cluster | None",
     minutes: float | None,
 ) -> list[Workload | Lesson]:
-    """Measure every workload that is not done yet, and put into the manifest what was learnt from all of them.
+    """Measure every workload that is not done yet; put into the manifest what all of them taught.
 
-    Returned are those that the next call measures again: a case failed there by a fault of the harness.
+    Returned are those that the next call measures again: a case failed by a fault of the harness.
     """
     left: list[Workload | Lesson] = []
     done, learnt = read_kept(store.folder)
@@ -255,10 +255,12 @@ def _measure(
         for record in records:
             record |= {"suite": suite.name, "run_id": manifest["run_id"]}
         new = {name: found for name, found in note["environments"].items() if name not in known}
-        again = any(record["status"] == "failed" and HARNESS_FAILED in record["error"] for record in records)
-        store.append(order[workload], records, samples, note | {"environments": new, "again": again})
+        failed = [record for record in records if record["status"] == "failed"]
+        again = any(HARNESS_FAILED in record["error"] for record in failed)
+        note = note | {"environments": new}
+        store.append(order[workload], records, samples, note | {"again": again})
         left.extend([workload] * again)
-        learnt.append(note | {"environments": new})
+        learnt.append(note)
         known.update(new)
 
     try:

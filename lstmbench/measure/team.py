@@ -18,8 +18,9 @@ from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, START_TIMEOUT_S, Wo
 CLOSE_WITHIN_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
 ONLY_IN_THIS_SESSION = (
-    "it is registered in this session alone, and workers are other processes. Put it into a module, and name that in an "
-    f"entry point of the group {ENTRY_POINTS!r} of a package that is installed; CONTRIBUTING.md shows how"
+    "it is registered in this session alone, and workers are other processes. Put it into a module, "
+    f"and name that in an entry point of the group {ENTRY_POINTS!r} of a package that is installed; "
+    "CONTRIBUTING.md shows how"
 )
 
 

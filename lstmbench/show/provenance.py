@@ -79,7 +79,8 @@ def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
 def _run(manifest: Manifest) -> str:
     commit = _get(manifest, "git", "commit")
     reason = _get(manifest, "git", "reason")
-    where = f"commit {str(commit)[:12]}" if commit else "commit not recorded" + (f" ({reason})" if reason else "")
+    unknown = f"commit not recorded ({reason})" if reason else "commit not recorded"
+    where = f"commit {str(commit)[:12]}" if commit else unknown
     if _get(manifest, "git", "dirty"):
         where += " with uncommitted changes"
     unfinished = "" if manifest.get("complete", True) else " (not finished)"
@@ -135,9 +136,10 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
 
 def not_compiled(manifest: Manifest) -> list[str]:
     """Return what ran in a slower way than it could, and why."""
-    workers = (part(part(part(manifest, "environments"), name), "frameworks") for name in part(manifest, "environments"))
-    paths = {(name, str(path)) for worker in workers for name, path in part(worker, "code_paths").items()}
-    return [f"{name} {path}" for name, path in sorted(paths) if path.startswith(NOT_COMPILED)]
+    workers = part(manifest, "environments")
+    each = (part(part(part(workers, name), "frameworks"), "code_paths") for name in workers)
+    found = {f"{name} {path}" for paths in each for name, path in paths.items()}
+    return sorted(line for line in found if line.partition(" ")[2].startswith(NOT_COMPILED))
 
 
 def _machine(manifest: Manifest) -> str:

@@ -1,9 +1,9 @@
 """The steps of an LSTM in float32 as compiled code, ``_recurrence.cpp``: built once, with the system's compiler.
 
 What is built lies in the user's cache, under a name that says from what and for which processor; it is found there
-again. Where that folder cannot be written, a folder of the user's among the temporary ones takes its place. Where
-there is no compiler, ``recurrence()`` is None, and those that use it compute in their framework's own operations. The
-environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
+again. Where that folder cannot be written to, one of the user's among the temporary files takes
+its place. Where there is no compiler, ``recurrence()`` is None, and those that use it compute in
+their framework's own operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
 """
 
 import ctypes
@@ -91,7 +91,8 @@ def code_path() -> str:
     """Say how the functions were built and what they compute with, or that they were not: a time depends on it."""
     if steps := recurrence():
         return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}"
-    return f"{NOT_COMPILED}, and torch.fused, torch.recompute and jax.fused are slower: {library('_recurrence.cpp')}"
+    slower = "torch.fused, torch.recompute and jax.fused are slower"
+    return f"{NOT_COMPILED}, and {slower}: {library('_recurrence.cpp')}"
 
 
 def _built(source: str, headers: str, version: str) -> Path:
@@ -116,7 +117,7 @@ def _built(source: str, headers: str, version: str) -> Path:
 
 
 def _folders() -> Iterator[Path]:
-    """Yield the folders in which what is built may lie: the user's cache, and what stands in for it."""
+    """Yield the folders in which what is built may lie: the user's cache, and its stand-in."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     user = os.geteuid() if hasattr(os, "geteuid") else "user"
     if os.path.isabs(cache):  # not so where there is no home

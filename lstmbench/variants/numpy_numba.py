@@ -19,8 +19,8 @@ dc i (1 - g^2), dh t o (1 - o) takes the place of the gates; then dc becomes dc 
 of weights, bias and inputs are one product (or sum) over all steps, NumPy's.
 
 Nothing runs in parallel: what is compiled runs in the caller's thread. It is compiled for each dtype at the first call,
-and kept beside this file or in the user's cache, where Numba finds it again for the same source and processor; where
-neither can be written to, each process compiles it.
+and kept beside this file or in the user's cache, where Numba finds it again for the same source
+and processor; where neither can be written to, each process compiles it.
 Inference uses weights that were laid out beforehand; in training they change after every call, so each call lays them
 out itself.
 """
@@ -51,7 +51,7 @@ END = 87
 """Where e^x stops: e^-87 is nearly the smallest normal float32. A gate below that is closed."""
 
 KEPT = os.path.isabs(os.path.expanduser("~"))
-"""Whether what is compiled is kept for other processes. Where there is no home, Numba would make one: a folder ``~``."""
+"""Whether what is compiled is kept for other processes. Without a home, Numba would make a folder ``~``."""
 
 
 def _compiled(function: Any) -> Any:

@@ -119,8 +119,9 @@ def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
 
 def code_path() -> str | None:
     """Say where a GPU's steps are not compiled."""
-    missing = torch.cuda.is_available() and not find_spec("triton")
-    return f"{NOT_COMPILED} on cuda, PyTorch's operations in its place: Triton is not installed" if missing else None
+    if not torch.cuda.is_available() or find_spec("triton"):
+        return None
+    return f"{NOT_COMPILED} on cuda, PyTorch's operations in its place: Triton is not installed"
 
 
 @register("torch.fused", framework="torch")

@@ -100,7 +100,7 @@ def test_in_a_shallow_clone_the_reason_is_told(checkout: Path, tmp_path: Path, m
 def test_in_a_checkout_of_another_owner_the_reason_is_git_s(checkout: Path) -> None:
     for path in (checkout, checkout / ".git"):
         os.chown(path, 65534, 65534)
-    with pytest.raises(lb.LstmbenchError, match="detected dubious ownership .* safe.directory") as caught:
+    with pytest.raises(lb.LstmbenchError, match=r"detected dubious ownership .* safe.directory") as caught:
         sides("numpy.fused@HEAD", "numpy.fused")
     assert "\n" not in str(caught.value)
 

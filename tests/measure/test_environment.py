@@ -180,7 +180,7 @@ def test_a_new_file_makes_it_dirty_whatever_the_user_has_git_show(
 def test_a_folder_of_git_s_that_holds_nothing_is_told_and_not_looked_for_above(checkout: Path) -> None:
     inner = checkout / "inner"
     (inner / ".git").mkdir(parents=True)
-    with pytest.raises(lb.LstmbenchError, match="^not a git repository"):
+    with pytest.raises(lb.LstmbenchError, match=r"^not a git repository"):
         environment.run_git(inner, "rev-parse", "HEAD")
 
 

@@ -1,4 +1,4 @@
-"""A row that failed for the harness's own reason is measured again by the next call; one that failed by itself is not."""
+"""What failed for the harness's own reason is measured again by the next call; nothing else is."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,7 +119,8 @@ def test_a_lesson_that_the_harness_failed_is_learnt_again(tmp_path: Path, monkey
     def learn(name: str, lesson: Lesson, *_: Any) -> Any:
         taught.append(lesson.id)
         where = lesson.columns() | {"implementation": name, "workload": lesson.id, "peer": False}
-        return where | {"status": "failed", "error": str(GONE)} if taught == [lesson.id] else where | {"status": "ok"}, []
+        first = taught == [lesson.id]
+        return where | ({"status": "failed", "error": str(GONE)} if first else {"status": "ok"}), []
 
     monkeypatch.setattr(teach, "_learn", learn)
     monkeypatch.setattr(teach, "_baselines", lambda *_: [])

@@ -209,7 +209,7 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
         "none": str(tmp_path / "nothing"),
         "fails": compiler(
             tmp_path / "fails",
-            'case "$1" in --version) echo compiler 1;; *) echo /some/where/check.cpp:1: error: no room >&2; exit 1;; esac',
+            '[ "$1" = --version ] && echo 1 && exit\necho /some/where/check.cpp:1: error: no room >&2\nexit 1',
         ),
         "no command": "g++ 'and",
         "says nothing": compiler(tmp_path / "silent", 'for last; do :; done; [ $# = 1 ] || ln -s /no/where "$last"'),
