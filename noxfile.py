@@ -44,6 +44,7 @@ ENDINGS = {
     3: "the controls failed: do not trust the intervals",
     4: "an implementation did not compute the LSTM",
     5: "nothing was measured: every case was skipped",
+    70: "lstmbench itself failed",
 }
 # What nbstripout removes beside the outputs; cell ids stay, so that a diff shows only what was edited.
 STRIP = ("--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version")

@@ -18,7 +18,6 @@ import argparse
 import ctypes
 import io
 import random
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -30,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from lstmbench.measure.environment import run_git
 from lstmbench.variants._recurrence import HERE, Recurrence, compile_library, recurrence
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
@@ -40,8 +40,7 @@ Calls = dict[str, Callable[[], object]]
 
 def built(revision: str, folder: Path) -> Recurrence:
     """Return the steps as they were at a commit; their functions must take what they take today."""
-    archive = ["git", "archive", revision, "lstmbench/variants"]
-    packed = subprocess.run(archive, check=True, capture_output=True, cwd=HERE.parents[1]).stdout
+    packed = run_git(HERE.parents[1], "archive", revision, "lstmbench/variants")
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         files.extractall(folder / revision, filter="data")
     made = folder / f"{revision.replace('/', '_')}.so"

@@ -1,7 +1,20 @@
-"""The command line: each verb is a few lines around the library; what cannot be done is one sentence, exit code 2."""
+"""The command line: each verb is a few lines around the library.
 
+Exit codes of every verb: 0, all well; 2, what was asked for cannot be done; 70, lstmbench itself
+failed; 130, it was interrupted. All but the first come with one sentence on standard error. Where
+nobody reads its output any more it ends by SIGPIPE, as other programs do. 1 and 3 to 6 are
+verdicts: the help of each verb and README.md list them.
+"""
+
+import codecs
+import io
 import json
+import os
+import signal
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,20 +33,86 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True, markup=False, highlight=False)  # names, paths and errors are text, not markup
 
-OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED, INTERRUPTED = 0, 2, 3, 4, 5, 130
+OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED = 0, 2, 3, 4, 5
+FAILED, INTERRUPTED = 70, 130
+PLAIN = {"→": "->", "–": "-", "—": "-", "·": "-", "…": "...", "µ": "u", "∞": "inf"}
+"""What is printed where a stream's encoding lacks a character; any other is escaped."""
 
 
 def main() -> None:
     """Run the command line; the entry point of the script ``lstmbench``."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+    code: Any = COULD_NOT_MEASURE
+    try:
+        with _closed_pipes("SIG_DFL"):
+            _call()
+    except SystemExit as end:
+        code, said = end.code, ""
+        if code == INTERRUPTED:
+            said = "interrupted; a run goes on from here with the same command."
+    except LstmbenchError as error:
+        said = str(error)
+    except Exception as error:
+        if os.environ.get("LSTMBENCH_DEBUG"):
+            traceback.print_exc()
+        if isinstance(error, OSError) and error.filename is not None:
+            said = f"{error.filename} cannot be used: {error.strerror}."
+        else:
+            code, what = FAILED, " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            said = f"lstmbench failed: {what}. LSTMBENCH_DEBUG=1 shows where."
+    if said:
+        with suppress(OSError):
+            print(f"lstmbench: {said}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _call() -> None:
+    """Do what the command line asks for, and print all of it.
+
+    Raises:
+        SystemExit: with the exit code, if nothing else is raised.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        what = f"The working folder cannot be used: {error.strerror}; go to another one."
+        raise LstmbenchError(what) from None
     try:
         app()
-    except LstmbenchError as error:
-        print(f"lstmbench: {error}", file=sys.stderr)
-        sys.exit(COULD_NOT_MEASURE)
-    except SystemExit as end:  # what typer makes of Ctrl-C
-        if end.code == INTERRUPTED:
-            print("lstmbench: interrupted; a run goes on from here with the same command.", file=sys.stderr)
-        raise
+    finally:
+        try:
+            if sys.stdout:
+                sys.stdout.flush()
+        except OSError:  # what is left would fail again when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Replace the characters that a stream's encoding lacks."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = "".join(PLAIN.get(letter, letter) for letter in error.object[error.start : error.end])
+    return text.encode("ascii", "backslashreplace").decode(), error.end
+
+
+@contextmanager
+def _closed_pipes(handler: str) -> Iterator[None]:
+    """Say what a write does, in the block, to a pipe that nobody reads any more.
+
+    ``SIG_DFL``: it ends this process, as is usual where standard output is meant.
+    ``SIG_IGN``: it raises BrokenPipeError, as is needed where the pipe may lead to a worker.
+    """
+    if not hasattr(signal, "SIGPIPE"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGPIPE, getattr(signal, handler))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 @app.command(name="list", epilog="Example: `lstmbench list --json`")
@@ -41,8 +120,9 @@ def list_(
     tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that the learning suites learn.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the implementations and the suites, or the tasks."""
-    from lstmbench.cell.registry import describe, names
+    """List the implementations, what makes them slower here, and the suites; or the tasks."""
+    from lstmbench.cell.registry import NOT_COMPILED, describe, names
+    from lstmbench.doctor import code_paths
     from lstmbench.measure.suite_file import read_suite, suites
 
     if tasks:
@@ -53,6 +133,9 @@ def list_(
         print(json.dumps({"implementations": rows, "suites": list(suites())}, indent=2))
         return
     _print_implementations(rows)
+    for name, path in code_paths().items():
+        if path.startswith(NOT_COMPILED):
+            console.print(f"{name}: {path}")
     table = RichTable("suite", "cases", "description", title="Suites", title_justify="left")
     for name in suites():
         suite = read_suite(name)
@@ -112,7 +195,7 @@ def run(
 
     Exit code: 0 all well (skipped cases are), 2 some case failed or what was asked for cannot be done, 3 the controls
     contradict the intervals, 4 some implementation did not compute the LSTM, 5 nothing was measured: all was skipped.
-    Of a duel, 1: B is slower somewhere.
+    Of a duel, 1: B is slower somewhere, 6: every verdict is ambiguous.
     """
     from lstmbench import show
     from lstmbench.measure.runner import resume as go_on
@@ -132,13 +215,14 @@ def run(
         check_threshold(threshold)
         if ab is None and resume is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
-    if resume is not None:
-        done = go_on(resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler)
-    else:
-        done = measure(
-            suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait, minutes=minutes,
-            executor=executor, scheduler=scheduler,
-        )  # fmt: skip
+    with _closed_pipes("SIG_IGN"):
+        if resume is not None:
+            done = go_on(resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler)
+        else:
+            done = measure(
+                suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait,
+                minutes=minutes, executor=executor, scheduler=scheduler,
+            )  # fmt: skip
     if resume is None or done.new or not (done.folder / "README.md").is_file():
         show.write(done.folder)
     records, manifest = done.records, done.manifest
@@ -149,6 +233,8 @@ def run(
     for row in bad.itertuples():
         what = getattr(row, "task", f"{row.mode} T={row.seq_len} H={row.hidden_size}")
         console.print(f"  {row.implementation} {what}: {row.status}, {row.error}")
+    if not manifest.get("complete", True):
+        console.print("  Where the harness failed, the same command measures again.")
     if counts.get("wrong_result"):
         raise typer.Exit(WRONG_RESULT)
     if len(bad):
@@ -278,7 +364,8 @@ def reproduce(
         raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
     base = reproduce_.find_run(table_, results)
     if run_ is None:
-        run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
+        with _closed_pipes("SIG_IGN"):
+            run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
         show.write(run_)
     found = reproduction(table_, base, run_)
     console.print(first_sentence(found))
@@ -347,7 +434,9 @@ def notebook(
         if not equals:
             raise LstmbenchError(f"A parameter must be given as NAME=VALUE, but it is {word!r}.")
         given[key] = declared[key].parse(text) if key in declared else text
-    console.print(str(notebooks.execute(name, out, given, html)))
+    with _closed_pipes("SIG_IGN"):
+        copy = notebooks.execute(name, out, given, html)
+    console.print(str(copy))
 
 
 @app.command(epilog="Example: `lstmbench doctor --seconds 5`")
@@ -370,6 +459,8 @@ def doctor(
         f"{processor.described(machine)}, {machine_kind.cores(machine)}, {memory:.0f} GiB; {machine['os']}; "
         f"Python {found['python']}"
     )
+    git = found["git"]
+    console.print(f"commit: {git['commit'] or git.get('reason', 'none, this is no git checkout')}")
     _print_implementations(found["implementations"])
     for name, path in found["frameworks"]["code_paths"].items():
         console.print(f"{name}: {path}")

@@ -12,7 +12,6 @@ import psutil
 
 from lstmbench.cell.parameters import LSTMParams
 from lstmbench.cell.registry import describe, load, names
-from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.suite_file import read_suite, suites
 from lstmbench.measure.team import why_not
@@ -76,12 +75,18 @@ def _clock_step() -> float:
     return min(steps)
 
 
+def code_paths() -> dict[str, str]:
+    """Return ``environment.code_paths()`` once all is built that may be."""
+    for name in ("torch.fused", "jax.fused"):  # what they compile is built when the first is made
+        with suppress(Exception):  # their rows say what is missing
+            load(name, LSTMParams.init(1, 1))
+    return environment.code_paths()
+
+
 def examine() -> dict[str, Any]:
     """Return machine, packages, implementations and what each suite of the package would skip here."""
     described = {name: describe(name) for name in names()}
-    for name in ("torch.fused", "jax.fused"):  # what they compile is built when the first is made
-        with suppress(LstmbenchError):
-            load(name, LSTMParams.init(1, 1))
+    code_paths()
     return {
         "machine": environment.machine(),
         "python": sys.version.split()[0],

@@ -21,6 +21,8 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
+from lstmbench.measure.suite_file import suites
+from lstmbench.measure.worker_environment import same_imports
 from lstmbench.sums import add_sum
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ INJECTED = "# Parameters"
 
 DISTURBING = ("MPLBACKEND", "JUPYTER_PATH")
 """Set from outside, the first keeps figures out of the executed copy, and the second may lead to another Python."""
+
+PATHS = ("results", "suite")
+"""The parameters that are paths, unless a suite has that name."""
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
@@ -171,20 +176,21 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
 def open_run(results: str, suite: str) -> Run:
     """Return the run in the folder ``results``; where that is empty, measure the suite now, into a temporary folder.
 
-    A relative folder is looked for where the notebook runs, then above it, where the folder ``results`` is.
+    A relative folder is looked for where the notebook runs, then above it, where the folder
+    ``results`` is; one that begins with a dot only where the notebook runs.
 
     Raises:
         LstmbenchError: if there is no run in the folder, or it is not complete.
     """
     if not results:
         return measure(suite)
-    for folder in (Path(results), Path("..", results)):
+    for folder in (Path(results), *([] if results.startswith(".") else [Path("..", results)])):
         if (folder / "manifest.json").is_file():
             run = Run(folder)
             if not run.manifest.get("complete"):
                 raise LstmbenchError(f"The run in {results} is not complete: 'lstmbench run' goes on with it.")
             return run
-    raise LstmbenchError(f"There is no run in {results}: it holds no manifest.json.")
+    raise LstmbenchError(f"There is no run in {Path(results).absolute()}: it holds no manifest.json.")
 
 
 def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
@@ -231,7 +237,8 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     Args:
         name: a notebook's name (``03_speed``) or path.
         out: where the executed copy goes, once every cell has run.
-        parameters: values by name; those not given keep their defaults.
+        parameters: values by name; those not given keep their defaults. Relative paths lead from
+            the working folder, though the notebook runs in its own.
         html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no Jupyter.
 
     Raises:
@@ -239,7 +246,10 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
             kernel dies, or the copy cannot be written.
     """
     path, out = find(name), Path(out)
+    folder = path.resolve().parent
     check(parameters_of(path), parameters or {}, path.name)
+    given = dict(parameters or {})
+    given |= {name: _seen_from(folder, given[name]) for name in PATHS if name in given}
     try:
         import papermill
 
@@ -257,13 +267,13 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     except OSError as error:
         raise LstmbenchError(f"The executed notebook cannot be written to {out}: {error.strerror}.") from None
     try:
-        with _without(*DISTURBING):
+        with _as_here():
             papermill.execute_notebook(
                 str(path),
                 str(failed),
-                parameters=dict(parameters or {}),
+                parameters=given,
                 kernel_name="python3",
-                cwd=str(path.resolve().parent),
+                cwd=str(folder),
                 progress_bar=False,
                 extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
@@ -294,11 +304,22 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     return out
 
 
+def _seen_from(folder: Path, value: str) -> str:
+    """Return a path as it is seen from a folder, if it is relative; it names no other folder."""
+    if not value or os.path.isabs(value) or value in suites():
+        return value
+    path = os.path.relpath(value, folder)
+    return path if path.startswith(os.pardir) else os.path.join(os.curdir, path)
+
+
 @contextmanager
-def _without(*names: str) -> Iterator[None]:
-    """Take variables out of the environment that a kernel inherits."""
-    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+def _as_here() -> Iterator[None]:
+    """Let a kernel, which starts in another folder, import what this process does, undisturbed."""
+    before = {name: os.environ.pop(name, None) for name in (*DISTURBING, "PYTHONPATH")}
+    os.environ |= same_imports()
     try:
         yield
     finally:
-        os.environ.update(kept)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ |= {name: value} if value is not None else {}

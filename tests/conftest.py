@@ -31,6 +31,10 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / 
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+# A hook of git's names its repository to all that it starts, and tests make their own
+for _variable in [name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_CONFIG")]:
+    del os.environ[_variable]
+
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the programs that they start
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -217,6 +217,44 @@ def test_a_place_that_cannot_be_written_to_starts_no_kernel(write, tmp_path):
         execute(write(), tmp_path / "file" / "copy.ipynb")
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"results": "runs/mine"}, {"results": "./work/runs/mine"}),
+        ({"results": "../mine"}, {"results": "./mine"}),
+        ({"results": "../../mine"}, {"results": "../mine"}),
+        ({"results": "/runs/mine"}, {"results": "/runs/mine"}),
+        ({"results": ""}, {"results": ""}),
+        ({"suite": "mine.yaml"}, {"suite": "./work/mine.yaml"}),
+        ({"suite": "smoke"}, {"suite": "smoke"}),
+        ({"seq_len": 3, "names": ["runs/mine"]}, {"seq_len": 3, "names": ["runs/mine"]}),
+    ],
+)
+def test_a_relative_path_leads_from_where_the_user_stands(write, tmp_path, monkeypatch, given, wanted):
+    """And the executed copy names no folder of this machine."""
+    papermill = pytest.importorskip("papermill")
+    asked = []
+
+    def executed(source, out, parameters, cwd, **_):
+        asked.append((parameters, cwd, os.environ["PYTHONPATH"].split(os.pathsep)))
+        content = json.loads(Path(source).read_text())
+        content["cells"][0]["execution_count"] = 1
+        Path(out).write_text(json.dumps(content))
+
+    monkeypatch.setattr(papermill, "execute_notebook", executed)
+    path = write(parameters=CELL)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.syspath_prepend("")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    execute(path, "copy.ipynb", given)
+    ((parameters, cwd, modules),) = asked
+    assert (parameters, cwd) == (wanted, str(tmp_path))
+    assert modules[0] == str(tmp_path / "work")  # what the user imports from here, the kernel does too
+    assert "PYTHONPATH" not in os.environ
+    assert (tmp_path / "work" / "copy.ipynb").is_file()
+
+
 # With a kernel
 
 
@@ -327,6 +365,15 @@ def test_a_run_is_found_where_the_notebook_runs_or_above_it(run, measured, tmp_p
     assert notebooks.open_run("results/one", "quick").folder.resolve() == folder
     assert notebooks.open_run(str(folder), "quick").folder == folder
     assert measured == []
+
+
+@pytest.mark.parametrize("results", ["./results/one", "../results/one"])
+def test_a_run_above_is_not_taken_for_one_that_was_named_from_here(run, tmp_path, monkeypatch, results):
+    run("one")
+    (tmp_path / "below" / "notebooks").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "below" if results.startswith("./") else tmp_path / "below" / "notebooks")
+    with pytest.raises(LstmbenchError, match=f"There is no run in {tmp_path}/below/.*results/one"):
+        notebooks.open_run(results, "quick")
 
 
 @pytest.mark.usefixtures("measured")

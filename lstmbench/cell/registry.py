@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FRAMEWORKS = ("numpy", "torch", "jax")
 ENTRY_POINTS = "lstmbench.implementations"
+NOT_COMPILED = "not compiled"
+"""How the ``code_path()`` of a variant begins where it is slower than it could be; then the reason."""
 _Class = TypeVar("_Class", bound=type)
 
 
@@ -105,6 +107,11 @@ def register(
         return cls
 
     return add
+
+
+def only_in_this_session(name: str) -> bool:
+    """Return whether other processes, such as workers, do not find this name."""
+    return name in _registered and name not in {*_builtin(), *_plugins()}
 
 
 def framework_class(framework: str) -> type[Framework]:

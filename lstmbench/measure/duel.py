@@ -13,12 +13,14 @@ import os
 import shutil
 import subprocess
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from lstmbench.cell.registry import find_name
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure.environment import run_git
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -116,16 +118,23 @@ def _version(python: str) -> str:
 
 
 def _git(*words: str, what: str) -> bytes:
-    """Ask git about the checkout that this package runs from; ``what`` is said if it refuses."""
+    """Ask git about the checkout that this package runs from.
+
+    Raises:
+        LstmbenchError: if it refuses; ``what`` is said, and git's reason.
+    """
+    root = PACKAGE.parent
+    if not os.path.exists(root / ".git"):
+        raise LstmbenchError(f"{what}: the package runs from no git checkout.")
     try:
-        answer = subprocess.run(["git", "-C", str(PACKAGE.parent), *words], capture_output=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        raise LstmbenchError(f"{what} (the package runs from {'a' if _checkout() else 'no'} git checkout).") from None
-    return answer.stdout
-
-
-def _checkout() -> bool:
-    return (PACKAGE.parent / ".git").exists()
+        return run_git(root, *words)
+    except LstmbenchError as error:
+        reason = str(error)
+    with suppress(LstmbenchError):
+        if not reason and run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            reason = "the checkout is a shallow clone; git fetch --unshallow brings its earlier commits"
+    reason = f" ({reason})" if reason else ""
+    raise LstmbenchError(f"{what} in the git checkout that the package runs from{reason}.")
 
 
 def _no_caches(_: str, names: list[str]) -> set[str]:

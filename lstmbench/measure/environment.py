@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from lstmbench import __version__
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure.available_resources import available_cores, available_memory
 from lstmbench.measure.surroundings import gpus
 from lstmbench.results import machine_kind, processor
@@ -86,24 +88,43 @@ def software() -> dict[str, str]:
     return {"python": platform.python_version(), **versions, "commit": commit}
 
 
-def git() -> dict[str, Any]:
-    """Return the commit of the package's source, and whether what was measured differs from it; None outside git."""
-    root = Path(__file__).resolve().parents[2]
+def run_git(root: Path, *words: str) -> bytes:
+    """Return what git says of the repository whose top folder is ``root``.
 
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
+    Variables that name another repository, as those of a hook do, are taken out; settings stay.
 
+    Raises:
+        LstmbenchError: with git's own reason, which may be empty.
+    """
+    foreign = {name for name in os.environ if re.match("GIT_(?!CONFIG)", name)}
+    variables = {name: os.environ[name] for name in os.environ.keys() - foreign}
+    variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(root), *words]
     try:
-        if Path(ask("rev-parse", "--show-toplevel")).resolve() != root:
-            return {"commit": None, "dirty": None}
-        return {
-            "commit": ask("rev-parse", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain", "--", "lstmbench", "pyproject.toml", "constraints.txt")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
+        return subprocess.run(command, env=variables, capture_output=True, check=True, timeout=60).stdout
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"git cannot be run: {getattr(error, 'strerror', None) or error}"
+    raise LstmbenchError(reason.replace(str(root), "the checkout"))  # no path of this machine in a manifest
+
+
+def git() -> dict[str, Any]:
+    """Return the commit of the package's source, and whether what was measured differs from it.
+
+    Both are None outside a checkout; in one that git does not read, too, and ``reason`` says why.
+    """
+    root = Path(__file__).resolve().parents[2]
+    nothing: dict[str, Any] = {"commit": None, "dirty": None}
+    if not os.path.exists(root / ".git"):
+        return nothing
+    source = ("lstmbench", "pyproject.toml", "constraints.txt")
+    try:
+        commit = run_git(root, "rev-parse", "HEAD").decode().strip()
+        changes = run_git(root, "status", "--porcelain", "-unormal", "--", *source)
+        return {"commit": commit, "dirty": bool(changes)}
+    except LstmbenchError as error:
+        return nothing | {"reason": str(error)}
 
 
 def load_average() -> float | None:

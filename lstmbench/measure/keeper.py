@@ -20,7 +20,10 @@ from pathlib import Path
 
 DEATH_SIGNAL, ADOPT = 1, 36
 """What prctl is asked for: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER."""
-AWAITED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+END: int = getattr(signal, "SIGRTMIN", signal.SIGUSR1)
+"""What ends a keeper, and nothing else sends. What a terminal or a batch system sends to a whole
+group ends the run and the zygote, unless the run was told to ignore it. A keeper goes with either,
+and so heeds none of it."""
 
 
 def die_with(parent: int, number: int = signal.SIGKILL) -> None:
@@ -66,8 +69,8 @@ def main() -> None:
     """Fork the zygote, whose arguments these are; when it ends, or the run does, end all that is left."""
     descriptor, parent, own = int(sys.argv[1]), int(sys.argv[3]), os.getpid()
     signal.signal(signal.SIGCHLD, lambda *_: None)  # by default it may be dropped, though it is awaited
-    usual = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
-    die_with(parent, signal.SIGTERM)
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    die_with(parent, END)
     adopt()
     zygote = os.fork()
     if zygote == 0:
@@ -77,7 +80,7 @@ def main() -> None:
         runpy.run_module("lstmbench.measure.zygote", run_name="__main__", alter_sys=True)
         return
     os.close(descriptor)  # which is the zygote's alone: its end must be seen there
-    while signal.sigwait(AWAITED) == signal.SIGCHLD:
+    while signal.sigwait({signal.SIGCHLD, END}) == signal.SIGCHLD:
         if os.waitpid(zygote, os.WNOHANG) != (0, 0):
             break
     else:

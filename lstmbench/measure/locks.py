@@ -4,11 +4,15 @@ Both locks are the kernel's: a process that dies, however it does, holds none an
 """
 
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+
+import psutil
 
 from lstmbench.errors import LstmbenchError
 
@@ -26,7 +30,8 @@ def only_run_in(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not _taken(descriptor, wait=False):
-            raise LstmbenchError(f"Another run is at work in {folder}; wait for its end, or choose another folder.")
+            other = f"Another run is at work in {folder}; wait for its end, or choose another folder."
+            raise LstmbenchError(f"{other}{_holder(descriptor)}")
         yield
     finally:
         os.close(descriptor)
@@ -42,9 +47,10 @@ def only_run_here(wait: bool = True) -> Iterator[None]:
     descriptor = _machine()
     try:
         if descriptor is not None and not _taken(descriptor, wait=False):
+            other, which = "nother run is being timed on this machine", _holder(descriptor)
             if not wait:
-                raise LstmbenchError("Another run is being timed on this machine, and two at once disturb each other.")
-            sys.stderr.write("lstmbench: another run is being timed on this machine; this one waits for its end.\n")
+                raise LstmbenchError(f"A{other}, and two at once disturb each other.{which}")
+            sys.stderr.write(f"lstmbench: a{other}; this one waits for its end.{which}\n")
             _taken(descriptor, wait=True)
         yield
     finally:
@@ -63,6 +69,21 @@ def _taken(descriptor: int, wait: bool) -> bool:
     except OSError:
         return True
     return True
+
+
+def _holder(descriptor: int) -> str:
+    """Return a sentence on the process that holds the lock of an open file; empty if nothing tells."""
+    with suppress(OSError, psutil.Error):
+        file = os.fstat(descriptor)
+        place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():  # Linux
+            _, kind, _, _, pid, where, *_ = line.split()
+            if (kind, where) == ("FLOCK", place):
+                process = psutil.Process(int(pid))
+                since = datetime.fromtimestamp(process.create_time()).astimezone()
+                command = shlex.join(process.cmdline())[:300]
+                return f" It is process {pid}, begun on {since:%Y-%m-%d at %H:%M:%S}: {command}"
+    return ""
 
 
 def _machine() -> int | None:

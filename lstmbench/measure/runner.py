@@ -28,6 +28,7 @@ from lstmbench.measure.suite_file import read_suite, stored_suite
 from lstmbench.measure.teach import teach
 from lstmbench.measure.team import Team
 from lstmbench.measure.workload import leave_out, measure_workload
+from lstmbench.measure.zygote import HARNESS_FAILED
 from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
 
 if TYPE_CHECKING:
@@ -214,9 +215,11 @@ def _go_on(
         manifest = manifest or new_manifest(chosen, asked, folder, seed, cluster.machine if cluster else None)
         store.write_manifest(manifest)
         try:
-            _measure(chosen, duel, store, manifest, progress, cluster, minutes)
+            left = _measure(chosen, duel, store, manifest, progress, cluster, minutes)
         except OSError as error:  # of the machine: no room, no more files, no more processes
             raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
+        if left:
+            return Run(folder)
         store.finish()
         load = None if cluster else environment.load_average()
         store.seal(manifest | {"complete": True, "finished": now(), "load_at_end": load})
@@ -235,8 +238,12 @@ def _measure(
     progress: bool,
     cluster: "Cluster | None",
     minutes: float | None,
-) -> None:
-    """Measure every workload that is not done yet, and put into the manifest what was learnt from all of them."""
+) -> list[Workload | Lesson]:
+    """Measure every workload that is not done yet; put into the manifest what all of them taught.
+
+    Returned are those that the next call measures again: a case failed by a fault of the harness.
+    """
+    left: list[Workload | Lesson] = []
     done, learnt = read_kept(store.folder)
     several: Sequence[Workload | Lesson] = suite.workloads()
     order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
@@ -248,8 +255,12 @@ def _measure(
         for record in records:
             record |= {"suite": suite.name, "run_id": manifest["run_id"]}
         new = {name: found for name, found in note["environments"].items() if name not in known}
-        store.append(order[workload], records, samples, note | {"environments": new})
-        learnt.append(note | {"environments": new})
+        failed = [record for record in records if record["status"] == "failed"]
+        again = any(HARNESS_FAILED in record["error"] for record in failed)
+        note = note | {"environments": new}
+        store.append(order[workload], records, samples, note | {"again": again})
+        left.extend([workload] * again)
+        learnt.append(note)
         known.update(new)
 
     try:
@@ -257,7 +268,7 @@ def _measure(
             found = cluster.measure(workloads, suite, manifest["run_id"], manifest["seed"])
             for workload, records, samples, note in _with_progress(workloads, progress, found):
                 keep(workload, records, samples, note)
-            return
+            return left
         with store.scratch() as scratch, Team(scratch, duel) as team:
             for workload in _with_progress(workloads, progress):
                 if time.monotonic() < end:
@@ -271,6 +282,7 @@ def _measure(
     finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
         tell(manifest, suite, learnt)
         store.write_manifest(manifest)
+    return left
 
 
 def measured(workload: Workload | Lesson, suite: Suite | LearningSuite, team: Team, seed: int) -> Measured:

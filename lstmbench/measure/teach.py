@@ -12,9 +12,9 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import guard
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite, Lesson
 from lstmbench.measure.surroundings import watched
-from lstmbench.measure.team import Team
+from lstmbench.measure.team import Team, why_not
 from lstmbench.measure.trial import status_of
-from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
 
 Row = dict[str, Any]
 FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
@@ -54,9 +54,10 @@ def _baselines(lesson: Lesson, suite: LearningSuite, team: Team) -> list[Row]:
 def _learn(name: str, lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[Row, list[Row]]:
     backend, _, variant = name.partition(".")
     where: Row = lesson.columns() | {"implementation": name, "backend": backend, "variant": variant}
-    where |= {"peer": bool(team.describe(name, lesson)["peer"]), "workload": lesson.id}
-    if reason := team.why_not(name, lesson):
-        return where | {"status": "skipped", "error": reason}, []
+    known = team.describe(name, lesson)
+    where |= {"peer": bool(known["peer"]), "workload": lesson.id}
+    if reason := why_not(known, lesson):
+        return where | {"status": "failed" if HARNESS_FAILED in reason else "skipped", "error": reason}, []
     samples: list[Row] = []
     record: Row = {}
     try:

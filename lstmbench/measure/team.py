@@ -8,16 +8,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lstmbench.cell.registry import FRAMEWORKS, misfit
+from lstmbench.cell.registry import ENTRY_POINTS, FRAMEWORKS, misfit, only_in_this_session
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment, worker_environment
 from lstmbench.measure.available_resources import available_cores
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side
-from lstmbench.measure.zygote import ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
+from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
 
 CLOSE_WITHIN_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
+ONLY_IN_THIS_SESSION = (
+    "it is registered in this session alone, and workers are other processes. Put it into a module, "
+    f"and name that in an entry point of the group {ENTRY_POINTS!r} of a package that is installed; "
+    "CONTRIBUTING.md shows how"
+)
 
 
 class Needs(Protocol):
@@ -130,14 +135,15 @@ class Team:
         key = (name, workload.threads, workload.device)
         if key not in self._known:
             try:
-                (self._known[key],) = self._ask_once(name, workload, "describe", names=[self.name(name)])
+                (known,) = self._ask_once(name, workload, "describe", names=[self.name(name)])
             except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
-                self._known[key] = {"name": name, "available": False, "reason": str(error), "peer": False}
+                known = {"name": name, "available": False, "reason": str(error), "peer": False}
+            if HARNESS_FAILED in known.get("reason", ""):
+                return known  # and the next workload asks again
+            if not known["available"] and only_in_this_session(self.name(name)):
+                known["reason"] = ONLY_IN_THIS_SESSION
+            self._known[key] = known
         return self._known[key]
-
-    def why_not(self, name: str, workload: Needs) -> str | None:
-        """Return why an implementation cannot run a workload here, or None if it can."""
-        return why_not(self.describe(name, workload), workload)
 
     def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""

@@ -6,6 +6,7 @@ something is found (``PATHS``) and those that people set to choose how a library
 is set here are recorded in the manifest, and printed beneath each table. docs/environment.md lists what was tried.
 """
 
+import getpass
 import os
 import re
 import sys
@@ -53,6 +54,18 @@ def same_imports() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
+def user_name() -> dict[str, str]:
+    """Return a variable that names the user where nothing does, as in a container.
+
+    PyTorch before 2.13 does not go without a name.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version and system
+        return {"USER": f"uid-{os.getuid()}"}
+    return {}
+
+
 def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]:
     """Return the environment variables of a worker; they must be set before any framework is imported.
 
@@ -68,7 +81,7 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
     if "XLA_FLAGS" in passed and "XLA_FLAGS" in chosen:
         chosen["XLA_FLAGS"] = f"{passed['XLA_FLAGS']} {chosen['XLA_FLAGS']}"
     moved = {"PYTHONHASHSEED": str(layout + 1), "LSTMBENCH_LAYOUT": "x" * (97 * layout)}
-    return passed | chosen | moved | same_imports() | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    return passed | chosen | moved | same_imports() | user_name() | {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def recorded(threads: int, device: str) -> dict[str, Any]:

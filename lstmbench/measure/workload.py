@@ -14,9 +14,9 @@ from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.statistics import rounds_precision
 from lstmbench.measure.suite import Suite
 from lstmbench.measure.surroundings import watched
-from lstmbench.measure.team import Team
+from lstmbench.measure.team import Team, why_not
 from lstmbench.measure.trial import Trial
-from lstmbench.measure.zygote import Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.zygote import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
 
 Row = dict[str, Any]
 NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
@@ -61,9 +61,10 @@ class Comparison:
         self.limits: list[list[dict[str, float]]] = []
         self.trials = [self._trial(name, suite) for name in suite.names()]
         for trial in self.trials:
-            trial.peer = bool(team.describe(trial.case.implementation, workload)["peer"])
-            if reason := team.why_not(trial.case.implementation, workload):
-                trial.status, trial.error = "skipped", reason
+            known = team.describe(trial.case.implementation, workload)
+            trial.peer = bool(known["peer"])
+            if reason := why_not(known, workload):
+                trial.status, trial.error = "failed" if HARNESS_FAILED in reason else "skipped", reason
             elif trial.case.implementation == suite.reference:
                 self.reference = trial
         if self.reference is not None:
@@ -94,7 +95,7 @@ class Comparison:
             if reason := next((each for each in NO_ROOM if each in str(error)), None):  # which is no case's fault
                 raise LstmbenchError(f"The inputs cannot be written to {inputs.parent}: {reason}.") from None
             for trial in self.alive:
-                trial.fail(type(error)(f"the oracle's answers could not be computed: {error}"))
+                trial.fail(type(error)(f"{HARNESS_FAILED}: the oracle's answers could not be computed: {error}"))
             return
         self.team.start([trial.case.implementation for trial in self.alive], self.workload, range(budget.processes))
         spent = 0.0

@@ -32,6 +32,9 @@ START_TIMEOUT_S = 120.0
 KILL_WITHIN_S = 2.0
 """How long killing may take."""
 
+HARNESS_FAILED = "the harness failed"
+"""How a reason begins that is no case's own; the row is measured again by the next call."""
+
 ORACLE = "the-oracle"
 """In place of a backend: no implementation, and so no plug-in, is imported there; it computes answers and limits."""
 
@@ -114,7 +117,7 @@ class Zygote:
             python: the interpreter, this one if None.
             code: the folder that this package is imported from, if not from where it is imported here.
         """
-        self.backend, self.log = backend, log
+        self.backend, self.log, self.ready = backend, log, False
         here, there = socket.socketpair()
         environment = worker_environment(threads, device, layout)
         if code is not None:  # another interpreter has packages of its own, and must not find ours
@@ -155,7 +158,9 @@ class Zygote:
             here.close()
             self.close()
             how = f"was not ready in {START_TIMEOUT_S:.0f} s" if isinstance(error, TimeoutError) else "has ended"
-            raise WorkerDied(f"the process that imports {self.backend} {how}; {self.last_words()}") from None
+            how = f"the process that imports {self.backend} {how}; {self.last_words()}"
+            raise WorkerDied(f"{HARNESS_FAILED}: {how}" if self.ready else how) from None
+        self.ready = True  # what it imports did not end it
         return Worker(self, pid, Connection(here.detach()))
 
     def reap(self, pid: int) -> str:
@@ -165,10 +170,11 @@ class Zygote:
             status = int(self._answer())
         except (OSError, ValueError):
             self.close()  # or its keeper might live on for a moment, and the zygote seem to be there
-            return "its zygote has ended"
+            return f"{HARNESS_FAILED}: its zygote has ended"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            return f"the process was killed by signal {number} ({signal.Signals(number).name})"
+            name = signal.Signals(number).name if number in {*signal.Signals} else "without a name"
+            return f"the process was killed by signal {number} ({name})"
         return f"the process ended with exit code {os.WEXITSTATUS(status)}"
 
     def last_words(self) -> str:
@@ -183,11 +189,11 @@ class Zygote:
     def close(self, within_s: float = 2.0) -> None:
         """End the zygote and all that is below it; what does not end by itself within the time is killed."""
         self.hang_up()
-        for end in (self.process.terminate, self.process.kill):  # the keeper is asked to kill all, and then killed
+        for number in (keeper.END, signal.SIGKILL):  # the keeper is asked to kill all, and then killed
             try:
                 self.process.wait(timeout=within_s)
             except subprocess.TimeoutExpired:
-                end()
+                self.process.send_signal(number)
                 within_s = KILL_WITHIN_S
         self.process.wait()
 

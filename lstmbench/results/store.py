@@ -92,6 +92,8 @@ def count_records(folder: str | Path) -> int:
 def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
     """Return the ids of the workloads that are done, and what was learnt from those that still have their part.
 
+    Not done is what is to be measured ``again``, as its note says; its part is replaced then.
+
     Raises:
         LstmbenchError: if a file cannot be read.
     """
@@ -99,9 +101,11 @@ def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
     learnt = []
     for path in _files(Path(folder), "records"):
         with _opened(path) as file:
+            note = json.loads((file.schema_arrow.metadata or {}).get(LEARNT, b"{}"))
+            if note.get("again"):
+                continue
             done.update(file.read(columns=["workload"]).column("workload").to_pylist())
-            if note := (file.schema_arrow.metadata or {}).get(LEARNT):
-                learnt.append(json.loads(note))
+            learnt += [note] if note else []
     return done, learnt
 
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lstmbench.cell.registry import NOT_COMPILED
 from lstmbench.results import machine_kind, processor
 from lstmbench.show.formats import fixed, number, slug
 from lstmbench.show.labels import Row, ordered
@@ -51,6 +52,7 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
     for manifest in manifests:
         lines += [_run(manifest), _machine(manifest), _versions(manifest)]
     lines += [_extent(rows), *dict.fromkeys(filter(None, map(variables, manifests)))]
+    lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
     return lines
@@ -76,7 +78,9 @@ def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
 
 def _run(manifest: Manifest) -> str:
     commit = _get(manifest, "git", "commit")
-    where = f"commit {str(commit)[:12]}" if commit else "commit not recorded"
+    reason = _get(manifest, "git", "reason")
+    unknown = f"commit not recorded ({reason})" if reason else "commit not recorded"
+    where = f"commit {str(commit)[:12]}" if commit else unknown
     if _get(manifest, "git", "dirty"):
         where += " with uncommitted changes"
     unfinished = "" if manifest.get("complete", True) else " (not finished)"
@@ -123,10 +127,19 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
         ("versions", versions(manifest)),
         ("extent", _extent(rows)),
         ("budget", ", ".join(f"{key} {budget[key]}" for key in sorted(budget)) if budget else "not recorded"),
+        *(("slower here", path) for path in not_compiled(manifest)),
         ("noise floor", noise_floor(manifest)),
         ("seed", str(manifest.get("seed", "not recorded"))),
         ("command", command(manifest)),
     ]
+
+
+def not_compiled(manifest: Manifest) -> list[str]:
+    """Return what ran in a slower way than it could, and why."""
+    workers = part(manifest, "environments")
+    each = (part(part(part(workers, name), "frameworks"), "code_paths") for name in workers)
+    found = {f"{name} {path}" for paths in each for name, path in paths.items()}
+    return sorted(line for line in found if line.partition(" ")[2].startswith(NOT_COMPILED))
 
 
 def _machine(manifest: Manifest) -> str:

@@ -1,21 +1,28 @@
 """The steps of an LSTM in float32 as compiled code, ``_recurrence.cpp``: built once, with the system's compiler.
 
 What is built lies in the user's cache, under a name that says from what and for which processor; it is found there
-again. Where there is no compiler, ``recurrence()`` is None, and those that use it compute in their framework's own
-operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
+again. Where that folder cannot be written to, one of the user's among the temporary files takes
+its place. Where there is no compiler, ``recurrence()`` is None, and those that use it compute in
+their framework's own operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
 """
 
 import ctypes
 import hashlib
 import os
 import platform
+import re
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from lstmbench.cell.registry import NOT_COMPILED
 
 HERE = Path(__file__).parent
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-shared", "-fPIC")
@@ -57,12 +64,12 @@ class Recurrence:
 def recurrence() -> Recurrence | None:
     """Return the compiled functions, built now if they are not there yet; None if they cannot be had."""
     found = library("_recurrence.cpp")
-    return None if found is None else Recurrence(found)
+    return None if isinstance(found, str) else Recurrence(found)
 
 
 @cache
-def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | None:
-    """Return what one of the files beside this one compiles to, or None if it cannot be had.
+def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | str:
+    """Return what one of the files beside this one compiles to, or why it cannot be had.
 
     Args:
         source: the file's name.
@@ -70,16 +77,22 @@ def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | 
         version: of these headers.
     """
     if os.environ.get("LSTMBENCH_COMPILED") == "0":
-        return None
-    with suppress(OSError, subprocess.SubprocessError):
+        return "LSTMBENCH_COMPILED=0 asks for that"
+    try:
         return ctypes.CDLL(str(_built(source, headers, version)))
-    return None
+    except subprocess.CalledProcessError as error:
+        reason = f"the compiler ends with exit code {error.returncode}: {error.stderr}"
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        reason = str(error)
+    return re.sub(r"[^\s']*/", "", reason.splitlines()[0])[:200]  # no path of this machine
 
 
 def code_path() -> str:
     """Say how the functions were built and what they compute with, or that they were not: a time depends on it."""
-    steps = recurrence()
-    return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}" if steps else "not compiled"
+    if steps := recurrence():
+        return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}"
+    slower = "torch.fused, torch.recompute and jax.fused are slower"
+    return f"{NOT_COMPILED}, and {slower}: {library('_recurrence.cpp')}"
 
 
 def _built(source: str, headers: str, version: str) -> Path:
@@ -87,36 +100,59 @@ def _built(source: str, headers: str, version: str) -> Path:
     texts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("_recurrence*.[ch]*"))]
     what = [*texts, _version(), *FLAGS, *TUNED, headers, version, _processor()]
     name = f"{Path(source).stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstmbench"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="lstmbench-"))
-    done = folder / name
-    if not done.is_file():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch) / name
-            include = [f"-I{headers}"] if headers else []
-            compile_library(HERE / source, made, *include)
+    for folder in _folders():
+        done = folder / name
+        if os.path.isfile(done):
+            return done
+        try:
+            scratch = tempfile.TemporaryDirectory(dir=folder)
+        except OSError:  # it is only read
+            continue
+        with scratch:
+            made = Path(scratch.name) / name
+            compile_library(HERE / source, made, *([f"-I{headers}"] if headers else []))
             made.replace(done)
-    return done
+        return done
+    raise OSError("neither the user's cache nor the folder for temporary files can be written to")
+
+
+def _folders() -> Iterator[Path]:
+    """Yield the folders in which what is built may lie: the user's cache, and its stand-in."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    if os.path.isabs(cache):  # not so where there is no home
+        folder = Path(cache, "lstmbench")
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    folder = Path(tempfile.gettempdir(), f"lstmbench-{user}")
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+        # What lies there is run: it must be this user's own, and nobody else's to write
+        if stat.S_ISDIR(about.st_mode) and user in ("user", about.st_uid) and not about.st_mode & 0o022:
+            yield folder
 
 
 def compile_library(source: Path, made: Path, *more: str) -> None:
     """Compile a file with the flags of all, and ``more``; raise what ``subprocess`` does where that fails."""
-    command = [_compiler(), *FLAGS, *TUNED, *more, str(source), "-o", str(made)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    command = [*_compiler(), *FLAGS, *TUNED, *more, str(source), "-o", str(made)]
+    subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=300)
 
 
-def _compiler() -> str:
-    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++") or "c++"
+def _compiler() -> list[str]:
+    """Return the words that call the compiler: ``CXX`` may be a command, such as ``ccache g++ -m64``."""
+    named = os.environ.get("CXX", "").strip()
+    if named and not shutil.which(named):  # else it is a path, which may have blanks in it
+        return shlex.split(named)
+    return [named or shutil.which("g++") or shutil.which("clang++") or "c++"]
 
 
 @cache
 def _version() -> str:
     """Return the first line in which the compiler tells its version."""
-    told = subprocess.run([_compiler(), "--version"], check=True, capture_output=True, text=True, timeout=60)
-    return told.stdout.splitlines()[0]
+    told = subprocess.run([*_compiler(), "--version"], check=True, capture_output=True, text=True, timeout=60)
+    return (told.stdout.splitlines() or ["a compiler without a version"])[0]
 
 
 def _processor() -> str:

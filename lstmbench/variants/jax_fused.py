@@ -17,6 +17,7 @@ In bfloat16 and float16 the products are of that dtype, and all elementwise work
 sums over time, and would lose what it adds.
 """
 
+import ctypes
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
+from lstmbench.cell.registry import NOT_COMPILED, register
 from lstmbench.frameworks.jax_framework import JaxFramework
 from lstmbench.variants._jax import Differentiated, Run, Weights
 from lstmbench.variants._recurrence import library, recurrence
@@ -154,11 +155,15 @@ def _pack(W: jax.Array, back: bool) -> jax.Array:
     return packed
 
 
+def _library() -> ctypes.CDLL | str:
+    return library("_recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
+
+
 @cache
 def _compiled_here() -> bool:
     """Make the compiled functions known to XLA; return whether there are any."""
-    found = library("_recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
-    if found is None or recurrence() is None:
+    found = _library()
+    if isinstance(found, str) or recurrence() is None:
         return False
     for name in ("pack", "forward", "backward", "gradients"):
         handler = jax.ffi.pycapsule(getattr(found, f"{name.capitalize()}Handler"))
@@ -170,7 +175,10 @@ def code_path() -> str | None:
     """Say how the steps run on a CPU in float32; None until the first is made, since to ask builds them."""
     if not _compiled_here.cache_info().currsize:
         return None
-    return "compiled steps" if _compiled_here() else "lax.scan"
+    if _compiled_here():
+        return "compiled steps"
+    reason = next(found for found in (_library(), library("_recurrence.cpp")) if isinstance(found, str))
+    return f"{NOT_COMPILED}, lax.scan in its place: {reason}"
 
 
 @cache

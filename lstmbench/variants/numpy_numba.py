@@ -19,12 +19,14 @@ dc i (1 - g^2), dh t o (1 - o) takes the place of the gates; then dc becomes dc 
 of weights, bias and inputs are one product (or sum) over all steps, NumPy's.
 
 Nothing runs in parallel: what is compiled runs in the caller's thread. It is compiled for each dtype at the first call,
-and kept beside this file or in the user's cache, where Numba finds it again for the same source and processor.
+and kept beside this file or in the user's cache, where Numba finds it again for the same source
+and processor; where neither can be written to, each process compiles it.
 Inference uses weights that were laid out beforehand; in training they change after every call, so each call lays them
 out itself.
 """
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -48,12 +50,25 @@ CHUNK_BYTES = 1 << 18
 END = 87
 """Where e^x stops: e^-87 is nearly the smallest normal float32. A gate below that is closed."""
 
-_compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})  # contract: a * b + c may be rounded once
+KEPT = os.path.isabs(os.path.expanduser("~"))
+"""Whether what is compiled is kept for other processes. Without a home, Numba would make a folder ``~``."""
+
+
+def _compiled(function: Any) -> Any:
+    global KEPT
+    asked: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}  # a * b + c may be rounded once
+    if KEPT:
+        try:
+            return njit(cache=True, **asked)(function)
+        except RuntimeError:  # neither this folder nor the user's cache can be written to
+            KEPT = False
+    return njit(**asked)(function)
 
 
 def code_path() -> str:
-    """Say for which registers the products are compiled."""
-    return f"registers of {REGISTER_BYTES} bytes, {VECTORS} by {ROWS} for sums"
+    """Say for which registers the products are compiled, and whether that is kept."""
+    kept = "" if KEPT else "; compiled by each process, for there is no folder to keep it in"
+    return f"registers of {REGISTER_BYTES} bytes, {VECTORS} by {ROWS} for sums{kept}"
 
 
 # Products

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
+from lstmbench.cell.registry import NOT_COMPILED, register
 from lstmbench.frameworks.torch_framework import TorchFramework
 from lstmbench.variants._recurrence import Recurrence, recurrence
 from lstmbench.variants._torch_steps import Plain, Steps
@@ -115,6 +115,13 @@ def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
 
         return Stepped(W_ih, W_hh, b)
     return Plain(W_ih, W_hh, b)
+
+
+def code_path() -> str | None:
+    """Say where a GPU's steps are not compiled."""
+    if not torch.cuda.is_available() or find_spec("triton"):
+        return None
+    return f"{NOT_COMPILED} on cuda, PyTorch's operations in its place: Triton is not installed"
 
 
 @register("torch.fused", framework="torch")

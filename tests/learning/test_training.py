@@ -119,7 +119,7 @@ def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(dt
 
 
 def test_adam_in_float16_is_refused_for_its_eps_is_0_there() -> None:
-    with pytest.raises(LstmbenchError, match="^Adam cannot train in float16, where its eps, 1e-08, is 0: "):
+    with pytest.raises(LstmbenchError, match=r"^Adam cannot train in float16, where its eps, 1e-08, is 0: "):
         train(SMALL, "torch.fused", RECIPE, progress=False, dtype="float16")
 
 

@@ -1,5 +1,6 @@
 """A duel's sides: what they are called, where their code comes from, and what is refused before any measuring."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,31 @@ def test_without_a_checkout_there_are_no_revisions(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(duel, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
     with pytest.raises(lb.LstmbenchError, match="the package runs from no git checkout"):
         sides("numpy.fused@HEAD", "numpy.fused")
+
+
+def test_in_a_shallow_clone_the_reason_is_told(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{checkout}", str(tmp_path / "shallow")], check=True)
+    monkeypatch.setattr(duel, "PACKAGE", tmp_path / "shallow" / "lstmbench")
+    with pytest.raises(lb.LstmbenchError, match=r"no git revision of that name .*shallow clone; git fetch --unshallow"):
+        sides("numpy.fused@HEAD~1", "numpy.fused")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_in_a_checkout_of_another_owner_the_reason_is_git_s(checkout: Path) -> None:
+    for path in (checkout, checkout / ".git"):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(lb.LstmbenchError, match=r"detected dubious ownership .* safe.directory") as caught:
+        sides("numpy.fused@HEAD", "numpy.fused")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_revision_is_looked_for_in_the_checkout_whatever_a_hook_s_environment_says(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = sides("numpy.fused@HEAD", "numpy.fused")[0].revision
+    subprocess.run(["git", "init", "-q", str(tmp_path / "other")], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    assert sides("numpy.fused@HEAD", "numpy.fused")[0].revision == wanted
 
 
 @pytest.mark.usefixtures("given_limits", "no_process_left")

@@ -1,6 +1,7 @@
 """What a number depends on beside the code is read as it is, and a system that does not tell costs no run."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -142,9 +143,55 @@ def test_another_project_s_repository_is_not_ours(checkout: Path, monkeypatch: p
     assert environment.git() == {"commit": None, "dirty": None}
 
 
-def test_without_git_there_is_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_there_is_no_commit_and_the_reason(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert environment.git() == {"commit": None, "dirty": None}
+    reason = "git cannot be run: No such file or directory"
+    assert environment.git() == {"commit": None, "dirty": None, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["GIT_DIR"], ["GIT_DIR", "GIT_WORK_TREE"], ["GIT_INDEX_FILE"], ["GIT_OBJECT_DIRECTORY"], ["GIT_COMMON_DIR"],
+     ["GIT_CEILING_DIRECTORIES"], ["GIT_DIR", "GIT_PREFIX", "GIT_TRACE"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_a_hook_s_environment_says_of_another_repository_is_not_heeded(
+    names: list[str], checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment.git()
+    other = tmp_path_factory.mktemp("other")
+    subprocess.run(["git", "init", "-q", str(other)], check=True)
+    places = {"GIT_DIR": ".git", "GIT_COMMON_DIR": ".git", "GIT_OBJECT_DIRECTORY": ".git/objects", "GIT_TRACE": "log"}
+    places |= {"GIT_WORK_TREE": "", "GIT_PREFIX": "", "GIT_INDEX_FILE": ".git/index"}
+    for name in names:
+        monkeypatch.setenv(name, str(other / places[name] if name in places else checkout.parent))
+    assert environment.git() == before and before["commit"]
+
+
+def test_a_new_file_makes_it_dirty_whatever_the_user_has_git_show(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "lstmbench" / "new.py").write_text("")
+    for name, value in (("COUNT", "1"), ("KEY_0", "status.showUntrackedFiles"), ("VALUE_0", "no")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    assert environment.git()["dirty"]
+
+
+def test_a_folder_of_git_s_that_holds_nothing_is_told_and_not_looked_for_above(checkout: Path) -> None:
+    inner = checkout / "inner"
+    (inner / ".git").mkdir(parents=True)
+    with pytest.raises(lb.LstmbenchError, match=r"^not a git repository"):
+        environment.run_git(inner, "rev-parse", "HEAD")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_checkout_of_another_owner_has_git_s_own_reason_and_no_path(checkout: Path) -> None:
+    for path in (checkout, checkout / ".git"):
+        os.chown(path, 65534, 65534)
+    found = environment.git()
+    assert found["commit"] is None
+    assert found["reason"].startswith("detected dubious ownership in repository at 'the checkout'")
+    assert "safe.directory" in found["reason"] and str(checkout) not in found["reason"]
 
 
 def test_the_same_environment_has_the_same_id_and_another_another() -> None:

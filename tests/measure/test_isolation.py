@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from tiny import install, mutants, uninstall, write_suite
+from tiny import install, mutants, skipped, uninstall, write_suite
 
 import lstmbench as lb
 from lstmbench.measure import watch, zygote
+from lstmbench.variants.numpy_reference import NumpyReference
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
 TIMES = ["time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s", "ratio", "samples", "rounds"]
@@ -239,6 +241,18 @@ def test_an_import_that_ends_the_process_costs_its_backend_and_no_other(
     assert row(done.records, "numpy.broken")["status"] == "skipped"
     assert reason in row(done.records, "numpy.broken")["error"]
     assert not done.failed
+
+
+@pytest.mark.usefixtures("own_registrations")
+def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(measure: Callable[..., lb.Run]) -> None:
+    class Mine(NumpyReference):
+        pass
+
+    lb.register("mine.fast")(Mine)
+    assert lb.load("mine.fast", lb.LSTMParams.init(3, 4)).forward(np.zeros((2, 1, 3)))
+    (reason,) = skipped(measure(["numpy.fused", "mine.fast"])).values()
+    assert reason.startswith("mine.fast is not available here: it is registered in this session alone, and workers are")
+    assert "entry point of the group 'lstmbench.implementations'" in reason
 
 
 @pytest.mark.slow

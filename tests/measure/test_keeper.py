@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt another"),
 ]
 DEADLINE_S = 60
+SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
 
 PARENT = """
 import json, sys
@@ -54,6 +56,35 @@ def test_a_run_that_is_killed_takes_what_it_started_also_where_that_has_imported
         assert pids
         with all_end(pids):
             parent.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_that_the_run_was_told_to_ignore_ends_none_of_its_helpers(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """As by nohup, by a shell for what it runs in the background, or by a batch job's trap."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Team(tmp_path) as team:
+            worker = team.worker("numpy", SMALL)
+            helpers = [worker.zygote.process.pid, psutil.Process(worker.pid).ppid(), worker.pid]
+            for pid in helpers:
+                os.kill(pid, number)
+            assert worker.ask("describe", DEADLINE_S, names=[]) == []
+            team.worker("numpy", SMALL).kill()
+            assert [worker.zygote.process.pid, psutil.Process(worker.pid).ppid(), worker.pid] == helpers
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_keeper_heeds_no_signal_that_is_sent_to_a_whole_group(tmp_path: Path) -> None:
+    """Batch systems send SIGUSR1 before a job's time is over, and the run may take it as it likes."""
+    with Team(tmp_path) as team:
+        worker = team.worker("numpy", SMALL)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            os.kill(worker.zygote.process.pid, number)
+        assert worker.ask("describe", DEADLINE_S, names=[]) == []
+        team.worker("numpy", SMALL).kill()
 
 
 def test_what_a_case_leaves_behind_ends_with_its_worker_and_nothing_else_does(

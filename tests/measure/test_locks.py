@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,27 @@ def test_the_second_run_on_a_machine_says_in_one_line_that_it_waits_and_then_doe
     with locks.only_run_here():
         assert len(waited) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="needs Linux's list of locks")
+def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
+        with pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"), locks.only_run_here(wait=False):
+            pass
+        with pytest.raises(lb.LstmbenchError, match=f"another folder\\.{named}"), locks.only_run_in(tmp_path):
+            pass
+        taken = locks._taken
+        monkeypatch.setattr(locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait))
+        with locks.only_run_here():
+            pass
+        assert re.search(f"this one waits for its end\\.{named}", capsys.readouterr().err)
+        holder.kill()
 
 
 def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """What a worker gets of the user's environment: nothing that changes what is timed without being told."""
 
+import os
 from typing import Any
 
 import pytest
 
+from lstmbench.measure import worker_environment as module
 from lstmbench.measure.worker_environment import POOLS, recorded, thread_settings, worker_environment
 from lstmbench.show import provenance
 
@@ -124,3 +126,14 @@ def test_processes_of_a_case_differ_in_what_moves_memory_about() -> None:
     layouts = [worker_environment(1, "cpu", layout) for layout in range(3)]
     assert len({found["PYTHONHASHSEED"] for found in layouts}) == 3
     assert len({len(found["LSTMBENCH_LAYOUT"]) for found in layouts}) == 3
+
+
+def test_a_user_without_a_name_gets_one_for_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.user_name() == {}
+    for error in (KeyError, OSError):  # by the version of Python
+
+        def nobody(error: type[Exception] = error) -> str:
+            raise error("uid not found: 12345")
+
+        monkeypatch.setattr(module.getpass, "getuser", nobody)
+        assert worker_environment(1, "cpu", 0)["USER"] == f"uid-{os.getuid()}"

@@ -19,7 +19,7 @@ from lstmbench.measure import zygote
 from lstmbench.measure.case import Workload
 from lstmbench.measure.team import Team
 from lstmbench.measure.worker_environment import POOLS
-from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
 SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
@@ -184,6 +184,22 @@ def test_a_zygote_that_was_killed_is_started_anew(team: Team) -> None:
     with pytest.raises(WorkerDied, match="its zygote has ended"):
         worker.ask("describe", DEADLINE_S, names=[])
     assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
+
+
+def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: Team) -> None:
+    worker = team.worker("numpy", SMALL)
+    with all_end([worker.pid]):
+        os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
+    with pytest.raises(WorkerDied, match=f"{HARNESS_FAILED}: the process that imports numpy has ended"):
+        worker.zygote.fork()
+
+
+def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: Team) -> None:
+    worker = team.worker("numpy", SMALL)
+    worker.ask("describe", DEADLINE_S, names=[])
+    os.kill(worker.pid, signal.SIGRTMIN + 1)
+    with pytest.raises(WorkerDied, match=f"killed by signal {signal.SIGRTMIN + 1} \\(without a name\\)"):
+        worker.ask("describe", DEADLINE_S, names=[])
 
 
 def test_a_zygote_that_cannot_start_says_what_it_last_said(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

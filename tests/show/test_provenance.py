@@ -60,6 +60,25 @@ def test_uncommitted_changes_and_unfinished_runs_are_said():
     assert "(not finished)" in footer[1]
 
 
+@pytest.mark.parametrize("environments", [{}, {"e0": {}}, {"e0": None}, {"e0": {"frameworks": {"code_paths": 3}}}, []])
+def test_where_nothing_says_what_was_slower_nothing_is_said(environments):
+    assert "Slower here" not in show.speed_table(make(quick_rows(), environments=environments)).markdown()
+
+
+def test_what_ran_in_a_slower_way_is_named_once_with_its_reason():
+    paths = {"recurrence": "not compiled, and torch.fused is slower: no compiler", "numpy.exp": "AVX2"}
+    environments = {name: {"frameworks": {"code_paths": paths}} for name in ("e0", "e1")}
+    footer = show.speed_table(make(quick_rows(), environments=environments)).footer
+    slower = [line for line in footer if "recurrence" in line]
+    assert slower == ["Slower here: recurrence not compiled, and torch.fused is slower: no compiler."]
+
+
+def test_why_the_commit_is_not_known_is_said():
+    git = {"commit": None, "dirty": None, "reason": "git cannot be run: No such file or directory"}
+    footer = show.speed_table(make(quick_rows(), git=git)).footer
+    assert "commit not recorded (git cannot be run: No such file or directory)." in footer[1]
+
+
 def test_a_command_that_was_typed_elsewhere_is_not_repeated():
     footer = show.speed_table(make(quick_rows(), command="ipykernel_launcher.py -f /home/me/x.json")).footer
     assert footer[-1] == "Made again by: lstmbench run quick --out FOLDER"

@@ -29,6 +29,27 @@ def test_nothing_else_imports_numba() -> None:
     assert fresh(code) is False
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n",  # no folder that can be written to
+        "os.environ.pop('HOME', None)\nimport pwd\npwd.getpwuid = lambda uid: {}[uid]\n",
+    ],
+    ids=["read-only", "no home"],
+)
+def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(broken: str, tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    found = fresh(
+        f"os.chdir({str(tmp_path)!r})\n{broken}"
+        "from lstmbench.cell import registry\n"
+        "row = registry.describe('numpy.numba')\n"
+        "out = [row['available'], sys.modules['lstmbench.variants.numpy_numba'].code_path()]"
+    )
+    assert found[0] is True
+    assert found[1].endswith("; compiled by each process, for there is no folder to keep it in")
+    assert list(tmp_path.iterdir()) == []  # not even one that is called ~
+
+
 @pytest.fixture
 def numba() -> Any:
     pytest.importorskip("numba")

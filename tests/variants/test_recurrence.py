@@ -1,9 +1,12 @@
 """The compiled steps are those of PyTorch's own operations, and where they cannot be compiled, those are what runs."""
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from conformance import draw, relative_error, results
 from hypothesis import given
 from hypothesis import strategies as st
+from unprivileged import heeding_modes
 
 import lstmbench as lb
 from examples import examples
@@ -33,7 +37,9 @@ def compiled(test: Any) -> Any:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was built is not remembered, neither before the test nor after it."""
-    functions = (_recurrence.recurrence, _recurrence.library, _recurrence._version)
+    functions = [_recurrence.recurrence, _recurrence.library, _recurrence._version]
+    if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
+        functions.append(jax_fused._compiled_here)
     for function in functions:
         function.cache_clear()
     yield
@@ -81,7 +87,7 @@ INSTRUCTIONS = {
 """What the compiled steps may find: what can be had here is run, and what cannot is emulated with its worst error.
 The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
 NEEDED = {"AVX2 and FMA": {"avx2", "fma"}, "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}}
-COMPILERS = list(dict.fromkeys(filter(None, map(shutil.which, (_recurrence._compiler(), "g++", "clang++")))))
+COMPILERS = list(dict.fromkeys(filter(None, map(shutil.which, (_recurrence._compiler()[0], "g++", "clang++")))))
 """The one that is taken comes first."""
 
 
@@ -184,14 +190,29 @@ def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
 
 
 @pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize("broken", ["asked not to", "none", "fails", "writes nonsense"])
-def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
-    broken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("asked not to", "LSTMBENCH_COMPILED=0 asks for that"),
+        ("none", "[Errno 2] No such file or directory: 'nothing'"),
+        ("fails", "the compiler ends with exit code 1: check.cpp:1: error: no room"),
+        ("writes nonsense", ".so: file too short"),
+        ("no command", "No closing quotation"),
+        ("says nothing", ".so: cannot open shared object file: No such file or directory"),
+    ],
+)
+def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_reason_is_told(
+    broken: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     ways = {
         "none": str(tmp_path / "nothing"),
-        "fails": compiler(tmp_path / "fails", 'case "$1" in --version) echo compiler 1;; *) exit 1;; esac'),
+        "fails": compiler(
+            tmp_path / "fails",
+            '[ "$1" = --version ] && echo 1 && exit\necho /some/where/check.cpp:1: error: no room >&2\nexit 1',
+        ),
+        "no command": "g++ 'and",
+        "says nothing": compiler(tmp_path / "silent", 'for last; do :; done; [ $# = 1 ] || ln -s /no/where "$last"'),
         "writes nonsense": compiler(
             tmp_path / "lies",
             'case "$1" in --version) echo compiler 1; exit;; esac; for last; do :; done; echo nonsense > "$last"',
@@ -200,7 +221,10 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations(
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
         "CXX", ways[broken]
     )
-    assert _recurrence.recurrence() is None and _recurrence.code_path() == "not compiled"
+    assert _recurrence.recurrence() is None
+    told = _recurrence.code_path()
+    assert told.startswith("not compiled, and torch.fused, torch.recompute and jax.fused are slower: ")
+    assert told.endswith(reason) and "/" not in told
     problem = draw(3, 2, 4, 5)
     lstm = lb.load("torch.fused", problem.params)
     assert isinstance(lstm.implementation.steps, torch_fused.Plain)
@@ -232,6 +256,7 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         problem = draw(3, 2, 4, 5)
         lstm = lb.load("jax.fused", problem.params)
+        assert jax_fused.code_path() == "not compiled, lax.scan in its place: LSTMBENCH_COMPILED=0 asks for that"
         text = str(jax.make_jaxpr(lstm.implementation._forward)(lstm.implementation.weights, *problem.inputs))
         assert "scan" in text and "ffi_call" not in text
         results(lstm, problem)
@@ -254,6 +279,121 @@ def test_it_is_built_once_and_found_again_and_a_record_says_how(
     assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
     lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(processor.vector_instructions(environment.machine()), 4)
     assert f"; {lanes} numbers in a vector, " in environment.code_paths()["recurrence"]
+
+
+# What the compiler is called by, and where it may write
+
+
+@pytest.fixture
+def plainly_built(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
+    """Have it built in a second."""
+    monkeypatch.setattr(_recurrence, "FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    monkeypatch.setattr(_recurrence, "TUNED", ())
+
+
+@compiled
+@pytest.mark.usefixtures("plainly_built")
+@pytest.mark.parametrize("named", ["env COMPILER", "COMPILER -pipe", "'COMPILER' -DONE='a b'", "a folder/c++", " "])
+def test_the_compiler_may_be_a_command_of_several_words(
+    named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As "ccache g++" and "g++ -m64" are; and a path may have a blank in it."""
+    (tmp_path / "a folder").mkdir()
+    compiler(tmp_path / "a folder" / "c++", f'exec {COMPILERS[0]} "$@"')
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")))
+    assert _recurrence.recurrence() is not None, _recurrence.code_path()
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
+    """A user's cache, which is there, and the folder for temporary files."""
+    cache, temporary = tmp_path / "cache" / "lstmbench", tmp_path / "tmp"
+    cache.mkdir(parents=True)
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return cache, temporary
+
+
+@compiled
+@pytest.mark.usefixtures("plainly_built")
+def test_where_the_cache_is_only_read_one_folder_of_the_user_s_serves_all_processes(
+    folders: tuple[Path, Path],
+) -> None:
+    cache, temporary = folders
+    cache.chmod(0o555)
+    with heeding_modes():
+        assert _recurrence.recurrence() is not None, _recurrence.code_path()
+        (folder,) = temporary.iterdir()
+        (library,) = folder.iterdir()
+        assert folder.name == f"lstmbench-{os.geteuid()}" and stat.S_IMODE(folder.stat().st_mode) == 0o700
+        built = library.stat().st_mtime_ns
+        _recurrence.recurrence.cache_clear()
+        _recurrence.library.cache_clear()
+        assert _recurrence.recurrence() is not None and [*temporary.iterdir(), *folder.iterdir()] == [folder, library]
+        assert library.stat().st_mtime_ns == built
+    cache.chmod(0o755)
+    shutil.copy(library, cache)  # as an image may bring it
+    shutil.rmtree(folder)
+    cache.chmod(0o555)
+    _recurrence.recurrence.cache_clear()
+    _recurrence.library.cache_clear()
+    with heeding_modes():
+        assert _recurrence.recurrence() is not None and list(temporary.iterdir()) == []
+    cache.chmod(0o755)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_where_no_folder_can_be_written_to_the_reason_is_told(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        folder.chmod(0o555)
+    with heeding_modes():
+        assert _recurrence.recurrence() is None
+        assert "neither the user's cache nor the folder for temporary files can" in _recurrence.code_path()
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("what", ["of another user", "for others to write", "a link"])
+def test_what_somebody_else_may_have_put_among_the_temporary_files_is_not_run(
+    what: str, folders: tuple[Path, Path]
+) -> None:
+    cache, temporary = folders
+    folder = temporary / f"lstmbench-{os.geteuid()}"
+    assert [*_recurrence._folders()] == [cache, folder]
+    if what == "a link":
+        folder.rename(temporary / "elsewhere")
+        folder.symlink_to(temporary / "elsewhere")
+    elif what == "for others to write":
+        folder.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    else:
+        pytest.skip("only root gives folders away")
+    assert [*_recurrence._folders()] == [cache]
+
+
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_without_a_home_only_the_temporary_folder_is_there(
+    home: str | None, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container's user has neither HOME nor a line in /etc/passwd."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("XDG_CACHE_HOME", home)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    assert [folder.parent for folder in _recurrence._folders()] == [folders[1]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "tmp"]
+
+
+def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch_fused.code_path() is None or torch_fused.torch.cuda.is_available()
+    monkeypatch.setattr(torch_fused.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch_fused, "find_spec", lambda name: None)
+    assert environment.code_paths()["torch_fused"].startswith("not compiled on cuda, PyTorch's operations in its place")
 
 
 def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:

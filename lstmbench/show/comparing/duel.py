@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.comparing.comparison import FINE, NOT_COMPARED, ONLY_AMBIGUOUS, REGRESSION, WRONG_RESULT
+from lstmbench.show.comparing.comparison import FINE, NOT_COMPARED, REGRESSION, WRONG_RESULT
 from lstmbench.show.comparing.pairs import KEYS, words_of
 from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
@@ -27,6 +27,8 @@ from lstmbench.show.formats import number
 from lstmbench.show.labels import describe
 from lstmbench.show.tabulating.render import Cells, to_markdown
 
+UNDECIDED = 6
+"""Not ``compare``'s 3, which says of a run that its controls contradict its intervals."""
 THRESHOLD = 0.02
 """The smallest change that matters. Smaller than between two runs, for the two sides shared every round."""
 
@@ -51,7 +53,7 @@ class Duel:
 
     @property
     def exit_code(self) -> int:
-        """0 fine, 1 the second is slower somewhere, 2 nothing measured, 3 nothing but ambiguous, 4 a wrong result."""
+        """0 fine, 1 the second is slower somewhere, 2 nothing measured, 4 a wrong result, 6 nothing but ambiguous."""
         verdicts = set(self.frame["verdict"])
         if "wrong_result" in self.statuses:
             return WRONG_RESULT
@@ -59,7 +61,7 @@ class Duel:
             return REGRESSION
         if not verdicts or self.statuses - {"ok", "skipped"}:
             return NOT_COMPARED
-        return ONLY_AMBIGUOUS if verdicts == {AMBIGUOUS} else FINE
+        return UNDECIDED if verdicts == {AMBIGUOUS} else FINE
 
     def markdown(self) -> str:
         """Return the outcome as a table with one line on how it was reached."""

@@ -1,0 +1,130 @@
+"""What failed for the harness's own reason is measured again by the next call; nothing else is."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import InProcessWorker, write_suite
+
+import lstmbench as lb
+from lstmbench import show
+from lstmbench.measure import runner, teach
+from lstmbench.measure.learning_suite import Lesson
+from lstmbench.measure.team import Team
+from lstmbench.measure.zygote import HARNESS_FAILED, WorkerDied, WorkerTimeout
+from lstmbench.verifying.verify import verify
+
+pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
+GONE = WorkerDied(f"{HARNESS_FAILED}: its zygote has ended")
+Broken = Callable[[pytest.MonkeyPatch], Any]
+
+
+def at(command: str, error: Exception) -> Broken:
+    """Have the first worker that is asked this die."""
+
+    def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+        ask = InProcessWorker.ask
+        died: list[str] = []
+
+        def once(self: InProcessWorker, asked: str, timeout: float, **arguments: Any) -> Any:
+            if asked == command and not died:
+                died.append(asked)
+                raise error
+            return ask(self, asked, timeout, **arguments)
+
+        monkeypatch.setattr(InProcessWorker, "ask", once)
+
+    return broken
+
+
+def never_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker of the second workload not start."""
+    worker = Team.worker
+    started: list[str] = []
+
+    def once(self: Team, label: str, workload: Any, layout: int = 0) -> Any:
+        if workload.seq_len == 4 and label == "numpy.fused" and not started:
+            started.append(label)
+            raise GONE
+        return worker(self, label, workload, layout)
+
+    monkeypatch.setattr(Team, "worker", once)
+
+
+HARNESS: dict[str, Broken] = {
+    "the worker of a case": at("gate", GONE),
+    "while it is timed": at("measure", GONE),
+    "the one that describes it": at("describe", GONE),
+    "none started": never_started,
+    "the oracle": at("draw", WorkerDied("the process was killed by signal 15 (SIGTERM)")),
+    "what the oracle needs": at("draw", lb.LstmbenchError("ModuleNotFoundError: No module named 'vega_datasets'")),
+}
+OWN: dict[str, Broken] = {
+    "it crashed": at("gate", WorkerDied("the process was killed by signal 11 (SIGSEGV)")),
+    "it raised": at("gate", lb.LstmbenchError("ValueError: no")),
+    "it took too long": at("gate", WorkerTimeout("no answer to 'gate' within 120 s")),
+    "the oracle took too long": at("draw", WorkerTimeout("no answer to 'draw' within 120 s")),
+    "the oracle took too much": at("draw", WorkerDied("out of memory: its process held 99 GiB")),
+}
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Path]:
+    return write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
+
+
+@pytest.mark.parametrize("broken", HARNESS.values(), ids=HARNESS)
+def test_where_the_harness_failed_the_next_call_measures_again(
+    broken: Broken, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        broken(patched)
+        first = lb.run(suite, out, progress=False, seed=0)
+    failed = first.records[first.records["status"] != "ok"]
+    assert len(first.records) == 4 and set(failed["status"]) == {"failed"}
+    assert failed["error"].str.contains(HARNESS_FAILED).all()
+    assert not first.manifest["complete"]
+    measured: list[int] = []
+    with monkeypatch.context() as patched:
+        measure = runner.measure_workload
+        patched.setattr(
+            runner, "measure_workload", lambda workload, *_: measured.append(workload.seq_len) or measure(workload, *_)
+        )
+        again = lb.run(suite, out, progress=False)
+    assert measured == list(dict.fromkeys(failed["seq_len"]))  # and no other
+    assert again.records["status"].tolist() == ["ok"] * 4
+    assert again.records["seq_len"].tolist() == [3, 3, 4, 4]
+    assert again.manifest["complete"]
+    if broken is HARNESS["none started"]:
+        show.write(out)
+        assert verify(out) == []
+
+
+@pytest.mark.parametrize("broken", OWN.values(), ids=OWN)
+def test_what_failed_by_itself_is_a_row_of_a_run_that_is_complete(
+    broken: Broken, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch)
+    done = lb.run(suite, tmp_path / "out", progress=False, seed=0)
+    assert done.manifest["complete"] and done.failed
+    assert not lb.run(suite, tmp_path / "out", progress=False).new
+
+
+def test_a_lesson_that_the_harness_failed_is_learnt_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lessons.yaml").write_text("implementations: [numpy.fused]\nseeds: 1\ntasks: [adding]\n")
+    taught: list[str] = []
+
+    def learn(name: str, lesson: Lesson, *_: Any) -> Any:
+        taught.append(lesson.id)
+        where = lesson.columns() | {"implementation": name, "workload": lesson.id, "peer": False}
+        first = taught == [lesson.id]
+        return where | ({"status": "failed", "error": str(GONE)} if first else {"status": "ok"}), []
+
+    monkeypatch.setattr(teach, "_learn", learn)
+    monkeypatch.setattr(teach, "_baselines", lambda *_: [])
+    assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
+    before = len(taught)
+    assert lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
+    assert len(taught) == before + 1
