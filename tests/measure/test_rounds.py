@@ -41,10 +41,8 @@ class PretendTeam:
         self.diary: list[str] = []
 
     def describe(self, label: str, workload: Workload) -> dict[str, Any]:
-        return {"peer": False}
-
-    def why_not(self, label: str, workload: Workload) -> None:
-        return None
+        can = {"devices": (workload.device,), "dtypes": (workload.dtype,), "modes": (workload.mode,)}
+        return {"name": label, "available": True, "peer": False} | can
 
     def draw(self, *arguments: Any) -> None:
         pass
