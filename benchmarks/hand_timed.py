@@ -1,8 +1,8 @@
 """Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the harness.
 
-    python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5]
+    python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
 
-Without a folder, every implementation is measured first: T = 100, B = 16, I = H = 256, with one thread and with all
+Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H = 256, with one thread and with all
 cores. The interpreter has the user's own environment, with nothing set; for fewer threads than there are cores it is
 bound to as many cores. Implementation and reference take turns (A B, B A, A B, ...). The ratio by hand is the median of
 the ratios of these pairs, with an interval of its own, since it is noisy too. For each row: does the ratio by hand lie
@@ -23,6 +23,7 @@ from typing import Any
 
 CALL_FOR_S = 0.5
 AGREE = 0.9
+ORACLE = "numpy.reference"  # which never gets fast
 PEAK_WITHIN = 0.05
 
 
@@ -42,13 +43,13 @@ def by_hand(implementation: str, mode: str, sizes: list[int], dtype: str) -> dic
         arguments = [lstm.framework.from_numpy(generator.standard_normal(shape)) for shape in shapes]
         for _ in range(3):
             lstm.framework.synchronize(call(*arguments))
+        Path("/proc/self/clear_refs").write_text("5")
+        lstm.framework.synchronize(call(*arguments))
+        (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
         while sum(seconds) < CALL_FOR_S or len(seconds) < 3:
             start = time.perf_counter()
             lstm.framework.synchronize(call(*arguments))
             seconds.append(time.perf_counter() - start)
-        Path("/proc/self/clear_refs").write_text("5")
-        lstm.framework.synchronize(call(*arguments))
-    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return {"seconds": statistics.median(seconds), "peak_bytes": 1024 * float(peak.split()[1])}
 
 
@@ -67,8 +68,8 @@ def in_new_process(implementation: str, row: Any) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def measure_all(folder: Path) -> Any:
-    """Measure every implementation, with one thread and with all."""
+def measure_all(folder: Path, only: list[str]) -> Any:
+    """Measure every implementation, or only some beside the reference, with one thread and with all cores."""
     import yaml
 
     import lstmbench as lb
@@ -77,9 +78,10 @@ def measure_all(folder: Path) -> Any:
     grid = {"mode": ["inference", "training"], "seq_len": 100, "batch_size": 16, "hidden_size": 256}
     names = [row["name"] for _, row in lb.implementations().iterrows() if row["available"] and "cpu" in row["devices"]]
     suite = {
-        "implementations": [name for name in names if name != "numpy.reference"],
+        "implementations": [name for name in names if name in (*only, "torch.nn") or (not only and name != ORACLE)],
         "reference": "torch.nn",
         "grids": [grid | {"threads": sorted({1, available_cores()})}],
+        "budget": {"processes": 3, "seconds_per_case": 2.0},
     }
     path = folder / "every.yaml"
     path.write_text(yaml.safe_dump(suite), encoding="utf-8")
@@ -93,6 +95,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=10**6)
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--child")
     options = parser.parse_args()
     if options.child:
@@ -105,7 +108,7 @@ def main() -> int:
     from lstmbench.measure.statistics import median_interval
 
     with tempfile.TemporaryDirectory() as scratch:
-        records = lb.read_results(options.folder) if options.folder else measure_all(Path(scratch))
+        records = lb.read_results(options.folder) if options.folder else measure_all(Path(scratch), options.only)
     rows = records[(records["status"] == "ok") & (records["implementation"] != records["ratio_to"])]
     for _, row in records[records["status"] != "ok"].iterrows():
         print(f"{row['status']:8} {row['implementation']:16} {row['mode']:9} {row['threads']} threads: {row['error']}")

@@ -26,10 +26,16 @@ TRUTH_PAIRS = 7
 
 
 class Held:
-    """An implementation, loaded, with ``SETS`` sets of inputs and the oracle's answers to them."""
+    """An implementation, loaded, with sets of inputs; the oracle's answers to them stay in their file."""
 
     def __init__(
-        self, implementation: str, workload: Workload, inputs: Path, scope: ExitStack, repeat: float = 0.0
+        self,
+        implementation: str,
+        workload: Workload,
+        inputs: Path,
+        scope: ExitStack,
+        repeat: float = 0.0,
+        sets: int = SETS,
     ) -> None:
         self.workload, self.repeat, self.file = workload, repeat, inputs
         with np.load(inputs, allow_pickle=False) as arrays:
@@ -37,7 +43,7 @@ class Held:
             lstm = load(implementation, params, workload.device, workload.dtype)
         scope.enter_context(lstm.framework.scope())
         self.lstm: LSTM | Stack = lstm
-        self.inputs = [self._native(self._read(k)) for k in range(SETS)]
+        self.inputs = [self._native(self._read(k)) for k in range(sets)]
         self.method: Callable[..., Any] = (
             lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
         )
@@ -89,10 +95,6 @@ class Held:
         names = TRAINING if self.workload.mode == "training" else INFERENCE
         with np.load(self.file, allow_pickle=False) as arrays:
             return {name: arrays[f"{name}{k}"] for name in (*names, "lengths") if f"{name}{k}" in arrays}
-
-    def keep_one_set(self) -> None:
-        """Let go of the inputs but for the first set, which is what a process needs that makes one call."""
-        del self.inputs[1:]
 
     def call(self, k: int) -> Any:
         """Run the timed method on the k-th set of inputs, and wait for all that it returns."""

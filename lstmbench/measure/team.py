@@ -14,7 +14,16 @@ from lstmbench.measure import environment, worker_environment
 from lstmbench.measure.available_resources import available_cores
 from lstmbench.measure.case import Workload
 from lstmbench.measure.duel import Side
-from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, START_TIMEOUT_S, Worker, WorkerDied, WorkerTimeout, Zygote
+from lstmbench.measure.zygote import (
+    FRESH,
+    HARNESS_FAILED,
+    ORACLE,
+    START_TIMEOUT_S,
+    Worker,
+    WorkerDied,
+    WorkerTimeout,
+    Zygote,
+)
 
 CLOSE_WITHIN_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
@@ -96,16 +105,16 @@ class Team:
         """Return the implementation that a label stands for: itself, but for a side of a duel."""
         return self.sides[label].name if label in self.sides else label
 
-    def worker(self, label: str, workload: Needs, layout: int = 0) -> Worker:
-        """Return a fresh process that has imported an implementation, with the workload's threads and devices.
+    def worker(self, label: str, workload: Needs, layout: int = 0, fresh: bool = False) -> Worker:
+        """Return a new process that has imported an implementation, with the workload's threads and devices.
 
         The implementations of numpy, of torch, and of jax share a process to be forked from; any other has its own,
-        so that one that fails at import fails alone.
+        so that one that fails at import fails alone. One that is ``fresh`` has imported nothing yet.
 
         Raises:
             WorkerDied: if the process that imports it ends, or does not become ready.
         """
-        return self._zygote(label, workload, layout).fork()
+        return self._zygote(label, workload, layout, fresh).fork()
 
     def start(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
         """Have what these workers are forked from imported, all at once, and wait until it is.
@@ -117,13 +126,18 @@ class Team:
             with suppress(WorkerDied):
                 zygote.fork().kill()
 
-    def _zygote(self, label: str, workload: Needs, layout: int) -> Zygote:
+    def _zygote(self, label: str, workload: Needs, layout: int, fresh: bool = False) -> Zygote:
         """Return the process that this worker is forked from, started if it is not there; it may not be ready yet."""
         side, name = self.sides.get(label), self.name(label)
         apart = side is not None and side.apart
         backend = name.partition(".")[0]
-        family = backend if backend in (*FRAMEWORKS, ORACLE) else name
-        key = (label if apart else family, workload.threads, workload.device, layout)
+        family = FRESH if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
+        key = (
+            f"{label} {FRESH}" if apart and fresh else label if apart else family,
+            workload.threads,
+            workload.device,
+            layout,
+        )
         if key not in self._zygotes or not self._zygotes[key].alive:
             python, code = (side.python, side.unpack(self.scratch)) if side is not None and apart else (None, None)
             log = self.scratch / f"{key[0]}.log"

@@ -5,7 +5,7 @@ gate      the first call, timed, and two more; their outputs and gradients are h
 warm      call until the time of a call is steady; return how many calls make one sample
 measure   one turn of a round: samples until the turn's time is over
 threads   how the computing was shared among threads
-memory    peaks of the allocator and of the process, in a pass of their own
+memory    peaks of the allocator and of the process, in a process that does nothing else
 
 Or it learns: enrol, then epoch until that says why it was the last, then finish; or it computes a task's baselines.
 """
@@ -175,14 +175,16 @@ class Server:
         made = make_task(task, sizes)
         return about(made) | {"scores": made.baselines()}
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
         """Return the peaks of one call: of the process, also on the device, and of the allocator (beyond the inputs).
 
         And by how many bytes the allocator's peak grows with each time step, from a half of the sequence to the whole;
-        and what the device did, see ``Framework.on_device``.
+        and what the device did, see ``Framework.on_device``. Asked of a process that has imported nothing before, it
+        is what a process needs that makes such calls: it holds the implementation, and one set of inputs.
         """
-        case = self.case
-        case.keep_one_set()
+        case = Held(implementation, Workload(**workload), Path(inputs), self.scope, sets=1)
+        for _ in range(2):  # what is compiled or set up at first is no part of a call
+            case.call(0)
         gc.collect()
         peak_host = None
         if _forget_high_water_mark():

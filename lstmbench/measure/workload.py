@@ -4,11 +4,13 @@ import errno
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, guard, metrics
+from lstmbench.measure.available_resources import available_cores
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.statistics import rounds_precision
@@ -105,6 +107,7 @@ class Comparison:
                 if process >= budget.processes and (left < budget.share_s / 2 or self._converged()):
                     break
                 spent += self._measure_process(process, inputs)
+            self._measure_memory(inputs)
         finally:
             inputs.unlink(missing_ok=True)
         if self.reference is not None and self.reference.status == "ok":
@@ -131,12 +134,35 @@ class Comparison:
             for trial in self.alive:
                 if (threads := self._ask(trial, workers[id(trial)], "threads")) is not None:
                     trial.check_threads(**threads)
-                if process == 0 and not trial.control:
-                    trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory") or {}
         finally:
             for worker in (*workers.values(), *([machine] if machine else [])):
                 worker.kill()
         return spent
+
+    def _measure_memory(self, inputs: Path) -> None:
+        """Have every case that is still in make a call in a process that has imported and holds nothing else.
+
+        They import at the same time, and call one after the other: two large cases might not find room together.
+        """
+        cases = [trial for trial in self.alive if not trial.control]
+        workers: dict[int, Worker] = {}
+        try:
+            for trial in cases:
+                try:
+                    workers[id(trial)] = self.team.worker(trial.case.implementation, self.workload, fresh=True)
+                except WorkerDied as error:
+                    trial.fail(error)
+            names = {id(trial): self.team.name(trial.case.implementation) for trial in cases}
+            with ThreadPoolExecutor(available_cores()) as threads:
+                for trial in filter(lambda trial: trial.status == "ok", cases):
+                    threads.submit(self._ask, trial, workers[id(trial)], "describe", names=[names[id(trial)]])
+            for trial in filter(lambda trial: trial.status == "ok", cases):
+                asked = {"implementation": names[id(trial)], "workload": vars(self.workload), "inputs": str(inputs)}
+                trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory", **asked) or {}
+                workers.pop(id(trial)).kill()
+        finally:
+            for worker in workers.values():
+                worker.kill()
 
     def _machine(self) -> Worker | None:
         """Return the process that measures the machine's limits, None if there is none."""

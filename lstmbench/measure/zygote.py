@@ -35,6 +35,8 @@ KILL_WITHIN_S = 2.0
 HARNESS_FAILED = "the harness failed"
 """How a reason begins that is no case's own; the row is measured again by the next call."""
 
+FRESH = "nothing"
+"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs itself, and no more."""
 ORACLE = "the-oracle"
 """In place of a backend: no implementation, and so no plug-in, is imported there; it computes answers and limits."""
 
@@ -212,6 +214,8 @@ def _be_the_first_to_go() -> None:
 
 def preload(backend: str) -> None:
     """Import every implementation of a backend; one that cannot be imported is found out when it is asked for."""
+    if backend == FRESH:
+        return
     import lstmbench.measure.worker  # noqa: F401
     from lstmbench.cell.registry import find, names
 
