@@ -10,21 +10,23 @@ from typing import Any
 
 import pandas as pd
 
-_MARKDOWN = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "|": "\\|",
-    "_": "\\_",
-    # As entities, since notebooks look for mathematics before they look at backslashes
-    "\\": "&#92;",
-    "$": "&#36;",
-    "*": "&#42;",
-    "`": "&#96;",
-    "~": "&#126;",
-    "#": "&#35;",
-    "!": "&#33;",
-}
+_MARKDOWN = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        "|": "\\|",
+        "_": "\\_",
+        # As entities, since notebooks look for mathematics before they look at backslashes
+        "\\": "&#92;",
+        "$": "&#36;",
+        "*": "&#42;",
+        "`": "&#96;",
+        "~": "&#126;",
+        "#": "&#35;",
+        "!": "&#33;",
+    }
+)
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -58,7 +60,7 @@ _LATEX_TOKENS = re.compile(r"--+|[\s\S]")
 
 
 class Sentence(str):
-    """Text that a notebook shows as prose."""
+    """Prose that a notebook shows as Markdown."""
 
     def _repr_markdown_(self) -> str:
         return str(self)
@@ -79,13 +81,13 @@ def shorten(text: object, most: int = 200) -> str:
 
 def markdown(text: object) -> str:
     """Return the text such that Markdown, also in a table's cell, shows it letter by letter."""
-    escaped = "".join(_MARKDOWN.get(letter, letter) for letter in plain(text))
+    escaped = plain(text).translate(_MARKDOWN)
     return re.sub(r"\](?=[\[(:])", "&#93;", escaped)  # or "[a](b)" would be a link
 
 
 def latex(text: object) -> str:
     """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base letter or ``?``."""
-    return "".join(_latex_token(token) for token in _LATEX_TOKENS.findall(plain(text)))
+    return _LATEX_TOKENS.sub(lambda token: _latex_token(token[0]), plain(text))
 
 
 def _latex_token(token: str) -> str:
@@ -118,6 +120,12 @@ def _field(value: Any) -> str:
     if isinstance(value, float):
         return repr(float(value))
     return str(value)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 case``, ``2 cases`` or ``3 processes``."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{ending}"
 
 
 def decimals(value: float, digits: int = 3) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lstmbench.results import machine_kind, processor
-from lstmbench.show.formats import fixed, number, slug
+from lstmbench.show.formats import fixed, number, plural, slug
 from lstmbench.show.labels import Row, ordered
 
 Manifest = Mapping[str, Any]
@@ -24,9 +24,9 @@ def content_hash(data: str) -> str:
 
 def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
     """Return the manifests, of one or several given, that belong to these rows, the newest first."""
-    several = [given] if isinstance(given, Mapping) else list(given or [])
-    wanted = {row["run_id"] for row in rows}
-    chosen = [one for one in several if one] if len(several) == 1 else [m for m in several if m.get("run_id") in wanted]
+    manifests: list[Manifest] = [given] if isinstance(given, Mapping) else list(given or [])
+    runs = {row["run_id"] for row in rows}
+    chosen = [one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)]
     return sorted(chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True)
 
 
@@ -49,7 +49,7 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
         runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))
         lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
-        lines += [_run(manifest), _machine(manifest), _versions(manifest)]
+        lines += [_run(manifest), f"Machine: {machine(manifest)}.", f"Versions: {versions(manifest)}."]
     lines.append(_extent(rows))
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
@@ -62,16 +62,16 @@ def date(manifest: Manifest) -> str:
 
 
 def _get(manifest: Manifest, *path: str) -> Any:
-    found: Any = manifest
+    value: Any = manifest
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
     """Return one part of a manifest, nothing where something else stands there."""
-    found = manifest.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = manifest.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _run(manifest: Manifest) -> str:
@@ -88,7 +88,7 @@ def machine(manifest: Manifest) -> str:
     cores, memory = _get(manifest, "machine", "cores"), _get(manifest, "machine", "memory_bytes")
     parts = [processor.described(part(manifest, "machine")) or "CPU not recorded"]
     if cores:
-        parts.append(f"{cores} core{'' if cores == 1 else 's'}")
+        parts.append(plural(cores, "core"))
     if memory:
         parts.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
     if _get(manifest, "machine", "os"):
@@ -129,56 +129,46 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
     ]
 
 
-def _machine(manifest: Manifest) -> str:
-    return f"Machine: {machine(manifest)}."
-
-
 def versions(manifest: Manifest) -> str:
     """Return the versions of Python and the frameworks in one phrase."""
     parts = [f"Python {manifest.get('python') or 'not recorded'}"]
     if not manifest.get("packages"):
         return ", ".join([*parts, "packages not recorded"])
-    found = {name: _get(manifest, "packages", name) for name in SHOWN_PACKAGES}
-    return ", ".join(parts + [f"{name} {version or 'not installed'}" for name, version in found.items()])
-
-
-def _versions(manifest: Manifest) -> str:
-    return f"Versions: {versions(manifest)}."
+    packages = part(manifest, "packages")
+    return ", ".join([*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)])
 
 
 def _extent(rows: list[Row]) -> str:
     """Say how much was measured: threads, processes and rounds of the rows that have a time."""
     threads = ordered("threads", (row["threads"] for row in rows if row["threads"] is not None))
-    lines = [f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."]
+    text = f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."
     trainings = [row for row in rows if row.get("task") and row.get("epochs")]
     if trainings:
-        return f"{lines[0]} {len(trainings)} trainings, each in a process of its own, one after the other."
-    counted = {
-        name: [row[name] for row in rows if row["status"] == "ok" and row[name] is not None]
-        for name in ("processes", "rounds")
-    }
-    if not counted["processes"]:
-        return f"{lines[0]} Processes and rounds: none timed."
-    lines.append(f"{_span(counted['processes'], 'process', 'processes')} per case")
-    rounds = f", {_span(counted['rounds'], 'round', 'rounds')}." if counted["rounds"] else "."
-    out = sum(row["disturbed_rounds"] or 0 for row in rows if row["status"] == "ok")
-    note = f" Disturbed: {out} of {sum(counted['rounds'])} rounds." if counted["rounds"] else ""
-    if min(counted["processes"]) < ENOUGH_PROCESSES:
-        note += f" Exploratory: fewer than {ENOUGH_PROCESSES} processes per case."
-    return " ".join(lines) + rounds + note
+        return f"{text} {len(trainings)} trainings, each in a process of its own, one after the other."
+    timed = [row for row in rows if row["status"] == "ok"]
+    processes, rounds = ([row[name] for row in timed if row[name] is not None] for name in ("processes", "rounds"))
+    if not processes:
+        return f"{text} Processes and rounds: none timed."
+    text += f" {_span(processes, 'process')} per case"
+    if rounds:
+        disturbed = sum(row["disturbed_rounds"] or 0 for row in timed)
+        text += f", {_span(rounds, 'round')}. Disturbed: {disturbed} of {sum(rounds)} rounds"
+    if min(processes) < ENOUGH_PROCESSES:
+        text += f". Exploratory: fewer than {ENOUGH_PROCESSES} processes per case"
+    return f"{text}."
 
 
-def _span(counts: list[int], one: str, many: str) -> str:
+def _span(counts: list[int], noun: str) -> str:
     low, high = min(counts), max(counts)
-    return f"{low} {one if low == 1 else many}" if low == high else f"{low} to {high} {many}"
+    return plural(low, noun) if low == high else f"{low} to {plural(high, noun)}"
 
 
 def noise_floor(manifest: Manifest) -> str:
     """Return what the controls of the run showed, as one phrase."""
     controls = manifest.get("controls")
     if isinstance(controls, Mapping):
-        each = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
-        controls = controls.get("noise_floor", each)
+        values = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
+        controls = controls.get("noise_floor", values)
     if isinstance(controls, int | float) and not isinstance(controls, bool):
         return f"{number(100 * controls, 2)} %"
     return str(controls) if controls else "not measured"
@@ -190,7 +180,7 @@ def _short(value: Any) -> str:
 
 def command(manifest: Manifest) -> str:
     """Return the command that measures the same suite, or makes the same records, again."""
-    given = str(manifest.get("command") or "")
-    if given.startswith(("lstmbench run", "python -c")):
-        return given
+    recorded = str(manifest.get("command") or "")
+    if recorded.startswith(("lstmbench run", "python -c")):
+        return recorded
     return f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"
