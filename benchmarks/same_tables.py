@@ -2,10 +2,11 @@
 
     python benchmarks/same_tables.py [BEFORE] [AFTER] [--results results]
 
-BEFORE and AFTER are each a folder of runs, a git revision, or the word `records`, which renders the records in the folder
-of runs again, in memory. Without arguments, what is committed (HEAD) is compared with the records. Of each table as Markdown,
-every text is compared: caption, heads, headings, labels, cells, notes and footer; and every field of its CSV. Of LaTeX, the
-numbers in the cells are compared with those of Markdown. A line that is new in a footer is told, and is no difference.
+BEFORE and AFTER are each a folder of runs, a git revision, or the word `records`, which renders the
+records in the folder of runs again, in memory. Without arguments, what is committed (HEAD) is compared with
+the records. Every text of each table in Markdown is compared (caption, heads, headings, labels, cells, notes
+and footer), and every field of its CSV. The numbers in LaTeX are compared with those of Markdown. A line
+that is new in a footer is told, and is no difference.
 
 Exit code 1 if anything else differs, or nothing was compared.
 """
@@ -90,7 +91,7 @@ def numbers(name: str, text: str) -> list[str]:
         cells = " ".join(line.partition(" | ")[2] for line in rows)
     else:
         _, _, body = text.partition("\\endlastfoot")
-        rows = body.partition("\\end{longtable}")[0].splitlines()
+        rows = body.partition("\\end{longtable}")[0].replace("[-2pt]", "").splitlines()
         cells = " ".join(row.partition("&")[2] for row in rows if "&" in row)
     return sorted(re.findall(r"\d[\d.,]*(?:e[-+]\d+)?", re.sub(r", ", " ", cells)))
 

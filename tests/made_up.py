@@ -253,7 +253,7 @@ def longtable_columns(text: str) -> int:
     spec = re.match(r"\{@\{\}(l)(r+)@\{\}\}\n", inside)
     assert spec is not None
     columns = len(spec[1] + spec[2])
-    rows = [line for line in inside.splitlines() if re.search(r"\\\\\*?$", line) and r"\caption" not in line]
+    rows = [line for line in inside.splitlines() if re.search(r"\\\\\*?(\[-2pt\])?$", line) and r"\caption" not in line]
     for row in rows:
         spanned = sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d+)\}", row))
         assert len(re.findall(r"(?<!\\)&", row)) + 1 + spanned == columns, row

@@ -64,5 +64,5 @@ def statuses(folder: str | Path) -> dict[str, int]:
     if "status" not in records.columns:
         raise LstmbenchError("The records have no column status.")
     counts = records["status"].value_counts(dropna=False)
-    words = {status_words(None if pd.isna(status) else str(status)): int(count) for status, count in counts.items()}
+    words = {status_words(None if pd.isna(status) else str(status)): int(counts[status]) for status in counts.index}
     return {word: words[word] for word in sorted(words, key=lambda word: (word != "ok", word)) if words[word]}

@@ -70,13 +70,14 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | No
     square = is_square(rows)
     names = {row["implementation"]: name_of(row) for row in rows}
 
-    def in_words(keys: Sequence[str]) -> pd.Categorical:
+    def in_words(keys: Sequence[str]) -> "pd.Categorical[str]":
         words = {}
         for values in combinations(rows, keys):
             text = describe(dict(zip(keys, values, strict=True)), square)
             words[values] = names[text] if keys == ["implementation"] else text
         categories = list(dict.fromkeys(words.values()))
-        return pd.Categorical([words[key_of(row, keys)] for row in rows], categories, ordered=True)
+        texts = [words[key_of(row, keys)] for row in rows]
+        return pd.Categorical(texts, categories, ordered=True)
 
     places = pd.DataFrame(
         {

@@ -145,7 +145,7 @@ def _rows(records: pd.DataFrame) -> list[Row]:
 
 
 def _trainings(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield the rows of each task, size and dtype, as they were trained; baselines go with every dtype of their task."""
+    """Yield the rows of each task, size and dtype; baselines go with every dtype of their task."""
     lesson = ("task", "sizes", "dtype")
     trained = dict.fromkeys(key_of(row, lesson) for row in rows if row["cell"] != BASELINES)
     tasks = {key[:2] for key in trained}

@@ -1,6 +1,6 @@
 """Tables as they are cited: pure functions of the records and of the manifest that came with them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -80,23 +80,12 @@ def memory_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
         columns.append("peak_device_bytes")
         remarks.append("device peak: the most of a GPU's memory that the process held; on the CPU there is none (–).")
 
-    def has_none(row: Row) -> bool:
-        return row["implementation"] == FORMULA
-
-    def has_no_device(row: Row) -> bool:
-        return has_none(row) or (row["device"] == "cpu" and row["status"] == "ok")
-
     return make(
         "memory",
         rows + _formula(rows),
         manifest_of(records, manifest),
         "Memory of one call in MiB (1 MiB is 1,048,576 bytes)",
-        {
-            f"{schema.BY_NAME[column].label}, MiB": numbers(
-                column, BYTES["MiB"], has_no_device if column == "peak_device_bytes" else has_none
-            )
-            for column in columns
-        },
+        {f"{schema.BY_NAME[column].label}, MiB": numbers(column, BYTES["MiB"]) for column in columns},
         ["allocated_bytes", "peak_host_bytes", "peak_device_bytes", "formula_bytes"],
         remarks,
     )
@@ -115,11 +104,11 @@ def accuracy_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
     def errors(column: str) -> Cell:
         def error(row: Row, notes: Notes) -> str:
-            ok = row["status"] == "ok"
-            if row[column] is not None and (ok or row["status"] == "wrong_result"):
-                return f"{row[column]:.1e}" if ok else f"{row[column]:.1e} {status(row, notes)}"
-            no_gradients = column == "grad_rel_error" and row["mode"] == "inference" and ok
-            return "–" if no_gradients else status(row, notes)
+            reason = "" if row["status"] == "ok" else status(row, notes)
+            if row[column] is not None and row["status"] in ("ok", "wrong_result"):
+                return f"{row[column]:.1e} {reason}".rstrip()
+            no_gradients = column == "grad_rel_error" and row["mode"] == "inference"
+            return reason or ("–" if no_gradients else status(row, notes))
 
         return error
 
@@ -208,26 +197,24 @@ def tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
     return [*(kind(records, manifest) for kind in kinds), *published_tables(records, manifest)]
 
 
-def numbers(
-    column: str, per: float = 1.0, has_none: Callable[[Row], bool] = lambda row: False, marks: bool = False
-) -> Cell:
+def numbers(column: str, per: float = 1.0, marks: bool = False) -> Cell:
     """Return what writes the number in this column times ``per``, with its interval if it has one.
 
     Args:
         column: of the records.
-        per: how many of the unit that is shown make one of the record's.
-        has_none: of which cases "–" is shown, and not why they have no number.
+        per: the factor from the record's unit to the one that is shown.
         marks: whether what is odd about the number is marked behind it.
     """
     known = schema.BY_NAME[column]
 
     def cell(row: Row, notes: Notes) -> str:
         if not _has(row, column):
-            return "–" if has_none(row) else status(row, notes)
+            on_cpu = column == "peak_device_bytes" and row["device"] == "cpu" and row["status"] == "ok"
+            return "–" if on_cpu or row["implementation"] == FORMULA else status(row, notes)
         text = number(row[column] * per)
         if known.low is not None and known.high is not None:
-            ends = [None if row[end] is None else row[end] * per for end in (known.low, known.high)]
-            text = interval(row[column] * per, *ends)
+            low, high = (None if row[end] is None else row[end] * per for end in (known.low, known.high))
+            text = interval(row[column] * per, low, high)
         return text + (marked(row, notes) if marks else "")
 
     return cell

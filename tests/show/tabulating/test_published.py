@@ -129,9 +129,7 @@ def test_every_published_time_is_whole():
         assert each.device in ("V100", "H100")
         assert len(each.milliseconds) == (3 if each.source == "DeepBench" else 1)
         assert all(math.isfinite(part) and part > 0 for part in each.milliseconds)
-        assert (
-            1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3
-        )  # the time of a step: else a decimal point has moved
+        assert 1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3  # a step; else a decimal point has moved
 
 
 def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(tmp_path):
