@@ -92,8 +92,16 @@ def key_of(row: Row, keys: Sequence[str]) -> tuple[Any, ...]:
 
 def combinations(rows: Iterable[Row], keys: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return the distinct combinations of values in these columns, in order."""
-    distinct = dict.fromkeys(key_of(row, keys) for row in rows)
-    return sorted(distinct, key=lambda values: [rank(*pair) for pair in zip(keys, values, strict=True)])
+    return list(grouped(rows, keys))
+
+
+def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    """Return the rows of each combination of values in these columns, the combinations in order."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key_of(row, keys), []).append(row)
+    in_order = sorted(groups, key=lambda values: [rank(*pair) for pair in zip(keys, values, strict=True)])
+    return {values: groups[values] for values in in_order}
 
 
 def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
