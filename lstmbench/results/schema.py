@@ -194,7 +194,7 @@ the validation data."""
 HOST_COLUMNS: Final = _dtypes(*_HOST)
 """What the records of a run on several hosts add: the name of the host that measured this row."""
 
-LESSON_KEYS = ("task", "cell", "seed", "sizes", "recipe")
+TRAINING_KEYS = ("task", "cell", "seed", "sizes", "recipe")
 """What tells the records of one implementation apart in a run of training benchmarks."""
 
 SAMPLE_COLUMNS: Final = _dtypes(*_CASE, *_SAMPLE)

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.results import sealed
-from lstmbench.results.schema import CASE_COLUMNS, COLUMNS, LESSON_KEYS, SAMPLE_COLUMNS, frame, typed
+from lstmbench.results.schema import CASE_COLUMNS, COLUMNS, TRAINING_KEYS, SAMPLE_COLUMNS, frame, typed
 from lstmbench.sums import SUMS, sum_of, write_sums
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
@@ -248,7 +248,7 @@ def _read(
     """
     paths = _files(folder, kind)
     whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
-    keys = [*CASE_COLUMNS, *LESSON_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
+    keys = [*CASE_COLUMNS, *TRAINING_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
     if only:
         tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
         merged = (

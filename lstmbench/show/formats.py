@@ -68,8 +68,10 @@ class Sentence(str):
 
 def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
-    kept = (" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in str(text))
-    return " ".join("".join(kept).split())
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in line)
+    return " ".join(line.split())
 
 
 def shorten(text: object, most: int = 200) -> str:

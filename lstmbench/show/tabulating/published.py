@@ -102,7 +102,8 @@ def published_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[T
         records: as ``read_results`` returns them.
         manifest: of the run; that of ``records.attrs`` if None.
     """
-    cases = [row for row in rows_of(records) if row["device"] == GPU]
+    rows = rows_of(records) if (records["device"] == GPU).any() else []
+    cases = [row for row in rows if row["device"] == GPU]
     cases.sort(key=lambda row: [rank(key, row[key]) for key in ("implementation", "dtype")])
     pairs = []
     for time in published():

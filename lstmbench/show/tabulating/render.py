@@ -19,15 +19,14 @@ from lstmbench.show.formats import latex, markdown
 if TYPE_CHECKING:
     from lstmbench.show.tabulating.table import Table
 
-# Numbers of columns, for the text of LaTeX's article, 345 pt wide and 550 pt high: in \scriptsize a value
-# with its interval takes about 85 pt, an interval alone 55 pt, and the labels 65 pt.
+# For the text of LaTeX's article, 345 pt wide and 550 pt high: with the gaps between columns, a letter of a table in
+# \scriptsize takes up to 3.8 pt (measured in Computer Modern, on all committed tables).
+LETTERS_IN_PORTRAIT, LETTERS_IN_LANDSCAPE = 90, 145
+_GAP = 2
 MAX_WITH_INTERVALS_BESIDE = 3
-MAX_IN_PORTRAIT = 5
-MAX_IN_LANDSCAPE = 8
-_LETTERS = {"l": 32, "r": 12}
-"""Longer labels (on the left) and heads (on the right) are wrapped."""
+"""More columns with intervals beside their values are too wide for the text."""
 
-_PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?")
+_PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
 """The parts of a cell: a value, its interval, and marks."""
 
 
@@ -47,17 +46,17 @@ def table_markdown(table: "Table", footer: Sequence[str]) -> str:
 def table_latex(table: "Table") -> str:
     """Return a table as a longtable, for a document with the packages booktabs, longtable and lscape.
 
-    If there are several quantities and too many columns, each quantity has panels of its own.
+    If it is too wide for a page in landscape, each of several quantities gets panels of its own.
     """
     cells = table.frame
-    if cells.shape[1] > MAX_IN_LANDSCAPE and all(map(all, cells.columns)):
+    if _letters(cells) > LETTERS_IN_LANDSCAPE and all(map(all, cells.columns)):
         cells = _one_below_the_other(cells)
     beneath = cells.shape[1] > MAX_WITH_INTERVALS_BESIDE
     names = heads(cells)
     return _TEMPLATES.get_template("table.tex.j2").render(
         table=table,
         small=beneath,
-        landscape=cells.shape[1] > MAX_IN_PORTRAIT,
+        landscape=beneath and _letters(cells) > LETTERS_IN_PORTRAIT,
         stub=cells.index.names[-1],
         quantities=cells.columns.unique(0) if all(map(all, names)) else [],
         heads=[head or quantity for quantity, head in names],
@@ -85,21 +84,33 @@ def heads(cells: pd.DataFrame) -> list[tuple[str, str]]:
     return [(quantity if several or not name else "", name) for quantity, name in pairs]
 
 
+def _letters(cells: pd.DataFrame) -> int:
+    """Return about how many letters a row holds when intervals stand beneath their values."""
+    widths = cells.map(lambda text: max(map(len, _PARTS.findall(text)[0][:2]))).max()
+    names = [max(map(len, _wrap(head or quantity, 12))) for quantity, head in heads(cells)]
+    labels = min(max(map(len, cells.index.get_level_values(1))), 32)
+    return labels + sum(max(pair) + _GAP for pair in zip(widths, names, strict=True))
+
+
 def _cell(text: str, beneath: bool) -> tuple[str, str]:
     """Return what LaTeX prints in a cell, and what beneath it. Marks take no room, so that digits stay aligned."""
-    value, interval, marks = (latex(part or "") for part in _PARTS.fullmatch(text).groups())  # type: ignore[union-attr]
+    value, interval, marks = map(latex, _PARTS.findall(text)[0])
     mark = rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else ""
     if beneath:
         return value + mark, interval
     return value + (rf" {{\scriptsize{interval}}}" if interval else "") + mark, ""
 
 
-def _wrapped(text: str, side: str) -> str:
-    r"""Return a label (on the left) or a head (on the right), on several lines if it is long.
+def _wrap(text: str, letters: int) -> list[str]:
+    return textwrap.wrap(text, letters, break_long_words=False)
+
+
+def _wrapped(text: str, letters: int, side: str) -> str:
+    r"""Return a text on several lines if it has more letters; ``side``, l or r, is where they begin or end.
 
     A ``[`` or ``*`` that begins a row would be taken for an argument of the ``\\`` before it.
     """
-    lines = [latex(line) for line in textwrap.wrap(text, _LETTERS[side], break_long_words=False)]
+    lines = [latex(line) for line in _wrap(text, letters)]
     if len(lines) > 1:
         return rf"\shortstack[{side}]{{" + r" \\ ".join(lines) + "}"
     return ("{}" if text.startswith(("[", "*")) else "") + "".join(lines)
