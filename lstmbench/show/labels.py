@@ -188,7 +188,7 @@ def shapes(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-MOST_ROWS: Final = 100_000
+MAX_ROWS: Final = 100_000
 """Maximum number of records in a table or figure: each becomes a Python object."""
 
 
@@ -206,9 +206,9 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
         raise LstmbenchError(f"The records have no column {' and no column '.join(missing)}.")
     if records.empty:
         raise LstmbenchError("There are no records to show: the table has no rows.")
-    if len(records) > MOST_ROWS:
+    if len(records) > MAX_ROWS:
         raise LstmbenchError(
-            f"These are {len(records):,} records, and no more than {MOST_ROWS:,} are shown: select some."
+            f"These are {len(records):,} records, and no more than {MAX_ROWS:,} are shown: select some."
         )
     bare = records.copy(deep=False)
     bare.attrs = {}  # or pandas copies the manifest with every column that is looked at

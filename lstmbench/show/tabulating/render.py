@@ -25,6 +25,8 @@ LETTERS_IN_PORTRAIT, LETTERS_IN_LANDSCAPE = 90, 145
 _GAP = 2
 MAX_WITH_INTERVALS_BESIDE = 3
 """More columns with intervals beside their values are too wide for the text."""
+HEAD_LETTERS, LABEL_LETTERS, HEADING_LETTERS = 12, 32, 80
+"""Longer texts are wrapped."""
 
 _PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
 """The parts of a cell: a value, its interval, and marks."""
@@ -87,8 +89,8 @@ def heads(cells: pd.DataFrame) -> list[tuple[str, str]]:
 def _letters(cells: pd.DataFrame) -> int:
     """Return about how many letters a row holds when intervals stand beneath their values."""
     widths = cells.map(lambda text: max(map(len, _PARTS.findall(text)[0][:2]))).max()
-    names = [max(map(len, _wrap(head or quantity, 12))) for quantity, head in heads(cells)]
-    labels = min(max(map(len, cells.index.get_level_values(1))), 32)
+    names = [max(map(len, _wrap(head or quantity, HEAD_LETTERS))) for quantity, head in heads(cells)]
+    labels = min(max(map(len, cells.index.get_level_values(1))), LABEL_LETTERS)
     return labels + sum(max(pair) + _GAP for pair in zip(widths, names, strict=True))
 
 
@@ -130,6 +132,7 @@ _TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 _TEMPLATES.filters |= {"markdown": markdown, "latex": latex, "wrapped": _wrapped}
+_TEMPLATES.globals |= {"HEAD": HEAD_LETTERS, "LABEL": LABEL_LETTERS, "HEADING": HEADING_LETTERS}
 
 
 @dataclass(frozen=True)
