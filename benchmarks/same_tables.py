@@ -3,10 +3,10 @@
     python benchmarks/same_tables.py [BEFORE] [AFTER] [--results results]
 
 BEFORE and AFTER are each a folder of runs, a git revision, or the word `records`, which renders the
-records in the folder of runs again, in memory. Without arguments, what is committed (HEAD) is compared with
-the records. Every text of each table in Markdown is compared (caption, heads, headings, labels, cells, notes
-and footer), and every field of its CSV. The numbers in LaTeX are compared with those of Markdown. A line
-that is new in a footer is told, and is no difference.
+records in the folder of runs again, in memory. Without arguments, what is committed (HEAD) is
+compared with the records. Every text of each table in Markdown is compared (caption, heads,
+headings, labels, cells, notes and footer), and every field of its CSV. The numbers in LaTeX are
+compared with those of Markdown. A line that is new in a footer is told, and is no difference.
 
 Exit code 1 if anything else differs, or nothing was compared.
 """

@@ -28,7 +28,8 @@ class Column:
         name: as in the DataFrame; its unit is part of it.
         dtype: the type in pandas.
         label: its name in words.
-        units: what it may be shown in: the factor from the record's unit to each, largest unit first.
+        units: what it may be shown in: the factor from the record's unit to each, largest unit
+            first.
         low, high: the columns with the ends of its 95 % interval, if it has one.
         values: its known values in the order in which they are shown.
     """
@@ -50,7 +51,7 @@ def column(
     interval: tuple[str | None, str | None] = (None, None),
     values: tuple[str, ...] = (),
 ) -> Column:
-    """Return a column; the ending of its name gives the unit, and the rest the label, if none is given."""
+    """Return a column; without units and label, the name gives them: its ending, and the rest."""
     ending = next(ending for ending in _UNITS_BY_ENDING if name.endswith(ending))
     words = label or name.removesuffix(ending).replace("_", " ")
     return Column(name, dtype, words, units or _UNITS_BY_ENDING[ending], *interval, values)
@@ -183,13 +184,13 @@ CASE_COLUMNS: Final = _dtypes(*_CASE)
 """What was asked for: the implementation and its workload."""
 
 COLUMNS: Final = _dtypes(*_CASE, *_RESULT)
-"""Every column that a reader may rely on, in this order. What was not measured is missing, never 0."""
+"""Every column that a reader may rely on, in this order. What was not measured is missing."""
 
 LEARNING_COLUMNS: Final = _dtypes(*_TRAINING)
-"""What the records of training runs add. ``score`` is the metric on the test data, with the weights of the
-epoch that was best on the validation data; ``epoch_s`` the median seconds of an epoch's updates. In the
-samples, one row per epoch, ``round`` is its number, ``loss`` the mean over its batches, ``score`` that of
-the validation data."""
+"""What the records of training runs add. ``score`` is the metric on the test data, with the weights
+of the epoch that was best on the validation data; ``epoch_s`` the median seconds of an epoch's
+updates. In the samples, one row per epoch, ``round`` is its number, ``loss`` the mean over its
+batches, ``score`` that of the validation data."""
 
 HOST_COLUMNS: Final = _dtypes(*_HOST)
 """What the records of a run on several hosts add: the name of the host that measured this row."""
@@ -198,8 +199,8 @@ TRAINING_KEYS = ("task", "cell", "seed", "sizes", "recipe")
 """What tells the records of one implementation apart in a run of training benchmarks."""
 
 SAMPLE_COLUMNS: Final = _dtypes(*_CASE, *_SAMPLE)
-"""One row per timed sample: ``seconds`` is the time of one call, the mean over ``calls`` calls in a row. The
-machine's limits are those of the sample's round."""
+"""One row per timed sample: ``seconds`` is the time of one call, the mean over ``calls`` calls in a
+row. The machine's limits are those of the sample's round."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMNS) -> pd.DataFrame:
@@ -208,7 +209,8 @@ def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMN
 
 
 def typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return the table with all these columns, and those of training runs and hosts if it has them, typed."""
+    """Return the table with all these columns, and those of training runs and hosts if it has them,
+    typed."""
     added = LEARNING_COLUMNS | HOST_COLUMNS
     known = dict(columns) | {name: kind for name, kind in added.items() if name in table.columns}
     extra = [name for name in table.columns if name not in known]

@@ -24,7 +24,8 @@ def cite(table: str, results: str | Path) -> dict[str, str]:
 
     Args:
         table: its id, such as ``quick-ratio``.
-        results: a run's folder, or a folder of runs; the newest run that has the table counts, a finished one first.
+        results: a run's folder, or a folder of runs; the newest run that has the table counts, a
+            finished one first.
 
     Raises:
         LstmbenchError: if no run has it.
@@ -69,7 +70,8 @@ def _unfinished(folder: Path) -> bool:
 
 
 def _software() -> dict[str, Any]:
-    """Return the content of CITATION.cff: a wheel has it in the package, a checkout beside the package."""
+    """Return the content of CITATION.cff: a wheel has it in the package, a checkout beside the
+    package."""
     package = Path(__file__).resolve().parents[1]
     path = next(path for path in (package / "CITATION.cff", package.parent / "CITATION.cff") if path.is_file())
     citation: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))

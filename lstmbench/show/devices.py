@@ -1,4 +1,5 @@
-"""CPU and GPU side by side: how results are split by device, and the sentence that says which devices they cover."""
+"""CPU and GPU side by side: how results are split by device, and the sentence that says which
+devices they cover."""
 
 from collections.abc import Iterator
 
@@ -26,7 +27,8 @@ def by_device(records: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def gpu_coverage(records: pd.DataFrame) -> Sentence:
-    """Say in one sentence which devices these cases cover, and why there is no number of a GPU if so."""
+    """Say in one sentence which devices these cases cover, and why there is no number of a GPU if
+    so."""
     on_gpu = records["device"] == GPU
     gpu, others = records[on_gpu], records[~on_gpu]
     if gpu.empty:

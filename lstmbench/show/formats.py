@@ -1,4 +1,5 @@
-"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record is foreign text."""
+"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record
+is foreign text."""
 
 import csv
 import io
@@ -88,7 +89,8 @@ def markdown(text: object) -> str:
 
 
 def latex(text: object) -> str:
-    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base letter or ``?``."""
+    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base
+    letter or ``?``."""
     return _LATEX_TOKENS.sub(lambda token: _latex_token(token[0]), plain(text))
 
 
@@ -131,7 +133,8 @@ def plural(number: int, noun: str) -> str:
 
 
 def decimals(value: float, digits: int = 3) -> int:
-    """Return how many decimals show ``value`` with that many significant digits; negative where it has more places."""
+    """Return how many decimals show ``value`` with that many significant digits; negative where it
+    has more places."""
     if value == 0:
         return digits - 1
     return digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])

@@ -39,7 +39,8 @@ class Quantity:
     Attributes:
         column: its name in the records.
         name: its name in words.
-        units: what it may be shown in: the factor from the record's unit to each, largest unit first.
+        units: what it may be shown in: the factor from the record's unit to each, largest unit
+            first.
         low, high: the columns with the ends of its interval, if it has one.
     """
 
@@ -51,7 +52,7 @@ class Quantity:
 
 
 def quantity(column: str) -> Quantity:
-    """Return how the column is shown: as the schema or its metric says, or by the ending of its name."""
+    """Return how the column is shown: as the schema, its metric or the ending of its name says."""
     known = schema.BY_NAME.get(column) or _declared().get(column)
     if known is None:
         known = schema.column("Float64", column, "workload" if column == SHAPE else "")
@@ -66,7 +67,8 @@ def _declared() -> dict[str, schema.Column]:
 
 
 def rank(column: str, value: Any) -> tuple[int, float, str]:
-    """Return the sort key of a value: the known ones in their order, then numbers, then the alphabet.
+    """Return the sort key of a value: the known ones in their order, then numbers, then the
+    alphabet.
 
     Numbers within words count as numbers: v2 comes before v10.
     """
@@ -115,7 +117,7 @@ def is_square(rows: Iterable[Row]) -> bool:
 
 
 def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Return the columns that tell these workloads apart, without the input size if it is the hidden size."""
+    """Return the columns that tell these workloads apart; of equal sizes I and H, only H."""
     square = is_square(rows)
     return tuple(key for key in ("run_id", *WORKLOAD) if not (square and key == "input_size"))
 
@@ -167,7 +169,8 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
 
     Args:
         values: by their columns.
-        square: whether the input size is known to be the hidden size, though it is not among the values.
+        square: whether the input size is known to be the hidden size, though it is not among the
+            values.
     """
     square = square or values.get("input_size") == values.get("hidden_size") is not None
     unusual = {name: value for name, value in values.items() if value not in _USUAL.get(name, ())} or values
@@ -179,7 +182,8 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
 
 
 def shapes(rows: Sequence[Row]) -> list[str]:
-    """Return for each row what of its shape is not the same in all rows, in short: ``B=16 H=256 T=100``."""
+    """Return for each row what of its shape is not the same in all rows, in short: ``B=16 H=256
+    T=100``."""
     varying = varying_keys(rows)
     keys = [key for key in SHAPE_KEYS if key in varying]
     return [
@@ -193,7 +197,8 @@ MAX_ROWS: Final = 100_000
 
 
 def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
-    """Return the records as plain Python values: every known column is there, what is missing is None.
+    """Return the records as plain Python values: every known column is there, what is missing is
+    None.
 
     Raises:
         LstmbenchError: if this is no table of records, it has no rows, or it lacks a column.
@@ -218,7 +223,8 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
 
 
 def _values(column: pd.Series, kind: str) -> list[Any]:
-    """Return a column as Python values; a column of integers with missing ones may have come as floats."""
+    """Return a column as Python values; a column of integers with missing ones may have come as
+    floats."""
     whole = int if kind == "Int64" else lambda value: value.item() if hasattr(value, "item") else value
     pairs = zip(column.astype(object), column.isna(), strict=True)
     return [None if missing else whole(value) for value, missing in pairs]

@@ -12,7 +12,8 @@ from lstmbench.show.labels import Row, ordered
 Manifest = Mapping[str, Any]
 
 ENOUGH_PROCESSES = 5
-"""With fewer processes per case a row is exploratory: the spread between processes is not known well."""
+"""With fewer processes per case a row is exploratory: the spread between processes is not known
+well."""
 
 SHOWN_PACKAGES = ("numpy", "torch", "jax", "jaxlib")
 
@@ -23,7 +24,8 @@ def content_hash(data: str) -> str:
 
 
 def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
-    """Return the manifests, of one or several given, that belong to these rows, the newest first."""
+    """Return the manifests, of one or several given, that belong to these rows, the newest
+    first."""
     manifests: list[Manifest] = [given] if isinstance(given, Mapping) else list(given or [])
     runs = {row["run_id"] for row in rows}
     chosen = [one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)]
@@ -38,12 +40,14 @@ def suite_of(rows: Iterable[Row], manifests: Iterable[Manifest]) -> str:
 
 
 def table_id(rows: Iterable[Row], manifests: Iterable[Manifest], kind: str) -> str:
-    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every machine."""
+    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every
+    machine."""
     return f"{slug(suite_of(rows, manifests))}-{kind}"
 
 
 def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
-    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the command."""
+    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the
+    command."""
     lines = [f"Table {identity}, data sha256 {digest}."]
     if not manifests:
         runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))

@@ -1,4 +1,5 @@
-"""Summaries in sentences, with which the notebooks end: their numbers come from the records, device by device."""
+"""Summaries in sentences, with which the notebooks end: their numbers come from the records, device
+by device."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -33,10 +34,11 @@ def accuracy(records: pd.DataFrame) -> Sentence:
 
 
 def speed(records: pd.DataFrame) -> Sentence:
-    """Say which implementation was the fastest in how many workloads, and the geometric mean of each one's ratios.
+    """Say which implementation was the fastest in how many workloads, and the geometric mean of
+    each one's ratios.
 
-    An implementation is the fastest of a workload if the interval of its time lies below that of every other. Means
-    are over the workloads at which all that are compared have a ratio.
+    An implementation is the fastest of a workload if the interval of its time lies below that of
+    every other. Means are over the workloads at which all that are compared have a ratio.
     """
     timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
     points = ["Nothing was timed."] if timed.empty else []
@@ -51,7 +53,8 @@ def speed(records: pd.DataFrame) -> Sentence:
 
 
 def memory(records: pd.DataFrame) -> Sentence:
-    """Say how much the memory of each implementation grows with every time step, in multiples of the formula."""
+    """Say how much the memory of each implementation grows with every time step, in multiples of
+    the formula."""
     grown = growth(records).dropna(subset=["times_formula"])
     points = [] if len(grown) else ["No workload was measured at two sequence lengths, so growth cannot be told."]
     for where, mode, rows in _split(grown, "mode"):
@@ -62,7 +65,8 @@ def memory(records: pd.DataFrame) -> Sentence:
 
 
 def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
-    """Say what the controls showed, how many rounds were disturbed, and which rows a reader should take with care."""
+    """Say what the controls showed, how many rounds were disturbed, and which rows a reader should
+    take with care."""
     timed = records[(records["status"] == "ok") & records["rounds"].notna()]
     noise_floor = (manifest.get("controls") or {}).get("noise_floor", "not measured")
     rounds, disturbed = int(timed["rounds"].sum()), int(timed["disturbed_rounds"].sum())

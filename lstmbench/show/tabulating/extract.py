@@ -1,4 +1,5 @@
-"""The part of a run that is shown: of a run of more cases than anyone reads, the first, and a note on the rest."""
+"""The part of a run that is shown: of a run of more cases than anyone reads, the first, and a note
+on the rest."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -22,7 +23,8 @@ SHOWN_CASES = 1_000
 
 
 def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
-    """Return the records of a run that its tables show, and a sentence on those that are left out, if any.
+    """Return the records of a run that its tables show, and a sentence on those that are left out,
+    if any.
 
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
@@ -39,7 +41,8 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
 
 
 def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the finished runs among these, with their manifests; without training runs, which have no ratios.
+    """Yield the finished runs among these, with their manifests; without training runs, which have
+    no ratios.
 
     Runs that cannot be read are left out.
     """

@@ -1,4 +1,5 @@
-"""The fastest implementations of each workload: all that this run cannot tell from the fastest one."""
+"""The fastest implementations of each workload: all that this run cannot tell from the fastest
+one."""
 
 from typing import Any
 
@@ -9,15 +10,16 @@ from lstmbench.show.labels import WORKLOAD, describe, ordered
 
 
 def fastest_per_workload(records: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each workload, what is the fastest, and how far behind the reference and our best are.
+    """Return, for each workload, what is the fastest, and how far our best and
+    the reference are behind.
 
     Args:
         records: as ``read_results`` returns them.
 
     Returns:
-        One row per workload: ``workload`` in words, ``fastest`` (names, the fastest first), ``time_s`` of the first,
-        ``reference_times``, how many times longer the reference took, and ``ours``, the first of ours, with
-        ``ours_times``, how many times longer it took. What was not measured is missing.
+        One row per workload: ``workload`` in words, ``fastest`` (names, the fastest first),
+        ``time_s`` of the first, ``reference_times``, how many times longer the reference took,
+        and ``ours``, the first of ours, with ``ours_times``, how many times longer it took. What was not measured is missing.
     """
     timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
     varying = [key for key in WORKLOAD if key in timed and timed[key].nunique(dropna=False) > 1]
@@ -29,7 +31,8 @@ def fastest_per_workload(records: pd.DataFrame) -> pd.DataFrame:
 def fastest_names(rows: pd.DataFrame) -> list[str]:
     """Return the fastest implementations of one workload, the fastest first.
 
-    An implementation is among them if its interval reaches down to the upper end of the fastest one's.
+    An implementation is among them if its interval reaches down to the upper end of the fastest
+    one's.
     """
     rows = rows.sort_values("time_median_s")
     return list(rows["implementation"][rows["time_low_s"] <= rows.iloc[0]["time_high_s"]])
@@ -56,7 +59,8 @@ def _fastest(group: pd.DataFrame, varying: list[str]) -> dict[str, Any]:
 
 
 def summary(records: pd.DataFrame) -> Sentence:
-    """Say how often each implementation was among the fastest, by mode, and how far our best were behind."""
+    """Say how often each implementation was among the fastest, by mode, and how far our best were
+    behind."""
     timed = records[records["status"] == "ok"]
     points = []
     for mode in ordered("mode", timed["mode"]):

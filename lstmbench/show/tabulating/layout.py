@@ -1,8 +1,8 @@
 """Where each case stands in a table: in which column and row, and under which heading.
 
 What holds for all cases is said once, in the caption. Sequence lengths are the columns if there are
-several; rows are implementations, in one panel per workload. If few workloads share their lengths (a list
-of sizes rather than a grid), implementations are the columns instead.
+several; rows are implementations, in one panel per workload. If few workloads share their lengths
+(a list of sizes rather than a grid), implementations are the columns instead.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ class Layout:
 
     Attributes:
         constants: what holds for all cases, as a phrase.
-        axis: the column of the records that runs along the table's columns; None if there is only one column.
+        axis: the column of the records that runs along the table's columns; None if there is only
+            one column.
         stub: what the rows' labels are.
         places: for each case its ``heading``, ``label`` and ``head``, as categories in their order.
     """
@@ -48,7 +49,8 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | No
     Args:
         rows: the records.
         extra_keys: columns that tell cases apart, in addition to those of the workload.
-        along: a column that tells runs apart and runs along the table's columns; a size is chosen if None.
+        along: a column that tells runs apart and runs along the table's columns; a size is chosen
+            if None.
 
     Raises:
         LstmbenchError: if two cases would stand in the same cell.

@@ -1,7 +1,8 @@
-"""The table of training runs: the score of each cell in each framework beside the task's baselines, and its cost.
+"""The table of training runs: the score of each cell in each framework beside the task's baselines,
+and its cost.
 
-Implementations start from the same weights, so those of one seed are no independent trainings: where scores
-are compared, a seed's score is the mean over its implementations.
+Implementations start from the same weights, so those of one seed are no independent trainings:
+where scores are compared, a seed's score is the mean over its implementations.
 """
 
 import math
@@ -84,10 +85,11 @@ def learning_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
-    """Say of one task's rows whether the LSTM beats the best of the baselines, and the plain RNN where it was tried.
+    """Say of one task's rows whether the LSTM beats the best of the baselines, and the plain RNN
+    where it was tried.
 
-    It does if the whole interval over the seeds lies on the better side; for a single seed, which has no interval,
-    the sentence says so.
+    It does if the whole interval over the seeds lies on the better side; for a single seed, which
+    has no interval, the sentence says so.
     """
     scored = _scored(rows)
     scores = by_seed(scored, "lstm")
@@ -115,7 +117,8 @@ def by_seed(rows: Sequence[Row], cell: str) -> list[float]:
 
 
 def summary(records: pd.DataFrame) -> Sentence:
-    """Say of each task whether the LSTM beats its baselines, with the mean score and its interval."""
+    """Say of each task whether the LSTM beats its baselines, with the mean score and its
+    interval."""
     points = []
     for training in _trainings(_rows(records)):
         scored = _scored(training)
@@ -138,7 +141,8 @@ def _against(lstm: Mean, other: float, higher: bool) -> str:
 
 
 def _rows(records: pd.DataFrame) -> list[Row]:
-    """Return the records as rows with every column of a training run; only baselines have a variant."""
+    """Return the records as rows with every column of a training run; only baselines have a
+    variant."""
     blank = dict.fromkeys(LEARNING_COLUMNS)
     rows = [blank | row for row in rows_of(records)]
     return [row | {"variant": row["variant"] if row["cell"] == BASELINES else None} for row in rows]

@@ -1,4 +1,5 @@
-"""Learning curves as numbers: the score on the validation data after each epoch, and the final scores."""
+"""Learning curves as numbers: the score on the validation data after each epoch, and the final
+scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ MAX_LINEAR_RANGE = 30
 
 @dataclass(frozen=True)
 class ScoreLine:
-    """The score of one cell in one implementation by the number of updates: mean, least and most over the seeds.
+    """The score of one cell in one implementation by the number of updates: mean, least and most
+    over the seeds.
 
     There is no point where no seed has a score.
     """
@@ -38,7 +40,8 @@ class LearningCurve:
         metric: what a score is.
         log: whether scores need a logarithmic axis to be told apart.
         lines: one for each cell and implementation.
-        score: of the LSTM on the test data, with its interval over seeds; None where nothing was scored.
+        score: of the LSTM on the test data, with its interval over seeds; None where nothing was
+            scored.
         baselines: their scores on the same data, by name.
     """
 
@@ -54,7 +57,8 @@ class LearningCurve:
 def learning_curves(
     samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None
 ) -> list[LearningCurve]:
-    """Return the curve of each task, once for each of its sizes; those without any score are left out.
+    """Return the curve of each task, once for each of its sizes; those without any score are left
+    out.
 
     Args:
         samples: of a run of training benchmarks, as ``read_samples`` returns them.

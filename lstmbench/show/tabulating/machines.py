@@ -1,4 +1,5 @@
-"""Ratios of several machines side by side. Times do not carry over between machines and are left out."""
+"""Ratios of several machines side by side. Times do not carry over between machines and are left
+out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,14 +19,15 @@ def machine_tables(runs: Sequence[Path]) -> list[Table]:
     """Return one table for each suite that was measured on two or more kinds of machines.
 
     Args:
-        runs: folders of runs, the newest first; the newest finished run of a suite on a machine counts. Runs that
-            cannot be read are left out, and training runs, which have no ratios.
+        runs: folders of runs, the newest first; the newest finished run of a suite on a machine
+            counts. Runs that cannot be read are left out, and training runs, which have no ratios.
     """
     return [table for suite in _by_suite(runs).values() if (table := _table(suite)) is not None]
 
 
 def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Return, for each suite in alphabetical order, the newest run on each machine, by the machine's name."""
+    """Return, for each suite in alphabetical order, the newest run on each machine, by the
+    machine's name."""
     machines: dict[str, dict[str, Mapping[str, Any]]] = {}
     folders: dict[str, dict[str, Path]] = {}
     for folder, manifest in timed_runs(runs):

@@ -13,7 +13,8 @@ MARKS = {
 
 
 class Notes:
-    """Letters for the reasons of cells without a number, in the order in which they are first needed; and marks."""
+    """Letters for the reasons of cells without a number, in the order in which they are first
+    needed; and marks."""
 
     def __init__(self) -> None:
         self._cases: dict[tuple[str, str], list[Row]] = {}
@@ -58,7 +59,8 @@ def status(row: Row, notes: Notes) -> str:
 
 
 def marked(row: Row, notes: Notes) -> str:
-    """Return the marks behind a case's number, with a space before them, and remember to explain them."""
+    """Return the marks behind a case's number, with a space before them, and remember to explain
+    them."""
     flags = str(row["flags"] or "")
     applies = {
         "†": row["converged"] is False,

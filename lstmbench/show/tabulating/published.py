@@ -1,4 +1,5 @@
-"""A run's times beside those that others published for the same sizes on a GPU: orientation, not a comparison."""
+"""A run's times beside those that others published for the same sizes on a GPU: orientation, not a
+comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ _CAPTION: Final = (
 
 @dataclass(frozen=True)
 class Published:
-    """One published time: of what, on which device, at which sizes, in milliseconds that add up to one call."""
+    """One published time: of what, on which device, at which sizes, in milliseconds that add up to
+    one call."""
 
     source: str
     what: str
@@ -63,7 +65,8 @@ class Published:
         return f"{sizes}: {self.source} on a {self.device}, {self.what}, {self.dtype}"
 
     def matches(self, row: Row) -> bool:
-        """Say whether a case is of these sizes, on a GPU, in a dtype that may be set beside this one."""
+        """Say whether a case is of these sizes, on a GPU, in a dtype that may be set beside this
+        one."""
         single = row["num_layers"] == 1 and not row["bidirectional"] and row["lengths"] in ("full", None)
         square = row["input_size"] == row["hidden_size"]
         same = {key: row[key] for key in self.sizes} == self.sizes
@@ -96,7 +99,8 @@ def published() -> list[Published]:
 
 
 def published_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
-    """Return the one table of the cases whose sizes were published; none if no such case has a time.
+    """Return the one table of the cases whose sizes were published; none if no such case has a
+    time.
 
     Args:
         records: as ``read_results`` returns them.

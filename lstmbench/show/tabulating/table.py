@@ -24,11 +24,12 @@ class Table:
     Attributes:
         id: its stable name, such as ``quick-speed``.
         caption: what its numbers are, with all that holds for every cell.
-        frame: what is shown, as strings: rows by the heading of their panel and their label, columns by
-            quantity and head.
+        frame: what is shown, as strings: rows by the heading of their panel and their label,
+            columns by quantity and head.
         tidy: the numbers behind it, one row per case, units in the columns' names.
         notes: reasons for cells without a number, and marks explained.
-        footer: id, content hash, run, machine, versions, threads, noise floor, and the command that makes it again.
+        footer: id, content hash, run, machine, versions, threads, noise floor, and the command that
+            makes it again.
     """
 
     id: str

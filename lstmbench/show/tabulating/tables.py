@@ -1,4 +1,5 @@
-"""Tables as they are cited: pure functions of the records and of the manifest that came with them."""
+"""Tables as they are cited: pure functions of the records and of the manifest that came with
+them."""
 
 from collections.abc import Iterable
 
@@ -38,9 +39,11 @@ def speed_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def ratio_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
-    """Return the time relative to ``ratio_to``, measured in the same rounds, with its 95 % interval.
+    """Return the time relative to ``ratio_to``, measured in the same rounds, with its 95 %
+    interval.
 
-    Below 1 is faster. The row of the base itself gives its absolute time. Arguments as for ``speed_table``.
+    Below 1 is faster. The row of the base itself gives its absolute time. Arguments as for
+    ``speed_table``.
     """
     rows = with_base(rows_of(records))
     bases = ordered("implementation", (row["ratio_to"] for row in rows if row["ratio_to"] is not None))
@@ -92,9 +95,11 @@ def memory_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def accuracy_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
-    """Return the relative L2 errors of outputs and of gradients against the float64 oracle, beside the tolerance.
+    """Return the relative L2 errors of outputs and of gradients against the float64 oracle, beside
+    the tolerance.
 
-    A case beyond the tolerance shows its error and the letter of its note. Arguments as for ``speed_table``.
+    A case beyond the tolerance shows its error and the letter of its note. Arguments as for
+    ``speed_table``.
     """
     rows = rows_of(records)
     modes = {row["mode"] for row in rows}
@@ -125,7 +130,8 @@ def accuracy_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def first_call_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
-    """Return the time of the first call, and what it took beyond a steady one. Arguments as for ``speed_table``."""
+    """Return the time of the first call, and what it took beyond a steady one. Arguments as for
+    ``speed_table``."""
     rows = rows_of(records)
     unit = _unit(rows, "first_call_s")
     return make(
@@ -143,7 +149,8 @@ def first_call_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def limit_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
-    """Return how near each case comes to what this machine can do, in percent with its interval, by two limits.
+    """Return how near each case comes to what this machine can do, in percent with its interval, by
+    two limits.
 
     Older runs have no intervals: their rates are from one moment. Arguments as for ``speed_table``.
     """
@@ -173,7 +180,8 @@ def limit_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
 
 
 def growth_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
-    """Return by how many bytes memory grows with each time step, by the allocator and by the formula.
+    """Return by how many bytes memory grows with each time step, by the allocator and by the
+    formula.
 
     Arguments as for ``speed_table``.
     """
