@@ -19,7 +19,8 @@ def fastest_per_workload(records: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per workload: ``workload`` in words, ``fastest`` (names, the fastest first),
         ``time_s`` of the first, ``reference_times``, how many times longer the reference took,
-        and ``ours``, the first of ours, with ``ours_times``, how many times longer it took. What was not measured is missing.
+        and ``ours``, the first of ours, with ``ours_times``, how many times longer it took.
+        What was not measured is missing.
     """
     timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
     varying = [key for key in WORKLOAD if key in timed and timed[key].nunique(dropna=False) > 1]
