@@ -106,7 +106,8 @@ def published_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[T
         records: as ``read_results`` returns them.
         manifest: of the run; that of ``records.attrs`` if None.
     """
-    rows = rows_of(records) if (records["device"] == GPU).any() else []
+    on_gpu = "device" in records.columns and (records["device"] == GPU).any()
+    rows = rows_of(records) if on_gpu else []
     cases = [row for row in rows if row["device"] == GPU]
     cases.sort(key=lambda row: [rank(key, row[key]) for key in ("implementation", "dtype")])
     pairs = []

@@ -151,3 +151,7 @@ def test_runs_without_a_gpu_have_the_tables_that_they_had(quick):
     assert [made.id.partition("-")[2] for made in show.tables(quick)] == [
         "ratio", "speed", "limit", "memory", "growth", "accuracy", "first-call",
     ]  # fmt: skip
+
+
+def test_records_without_a_column_of_devices_have_the_other_tables(quick):
+    assert len(show.tables(quick.drop(columns="device"))) == 7
