@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.record import COLUMNS
+from lstmbench.results.schema import COLUMNS
 from lstmbench.results.store import Store, read_manifest, read_results
 
 

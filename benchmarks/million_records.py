@@ -28,7 +28,7 @@ REFERENCE = "torch.nn"
 
 def make_run(folder: Path, rows: int, seed: int) -> None:
     """Write a complete run of so many rows: times and ratios with noise of 1 %, and a few cases that failed."""
-    from lstmbench.results.record import COLUMNS
+    from lstmbench.results.schema import COLUMNS
 
     noise = np.random.default_rng(seed)
     count = len(IMPLEMENTATIONS)

@@ -42,7 +42,7 @@ WORKLOAD = ("measure/workload.py", "tests/measure/test_rounds.py tests/measure/t
 TRIAL = ("measure/trial.py", "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py")
 CONTROLS = ("measure/controls.py", "tests/measure/test_controls.py")
 VERDICTS = ("show/comparing/verdicts.py", "tests/show/comparing")
-TABLES = ("show/tabulating/picks.py", "tests/show/tabulating")
+TABLES = ("show/tabulating/fastest.py", "tests/show/tabulating")
 VERIFY = ("verifying/samples.py", "tests/verifying")
 
 

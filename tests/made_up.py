@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.measure.case import Case, Workload
-from lstmbench.results.record import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store
+from lstmbench.show.tabulating.table import Table
 
 IMPLEMENTATIONS = (
     "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
@@ -213,3 +215,47 @@ def make(rows: list[dict[str, Any]], **manifest: Any) -> pd.DataFrame:
     records = frame(rows)
     records.attrs["manifest"] = MANIFEST | manifest
     return records
+
+
+def flat(table: Table) -> pd.DataFrame:
+    """Return what a table shows with the panels' headings, where there are several, and the labels as columns.
+
+    Columns are named by quantity and head; by the head alone where there is one quantity.
+    """
+    frame = table.frame.copy()
+    quantities, heads = frame.columns.get_level_values(0), frame.columns.get_level_values(1)
+    if quantities.nunique() == 1 and all(heads):
+        frame.columns = list(heads)
+    else:
+        frame.columns = [", ".join(filter(None, column)) for column in frame.columns]
+    panels, labels = ([str(text) for text in frame.index.get_level_values(level)] for level in (0, 1))
+    frame.insert(0, frame.index.names[1], labels)
+    if len(set(panels)) > 1:
+        frame.insert(0, "workload", panels)
+    return frame.reset_index(drop=True)
+
+
+def longtable_columns(text: str) -> int:
+    """Fail unless this is LaTeX of one longtable with whole rows, as far as its text tells; return its columns."""
+    for environment in re.findall(r"\\begin\{(\w+)\}", text):
+        assert text.count(rf"\begin{{{environment}}}") == text.count(rf"\end{{{environment}}}") == 1
+    assert text.count(r"\begingroup") == text.count(r"\endgroup") == 1
+    bare = re.sub(r"\\[{}%&#_$]", "", text)
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    _, begin, rest = text.partition(r"\begin{longtable}")
+    inside, end, _ = rest.partition(r"\end{longtable}")
+    assert begin and end
+    assert "\n\n" not in inside  # a paragraph would begin in a cell
+    parts = [r"\caption{", r"\label{tab:", r"\endfirsthead", r"\caption[]{", r"\endhead", r"\endfoot", r"\endlastfoot"]
+    places = [inside.index(part) for part in parts]
+    assert places == sorted(places)
+    spec = re.match(r"\{@\{\}(l)(r+)@\{\}\}\n", inside)
+    assert spec is not None
+    columns = len(spec[1] + spec[2])
+    rows = [line for line in inside.splitlines() if re.search(r"\\\\\*?(\[-2pt\])?$", line) and r"\caption" not in line]
+    for row in rows:
+        spanned = sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d+)\}", row))
+        assert len(re.findall(r"(?<!\\)&", row)) + 1 + spanned == columns, row
+        assert not re.match(r"\s*[\[*]", row), row  # would be an argument of the line break before it
+    return columns

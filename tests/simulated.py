@@ -8,7 +8,7 @@ import pandas as pd
 from made_up import MANIFEST
 from scipy.special import stdtrit
 
-from lstmbench.results.record import COLUMNS
+from lstmbench.results.schema import COLUMNS
 from lstmbench.results.store import Store
 from lstmbench.show.comparing.verdicts import Side
 

@@ -21,7 +21,7 @@ from lstmbench import cli, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
 from lstmbench.measure.suite_file import suites
-from lstmbench.results.record import frame
+from lstmbench.results.schema import frame
 from lstmbench.results.store import Store, read_manifest
 from lstmbench.show.comparing.comparison import REGRESSION
 from lstmbench.show.comparing.duel import UNDECIDED

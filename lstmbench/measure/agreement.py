@@ -17,7 +17,7 @@ from lstmbench.measure import environment
 from lstmbench.measure.case import Case, Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.inputs import write_with_answers
-from lstmbench.results.record import frame
+from lstmbench.results.schema import frame
 
 
 def agreement(

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.results import sealed
-from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LESSON_KEYS, SAMPLE_COLUMNS, frame, typed
+from lstmbench.results.schema import CASE_COLUMNS, COLUMNS, TRAINING_KEYS, SAMPLE_COLUMNS, frame, typed
 from lstmbench.sums import SUMS, sum_of, write_sums
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
@@ -45,7 +45,7 @@ def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
         first: no more than so many records of each run, as they were written; all of them if None.
 
     Returns:
-        One row per case, columns and units as in ``lstmbench.results.record.COLUMNS``; ``attrs["manifest"]`` holds
+        One row per case, columns and units as in ``lstmbench.results.schema.COLUMNS``; ``attrs["manifest"]`` holds
         the manifest, or a list of them in the order of the folders' names where there are several runs.
 
     Raises:
@@ -110,7 +110,7 @@ def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
 
 
 def read_samples(folder: str | Path) -> pd.DataFrame:
-    """Return every timed sample of one run folder; columns as in ``record.SAMPLE_COLUMNS``."""
+    """Return every timed sample of one run folder; columns as in ``schema.SAMPLE_COLUMNS``."""
     return _read(Path(folder), "samples", SAMPLE_COLUMNS)
 
 
@@ -252,14 +252,20 @@ def _read(
     """
     paths = _files(folder, kind)
     whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
-    keys = [*CASE_COLUMNS, *LESSON_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
+    keys = [*CASE_COLUMNS, *TRAINING_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
     if only:
         tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
-        merged = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) if tables else frame([], columns)
+        merged = (
+            tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) if tables else frame([], columns)
+        )
     else:
         read = [_read_parquet(path, first) for path in paths]
         with _readable(paths[0] if len(paths) == 1 else folder):
-            merged = typed(pa.concat_tables(read, promote_options="permissive").to_pandas(), columns) if read else frame([], columns)
+            merged = (
+                typed(pa.concat_tables(read, promote_options="permissive").to_pandas(), columns)
+                if read
+                else frame([], columns)
+            )
     if whole or not paths:
         return merged
     merged = merged.drop_duplicates(subset=[key for key in keys if key in merged.columns], ignore_index=True)

@@ -1,4 +1,4 @@
-"""How a table and this software are cited: BibTeX, a piece of LaTeX, Markdown."""
+"""Citations of a table and of this software: BibTeX, a piece of LaTeX, Markdown."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from lstmbench.show.tabulating.extract import run_tables
 from lstmbench.show.tabulating.table import Table
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-"""The names that BibTeX has for them."""
+"""BibTeX's own names of the months."""
 
 
 def cite(table: str, results: str | Path) -> dict[str, str]:
@@ -24,23 +24,25 @@ def cite(table: str, results: str | Path) -> dict[str, str]:
 
     Args:
         table: its id, such as ``quick-ratio``.
-        results: a run's folder, or a folder of runs; the newest run that has the table counts, a finished one first.
+        results: a run's folder, or a folder of runs; the newest run that has the table counts, a
+            finished one first.
 
     Raises:
         LstmbenchError: if no run has it.
     """
-    folder, found = _find(table, Path(results))
+    folder, cited = _find(table, Path(results))
     manifest = read_manifest(folder)
-    key = f"{found.id}-{found.content_hash}"
+    key = f"{cited.id}-{cited.content_hash}"
     software = slug(_software()["title"].partition(":")[0])
     return {
-        "bibtex": _of_software(software, manifest) + "\n" + _of_table(key, found, manifest),
+        "bibtex": _of_software(software, manifest) + "\n" + _of_table(key, cited, manifest),
         "latex": (
-            f"% needs \\usepackage{{booktabs,graphicx}}, and this file beside the document: {_file(folder, found)}\n"
-            f"\\input{{{found.id}}}\n"
-            f"Table~\\ref{{tab:{found.id}}} is from~\\cite{{{key}}}, made with~\\cite{{{software}}}.\n"
+            "% needs \\usepackage{booktabs,longtable,lscape}, and this file beside the document: "
+            f"{_file(folder, cited)}\n"
+            f"\\input{{{cited.id}}}\n"
+            f"Table~\\ref{{tab:{cited.id}}} is from~\\cite{{{key}}}, made with~\\cite{{{software}}}.\n"
         ),
-        "markdown": found.markdown(),
+        "markdown": cited.markdown(),
     }
 
 
@@ -48,16 +50,16 @@ def _find(table: str, results: Path) -> tuple[Path, Table]:
     runs = [results] if (results / "manifest.json").is_file() else newest_first(results)
     if not runs:
         raise LstmbenchError(f"There is no run in {results}: no folder in it has a manifest.json.")
-    there: dict[str, None] = {}
+    known: dict[str, None] = {}
     for folder in sorted(runs, key=_unfinished):  # in each half the newest stay first
         try:
-            tables = {made.id: made for made in run_tables(folder)}
-        except LstmbenchError:  # of a run without records, say; another may have it
+            tables = {candidate.id: candidate for candidate in run_tables(folder)}
+        except LstmbenchError:  # such as a run without records; another may have the table
             continue
         if table in tables:
             return folder, tables[table]
-        there |= dict.fromkeys(tables)
-    raise LstmbenchError(f"There is no table {table!r} in {results}; the tables are {', '.join(there) or 'none'}.")
+        known |= dict.fromkeys(tables)
+    raise LstmbenchError(f"There is no table {table!r} in {results}; the tables are {', '.join(known) or 'none'}.")
 
 
 def _unfinished(folder: Path) -> bool:
@@ -68,11 +70,12 @@ def _unfinished(folder: Path) -> bool:
 
 
 def _software() -> dict[str, Any]:
-    """Return what CITATION.cff says; a wheel carries it within the package, a checkout has it beside the package."""
+    """Return the content of CITATION.cff: a wheel has it in the package, a checkout beside the
+    package."""
     package = Path(__file__).resolve().parents[1]
     path = next(path for path in (package / "CITATION.cff", package.parent / "CITATION.cff") if path.is_file())
-    said: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return said
+    citation: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return citation
 
 
 def _of_software(key: str, manifest: Mapping[str, Any]) -> str:
@@ -90,13 +93,13 @@ def _of_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
     year, _, rest = date.partition("-")
     month = MONTHS[int(rest[:2]) - 1] if year.isdigit() and rest[:2].isdigit() and 0 < int(rest[:2]) <= 12 else ""
     identity, *lines = table.footer
-    made = [line for line in lines if line.startswith(("Run ", "Machine: ", "Versions: "))]
+    origin = [line for line in lines if line.startswith(("Run ", "Machine: ", "Versions: "))]
     fields = {
         "author": _authors(about),
         "title": f"{{Table {_bib(table.id)}: {_bib(table.caption.partition('. ')[0])}}}",
         "year": year if year.isdigit() else "",
         "month": month,
-        "note": " ".join(_bib(line) for line in [identity.partition(", ")[2].capitalize(), *made]),
+        "note": " ".join(_bib(line) for line in [identity.partition(", ")[2].capitalize(), *origin]),
     }
     return _entry(key, fields | _address(about), bare=("month",))
 
@@ -104,9 +107,9 @@ def _of_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
 def _authors(about: Mapping[str, Any]) -> str:
     """Return the authors: people as BibTeX writes them, a group's name in braces."""
     names = []
-    for one in about["authors"]:
-        person = ", ".join(str(one[part]) for part in ("family-names", "given-names") if part in one)
-        names.append(_bib(person) if person else f"{{{_bib(one['name'])}}}")
+    for author in about["authors"]:
+        person = ", ".join(str(author[part]) for part in ("family-names", "given-names") if part in author)
+        names.append(_bib(person) if person else f"{{{_bib(author['name'])}}}")
     return " and ".join(names)
 
 

@@ -1,4 +1,5 @@
-"""CPU and GPU side by side: what is split where records hold both, and the sentence that says which they hold."""
+"""CPU and GPU side by side: how results are split by device, and the sentence that says which
+devices they cover."""
 
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ def keys(records: pd.DataFrame, *others: str) -> list[str]:
 
 
 def by_device(records: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the rows of each device with the words for it; of a single one, without words."""
+    """Yield the words for each device with its rows; a single device without words."""
     devices = ordered("device", records["device"].dropna())
     if len(devices) < 2:
         yield "", records
@@ -25,17 +26,21 @@ def by_device(records: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f" on the {phrase('device', device)}", records[records["device"] == device]
 
 
-def told(records: pd.DataFrame) -> Sentence:
-    """Say in one sentence on which devices these cases were measured, and why there is nothing of a GPU if so."""
+def gpu_coverage(records: pd.DataFrame) -> Sentence:
+    """Say in one sentence which devices these cases cover, and why there is no number of a GPU if
+    so."""
     on_gpu = records["device"] == GPU
     gpu, others = records[on_gpu], records[~on_gpu]
     if gpu.empty:
         return Sentence("These records hold no GPU rows: every case is on the CPU.")
     if not (gpu["status"] == "ok").any():
-        found = {status_words(str(status)): int(count) for status, count in gpu["status"].value_counts().items()}
-        reasons = gpu["error"].dropna()
-        reason = f" The first reason: {markdown(shorten(reasons.iloc[0]))}" if len(reasons) else ""
-        return Sentence(f"None of the GPU rows has a number ({counts(found)}).{reason}")
+        statuses = {status_words(str(status)): int(count) for status, count in gpu["status"].value_counts().items()}
+        errors = gpu["error"].dropna()
+        reason = f" The first reason: {markdown(shorten(errors.iloc[0]))}" if len(errors) else ""
+        return Sentence(f"None of the GPU rows has a number ({counts(statuses)}).{reason}")
     if others.empty:
         return Sentence("These records hold no CPU rows: every case is on the GPU.")
     return Sentence(f"CPU and GPU stand side by side: {len(others)} rows of the one, {len(gpu)} of the other.")
+
+
+told = gpu_coverage  # the old name, until nothing calls it any more

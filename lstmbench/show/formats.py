@@ -1,4 +1,5 @@
-"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record is foreign text."""
+"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record
+is foreign text."""
 
 import csv
 import io
@@ -10,21 +11,23 @@ from typing import Any
 
 import pandas as pd
 
-_MARKDOWN = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "|": "\\|",
-    "_": "\\_",
-    # As entities, since notebooks look for mathematics before they look at backslashes
-    "\\": "&#92;",
-    "$": "&#36;",
-    "*": "&#42;",
-    "`": "&#96;",
-    "~": "&#126;",
-    "#": "&#35;",
-    "!": "&#33;",
-}
+_MARKDOWN = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        "|": "\\|",
+        "_": "\\_",
+        # As entities, since notebooks look for mathematics before they look at backslashes
+        "\\": "&#92;",
+        "$": "&#36;",
+        "*": "&#42;",
+        "`": "&#96;",
+        "~": "&#126;",
+        "#": "&#35;",
+        "!": "&#33;",
+    }
+)
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -58,7 +61,7 @@ _LATEX_TOKENS = re.compile(r"--+|[\s\S]")
 
 
 class Sentence(str):
-    """Text that a notebook shows as prose."""
+    """Prose that a notebook shows as Markdown."""
 
     def _repr_markdown_(self) -> str:
         return str(self)
@@ -66,8 +69,10 @@ class Sentence(str):
 
 def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
-    kept = (" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in str(text))
-    return " ".join("".join(kept).split())
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in line)
+    return " ".join(line.split())
 
 
 def shorten(text: object, most: int = 200) -> str:
@@ -79,13 +84,14 @@ def shorten(text: object, most: int = 200) -> str:
 
 def markdown(text: object) -> str:
     """Return the text such that Markdown, also in a table's cell, shows it letter by letter."""
-    escaped = "".join(_MARKDOWN.get(letter, letter) for letter in plain(text))
+    escaped = plain(text).translate(_MARKDOWN)
     return re.sub(r"\](?=[\[(:])", "&#93;", escaped)  # or "[a](b)" would be a link
 
 
 def latex(text: object) -> str:
-    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base letter or ``?``."""
-    return "".join(_latex_token(token) for token in _LATEX_TOKENS.findall(plain(text)))
+    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base
+    letter or ``?``."""
+    return _LATEX_TOKENS.sub(lambda token: _latex_token(token[0]), plain(text))
 
 
 def _latex_token(token: str) -> str:
@@ -120,8 +126,15 @@ def _field(value: Any) -> str:
     return str(value)
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 case``, ``2 cases`` or ``3 processes``."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{ending}"
+
+
 def decimals(value: float, digits: int = 3) -> int:
-    """Return how many decimals show ``value`` with that many significant digits; negative where it has more places."""
+    """Return how many decimals show ``value`` with that many significant digits; negative where it
+    has more places."""
     if value == 0:
         return digits - 1
     return digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])

@@ -7,13 +7,14 @@ from typing import Any
 
 from lstmbench.cell.registry import NOT_COMPILED
 from lstmbench.results import machine_kind, processor
-from lstmbench.show.formats import fixed, number, slug
+from lstmbench.show.formats import fixed, number, plural, slug
 from lstmbench.show.labels import Row, ordered
 
 Manifest = Mapping[str, Any]
 
 ENOUGH_PROCESSES = 5
-"""With fewer processes per case a row is exploratory: the spread between processes is not known well."""
+"""With fewer processes per case a row is exploratory: the spread between processes is not known
+well."""
 
 SHOWN_PACKAGES = ("numpy", "torch", "jax", "jaxlib")
 
@@ -24,10 +25,11 @@ def content_hash(data: str) -> str:
 
 
 def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
-    """Return the manifests, of one or several given, that belong to these rows, the newest first."""
-    several = [given] if isinstance(given, Mapping) else list(given or [])
-    wanted = {row["run_id"] for row in rows}
-    chosen = [one for one in several if one] if len(several) == 1 else [m for m in several if m.get("run_id") in wanted]
+    """Return the manifests, of one or several given, that belong to these rows, the newest
+    first."""
+    manifests: list[Manifest] = [given] if isinstance(given, Mapping) else list(given or [])
+    runs = {row["run_id"] for row in rows}
+    chosen = [one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)]
     return sorted(chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True)
 
 
@@ -39,18 +41,20 @@ def suite_of(rows: Iterable[Row], manifests: Iterable[Manifest]) -> str:
 
 
 def table_id(rows: Iterable[Row], manifests: Iterable[Manifest], kind: str) -> str:
-    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every machine."""
+    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every
+    machine."""
     return f"{slug(suite_of(rows, manifests))}-{kind}"
 
 
 def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
-    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the command."""
+    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the
+    command."""
     lines = [f"Table {identity}, data sha256 {digest}."]
     if not manifests:
         runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))
         lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
-        lines += [_run(manifest), _machine(manifest), _versions(manifest)]
+        lines += [_run(manifest), f"Machine: {machine(manifest)}.", f"Versions: {versions(manifest)}."]
     lines += [_extent(rows), *dict.fromkeys(filter(None, map(variables, manifests)))]
     lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
@@ -64,16 +68,16 @@ def date(manifest: Manifest) -> str:
 
 
 def _get(manifest: Manifest, *path: str) -> Any:
-    found: Any = manifest
+    value: Any = manifest
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
     """Return one part of a manifest, nothing where something else stands there."""
-    found = manifest.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = manifest.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _run(manifest: Manifest) -> str:
@@ -137,13 +141,9 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
 def not_compiled(manifest: Manifest) -> list[str]:
     """Return what ran in a slower way than it could, and why."""
     workers = part(manifest, "environments")
-    each = (part(part(part(workers, name), "frameworks"), "code_paths") for name in workers)
-    found = {f"{name} {path}" for paths in each for name, path in paths.items()}
-    return sorted(line for line in found if line.partition(" ")[2].startswith(NOT_COMPILED))
-
-
-def _machine(manifest: Manifest) -> str:
-    return f"Machine: {machine(manifest)}."
+    paths = (part(part(part(workers, name), "frameworks"), "code_paths") for name in workers)
+    lines = {f"{name} {path}" for code_paths in paths for name, path in code_paths.items()}
+    return sorted(line for line in lines if line.partition(" ")[2].startswith(NOT_COMPILED))
 
 
 def versions(manifest: Manifest) -> str:
@@ -151,12 +151,8 @@ def versions(manifest: Manifest) -> str:
     parts = [f"Python {manifest.get('python') or 'not recorded'}"]
     if not manifest.get("packages"):
         return ", ".join([*parts, "packages not recorded"])
-    found = {name: _get(manifest, "packages", name) for name in SHOWN_PACKAGES}
-    return ", ".join(parts + [f"{name} {version or 'not installed'}" for name, version in found.items()])
-
-
-def _versions(manifest: Manifest) -> str:
-    return f"Versions: {versions(manifest)}."
+    packages = part(manifest, "packages")
+    return ", ".join([*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)])
 
 
 def variables(manifest: Manifest) -> str:
@@ -178,36 +174,34 @@ def variables(manifest: Manifest) -> str:
 def _extent(rows: list[Row]) -> str:
     """Say how much was measured: threads, processes and rounds of the rows that have a time."""
     threads = ordered("threads", (row["threads"] for row in rows if row["threads"] is not None))
-    lines = [f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."]
+    text = f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."
     trainings = [row for row in rows if row.get("task") and row.get("epochs")]
     if trainings:
-        return f"{lines[0]} {len(trainings)} trainings, each in a process of its own, one after the other."
-    counted = {
-        name: [row[name] for row in rows if row["status"] == "ok" and row[name] is not None]
-        for name in ("processes", "rounds")
-    }
-    if not counted["processes"]:
-        return f"{lines[0]} Processes and rounds: none timed."
-    lines.append(f"{_span(counted['processes'], 'process', 'processes')} per case")
-    rounds = f", {_span(counted['rounds'], 'round', 'rounds')}." if counted["rounds"] else "."
-    out = sum(row["disturbed_rounds"] or 0 for row in rows if row["status"] == "ok")
-    note = f" Disturbed: {out} of {sum(counted['rounds'])} rounds." if counted["rounds"] else ""
-    if min(counted["processes"]) < ENOUGH_PROCESSES:
-        note += f" Exploratory: fewer than {ENOUGH_PROCESSES} processes per case."
-    return " ".join(lines) + rounds + note
+        return f"{text} {len(trainings)} trainings, each in a process of its own, one after the other."
+    timed = [row for row in rows if row["status"] == "ok"]
+    processes, rounds = ([row[name] for row in timed if row[name] is not None] for name in ("processes", "rounds"))
+    if not processes:
+        return f"{text} Processes and rounds: none timed."
+    text += f" {_span(processes, 'process')} per case"
+    if rounds:
+        disturbed = sum(row["disturbed_rounds"] or 0 for row in timed)
+        text += f", {_span(rounds, 'round')}. Disturbed: {disturbed} of {sum(rounds)} rounds"
+    if min(processes) < ENOUGH_PROCESSES:
+        text += f". Exploratory: fewer than {ENOUGH_PROCESSES} processes per case"
+    return f"{text}."
 
 
-def _span(counts: list[int], one: str, many: str) -> str:
+def _span(counts: list[int], noun: str) -> str:
     low, high = min(counts), max(counts)
-    return f"{low} {one if low == 1 else many}" if low == high else f"{low} to {high} {many}"
+    return plural(low, noun) if low == high else f"{low} to {plural(high, noun)}"
 
 
 def noise_floor(manifest: Manifest) -> str:
     """Return what the controls of the run showed, as one phrase."""
     controls = manifest.get("controls")
     if isinstance(controls, Mapping):
-        each = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
-        controls = controls.get("noise_floor", each)
+        values = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
+        controls = controls.get("noise_floor", values)
     if isinstance(controls, int | float) and not isinstance(controls, bool):
         return f"{number(100 * controls, 2)} %"
     return str(controls) if controls else "not measured"
@@ -219,7 +213,7 @@ def _short(value: Any) -> str:
 
 def command(manifest: Manifest) -> str:
     """Return the command that measures the same suite, or makes the same records, again."""
-    given = str(manifest.get("command") or "")
-    if given.startswith(("lstmbench run", "python -c")):
-        return given
+    recorded = str(manifest.get("command") or "")
+    if recorded.startswith(("lstmbench run", "python -c")):
+        return recorded
     return f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"

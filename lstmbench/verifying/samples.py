@@ -17,7 +17,7 @@ from lstmbench.measure.guard import Turn
 from lstmbench.measure.limits import LIMITS
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
 from lstmbench.measure.teach import epoch_times
-from lstmbench.results.record import CASE_COLUMNS
+from lstmbench.results.schema import CASE_COLUMNS
 from lstmbench.show.labels import Row
 from lstmbench.verifying.finding import Finding, case_name
 

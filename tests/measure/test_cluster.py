@@ -14,7 +14,7 @@ from tiny import write_suite
 
 import lstmbench as lb
 from lstmbench.measure import runner
-from lstmbench.results.record import COLUMNS
+from lstmbench.results.schema import COLUMNS
 from lstmbench.verifying.verify import verify
 
 pytest.importorskip("distributed")

@@ -20,7 +20,7 @@ import lstmbench as lb
 from lstmbench.measure import run_manifest, runner, team, workload
 from lstmbench.measure.suite_file import read_suite
 from lstmbench.results.merging import merge
-from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, STATUSES
+from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("in_process")
 BOTH = ["numpy.fused", "numpy.reference"]

@@ -12,9 +12,9 @@ import lstmbench as lb
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite
 from lstmbench.measure.suite_file import read_suite
 from lstmbench.measure.teach import epoch_times
-from lstmbench.results.record import LEARNING_COLUMNS
+from lstmbench.results.schema import LEARNING_COLUMNS
 from lstmbench.results.store import read_samples
-from lstmbench.show.tabulating.learning import answer, learning_table, mean, verdicts
+from lstmbench.show.tabulating.learning import learning_table, mean, summary, verdicts
 from lstmbench.show.tabulating.tables import tables
 
 TINY = {
@@ -79,7 +79,7 @@ def test_its_tables_are_of_scores(done: lb.Run) -> None:
     assert "adding (batches = 3, held\\_out = 20, seq\\_len = 8): mean squared error, lower is better" in text
     assert text == learning_table(done.records, done.manifest).markdown()
     assert len(table.tidy) == len(done.records)
-    assert "the LSTM" in str(answer(done.records))
+    assert "the LSTM" in str(summary(done.records))
 
 
 def row(cell: str, score: float, variant: str = "x", higher: bool = False) -> dict[str, Any]:

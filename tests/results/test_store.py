@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Case, Workload
 from lstmbench.results import sealed, store
-from lstmbench.results.record import COLUMNS, SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 from lstmbench.sums import SUMS, read_sums, sum_of
 

@@ -125,7 +125,7 @@ def test_latex_and_bibtex_set_what_is_printed(results, tmp_path):
     shutil.copy(results / "new" / "tables" / "quick-ratio.tex", tmp_path)
     (tmp_path / "a.bib").write_text(found["bibtex"], encoding="utf-8")
     (tmp_path / "a.tex").write_text(
-        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\\begin{document}\n"
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,longtable,lscape}\\begin{document}\n"
         f"{found['latex']}\\bibliographystyle{{plain}}\\bibliography{{a}}\\end{{document}}\n",
         encoding="utf-8",
     )

@@ -1,10 +1,10 @@
 """CPU and GPU side by side, in what the notebooks call."""
 
 import pytest
-from made_up import make, on_gpu, quick_rows, unwell
+from made_up import flat, make, on_gpu, quick_rows, unwell
 
 from lstmbench import show
-from lstmbench.show import answers, devices
+from lstmbench.show import devices, summaries
 from lstmbench.show.drawing.gallery import device_peaks
 from lstmbench.show.drawing.growth import growth, typical_growth
 
@@ -23,20 +23,20 @@ def skipped():
 
 
 def test_records_without_a_gpu_say_so_in_one_sentence(quick):
-    said = devices.told(quick)
+    said = devices.gpu_coverage(quick)
     assert said == "These records hold no GPU rows: every case is on the CPU."
     assert device_peaks(quick) == [said]
 
 
 def test_gpu_rows_that_were_skipped_are_counted_with_their_reason(skipped):
-    assert devices.told(skipped) == (
+    assert devices.gpu_coverage(skipped) == (
         "None of the GPU rows has a number (120 skipped). The first reason: torch sees no device cuda."
     )
 
 
 def test_records_of_both_or_of_a_gpu_alone_say_so(both):
-    assert "side by side: 168 rows of the one, 120 of the other." in devices.told(both)
-    assert "no CPU rows" in devices.told(both[both["device"] == "cuda"])
+    assert "side by side: 168 rows of the one, 120 of the other." in devices.gpu_coverage(both)
+    assert "no CPU rows" in devices.gpu_coverage(both[both["device"] == "cuda"])
 
 
 def test_one_device_is_neither_a_key_nor_named(quick, both):
@@ -83,7 +83,7 @@ def test_different_dtypes_stay_apart_though_each_has_both_devices():
     assert names == [f"quick-ratio-{dtype}-page-{page}" for dtype in ("float64", "float32") for page in (1, 2)]
 
 
-@pytest.mark.parametrize("answer", [answers.accuracy, answers.speed, answers.memory])
+@pytest.mark.parametrize("answer", [summaries.accuracy, summaries.speed, summaries.memory])
 def test_an_answer_says_of_each_device_what_it_says_of_it_alone(both, quick, answer):
     said, alone = answer(both), answer(quick)
     assert " on the CPU" in said
@@ -104,8 +104,8 @@ def test_growth_has_rows_for_each_device(both, quick):
 
 
 def test_the_cpu_has_no_device_peak_and_is_not_said_to_lack_one(both):
-    table = show.memory_table(both)
-    on_cpu = table.frame["workload"].str.startswith("CPU")
-    shown = table.frame["device peak, MiB, T = 16"]
+    frame = flat(show.memory_table(both))
+    on_cpu = frame["workload"].str.startswith("CPU")
+    shown = frame["device peak, MiB, T = 16"]
     assert set(shown[on_cpu]) == {"–"}
-    assert not set(shown[~on_cpu & (table.frame["implementation"] != "formula")]) & {"–", "not measured"}
+    assert not set(shown[~on_cpu & (frame["implementation"] != "formula")]) & {"–", "not measured"}

@@ -2,7 +2,8 @@
 
 A metric is a module with ``NEEDS``, the kinds of evidence that it asks for (``gate``, ``samples``, ``memory``), and
 ``compute(evidence)``, which returns the columns that it adds to the record. The worker collects each kind once,
-whoever asks for it.
+whoever asks for it. Columns that are not in ``lstmbench.results.schema`` the module declares itself, with their labels
+and units, as ``COLUMNS``.
 """
 
 import pkgutil
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from lstmbench.measure.case import Workload
 from lstmbench.measure.guard import Turn
+from lstmbench.results.schema import Column
 
 KINDS = frozenset({"gate", "samples", "memory"})
 
@@ -77,6 +79,12 @@ def metrics() -> tuple[Metric, ...]:
     """Return every metric of the package, by the names of their files."""
     found = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return tuple(cast(Metric, import_module(f"{__name__}.{name}")) for name in found)
+
+
+def columns() -> dict[str, Column]:
+    """Return the columns that metrics declare themselves, by their names."""
+    declared = (column for metric in metrics() for column in getattr(metric, "COLUMNS", ()))
+    return {column.name: column for column in declared}
 
 
 def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:

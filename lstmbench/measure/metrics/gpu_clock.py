@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from lstmbench.measure.metrics import Evidence
+from lstmbench.results.schema import number, text
 
 NEEDS = frozenset({"samples"})
+COLUMNS = (number("gpu_mhz", "GPU clock", {"MHz": 1.0}), text("gpu_throttled", "reasons for a slower GPU clock"))
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Tables: from records to cells, and from cells to Markdown, LaTeX and CSV."""
+"""Tables: from records to DataFrames of strings, and from these to Markdown, LaTeX and CSV."""

@@ -1,4 +1,5 @@
-"""Runs of more cases than anyone reads: a part of them is shown, and what is left out is said."""
+"""The part of a run that is shown: of a run of more cases than anyone reads, the first, and a note
+on the rest."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,14 +16,15 @@ from lstmbench.show.tabulating.table import Table
 from lstmbench.show.tabulating.tables import tables
 
 MOST_CASES = 10_000
-"""A run of more cases is not shown whole."""
+"""Maximum number of cases of a run that is shown whole."""
 
 SHOWN_CASES = 1_000
-"""So many of its first cases are, or a few less: no workload is shown in part."""
+"""Number of cases that are shown of a longer run, or a few less: no workload is shown in part."""
 
 
 def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
-    """Return the records of a run that its tables show, and a sentence on those that they don't, if there are any.
+    """Return the records of a run that its tables show, and a sentence on those that are left out,
+    if any.
 
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
@@ -39,9 +41,10 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
 
 
 def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the finished runs among these, with their manifests, but for those of lessons, which have no ratios.
+    """Yield the finished runs among these, with their manifests; without training runs, which have
+    no ratios.
 
-    Those that cannot be read are left out.
+    Runs that cannot be read are left out.
     """
     for folder in folders:
         try:
@@ -53,7 +56,7 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
 
 
 def run_tables(folder: str | Path) -> list[Table]:
-    """Return the tables of one run; where they don't show all of it, a note says so."""
+    """Return the tables of one run; a note says so if they do not show all of it."""
     records, left_out = read_shown(folder)
     return [replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)]
 
@@ -63,6 +66,6 @@ def statuses(folder: str | Path) -> dict[str, int]:
     records = read_columns(folder, ["status"])
     if "status" not in records.columns:
         raise LstmbenchError("The records have no column status.")
-    found = records["status"].value_counts(dropna=False)
-    words = {status_words(None if pd.isna(status) else str(status)): int(found[status]) for status in found.index}
+    counts = records["status"].value_counts(dropna=False)
+    words = {status_words(None if pd.isna(status) else str(status)): int(counts[status]) for status in counts.index}
     return {word: words[word] for word in sorted(words, key=lambda word: (word != "ok", word)) if words[word]}

@@ -1,4 +1,5 @@
-"""A run's times beside those that others published for the same sizes on a GPU: orientation, not a comparison."""
+"""A run's times beside those that others published for the same sizes on a GPU: orientation, not a
+comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,12 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from lstmbench.results.record import COLUMNS, frame
-from lstmbench.show import provenance
 from lstmbench.show.devices import GPU
-from lstmbench.show.formats import csv_text, interval, number
-from lstmbench.show.labels import WORKLOAD, Row, describe, key_of, rank, rows_of
+from lstmbench.show.formats import interval, number
+from lstmbench.show.labels import Row, describe, rank, rows_of
 from lstmbench.show.tabulating.layout import name_of
-from lstmbench.show.tabulating.render import Cells
-from lstmbench.show.tabulating.table import Notes, Table, marked, status, strings
+from lstmbench.show.tabulating.notes import Notes, marked, status
+from lstmbench.show.tabulating.table import CASE, Manifest, Table, manifest_of, publish
 
 AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
     "fp32": ("float32", "tf32"),
@@ -27,17 +26,22 @@ AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which of our dtypes are set beside a published one."""
 
-_OURS: Final = ("implementation", "peer", *WORKLOAD, "status", "error", "time_median_s", "time_low_s", "time_high_s")
-_THEIRS: Final = {
-    "source": "string", "published_what": "string", "published_device": "string", "published_dtype": "string",
-    "published_s": "Float64", "published_ratio": "Float64", "step_s": "Float64", "published_step_s": "Float64",
-}  # fmt: skip
+_TIMES: Final = ("time_median_s", "time_low_s", "time_high_s")
+_PUBLISHED: Final = (
+    "source", "published_what", "published_device", "published_dtype", "published_s", "published_ratio", "step_s",
+    "published_step_s",
+)  # fmt: skip
 _HEADS: Final = ("dtype", "ours, ms", "published, ms", "published / ours", "ours, µs a step", "published, µs a step")
+_CAPTION: Final = (
+    "Time of one call in ms: median [95 % interval], beside times that others published for these sizes. Another "
+    "machine's time is for orientation: the two were not compared in one run."
+)
 
 
 @dataclass(frozen=True)
 class Published:
-    """One published time: of what, on which device, at which sizes, in milliseconds that add up to one call."""
+    """One published time: of what, on which device, at which sizes, in milliseconds that add up to
+    one call."""
 
     source: str
     what: str
@@ -50,23 +54,38 @@ class Published:
     milliseconds: Sequence[float]
 
     @property
-    def seconds(self) -> float:
-        """The time of a whole call."""
-        return sum(self.milliseconds) / 1e3
+    def sizes(self) -> dict[str, Any]:
+        """The columns of a record that must be the same."""
+        return {key: getattr(self, key) for key in ("mode", "seq_len", "batch_size", "hidden_size")}
 
     @property
     def heading(self) -> str:
         """The sizes, and whose time it is."""
-        sizes = {key: getattr(self, key) for key in ("mode", "seq_len", "batch_size", "hidden_size")}
-        return f"{describe(sizes, square=True)}: {self.source} on a {self.device}, {self.what}, {self.dtype}"
+        sizes = describe(self.sizes, square=True)
+        return f"{sizes}: {self.source} on a {self.device}, {self.what}, {self.dtype}"
 
     def matches(self, row: Row) -> bool:
-        """Say whether a case is of these sizes, on a GPU, in a dtype that may be set beside this one."""
-        sizes = ("mode", "seq_len", "batch_size", "hidden_size")
-        plain = row["num_layers"] == 1 and not row["bidirectional"] and row["lengths"] in ("full", None)
-        same = key_of(row, sizes) == tuple(getattr(self, key) for key in sizes)
+        """Say whether a case is of these sizes, on a GPU, in a dtype that may be set beside this
+        one."""
+        single = row["num_layers"] == 1 and not row["bidirectional"] and row["lengths"] in ("full", None)
         square = row["input_size"] == row["hidden_size"]
-        return plain and same and square and row["device"] == GPU and row["dtype"] in AGAINST[self.dtype]
+        same = {key: row[key] for key in self.sizes} == self.sizes
+        return single and square and same and row["device"] == GPU and row["dtype"] in AGAINST[self.dtype]
+
+    def beside(self, row: Row) -> Row:
+        """Return a case with what was published, and what follows from both."""
+        published_s = sum(self.milliseconds) / 1e3
+        time_s = row["time_median_s"] if _timed(row) else None
+        return row | {
+            "source": self.source,
+            "published_what": self.what,
+            "published_device": self.device,
+            "published_dtype": self.dtype,
+            "published_s": published_s,
+            "published_ratio": None if time_s is None else published_s / time_s,
+            "step_s": None if time_s is None else time_s / self.seq_len,
+            "published_step_s": published_s / self.seq_len,
+        }
 
 
 @cache
@@ -76,48 +95,46 @@ def _file() -> Any:
 
 def published() -> list[Published]:
     """Return all published times, in the order of the file."""
-    return [Published(**each) for each in _file()["times"]]
+    return [Published(**fields) for fields in _file()["times"]]
 
 
-def published_tables(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> list[Table]:
-    """Return the one table of the cases whose sizes were published; none where no such case has a time.
+def published_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
+    """Return the one table of the cases whose sizes were published; none if no such case has a
+    time.
 
     Args:
         records: as ``read_results`` returns them.
         manifest: of the run; that of ``records.attrs`` if None.
     """
-    rows = [row for row in rows_of(records) if row["device"] == GPU]
-    rows.sort(key=lambda row: [rank(key, row[key]) for key in ("implementation", "dtype")])
-    beside = {each.heading: (each, [row for row in rows if each.matches(row)]) for each in published()}
-    found = [(each, own) for each, own in beside.values() if any(_timed(row) for row in own)]
-    if not found:
+    on_gpu = "device" in records.columns and (records["device"] == GPU).any()
+    rows = rows_of(records) if on_gpu else []
+    cases = [row for row in rows if row["device"] == GPU]
+    cases.sort(key=lambda row: [rank(key, row[key]) for key in ("implementation", "dtype")])
+    pairs = []
+    for time in published():
+        matching = [(time, row) for row in cases if time.matches(row)]
+        if any(_timed(row) for _, row in matching):
+            pairs += matching
+    if not pairs:
         return []
-    several = [key for key in ("run_id", "threads", "input") if len({row[key] for _, own in found for row in own}) > 1]
+    varying = [key for key in ("run_id", "threads", "input") if len({row[key] for _, row in pairs}) > 1]
     notes = Notes()
-    panels, tidy = [], []
-    for each, own in found:
-        panels.append((each.heading, [(_label(row, several), _cells(row, each, notes)) for row in own]))
-        tidy += [_numbers(row, each) for row in own]
-    text = Cells("implementation", [("", head) for head in _HEADS], panels)
-    header = {name: COLUMNS[name] for name in _OURS} | _THEIRS
-    data = csv_text(header, ([row[name] for name in header] for row in tidy))
-    given = records.attrs.get("manifest") if manifest is None else manifest
-    manifests = provenance.manifests_of(tidy, given)
-    identity = provenance.table_id(tidy, manifests, "published")
-    cases = list({id(row): row for _, own in found for row in own}.values())
+    places = [(time.heading, _label(row, varying)) for time, row in pairs]
+    frame = pd.DataFrame(
+        [_cells(row, time, notes) for time, row in pairs],
+        pd.MultiIndex.from_tuples(places, names=["published", "implementation"]),
+        pd.MultiIndex.from_product([_HEADS, [""]]),
+    )
     return [
-        Table(
-            id=identity,
-            caption=(
-                "Time of one call in ms: median [95 % interval], beside times that others published for these sizes. "
-                "Another machine's time is for orientation: the two were not compared in one run."
-            ),
-            frame=strings(text),
-            tidy=frame(({name: row[name] for name in header} for row in tidy), header),
-            notes=[*notes.lines(), *_remarks([each for each, _ in found])],
-            footer=provenance.footer(cases, manifests, identity, provenance.content_hash(data)),
-            cells=text,
-            data=data,
+        publish(
+            "published",
+            _CAPTION,
+            frame,
+            [time.beside(row) for time, row in pairs],
+            [*CASE, *_TIMES, *_PUBLISHED],
+            [*notes.lines(), *_remarks([time for time, _ in pairs])],
+            manifest_of(records, manifest),
+            list({id(row): row for _, row in pairs}.values()),
         )
     ]
 
@@ -126,43 +143,22 @@ def _timed(row: Row) -> bool:
     return row["status"] == "ok" and row["time_median_s"] is not None
 
 
-def _label(row: Row, several: Sequence[str]) -> str:
-    return ", ".join(filter(None, [name_of(row), describe({key: row[key] for key in several})]))
+def _label(row: Row, varying: Sequence[str]) -> str:
+    return ", ".join(filter(None, [name_of(row), describe({key: row[key] for key in varying})]))
 
 
-def _cells(row: Row, each: Published, notes: Notes) -> list[str]:
-    numbers = _numbers(row, each)
-    theirs = number(each.seconds * 1e3), number(numbers["published_step_s"] * 1e6)
+def _cells(row: Row, time: Published, notes: Notes) -> list[str]:
+    numbers = time.beside(row)
+    published, published_step = number(numbers["published_s"] * 1e3), number(numbers["published_step_s"] * 1e6)
     if not _timed(row):
-        return [row["dtype"], status(row, notes), theirs[0], "–", "–", theirs[1]]
-    ours = interval(*(_ms(row[name]) for name in ("time_median_s", "time_low_s", "time_high_s"))) + marked(row, notes)
-    return [
-        row["dtype"], ours, theirs[0], number(numbers["published_ratio"]), number(numbers["step_s"] * 1e6), theirs[1],
-    ]  # fmt: skip
+        return [row["dtype"], status(row, notes), published, "–", "–", published_step]
+    ours = interval(*(row[name] and row[name] * 1e3 for name in _TIMES)) + marked(row, notes)
+    ratio, step = number(numbers["published_ratio"]), number(numbers["step_s"] * 1e6)
+    return [row["dtype"], ours, published, ratio, step, published_step]
 
 
-def _ms(seconds: float | None) -> Any:
-    return None if seconds is None else seconds * 1e3
-
-
-def _numbers(row: Row, each: Published) -> Row:
-    """Return the case with what was published, and what follows from both."""
-    time_s = row["time_median_s"] if _timed(row) else None
-    return row | {
-        "source": each.source,
-        "published_what": each.what,
-        "published_device": each.device,
-        "published_dtype": each.dtype,
-        "published_s": each.seconds,
-        "published_ratio": None if time_s is None else each.seconds / time_s,
-        "step_s": None if time_s is None else time_s / each.seq_len,
-        "published_step_s": each.seconds / each.seq_len,
-    }
-
-
-def _remarks(shown: Sequence[Published]) -> list[str]:
-    sources = dict.fromkeys(each.source for each in shown)
-    dtypes = dict.fromkeys(each.dtype for each in shown)
+def _remarks(times: Sequence[Published]) -> list[str]:
+    sources, dtypes = (dict.fromkeys(getattr(time, name) for time in times) for name in ("source", "dtype"))
     pairs = "; ".join(f"{dtype} stands beside our {' and '.join(AGAINST[dtype])}" for dtype in dtypes)
     return [
         "Orientation, not a comparison in one run: published times are of another machine, other software and another "

@@ -1,156 +1,155 @@
-"""A table's cells as Markdown and as LaTeX."""
+"""Tables as Markdown and as LaTeX, by the templates in ``show/templates``.
 
-import math
+The cells are a DataFrame of strings. Its rows are labelled by the heading of their panel (empty if
+there is only one) and a label, its columns by a quantity and a head (empty if there is only one).
+"""
+
 import re
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
 
 from lstmbench.show.formats import latex, markdown
 
-Panels = list[tuple[str, list[tuple[str, list[str]]]]]
-"""Headings (empty where there is only one panel), each with rows of a label and its cells."""
+if TYPE_CHECKING:
+    from lstmbench.show.tabulating.table import Table
 
-COLUMNS_IN_SMALL_PRINT = 6
-ROOM = 47
-"""So many rows fit between caption and end of a printed page. A longer table is cut, between panels where it can be."""
-MOST_ROWS = 44
-HEADING, NOTE = 1.5, 0.85
-"""How high a panel's heading, and a line of the notes, are in rows."""
-LETTERS_PER_LINE = 100
+# For the text of LaTeX's article, 345 pt wide and 550 pt high: with the gaps between columns, a letter of a table in
+# \scriptsize takes up to 3.8 pt (measured in Computer Modern, on all committed tables).
+LETTERS_IN_PORTRAIT, LETTERS_IN_LANDSCAPE = 90, 145
+_GAP = 2
+MAX_WITH_INTERVALS_BESIDE = 3
+"""More columns with intervals beside their values are too wide for the text."""
+HEAD_LETTERS, LABEL_LETTERS, HEADING_LETTERS = 12, 32, 80
+"""Longer texts are wrapped."""
 
-_MARKS = re.compile(r" ((?:\$\\d?dagger\$|\\[SP]\{\})+)$")
+_PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
+"""The parts of a cell: a value, its interval, and marks."""
+
+
+def to_markdown(cells: "pd.DataFrame | Cells") -> str:
+    """Return cells as a table in GitHub's Markdown; panels begin with a row in bold."""
+    if isinstance(cells, Cells):
+        cells = cells.frame()
+    lines = zip(cells.index, cells.to_numpy().tolist(), strict=True)
+    return _TEMPLATES.get_template("grid.md.j2").render(stub=cells.index.names[-1], columns=heads(cells), lines=lines)
+
+
+def table_markdown(table: "Table", footer: Sequence[str]) -> str:
+    """Return a table with its caption, its notes and these lines of its footer."""
+    return _TEMPLATES.get_template("table.md.j2").render(table=table, grid=to_markdown(table.frame), footer=footer)
+
+
+def table_latex(table: "Table") -> str:
+    """Return a table as a longtable, for a document with the packages booktabs, longtable and
+    lscape.
+
+    If it is too wide for a page in landscape, each of several quantities gets panels of its own.
+    """
+    cells = table.frame
+    if _letters(cells) > LETTERS_IN_LANDSCAPE and all(map(all, cells.columns)):
+        cells = _one_below_the_other(cells)
+    beneath = cells.shape[1] > MAX_WITH_INTERVALS_BESIDE
+    names = heads(cells)
+    return _TEMPLATES.get_template("table.tex.j2").render(
+        table=table,
+        small=beneath,
+        landscape=beneath and _letters(cells) > LETTERS_IN_PORTRAIT,
+        stub=cells.index.names[-1],
+        quantities=cells.columns.unique(0) if all(map(all, names)) else [],
+        heads=[head or quantity for quantity, head in names],
+        lines=[
+            (heading, label, [_cell(text, beneath) for text in texts])
+            for (heading, label), texts in zip(cells.index, cells.to_numpy(), strict=True)
+        ],
+    )
+
+
+def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells with panels for each quantity."""
+    parts = []
+    for quantity in cells.columns.unique(0):
+        headings = {heading: f"{quantity}: {heading}".rstrip(": ") for heading in cells.index.unique(0)}
+        parts.append(cells[[quantity]].rename(index=headings, columns={quantity: ""}, level=0))
+    return pd.concat(parts)
+
+
+def heads(cells: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return quantity and head of each column; without the quantity if it is the only one and has
+    heads."""
+    quantities, names = (cells.columns.get_level_values(level) for level in (0, 1))
+    several = quantities.nunique() > 1
+    pairs = zip(quantities, names, strict=True)
+    return [(quantity if several or not name else "", name) for quantity, name in pairs]
+
+
+def _letters(cells: pd.DataFrame) -> int:
+    """Return about how many letters a row holds when intervals stand beneath their values."""
+    widths = cells.map(lambda text: max(map(len, _PARTS.findall(text)[0][:2]))).max()
+    names = [max(map(len, _wrap(head or quantity, HEAD_LETTERS))) for quantity, head in heads(cells)]
+    labels = min(max(map(len, cells.index.get_level_values(1))), LABEL_LETTERS)
+    return labels + sum(max(pair) + _GAP for pair in zip(widths, names, strict=True))
+
+
+def _cell(text: str, beneath: bool) -> tuple[str, str]:
+    """Return what LaTeX prints in a cell, and what beneath it. Marks take no room, so that digits
+    stay aligned."""
+    value, interval, marks = map(latex, _PARTS.findall(text)[0])
+    mark = rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else ""
+    if beneath:
+        return value + mark, interval
+    return value + (rf" {{\scriptsize{interval}}}" if interval else "") + mark, ""
+
+
+def _wrap(text: str, letters: int) -> list[str]:
+    return textwrap.wrap(text, letters, break_long_words=False)
+
+
+def _wrapped(text: str, letters: int, side: str) -> str:
+    r"""Return a text on several lines if it has more letters; ``side``, l or r, is where they begin
+    or end.
+
+    A ``[`` or ``*`` that begins a row would be taken for an argument of the ``\\`` before it.
+    """
+    lines = [latex(line) for line in _wrap(text, letters)]
+    if len(lines) > 1:
+        return rf"\shortstack[{side}]{{" + r" \\ ".join(lines) + "}"
+    return ("{}" if text.startswith(("[", "*")) else "") + "".join(lines)
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    # Neither Markdown nor LaTeX uses these
+    block_start_string="<%",
+    block_end_string="%>",
+    variable_start_string="<<",
+    variable_end_string=">>",
+    comment_start_string="<#",
+    comment_end_string="#>",
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters |= {"markdown": markdown, "latex": latex, "wrapped": _wrapped}
+_TEMPLATES.globals |= {"HEAD": HEAD_LETTERS, "LABEL": LABEL_LETTERS, "HEADING": HEADING_LETTERS}
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A table that is all text.
-
-    Attributes:
-        stub: what the rows' labels are.
-        columns: for each column the quantity (empty where there is only one) and its label.
-        panels: the rows under their headings.
-    """
+    """Cells as they were given to ``to_markdown`` before; until nothing does so any more."""
 
     stub: str
     columns: list[tuple[str, str]]
-    panels: Panels
+    panels: list[tuple[str, list[tuple[str, list[str]]]]]
 
-
-def to_markdown(cells: Cells) -> str:
-    """Return the table in GitHub's Markdown; panels begin with a row in bold."""
-    heads = [cells.stub, *("<br>".join(markdown(part) for part in column if part) for column in cells.columns)]
-    lines = [_row(heads), _row([":--", *("--:" for _ in cells.columns)])]
-    for heading, rows in cells.panels:
-        if heading:
-            lines.append(_row([f"**{markdown(heading)}**", *("" for _ in cells.columns)]))
-        lines += [_row([markdown(text) for text in (label, *row)]) for label, row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _row(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(texts)} |"
-
-
-def to_latex(cells: Cells, identity: str, caption: str, below: Sequence[str]) -> str:
-    """Return the table for a document with the packages booktabs and graphicx.
-
-    What is longer than a page is cut into several tables of one number; what is wider than the text is made smaller.
-    """
-    notes = NOTE * sum(math.ceil(len(text) / LETTERS_PER_LINE) for text in below)
-    pages = _pages(cells.panels, notes)
-    texts = []
-    for number, panels in enumerate(pages, 1):
-        last = number == len(pages)
-        label = f"tab:{identity}" + (f"-{number}" if number > 1 else "")
-        title = latex(caption) if number == 1 else f"{latex(caption.split('. ')[0].rstrip('.'))} (continued)."
-        texts.append(_float(Cells(cells.stub, cells.columns, panels), label, title, below if last else []))
-    return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(
-        [texts[0], *(text.replace("\n", "\n  \\addtocounter{table}{-1}\n", 1) for text in texts[1:])]
-    )
-
-
-def _pages(panels: Panels, notes: float) -> list[Panels]:
-    """Return what comes onto each page; onto the last, notes as high as so many rows come too."""
-    pages: list[Panels] = [[]]
-    used = 0.0
-    for heading, rows in panels:
-        for start in range(0, len(rows), MOST_ROWS):
-            part = rows[start : start + MOST_ROWS]
-            if pages[-1] and used + HEADING + len(part) > ROOM:
-                pages.append([])
-                used = 0
-            pages[-1].append((heading, part))
-            used += HEADING + len(part)
-    if pages[-1] and used + notes > ROOM:
-        if len(pages[-1]) > 1:
-            pages.append([pages[-1].pop()])
-        ((heading, rows),) = pages[-1]
-        most = max(int(ROOM - HEADING - notes), 1)
-        if len(rows) > most:
-            pages[-1:] = [[(heading, rows[:-most])], [(heading, rows[-most:])]]
-    return pages
-
-
-def _float(cells: Cells, label: str, title: str, below: Sequence[str]) -> str:
-    wide = len(cells.columns) > COLUMNS_IN_SMALL_PRINT
-    lines = [
-        r"\begin{table}[tbp]",
-        r"  \centering",
-        rf"  \caption{{{title}}}",
-        rf"  \label{{{label}}}",
-        r"  \par\smallskip",
-        r"  \scriptsize\setlength{\tabcolsep}{3pt}" if wide else r"  \footnotesize\setlength{\tabcolsep}{5pt}",
-        r"  \sbox0{%",
-        rf"  \begin{{tabular}}{{@{{}}l{'r' * len(cells.columns)}@{{}}}}",
-        r"    \toprule",
-        *_heads(cells),
-        r"    \midrule",
-    ]
-    across = len(cells.columns) + 1
-    for number, (heading, rows) in enumerate(cells.panels):
-        if heading:
-            space = [r"    \addlinespace"] if number else []
-            lines += [*space, rf"    \multicolumn{{{across}}}{{@{{}}l}}{{\emph{{{latex(heading)}}}}} \\"]
-        lines += ["    " + " & ".join([_first(label), *map(_cell, row)]) + r" \\" for label, row in rows]
-    lines += [r"    \bottomrule", r"  \end{tabular}}%"]
-    lines += [r"  \ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"]
-    if below:
-        texts = [latex(text) for text in below]
-        lines += [r"  \par\smallskip", r"  \begin{minipage}{\linewidth}\scriptsize\raggedright"]
-        lines += ["    " + r" \\ ".join(texts).replace(r" \\ ", " \\\\\n    "), r"  \end{minipage}"]
-    return "\n".join([*lines, r"\end{table}", ""])
-
-
-def _heads(cells: Cells) -> list[str]:
-    """Return the head: two rows where there are several quantities."""
-    groups = [(group, len(list(members))) for group, members in groupby(group for group, _ in cells.columns)]
-    labels = [latex(label) for _, label in cells.columns]
-    if len(groups) == 1 and not groups[0][0]:
-        return ["    " + " & ".join([latex(cells.stub), *labels]) + r" \\"]
-    if not any(labels):
-        return ["    " + " & ".join([latex(cells.stub), *(latex(group) for group, _ in groups)]) + r" \\"]
-    spans, rules, column = [], [], 2
-    for group, width in groups:
-        spans.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}")
-        rules.append(rf"\cmidrule(lr){{{column}-{column + width - 1}}}")
-        column += width
-    return [
-        "    " + " & ".join(["", *spans]) + r" \\",
-        "    " + " ".join(rules),
-        "    " + " & ".join([latex(cells.stub), *labels]) + r" \\",
-    ]
-
-
-def _cell(text: str) -> str:
-    """Return a cell, the interval in small print."""
-    written = _MARKS.sub(r"\\rlap{\\textsuperscript{\1}}", latex(text))  # the digits stay aligned
-    value, bracket, rest = written.partition(" [")
-    ends, closing, after = rest.partition("]")
-    return rf"{value} {{\scriptsize[{ends}]}}{after}" if bracket and closing else written
-
-
-def _first(label: str) -> str:
-    r"""Return a row's label; a ``[`` or ``*`` there would be taken for an argument of the ``\\`` before it."""
-    text = latex(label)
-    return "{}" + text if text.startswith(("[", "*")) else text
+    def frame(self) -> pd.DataFrame:
+        """Return them as a DataFrame."""
+        places = [(heading, label) for heading, lines in self.panels for label, _ in lines]
+        texts = [cells for _, lines in self.panels for _, cells in lines]
+        columns = pd.MultiIndex.from_tuples(self.columns) if self.columns else pd.MultiIndex.from_arrays([[], []])
+        return pd.DataFrame(texts, pd.MultiIndex.from_tuples(places, names=["panel", self.stub]), columns)

@@ -1,19 +1,20 @@
-"""What a table is, and how it is put together from rows, quantities and notes."""
+"""What a table is, and how it is made of cases, quantities and notes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from lstmbench.results.record import COLUMNS, frame
+from lstmbench.results import schema
 from lstmbench.show import provenance
-from lstmbench.show.formats import csv_text, markdown, shorten
-from lstmbench.show.labels import FORMULA, WORKLOAD, Row, ordered, status_words
+from lstmbench.show.labels import FORMULA, WORKLOAD, Row
 from lstmbench.show.tabulating.layout import Layout, arrange
-from lstmbench.show.tabulating.render import Cells, to_latex, to_markdown
+from lstmbench.show.tabulating.notes import Notes
+from lstmbench.show.tabulating.render import table_latex, table_markdown
 
-_KEYS = ("implementation", "peer", *WORKLOAD, "status", "error")
+CASE = ("implementation", "peer", *WORKLOAD, "status", "error")
+"""The columns that the numbers of every table begin with."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,10 +24,12 @@ class Table:
     Attributes:
         id: its stable name, such as ``quick-speed``.
         caption: what its numbers are, with all that holds for every cell.
-        frame: what is shown, as strings.
+        frame: what is shown, as strings: rows by the heading of their panel and their label,
+            columns by quantity and head.
         tidy: the numbers behind it, one row per case, units in the columns' names.
-        notes: reasons for cells without a number, and signs explained.
-        footer: id, content hash, run, machine, versions, threads, noise floor, and the command that makes it again.
+        notes: reasons for cells without a number, and marks explained.
+        footer: id, content hash, run, machine, versions, threads, noise floor, and the command that
+            makes it again.
     """
 
     id: str
@@ -35,29 +38,23 @@ class Table:
     tidy: pd.DataFrame
     notes: list[str]
     footer: list[str]
-    cells: Cells
-    data: str
 
     @property
     def content_hash(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of ``csv()``."""
-        return provenance.content_hash(self.data)
+        return provenance.content_hash(self.csv())
 
     def markdown(self, footer: bool = True) -> str:
         """Return caption, table, notes and footer as Markdown; without footer, id and hash stay."""
-        below = self.footer if footer else self.footer[:1]
-        parts = [f"**{markdown(self.id)}.** {markdown(self.caption)}", to_markdown(self.cells).rstrip()]
-        if self.notes:
-            parts.append("\n".join(f"- {markdown(note)}" for note in self.notes))
-        return "\n\n".join([*parts, "<br>\n".join(f"<sub>{markdown(line)}</sub>" for line in below)]) + "\n"
+        return table_markdown(self, self.footer if footer else self.footer[:1])
 
     def latex(self) -> str:
-        """Return the table for LaTeX, which needs the packages booktabs and graphicx."""
-        return to_latex(self.cells, self.id, self.caption, [*self.notes, *self.footer])
+        """Return the table for LaTeX, which needs the packages booktabs, longtable and lscape."""
+        return table_latex(self)
 
     def csv(self) -> str:
         """Return the numbers of ``tidy`` as CSV, with all their digits."""
-        return self.data
+        return _csv(self.tidy)
 
     def __repr__(self) -> str:
         return f"<Table {self.id}, {len(self.tidy)} cases, data sha256 {self.content_hash}>"
@@ -69,128 +66,100 @@ class Table:
         return self.markdown()
 
 
-MARKS = {
-    "†": "not converged: the budget ended before the interval was as narrow as the suite asks.",
-    "‡": "noisy: more than a quarter of its rounds were disturbed, so that all of them count.",
-    "§": "the samples do not account for the time that it took to take them, to within 1 %.",
-    "¶": "it waits: for part of its time no thread of its process computed.",
-}
-"""What a mark behind a number means."""
+Manifest = Mapping[str, Any] | None
 
 
-class Notes:
-    """Letters for the reasons of cells without a number, in the order in which they are first needed; and marks."""
-
-    def __init__(self) -> None:
-        self._cases: dict[tuple[str, str], list[Row]] = {}
-        self._marks: set[str] = set()
-
-    def mark(self, marks: str) -> str:
-        """Return some of ``MARKS`` as they stand behind a number, and remember to explain them."""
-        self._marks |= set(marks)
-        return f" {marks}" if marks else ""
-
-    def letter(self, row: Row, word: str, reason: str) -> str:
-        """Return the letter of this reason, such as ``(a)``, and remember that this row has it."""
-        cases = self._cases.setdefault((word, reason), [])
-        if all(known is not row for known in cases):
-            cases.append(row)
-        return _letter(list(self._cases).index((word, reason)))
-
-    def lines(self) -> list[str]:
-        """Return the notes."""
-        found = []
-        for number_, ((word, reason), cases) in enumerate(self._cases.items()):
-            names = ", ".join(ordered("implementation", (str(row["implementation"]) for row in cases)))
-            count = f"{len(cases)} case{'' if len(cases) == 1 else 's'}"
-            found.append(f"{_letter(number_)} {word}: {names}, {count}: {reason}")
-        return found + [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in self._marks]
+def manifest_of(records: pd.DataFrame, given: Manifest) -> Any:
+    """Return the manifest that was given, or else what came with the records."""
+    return records.attrs.get("manifest") if given is None else given
 
 
-def _letter(index: int) -> str:
-    letters = ""
-    while index >= 0:
-        letters = chr(ord("a") + index % 26) + letters
-        index = index // 26 - 1
-    return f"({letters})"
+def publish(
+    kind: str,
+    caption: str,
+    frame: pd.DataFrame,
+    numbers: Sequence[Row],
+    columns: Iterable[str],
+    notes: list[str],
+    manifest: Any,
+    cases: Sequence[Row] | None = None,
+) -> Table:
+    """Return a table with its footer.
+
+    Args:
+        kind: the second part of its id.
+        caption, frame, notes: as in ``Table``.
+        numbers: the rows behind it; their ``columns`` are its numbers.
+        columns: of these rows, all in the schema.
+        manifest: of the run, or several.
+        cases: the records of which it is made, each once; ``numbers`` if None.
+    """
+    cases = numbers if cases is None else cases
+    dtypes = {name: schema.BY_NAME[name].dtype for name in columns}
+    tidy = schema.frame(({name: row[name] for name in dtypes} for row in numbers), dtypes)
+    manifests = provenance.manifests_of(cases, manifest)
+    identity = provenance.table_id(cases, manifests, kind)
+    footer = provenance.footer([*cases], manifests, identity, provenance.content_hash(_csv(tidy)))
+    return Table(identity, caption, frame, tidy, notes, footer)
 
 
-def status(row: Row, notes: Notes) -> str:
-    """Return the word for a case that has no number, with the letter of its reason."""
-    if row["status"] == "ok":
-        return "not measured"
-    word = status_words(row["status"])
-    return f"{word} {notes.letter(row, word, shorten(row['error'] or 'no reason was recorded'))}"
+def _csv(tidy: pd.DataFrame) -> str:
+    return tidy.to_csv(index=False, lineterminator="\n")
 
 
-def marked(row: Row, notes: Notes) -> str:
-    """Return the marks behind a case's number, with a space before them, and remember to explain them."""
-    flags = str(row["flags"] or "")
-    given = {
-        "†": row["converged"] is False,
-        "‡": row["noisy"] is True,
-        "§": "unaccounted" in flags,
-        "¶": "waits" in flags,
-    }
-    return notes.mark("".join(mark for mark, there in given.items() if there))
-
-
-Show = Callable[[Row, Notes], str]
+Cell = Callable[[Row, Notes], str]
+"""Writes the cell of a case."""
 
 
 def make(
+    kind: str,
     rows: list[Row],
     manifest: Any,
-    kind: str,
-    caption: Callable[[Layout], str],
-    shown: Mapping[str, Show],
+    what: str,
+    cells: Mapping[str, Cell],
     columns: Sequence[str],
     remarks: Sequence[str] = (),
+    more: str = "",
     extra_keys: Sequence[str] = (),
     along: str | None = None,
 ) -> Table:
-    """Put a table together: ``shown`` holds, for each quantity, what writes its cell; the rest as in ``arrange``."""
-    layout = arrange(rows, extra_keys, along)
-    notes = Notes()
-    many = len(shown) > 1
-    body = []
-    absent = False
-    for panel in layout.panels:
-        lines = []
-        for line in panel.lines:
-            cells = [show(row, notes) if row else "not run" for show in shown.values() for row in line.records]
-            absent |= None in line.records
-            lines.append((line.label, cells))
-        body.append((panel.heading, lines))
-    text = Cells(layout.stub, [(name if many else "", head) for name in shown for head in layout.heads], body)
-    if text.columns == [("", "")]:
-        text.columns[0] = ("", next(iter(shown)))
+    """Return the table of these cases.
 
-    cases = [row for row in layout.cases if row["implementation"] != FORMULA]
-    header = [*_KEYS, *columns]
-    data = csv_text(header, ([row[name] for name in header] for row in cases))
-    manifests = provenance.manifests_of(cases, manifest)
-    identity = provenance.table_id(cases, manifests, kind)
-    return Table(
-        id=identity,
-        caption=caption(layout),
-        frame=strings(text),
-        tidy=frame(
-            ({name: row[name] for name in header} for row in cases), {n: COLUMNS.get(n, "string") for n in header}
-        ),
-        notes=[*notes.lines(), *(["not run: this case is not among the records."] if absent else []), *remarks],
-        footer=provenance.footer(cases, manifests, identity, provenance.content_hash(data)),
-        cells=text,
-        data=data,
+    Args:
+        kind: the second part of its id.
+        rows: the cases.
+        manifest: of the run, or several.
+        what: what its numbers are, the first sentence of the caption.
+        cells: for each quantity, by its name, what writes its cell.
+        columns: of the records, its numbers.
+        remarks: what else to note.
+        more: the end of the caption.
+        extra_keys, along: as in ``arrange``.
+    """
+    layout = arrange(rows, extra_keys, along)
+    places = layout.places.sort_values(["heading", "label", "head"])
+    rows = [rows[position] for position in places.index]
+    notes = Notes()
+    texts = [{quantity: cell(row, notes) for quantity, cell in cells.items()} for row in rows]
+    frame = pd.concat([places, pd.DataFrame(texts, places.index)], axis=1)
+    frame = frame.pivot(index=["heading", "label"], columns="head", values=[*cells])
+    absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
+    frame = frame.fillna("not run").rename_axis(index=["panel", layout.stub], columns=["quantity", str(layout.axis)])
+    measured = [row for row in rows if row["implementation"] != FORMULA]
+    return publish(
+        kind,
+        f"{_caption(what, layout)}{more}",
+        frame,
+        measured,
+        [*CASE, *columns],
+        [*notes.lines(), *absent, *remarks],
+        manifest,
     )
 
 
-def strings(cells: Cells) -> pd.DataFrame:
-    """Return the cells as a DataFrame."""
-    heads = [", ".join(part for part in column if part) for column in cells.columns]
-    rows = []
-    for heading, lines in cells.panels:
-        for label, texts in lines:
-            first = {"workload": heading} if len(cells.panels) > 1 else {}
-            rows.append(first | {cells.stub: label} | dict(zip(heads, texts, strict=True)))
-    return pd.DataFrame(rows)
+def _caption(what: str, layout: Layout) -> str:
+    """Return the caption: what is shown, what holds for all cases, and what the columns are."""
+    constants = f" All cases: {layout.constants}." if layout.constants else ""
+    size = layout.axis in ("seq_len", "hidden_size", "batch_size")
+    columns = f" Columns: {schema.BY_NAME[str(layout.axis)].label}." if size else ""
+    return f"{what}.{constants}{columns}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made_up import MANIFEST, fill, quick_rows, unwell
+from made_up import MANIFEST, fill, flat, quick_rows, unwell
 from typer.testing import CliRunner
 
 from lstmbench import show
@@ -36,7 +36,7 @@ def test_each_row_stands_with_its_ratio_on_every_machine_and_no_time(tmp_path):
     (table,) = tables(tmp_path)
     assert table.id == "quick-machines-ratio"
     machines = ["Fast_CPU with AVX-512, 64 cores, 2 x H200", "Some(R) CPU @ 2.80GHz with AVX-512, 2 cores"]
-    assert table.frame.columns.tolist() == ["workload", "implementation", *machines]
+    assert flat(table).columns.tolist() == ["workload", "implementation", *machines]
     assert len(table.frame) == 24 * 6
     wide = table.tidy.pivot(
         index=["implementation", "mode", "input", "hidden_size", "seq_len"], columns="machine", values="ratio"
@@ -46,7 +46,7 @@ def test_each_row_stands_with_its_ratio_on_every_machine_and_no_time(tmp_path):
     assert not [column for column in table.tidy.columns if column.endswith("_s")]
     for word in ("Run here,", "Run there,", "that of torch.nn", "Fast\\_CPU"):
         assert word in table.markdown()
-    cells = table.frame[machines].to_numpy().ravel()
+    cells = flat(table)[machines].to_numpy().ravel()
     assert all("[" in cell for cell in cells)
 
 
@@ -111,7 +111,7 @@ def test_what_went_wrong_on_one_machine_says_so(tmp_path):
     rows = [unwell(row, bad[row["implementation"]], "no") if row["implementation"] in bad else row for row in rows]
     a_run(tmp_path, "there", rows=rows, machine=FAST)
     (table,) = tables(tmp_path)
-    cells = table.frame.groupby("implementation")[machine_name({"machine": FAST})].unique()
+    cells = flat(table).groupby("implementation")[machine_name({"machine": FAST})].unique()
     assert cells["jax.scan"].tolist() == ["wrong result (b)"]
     assert cells["torch.loop"].tolist() == ["timeout (a)"]
     assert cells["numpy.fused"].tolist() == ["not run"]

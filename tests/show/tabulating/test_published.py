@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import fill, make, on_gpu, quick_rows, row, unwell
+from made_up import fill, flat, make, on_gpu, quick_rows, row, unwell
 
 from lstmbench import show
 from lstmbench.measure.case import Workload
@@ -24,6 +24,10 @@ def cases(workload, *dtypes, names=("torch.fused", "torch.nn"), **changed):
     return [each | times | {"dtype": dtype} | changed for dtype in dtypes for each in rows]
 
 
+def headings(made):
+    return list(made.frame.index.unique(0))
+
+
 def table(rows):
     (made,) = published_tables(make(rows))
     return made
@@ -32,7 +36,7 @@ def table(rows):
 def test_the_sum_of_what_was_published_stands_beside_each_case_of_that_size():
     made = table(cases(DEEPBENCH, "float32"))
     assert made.id == "quick-published"
-    assert made.frame.to_dict("records")[0] == {
+    assert flat(made).to_dict("records")[0] == {
         "implementation": "torch.fused",
         "dtype": "float32",
         "ours, ms": "2.00 [1.90, 2.20]",
@@ -42,7 +46,7 @@ def test_the_sum_of_what_was_published_stands_beside_each_case_of_that_size():
         "published, µs a step": "87.9",
     }
     heading = "training, T = 25, B = 16, I = H = 512: DeepBench on a V100, cuDNN, fp32"
-    assert [heading for heading, _ in made.cells.panels] == [heading]
+    assert headings(made) == [heading]
     first = made.tidy.iloc[0]
     assert first["published_s"] == pytest.approx(2.197e-3)
     assert first["published_ratio"] == pytest.approx(2.197 / 2)
@@ -58,7 +62,8 @@ def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_s
     assert "dtypes: fp32 stands beside our float32 and tf32; mixed stands beside our float16." in made.notes
     assert any("github.com/baidu-research/DeepBench" in note for note in made.notes)
     assert not any("FlashRNN" in note for note in made.notes)
-    own = [(heading.rpartition(", ")[2], [cells[0] for _, cells in lines]) for heading, lines in made.cells.panels]
+    dtypes = flat(made).groupby("workload", sort=False)["dtype"].apply(list)
+    own = [(heading.rpartition(", ")[2], of_ours) for heading, of_ours in dtypes.items()]
     assert own == [("fp32", ["float32", "tf32"] * 2), ("mixed", ["float16"] * 2)]
 
 
@@ -86,22 +91,22 @@ def test_without_a_timed_case_of_that_size_and_dtype_on_a_gpu_there_is_no_table(
 def test_a_case_that_failed_beside_one_that_did_not_is_a_row_with_its_reason():
     good, bad = cases(DEEPBENCH, "float32")
     made = table([good, unwell(bad, "failed", "no luck")])
-    assert made.frame["ours, ms"].tolist() == ["2.00 [1.90, 2.20]", "failed (a)"]
-    assert made.frame["published / ours"].tolist() == ["1.10", "–"]
+    assert flat(made)["ours, ms"].tolist() == ["2.00 [1.90, 2.20]", "failed (a)"]
+    assert flat(made)["published / ours"].tolist() == ["1.10", "–"]
     assert any("no luck" in note for note in made.notes)
 
 
 def test_cases_that_differ_in_threads_alone_are_told_apart_and_marks_are_explained():
     rows = cases(DEEPBENCH, "float32", names=["torch.nn"], converged=False)
     made = table(rows + [each | {"threads": 8} for each in rows])
-    assert made.frame["implementation"].tolist() == ["torch.nn (peer), 4 threads", "torch.nn (peer), 8 threads"]
-    assert made.frame["ours, ms"].str.endswith(" †").all()
+    assert flat(made)["implementation"].tolist() == ["torch.nn (peer), 4 threads", "torch.nn (peer), 8 threads"]
+    assert flat(made)["ours, ms"].str.endswith(" †").all()
     assert any(note.startswith("† not converged") for note in made.notes)
 
 
 def test_several_times_published_for_one_size_are_panels_of_their_own():
     made = table(cases(Workload("training", 16, 1024, 768, 768), "bfloat16", "float16"))
-    assert [heading.partition("H100, ")[2] for heading, _ in made.cells.panels] == [
+    assert [heading.partition("H100, ")[2] for heading in headings(made)] == [
         "nn.LSTM (cuDNN), float16",
         "fused, without the inputs' product, bfloat16",
         "alternating, without the inputs' product, bfloat16",
@@ -124,7 +129,7 @@ def test_every_published_time_is_whole():
         assert each.device in ("V100", "H100")
         assert len(each.milliseconds) == (3 if each.source == "DeepBench" else 1)
         assert all(math.isfinite(part) and part > 0 for part in each.milliseconds)
-        assert 1e-6 < each.seconds / each.seq_len < 5e-3  # the time of a step: else a decimal point has moved
+        assert 1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3  # a step; else a decimal point has moved
 
 
 def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(tmp_path):
@@ -146,3 +151,7 @@ def test_runs_without_a_gpu_have_the_tables_that_they_had(quick):
     assert [made.id.partition("-")[2] for made in show.tables(quick)] == [
         "ratio", "speed", "limit", "memory", "growth", "accuracy", "first-call",
     ]  # fmt: skip
+
+
+def test_records_without_a_column_of_devices_have_the_other_tables(quick):
+    assert len(show.tables(quick.drop(columns="device"))) == 7

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lstmbench.show.tabulating.courses import courses
+from lstmbench.show.tabulating.learning_curves import learning_curves
 
 EPOCHS = pd.DataFrame(
     [
@@ -25,18 +25,18 @@ RECORDS = pd.DataFrame(
 
 
 def test_a_line_is_the_mean_over_the_seeds_that_have_a_score_with_the_least_and_the_most() -> None:
-    (course,) = courses(EPOCHS, RECORDS)
-    lstm, rnn = course.lines
+    (curve,) = learning_curves(EPOCHS, RECORDS)
+    lstm, rnn = curve.lines
     assert (lstm.label, rnn.label, lstm.seeds) == ("torch.fused", "plain RNN, torch", 2)
     assert lstm.updates == [10, 20] and lstm.mean == [4.0, 1.0]
     assert (lstm.least, lstm.most) == ([3.0, 1.0], [5.0, 1.0])
 
 
 def test_what_came_of_it_is_the_score_on_the_test_data_and_those_of_the_baselines() -> None:
-    (course,) = courses(EPOCHS, RECORDS)
-    assert course.score is not None and course.score.value == 0.5 and course.score.low is None
-    assert course.baselines == {"naive": 2.0} and course.metric == "error"
-    (alone,) = courses(EPOCHS, RECORDS.assign(score=np.nan))
+    (curve,) = learning_curves(EPOCHS, RECORDS)
+    assert curve.score is not None and curve.score.value == 0.5 and curve.score.low is None
+    assert curve.baselines == {"naive": 2.0} and curve.metric == "error"
+    (alone,) = learning_curves(EPOCHS, RECORDS.assign(score=np.nan))
     assert alone.score is None and alone.baselines == {}
 
 
@@ -45,16 +45,16 @@ def test_what_has_no_score_is_left_out_be_it_an_epoch_a_line_or_a_task() -> None
         EPOCHS.assign(score=EPOCHS["score"].where(kept))
         for kept in (EPOCHS["updates"] == 10, EPOCHS["cell"] == "lstm", EPOCHS["updates"] < 0)
     )
-    (course,) = courses(first, RECORDS)
-    assert [line.updates for line in course.lines] == [[10], [10]]
-    (course,) = courses(lstm, RECORDS)
-    assert [line.cell for line in course.lines] == ["lstm"]
-    assert courses(none, RECORDS) == []
+    (curve,) = learning_curves(first, RECORDS)
+    assert [line.updates for line in curve.lines] == [[10], [10]]
+    (curve,) = learning_curves(lstm, RECORDS)
+    assert [line.cell for line in curve.lines] == ["lstm"]
+    assert learning_curves(none, RECORDS) == []
 
 
 def test_tasks_come_in_the_order_that_is_asked_for_and_only_those() -> None:
     both = [pd.concat([table, table.assign(task="copying")]) for table in (EPOCHS, RECORDS)]
-    assert [course.task for course in courses(*both)] == ["adding", "copying"]
-    assert [course.task for course in courses(*both, ["copying", "adding"])] == ["copying", "adding"]
-    assert [course.task for course in courses(*both, ["copying"])] == ["copying"]
-    assert courses(*both, ["another"]) == []
+    assert [curve.task for curve in learning_curves(*both)] == ["adding", "copying"]
+    assert [curve.task for curve in learning_curves(*both, ["copying", "adding"])] == ["copying", "adding"]
+    assert [curve.task for curve in learning_curves(*both, ["copying"])] == ["copying"]
+    assert learning_curves(*both, ["another"]) == []
