@@ -8,7 +8,7 @@ import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.show.devices import by_device
-from lstmbench.show.drawing.growth import growth
+from lstmbench.show.drawing.memory_growth import growth
 from lstmbench.show.formats import Sentence, markdown, number
 from lstmbench.show.labels import WORKLOAD, ordered
 from lstmbench.show.tabulating.picks import fastest
