@@ -23,8 +23,8 @@ from lstmbench.show.tabulating.tables import (
 
 if TYPE_CHECKING:
     from lstmbench.show.drawing.figure import Figure
-    from lstmbench.show.drawing.standard_figures import figures, series
     from lstmbench.show.drawing.plots import plot
+    from lstmbench.show.drawing.standard_figures import figures, series
     from lstmbench.show.paging.index import latest, write, write_index
 
 # No module of this package may bear one of these names: once imported, it would hide the function

@@ -2,23 +2,21 @@
 
 import pandas as pd
 
-from lstmbench.show.drawing.facets import Facets
+from lstmbench.show.drawing.facets import ORDERED, Facets
 from lstmbench.show.formats import number, plain, shorten
 
 
-def alt_text(shown: Facets, title: str, log: str) -> str:
+def alt_text(shown: Facets) -> str:
     """Return kind, axes and lines, and for each panel the least and the greatest value at the end of the x axis."""
     panels = list(shown.points.groupby(["row", "col"]))
-    scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(log, "logarithmic")
-    ends = dict.fromkeys(f"{x:g}" for x in (shown.points["x"].min(), shown.points["x"].max()))
+    kind = f"{'Line' if shown.joined else 'Dot'} chart{f' of {len(panels)} panels' if len(panels) > 1 else ''}"
+    scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(shown.log, "logarithmic")
+    span = ", ".join(shown.ticks) if shown.ticks else f"{shown.points['x'].min():g} to {shown.points['x'].max():g}"
     sentences = [
-        f"{title}. {'Line' if shown.joined else 'Dot'} chart{f' of {len(panels)} panels' if len(panels) > 1 else ''}, "
-        f"{scale} axes.",
-        f"x: {shown.x_label}, {', '.join(shown.ticks) if shown.ticks else ' to '.join(ends)}. y: {shown.y_label}.",
+        f"{shown.title}. {kind}, {scale} axes. x: {shown.x_label}, {span}. y: {shown.y_label}.",
         f"Lines: {', '.join(shorten(hue, 40) for hue in shown.hues)}.",
         *(_summary(shown, row, col, panel.dropna(subset="y")) for (row, col), panel in panels),
-        f"Coinciding lines: {'; '.join(shown.coinciding)}." if shown.coinciding else "",
-        f"Not drawn: {'; '.join(shown.missing)}." if shown.missing else "",
+        *shown.remarks,
     ]
     return plain(" ".join(sentences))
 
@@ -28,9 +26,12 @@ def _summary(shown: Facets, row: int, col: int, panel: pd.DataFrame) -> str:
     if panel.empty:
         return ""
     last = panel["x"].max()
+    place = shown.ticks[last] if shown.ticks else f"{last:g}"
+    if shown.x.column in ORDERED:
+        place = f"{shown.x.name.split()[-1]} = {place}"
     ends = panel[panel["x"] == last].set_index("hue")["y"].sort_index()
     lowest, highest = (f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}" for hue in (ends.idxmin(), ends.idxmax()))
-    where = ", ".join(part for part in (shown.rows[row], shown.cols[col], shown.place(last)) if part)
+    where = ", ".join(part for part in (shown.rows[row], shown.cols[col], place) if part)
     values = f"lowest {lowest}, highest {highest}" if len(ends) > 1 else lowest
     return f"{where[:1].upper()}{where[1:]}: {values}."
 

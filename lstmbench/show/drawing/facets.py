@@ -1,6 +1,5 @@
 """What a figure shows, before it is drawn: its points by panel and line, its labels, and the cases without a point."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +28,8 @@ from lstmbench.show.labels import (
     workload_keys,
 )
 
+Line = tuple[str, float]
+
 MAX_LINES = 8
 """More lines in a panel can hardly be told apart."""
 MAX_NOTES = 6
@@ -45,18 +46,20 @@ class Facets:
 
     Attributes:
         points: one row per case: ``row``, ``col`` and ``hue`` are places in the lists below, ``hue`` is -1 for a line
-            without any number; ``x``; ``y`` with its interval, ``low`` and ``high``, and ``guide``, all in ``unit``
-            and NaN where there is no number.
+            without any number; ``x``; ``y`` with its interval, ``low`` and ``high``, and ``guide``, all in the unit of
+            the y axis and NaN where there is no number.
         rows, cols: titles of the rows and columns of panels; one empty title if there is only one.
         hue: the column whose values are the lines.
         hues: its values.
-        x, y: the quantities on the two axes.
-        unit: of the y axis.
+        x: the quantity on the x axis.
         ticks: words for the places 0, 1, ... on the x axis; None if it shows numbers.
+        y_label: the y axis with its unit; for a ratio, what is 1.
+        guide: label of the guide, if there is one.
+        line: label of a line across every panel, and its height in the unit of the y axis.
+        title: of the figure.
+        log: the axes that are logarithmic.
         constants: what all points have in common, as a phrase.
-        base: the implementation that ratios are taken against, if it is the same for all.
-        missing: the cases without a point, as phrases.
-        coinciding: lines that cannot be told apart, as phrases.
+        remarks: which lines cannot be told apart, and which cases have no point.
     """
 
     points: pd.DataFrame
@@ -65,13 +68,14 @@ class Facets:
     hue: str
     hues: list[Any]
     x: Quantity
-    y: Quantity
-    unit: str
     ticks: list[str] | None
+    y_label: str
+    guide: str | None
+    line: Line | None
+    title: str
+    log: str
     constants: str
-    base: str | None
-    missing: list[str]
-    coinciding: list[str]
+    remarks: list[str]
 
     @property
     def joined(self) -> bool:
@@ -83,17 +87,6 @@ class Facets:
         """The x axis with its unit."""
         unit = next(iter(self.x.units))
         return f"{self.x.name} ({unit})" if unit else self.x.name
-
-    @property
-    def y_label(self) -> str:
-        """The y axis with its unit; for a ratio, what is 1."""
-        unit = f"{shorten(self.base, 40)} = 1" if self.y.column == "ratio" and self.base is not None else self.unit
-        return f"{self.y.name} ({unit})"
-
-    def place(self, x: float) -> str:
-        """Return a place on the x axis in words, such as ``T = 64``."""
-        value = f"{x:g}" if self.ticks is None else self.ticks[int(x)]
-        return f"{self.x.name.split()[-1]} = {value}" if self.x.column in ORDERED else value
 
     def transposed(self) -> "Facets":
         """Return the figure with its columns of panels as rows."""
@@ -108,18 +101,26 @@ def facets(
     hue: str,
     col: Sequence[str],
     row: Sequence[str],
-    log: bool,
+    *,
+    log: str = "xy",
+    title: str | None = None,
     guide: str | None = None,
+    line: Line | None = None,
 ) -> Facets:
-    """Return what ``plot`` shows with these arguments; ``log`` says whether numbers must be positive.
+    """Return what ``plot`` shows with these arguments.
 
     Raises:
         LstmbenchError: as for ``plot``.
     """
     cases = rows_of(records, [x, y, hue, *col, *row, *([guide] if guide else [])])
     y_quantity = quantity(y)
-    numbers = [_number(case, y_quantity, log) for case in cases]
-    known = [case for case, number in zip(cases, numbers, strict=True) if number]
+    columns = {"y": y, "low": y_quantity.low, "high": y_quantity.high, "guide": guide}
+    points = pd.DataFrame({name: [case.get(column or "") for case in cases] for name, column in columns.items()})
+    points = points.apply(pd.to_numeric, errors="coerce").astype(float)
+    measured = np.array([case["status"] == "ok" for case in cases]) & np.isfinite(points["y"])
+    drawn = measured & (points["y"] > 0) if "y" in log else measured
+    points.loc[~drawn, ["y", "low", "high"]] = np.nan
+    known = [case for case, has_point in zip(cases, drawn, strict=True) if has_point]
     if not known:
         raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))}).")
     _check_lines(cases, x, hue, [*col, *row])
@@ -128,57 +129,57 @@ def facets(
         raise LstmbenchError(
             f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: choose some of them."
         )
-    unit = pick_unit((abs(number["y"]) for number in numbers if number), y_quantity.units)
-    rows, cols = combinations(cases, row), combinations(cases, col)
+    unit = pick_unit(points["y"].abs(), y_quantity.units)
+    points *= y_quantity.units[unit]
     numeric = len(values) > 1 and all(isinstance(value, int | float) for value in values)
-    points = pd.DataFrame(
-        {
-            "row": rows.index(key_of(case, row)),
-            "col": cols.index(key_of(case, col)),
-            "hue": hues.index(case[hue]) if case[hue] in hues else -1,
-            "x": case[x] if numeric else values.index(case[x]),
-            "guide": case[guide] if guide else None,
-            **(number or {"y": None, "low": None, "high": None}),
-        }
-        for case, number in zip(cases, numbers, strict=True)
-    ).sort_values("x", kind="stable", ignore_index=True)
-    scaled = ["y", "low", "high", "guide"]
-    points[scaled] = points[scaled].astype(float) * y_quantity.units[unit]
-    square = is_square(cases)
+    points["x"] = [case[x] if numeric else values.index(case[x]) for case in cases]
+    points["hue"] = [hues.index(case[hue]) if case[hue] in hues else -1 for case in cases]
+    rows, points["row"] = _panels(cases, row)
+    cols, points["col"] = _panels(cases, col)
+    points = points.sort_values("x", kind="stable", ignore_index=True)
     bases = {case["ratio_to"] for case in known}
+    base = bases.pop() if y == "ratio" and len(bases) == 1 else None
+    remarks = {
+        "Coinciding lines": _coinciding(points, hues),
+        "Not drawn": _missing([case for case, has_point in zip(cases, drawn, strict=True) if not has_point], x, hue, y),
+    }
     return Facets(
         points=points,
-        rows=[describe(dict(zip(row, key, strict=True)), square) for key in rows],
-        cols=[describe(dict(zip(col, key, strict=True)), square) for key in cols],
+        rows=rows,
+        cols=cols,
         hue=hue,
         hues=hues,
         x=quantity(x),
-        y=y_quantity,
-        unit=unit,
         ticks=None if numeric else [str(value) for value in values],
+        y_label=f"{y_quantity.name} ({f'{shorten(base, 40)} = 1' if base else unit})",
+        guide=guide and guide.split("_")[0],
+        line=line and (line[0], line[1] * y_quantity.units[unit]),
+        title=plain(title or _default_title(y_quantity, base)),
+        log=log,
         constants=_constants(cases, [x, hue, *col, *row]),
-        base=bases.pop() if len(bases) == 1 else None,
-        missing=_missing([case for case, number in zip(cases, numbers, strict=True) if not number], x, hue, y),
-        coinciding=_coinciding(points, hues),
+        remarks=[f"{name}: {'; '.join(phrases)}." for name, phrases in remarks.items() if phrases],
     )
 
 
-def _number(case: Row, what: Quantity, log: bool) -> dict[str, Any] | None:
-    """Return the number of a case with its interval; None if it cannot be drawn."""
-    value = case[what.column]
-    if case["status"] != "ok" or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    if log and value <= 0:
-        return None
-    return {"y": value, "low": case.get(what.low or ""), "high": case.get(what.high or "")}
+def _default_title(y: Quantity, base: str | None) -> str:
+    if y.column == "ratio":
+        return f"Time relative to {base or 'the base'}, below 1 is faster"
+    return y.name[:1].upper() + y.name[1:]
+
+
+def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return the titles of the rows or columns of panels, and the place of each case among them."""
+    values = combinations(cases, keys)
+    titles = [describe(dict(zip(keys, value, strict=True)), is_square(cases)) for value in values]
+    return titles, [values.index(key_of(case, keys)) for case in cases]
 
 
 def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[str]) -> None:
     """Refuse to join different workloads: along a line nothing but ``x`` may differ."""
     shown = (x, hue, *panel_keys, *(SHAPE_KEYS if x == SHAPE else ()))
-    others = [key for key in ("implementation", *workload_keys(cases)) if key not in shown]
+    keys = [key for key in ("implementation", *workload_keys(cases)) if key not in shown]
     for names, line in grouped(cases, [hue, *panel_keys]).items():
-        differing = [key for key in others if len({case[key] for case in line}) > 1]
+        differing = [key for key in keys if len({case[key] for case in line}) > 1]
         if differing:
             raise LstmbenchError(
                 f"One line would join cases that differ in {' and '.join(differing)}: give each value a panel with "
@@ -189,9 +190,9 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[st
 
 
 def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
-    keys = [key for key in ("implementation", *workload_keys(cases)) if key not in (*shown, "run_id")]
-    values = {key: cases[0][key] for key in keys if {case[key] for case in cases} == {cases[0][key]}}
-    return plain(describe({key: value for key, value in values.items() if value is not None}, is_square(cases)))
+    values = {key: {case[key] for case in cases} for key in ("implementation", *workload_keys(cases))}
+    same = {key: found.pop() for key, found in values.items() if len(found) == 1 and key not in (*shown, "run_id")}
+    return plain(describe({key: value for key, value in same.items() if value is not None}, is_square(cases)))
 
 
 def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
@@ -217,13 +218,9 @@ def _reason(status: str, value: Any) -> str:
 def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
     """Say which lines lie on each other wherever both have a point."""
     lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
-    groups: list[list[int]] = []
+    groups: dict[int, list[str]] = {}
     for hue in lines:
-        for group in groups:
-            both = lines[[group[0], hue]].dropna().to_numpy()
-            if len(both) > 1 and np.allclose(both[:, 0], both[:, 1], rtol=COINCIDING, atol=0):
-                group.append(hue)
-                break
-        else:
-            groups.append([hue])
-    return [" = ".join(shorten(hues[hue], 40) for hue in group) for group in groups if len(group) > 1]
+        difference = (lines.div(lines[hue], axis=0) - 1).abs()
+        same = lines.columns[(difference.max() < COINCIDING) & (difference.count() > 1)]
+        groups.setdefault(same[0] if len(same) else hue, []).append(shorten(hues[hue], 40))
+    return [" = ".join(names) for names in groups.values() if len(names) > 1]

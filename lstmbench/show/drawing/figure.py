@@ -66,13 +66,9 @@ class Figure(matplotlib.figure.Figure):
             self.savefig(file, format=kind, metadata=metadata, **options)
         return file.getvalue()
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the figure as a notebook shows it, whether or not pyplot was imported there."""
-        width, height = (round(96 * inches) for inches in self.get_size_inches())
-        metadata = {"width": width, "height": height, "alt": self.alt}
-        return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": metadata}
-
     def _ipython_display_(self) -> None:
-        """Show the figure; without this, a notebook that uses pyplot would draw it with pyplot's settings."""
-        data, metadata = self._repr_mimebundle_()
+        """Show the figure in a notebook; without this, one that uses pyplot would draw it with pyplot's settings."""
+        width, height = (round(96 * inches) for inches in self.get_size_inches())
+        data = {"image/png": self.png(), "text/plain": self.alt or repr(self)}
+        metadata = {"image/png": {"width": width, "height": height, "alt": self.alt}}
         import_module("IPython.display").display(data, metadata=metadata, raw=True)

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
-from lstmbench.show.drawing.axes import add_legend
-from lstmbench.show.drawing.figure import PAGE, Figure, figure_style
+from lstmbench.show.drawing.axes import line_chart, scale_values
+from lstmbench.show.drawing.figure import PAGE, Figure
 from lstmbench.show.drawing.sample_plot import draw_calls
 from lstmbench.show.drawing.styles import INK
 from lstmbench.show.formats import Sentence
@@ -18,11 +17,7 @@ BEST = "best time over best time, of one process"
 MEAN = "mean over mean, of one process"
 MEDIAN = "median over median, of one process"
 ROUNDS = "median of the ratios within rounds, of one process"
-CONTROL_STYLES = {
-    "same": ("o", "#4477AA", "the same once more", -0.16),
-    "slower": ("^", "#BB5566", "made slower on purpose", 0.16),
-}
-"""Marker, colour, label, and place beside the workload's tick."""
+CONTROLS = {"same": "the same once more", "slower": "made slower on purpose"}
 
 
 def disturbances(samples: pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +48,8 @@ def estimator_scatter(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
     process = [*WORKLOAD, "process"]
     seconds = samples.groupby(["implementation", *process])["seconds"]
     rounds = samples.groupby(["implementation", *process, "round"])["seconds"].mean()
-    ratios = {BEST: _ratios(seconds.min(), reference), MEAN: _ratios(seconds.mean(), reference)}
-    ratios[MEDIAN] = _ratios(seconds.median(), reference)
+    averages = {BEST: seconds.min(), MEAN: seconds.mean(), MEDIAN: seconds.median()}
+    ratios = {estimator: _ratios(average, reference) for estimator, average in averages.items()}
     ratios[ROUNDS] = _ratios(rounds, reference).groupby(level=process).median()
     table = {}
     for estimator, ratio in ratios.items():
@@ -69,31 +64,27 @@ def _ratios(seconds: "pd.Series[float]", reference: str) -> pd.DataFrame:
     return columns.drop(columns=reference).div(columns[reference], axis=0)
 
 
-@figure_style()
 def controls(manifest: Mapping[str, Any]) -> Figure | Sentence:
     """Draw what the controls of a run showed, workload by workload, with their intervals and the truth."""
     rows = pd.DataFrame((manifest.get("controls") or {}).get("rows") or [])
     if rows.empty:
         return Sentence("There is nothing to draw: no control was measured.")
-    places, workloads = pd.factorize(rows["workload"])
-    figure = Figure(figsize=(PAGE, 3.2))
-    axes = figure.subplots()
-    for kind, (marker, color, label, beside) in CONTROL_STYLES.items():
-        control = rows[rows["control"] == kind]
-        x = 1 + places[control.index] + beside
-        axes.vlines(x, control["ratio_low"], control["ratio_high"], color=color)
-        axes.plot(x, control["ratio"], marker, color=color, label=label)
-        axes.hlines(control["truth"], x - 0.16, x + 0.16, color=INK, linewidth=1.0, label="the truth")
-    low, high = np.percentile(rows[["ratio_low", "ratio_high"]], [2, 98])
+    points = rows.rename(columns={"ratio": "y", "ratio_low": "low", "ratio_high": "high"})
+    points["hue"] = points["control"].map(CONTROLS)
+    workloads = pd.factorize(points["workload"])[0] + 1
+    points["x"] = workloads + points["control"].map({"same": -0.16, "slower": 0.16})
+    truth = points.assign(hue="the truth", y=points["truth"], low=np.nan, high=np.nan)
+    looks = {hue: {"markersize": 5} for hue in CONTROLS.values()}
+    looks["the truth"] = {"marker": "_", "markersize": 9, "markeredgecolor": INK, "markeredgewidth": 1, "zorder": 3}
+    lines = pd.concat([points, truth])
+    figure, axes = line_chart(lines, "workload", "ratio to the reference", looks, joined=False, width=PAGE)
+    low, high = np.percentile(points[["low", "high"]], [2, 98])
     axes.set_ylim(max(0.5, low - 0.02), min(1.6, high + 0.02))  # a single wide interval would hide all others
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="workload", ylabel="ratio to the reference")
-    axes.grid(visible=False, axis="x")
-    add_legend(figure, [axes])
+    scale_values(axes, np.unique(workloads), words=None, log=False)
     return figure.described(
         "controls",
         "The reference against itself, and against itself made slower, at every workload of the run.",
-        f"{len(workloads)} workloads; points are medians, lines their 95 % intervals.",
+        f"{max(workloads)} workloads; points are medians, lines their 95 % intervals.",
     )
 
 

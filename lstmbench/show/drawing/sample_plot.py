@@ -12,8 +12,8 @@ from lstmbench.show.drawing.styles import INK, style_of
 from lstmbench.show.formats import Sentence, pick_unit
 from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
 
-STRIPS_WIDTH = 0.84
-"""Share of the distance between two labels that the strips of one label take up together."""
+MARKS = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
+"""Hundreds of samples are small and see-through."""
 MAX_LABELS = 4
 """Labels that find room below a single panel; for more, the figure is as wide as a page."""
 
@@ -65,25 +65,20 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     calls = calls.assign(time=calls["seconds"].astype(float) * SECONDS[unit])
     labels = list(calls["label"].unique())
     figure = Figure(figsize=(SINGLE if len(labels) <= MAX_LABELS else PAGE, 4))
+    write(figure.suptitle, title, fontsize="medium", fontweight="normal")
     axes = figure.subplots()
     for place, label in enumerate(labels):
         column = calls[calls["label"] == label]
-        color = style_of(column["implementation"].iloc[0]).color
-        strips = [strip["time"].to_numpy() for _, strip in column.groupby("process")]
-        width = STRIPS_WIDTH / len(strips)
-        for k, strip in enumerate(strips):
-            left = place - STRIPS_WIDTH / 2 + k * width
-            ends = left + 0.05 * width, left + 0.95 * width
-            x = np.linspace(*ends, len(strip) + 2)[1:-1]
-            axes.plot(x, strip, "os"[k % 2], color=color, alpha=0.45, markersize=2.6, markeredgewidth=0)
-            axes.plot(ends, [np.median(strip)] * 2, color=INK, linestyle="-", linewidth=1.2, marker="")
+        edges = np.linspace(place - 0.42, place + 0.42, column["process"].nunique() + 1)
+        for left, right, (_, strip) in zip(edges[:-1], edges[1:], column.groupby("process"), strict=True):
+            x = np.linspace(left, right, len(strip) + 2)
+            axes.plot(x[1:-1], strip["time"], "o", color=style_of(strip["implementation"].iloc[0]).color, **MARKS)
+            axes.hlines(strip["time"].median(), left + 0.02, right - 0.02, color=INK)
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_xlim(-0.55, len(labels) - 0.45)
-    axes.grid(visible=False, axis="x")
-    scale_numbers(axes, calls["time"].min(), calls["time"].max(), log=True)
     axes.set_ylabel(f"time of one call, {unit}")
-    write(figure.suptitle, title, fontsize="medium")
-    fit(figure, [[axes]], 2.5)
+    axes.grid(visible=False, axis="x")
+    scale_numbers(axes, calls[["time"]], log=True)
+    fit(figure, np.array([[axes]]))
     return figure
 
 
@@ -93,13 +88,11 @@ def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame,
         raise LstmbenchError(f"A workload has no {unknown[0]!r}; it has {', '.join(WORKLOAD)}.")
     workload = {}
     for column in WORKLOAD:
-        if column in where:
-            samples = samples[samples[column] == where[column]]
-        if samples.empty:
-            conditions = ", ".join(f"{name}={value!r}" for name, value in where.items())
-            raise LstmbenchError(f"There are no samples to draw{f' with {conditions}' if conditions else ''}.")
         values = ordered(column, samples[column])
         last = column == "mode" or isinstance(values[0], int | float | np.integer)
-        workload[column] = values[-1 if last else 0]
+        workload[column] = where.get(column, values[-1 if last else 0])
         samples = samples[samples[column] == workload[column]]
+        if samples.empty:
+            conditions = ", ".join(f"{name}={value!r}" for name, value in where.items())
+            raise LstmbenchError(f"There are no samples to draw with {conditions}.")
     return samples, workload

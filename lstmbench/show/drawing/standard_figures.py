@@ -22,7 +22,6 @@ from lstmbench.show.labels import (
     counts,
     describe,
     grouped,
-    key_of,
     ordered,
     rows_of,
     shapes,
@@ -42,8 +41,8 @@ MACHINE = ("run_id", "device", "threads")
 """Each value of these gets a column of panels if several devices have numbers."""
 
 KINDS: Mapping[str, dict[str, Any]] = {
-    "ratio": {"y": "ratio", "title": "Time relative to the base, below 1 is faster"},
-    "speed": {"y": "time_median_s", "title": "Time of one call"},
+    "ratio": {"y": "ratio"},
+    "speed": {"y": "time_median_s"},
     "allocated": {"y": "allocated_bytes", "title": "Memory allocated by one call", "guide": "formula_bytes"},
     "peak": {"y": "peak_host_bytes", "log": "x", "title": "Peak memory of the process"},
     "device-peak": {"y": "peak_device_bytes", "log": "x", "title": "Peak memory of the device"},
@@ -53,11 +52,12 @@ KINDS: Mapping[str, dict[str, Any]] = {
 
 
 class Part(NamedTuple):
-    """The rows of one figure, the end of its name, and its x axis."""
+    """The rows of one figure, the end of its name, its x axis, and what its columns of panels may show."""
 
     rows: list[Row]
     suffix: str
     x: str
+    columns: list[str]
 
 
 def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> dict[str, Figure]:
@@ -80,13 +80,11 @@ def standard_figures(
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
     for kind, options in KINDS.items():
-        if kind == "device-peak" and all(row["peak_device_bytes"] is None for row in rows):
-            continue  # no device but the host was used
         for part in _parts(rows, kind, options["y"]):
             name = table_id(rows, manifests, f"{kind}{part.suffix}")
             if _measured(part.rows, options["y"]):
                 drawn[name] = _plot(name, part, options)
-            else:
+            elif kind != "device-peak":  # which is nothing to miss if no device but the host was used
                 absent.setdefault(counts(counted(part.rows)), []).append(name)
     return drawn, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
@@ -104,14 +102,13 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     Raises:
         LstmbenchError: if there are no records, or no column ``y``.
     """
-    standard = {str(options["y"]): kind for kind, options in KINDS.items()}
-    kind = standard.get(y, slug(y))
     rows = rows_of(records, [y])
+    manifests = manifests_of(rows, records.attrs.get("manifest"))
+    kind = next((kind for kind, standard in KINDS.items() if standard["y"] == y), slug(y))
+    options = KINDS.get(kind, {"y": y}) | options
     parts = [part for part in _parts(rows, kind, y) if _measured(part.rows, y)]
     if not parts:
         return [Sentence(f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))}).")]
-    manifests = manifests_of(rows, records.attrs.get("manifest"))
-    options = KINDS.get(kind, {"y": y}) | options
     return [_plot(table_id(rows, manifests, f"{kind}{part.suffix}"), part, options) for part in parts]
 
 
@@ -125,8 +122,7 @@ def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -
     records = records.reindex(columns=list(columns))  # if all runs failed, few columns are there
     drawn = {}
     for task in records["task"].dropna().unique():
-        figure = learning_curves(samples, records, [task])
-        if isinstance(figure, Figure):
+        if isinstance(figure := learning_curves(samples, records, [task]), Figure):
             figure.id = f"{stem}-{slug(task)}"
             drawn[figure.id] = figure
     return drawn
@@ -137,19 +133,14 @@ def _measured(rows: Sequence[Row], y: str) -> list[Row]:
 
 
 def _plot(name: str, part: Part, options: Mapping[str, Any]) -> Figure:
-    more: dict[str, Any] = {}
-    tolerances = {TOLERANCE.get(str(row["dtype"])) for row in part.rows}
-    if options["y"].endswith("rel_error") and len(tolerances) == 1 and None not in tolerances:
-        (tolerance,) = tolerances
-        more["line"] = (f"tolerance {tolerance:.0e}", tolerance)
-    bases = {row["ratio_to"] for row in part.rows if row["ratio_to"]}
-    if options["y"] == "ratio" and len(bases) == 1:
-        more["title"] = f"Time relative to {bases.pop()}, below 1 is faster"
-    varying = varying_keys(part.rows, *_shown_by(part.x))
-    sizes = [key for key in varying if key not in ("mode", *MACHINE)]
-    columns = [*sizes, *(key for key in MACHINE if key in varying)]  # devices are next to each other
+    if options["y"].endswith("rel_error"):
+        tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in part.rows}
+        if len(tolerances) == 1 and any(tolerances):
+            options = {**options, "line": (f"tolerance {max(tolerances):.0e}", max(tolerances))}
+    varying = varying_keys(part.rows)
+    columns = [key for key in part.columns if key in varying]
     row = "mode" if "mode" in varying else None
-    figure = plot(pd.DataFrame(part.rows), x=part.x, row=row, col=columns, **options | more)
+    figure = plot(pd.DataFrame(part.rows), x=part.x, row=row, col=columns, **options)
     figure.id = name
     return figure
 
@@ -165,21 +156,22 @@ def _parts(rows: list[Row], kind: str, y: str) -> Iterator[Part]:
     x = _x_axis(rows)
     if x == SHAPE:
         rows = [row | {SHAPE: shape} for row, shape in zip(rows, shapes(rows), strict=True)]
+    shown = (SHAPE, *SHAPE_KEYS) if x == SHAPE else (x,)
     beside = _side_by_side(rows, y)
-    apart = [key for key in varying_keys(rows, *_shown_by(x), *beside) if key in OWN_FIGURE]
+    apart = [key for key in varying_keys(rows, *shown, *beside) if key in OWN_FIGURE]
     for values, group in grouped(rows, apart).items():
         suffix = f"-{slug(describe(dict(zip(apart, values, strict=True))))}" if apart else ""
         chunks = _chunks(group)
         for number, names in enumerate(chunks, 1):
             chunk = [row for row in group if row["implementation"] in names]
             part = f"-part-{number}" if len(chunks) > 1 else ""
-            columns = varying_keys(chunk, *_shown_by(x), "mode", *beside)
-            panels = combinations(chunk, columns)
+            columns = varying_keys(chunk, *shown, "mode", *beside)
+            panels = list(grouped(chunk, columns).values())
             across = max(1, MAX_COLUMNS // len(combinations(chunk, beside)))
             for start in range(0, len(panels), across):
                 page = f"-page-{start // across + 1}" if len(panels) > across else ""
-                shown = panels[start : start + across]
-                yield Part([row for row in chunk if key_of(row, columns) in shown], f"{suffix}{part}{page}", x)
+                page_rows = [row for panel in panels[start : start + across] for row in panel]
+                yield Part(page_rows, f"{suffix}{part}{page}", x, [*columns, *beside])
 
 
 def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
@@ -198,17 +190,11 @@ def _x_axis(rows: Sequence[Row]) -> str:
 
     If lines would have hardly more than one point along any size, it is the workloads' shapes, side by side.
     """
-    points = {}
-    for x in ("seq_len", "batch_size", "hidden_size"):
-        others = [key for key in workload_keys(rows) if key != x]
-        points[x] = len(rows) / len(combinations(rows, ["implementation", *others]))
-    best = max(points, key=lambda x: points[x])
-    return SHAPE if points[best] < MIN_POINTS and len(set(shapes(rows))) > 1 else best
-
-
-def _shown_by(x: str) -> tuple[str, ...]:
-    """Return the columns that an x axis shows."""
-    return (SHAPE, *SHAPE_KEYS) if x == SHAPE else (x,)
+    keys = ("implementation", *workload_keys(rows))
+    sizes = ("seq_len", "batch_size", "hidden_size")
+    lines = {x: len(combinations(rows, [key for key in keys if key != x])) for x in sizes}
+    best = min(sizes, key=lambda x: lines[x])
+    return SHAPE if len(rows) < MIN_POINTS * lines[best] and len(set(shapes(rows))) > 1 else best
 
 
 def _chunks(rows: Sequence[Row]) -> list[list[str]]:

@@ -66,7 +66,7 @@ def style_of(name: str) -> Style:
     digest = hashlib.sha256(name.encode()).digest()
     dashes = _BACKEND_DASHES.get(name.partition(".")[0], _OTHER_DASHES[digest[0] % len(_OTHER_DASHES)])
     color = _OTHER_COLORS[digest[1] % len(_OTHER_COLORS)]
-    return Style(color, dashes, _OTHER_MARKERS[digest[2] % len(_OTHER_MARKERS)], 1.4)
+    return Style(color, dashes, _OTHER_MARKERS[digest[2] % len(_OTHER_MARKERS)])
 
 
 RC: Final[dict[str, Any]] = {
@@ -80,6 +80,9 @@ RC: Final[dict[str, Any]] = {
     "axes.spines.right": False,
     "axes.titlelocation": "left",
     "figure.constrained_layout.use": True,
+    "figure.labelsize": "medium",
+    "figure.titlesize": "large",
+    "figure.titleweight": "bold",
     "grid.color": "#e4e4e4",
     "legend.frameon": False,
     "lines.linewidth": _WIDTH,

@@ -70,7 +70,9 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
 
 
 def _drawn(root: Path, records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
-    from lstmbench.show.drawing.standard_figures import standard_figures  # with Matplotlib, which those do without who draw nothing
+    from lstmbench.show.drawing.standard_figures import (
+        standard_figures,
+    )  # with Matplotlib, which those do without who draw nothing
 
     return standard_figures(records, samples=read_samples(root) if is_learning(records) else None)
 

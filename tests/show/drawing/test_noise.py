@@ -79,7 +79,7 @@ def test_every_control_is_drawn_with_its_interval_and_the_truth() -> None:
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
     points = [line for line in axes.lines if len(line.get_xdata())]
-    assert [list(line.get_ydata()) for line in points] == [[1.0] * 3, [1.06] * 3]
+    assert [list(line.get_ydata()) for line in points] == [[1.0] * 3, [1.06] * 3, [1.0] * 3 + [1.05] * 3]
     assert "3 workloads" in figure.alt
 
 

@@ -76,8 +76,10 @@ def test_no_text_is_cut_off_or_lies_on_another(figures, name):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
-    hidden = [tick.label1 for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()
-              if not axis.get_view_interval()[0] <= tick.get_loc() <= axis.get_view_interval()[1]]  # fmt: skip
+    hidden = []  # labels of ticks outside their panel
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        hidden += [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
     shown = [text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text not in hidden]
     boxes = [text.get_window_extent(renderer) for text in shown if text.get_text()]
     whole = figure.bbox

@@ -25,11 +25,10 @@ def samples():
 
 
 def drawn(figure):
-    """Return the y values of the lines that are marks, and of those that are medians."""
-    lines = figure.axes[0].lines
-    return [line.get_ydata() for line in lines if line.get_marker()], [
-        line.get_ydata()[0] for line in lines if not line.get_marker()
-    ]
+    """Return the y values of the marks of each strip, and of the lines at their medians."""
+    (axes,) = figure.axes
+    medians = [collection.get_segments()[0][0][1] for collection in axes.collections]
+    return [line.get_ydata() for line in axes.lines], medians
 
 
 def test_every_sample_is_drawn_process_by_process_with_its_median(samples):
