@@ -1,5 +1,7 @@
 """What a figure shows, in words, for readers who do not see it."""
 
+from typing import Any
+
 import pandas as pd
 
 from lstmbench.show.drawing.facets import ORDERED, Facets
@@ -21,7 +23,7 @@ def alt_text(shown: Facets) -> str:
     return plain(" ".join(sentences))
 
 
-def _summary(shown: Facets, row: int, col: int, panel: pd.DataFrame) -> str:
+def _summary(shown: Facets, row: Any, col: Any, panel: pd.DataFrame) -> str:
     """Say which line ends lowest and which highest in a panel."""
     if panel.empty:
         return ""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
+from matplotlib.figure import SubFigure
 from matplotlib.ticker import FixedLocator, LogLocator
 
 from lstmbench.show.drawing.figure import SINGLE, Figure, figure_style
@@ -97,7 +97,7 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
 
 
-def add_legend(figure: FigureBase, panels: Iterable[Axes]) -> list[str]:
+def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
     """Put one legend for all panels above them, in as many columns as find room; return the names in it."""
     handles: dict[str, Artist] = {}
     for axes in panels:

@@ -152,7 +152,7 @@ def facets(
         x=quantity(x),
         ticks=None if numeric else [str(value) for value in values],
         y_label=f"{y_quantity.name} ({f'{shorten(base, 40)} = 1' if base else unit})",
-        guide=guide and guide.split("_")[0],
+        guide=guide.split("_")[0] if guide and points["guide"].notna().any() else None,
         line=line and (line[0], line[1] * y_quantity.units[unit]),
         title=plain(title or _default_title(y_quantity, base)),
         log=log,
@@ -218,9 +218,10 @@ def _reason(status: str, value: Any) -> str:
 def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
     """Say which lines lie on each other wherever both have a point."""
     lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
-    groups: dict[int, list[str]] = {}
-    for hue in lines:
-        difference = (lines.div(lines[hue], axis=0) - 1).abs()
+    lines = lines.rename(columns=lambda place: str(hues[place]))
+    groups: dict[str, list[str]] = {}
+    for name in lines.columns.astype(str):
+        difference = (lines.div(lines[name], axis=0) - 1).abs()
         same = lines.columns[(difference.max() < COINCIDING) & (difference.count() > 1)]
-        groups.setdefault(same[0] if len(same) else hue, []).append(shorten(hues[hue], 40))
+        groups.setdefault(str(same[0]) if len(same) else name, []).append(shorten(name, 40))
     return [" = ".join(names) for names in groups.values() if len(names) > 1]

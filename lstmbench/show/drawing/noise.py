@@ -53,7 +53,7 @@ def estimator_scatter(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
     ratios[ROUNDS] = _ratios(rounds, reference).groupby(level=process).median()
     table = {}
     for estimator, ratio in ratios.items():
-        scatter = np.log(ratio).groupby(level=list(WORKLOAD)).std().melt()["value"]
+        scatter = ratio.apply(np.log).groupby(level=list(WORKLOAD)).std().melt()["value"]
         table[estimator] = {"scatter": scatter.median(), "worst": scatter.max()}
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("estimator")
 
@@ -74,13 +74,13 @@ def controls(manifest: Mapping[str, Any]) -> Figure | Sentence:
     workloads = pd.factorize(points["workload"])[0] + 1
     points["x"] = workloads + points["control"].map({"same": -0.16, "slower": 0.16})
     truth = points.assign(hue="the truth", y=points["truth"], low=np.nan, high=np.nan)
-    looks = {hue: {"markersize": 5} for hue in CONTROLS.values()}
+    looks: dict[str, dict[str, Any]] = {hue: {"markersize": 5} for hue in CONTROLS.values()}
     looks["the truth"] = {"marker": "_", "markersize": 9, "markeredgecolor": INK, "markeredgewidth": 1, "zorder": 3}
     lines = pd.concat([points, truth])
     figure, axes = line_chart(lines, "workload", "ratio to the reference", looks, joined=False, width=PAGE)
     low, high = np.percentile(points[["low", "high"]], [2, 98])
     axes.set_ylim(max(0.5, low - 0.02), min(1.6, high + 0.02))  # a single wide interval would hide all others
-    scale_values(axes, np.unique(workloads), words=None, log=False)
+    scale_values(axes, range(1, max(workloads) + 1), words=None, log=False)
     return figure.described(
         "controls",
         "The reference against itself, and against itself made slower, at every workload of the run.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,13 +71,15 @@ def _draw(shown: Facets, width: float) -> Figure:
     notes = [interval, *shown.remarks] if shown.points["low"].notna().any() else shown.remarks
     write(figure.supxlabel, " ".join(notes), fontsize="small", color=MUTED)
     # Matplotlib's layout has room for one text above panels, so the constants and the legend get a figure each
-    middle = figure.subfigures()
+    middle: Any = figure.subfigures()
     write(middle.suptitle, shown.constants, fontsize="medium", fontweight="normal", color=MUTED)
     body = middle.subfigures()
     body.supxlabel(shown.x_label)
     body.supylabel(shown.y_label, ha="center", va="top", wrap=True)
 
-    looks = {place: _look(shown.hue, value) for place, value in enumerate(shown.hues)}
+    looks = {place: {"label": shorten(phrase(shown.hue, value), 40)} for place, value in enumerate(shown.hues)}
+    if shown.hue == "implementation":
+        looks = {place: look | style_of(str(shown.hues[place])).line_options() for place, look in looks.items()}
     points = shown.points.assign(place=shown.points["x"])
     if shown.ticks:  # lines have places side by side
         points["x"] += (points["hue"] + 0.5) / len(looks) / 2 - 0.25
@@ -98,17 +101,8 @@ def _draw(shown: Facets, width: float) -> Figure:
         side = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ma": "center"}
         axes.annotate(title.replace(", ", ",\n"), (1.02, 0.5), **side)
     scale_values(panels[0, 0], sorted(points["place"].unique()), shown.ticks, "x" in shown.log)
-    scale_numbers(
-        panels[0, 0],
-        points[["y", "low", "high", "guide"]].assign(line=shown.line[1] if shown.line else np.nan),
-        "y" in shown.log,
-    )
+    numbers = points[["y", "low", "high", "guide"]].assign(line=shown.line[1] if shown.line else np.nan)
+    scale_numbers(panels[0, 0], numbers, "y" in shown.log)
     add_legend(body, panels.flat)
     fit(figure, panels)
     return figure
-
-
-def _look(hue: str, value: object) -> dict[str, object]:
-    if hue == "implementation":
-        return style_of(str(value)).line_options() | {"label": shorten(value, 40)}
-    return {"label": shorten(phrase(hue, value), 40)}

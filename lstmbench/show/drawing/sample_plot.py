@@ -12,7 +12,7 @@ from lstmbench.show.drawing.styles import INK, style_of
 from lstmbench.show.formats import Sentence, pick_unit
 from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
 
-MARKS = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
+MARKS: dict[str, Any] = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
 """Hundreds of samples are small and see-through."""
 MAX_LABELS = 4
 """Labels that find room below a single panel; for more, the figure is as wide as a page."""

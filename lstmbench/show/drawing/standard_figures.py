@@ -1,7 +1,7 @@
 """The figures that every run gets, each with a stable name; large runs are split so that each figure is readable."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -51,15 +51,6 @@ KINDS: Mapping[str, dict[str, Any]] = {
 }
 
 
-class Part(NamedTuple):
-    """The rows of one figure, the end of its name, its x axis, and what its columns of panels may show."""
-
-    rows: list[Row]
-    suffix: str
-    x: str
-    columns: list[str]
-
-
 def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> dict[str, Figure]:
     """Return the standard figures by their names, such as ``quick-speed``; those without a point are left out."""
     return standard_figures(records, manifest)[0]
@@ -80,12 +71,12 @@ def standard_figures(
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
     for kind, options in KINDS.items():
-        for part in _parts(rows, kind, options["y"]):
-            name = table_id(rows, manifests, f"{kind}{part.suffix}")
-            if _measured(part.rows, options["y"]):
-                drawn[name] = _plot(name, part, options)
+        for suffix, part, panels in _parts(rows, kind, options["y"]):
+            name = table_id(rows, manifests, f"{kind}{suffix}")
+            if _measured(part, options["y"]):
+                drawn[name] = _plot(name, part, panels | options)
             elif kind != "device-peak":  # which is nothing to miss if no device but the host was used
-                absent.setdefault(counts(counted(part.rows)), []).append(name)
+                absent.setdefault(counts(counted(part)), []).append(name)
     return drawn, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
 
@@ -106,10 +97,13 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     manifests = manifests_of(rows, records.attrs.get("manifest"))
     kind = next((kind for kind, standard in KINDS.items() if standard["y"] == y), slug(y))
     options = KINDS.get(kind, {"y": y}) | options
-    parts = [part for part in _parts(rows, kind, y) if _measured(part.rows, y)]
-    if not parts:
-        return [Sentence(f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))}).")]
-    return [_plot(table_id(rows, manifests, f"{kind}{part.suffix}"), part, options) for part in parts]
+    drawn: list[Figure | Sentence] = [
+        _plot(table_id(rows, manifests, f"{kind}{suffix}"), part, panels | options)
+        for suffix, part, panels in _parts(rows, kind, y)
+        if _measured(part, y)
+    ]
+    none = f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))})."
+    return drawn or [Sentence(none)]
 
 
 def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
@@ -132,21 +126,17 @@ def _measured(rows: Sequence[Row], y: str) -> list[Row]:
     return [row for row in rows if row["status"] == "ok" and row[y] is not None]
 
 
-def _plot(name: str, part: Part, options: Mapping[str, Any]) -> Figure:
-    if options["y"].endswith("rel_error"):
-        tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in part.rows}
-        if len(tolerances) == 1 and any(tolerances):
-            options = {**options, "line": (f"tolerance {max(tolerances):.0e}", max(tolerances))}
-    varying = varying_keys(part.rows)
-    columns = [key for key in part.columns if key in varying]
-    row = "mode" if "mode" in varying else None
-    figure = plot(pd.DataFrame(part.rows), x=part.x, row=row, col=columns, **options)
+def _plot(name: str, rows: Sequence[Row], options: dict[str, Any]) -> Figure:
+    tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in rows}
+    if options["y"].endswith("rel_error") and len(tolerances) == 1 and any(tolerances):
+        options["line"] = (f"tolerance {max(tolerances):.0e}", max(tolerances))
+    figure = plot(pd.DataFrame(rows), **options)
     figure.id = name
     return figure
 
 
-def _parts(rows: list[Row], kind: str, y: str) -> Iterator[Part]:
-    """Yield what goes to each figure of a kind."""
+def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row], dict[str, Any]]]:
+    """Yield the end of the name of each figure of a kind, its rows, and its x axis and panels as ``plot`` takes them."""
     if kind == "gradient-error":
         rows = [row for row in rows if row["mode"] != "inference"]
     if kind == "device-peak":
@@ -171,7 +161,13 @@ def _parts(rows: list[Row], kind: str, y: str) -> Iterator[Part]:
             for start in range(0, len(panels), across):
                 page = f"-page-{start // across + 1}" if len(panels) > across else ""
                 page_rows = [row for panel in panels[start : start + across] for row in panel]
-                yield Part(page_rows, f"{suffix}{part}{page}", x, [*columns, *beside])
+                varying = varying_keys(page_rows)
+                col = [key for key in (*columns, *beside) if key in varying]
+                yield (
+                    suffix + part + page,
+                    page_rows,
+                    {"x": x, "row": ["mode"] if "mode" in varying else [], "col": col},
+                )
 
 
 def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:

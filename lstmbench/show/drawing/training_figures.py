@@ -88,7 +88,7 @@ def _draw_curve(axes: Axes, curve: Course) -> None:
     for name, score in curve.baselines.items():
         if least <= score <= greatest:  # the table has those that are far from the curves
             axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
-            place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
+            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
             axes.text(0.01, score, name, fontsize="small", color=MUTED, backgroundcolor="#ffffff99", **place)
     axes.margins(y=0.1)  # the name of the highest line fits below the top
     axes.set_title(curve.title, parse_math=False)
