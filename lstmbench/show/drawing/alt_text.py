@@ -9,7 +9,7 @@ from lstmbench.show.formats import number, plain, shorten
 
 
 def alt_text(shown: Facets) -> str:
-    """Return kind, axes and lines, and for each panel the least and the greatest value at the end of the x axis."""
+    """Return kind, axes, lines, and the lowest and highest line at the right end of each panel."""
     panels = list(shown.points.groupby(["row", "col"]))
     kind = f"{'Line' if shown.joined else 'Dot'} chart{f' of {len(panels)} panels' if len(panels) > 1 else ''}"
     scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(shown.log, "logarithmic")

@@ -1,4 +1,4 @@
-"""The parts that figures share: texts, lines with their intervals, scales, the legend, and the size of panels."""
+"""The parts that figures share: texts, lines with intervals, scales, legend, size of panels."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, LogLocator
 from lstmbench.show.drawing.figure import SINGLE, Figure, figure_style
 
 LINEAR_BELOW = 2.5
-"""If the largest value is less than this many times the smallest, a logarithmic axis would have hardly any tick."""
+"""With a smaller ratio of the largest to the smallest value, a logarithmic axis has few ticks."""
 MAX_TICKS = 6
 """Values of the x axis that find room below a panel as wide as a quarter of a page."""
 PANEL_HEIGHT, SINGLE_PANEL_HEIGHT = 1.7, 2.3
@@ -22,17 +22,18 @@ PANEL_HEIGHT, SINGLE_PANEL_HEIGHT = 1.7, 2.3
 
 
 def write(place: Callable[..., Any], text: str, **look: Any) -> None:
-    """Write a text from the left edge, such as with ``figure.suptitle``, in lines that keep ``T = 64`` together."""
+    """Write a text at the left edge, such as by ``figure.suptitle``; keep ``T = 64`` unbroken."""
     place(text.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True, **look)
 
 
 def draw_lines(axes: Axes, points: pd.DataFrame, looks: Mapping[Any, Mapping[str, Any]], joined: bool = True) -> None:
-    """Draw a line for each value of ``hue``, with a band from ``low`` to ``high``; marks with bars if not joined.
+    """Draw a line with a band for each value of ``hue``; marks with bars if not joined.
 
     Args:
         axes: the panel.
         points: columns ``x``, ``y``, ``hue`` and, if there are intervals, ``low`` and ``high``.
-        looks: options of the line of each hue; Matplotlib's cycle of styles gives those that are left out.
+        looks: options of the line of each hue; Matplotlib's cycle of styles gives those that are
+            left out.
         joined: whether points are joined.
     """
     for hue, look in looks.items():
@@ -57,7 +58,7 @@ def line_chart(
     joined: bool = True,
     width: float = SINGLE,
 ) -> tuple[Figure, Axes]:
-    """Return a figure of one panel with a legend, and its panel; other arguments as for ``draw_lines``."""
+    """Return a figure of one panel with a legend, and the panel; see ``draw_lines``."""
     figure = Figure(figsize=(width, 3.2))
     axes = figure.subplots()
     draw_lines(axes, points, looks, joined)
@@ -67,7 +68,7 @@ def line_chart(
 
 
 def scale_values(axes: Axes, values: Sequence[float], words: Sequence[str] | None, log: bool) -> None:
-    """Label the x axis with these values themselves, or with the words for them, a line for each part of a word."""
+    """Label the x axis with the values themselves, or with the words for them."""
     if words is not None:
         axes.set_xticks(values, [word.replace(" ", "\n") for word in words])
         axes.set_xlim(-0.5, len(values) - 0.5)
@@ -80,7 +81,7 @@ def scale_values(axes: Axes, values: Sequence[float], words: Sequence[str] | Non
 
 
 def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
-    """Scale the y axis of drawn lines: logarithmic if their numbers differ much, else from zero, to compare lengths.
+    """Scale the y axis of drawn lines: logarithmic if the numbers differ much, else from zero.
 
     Args:
         axes: the panel, or one of several that share their y axis.
@@ -98,7 +99,7 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
 
 
 def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
-    """Put one legend for all panels above them, in as many columns as find room; return the names in it."""
+    """Put one legend above all panels, in as many columns as find room; return its names."""
     handles: dict[str, Artist] = {}
     for axes in panels:
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) | handles
@@ -111,7 +112,7 @@ def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
 
 
 def fit(figure: Figure, panels: Any) -> None:
-    """Turn overlapping labels of the x axis, and make the figure so high that its panels have their height.
+    """Turn overlapping labels of the x axis, and choose the height of the figure by its panels.
 
     Args:
         figure: with all that is drawn.

@@ -1,4 +1,4 @@
-"""The inside of the cell, drawn: its gates over a sequence, and how far back its cell state still matters."""
+"""Figures of the cell: its gates over a sequence, and how far back its cell state matters."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,10 +29,11 @@ MIN_GRADIENT = 1e-6
 
 @figure_style()
 def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") -> Figure:
-    """Draw the input, the four gates, the cell state and the output over time, a line for each hidden unit.
+    """Draw input, gates, cell state and output over time, a line for each hidden unit.
 
     Args:
-        traced: what ``lstmbench.cell.trace.trace`` returned; of more than six hidden units the first six are drawn.
+        traced: what ``lstmbench.cell.trace.trace`` returned; of more than six hidden units the
+            first six are drawn.
         step: what a time step is, for the axis.
         unit: of the input, for its axis.
     """
@@ -61,10 +62,10 @@ def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") 
 
 @figure_style()
 def gradient_highway(params: LSTMParams, x: ArrayLike, forget_biases: Sequence[float] = (0, 2, 4)) -> Figure:
-    """Draw how the gradient of the last cell state fades with the distance, for some biases of the forget gate.
+    """Draw how the gradient of the last cell state fades with distance, by forget gate bias.
 
-    Lines are the products of the forget gates, marks are the whole derivative with all paths through h. Both are the
-    root mean square over the hidden units.
+    Lines are the products of the forget gates, marks are the whole derivative with all paths
+    through h. Both are the root mean square over the hidden units.
 
     Args:
         params: the weights.

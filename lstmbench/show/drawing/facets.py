@@ -1,4 +1,4 @@
-"""What a figure shows, before it is drawn: its points by panel and line, its labels, and the cases without a point."""
+"""What a figure shows: its points by panel and line, its labels, the cases without a point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ MAX_LINES = 8
 MAX_NOTES = 6
 """Kinds of missing cases that are listed below a figure."""
 COINCIDING = 0.01
-"""Lines that differ by less than this fraction are drawn on top of each other, so the figure says so."""
+"""Lines that differ by less than this fraction hide each other, so the figure names them."""
 ORDERED = ("seq_len", "batch_size", "input_size", "hidden_size", "num_layers", "threads")
 """Columns along which points may be joined by a line."""
 
@@ -45,9 +45,9 @@ class Facets:
     """A figure as data.
 
     Attributes:
-        points: one row per case: ``row``, ``col`` and ``hue`` are places in the lists below, ``hue`` is -1 for a line
-            without any number; ``x``; ``y`` with its interval, ``low`` and ``high``, and ``guide``, all in the unit of
-            the y axis and NaN where there is no number.
+        points: one row per case: ``row``, ``col`` and ``hue`` are places in the lists below,
+            ``hue`` is -1 for a line without any number; ``x``; ``y`` with its interval, ``low`` and
+            ``high``, and ``guide``, all in the unit of the y axis and NaN where there is no number.
         rows, cols: titles of the rows and columns of panels; one empty title if there is only one.
         hue: the column whose values are the lines.
         hues: its values.

@@ -21,7 +21,7 @@ COLUMN = 3.4
 """Width in inches of a column of a two-column paper."""
 
 figure_style = partial(matplotlib.style.context, ["default", RC])
-"""Apply Matplotlib's defaults and our settings, whatever the user has set; the user's come back afterwards."""
+"""Apply Matplotlib's defaults and our settings for a while, whatever the user has set."""
 
 
 class Figure(matplotlib.figure.Figure):
@@ -40,12 +40,12 @@ class Figure(matplotlib.figure.Figure):
     narrow: "Callable[[], Figure] | None" = None
 
     def described(self, name: str, caption: str, details: str) -> "Figure":
-        """Return this figure with its name, its caption, and an alt text of the caption and details."""
+        """Return this figure with name, caption, and an alt text of caption and details."""
         self.id, self.caption, self.alt = name, caption, f"{caption} {details}"
         return self
 
     def svg(self) -> str:
-        """Return the figure as SVG, with ``caption`` as its title and ``alt`` as its description."""
+        """Return the figure as SVG; its title is ``caption``, its description ``alt``."""
         text = self._saved("svg", {"Date": None, "Creator": CREATOR, "Title": self.caption}).decode()
         text = text.replace("</title>", f"</title>\n <desc>{escape(self.alt)}</desc>", 1)
         return text.replace("<svg ", '<svg role="img" ', 1)
@@ -67,7 +67,7 @@ class Figure(matplotlib.figure.Figure):
         return file.getvalue()
 
     def _ipython_display_(self) -> None:
-        """Show the figure in a notebook; without this, one that uses pyplot would draw it with pyplot's settings."""
+        """Show the figure in a notebook; otherwise pyplot would draw it with its own settings."""
         width, height = (round(96 * inches) for inches in self.get_size_inches())
         data = {"image/png": self.png(), "text/plain": self.alt or repr(self)}
         metadata = {"image/png": {"width": width, "height": height, "alt": self.alt}}

@@ -1,4 +1,4 @@
-"""How memory grows with the sequence length: bytes for each further time step, beside those of the formula."""
+"""How memory grows with the sequence length: bytes per time step, measured and by formula."""
 
 import pandas as pd
 
@@ -11,15 +11,16 @@ COLUMNS = ["bytes_per_step", "formula_bytes_per_step", "times_formula"]
 def growth(records: pd.DataFrame) -> pd.DataFrame:
     """Return what each further time step adds to the bytes that one call allocates.
 
-    It is the slope between the shortest and the longest sequence of a workload, so bytes that do not depend on the
-    length drop out.
+    It is the slope between the shortest and the longest sequence of a workload, so bytes that do
+    not depend on the length drop out.
 
     Args:
         records: as ``read_results`` returns them.
 
     Returns:
-        One row per implementation and workload that was measured at two lengths or more: the workload,
-        ``shortest``, ``longest`` (time steps), ``bytes_per_step``, ``formula_bytes_per_step``, ``times_formula``.
+        One row per implementation and workload that was measured at two lengths or more: the
+        workload, ``shortest``, ``longest`` (time steps), ``bytes_per_step``,
+        ``formula_bytes_per_step``, ``times_formula``.
     """
     line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
     measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")].sort_values("seq_len")

@@ -1,4 +1,4 @@
-"""What noise looks like, and what helps against it: disturbed rounds, estimators of a ratio, controls, processes."""
+"""What noise looks like: disturbed rounds, scatter of ratios, controls, shared processes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,15 +35,15 @@ def disturbances(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimator_scatter(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Show how far the ratio of the same two implementations differs from process to process, for each estimator.
+    """Return how far each estimator of a ratio scatters between processes of the same two cases.
 
     Args:
         samples: as ``read_samples`` returns them.
         reference: the implementation that ratios are taken against.
 
     Returns:
-        One row per estimator: ``scatter``, the standard deviation between processes as a share, the median over
-        implementations and workloads, and ``worst``, its largest.
+        One row per estimator: ``scatter``, the standard deviation between processes as a share,
+        the median over implementations and workloads, and ``worst``, its largest.
     """
     process = [*WORKLOAD, "process"]
     seconds = samples.groupby(["implementation", *process])["seconds"]
@@ -65,7 +65,7 @@ def _ratios(seconds: "pd.Series[float]", reference: str) -> pd.DataFrame:
 
 
 def controls(manifest: Mapping[str, Any]) -> Figure | Sentence:
-    """Draw what the controls of a run showed, workload by workload, with their intervals and the truth."""
+    """Draw the ratios of a run's controls, by workload, with their intervals and the truth."""
     rows = pd.DataFrame((manifest.get("controls") or {}).get("rows") or [])
     if rows.empty:
         return Sentence("There is nothing to draw: no control was measured.")
@@ -89,7 +89,7 @@ def controls(manifest: Mapping[str, Any]) -> Figure | Sentence:
 
 
 def processes(times: pd.DataFrame) -> Figure:
-    """Draw every call of ``lstmbench.measure.together``: each implementation alone, and all in one process."""
+    """Draw every call of ``lstmbench.measure.together``: one process each, and one for all."""
     names = ordered("implementation", times["implementation"])
     calls = pd.concat(times[times["implementation"] == name] for name in names)
     calls["label"] = calls["implementation"] + "\n" + calls["processes"]

@@ -34,21 +34,23 @@ def plot(
 ) -> Figure:
     """Draw ``y`` over ``x``, one line per ``hue``, one panel per value of ``col`` and ``row``.
 
-    Points are joined only along an ordered axis, such as sequence length. Bands are the interval from the columns
-    that belong to ``y`` (``time_low_s`` and ``time_high_s``). Cases without a number are named below the panels.
+    Points are joined only along an ordered axis, such as sequence length. Bands are the interval
+    from the columns that belong to ``y`` (``time_low_s`` and ``time_high_s``). Cases without a
+    number are named below the panels.
 
     Args:
         records: as ``read_results`` returns them.
         x, y, hue: names of columns.
         col, row: names of columns, one or several each, whose values get a panel of their own.
-        log: the axes that are logarithmic: any of ``x`` and ``y``; an axis with little range stays linear.
+        log: the axes that are logarithmic: any of ``x`` and ``y``; an axis with little range stays
+            linear.
         title: of the figure; made from ``y`` if None.
         guide: a column that is drawn as one dotted grey line per panel, such as ``formula_bytes``.
         line: label and height, in the records' unit, of a grey line across every panel.
 
     Raises:
-        LstmbenchError: if there is nothing to draw, a column is missing, a line would join different workloads, or
-            there are more than eight lines.
+        LstmbenchError: if there is nothing to draw, a column is missing, a line would join
+            different workloads, or there are more than eight lines.
     """
     shown = facets(records, x, y, hue, _names(col), _names(row), log=log, title=title, guide=guide, line=line)
     wide = len(shown.cols) > 1 or len(shown.ticks or ()) > MAX_WORDS
@@ -65,12 +67,14 @@ def _names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
 
 @figure_style()
 def _draw(shown: Facets, width: float) -> Figure:
-    figure = Figure(figsize=(width, 4 + 2 * len(shown.rows)))  # enough for all texts; ``fit`` takes off the rest
+    # High enough for all texts; ``fit`` takes off what is not needed
+    figure = Figure(figsize=(width, 4 + 2 * len(shown.rows)))
     write(figure.suptitle, shown.title)
     interval = f"{'Bands' if shown.joined else 'Bars'}: 95 % interval."
     notes = [interval, *shown.remarks] if shown.points["low"].notna().any() else shown.remarks
     write(figure.supxlabel, " ".join(notes), fontsize="small", color=MUTED)
-    # Matplotlib's layout has room for one text above panels, so the constants and the legend get a figure each
+    # The layout reserves room for one text above the panels of a figure, so the constants and the
+    # legend get a subfigure each
     middle: Any = figure.subfigures()
     write(middle.suptitle, shown.constants, fontsize="medium", fontweight="normal", color=MUTED)
     body = middle.subfigures()

@@ -1,4 +1,4 @@
-"""The raw samples behind one workload's times: each of them, in the order in which they were taken."""
+"""The raw samples behind one workload's times, in the order in which they were taken."""
 
 from typing import Any
 
@@ -19,14 +19,15 @@ MAX_LABELS = 4
 
 
 def sample_plot(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
-    """Draw every sample of one workload: a column for each implementation, a strip for each process within it.
+    """Draw every sample of one workload: a column per implementation, a strip per process.
 
-    Within a strip, time runs from left to right; the line across it is the median of that process. If nothing was
-    timed at all, return a sentence that says so.
+    Within a strip, time runs from left to right; the line across it is the median of that process.
+    If nothing was timed at all, return a sentence that says so.
 
     Args:
         samples: as ``read_samples`` returns them.
-        where: which workload, such as ``mode="training"``; by default training and the largest sizes.
+        where: which workload, such as ``mode="training"``; by default training and the largest
+            sizes.
 
     Raises:
         LstmbenchError: if there are samples, but not of such a workload.
@@ -48,7 +49,7 @@ def sample_plot(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
 
 
 def sample_plots(samples: pd.DataFrame, **where: Any) -> list[Figure | Sentence]:
-    """Return what ``sample_plot`` draws, for each device that was measured. Arguments as for ``sample_plot``."""
+    """Return the ``sample_plot`` of each device that was measured; it takes the same arguments."""
     if "device" in where or samples.empty:
         return [sample_plot(samples, **where)]
     return [sample_plot(samples, **where, device=device) for device in ordered("device", samples["device"])]
@@ -56,10 +57,10 @@ def sample_plots(samples: pd.DataFrame, **where: Any) -> list[Figure | Sentence]
 
 @figure_style()
 def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
-    """Draw the ``seconds`` of every call: a column for each ``label``, a strip for each ``process`` within it.
+    """Draw the ``seconds`` of every call: a column per ``label``, a strip per ``process``.
 
-    Columns and the calls within a strip keep the order of the rows. Each column has the colour of its implementation,
-    each strip a line at its median.
+    Columns and the calls within a strip keep the order of the rows. Each column has the colour of
+    its implementation, each strip a line at its median.
     """
     unit = pick_unit(calls["seconds"], SECONDS)
     calls = calls.assign(time=calls["seconds"].astype(float) * SECONDS[unit])

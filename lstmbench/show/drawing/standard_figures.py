@@ -1,4 +1,4 @@
-"""The figures that every run gets, each with a stable name; large runs are split so that each figure is readable."""
+"""The figures that every run gets, with stable names; large runs are split to stay readable."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,14 +52,14 @@ KINDS: Mapping[str, dict[str, Any]] = {
 
 
 def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> dict[str, Figure]:
-    """Return the standard figures by their names, such as ``quick-speed``; those without a point are left out."""
+    """Return the standard figures that have a point by their names, such as ``quick-speed``."""
     return standard_figures(records, manifest)[0]
 
 
 def standard_figures(
     records: pd.DataFrame, manifest: Mapping[str, Any] | None = None, samples: pd.DataFrame | None = None
 ) -> tuple[dict[str, Figure], list[str]]:
-    """Return the standard figures by their names, and a sentence for each one that has nothing to show.
+    """Return the standard figures by their names, and sentences about those without a point.
 
     Training runs have a figure of learning curves for each task; they need the samples.
     """
@@ -75,7 +75,7 @@ def standard_figures(
             name = table_id(rows, manifests, f"{kind}{suffix}")
             if _measured(part, options["y"]):
                 drawn[name] = _plot(name, part, panels | options)
-            elif kind != "device-peak":  # which is nothing to miss if no device but the host was used
+            elif kind != "device-peak":  # without a device, nobody misses its figure
                 absent.setdefault(counts(counted(part)), []).append(name)
     return drawn, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
@@ -107,7 +107,7 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
 
 
 def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
-    """Return the figures of the device's peak memory; a sentence that says so if no row is of a GPU."""
+    """Return the figures of the device's peak memory, or a sentence that no row is of a GPU."""
     return series(records, "peak_device_bytes") if (records["device"] == GPU).any() else [told(records)]
 
 
@@ -136,11 +136,11 @@ def _plot(name: str, rows: Sequence[Row], options: dict[str, Any]) -> Figure:
 
 
 def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row], dict[str, Any]]]:
-    """Yield the end of the name of each figure of a kind, its rows, and its x axis and panels as ``plot`` takes them."""
+    """Yield for each figure the end of its name, its rows, and its axis and panels for ``plot``."""
     if kind == "gradient-error":
         rows = [row for row in rows if row["mode"] != "inference"]
     if kind == "device-peak":
-        rows = [row for row in rows if row["device"] != "cpu"]  # which has no memory apart from the host's
+        rows = [row for row in rows if row["device"] != "cpu"]  # its memory is the host's
     if not rows:
         return
     x = _x_axis(rows)
@@ -171,9 +171,10 @@ def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row],
 
 
 def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
-    """Return the columns whose values stand side by side: the device if several have numbers, and what it decides.
+    """Return what is shown side by side: the device if several have numbers, and what it decides.
 
-    A GPU's cases may have another number of threads than a CPU's: that is no reason for a figure of its own.
+    A GPU's cases may have another number of threads than a CPU's: that is no reason for a figure of
+    its own.
     """
     if len(combinations(_measured(rows, y), ["device"])) < 2:
         return []
@@ -182,9 +183,10 @@ def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
 
 
 def _x_axis(rows: Sequence[Row]) -> str:
-    """Return the size along which lines have most points; sequence length if it has as many as another.
+    """Return the size along which lines have most points, of equal ones the sequence length.
 
-    If lines would have hardly more than one point along any size, it is the workloads' shapes, side by side.
+    If lines would have hardly more than one point along any size, it is the workloads' shapes, side
+    by side.
     """
     keys = ("implementation", *workload_keys(rows))
     sizes = ("seq_len", "batch_size", "hidden_size")
@@ -194,7 +196,7 @@ def _x_axis(rows: Sequence[Row]) -> str:
 
 
 def _chunks(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the implementations of each figure: at most ``MAX_LINES``, the base of the ratios in each of them."""
+    """Return the implementations of each figure: at most ``MAX_LINES``, always with the base."""
     names = ordered("implementation", (row["implementation"] for row in rows))
     if len(names) <= MAX_LINES:
         return [names]

@@ -1,4 +1,4 @@
-"""The look of figures: one colour, dash pattern and marker for each implementation, the same in every figure."""
+"""The look of figures: one colour, dash pattern and marker for each implementation."""
 
 import hashlib
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,7 @@ _MARKER_SIZE: Final = 4.4
 
 
 class Style(NamedTuple):
-    """The look of one line: ``dashes`` in points on and off, empty if solid; ``scale`` of line width and marker."""
+    """The look of a line: ``dashes`` in points on and off; ``scale`` of line width and marker."""
 
     color: str
     dashes: tuple[float, ...]
@@ -37,8 +37,8 @@ class Style(NamedTuple):
         }
 
 
-# Dashes show the backend; colour and marker show the implementation, so that no reader depends on colour alone.
-# Lines that are drawn later are thinner, so that coinciding lines all stay visible.
+# Dashes show the backend; colour and marker show the implementation, so that no reader depends on
+# colour alone. Lines that are drawn later are thinner, so that coinciding lines all stay visible.
 _KNOWN: Final = {
     "numpy.reference": Style(_GREY, _DOTTED, "s", 1.2),
     "numpy.fused": Style(_GREEN, _DOTTED, "D", 0.8),
@@ -60,7 +60,7 @@ _OTHER_MARKERS: Final = ((3, 1, 0), (4, 1, 45), (5, 1, 0), (6, 1, 0), (4, 1, 0))
 
 
 def style_of(name: str) -> Style:
-    """Return the style of an implementation; the style of an unknown one, too, depends on its name only."""
+    """Return the style of an implementation; it depends on nothing but the name."""
     if name in _KNOWN:
         return _KNOWN[name]
     digest = hashlib.sha256(name.encode()).digest()

@@ -1,4 +1,4 @@
-"""Figures of trained models: learning curves, gradients by lag, forecasts, detection, and continued curves."""
+"""Figures of trained models: learning curves, gradients, forecasts, detection, generation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,10 +25,11 @@ ROUNDING = 1e-16
 def learning_curves(
     samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None
 ) -> Figure | Sentence:
-    """Draw one panel per task and its sizes: a line for each implementation, the mean over seeds, a band of all seeds.
+    """Draw one panel per task and its sizes: lines are means over seeds, bands hold all seeds.
 
-    The lines are scores on validation data; a plain RNN's are thin, without markers. The star at the right is the
-    score on the test data, the mean over seeds with its 95 % interval. Dotted lines are the baselines on the same data.
+    The lines are scores on validation data; a plain RNN's are thin, without markers. The star at
+    the right is the score on the test data, the mean over seeds with its 95 % interval. Dotted
+    lines are the baselines on the same data.
 
     Args:
         samples: of training runs, as ``read_samples`` returns them.
@@ -98,7 +99,7 @@ def _draw_curve(axes: Axes, curve: Course) -> None:
 
 
 def gradient_by_lag(norms: pd.DataFrame) -> Figure:
-    """Draw what ``lstmbench.learning.lags.gradient_by_lag`` returns: the median over seeds, and a band of all seeds."""
+    """Draw ``lstmbench.learning.lags.gradient_by_lag``: medians over seeds, bands of all seeds."""
     by_lag = norms.groupby(["kind", "lag"], sort=False)["norm"].agg(y="median", low="min", high="max")
     points = by_lag.reset_index().rename(columns={"kind": "hue", "lag": "x"})
     looks = {hue: {"marker": ""} for hue in points["hue"]}
@@ -123,7 +124,7 @@ def precision_recall(points: pd.DataFrame) -> Figure:
 
 
 def forecast_horizons(errors: pd.DataFrame, unit: str, step: str) -> Figure:
-    """Draw the mean error of forecasts by how far ahead they are: columns ``method``, ``ahead``, ``error``."""
+    """Draw mean errors of forecasts: columns ``method``, ``ahead``, ``error``."""
     points = errors.rename(columns={"method": "hue", "ahead": "x", "error": "y"})
     looks: dict[str, dict[str, Any]] = {hue: {} for hue in points["hue"]}
     figure, axes = line_chart(points, f"ahead ({step})", f"mean absolute error ({unit})", looks)
