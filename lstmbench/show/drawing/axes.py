@@ -17,6 +17,8 @@ LINEAR_BELOW = 2.5
 """With a smaller ratio of the largest to the smallest value, a logarithmic axis has few ticks."""
 MAX_TICKS = 6
 """Values of the x axis that find room below a panel as wide as a quarter of a page."""
+LEGEND_WIDTH = 0.95
+"""Share of the width of the narrowest figure that its padding leaves to the legend."""
 PANEL_HEIGHT, SINGLE_PANEL_HEIGHT = 1.7, 2.3
 """In inches: of one among several panels, and of a single panel."""
 
@@ -102,10 +104,10 @@ def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
     """Put one legend above all panels, in as many columns as find room; return its names."""
     handles: dict[str, Artist] = {}
     for axes in panels:
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True)) | handles
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     for columns in range(6, 0, -1):
         legend = figure.legend([*handles.values()], [*handles], loc="outside upper left", ncols=columns)
-        if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
+        if columns == 1 or legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
             break
         legend.remove()
     return [*handles]

@@ -16,6 +16,7 @@ _SOLID, _DASHED, _DOTTED = (), (4.5, 1.6), (1.2, 1.3)
 _DASH_DOT, _SHORT, _DASH_DOT_DOT = (6.0, 1.4, 1.2, 1.4), (2.6, 1.2), (6.0, 1.2, 1.2, 1.2, 1.2, 1.2)
 _WIDTH: Final = 1.3
 _MARKER_SIZE: Final = 4.4
+_STAR_SIZE: Final = 6.8  # stars have thin arms
 
 
 class Style(NamedTuple):
@@ -28,12 +29,13 @@ class Style(NamedTuple):
 
     def line_options(self) -> dict[str, Any]:
         """Return the style as keyword arguments of a Matplotlib line."""
+        size = _STAR_SIZE if isinstance(self.marker, tuple) else _MARKER_SIZE
         return {
             "color": self.color,
             "linestyle": (0, self.dashes) if self.dashes else "-",
             "marker": self.marker,
             "linewidth": _WIDTH * self.scale,
-            "markersize": _MARKER_SIZE * self.scale,
+            "markersize": size * self.scale,
         }
 
 

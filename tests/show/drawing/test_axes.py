@@ -7,7 +7,7 @@ from made_up import make, quick_rows, unwell
 
 from lstmbench import show
 from lstmbench.show.drawing.axes import PANEL_HEIGHT, draw_lines, line_chart, scale_numbers
-from lstmbench.show.drawing.figure import Figure
+from lstmbench.show.drawing.figure import COLUMN, PAGE, Figure
 
 
 def points(*names: str, **columns: list[float]) -> pd.DataFrame:
@@ -15,15 +15,18 @@ def points(*names: str, **columns: list[float]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(data).assign(hue=name) for name in names])
 
 
-def test_the_legend_has_as_many_columns_as_find_room() -> None:
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_the_legend_has_as_many_columns_as_find_room(width: float) -> None:
     columns = []
-    for length in (3, 30, 60):
+    for length in (2, 4, 7, 10, 14, 18, 60):
         names = [f"{k}{'x' * length}" for k in range(5)]
-        figure, _ = line_chart(points(*names), "x", "y", {name: {} for name in names})
+        figure, _ = line_chart(points(*names), "x", "y", {name: {} for name in names}, width=width)
+        figure.draw_without_rendering()
         (legend,) = figure.legends
-        assert legend.get_window_extent().width < figure.bbox.width
-        columns.append(legend._ncols)
-    assert columns[0] >= 5 > columns[1] and columns[2] == 1
+        if length < 60:
+            assert legend.get_window_extent().x1 <= figure.bbox.x1
+        columns.append(min(5, legend._ncols))
+    assert columns == sorted(columns, reverse=True) and columns[0] > columns[-1] == 1
 
 
 def test_lines_without_a_style_differ_in_more_than_colour() -> None:
