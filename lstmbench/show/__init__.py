@@ -23,17 +23,17 @@ from lstmbench.show.tabulating.tables import (
 
 if TYPE_CHECKING:
     from lstmbench.show.drawing.figure import Figure
-    from lstmbench.show.drawing.gallery import figures, series
     from lstmbench.show.drawing.plots import plot
+    from lstmbench.show.drawing.standard_figures import figures, series
     from lstmbench.show.paging.index import latest, write, write_index
 
 # No module of this package may bear one of these names: once imported, it would hide the function
 _HOMES = {
     "Figure": "lstmbench.show.drawing.figure",
-    "figures": "lstmbench.show.drawing.gallery",
+    "figures": "lstmbench.show.drawing.standard_figures",
     "latest": "lstmbench.show.paging.index",
     "plot": "lstmbench.show.drawing.plots",
-    "series": "lstmbench.show.drawing.gallery",
+    "series": "lstmbench.show.drawing.standard_figures",
     "write": "lstmbench.show.paging.index",
     "write_index": "lstmbench.show.paging.index",
 }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.show.devices import by_device
-from lstmbench.show.drawing.growth import growth
+from lstmbench.show.drawing.memory_growth import growth
 from lstmbench.show.formats import Sentence, markdown, number, plural
 from lstmbench.show.labels import WORKLOAD, ordered, status_words
 from lstmbench.show.tabulating.fastest import fastest_names

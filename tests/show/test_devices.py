@@ -5,8 +5,8 @@ from made_up import flat, make, on_gpu, quick_rows, unwell
 
 from lstmbench import show
 from lstmbench.show import devices, summaries
-from lstmbench.show.drawing.gallery import device_peaks
-from lstmbench.show.drawing.growth import growth, typical_growth
+from lstmbench.show.drawing.memory_growth import growth, typical_growth
+from lstmbench.show.drawing.standard_figures import device_peaks
 
 GPU = "GPU (cuda), 4 threads"
 

@@ -1,1 +1,1 @@
-"""Figures: what each shows is planned from records, then drawn, with words for those who do not see it."""
+"""Figures: the points come from records; each figure is drawn and described in words."""

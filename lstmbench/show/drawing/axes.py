@@ -1,85 +1,132 @@
-"""The axes of a panel: scales, ticks that show real values, and units."""
+"""The parts that figures share: texts, lines with intervals, scales, legend, size of panels."""
 
-import math
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.figure import SubFigure
+from matplotlib.ticker import FixedLocator, LogLocator
 
-from lstmbench.show.formats import shorten
+from lstmbench.show.drawing.figure import SINGLE, Figure, figure_style
 
-INCHES_PER_LETTER, INCHES_PER_LINE = 0.068, 0.115
 LINEAR_BELOW = 2.5
-"""Where the largest value is less than this many times the smallest, a logarithmic axis would hardly have a tick."""
+"""With a smaller ratio of the largest to the smallest value, a logarithmic axis has few ticks."""
+MAX_TICKS = 6
+"""Values of the x axis that find room below a panel as wide as a quarter of a page."""
+LEGEND_WIDTH = 0.95
+"""Share of the width of the narrowest figure that its padding leaves to the legend."""
+PANEL_HEIGHT, SINGLE_PANEL_HEIGHT = 1.7, 2.3
+"""In inches: of one among several panels, and of a single panel."""
 
 
-def fit_words(words: Sequence[str], width: float) -> tuple[list[str], bool, float]:
-    """Return how words stand below an axis of so many inches: as texts, whether upright, and how many inches they take.
+def write(place: Callable[..., Any], text: str, **look: Any) -> None:
+    """Write a text at the left edge, such as by ``figure.suptitle``; keep ``T = 64`` unbroken."""
+    place(text.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True, **look)
 
-    They lie where each finds room in five lines. Where not, they stand, in three lines if there is room for these.
+
+def draw_lines(axes: Axes, points: pd.DataFrame, looks: Mapping[Any, Mapping[str, Any]], joined: bool = True) -> None:
+    """Draw a line with a band for each value of ``hue``; marks with bars if not joined.
+
+    Args:
+        axes: the panel.
+        points: columns ``x``, ``y``, ``hue`` and, if there are intervals, ``low`` and ``high``.
+        looks: options of the line of each hue; Matplotlib's cycle of styles gives those that are
+            left out.
+        joined: whether points are joined.
     """
-    letters = int(width / len(words) / INCHES_PER_LETTER)
-    if max(len(part) for word in words for part in word.split()) <= letters:
-        texts = ["\n".join(textwrap.wrap(word, letters)) for word in words]
-        lines = 1 + max(text.count("\n") for text in texts)
-        if lines <= 5:
-            return texts, False, lines * INCHES_PER_LINE
-    length = 22 if width / len(words) > 3 * INCHES_PER_LINE else 44
-    texts = ["\n".join(textwrap.wrap(shorten(word, 66 if length == 22 else 44), length)) for word in words]
-    longest = max(len(line) for text in texts for line in text.splitlines())
-    return texts, True, 0.8 * INCHES_PER_LETTER * longest
+    for hue, look in looks.items():
+        line = points[points["hue"] == hue]
+        options = {"label": hue, **look} if joined else {"label": hue, **look, "linestyle": "none"}
+        (drawn,) = axes.plot(line["x"], line["y"], **options)
+        if "low" not in line or not (line["low"] < line["high"]).any():
+            continue
+        interval = line["x"], line["low"], line["high"]
+        if joined and line["y"].count() > 1:
+            axes.fill_between(*interval, color=drawn.get_color(), alpha=0.2, linewidth=0)
+        else:
+            axes.vlines(*interval, color=drawn.get_color(), linewidth=1.0)
 
 
-def set_values_axis(axes: Axes, values: Sequence[float], width: float, log: bool, words: Sequence[str] | None) -> None:
-    """Make the x axis show these values themselves, or the words for them, as many as fit into ``width`` inches."""
+@figure_style()
+def line_chart(
+    points: pd.DataFrame,
+    x_label: str,
+    y_label: str,
+    looks: Mapping[Any, Mapping[str, Any]],
+    joined: bool = True,
+    width: float = SINGLE,
+) -> tuple[Figure, Axes]:
+    """Return a figure of one panel with a legend, and the panel; see ``draw_lines``."""
+    figure = Figure(figsize=(width, 3.2))
+    axes = figure.subplots()
+    draw_lines(axes, points, looks, joined)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    add_legend(figure, [axes])
+    return figure, axes
+
+
+def scale_values(axes: Axes, values: Sequence[float], words: Sequence[str] | None, log: bool) -> None:
+    """Label the x axis with the values themselves, or with the words for them."""
     if words is not None:
-        texts, upright, _ = fit_words(words, width)
-        axes.set_xticks(list(values), texts, rotation=90 if upright else 0)
-        axes.set_xlim(min(values) - 0.5, max(values) + 0.5)
+        axes.set_xticks(values, [word.replace(" ", "\n") for word in words])
+        axes.set_xlim(-0.5, len(values) - 0.5)
         return
     if log and min(values) > 0:
         axes.set_xscale("log", base=2)
-    shown = list(values)
-    widest = max(len(f"{value:g}") for value in shown)
-    while len(shown) > 2 and len(shown) * (widest * INCHES_PER_LETTER + 0.08) > width:
-        shown = shown[::-1][::2][::-1]  # the largest stays
-    axes.xaxis.set_major_locator(FixedLocator(shown))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1e6 else f"{value:.0e}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    low, high = min(values), max(values)
-    if low == high:
-        axes.set_xlim(low / 2, high * 2 or 1)
-    elif log and low > 0:
-        margin = (high / low) ** 0.06
-        axes.set_xlim(low / margin, high * margin)
+    axes.xaxis.set_major_locator(FixedLocator(values, nbins=MAX_TICKS))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
 
 
-def set_number_axis(axes: Axes, values: Sequence[float], log: bool) -> None:
-    """Give the y axis a scale on which these numbers, all positive if ``log``, can be told apart."""
-    low, high = min(values), max(values)
-    if not log or high < LINEAR_BELOW * low:
-        axes.set_ylim(min(0.0, low * 1.12), max(0.0, high * 1.12) or 1.0)  # from zero: lengths are compared
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
-        return
-    axes.set_yscale("log")
-    margin = (high / low) ** 0.06
-    axes.set_ylim(low / margin, high * margin)
-    decades = math.log10(high / low)
-    small = low < 1e-4  # labels are powers of ten
-    subs = (1.0,) if decades > (1.2 if small else 2.2) else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_power if small else _plain))
+def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
+    """Scale the y axis of drawn lines: logarithmic if the numbers differ much, else from zero.
+
+    Args:
+        axes: the panel, or one of several that share their y axis.
+        numbers: all that is drawn.
+        log: whether the axis may be logarithmic; then all numbers are positive.
+    """
+    low, high = np.nanmin(numbers), np.nanmax(numbers)
+    if log and high >= LINEAR_BELOW * low:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
+        axes.minorticks_off()
+    elif low >= 0:
+        axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
-def _plain(value: float, _: object) -> str:
-    return f"{value:g}" if abs(value) < 1e5 else f"{value:.0e}"
+def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
+    """Put one legend above all panels, in as many columns as find room; return its names."""
+    handles: dict[str, Artist] = {}
+    for axes in panels:
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    for columns in range(6, 0, -1):
+        legend = figure.legend([*handles.values()], [*handles], loc="outside upper left", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
+            break
+        legend.remove()
+    return [*handles]
 
 
-def _power(value: float, _: object) -> str:
-    """Return 1e-7 as a power of ten, 2e-7 with its factor."""
-    exponent = math.floor(math.log10(value) + 1e-9)
-    factor = round(value / 10**exponent)
-    return f"$10^{{{exponent}}}$" if factor == 1 else rf"${factor} \cdot 10^{{{exponent}}}$"
+def fit(figure: Figure, panels: Any) -> None:
+    """Turn overlapping labels of the x axis, and choose the height of the figure by its panels.
+
+    Args:
+        figure: with all that is drawn.
+        panels: of the figure, an array of rows and columns.
+    """
+    figure.draw_without_rendering()
+    labels = panels[-1, 0].get_xticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    if any(left.x1 >= right.x0 for left, right in pairwise(boxes)):
+        for axes in panels[-1]:
+            axes.set_xticks(axes.get_xticks(), [label.get_text().replace("\n", " ") for label in labels], rotation=90)
+        figure.draw_without_rendering()
+    height = PANEL_HEIGHT if panels.size > 1 else SINGLE_PANEL_HEIGHT
+    lacking = height - panels[-1, 0].get_window_extent().height / figure.dpi
+    figure.set_figheight(figure.get_figheight() + len(panels) * lacking)

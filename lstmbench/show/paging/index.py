@@ -70,9 +70,11 @@ def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
 
 
 def _drawn(root: Path, records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
-    from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which those do without who draw nothing
+    from lstmbench.show.drawing.standard_figures import (
+        standard_figures,
+    )  # with Matplotlib, which those do without who draw nothing
 
-    return gallery(records, samples=read_samples(root) if is_learning(records) else None)
+    return standard_figures(records, samples=read_samples(root) if is_learning(records) else None)
 
 
 def write_index(root: str | Path) -> Path:

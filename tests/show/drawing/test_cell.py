@@ -16,14 +16,15 @@ def traced(hidden_size=4, x=X):
 
 def test_every_gate_has_a_labelled_panel_with_a_line_for_each_unit():
     figure = gates(traced())
-    assert [ax.get_ylabel().partition("\n")[0] for ax in figure.axes] == [label for label, _ in PANELS.values()]
+    labels = ["input $x_t$", *(label for label, _ in PANELS.values())]
+    assert [ax.get_ylabel().partition("\n")[0] for ax in figure.axes] == labels
     assert [len(ax.lines) for ax in figure.axes] == [1, *[4] * 6]
     assert figure.axes[-1].get_xlabel() == "time step t (hour)"
 
 
 def test_the_lines_are_the_traced_values():
     found = traced()
-    for ax, name in zip(gates(found).axes, PANELS, strict=True):
+    for ax, name in zip(gates(found).axes, ("x", *PANELS), strict=True):
         for line, values in zip(ax.lines, getattr(found, name).T, strict=True):
             np.testing.assert_array_equal(line.get_ydata(), values)
 

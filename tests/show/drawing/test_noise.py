@@ -49,14 +49,14 @@ def test_disturbed_rounds_are_counted_by_kind_and_a_round_is_counted_once() -> N
 
 
 def test_a_drift_that_both_share_scatters_every_way_but_that_of_the_rounds() -> None:
-    found = noise.ways(samples(drift=0.2, rounds=9), "torch.nn")["scatter"]
+    found = noise.estimator_scatter(samples(drift=0.2, rounds=9), "torch.nn")["scatter"]
     assert found[noise.ROUNDS] < 1e-9
-    steady = noise.ways(samples(between=0.05), "torch.nn")["scatter"]
+    steady = noise.estimator_scatter(samples(between=0.05), "torch.nn")["scatter"]
     assert steady.to_numpy() == pytest.approx(0.05 * np.sqrt(2), rel=0.35)  # no way sees what differs for good
 
 
 def test_a_mean_follows_what_stands_far_out_and_a_median_does_not() -> None:
-    found = noise.ways(samples(spikes=0.05), "torch.nn")["scatter"]
+    found = noise.estimator_scatter(samples(spikes=0.05), "torch.nn")["scatter"]
     assert found[noise.MEAN] > 0.05
     assert found[noise.MEDIAN] < 1e-9 and found[noise.ROUNDS] < 1e-9
 
@@ -79,7 +79,7 @@ def test_every_control_is_drawn_with_its_interval_and_the_truth() -> None:
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
     points = [line for line in axes.lines if len(line.get_xdata())]
-    assert [list(line.get_ydata()) for line in points] == [[1.0] * 3, [1.06] * 3]
+    assert [list(line.get_ydata()) for line in points] == [[1.0] * 3, [1.06] * 3, [1.0] * 3 + [1.05] * 3]
     assert "3 workloads" in figure.alt
 
 

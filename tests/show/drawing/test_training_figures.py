@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstmbench.show.drawing import curves
+from lstmbench.show.drawing import training_figures
 from lstmbench.show.drawing.figure import COLUMN, Figure
 from lstmbench.show.formats import Sentence
 
@@ -38,7 +38,7 @@ def records(*tasks: str, sizes: str = "") -> pd.DataFrame:
 
 
 def drawn(*tasks: str, **options: Any) -> Figure:
-    figure = curves.curves(samples(*tasks, **options), records(*tasks))
+    figure = training_figures.learning_curves(samples(*tasks, **options), records(*tasks))
     assert isinstance(figure, Figure)
     return figure
 
@@ -65,7 +65,7 @@ def test_the_score_on_the_test_data_stands_behind_the_last_update_with_its_inter
 def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
     sizes = [f"batches = 9, seq_len = {T}" for T in (50, 750)]
     both = [pd.concat([make("adding", sizes=each) for each in sizes]) for make in (samples, records)]
-    figure = curves.curves(*both)
+    figure = training_figures.learning_curves(*both)
     assert isinstance(figure, Figure)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding (seq_len = 50)", "adding (seq_len = 750)"]
 
@@ -74,7 +74,7 @@ def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_neve
     several, found = samples("adding"), records("adding")
     several["score"] = np.where(several["updates"] == 30, 0.001, 1.0)
     for higher, scale in ((False, "log"), (True, "linear")):
-        figure = curves.curves(several, found.assign(higher_is_better=higher))
+        figure = training_figures.learning_curves(several, found.assign(higher_is_better=higher))
         assert isinstance(figure, Figure) and figure.axes[0].get_yscale() == scale
 
 
@@ -93,8 +93,8 @@ def test_for_print_the_panels_stand_below_one_another_in_a_column() -> None:
 
 
 def test_where_nothing_was_learnt_it_says_so() -> None:
-    assert isinstance(curves.curves(samples()[:0], records("adding")), Sentence)
-    assert isinstance(curves.curves(pd.DataFrame({"seconds": [1.0]}), records("adding")), Sentence)
+    assert isinstance(training_figures.learning_curves(samples()[:0], records("adding")), Sentence)
+    assert isinstance(training_figures.learning_curves(pd.DataFrame({"seconds": [1.0]}), records("adding")), Sentence)
 
 
 def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
@@ -104,10 +104,10 @@ def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
     found = pd.DataFrame({"detector": ["LSTM"] * 2, "recall": [0.0, 1.0], "precision": [1.0, 0.5]})
     for figure in (
         drawn("adding"),
-        curves.lags(norms),
-        curves.horizons(errors, "K", "hours"),
-        curves.precision_recall(found),
-        curves.drawings(draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20),
+        training_figures.gradient_by_lag(norms),
+        training_figures.forecast_horizons(errors, "K", "hours"),
+        training_figures.precision_recall(found),
+        training_figures.continued_curves(draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20),
     ):
         assert figure.alt.startswith(figure.caption) and figure.id != "figure"
         assert figure.png(dpi=40).startswith(b"\x89PNG")
@@ -115,5 +115,5 @@ def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
 
 @pytest.mark.parametrize("several", [1, 4])
 def test_as_many_curves_as_asked_are_drawn(several: int) -> None:
-    figure = curves.drawings(np.ones((30, 5, 2)), np.ones((10, 5, 2)), 20, several)
+    figure = training_figures.continued_curves(np.ones((30, 5, 2)), np.ones((10, 5, 2)), 20, several)
     assert len(figure.axes) == several

@@ -10,9 +10,8 @@ from lstmbench import show
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Workload
-from lstmbench.show.drawing.figure import COLUMN
-from lstmbench.show.drawing.gallery import gallery
-from lstmbench.show.drawing.plots import PAGE, SINGLE
+from lstmbench.show.drawing.figure import COLUMN, PAGE, SINGLE
+from lstmbench.show.drawing.standard_figures import standard_figures
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -23,7 +22,17 @@ def figures(troubled):
 
 
 def texts(figure):
-    return " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    found = figure.findobj(mpl.text.Text)
+    return " ".join(text.get_text() for text in found).replace("\n", " ").replace("\u00a0", " ")
+
+
+def body(figure):
+    """The part of a figure that holds its panels, their labels and the legend."""
+    return figure.subfigs[0].subfigs[0]
+
+
+def legend(figure):
+    return [text.get_text() for text in body(figure).legends[0].get_texts()]
 
 
 def lines(axes, name):
@@ -38,16 +47,11 @@ def test_a_run_gets_its_standard_figures(figures):
 
 def test_every_axis_has_a_label_with_a_unit(figures):
     for figure in figures.values():
-        bottom = min(axes.get_position().y0 for axes in figure.axes)
-        left = min(axes.get_position().x0 for axes in figure.axes)
-        for axes in figure.axes:
-            if axes.get_position().y0 == bottom:
-                assert axes.get_xlabel() == "sequence length T (steps)"
-            if axes.get_position().x0 == left:
-                assert axes.get_ylabel().endswith(")")
-    assert figures["quick-speed"].axes[0].get_ylabel() == "time of one call (ms)"
-    assert figures["quick-ratio"].axes[0].get_ylabel() == "time ratio (torch.nn = 1)"
-    assert figures["quick-peak"].axes[0].get_ylabel() == "process peak (MiB)"
+        assert body(figure).get_supxlabel() == "sequence length T (steps)"
+        assert body(figure).get_supylabel().endswith(")")
+    assert body(figures["quick-speed"]).get_supylabel() == "time of one call (ms)"
+    assert body(figures["quick-ratio"]).get_supylabel() == "time ratio (torch.nn = 1)"
+    assert body(figures["quick-peak"]).get_supylabel() == "process peak (MiB)"
 
 
 def test_ticks_are_the_lengths_themselves(figures):
@@ -61,7 +65,7 @@ def test_many_lengths_leave_out_ticks_rather_than_overlap():
     rows = [row | {"seq_len": T} for row in rows for T in range(1000, 1030)]
     axes = show.figures(make(rows))["quick-speed"].axes[0]
     assert 2 <= len(axes.get_xticks()) <= 6
-    assert axes.get_xticks()[-1] == 1029
+    assert set(axes.get_xticks()) <= set(range(1000, 1030))
 
 
 @pytest.mark.parametrize(
@@ -72,14 +76,12 @@ def test_no_text_is_cut_off_or_lies_on_another(figures, name):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
-    boxes = [text.get_window_extent(renderer) for text in figure.texts]
-    boxes += [legend.get_window_extent(renderer) for legend in figure.legends]
-    for axes in figure.axes:
-        shown = [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
-        for axis, labelled in ((axes.xaxis, axes.get_xlabel()), (axes.yaxis, axes.get_ylabel())):
-            low, high = axis.get_view_interval()
-            shown += [tick.label1 for tick in axis.get_major_ticks() if labelled and low <= tick.get_loc() <= high]
-        boxes += [text.get_window_extent(renderer) for text in shown if text.get_text()]
+    hidden = []  # labels of ticks outside their panel
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        hidden += [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+    shown = [text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text not in hidden]
+    boxes = [text.get_window_extent(renderer) for text in shown if text.get_text()]
     whole = figure.bbox
     for box in boxes:
         assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
@@ -93,7 +95,7 @@ def test_no_text_is_cut_off_or_lies_on_another(figures, name):
 
 def test_the_legend_names_every_line_once_outside_the_panels(figures):
     figure = figures["quick-speed"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(IMPLEMENTATIONS)
+    assert legend(figure) == list(IMPLEMENTATIONS)
     assert all(axes.get_legend() is None for axes in figure.axes)
 
 
@@ -149,8 +151,8 @@ def test_bands_are_the_interval(quick):
 def test_accuracy_shows_its_tolerance_and_memory_its_formula(figures):
     heights = [line.get_ydata()[0] for line in figures["quick-output-error"].axes[0].lines]
     assert TOLERANCE["float32"] in heights
-    assert [t.get_text() for t in figures["quick-output-error"].legends[0].get_texts()][-1] == "tolerance 1e-05"
-    assert [t.get_text() for t in figures["quick-allocated"].legends[0].get_texts()][-1] == "formula"
+    assert legend(figures["quick-output-error"])[-1] == "tolerance 1e-05"
+    assert legend(figures["quick-allocated"])[-1] == "formula"
 
 
 def test_process_memory_begins_at_zero(figures):
@@ -232,7 +234,7 @@ def test_more_lines_than_can_be_read_go_to_several_figures():
     figures = show.figures(make(many))
     assert [name for name in figures if "speed" in name] == ["quick-speed-part-1", "quick-speed-part-2"]
     for figure in figures.values():
-        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        names = legend(figure)
         assert "torch.nn" in names
         assert len([name for name in names if "." in name]) <= 8
     with pytest.raises(LstmbenchError, match="at most 8 lines"):
@@ -241,7 +243,7 @@ def test_more_lines_than_can_be_read_go_to_several_figures():
 
 def test_devices_stand_side_by_side_and_the_peak_of_a_device_is_the_gpus(quick):
     both = make(quick_rows() + [row | {"device": "cuda", "peak_device_bytes": 10**6} for row in quick_rows()])
-    figures, absent = gallery(both)
+    figures, absent = standard_figures(both)
     assert {"quick-speed-page-1", "quick-speed-page-2", "quick-device-peak"} <= set(figures)
     assert "GPU" in figures["quick-speed-page-1"].alt and "CPU" in figures["quick-speed-page-1"].alt
     assert absent == []
