@@ -1,9 +1,10 @@
-"""Writing: the tables, figures and page of a run, and the index of all runs. Writing again changes no byte."""
+"""Writes the tables, figures and page of a run, and the pages of all runs. Writing them again changes no byte."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from lstmbench.files import write_atomically
 from lstmbench.results.store import read_manifest, read_samples
 from lstmbench.show.formats import slug
 from lstmbench.show.labels import rows_of
-from lstmbench.show.paging.pages import Summary, index_page, run_page
+from lstmbench.show.paging.markdown_pages import Summary, executed_notebooks, index_page, run_page
 from lstmbench.show.provenance import suite_of
 from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
 from lstmbench.show.tabulating.learning import is_learning
@@ -20,6 +21,8 @@ from lstmbench.show.tabulating.machines import machine_tables
 
 if TYPE_CHECKING:
     from lstmbench.show.drawing.figure import Figure
+
+FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png", ".pdf")}
 
 
 def write(folder: str | Path) -> Path:
@@ -29,8 +32,9 @@ def write(folder: str | Path) -> Path:
         LstmbenchError: if the folder holds no run, the run has no records yet, or it cannot be written to.
     """
     root = Path(folder)
-    files, suite = _rendered(root)
-    _guarded(root, lambda: _replace_all(root, files, suite))
+    files, suite = _render_run(root)
+    present = (path for kind in FORMATS for path in (root / kind).glob(f"{suite}-*") if path.suffix in FORMATS[kind])
+    _save(root, files, outdated=[path for path in present if f"{path.parent.name}/{path.name}" not in files])
     return root / "README.md"
 
 
@@ -40,36 +44,35 @@ def render(folder: str | Path) -> dict[str, bytes]:
     Raises:
         LstmbenchError: if the folder holds no run, or the run has no records yet.
     """
-    return _rendered(Path(folder))[0]
+    return _render_run(Path(folder))[0]
 
 
-def _rendered(root: Path) -> tuple[dict[str, bytes], str]:
-    """Return the files, and how the names of the suite's own begin."""
+def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
+    """Return the files, and how the names of the tables and figures among them begin."""
     if not (root / "manifest.json").is_file():
-        raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
+        raise LstmbenchError(f"{root} holds no run: it has no manifest.json.")
     records, left_out = read_shown(root)
     manifest = records.attrs["manifest"]
     rows = rows_of(records)
-    made = run_tables(root)
-    drawn, remarks = (
-        _drawn(root, records) if not left_out else ({}, [left_out, "Of so many cases no figures are drawn."])
-    )
-
+    tables = run_tables(root)
+    figures: Mapping[str, Figure] = {}
+    remarks = [left_out, "Of so many cases no figures are drawn."]
+    if not left_out:
+        figures, remarks = _draw(root, records)
     files: dict[str, bytes] = {}
-    for table in made:
-        for end, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
-            files[f"tables/{table.id}.{end}"] = text.encode()
-    for name, figure in drawn.items():
-        files[f"figures/{name}.svg"] = figure.svg().encode()
-        files[f"figures/{name}.png"] = figure.png()
-        files[f"figures/{name}.pdf"] = figure.pdf()
-    copies = (path for end in ("ipynb", "html") for path in (root / "notebooks").glob(f"*.{end}"))
-    notebooks = [path.name for path in sorted(copies, key=lambda path: (path.stem, path.suffix != ".ipynb"))]
-    files["README.md"] = run_page(rows, statuses(root), manifest, made, drawn, remarks, notebooks).encode()
-    return files, slug(suite_of(rows, [manifest]))
+    for table in tables:
+        contents = (table.markdown(), table.latex(), table.csv())
+        files |= {
+            f"tables/{table.id}{end}": text.encode() for end, text in zip(FORMATS["tables"], contents, strict=True)
+        }
+    for name, figure in figures.items():
+        images = (figure.svg().encode(), figure.png(), figure.pdf())
+        files |= {f"figures/{name}{end}": image for end, image in zip(FORMATS["figures"], images, strict=True)}
+    page = run_page(rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root))
+    return files | {"README.md": page.encode()}, slug(suite_of(rows, [manifest]))
 
 
-def _drawn(root: Path, records: pd.DataFrame) -> tuple[dict[str, "Figure"], list[str]]:
+def _draw(root: Path, records: pd.DataFrame) -> tuple[Mapping[str, "Figure"], list[str]]:
     from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which those do without who draw nothing
 
     return gallery(records, samples=read_samples(root) if is_learning(records) else None)
@@ -78,16 +81,14 @@ def _drawn(root: Path, records: pd.DataFrame) -> tuple[dict[str, "Figure"], list
 def write_index(root: str | Path) -> Path:
     """Write the pages of a folder of runs, and return the path of ``README.md``.
 
-    It lists all runs, newest first, with the newest one's ratios, and those of several machines side by side; in
+    It lists all runs, newest first, with the ratios of the newest run, and those of several machines side by side. In
     ``index.html`` a reader sorts, filters and plots.
 
     Raises:
         LstmbenchError: if there is no such folder, or it cannot be written to.
     """
-    base = Path(root)
-    pages = render_index(base)
-    _guarded(base, lambda: _put_all(base, pages))
-    return base / "README.md"
+    _save(Path(root), render_index(root))
+    return Path(root) / "README.md"
 
 
 def render_index(root: str | Path) -> dict[str, bytes]:
@@ -96,21 +97,17 @@ def render_index(root: str | Path) -> dict[str, bytes]:
     Raises:
         LstmbenchError: if there is no such folder.
     """
+    from lstmbench.show.paging.results_page import results_page  # its lines look like those that Matplotlib draws
+
     base = Path(root)
     if not base.is_dir():
         raise LstmbenchError(f"There is no folder {base}.")
-    runs = [_summary(path) for path in newest_first(base)]
+    folders = newest_first(base)
+    runs = [_summary(path) for path in folders]
     newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
     newest = newest or next((run.folder for run in runs if run.statuses), None)
-    table = run_tables(base / newest)[0] if newest else None
-    page = index_page(runs, newest, table, machine_tables(newest_first(base)))
-    return {"README.md": page.encode(), "index.html": _interactive(base, runs).encode()}
-
-
-def _interactive(base: Path, runs: list[Summary]) -> str:
-    from lstmbench.show.paging.interactive import interactive_page  # its lines look as those that Matplotlib draws
-
-    return interactive_page(base, runs)
+    page = index_page(runs, newest, run_tables(base / newest)[0] if newest else None, machine_tables(folders))
+    return {"README.md": page.encode(), "index.html": results_page(base, runs).encode()}
 
 
 def latest(root: str | Path) -> Path:
@@ -122,21 +119,20 @@ def latest(root: str | Path) -> Path:
     base = Path(root)
     if (base / "manifest.json").is_file():
         return base
-    found = newest_first(base)
-    finished = [path for path in found if _manifest(path).get("complete")]
-    if not found:
+    runs = newest_first(base)
+    if not runs:
         raise LstmbenchError(f"There is no run in {base}: no folder in it has a manifest.json.")
-    return (finished or found)[0]
+    return next((path for path in runs if _manifest(path).get("complete")), runs[0])
 
 
 def newest_first(base: Path) -> list[Path]:
     """Return the folders of the runs in a folder; those whose manifest cannot be read come last."""
-    folders = sorted((path.parent for path in base.glob("*/manifest.json")), key=lambda path: path.name)
+    folders = sorted(path.parent for path in base.glob("*/manifest.json"))
     return sorted(folders, key=lambda path: str(_manifest(path).get("started", "")), reverse=True)
 
 
-def _manifest(folder: Path) -> dict[str, object]:
-    """Return a run's manifest; an empty one where it cannot be read."""
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return a run's manifest, an empty one if it cannot be read."""
     try:
         return read_manifest(folder)
     except LstmbenchError:
@@ -151,32 +147,13 @@ def _summary(folder: Path) -> Summary:
         return Summary(folder.name, _manifest(folder), {}, trouble)
 
 
-def _put_all(root: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        _put(root / name, content)
-
-
-def _replace_all(root: Path, files: dict[str, bytes], suite: str) -> None:
-    _put_all(root, files)
-    for path in _ours(root, suite):
-        if f"{path.parent.name}/{path.name}" not in files:
-            path.unlink()  # left by an earlier rendering of other records
-
-
-def _ours(root: Path, suite: str) -> Iterable[Path]:
-    for folder, ends in (("tables", ("md", "tex", "csv")), ("figures", ("svg", "png", "pdf"))):
-        for end in ends:
-            yield from (root / folder).glob(f"{suite}-*.{end}")
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Write the file in one step, unless it holds that already."""
-    if not path.is_file() or path.read_bytes() != content:
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
-
-
-def _guarded(folder: Path, write: Callable[[], None]) -> None:
+def _save(root: Path, files: Mapping[str, bytes], outdated: Iterable[Path] = ()) -> None:
+    """Write the files that are not there yet, each in one step, and delete those of an earlier rendering."""
     try:
-        write()
+        for name, content in files.items():
+            if not (root / name).is_file() or (root / name).read_bytes() != content:
+                write_atomically(root / name, methodcaller("write_bytes", content))
+        for path in outdated:
+            path.unlink()
     except OSError as error:
-        raise LstmbenchError(f"{folder} cannot be written to: {error.strerror}.") from None
+        raise LstmbenchError(f"{root} cannot be written to: {error.strerror}.") from None

@@ -1,65 +1,111 @@
-// A table of rows that is sorted by its heads' buttons. Columns in which all rows agree are said once, above it.
+"use strict";
+// The data of the page, and tables of them. Foreign text is put in as text, never as HTML.
 
-const PAGE_OF_ROWS = 300;
+const ROW_LIMIT = 300; // with more rows at once, sorting takes a while; a button shows more
+const byId = (id) => document.getElementById(id);
+const page = JSON.parse(byId("data").textContent);
+const collator = new Intl.Collator("en", { numeric: true });
 
-class SortedTable {
-  constructor(table, common, more, cell) {
-    Object.assign(this, { table, common, more, cell, sort: null, down: false, most: PAGE_OF_ROWS });
-    if (more) more.addEventListener("click", () => { this.most += 5 * PAGE_OF_ROWS; this.render(); });
-  }
+// A column holds the value and the text of each row. Where only a value comes, it is the text too.
+for (const column of [...page.cases, ...page.scores]) {
+  column.texts ??= column.values.map((value) => value ?? "–");
+}
 
-  // columns: those to show; kept: those that stay though all rows agree in them
-  show(rows, columns, kept) {
-    const there = columns.filter((column) => rows.some((row) => row[column] != null));
-    const agreed = rows.length > 1 ? there.filter((column) => !kept.includes(column) && !varies(rows, column)) : [];
-    this.common.textContent = agreed.length
-      ? `All of them: ${agreed.map((column) => (column in page.phrases ? phrase(column, rows[0][column])
-        : `${about(column).name} ${shown(column, rows[0][column])}`)).join(", ")}.` : "";
-    this.rows = rows;
-    this.columns = there.filter((column) => !agreed.includes(column));
-    this.render();
-  }
+const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
+const varies = (values, rows) => rows.some((row) => values[row] !== values[rows[0]]);
 
-  sorted() {
-    if (!this.sort) return this.rows;
-    const sign = this.down ? -1 : 1;
-    const compare = (a, b) => {
-      if (a == null || b == null) return (a == null) - (b == null); // what is missing comes last
-      return sign * (typeof a === "string" ? a.localeCompare(String(b), "en", { numeric: true }) : a - b);
+// The numbers of all rows of a table
+function rowsOf([column]) {
+  return column ? [...column.values.keys()] : [];
+}
+
+function element(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+function download(name, rows) {
+  const field = (value) => (
+    typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
+  const text = rows.map((row) => row.map(field).join(",") + "\n").join("");
+  const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  element("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10000);
+}
+
+// A table that its heads sort. A column in which all rows agree is named once, above the table.
+class Table {
+  constructor(name, columns, open) {
+    const unsorted = { values: rowsOf(columns) };
+    Object.assign(this, { name, columns, open, limit: ROW_LIMIT, sorted: unsorted, sign: 1 });
+    this.part("more").onclick = () => {
+      this.limit *= 5;
+      this.render();
     };
-    return [...this.rows].sort((a, b) => compare(a[this.sort], b[this.sort]) || a.place - b.place);
+    this.part("csv").onclick = () => download(`${name}.csv`, [
+      columns.map((column) => column.name),
+      ...this.rows.map((row) => columns.map((column) => column.values[row]))]);
+  }
+
+  part(name) {
+    return byId(`${this.name}-${name}`);
+  }
+
+  show(rows, wide) {
+    const columns = this.columns.filter((column) => (wide || column.is_shown)
+      && rows.some((row) => column.values[row] !== null));
+    const agreed = columns.filter((column) => rows.length > 1 && column !== columns[0]
+      && !varies(column.values, rows));
+    const phrases = agreed.map(({ is_group, label, texts }) => (
+      is_group ? texts[rows[0]] : `${label} ${texts[rows[0]]}`));
+    this.part("common").textContent = agreed.length ? `All of them: ${phrases.join(", ")}.` : "";
+    this.shown = columns.filter((column) => !agreed.includes(column));
+    this.rows = rows;
+    this.sort();
+  }
+
+  // What is missing comes last, whichever way the rows are sorted.
+  sort() {
+    const { values } = this.sorted;
+    const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
+    this.rows = this.rows.toSorted((a, b) => (values[a] === null) - (values[b] === null)
+      || this.sign * compare(a, b) || a - b);
+    this.render();
   }
 
   sortBy(column) {
-    this.down = this.sort === column && !this.down;
-    this.sort = column;
-    this.render();
-    this.table.querySelector(`th[data-column="${CSS.escape(column)}"] button`).focus();
+    this.sign = this.sorted === column ? -this.sign : 1;
+    this.sorted = column;
+    this.sort();
+    this.part("table").querySelector("[aria-sort$=ending] button").focus();
   }
 
   head(column) {
-    const sorted = this.sort === column;
-    const button = element("button", { type: "button", onclick: () => this.sortBy(column) }, about(column).name,
-      element("span", { ariaHidden: "true" }, sorted ? (this.down ? " ▼" : " ▲") : " ↕"));
-    const head = element("th", { scope: "col", className: isNumber(column) ? "number" : "" }, button);
-    head.dataset.column = column;
-    head.setAttribute("aria-sort", sorted ? (this.down ? "descending" : "ascending") : "none");
-    return head;
+    const order = this.sign > 0 ? "ascending" : "descending";
+    const onclick = () => this.sortBy(column);
+    return element("th", { scope: "col", title: column.name,
+      className: column.is_number ? "number" : "", ariaSort: this.sorted === column ? order : "none" },
+    element("button", { type: "button", onclick }, column.label));
+  }
+
+  cell(column, row) {
+    const text = column.texts[row];
+    if (column !== this.shown[0]) {
+      const kind = text.length > 40 ? "long" : "";
+      return element("td", { className: column.is_number ? "number" : kind }, text);
+    }
+    const onclick = () => this.open(row);
+    return element("th", { scope: "row" }, element("button", { type: "button", onclick }, text));
   }
 
   render() {
-    const body = this.sorted().slice(0, this.most).map((row) => element("tr", {},
-      ...this.columns.map((column, k) => {
-        const kind = isNumber(column) ? "number" : String(row[column]).length > 40 ? "long" : "";
-        const cell = element(k ? "td" : "th", { className: kind }, this.cell(row, column));
-        if (!k) cell.scope = "row";
-        return cell;
-      })));
-    this.table.replaceChildren(element("thead", {}, element("tr", {}, ...this.columns.map((name) => this.head(name)))),
-      element("tbody", {}, ...body));
-    if (!this.more) return;
-    const left = this.rows.length - body.length;
-    this.more.hidden = left <= 0;
-    this.more.textContent = `Show more rows (${left} left)`;
+    const rows = this.rows.slice(0, this.limit);
+    this.part("table").replaceChildren(
+      element("thead", {}, element("tr", {}, ...this.shown.map((column) => this.head(column)))),
+      element("tbody", {}, ...rows.map((row) => (
+        element("tr", {}, ...this.shown.map((column) => this.cell(column, row)))))));
+    const left = this.rows.length - rows.length;
+    Object.assign(this.part("more"), { hidden: !left, textContent: `Show more rows (${left} left)` });
   }
 }

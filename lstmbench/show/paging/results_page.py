@@ -1,0 +1,189 @@
+"""The page of all runs: one HTML file with its data, scripts and charts, which works from disk, without a network.
+
+All numbers and words are formatted here; the scripts filter, sort and draw what they are given.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment
+from markupsafe import Markup
+
+from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LEARNING_COLUMNS
+from lstmbench.results.store import read_samples
+from lstmbench.show import provenance
+from lstmbench.show.formats import interval, number, pick_unit
+from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, ordered, phrase, quantity
+from lstmbench.show.paging.markdown_pages import Summary, executed_notebooks
+from lstmbench.show.paging.plotly_figures import TEMPLATE, Json, axis, learning_panel, line_style, rounded
+from lstmbench.show.tabulating.courses import courses
+from lstmbench.show.tabulating.extract import read_shown
+
+MAX_SAMPLES_PER_CASE: Final = 200
+"""Maximum number of samples of one case in the page, evenly chosen: as many as its plot can show apart."""
+MAX_SAMPLES: Final = 150_000
+"""Maximum number of samples of all cases, about 2 MB of text. If there are more, each case has an equal share."""
+DIGITS: Final = 6
+"""Significant digits of a number in the page and in the CSV files that it makes; a sample has four."""
+
+GROUPS: Final = ("run", *WORKLOAD)
+"""What a panel of the plots is for, but for the size on its axis."""
+SHOWN: Final = (
+    "task", "cell", "implementation", *GROUPS, "variant", "seed", "status", "time_median_s", "ratio", "first_call_s",
+    "peak_host_bytes", "peak_device_bytes", "allocated_bytes", "output_rel_error", "grad_rel_error",
+    "roofline_fraction", "samples", "metric", "score", "solved", "best_epoch", "epochs", "updates", "epoch_s", "ended",
+    "error",
+)  # fmt: skip
+"""The columns of the page's tables, in their order. All others are in the details of a row, and on demand."""
+
+
+def results_page(base: Path, runs: Sequence[Summary]) -> str:
+    """Return the page as HTML, with the records of all runs and as many raw samples as fit.
+
+    Args:
+        base: the folder of runs.
+        runs: those in it, in the order in which they are shown. One with trouble is listed without records.
+
+    Raises:
+        LstmbenchError: if records or samples cannot be read.
+    """
+    tables = [pd.DataFrame(columns=[*COLUMNS, "run"])]
+    left_out = {}
+    for run in runs:
+        if not run.trouble:
+            records, left_out[run.folder] = read_shown(base / run.folder)
+            records.attrs = {}
+            tables.append(records.assign(run=run.folder))
+    rows = pd.concat(tables[1:] or tables, ignore_index=True)
+    is_training = rows["task"].notna() if "task" in rows else pd.Series(False, rows.index)
+    cases = rows[~is_training].drop(columns=[*LEARNING_COLUMNS], errors="ignore")
+    cases = cases.sort_values([*GROUPS, "implementation"], key=_in_order, ignore_index=True)
+    samples = {run: read_samples(base / run) for run in rows["run"].unique() if not left_out[run]}
+    data = {
+        "cases": _columns(cases),
+        "scores": _columns(rows[is_training]),
+        "samples": _samples(cases, samples),
+        "learning_curves": [
+            learning_panel(course, run)
+            for run, scores in rows[is_training].groupby("run", sort=False)
+            if run in samples
+            for course in courses(samples[run], scores)
+        ],
+        "styles": {name: line_style(name) for name in cases["implementation"].dropna().unique()},
+        "template": TEMPLATE,
+    }
+
+    def source(*names: str) -> Markup:
+        folder = files("lstmbench.show.paging") / "page"
+        return Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in names))
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment.from_string(source("results.html.j2")).render(
+        data=data,
+        runs=runs,
+        provenance=provenance,
+        notebooks={run.folder: executed_notebooks(base / run.folder) for run in runs},
+        remarks=[f"{run}: {remark}" for run, remark in left_out.items() if remark],
+        rows=len(rows),
+        digits=DIGITS,
+        max_samples=MAX_SAMPLES_PER_CASE,
+        style=source("page.css"),
+        plotly=source("plotly-basic.min.js"),
+        script=source("table.js", "plots.js", "details.js", "main.js"),
+    )
+
+
+def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Order runs as they are given and all else as in the tables: panels and lines come in the order of the rows."""
+    values = column.unique() if column.name == "run" else ordered(str(column.name), column.dropna())
+    return pd.Series(pd.Categorical(column, values, ordered=True), column.index)
+
+
+def _columns(table: pd.DataFrame) -> list[Json]:
+    """Return the columns in which there is anything, those of the page's table first."""
+    names = dict.fromkeys([*SHOWN, *table])
+    return [_column(table, name) for name in names if name in table and table[name].notna().any()]
+
+
+def _column(table: pd.DataFrame, name: str) -> Json:
+    """Return a column as the scripts take it: how it is shown, and each row's value and, where it differs, its text."""
+    known = quantity(name)
+    values = _values(table, name)
+    texts = None
+    is_number = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
+    if name in WORKLOAD:
+        texts = [phrase(name, value) for value in values]
+    elif is_number:
+        cells = zip(values, _values(table, known.low), _values(table, known.high), strict=True)
+        texts = [_text(*cell, known.units) for cell in cells]
+    if not is_number:
+        values = [value if value is None else str(value) for value in values]
+    is_chosen = name in ("implementation", "status", *GROUPS)
+    return {
+        "name": name,
+        "label": known.name,
+        "values": rounded(values, DIGITS),
+        "texts": texts,
+        "choices": ordered(name, {*(texts or values)} - {None}) if is_chosen else [],
+        "is_number": is_number,
+        "is_group": name in GROUPS,
+        "is_shown": name in SHOWN,
+        "low": known.low,
+        "high": known.high,
+        "scale": BYTES["MiB"] if known.units == BYTES else 1,
+        "axis": axis(known, values),
+    }
+
+
+def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
+    """Return a column as plain Python values, None where there is none."""
+    if name not in table:
+        return [None] * len(table)
+    return list(table[name].astype(object).where(table[name].notna(), None))
+
+
+def _text(value: Any, low: Any, high: Any, units: Mapping[str, float]) -> str:
+    """Return a number in the unit that fits it, with its interval if it has one."""
+    has_unit = units in (SECONDS, BYTES)
+    if value is None or not isfinite(value):
+        return "–"
+    if isinstance(value, int) and not has_unit:
+        return str(value)
+    if value and not has_unit and not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.2e}"
+    unit = pick_unit([value], units) if has_unit else ""
+    scaled, *ends = (end * units.get(unit, 1) for end in (value, low, high) if end is not None)
+    return f"{interval(scaled, *ends) if len(ends) == 2 else number(scaled)} {unit}".strip()
+
+
+def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[int, Json]:
+    """Return the raw samples by the row of their case, and a summary of each process."""
+    if not samples:
+        return {}
+    everything = pd.concat([table.assign(run=run) for run, table in samples.items()], ignore_index=True)
+    keys = ["run", *CASE_COLUMNS]
+    everything = cases[keys].rename_axis("case").reset_index().merge(everything, on=keys)
+    everything = everything.dropna(subset=["process", "seconds"]).sort_values(["case", "process", "round", "sample"])
+    by_case = everything.groupby("case")
+    share = max(1, min(MAX_SAMPLES_PER_CASE, MAX_SAMPLES // max(1, by_case.ngroups)))
+    found = {}
+    for case, own in by_case:
+        kept = own.iloc[:: -(-len(own) // share)]
+        extent = f"All {len(own)}" if len(kept) == len(own) else f"{len(kept)} of {len(own)}, evenly chosen,"
+        processes = [_process(int(process), part) for process, part in kept.groupby("process")]
+        found[int(case)] = {"extent": f"{extent} samples", "processes": processes}
+    return found
+
+
+def _process(process: int, samples: pd.DataFrame) -> Json:
+    seconds = samples["seconds"].to_numpy(float)
+    disturbed = samples["disturbed"].fillna(False).to_numpy(bool).nonzero()[0].tolist()
+    times = [_text(time, None, None, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
+    summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
+    return {"process": process, "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}
