@@ -118,7 +118,7 @@ def test_hovering_shows_interval_and_samples(opened: Any, pictures: Path) -> Non
     opened.locator("#cases-plots .point").first.hover(force=True)
     opened.wait_for_selector("#cases-plots .hovertext")
     text = opened.locator("#cases-plots .hovertext").text_content()
-    assert "[" in text and "samples: 90" in text and "processes: 3" in text
+    assert "[" in text and "samples 90" in text and "processes 3" in text
     opened.screenshot(path=pictures / "results-hover.png")
 
 

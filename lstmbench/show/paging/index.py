@@ -33,8 +33,8 @@ def write(folder: str | Path) -> Path:
     """
     root = Path(folder)
     files, suite = _render_run(root)
-    present = (path for kind in FORMATS for path in (root / kind).glob(f"{suite}-*") if path.suffix in FORMATS[kind])
-    _save(root, files, outdated=[path for path in present if f"{path.parent.name}/{path.name}" not in files])
+    present = {path for kind, ends in FORMATS.items() for end in ends for path in (root / kind).glob(f"{suite}-*{end}")}
+    _save(root, files, outdated=present - {root / name for name in files})
     return root / "README.md"
 
 
@@ -61,13 +61,11 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
         figures, remarks = _draw(root, records)
     files: dict[str, bytes] = {}
     for table in tables:
-        contents = (table.markdown(), table.latex(), table.csv())
-        files |= {
-            f"tables/{table.id}{end}": text.encode() for end, text in zip(FORMATS["tables"], contents, strict=True)
-        }
+        for end, text in zip(FORMATS["tables"], (table.markdown(), table.latex(), table.csv()), strict=True):
+            files[f"tables/{table.id}{end}"] = text.encode()
     for name, figure in figures.items():
-        images = (figure.svg().encode(), figure.png(), figure.pdf())
-        files |= {f"figures/{name}{end}": image for end, image in zip(FORMATS["figures"], images, strict=True)}
+        for end, image in zip(FORMATS["figures"], (figure.svg().encode(), figure.png(), figure.pdf()), strict=True):
+            files[f"figures/{name}{end}"] = image
     page = run_page(rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root))
     return files | {"README.md": page.encode()}, slug(suite_of(rows, [manifest]))
 

@@ -1,5 +1,7 @@
 """What Plotly draws in the page of all runs, as plain dictionaries in Plotly's own format.
 
+``page/plotly.json`` holds what all plots share, in colours for a white ground.
+
 Plotly reads a little HTML in its texts, and a record is foreign text, so texts are escaped here. Those of single points
 are not, since a screen reader gets them too: the page's script escapes them for the label under the mouse.
 """
@@ -29,21 +31,6 @@ _SYMBOLS: Final = {
     (3, 1, 0): "star-triangle-up", (4, 1, 45): "star-square", (5, 1, 0): "star", (6, 1, 0): "hexagram",
     (4, 1, 0): "star-diamond",
 }  # fmt: skip
-_CLEAR: Final = "rgba(0,0,0,0)"
-_AXIS: Final = {"gridcolor": "rgba(128,128,128,0.3)", "zeroline": False, "automargin": True}
-
-TEMPLATE: Final[Json] = {
-    "layout": {
-        "font": {"color": INK, "family": "system-ui, sans-serif", "size": 12},
-        "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
-        "margin": {"l": 62, "r": 12, "t": 12, "b": 46},
-        "paper_bgcolor": _CLEAR,
-        "plot_bgcolor": _CLEAR,
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
-    }
-}
-"""What all plots share. The colours are for a white ground; the page's style sheet inverts them on a dark one."""
 
 
 def line_style(implementation: str, width: float = 1.6) -> Json:
@@ -51,6 +38,7 @@ def line_style(implementation: str, width: float = 1.6) -> Json:
     style = style_of(implementation)
     dashes = ",".join(f"{_DASH_SCALE * length:.1f}px" for length in style.dashes)
     return {
+        "mode": "lines+markers",
         "line": {"color": style.color, "dash": dashes or "solid", "width": width},
         "marker": {"color": style.color, "symbol": _SYMBOLS.get(style.marker, "circle"), "size": 8},
     }
@@ -77,7 +65,6 @@ def learning_panel(course: Course, run: str) -> Json:
     end = 1.05 * max(line.updates[-1] for line in course.lines)
     final = [_final_score(end, *course.score)] if course.score is not None else []
     layout = {
-        "height": 380,
         "xaxis": _titled("updates") | {"range": [0, 1.04 * end]},
         "yaxis": _titled(course.metric) | {"type": "log" if course.log else "linear"},
         "shapes": [
@@ -105,7 +92,7 @@ def _mean(line: Line, metric: str) -> Json:
     for updates, mean, least, most in zip(line.updates, line.mean, line.least, line.most, strict=True):
         seeds = f" ({least:.4g} to {most:.4g}, {line.seeds} seeds)" if line.seeds > 1 else ""
         texts.append(f"{line.label}\n{updates:.0f} updates\n{metric}: {mean:.4g}{seeds}")
-    style = line_style(line.implementation, 1 if line.cell == "rnn" else 2) | {"mode": "lines", "hoverinfo": "text"}
+    style = line_style(line.implementation, 1 if line.cell == "rnn" else 2) | {"mode": "lines"}
     return style | {"name": str(escape(line.label)), "x": line.updates, "y": rounded(line.mean, 4), "text": texts}
 
 
@@ -131,7 +118,6 @@ def _final_score(updates: float, value: float, low: float | None, high: float | 
         "mode": "markers",
         "marker": {"symbol": "star", "size": 11, "color": INK},
         "name": "on the test data",
-        "hoverinfo": "text",
         "text": [f"LSTM on the test data: {value:.4g}{interval}"],
     }
 
@@ -158,9 +144,8 @@ def _is_near(score: float, least: float, most: float, log: bool) -> bool:
 
 
 def rounded(values: Iterable[Any], digits: int) -> list[Any]:
-    """Return floats with so many significant digits, None for those that JSON lacks, and all else as it is."""
-    return [_rounded(value, digits) if isinstance(value, float) else value for value in values]
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    return float(f"{value:.{digits}g}") if isfinite(value) else None
+    """Return floats with so many significant digits, None for infinite ones, and all else as it is."""
+    return [
+        value if not isinstance(value, float) else float(f"{value:.{digits}g}") if isfinite(value) else None
+        for value in values
+    ]

@@ -3,9 +3,9 @@
 All numbers and words are formatted here; the scripts filter, sort and draw what they are given.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +17,10 @@ from markupsafe import Markup
 from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LEARNING_COLUMNS
 from lstmbench.results.store import read_samples
 from lstmbench.show import provenance
-from lstmbench.show.formats import interval, number, pick_unit
+from lstmbench.show.formats import interval, pick_unit
 from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, ordered, phrase, quantity
 from lstmbench.show.paging.markdown_pages import Summary, executed_notebooks
-from lstmbench.show.paging.plotly_figures import TEMPLATE, Json, axis, learning_panel, line_style, rounded
+from lstmbench.show.paging.plotly_figures import Json, axis, learning_panel, line_style, rounded
 from lstmbench.show.tabulating.courses import courses
 from lstmbench.show.tabulating.extract import read_shown
 
@@ -75,17 +75,11 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
             for course in courses(samples[run], scores)
         ],
         "styles": {name: line_style(name) for name in cases["implementation"].dropna().unique()},
-        "template": TEMPLATE,
     }
-
-    def source(*names: str) -> Markup:
-        folder = files("lstmbench.show.paging") / "page"
-        return Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in names))
-
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.from_string(source("results.html.j2")).render(
-        data=data,
+    return environment.from_string(_source("results.html.j2")).render(
+        data=data | json.loads(_source("plotly.json")),
         runs=runs,
         provenance=provenance,
         notebooks={run.folder: executed_notebooks(base / run.folder) for run in runs},
@@ -93,10 +87,13 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         rows=len(rows),
         digits=DIGITS,
         max_samples=MAX_SAMPLES_PER_CASE,
-        style=source("page.css"),
-        plotly=source("plotly-basic.min.js"),
-        script=source("table.js", "plots.js", "details.js", "main.js"),
+        source=_source,
     )
+
+
+def _source(name: str) -> Markup:
+    """Return a part of the page, as it stands in its file."""
+    return Markup((files("lstmbench.show.paging") / "page" / name).read_text(encoding="utf-8"))
 
 
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -114,21 +111,20 @@ def _columns(table: pd.DataFrame) -> list[Json]:
 def _column(table: pd.DataFrame, name: str) -> Json:
     """Return a column as the scripts take it: how it is shown, and each row's value and, where it differs, its text."""
     known = quantity(name)
-    values = _values(table, name)
+    values, lows, highs = (rounded(_values(table, column), DIGITS) for column in (name, known.low, known.high))
     texts = None
-    is_number = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
+    is_number = pd.api.types.infer_dtype(values) in ("integer", "floating", "mixed-integer-float")
     if name in WORKLOAD:
         texts = [phrase(name, value) for value in values]
     elif is_number:
-        cells = zip(values, _values(table, known.low), _values(table, known.high), strict=True)
-        texts = [_text(*cell, known.units) for cell in cells]
+        texts = [_text(*cell, known.units) for cell in zip(values, lows, highs, strict=True)]
     if not is_number:
         values = [value if value is None else str(value) for value in values]
     is_chosen = name in ("implementation", "status", *GROUPS)
     return {
         "name": name,
         "label": known.name,
-        "values": rounded(values, DIGITS),
+        "values": values,
         "texts": texts,
         "choices": ordered(name, {*(texts or values)} - {None}) if is_chosen else [],
         "is_number": is_number,
@@ -145,45 +141,46 @@ def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
     """Return a column as plain Python values, None where there is none."""
     if name not in table:
         return [None] * len(table)
-    return list(table[name].astype(object).where(table[name].notna(), None))
+    return [None if pd.isna(value) else value for value in table[name].astype(object)]
 
 
 def _text(value: Any, low: Any, high: Any, units: Mapping[str, float]) -> str:
     """Return a number in the unit that fits it, with its interval if it has one."""
-    has_unit = units in (SECONDS, BYTES)
-    if value is None or not isfinite(value):
+    if value is None:
         return "–"
-    if isinstance(value, int) and not has_unit:
-        return str(value)
-    if value and not has_unit and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.2e}"
-    unit = pick_unit([value], units) if has_unit else ""
-    scaled, *ends = (end * units.get(unit, 1) for end in (value, low, high) if end is not None)
-    return f"{interval(scaled, *ends) if len(ends) == 2 else number(scaled)} {unit}".strip()
+    if units not in (SECONDS, BYTES):
+        units = {"": 1.0}
+        if isinstance(value, int):
+            return str(value)
+        if value and not 1e-3 <= abs(value) < 1e6:
+            return f"{value:.2e}"
+    unit = pick_unit([value], units)
+    scaled = (end and end * units[unit] for end in (value, low, high))
+    return f"{interval(*scaled)} {unit}".strip()
 
 
 def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[int, Json]:
     """Return the raw samples by the row of their case, and a summary of each process."""
     if not samples:
         return {}
-    everything = pd.concat([table.assign(run=run) for run, table in samples.items()], ignore_index=True)
     keys = ["run", *CASE_COLUMNS]
+    everything = pd.concat([table.assign(run=run) for run, table in samples.items()], ignore_index=True)
     everything = cases[keys].rename_axis("case").reset_index().merge(everything, on=keys)
-    everything = everything.dropna(subset=["process", "seconds"]).sort_values(["case", "process", "round", "sample"])
-    by_case = everything.groupby("case")
+    everything = everything.sort_values(["case", "process", "round", "sample"]).fillna({"disturbed": False})
+    by_case = everything[["case", "process", "seconds", "disturbed"]].dropna().groupby("case")
     share = max(1, min(MAX_SAMPLES_PER_CASE, MAX_SAMPLES // max(1, by_case.ngroups)))
-    found = {}
+    samples_of = {}
     for case, own in by_case:
         kept = own.iloc[:: -(-len(own) // share)]
         extent = f"All {len(own)}" if len(kept) == len(own) else f"{len(kept)} of {len(own)}, evenly chosen,"
         processes = [_process(int(process), part) for process, part in kept.groupby("process")]
-        found[int(case)] = {"extent": f"{extent} samples", "processes": processes}
-    return found
+        samples_of[int(case)] = {"extent": f"{extent} samples", "processes": processes}
+    return samples_of
 
 
 def _process(process: int, samples: pd.DataFrame) -> Json:
     seconds = samples["seconds"].to_numpy(float)
-    disturbed = samples["disturbed"].fillna(False).to_numpy(bool).nonzero()[0].tolist()
+    disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
     times = [_text(time, None, None, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
     summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
     return {"process": process, "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}

@@ -2,8 +2,8 @@
 
 function openDetails(columns, row, samples) {
   const known = columns.filter((column) => column.values[row] !== null);
-  byId("details-title").textContent = known.filter((column) => column.is_group
-    || columns.indexOf(column) < 3).map((column) => column.texts[row]).join(", ");
+  const title = known.filter((column, k) => k < 3 || column.is_group);
+  byId("details-title").textContent = title.map((column) => column.texts[row]).join(", ");
   byId("record").replaceChildren(...known.map((column) => element("div", {},
     element("dt", { title: column.name }, column.label), element("dd", {}, column.texts[row]))));
   byId("samples").hidden = !samples;
@@ -18,25 +18,21 @@ function showSamples(row, { extent, processes }) {
   byId("samples-summary").replaceChildren(...processes.map(({ summary }) => element("tr", {},
     ...summary.map((text) => element("td", { className: "number" }, text)))));
   const samples = processes.flatMap(({ process, seconds, disturbed }) => seconds.map(
-    (time, k) => [process, k, time, disturbed.includes(k) ? "True" : "False"]));
+    (time, k) => ({ process, order: k, seconds: time, disturbed: disturbed.includes(k) })));
   byId("samples-csv").onclick = () => download("samples.csv",
-    [["process", "order", "seconds", "disturbed"], ...samples]);
+    [Object.keys(samples[0]), ...samples.map(Object.values)]);
 
-  const { color } = page.styles[caseColumns.implementation.texts[row]].line;
-  const { axis, values } = caseColumns.time_median_s;
-  const times = samples.map(([,, time]) => time);
-  const trace = {
-    y: times,
-    text: samples.map(([process, k]) => `process ${process}, sample ${k}`),
-    hovertemplate: "%{text}<br>%{y:.3s}s<extra></extra>",
-    mode: "markers",
-    marker: { color, size: 6, opacity: 0.75, symbol: samples.map(([process,,, disturbed]) => (
-      (process % 2 ? "square" : "circle") + (disturbed === "True" ? "-open" : ""))) },
-  };
-  const median = { type: "line", xref: "paper", x0: 0, x1: 1, y0: values[row], y1: values[row],
-    line: { color, width: 1.5 } };
+  const { implementation, time_median_s: time } = caseColumns;
+  const { line, marker } = page.styles[implementation.texts[row]];
+  const median = time?.values[row];
+  const times = samples.map((sample) => sample.seconds);
+  const symbols = samples.map(({ process, disturbed }) => (
+    (process % 2 ? "square" : "circle") + (disturbed ? "-open" : "")));
   const isWide = Math.max(...times) > 10 * Math.min(...times);
-  Plotly.newPlot(byId("samples-plot"), [trace], { template: page.template, height: 260,
-    xaxis: { title: { text: "sample" } }, yaxis: { ...axis, type: isWide ? "log" : "linear" },
-    shapes: values[row] ? [median] : [] }, CONFIG);
+  draw(byId("samples-plot"), [
+    { name: "samples", mode: "markers", y: times, marker: { ...marker, symbol: symbols },
+      hovertemplate: "%{text}<br>%{y:.3s}s<extra></extra>",
+      text: samples.map(({ process, order }) => `process ${process}, sample ${order}`) },
+    { name: "median", x: [0, times.length - 1], y: [median, median], mode: "lines", line },
+  ], { yaxis: { ...time?.axis, type: isWide ? "log" : "linear" } });
 }

@@ -1,19 +1,19 @@
 // What is chosen stands in two forms and, so that it can be kept, in the address of the page.
 // Whatever changes it, table and plots are made again.
 
-const [filters, axes, theme] = [byId("filters"), byId("axes"), byId("theme")];
-const cases = rowsOf(page.cases);
-const words = page.cases.filter((column) => column.is_group || !column.is_number);
-const searched = cases.map((row) => (
-  words.map((column) => column.texts[row]).join(" ").toLowerCase()));
-
+const [filters, axes] = [byId("filters"), byId("axes")];
 const openCase = (row) => openDetails(page.cases, row, page.samples[row]);
-const caseTable = new Table("cases", page.cases, openCase);
-const scoreTable = new Table("scores", page.scores, (row) => openDetails(page.scores, row));
+const openScore = (row) => openDetails(page.scores, row);
+const cases = new Table("cases", page.cases, openCase);
+const scores = new Table("scores", page.scores, openScore);
+const allCases = cases.rows;
+const words = page.cases.filter((column) => column.is_group || !column.is_number);
+const searched = allCases.map((row) => (
+  words.map((column) => column.texts[row]).join(" ").toLowerCase()));
 
 function readAddress() {
   const address = new URLSearchParams(location.hash.slice(1));
-  if (!address.has("y")) return;
+  if (!address.has("theme")) return;
   for (const control of [...filters.elements, ...axes.elements]) {
     const values = address.getAll(control.name);
     if (control.type === "checkbox") control.checked = values.includes(control.value);
@@ -27,42 +27,26 @@ function update() {
   const parts = chosen.get("words").toLowerCase().split(/\s+/);
   const chosenTexts = page.cases.filter((column) => chosen.has(column.name)).map(
     (column) => [column.texts, chosen.getAll(column.name)]);
-  const rows = cases.filter((row) => parts.every((part) => searched[row].includes(part))
+  const rows = allCases.filter((row) => parts.every((part) => searched[row].includes(part))
     && chosenTexts.every(([texts, wanted]) => wanted.includes(texts[row])));
-  byId("count").textContent = `${rows.length} of ${cases.length} cases`;
-  caseTable.show(rows, byId("wide").checked);
-  const [x, y] = ["x", "y"].map((name) => caseColumns[chosen.get(name)]);
-  const [logX, logY] = ["x", "y"].map((name) => chosen.has("log", name));
-  if (x && y) drawCases(rows, x, y, { x: logX, y: logY }, openCase);
+  byId("count").textContent = `${rows.length} of ${allCases.length} cases`;
+  document.documentElement.dataset.theme = chosen.get("theme");
+  cases.show(rows, chosen.has("wide"));
+  const [x, y] = [caseColumns[chosen.get("x")], caseColumns[chosen.get("y")]];
+  const log = { x: chosen.has("log", "x"), y: chosen.has("log", "y") };
+  if (x && y) drawCases(rows, x, y, log, openCase);
   try {
     history.replaceState(null, "", `#${chosen}`);
   } catch { /* where addresses are fixed, the choice is not kept */ }
 }
 
-function setTheme() {
-  document.documentElement.dataset.theme = theme.value;
-  try {
-    localStorage.setItem("lstmbench-theme", theme.value);
-  } catch { /* nothing is kept here */ }
-}
-
-try {
-  theme.value = localStorage.getItem("lstmbench-theme") ?? "auto";
-} catch { /* nothing was kept here */ }
-setTheme();
-theme.onchange = setTheme;
 byId("close").onclick = () => byId("details").close();
-
-if (cases.length) {
-  byId("explore").hidden = false;
-  readAddress();
-  filters.onsubmit = (event) => event.preventDefault();
-  filters.onreset = () => setTimeout(update); // once the form is empty
-  for (const control of [filters, axes, byId("wide")]) control.addEventListener("input", update);
-  update();
-}
-if (page.scores.length) {
-  byId("scores").hidden = false;
-  scoreTable.show(rowsOf(page.scores), false);
-  drawPanels("scores", page.learning_curves, () => {});
-}
+byId("explore").hidden = !allCases.length;
+byId("scores").hidden = !scores.rows.length;
+readAddress();
+update();
+scores.show(scores.rows, false);
+drawPanels("scores", page.learning_curves, () => {});
+filters.onsubmit = (event) => event.preventDefault();
+document.onreset = () => setTimeout(update); // once the form is empty
+document.oninput = update;

@@ -12,12 +12,8 @@ for (const column of [...page.cases, ...page.scores]) {
 }
 
 const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
+const phrase = (column, row) => (column.is_group ? "" : `${column.label} `) + column.texts[row];
 const varies = (values, rows) => rows.some((row) => values[row] !== values[rows[0]]);
-
-// The numbers of all rows of a table
-function rowsOf([column]) {
-  return column ? [...column.values.keys()] : [];
-}
 
 function element(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -37,8 +33,9 @@ function download(name, rows) {
 // A table that its heads sort. A column in which all rows agree is named once, above the table.
 class Table {
   constructor(name, columns, open) {
-    const unsorted = { values: rowsOf(columns) };
-    Object.assign(this, { name, columns, open, limit: ROW_LIMIT, sorted: unsorted, sign: 1 });
+    const rows = columns.length ? [...columns[0].values.keys()] : []; // by number
+    const unsorted = { values: rows };
+    Object.assign(this, { name, columns, open, rows, sorted: unsorted, sign: 1, limit: ROW_LIMIT });
     this.part("more").onclick = () => {
       this.limit *= 5;
       this.render();
@@ -55,57 +52,52 @@ class Table {
   show(rows, wide) {
     const columns = this.columns.filter((column) => (wide || column.is_shown)
       && rows.some((row) => column.values[row] !== null));
-    const agreed = columns.filter((column) => rows.length > 1 && column !== columns[0]
-      && !varies(column.values, rows));
-    const phrases = agreed.map(({ is_group, label, texts }) => (
-      is_group ? texts[rows[0]] : `${label} ${texts[rows[0]]}`));
-    this.part("common").textContent = agreed.length ? `All of them: ${phrases.join(", ")}.` : "";
-    this.shown = columns.filter((column) => !agreed.includes(column));
+    this.shown = columns.filter((column) => rows.length < 2 || column === columns[0]
+      || varies(column.values, rows));
+    const agreed = columns.filter((column) => !this.shown.includes(column));
+    const phrases = agreed.map((column) => phrase(column, rows[0])).join(", ");
+    this.part("common").textContent = phrases && `All of them: ${phrases}.`;
     this.rows = rows;
-    this.sort();
-  }
-
-  // What is missing comes last, whichever way the rows are sorted.
-  sort() {
-    const { values } = this.sorted;
-    const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
-    this.rows = this.rows.toSorted((a, b) => (values[a] === null) - (values[b] === null)
-      || this.sign * compare(a, b) || a - b);
     this.render();
   }
 
   sortBy(column) {
     this.sign = this.sorted === column ? -this.sign : 1;
     this.sorted = column;
-    this.sort();
+    this.render();
     this.part("table").querySelector("[aria-sort$=ending] button").focus();
   }
 
   head(column) {
     const order = this.sign > 0 ? "ascending" : "descending";
-    const onclick = () => this.sortBy(column);
-    return element("th", { scope: "col", title: column.name,
-      className: column.is_number ? "number" : "", ariaSort: this.sorted === column ? order : "none" },
-    element("button", { type: "button", onclick }, column.label));
+    const ariaSort = this.sorted === column ? order : "none";
+    const button = element("button", { onclick: () => this.sortBy(column) }, column.label);
+    return element("th", { scope: "col", title: column.name, ariaSort }, button);
   }
 
   cell(column, row) {
     const text = column.texts[row];
-    if (column !== this.shown[0]) {
-      const kind = text.length > 40 ? "long" : "";
-      return element("td", { className: column.is_number ? "number" : kind }, text);
+    if (column === this.shown[0]) {
+      const button = element("button", { onclick: () => this.open(row) }, text);
+      return element("th", { scope: "row" }, button);
     }
-    const onclick = () => this.open(row);
-    return element("th", { scope: "row" }, element("button", { type: "button", onclick }, text));
+    const className = column.is_number ? "number" : text.length > 40 ? "long" : "";
+    return element("td", { className }, text);
   }
 
+  // What is missing comes last, whichever way the rows are sorted.
   render() {
+    const { values } = this.sorted;
+    const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
+    this.rows = this.rows.toSorted((a, b) => (values[a] === null) - (values[b] === null)
+      || this.sign * compare(a, b) || a - b);
     const rows = this.rows.slice(0, this.limit);
     this.part("table").replaceChildren(
       element("thead", {}, element("tr", {}, ...this.shown.map((column) => this.head(column)))),
       element("tbody", {}, ...rows.map((row) => (
         element("tr", {}, ...this.shown.map((column) => this.cell(column, row)))))));
     const left = this.rows.length - rows.length;
-    Object.assign(this.part("more"), { hidden: !left, textContent: `Show more rows (${left} left)` });
+    this.part("more").textContent = `Show more rows (${left} left)`;
+    this.part("more").hidden = !left;
   }
 }
