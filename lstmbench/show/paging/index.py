@@ -4,9 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import pandas as pd
+from typing import Any, Final
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
@@ -18,9 +16,6 @@ from lstmbench.show.provenance import suite_of
 from lstmbench.show.tabulating.extract import read_shown, run_tables, statuses
 from lstmbench.show.tabulating.learning import is_learning
 from lstmbench.show.tabulating.machines import machine_tables
-
-if TYPE_CHECKING:
-    from lstmbench.show.drawing.figure import Figure
 
 FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png", ".pdf")}
 
@@ -55,10 +50,12 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
     manifest = records.attrs["manifest"]
     rows = rows_of(records)
     tables = run_tables(root)
-    figures: Mapping[str, Figure] = {}
-    remarks = [left_out, "Of so many cases no figures are drawn."]
     if not left_out:
-        figures, remarks = _draw(root, records)
+        from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which tables do without
+
+        figures, remarks = gallery(records, samples=read_samples(root) if is_learning(records) else None)
+    else:
+        figures, remarks = {}, [left_out, "Of so many cases no figures are drawn."]
     files: dict[str, bytes] = {}
     for table in tables:
         for end, text in zip(FORMATS["tables"], (table.markdown(), table.latex(), table.csv()), strict=True):
@@ -68,12 +65,6 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
             files[f"figures/{name}{end}"] = image
     page = run_page(rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root))
     return files | {"README.md": page.encode()}, slug(suite_of(rows, [manifest]))
-
-
-def _draw(root: Path, records: pd.DataFrame) -> tuple[Mapping[str, "Figure"], list[str]]:
-    from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which those do without who draw nothing
-
-    return gallery(records, samples=read_samples(root) if is_learning(records) else None)
 
 
 def write_index(root: str | Path) -> Path:

@@ -14,6 +14,7 @@ from lstmbench.show.tabulating.table import Table
 if TYPE_CHECKING:
     from lstmbench.show.drawing.figure import Figure
 
+NO_RUNS: Final = "There are no runs yet: `lstmbench run quick --out results/NAME` makes one."
 SECTIONS: Final = {
     "Learning": ("learning",),
     "Speed": ("ratio", "speed"),
@@ -49,8 +50,8 @@ class Summary:
 def executed_notebooks(run: Path) -> dict[str, list[str]]:
     """Return the file of each executed notebook of a run and, after it, the page made of it."""
     copies: dict[str, list[str]] = {}
-    for path in sorted((run / "notebooks").glob("*"), key=lambda path: (path.stem, path.suffix != ".ipynb")):
-        if path.suffix in (".ipynb", ".html"):
+    for end in ("ipynb", "html"):
+        for path in sorted((run / "notebooks").glob(f"*.{end}")):
             copies.setdefault(path.stem, []).append(path.name)
     return copies
 
@@ -134,7 +135,7 @@ def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None,
     blocks = [
         "# Results",
         "Each folder holds one run: records, raw samples, tables, figures, and a page that says how they were made.",
-        "There are no runs yet: `lstmbench run quick --out results/NAME` makes one.",
+        NO_RUNS,
     ]
     if runs:
         head = ["| date | run | suite | machine | ok | not ok |", "| :-- | :-- | :-- | :-- | --: | :-- |"]

@@ -55,7 +55,7 @@ def axis(quantity: Quantity, values: Sequence[Any]) -> Json:
 
 
 def _titled(title: str) -> Json:
-    return {"title": {"text": str(escape(title))}, "exponentformat": "power"}
+    return {"title": {"text": str(escape(title))}}
 
 
 def learning_panel(course: Course, run: str) -> Json:

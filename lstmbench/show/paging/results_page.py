@@ -14,12 +14,12 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from lstmbench.results.record import CASE_COLUMNS, COLUMNS, LEARNING_COLUMNS
+from lstmbench.results.record import CASE_COLUMNS, COLUMNS
 from lstmbench.results.store import read_samples
 from lstmbench.show import provenance
 from lstmbench.show.formats import interval, pick_unit
 from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, ordered, phrase, quantity
-from lstmbench.show.paging.markdown_pages import Summary, executed_notebooks
+from lstmbench.show.paging.markdown_pages import NO_RUNS, Summary, executed_notebooks
 from lstmbench.show.paging.plotly_figures import Json, axis, learning_panel, line_style, rounded
 from lstmbench.show.tabulating.courses import courses
 from lstmbench.show.tabulating.extract import read_shown
@@ -41,6 +41,28 @@ SHOWN: Final = (
 )  # fmt: skip
 """The columns of the page's tables, in their order. All others are in the details of a row, and on demand."""
 
+POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""What the page may load: nothing but what stands in it."""
+NOTES: Final = {
+    "filters": "Leave a filter empty to show everything. The address of this page keeps the choice.",
+    "plots": "Bars are 95 % intervals. Click a point to see its raw samples. With the keyboard: Tab to a plot, "
+    "← → along a line, ↑ ↓ from line to line, and Enter for the samples.",
+    "scores": "Score on the validation data after each epoch, mean over seeds. A band holds all seeds; the lines of "
+    "plain RNNs are thin. Star: the LSTM on the test data, with its 95 % interval over seeds. Dotted: baselines on "
+    "the same data. The keyboard works as above.",
+    "samples": "in the order in which they were taken, one process after the other. Hollow: taken while the machine "
+    "was disturbed.",
+    "about": "Made from the records alone by `lstmbench table`: the same records give the same bytes. Nothing is "
+    f"loaded from a network. Numbers are rounded to {DIGITS} digits; at most {MAX_SAMPLES_PER_CASE} raw samples of a "
+    "case, evenly chosen, are here, to 4 digits. `records.csv` and `samples.parquet` in a run's folder hold all in "
+    "full. Each run's page and the project's README say how a number is made, and what makes it fair. Charts by "
+    "plotly.js (MIT licence).",
+}
+"""What the page says about its parts."""
+
 
 def results_page(base: Path, runs: Sequence[Summary]) -> str:
     """Return the page as HTML, with the records of all runs and as many raw samples as fit.
@@ -60,9 +82,8 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
             records.attrs = {}
             tables.append(records.assign(run=run.folder))
     rows = pd.concat(tables[1:] or tables, ignore_index=True)
-    is_training = rows["task"].notna() if "task" in rows else pd.Series(False, rows.index)
-    cases = rows[~is_training].drop(columns=[*LEARNING_COLUMNS], errors="ignore")
-    cases = cases.sort_values([*GROUPS, "implementation"], key=_in_order, ignore_index=True)
+    is_training = rows.get("task", pd.Series(index=rows.index)).notna()
+    cases = rows[~is_training].sort_values([*GROUPS, "implementation"], key=_in_order, ignore_index=True)
     samples = {run: read_samples(base / run) for run in rows["run"].unique() if not left_out[run]}
     data = {
         "cases": _columns(cases),
@@ -84,9 +105,10 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         provenance=provenance,
         notebooks={run.folder: executed_notebooks(base / run.folder) for run in runs},
         remarks=[f"{run}: {remark}" for run, remark in left_out.items() if remark],
+        policy=POLICY,
+        notes=NOTES,
+        no_runs=NO_RUNS,
         rows=len(rows),
-        digits=DIGITS,
-        max_samples=MAX_SAMPLES_PER_CASE,
         source=_source,
     )
 
@@ -111,13 +133,14 @@ def _columns(table: pd.DataFrame) -> list[Json]:
 def _column(table: pd.DataFrame, name: str) -> Json:
     """Return a column as the scripts take it: how it is shown, and each row's value and, where it differs, its text."""
     known = quantity(name)
-    values, lows, highs = (rounded(_values(table, column), DIGITS) for column in (name, known.low, known.high))
+    values = _values(table, name)
     texts = None
     is_number = pd.api.types.infer_dtype(values) in ("integer", "floating", "mixed-integer-float")
     if name in WORKLOAD:
         texts = [phrase(name, value) for value in values]
     elif is_number:
-        texts = [_text(*cell, known.units) for cell in zip(values, lows, highs, strict=True)]
+        ends = zip(_values(table, known.low), _values(table, known.high), strict=True)
+        texts = [_text(value, known.units, *pair) for value, pair in zip(values, ends, strict=True)]
     if not is_number:
         values = [value if value is None else str(value) for value in values]
     is_chosen = name in ("implementation", "status", *GROUPS)
@@ -139,12 +162,11 @@ def _column(table: pd.DataFrame, name: str) -> Json:
 
 def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
     """Return a column as plain Python values, None where there is none."""
-    if name not in table:
-        return [None] * len(table)
-    return [None if pd.isna(value) else value for value in table[name].astype(object)]
+    column = table[name].astype(object) if name in table else pd.Series(index=table.index, dtype=object)
+    return rounded(column.where(column.notna(), None), DIGITS)
 
 
-def _text(value: Any, low: Any, high: Any, units: Mapping[str, float]) -> str:
+def _text(value: Any, units: Mapping[str, float], low: Any = None, high: Any = None) -> str:
     """Return a number in the unit that fits it, with its interval if it has one."""
     if value is None:
         return "–"
@@ -181,6 +203,6 @@ def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[i
 def _process(process: int, samples: pd.DataFrame) -> Json:
     seconds = samples["seconds"].to_numpy(float)
     disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
-    times = [_text(time, None, None, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
+    times = [_text(time, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
     summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
     return {"process": process, "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}

@@ -13,6 +13,11 @@ function openDetails(columns, row, samples) {
   if (samples) showSamples(row, samples);
 }
 
+// A point of a learning curve is of no row.
+function openCase(row) {
+  if (row !== undefined) openDetails(page.cases, row, page.samples[row]);
+}
+
 function showSamples(row, { extent, processes }) {
   byId("samples-extent").textContent = extent;
   byId("samples-summary").replaceChildren(...processes.map(({ summary }) => element("tr", {},

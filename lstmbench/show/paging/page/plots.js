@@ -7,17 +7,16 @@ const panelLimits = { cases: 6, scores: 6 }; // a few rows of panels; a button s
 
 // Plotly reads a little HTML in its labels, and texts are foreign.
 function plotlyText(text) {
-  const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return escaped.replaceAll("\n", "<br>");
+  return element("p", {}, text).innerHTML.replaceAll("\n", "<br>");
 }
 
 function draw(place, traces, layout) {
-  return Plotly.newPlot(place, traces, { template: page.template, ...layout }, page.config);
+  Plotly.newPlot(place, traces, { template: page.template, ...layout }, page.config);
 }
 
 // A panel is {caption, label, traces, layout}. Its traces hold the texts of their points and,
 // as customdata, their rows.
-function drawPanels(name, panels, open) {
+function drawPanels(name, panels) {
   const host = byId(`${name}-plots`);
   host.querySelectorAll(".plot").forEach((plot) => Plotly.purge(plot));
   const shown = panels.slice(0, panelLimits[name]);
@@ -25,19 +24,19 @@ function drawPanels(name, panels, open) {
     element("figcaption", {}, caption), element("div", { className: "plot", tabIndex: 0,
       role: "group", ariaLabel: `Plot of ${label}: ${caption}` }))));
   // Only now, since a plot takes the width of its place, which depends on how many there are
-  host.querySelectorAll(".plot").forEach((plot, k) => drawPanel(plot, shown[k], open));
+  host.querySelectorAll(".plot").forEach((plot, k) => drawPanel(plot, shown[k]));
   Object.assign(byId(`${name}-all`), { hidden: panels.length === shown.length,
     textContent: `Show all ${panels.length} plots`,
     onclick() {
       panelLimits[name] = Infinity;
-      drawPanels(name, panels, open);
+      drawPanels(name, panels);
     } });
 }
 
-function drawPanel(plot, { traces, layout }, open) {
+function drawPanel(plot, { traces, layout }) {
   for (const trace of traces) trace.hovertext = trace.text?.map(plotlyText);
   draw(plot, traces, layout);
-  plot.on("plotly_click", ({ points: [point] }) => open(point.customdata));
+  plot.on("plotly_click", ({ points: [{ customdata }] }) => openCase(customdata));
   const lines = traces.filter((trace) => trace.text);
   let line = 0;
   let point = -1;
@@ -46,7 +45,7 @@ function drawPanel(plot, { traces, layout }, open) {
     if (event.key === "Escape") Plotly.Fx.unhover(plot);
     if (event.key === "Enter" && point >= 0) {
       event.preventDefault(); // or the same key would press the first button of the dialog
-      open(lines[line].customdata?.[point]);
+      openCase(lines[line].customdata?.[point]);
     }
     if (!(event.key in STEPS)) return;
     event.preventDefault();
@@ -59,7 +58,7 @@ function drawPanel(plot, { traces, layout }, open) {
 }
 
 // x and y are columns; log says which axes are logarithmic.
-function drawCases(rows, x, y, log, open) {
+function drawCases(rows, x, y, log) {
   const { implementation, status, input_size, hidden_size } = caseColumns;
   const fits = (value, isLog) => value !== null && (value > 0 || !isLog);
   const isDrawn = (row) => fits(x.values[row], log.x) && fits(y.values[row], log.y);
@@ -83,18 +82,16 @@ function drawCases(rows, x, y, log, open) {
       ([name, line]) => caseTrace(name, line, x, y)),
     layout: { xaxis: { ...x.axis, type: log.x ? "log" : "linear" },
       yaxis: { ...y.axis, type: log.y ? "log" : "linear", rangemode: "tozero" } },
-  })), open);
+  })));
 }
 
 function caseTrace(name, line, x, y) {
   const { implementation, samples, processes, noisy } = caseColumns;
   const described = [implementation, x, y, samples, processes, noisy].filter(Boolean);
-  const low = caseColumns[y.low] ?? y;
-  const high = caseColumns[y.high] ?? y;
-  const reach = (from, to) => line.map((row) => (
-    (to.values[row] ?? y.values[row]) - (from.values[row] ?? y.values[row])));
+  const reach = (end, sign) => line.map((row) => (
+    sign * ((caseColumns[end]?.values[row] ?? y.values[row]) - y.values[row])));
   return { ...page.styles[name], name: plotlyText(name), customdata: line,
     x: line.map((row) => x.values[row]), y: line.map((row) => y.values[row] * y.scale),
     text: line.map((row) => described.map((column) => phrase(column, row)).join("\n")),
-    error_y: { visible: low !== y, array: reach(y, high), arrayminus: reach(low, y) } };
+    error_y: { array: reach(y.high, 1), arrayminus: reach(y.low, -1) } };
 }

@@ -11,6 +11,7 @@ for (const column of [...page.cases, ...page.scores]) {
   column.texts ??= column.values.map((value) => value ?? "–");
 }
 
+const rowsOf = (columns) => columns.slice(0, 1).flatMap((column) => [...column.values.keys()]);
 const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
 const phrase = (column, row) => (column.is_group ? "" : `${column.label} `) + column.texts[row];
 const varies = (values, rows) => rows.some((row) => values[row] !== values[rows[0]]);
@@ -27,77 +28,77 @@ function download(name, rows) {
   const text = rows.map((row) => row.map(field).join(",") + "\n").join("");
   const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   element("a", { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
-// A table that its heads sort. A column in which all rows agree is named once, above the table.
-class Table {
-  constructor(name, columns, open) {
-    const rows = columns.length ? [...columns[0].values.keys()] : []; // by number
-    const unsorted = { values: rows };
-    Object.assign(this, { name, columns, open, rows, sorted: unsorted, sign: 1, limit: ROW_LIMIT });
-    this.part("more").onclick = () => {
-      this.limit *= 5;
-      this.render();
-    };
-    this.part("csv").onclick = () => download(`${name}.csv`, [
-      columns.map((column) => column.name),
-      ...this.rows.map((row) => columns.map((column) => column.values[row]))]);
+// Fills a table that its heads sort, and returns a function that shows some rows in it. A column in
+// which all of them agree is named once, above the table.
+function makeTable(name, allColumns, open) {
+  const part = (id) => byId(`${name}-${id}`);
+  let columns = [];
+  let rows = [];
+  let limit = ROW_LIMIT;
+  let sortedBy = null;
+  let sign = 1;
+
+  function sortBy(column) {
+    sign = sortedBy === column ? -sign : 1;
+    sortedBy = column;
+    render();
+    part("table").querySelector("[aria-sort$=ending] button").focus();
   }
 
-  part(name) {
-    return byId(`${this.name}-${name}`);
+  function head(column) {
+    const order = sign > 0 ? "ascending" : "descending";
+    return element("th", { scope: "col", title: column.name,
+      ariaSort: column === sortedBy ? order : "none" },
+    element("button", { onclick: () => sortBy(column) }, column.label));
   }
 
-  show(rows, wide) {
-    const columns = this.columns.filter((column) => (wide || column.is_shown)
-      && rows.some((row) => column.values[row] !== null));
-    this.shown = columns.filter((column) => rows.length < 2 || column === columns[0]
-      || varies(column.values, rows));
-    const agreed = columns.filter((column) => !this.shown.includes(column));
-    const phrases = agreed.map((column) => phrase(column, rows[0])).join(", ");
-    this.part("common").textContent = phrases && `All of them: ${phrases}.`;
-    this.rows = rows;
-    this.render();
-  }
-
-  sortBy(column) {
-    this.sign = this.sorted === column ? -this.sign : 1;
-    this.sorted = column;
-    this.render();
-    this.part("table").querySelector("[aria-sort$=ending] button").focus();
-  }
-
-  head(column) {
-    const order = this.sign > 0 ? "ascending" : "descending";
-    const ariaSort = this.sorted === column ? order : "none";
-    const button = element("button", { onclick: () => this.sortBy(column) }, column.label);
-    return element("th", { scope: "col", title: column.name, ariaSort }, button);
-  }
-
-  cell(column, row) {
+  function cell(column, row) {
     const text = column.texts[row];
-    if (column === this.shown[0]) {
-      const button = element("button", { onclick: () => this.open(row) }, text);
+    if (column === columns[0]) {
+      const button = element("button", { onclick: () => open(row) }, text);
       return element("th", { scope: "row" }, button);
     }
     const className = column.is_number ? "number" : text.length > 40 ? "long" : "";
     return element("td", { className }, text);
   }
 
-  // What is missing comes last, whichever way the rows are sorted.
-  render() {
-    const { values } = this.sorted;
-    const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
-    this.rows = this.rows.toSorted((a, b) => (values[a] === null) - (values[b] === null)
-      || this.sign * compare(a, b) || a - b);
-    const rows = this.rows.slice(0, this.limit);
-    this.part("table").replaceChildren(
-      element("thead", {}, element("tr", {}, ...this.shown.map((column) => this.head(column)))),
-      element("tbody", {}, ...rows.map((row) => (
-        element("tr", {}, ...this.shown.map((column) => this.cell(column, row)))))));
-    const left = this.rows.length - rows.length;
-    this.part("more").textContent = `Show more rows (${left} left)`;
-    this.part("more").hidden = !left;
+  function render() {
+    if (sortedBy) rows.sort(byValue(sortedBy.values, sign));
+    const shown = rows.slice(0, limit);
+    part("table").replaceChildren(
+      element("thead", {}, element("tr", {}, ...columns.map(head))),
+      element("tbody", {}, ...shown.map((row) => (
+        element("tr", {}, ...columns.map((column) => cell(column, row)))))));
+    const left = rows.length - shown.length;
+    part("more").textContent = `Show more rows (${left} left)`;
+    part("more").hidden = !left;
   }
+
+  part("more").onclick = () => {
+    limit *= 5;
+    render();
+  };
+  part("csv").onclick = () => download(`${name}.csv`, [
+    allColumns.map((column) => column.name),
+    ...rows.map((row) => allColumns.map((column) => column.values[row]))]);
+
+  return (chosen, wide) => {
+    rows = [...chosen];
+    const filled = allColumns.filter((column) => (wide || column.is_shown)
+      && rows.some((row) => column.values[row] !== null));
+    columns = filled.filter((column) => rows.length < 2 || column === allColumns[0]
+      || varies(column.values, rows));
+    const agreed = filled.filter((column) => !columns.includes(column));
+    const phrases = agreed.map((column) => phrase(column, rows[0])).join(", ");
+    part("common").textContent = phrases && `All of them: ${phrases}.`;
+    render();
+  };
+}
+
+// What is missing comes last, whichever way the rows are sorted.
+function byValue(values, sign) {
+  const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
+  return (a, b) => (values[a] === null) - (values[b] === null) || sign * compare(a, b) || a - b;
 }
