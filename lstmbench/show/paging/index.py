@@ -1,4 +1,7 @@
-"""Writes the tables, figures and page of a run, and the pages of all runs. Writing them again changes no byte."""
+"""Writes the tables, figures and page of a run, and the pages of all runs.
+
+Writing them again changes no byte.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -21,10 +24,10 @@ FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png",
 
 
 def write(folder: str | Path) -> Path:
-    """Write ``tables/``, ``figures/`` and ``README.md`` of the run in ``folder``; return the README's path.
+    """Write ``tables/``, ``figures/`` and ``README.md`` of a run, and return the README's path.
 
     Raises:
-        LstmbenchError: if the folder holds no run, the run has no records yet, or it cannot be written to.
+        LstmbenchError: if the folder holds no run, it has no records yet, or it cannot be written to.
     """
     root = Path(folder)
     files, suite = _render_run(root)
@@ -51,7 +54,8 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
     rows = rows_of(records)
     tables = run_tables(root)
     if not left_out:
-        from lstmbench.show.drawing.gallery import gallery  # with Matplotlib, which tables do without
+        # Matplotlib is loaded only where there is something to draw
+        from lstmbench.show.drawing.gallery import gallery
 
         figures, remarks = gallery(records, samples=read_samples(root) if is_learning(records) else None)
     else:
@@ -70,8 +74,8 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
 def write_index(root: str | Path) -> Path:
     """Write the pages of a folder of runs, and return the path of ``README.md``.
 
-    It lists all runs, newest first, with the ratios of the newest run, and those of several machines side by side. In
-    ``index.html`` a reader sorts, filters and plots.
+    It lists all runs, newest first, with the ratios of the newest run, and those of several
+    machines side by side. In ``index.html`` a reader sorts, filters and plots.
 
     Raises:
         LstmbenchError: if there is no such folder, or it cannot be written to.
@@ -86,7 +90,8 @@ def render_index(root: str | Path) -> dict[str, bytes]:
     Raises:
         LstmbenchError: if there is no such folder.
     """
-    from lstmbench.show.paging.results_page import results_page  # its lines look like those that Matplotlib draws
+    # It takes its colours from the figures, which load Matplotlib
+    from lstmbench.show.paging.results_page import results_page
 
     base = Path(root)
     if not base.is_dir():
@@ -100,7 +105,9 @@ def render_index(root: str | Path) -> dict[str, bytes]:
 
 
 def latest(root: str | Path) -> Path:
-    """Return the folder of the newest run below ``root``, a finished one if there is one; ``root`` if it is a run.
+    """Return the folder of the newest run below ``root``, or ``root`` if that is a run.
+
+    A finished run goes before an unfinished one.
 
     Raises:
         LstmbenchError: if there is none.
@@ -137,7 +144,7 @@ def _summary(folder: Path) -> Summary:
 
 
 def _save(root: Path, files: Mapping[str, bytes], outdated: Iterable[Path] = ()) -> None:
-    """Write the files that are not there yet, each in one step, and delete those of an earlier rendering."""
+    """Write the files that are not there yet, each in one step, and delete the outdated ones."""
     try:
         for name, content in files.items():
             if not (root / name).is_file() or (root / name).read_bytes() != content:

@@ -1,4 +1,7 @@
-"""The page of a run and the page of all runs as Markdown. Links are relative to where a page lies."""
+"""The page of a run and the page of all runs, as Markdown.
+
+Links are relative to the folder of the page.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +25,10 @@ SECTIONS: Final = {
     "Accuracy": ("accuracy", "output-error", "gradient-error"),
     "First call": ("first-call",),
 }
-"""The sections of a run's page, and the kinds of tables and figures in each: their names without the suite's."""
+"""The sections of a run's page, and the kinds of tables and figures in each.
+
+A table or figure is named after the suite and its kind.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Summary:
     trouble: str = ""
 
     def counts(self, *left_out: str) -> str:
-        """Return how many cases have each status, without some, and whether the run was not finished."""
+        """Return how many cases have each status, and say so if the run was not finished."""
         shown = {word: count for word, count in self.statuses.items() if word not in left_out}
         return counts(shown) + ("" if self.manifest.get("complete", True) else "; not finished")
 
@@ -65,7 +71,7 @@ def run_page(
     remarks: Sequence[str],
     notebooks: Mapping[str, Sequence[str]],
 ) -> str:
-    """Return the README of one run: what was measured, on what, the tables, the figures, and how they were made.
+    """Return the README of one run: what was measured, on what, and how, with tables and figures.
 
     Args:
         rows: the records that are shown.
@@ -91,8 +97,8 @@ def run_page(
         *filter(None, ["\n".join(f"- {markdown(remark)}" for remark in remarks)]),
         "## How it was made",
         "\n".join(["| what | |", "| :-- | :-- |", *facts]),
-        "Tables, figures and this page are made from the records alone: `lstmbench table FOLDER` makes them again, "
-        "with the same bytes. The hash under a table is that of its CSV file.",
+        "Tables, figures and this page are made from the records alone: `lstmbench table FOLDER` "
+        "makes them again, with the same bytes. The hash under a table is that of its CSV file.",
         "- [records.csv](records.csv): one row per case, for people\n"
         "- [records.parquet](records.parquet): the same for machines\n"
         "- [samples.parquet](samples.parquet): every timed sample\n"
@@ -117,7 +123,7 @@ def _sizes(rows: list[Row]) -> Iterator[str]:
 
 
 def _content(stem: str, tables: Iterable[Table], figures: Mapping[str, "Figure"]) -> Iterator[str]:
-    """Yield the table and the figures of one kind, whose names begin with ``stem``, and links to their files."""
+    """Yield the table and the figures whose names begin with ``stem``, and links to their files."""
     for table in tables:
         if table.id == stem:
             yield table.markdown(footer=False).rstrip()
@@ -131,10 +137,18 @@ def _content(stem: str, tables: Iterable[Table], figures: Mapping[str, "Figure"]
 
 
 def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None, machines: Sequence[Table] = ()) -> str:
-    """Return the README of a folder of runs: the runs, newest first, the newest one's ratios, those across machines."""
+    """Return the README of a folder of runs.
+
+    Args:
+        runs: newest first.
+        newest: the folder of the run whose table of ratios is shown.
+        table: that table.
+        machines: tables of ratios on several machines.
+    """
     blocks = [
         "# Results",
-        "Each folder holds one run: records, raw samples, tables, figures, and a page that says how they were made.",
+        "Each folder holds one run: records, raw samples, tables, figures, and a page that says how "
+        "they were made.",
         NO_RUNS,
     ]
     if runs:

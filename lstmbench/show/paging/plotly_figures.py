@@ -2,8 +2,9 @@
 
 ``page/plotly.json`` holds what all plots share, in colours for a white ground.
 
-Plotly reads a little HTML in its texts, and a record is foreign text, so texts are escaped here. Those of single points
-are not, since a screen reader gets them too: the page's script escapes them for the label under the mouse.
+Plotly reads a little HTML in its texts, and a record is foreign text, so texts are escaped here.
+Those of single points are not, since a screen reader gets them too: the page's script escapes them
+for the label under the mouse.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,17 +21,18 @@ from lstmbench.show.tabulating.courses import Course, Line
 Json = dict[str, Any]
 
 MAX_EPOCHS: Final = 200
-"""Maximum number of epochs of one learning curve in the page, evenly chosen: a panel is a few hundred pixels wide."""
+"""Maximum number of epochs of a learning curve, evenly chosen: a panel is not many pixels wide."""
 MAX_TICKS: Final = 10
 """Maximum number of sizes of which each is named at an axis: more would overlap."""
 _DASH_SCALE: Final = 1.3
 """Pixels per unit of a dash, which is the width of a line, as in the figures of a run."""
-_SYMBOLS: Final = {
+_SYMBOLS: Final[dict[str | int, str]] = {
     "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
-    ">": "triangle-right", "o": "circle", "P": "cross", "X": "x", "p": "pentagon", "d": "diamond-tall", "h": "hexagon",
-    (3, 1, 0): "star-triangle-up", (4, 1, 45): "star-square", (5, 1, 0): "star", (6, 1, 0): "hexagram",
-    (4, 1, 0): "star-diamond",
+    ">": "triangle-right", "o": "circle", "P": "cross", "X": "x", "p": "pentagon",
+    "d": "diamond-tall", "h": "hexagon",
+    3: "star-triangle-up", 4: "star-diamond", 5: "star", 6: "hexagram",
 }  # fmt: skip
+"""Plotly's names for Matplotlib's markers; those of stars by the number of their points."""
 
 
 def line_style(implementation: str, width: float = 1.6) -> Json:
@@ -40,12 +42,15 @@ def line_style(implementation: str, width: float = 1.6) -> Json:
     return {
         "mode": "lines+markers",
         "line": {"color": style.color, "dash": dashes or "solid", "width": width},
-        "marker": {"color": style.color, "symbol": _SYMBOLS.get(style.marker, "circle"), "size": 8},
+        "marker": {"color": style.color, "symbol": _SYMBOLS[style.marker[0]], "size": 8},
     }
 
 
 def axis(quantity: Quantity, values: Sequence[Any]) -> Json:
-    """Return an axis for a column of numbers: seconds in the unit that fits, bytes in MiB, a few sizes each named."""
+    """Return an axis for a column of numbers.
+
+    Seconds are in the unit that fits, bytes in MiB, and a few sizes are each named.
+    """
     if quantity.units == SECONDS:
         return _titled(quantity.name) | {"tickformat": "~s", "ticksuffix": "s"}
     if quantity.units == BYTES:
@@ -59,7 +64,7 @@ def _titled(title: str) -> Json:
 
 
 def learning_panel(course: Course, run: str) -> Json:
-    """Return the plot of how one task was learnt, with the final score and the baselines that are near."""
+    """Return the plot of how one task was learnt, with the final score and near baselines."""
     lines = [_thinned(line) for line in course.lines]
     scores = [score for line in lines for score in (*line.least, *line.most)]
     end = 1.05 * max(line.updates[-1] for line in course.lines)
@@ -137,14 +142,14 @@ def _baseline(name: str, score: float) -> Json:
 
 
 def _is_near(score: float, least: float, most: float, log: bool) -> bool:
-    """Say whether a baseline lies where the curves are, or not so far off that it would press them flat."""
+    """Say whether a baseline lies so near the curves that it would not press them flat."""
     if log:
         return least / 10 <= score <= most * 10
     return least - 2 * (most - least) <= score <= most + 2 * (most - least)
 
 
 def rounded(values: Iterable[Any], digits: int) -> list[Any]:
-    """Return floats with so many significant digits, None for infinite ones, and all else as it is."""
+    """Return floats with so many significant digits, None if infinite, and all else as it is."""
     return [
         value if not isinstance(value, float) else float(f"{value:.{digits}g}") if isfinite(value) else None
         for value in values

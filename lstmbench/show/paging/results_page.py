@@ -1,4 +1,4 @@
-"""The page of all runs: one HTML file with its data, scripts and charts, which works from disk, without a network.
+"""The page of all runs: one HTML file with its data, scripts and charts, which needs no network.
 
 All numbers and words are formatted here; the scripts filter, sort and draw what they are given.
 """
@@ -25,41 +25,42 @@ from lstmbench.show.tabulating.courses import courses
 from lstmbench.show.tabulating.extract import read_shown
 
 MAX_SAMPLES_PER_CASE: Final = 200
-"""Maximum number of samples of one case in the page, evenly chosen: as many as its plot can show apart."""
+"""Maximum number of samples of one case, evenly chosen: its plot shows no more apart."""
 MAX_SAMPLES: Final = 150_000
-"""Maximum number of samples of all cases, about 2 MB of text. If there are more, each case has an equal share."""
+"""Maximum number of samples of all cases, about 2 MB of text; each case has an equal share."""
 DIGITS: Final = 6
-"""Significant digits of a number in the page and in the CSV files that it makes; a sample has four."""
+"""Significant digits of a number in the page and its CSV files; a sample has four."""
 
 GROUPS: Final = ("run", *WORKLOAD)
 """What a panel of the plots is for, but for the size on its axis."""
 SHOWN: Final = (
-    "task", "cell", "implementation", *GROUPS, "variant", "seed", "status", "time_median_s", "ratio", "first_call_s",
-    "peak_host_bytes", "peak_device_bytes", "allocated_bytes", "output_rel_error", "grad_rel_error",
-    "roofline_fraction", "samples", "metric", "score", "solved", "best_epoch", "epochs", "updates", "epoch_s", "ended",
-    "error",
+    "task", "cell", "implementation", *GROUPS, "variant", "seed", "status", "time_median_s", "ratio",
+    "first_call_s", "peak_host_bytes", "peak_device_bytes", "allocated_bytes", "output_rel_error",
+    "grad_rel_error", "roofline_fraction", "samples", "metric", "score", "solved", "best_epoch",
+    "epochs", "updates", "epoch_s", "ended", "error",
 )  # fmt: skip
-"""The columns of the page's tables, in their order. All others are in the details of a row, and on demand."""
+"""The columns that the page's tables show at first, in their order."""
 
 POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 """What the page may load: nothing but what stands in it."""
 NOTES: Final = {
     "filters": "Leave a filter empty to show everything. The address of this page keeps the choice.",
-    "plots": "Bars are 95 % intervals. Click a point to see its raw samples. With the keyboard: Tab to a plot, "
-    "← → along a line, ↑ ↓ from line to line, and Enter for the samples.",
-    "scores": "Score on the validation data after each epoch, mean over seeds. A band holds all seeds; the lines of "
-    "plain RNNs are thin. Star: the LSTM on the test data, with its 95 % interval over seeds. Dotted: baselines on "
-    "the same data. The keyboard works as above.",
-    "samples": "in the order in which they were taken, one process after the other. Hollow: taken while the machine "
-    "was disturbed.",
-    "about": "Made from the records alone by `lstmbench table`: the same records give the same bytes. Nothing is "
-    f"loaded from a network. Numbers are rounded to {DIGITS} digits; at most {MAX_SAMPLES_PER_CASE} raw samples of a "
-    "case, evenly chosen, are here, to 4 digits. `records.csv` and `samples.parquet` in a run's folder hold all in "
-    "full. Each run's page and the project's README say how a number is made, and what makes it fair. Charts by "
-    "plotly.js (MIT licence).",
+    "plots": "Bars are 95 % intervals. Click a point to see its raw samples. With the keyboard: "
+    "Tab to a plot, ← → along a line, ↑ ↓ from line to line, and Enter for the samples.",
+    "scores": "Score on the validation data after each epoch, mean over seeds. A band holds all "
+    "seeds; the lines of plain RNNs are thin. Star: the LSTM on the test data, with its 95 % "
+    "interval over seeds. Dotted: baselines on the same data. The keyboard works as above.",
+    "samples": "in the order in which they were taken, one process after the other. Hollow: taken "
+    "while the machine was disturbed.",
+    "about": "Made from the records alone by `lstmbench table`: the same records give the same "
+    "bytes. Nothing is loaded from a network. Numbers are rounded to "
+    f"{DIGITS} digits; at most {MAX_SAMPLES_PER_CASE} raw samples of a case, evenly chosen, are "
+    "here, to 4 digits. `records.csv` and `samples.parquet` in a run's folder hold all in full. "
+    "Each run's page and the project's README say how a number is made, and what makes it fair. "
+    "Charts by plotly.js (MIT licence).",
 }
 """What the page says about its parts."""
 
@@ -69,7 +70,7 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
 
     Args:
         base: the folder of runs.
-        runs: those in it, in the order in which they are shown. One with trouble is listed without records.
+        runs: those in it, as they are to be shown. One with trouble is listed without records.
 
     Raises:
         LstmbenchError: if records or samples cannot be read.
@@ -119,7 +120,7 @@ def _source(name: str) -> Markup:
 
 
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Order runs as they are given and all else as in the tables: panels and lines come in the order of the rows."""
+    """Order runs as they are given and all else as in the tables, since panels follow the rows."""
     values = column.unique() if column.name == "run" else ordered(str(column.name), column.dropna())
     return pd.Series(pd.Categorical(column, values, ordered=True), column.index)
 
@@ -131,7 +132,10 @@ def _columns(table: pd.DataFrame) -> list[Json]:
 
 
 def _column(table: pd.DataFrame, name: str) -> Json:
-    """Return a column as the scripts take it: how it is shown, and each row's value and, where it differs, its text."""
+    """Return a column as the scripts take it: how it is shown, and each row's value and text.
+
+    Where only values come, they are the texts.
+    """
     known = quantity(name)
     values = _values(table, name)
     texts = None

@@ -25,12 +25,10 @@ function drawPanels(name, panels) {
       role: "group", ariaLabel: `Plot of ${label}: ${caption}` }))));
   // Only now, since a plot takes the width of its place, which depends on how many there are
   host.querySelectorAll(".plot").forEach((plot, k) => drawPanel(plot, shown[k]));
-  Object.assign(byId(`${name}-all`), { hidden: panels.length === shown.length,
-    textContent: `Show all ${panels.length} plots`,
-    onclick() {
-      panelLimits[name] = Infinity;
-      drawPanels(name, panels);
-    } });
+  offerMore(byId(`${name}-all`), panels.length - shown.length, "plots", () => {
+    panelLimits[name] = Infinity;
+    drawPanels(name, panels);
+  });
 }
 
 function drawPanel(plot, { traces, layout }) {

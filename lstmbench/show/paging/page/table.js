@@ -14,6 +14,7 @@ for (const column of [...page.cases, ...page.scores]) {
 const rowsOf = (columns) => columns.slice(0, 1).flatMap((column) => [...column.values.keys()]);
 const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
 const phrase = (column, row) => (column.is_group ? "" : `${column.label} `) + column.texts[row];
+const className = (column) => (column.is_number ? "number" : "");
 const varies = (values, rows) => rows.some((row) => values[row] !== values[rows[0]]);
 
 function element(tag, properties, ...children) {
@@ -28,6 +29,11 @@ function download(name, rows) {
   const text = rows.map((row) => row.map(field).join(",") + "\n").join("");
   const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   element("a", { href, download: name }).click();
+}
+
+function offerMore(button, left, what, onclick) {
+  const textContent = `Show more ${what} (${left} left)`;
+  Object.assign(button, { hidden: !left, textContent, onclick });
 }
 
 // Fills a table that its heads sort, and returns a function that shows some rows in it. A column in
@@ -49,7 +55,7 @@ function makeTable(name, allColumns, open) {
 
   function head(column) {
     const order = sign > 0 ? "ascending" : "descending";
-    return element("th", { scope: "col", title: column.name,
+    return element("th", { scope: "col", title: column.name, className: className(column),
       ariaSort: column === sortedBy ? order : "none" },
     element("button", { onclick: () => sortBy(column) }, column.label));
   }
@@ -60,8 +66,7 @@ function makeTable(name, allColumns, open) {
       const button = element("button", { onclick: () => open(row) }, text);
       return element("th", { scope: "row" }, button);
     }
-    const className = column.is_number ? "number" : text.length > 40 ? "long" : "";
-    return element("td", { className }, text);
+    return element("td", { className: text.length > 40 ? "long" : className(column) }, text);
   }
 
   function render() {
@@ -71,15 +76,12 @@ function makeTable(name, allColumns, open) {
       element("thead", {}, element("tr", {}, ...columns.map(head))),
       element("tbody", {}, ...shown.map((row) => (
         element("tr", {}, ...columns.map((column) => cell(column, row)))))));
-    const left = rows.length - shown.length;
-    part("more").textContent = `Show more rows (${left} left)`;
-    part("more").hidden = !left;
+    offerMore(part("more"), rows.length - shown.length, "rows", () => {
+      limit *= 5;
+      render();
+    });
   }
 
-  part("more").onclick = () => {
-    limit *= 5;
-    render();
-  };
   part("csv").onclick = () => download(`${name}.csv`, [
     allColumns.map((column) => column.name),
     ...rows.map((row) => allColumns.map((column) => column.values[row]))]);
