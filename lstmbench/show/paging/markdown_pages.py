@@ -147,8 +147,7 @@ def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None,
     """
     blocks = [
         "# Results",
-        "Each folder holds one run: records, raw samples, tables, figures, and a page that says how "
-        "they were made.",
+        "Each folder holds one run: records, raw samples, tables, figures, and a page that says how they were made.",
         NO_RUNS,
     ]
     if runs:
