@@ -91,7 +91,7 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         "scores": _columns(rows[is_training]),
         "samples": _samples(cases, samples),
         "learning_curves": [
-            learning_panel(course, run)
+            learning_panel(course, str(run))
             for run, scores in rows[is_training].groupby("run", sort=False)
             if run in samples
             for course in courses(samples[run], scores)
@@ -185,7 +185,7 @@ def _text(value: Any, units: Mapping[str, float], low: Any = None, high: Any = N
     return f"{interval(*scaled)} {unit}".strip()
 
 
-def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[int, Json]:
+def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[str, Json]:
     """Return the raw samples by the row of their case, and a summary of each process."""
     if not samples:
         return {}
@@ -199,14 +199,14 @@ def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[i
     for case, own in by_case:
         kept = own.iloc[:: -(-len(own) // share)]
         extent = f"All {len(own)}" if len(kept) == len(own) else f"{len(kept)} of {len(own)}, evenly chosen,"
-        processes = [_process(int(process), part) for process, part in kept.groupby("process")]
-        samples_of[int(case)] = {"extent": f"{extent} samples", "processes": processes}
+        processes = [_process(process, part) for process, part in kept.groupby("process")]
+        samples_of[str(case)] = {"extent": f"{extent} samples", "processes": processes}
     return samples_of
 
 
-def _process(process: int, samples: pd.DataFrame) -> Json:
+def _process(process: Any, samples: pd.DataFrame) -> Json:
     seconds = samples["seconds"].to_numpy(float)
     disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
     times = [_text(time, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
     summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
-    return {"process": process, "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}
+    return {"process": int(process), "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}
