@@ -49,7 +49,7 @@ def opened(page: Any, address: str) -> Iterator[Any]:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
-    page.wait_for_selector("#plots .point")
+    page.wait_for_selector("#cases-plots .point")
     yield page
     assert {url.partition("#")[0] for url in asked if not url.startswith(("blob:", "data:"))} == {address}
     assert page.evaluate("window.owned") is None
@@ -57,13 +57,13 @@ def opened(page: Any, address: str) -> Iterator[Any]:
 
 def column(page: Any, name: str) -> list[str]:
     place = page.evaluate(
-        "name => [...document.querySelectorAll('#case-table thead th')].findIndex(e => e.dataset.column === name)", name
+        "name => [...document.querySelectorAll('#cases-table thead th')].findIndex(e => e.title === name)", name
     )
-    return page.locator(f"#case-table tbody tr > :nth-child({place + 1})").all_inner_texts()
+    return page.locator(f"#cases-table tbody tr > :nth-child({place + 1})").all_inner_texts()
 
 
 def head(page: Any, name: str) -> Any:
-    return page.locator(f'#case-table th[data-column="{name}"]')
+    return page.locator(f'#cases-table th[title="{name}"]')
 
 
 def times(page: Any) -> list[float]:
@@ -75,7 +75,7 @@ def times(page: Any) -> list[float]:
 def test_every_case_is_in_the_table_and_foreign_text_stays_text(opened: Any, pictures: Path) -> None:
     assert opened.locator("#count").inner_text() == "175 of 175 cases"
     assert HOSTILE in column(opened, "implementation")
-    assert HOSTILE in opened.locator(".runs").inner_text()
+    assert HOSTILE in opened.locator('[aria-label="Table of runs"]').inner_text()
     opened.screenshot(path=pictures / "results-light.png", full_page=True)
 
 
@@ -94,10 +94,10 @@ def test_a_filter_leaves_its_rows_and_the_address_keeps_it(opened: Any) -> None:
     opened.get_by_label("torch.nn", exact=True).focus()
     opened.keyboard.press("Space")
     assert set(column(opened, "implementation")) == {"torch.nn"}
-    assert "training" in opened.locator("#common").inner_text()
+    assert "training" in opened.locator("#cases-common").inner_text()
     count = opened.locator("#count").inner_text()
     opened.reload()
-    opened.wait_for_selector("#plots .point")
+    opened.wait_for_selector("#cases-plots .point")
     assert opened.locator("#count").inner_text() == count
     opened.get_by_label("Rows that hold").fill("no such words")
     assert opened.locator("#count").inner_text() == "0 of 175 cases"
@@ -107,31 +107,31 @@ def test_a_filter_leaves_its_rows_and_the_address_keeps_it(opened: Any) -> None:
 
 
 def test_the_quantity_and_the_axis_are_chosen(opened: Any) -> None:
-    opened.locator("#y").select_option("ratio")
-    opened.locator("#x").select_option("hidden_size")
-    opened.wait_for_selector("#plots .point")
-    assert opened.locator("#plots .ytitle").first.text_content() == "time ratio"
-    assert opened.locator("#plots .xtitle").first.text_content() == "hidden size H"
+    opened.locator("#axes [name=y]").select_option("ratio")
+    opened.locator("#axes [name=x]").select_option("hidden_size")
+    opened.wait_for_selector("#cases-plots .point")
+    assert opened.locator("#cases-plots .ytitle").first.text_content() == "time ratio"
+    assert opened.locator("#cases-plots .xtitle").first.text_content() == "hidden size H"
 
 
 def test_hovering_shows_interval_and_samples(opened: Any, pictures: Path) -> None:
-    opened.locator("#plots .point").first.hover(force=True)
-    opened.wait_for_selector("#plots .hovertext")
-    text = opened.locator("#plots .hovertext").text_content()
-    assert "[" in text and "90 samples of 3 processes" in text
+    opened.locator("#cases-plots .point").first.hover(force=True)
+    opened.wait_for_selector("#cases-plots .hovertext")
+    text = opened.locator("#cases-plots .hovertext").text_content()
+    assert "[" in text and "samples 90" in text and "processes 3" in text
     opened.screenshot(path=pictures / "results-hover.png")
 
 
 def test_a_click_on_a_point_shows_its_raw_samples(opened: Any, pictures: Path) -> None:
-    place = opened.locator("#plots .point").nth(5)
+    place = opened.locator("#cases-plots .point").nth(5)
     place.scroll_into_view_if_needed()
     box = place.bounding_box()
     opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    opened.wait_for_selector("#plots .hovertext")
+    opened.wait_for_selector("#cases-plots .hovertext")
     opened.mouse.down()
     opened.mouse.up()
-    opened.wait_for_selector("#sample-plot .point")
-    assert opened.locator("#sample-plot .point").count() == 10
+    opened.wait_for_selector("#samples-plot .point")
+    assert opened.locator("#samples-plot .point").count() == 10
     assert "All 10 samples" in opened.locator("#details").inner_text()
     opened.wait_for_timeout(300)
     opened.screenshot(path=pictures / "results-samples.png")
@@ -149,28 +149,29 @@ def test_points_and_samples_are_reached_by_keyboard_alone(opened: Any) -> None:
     opened.keyboard.press("ArrowRight")
     assert "samples" in first and opened.locator("#spoken").text_content() != first
     opened.keyboard.press("Enter")
-    opened.wait_for_selector("#sample-plot .point")
+    opened.wait_for_selector("#samples-plot .point")
     assert opened.locator("#details").is_visible()
 
 
-def test_how_learning_went_is_drawn_hovered_and_walked(opened: Any, pictures: Path) -> None:
-    courses = opened.locator("#courses .plot")
-    assert courses.count() == 2
-    assert opened.locator("#courses figcaption").all_inner_texts() == ["adding", HOSTILE]
-    assert opened.locator("#course-legend").inner_text().split() == ["torch.fused", "jax.fused"]
-    assert courses.first.locator(".annotation").text_content() == "naive"
-    courses.first.focus()
+def test_learning_curves_are_drawn_hovered_and_walked(opened: Any, pictures: Path) -> None:
+    plots = opened.locator("#scores-plots .plot")
+    assert plots.count() == 2
+    assert opened.locator("#scores-plots figcaption").all_inner_texts() == ["adding, taught", f"{HOSTILE}, taught"]
+    names = plots.first.locator(".legendtext").all_text_contents()
+    assert names == ["torch.fused", "jax.fused", "on the test data"]
+    assert plots.first.locator(".shape-label").text_content() == "naive"
+    plots.first.focus()
     for spoken in ("torch.fused, 10 updates, error: 1.5 (1 to 2, 2 seeds)", "torch.fused, 20 updates"):
         opened.keyboard.press("ArrowRight")
         assert spoken in opened.locator("#spoken").text_content()
-    opened.wait_for_selector("#courses .hovertext")
+    opened.wait_for_selector("#scores-plots .hovertext")
     opened.locator("#scores").screenshot(path=pictures / "results-learning.png")
 
 
 def test_the_filtered_rows_are_downloaded(opened: Any) -> None:
     opened.get_by_label("torch.nn", exact=True).check()
     with opened.expect_download() as download:
-        opened.get_by_role("button", name="Download these rows as CSV").click()
+        opened.locator("#cases-csv").click()
     with open(download.value.path(), encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 25

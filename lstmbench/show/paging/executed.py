@@ -21,7 +21,10 @@ mtd:nth-child(n+3) { padding-left: 1em; }
 </style>
 {%- endblock -%}
 """
-"""JupyterLab's own look, without the scripts that it would load: formulas are MathML, and widgets are left out."""
+"""JupyterLab's own look without the scripts that it would load.
+
+Formulas are MathML, and widgets are left out.
+"""
 
 
 def notebook_page(text: str, title: str) -> str:
@@ -53,4 +56,5 @@ class _WithFormulas(IPythonRenderer):
         return str(convert(body))
 
     def block_math(self, body: str) -> str:
-        return str(convert(body.replace("{aligned}", "{align*}"), display="block"))  # the one of the two that it knows
+        # Of the two environments, latex2mathml knows this one
+        return str(convert(body.replace("{aligned}", "{align*}"), display="block"))

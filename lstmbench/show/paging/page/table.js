@@ -1,65 +1,106 @@
-// A table of rows that is sorted by its heads' buttons. Columns in which all rows agree are said once, above it.
+"use strict";
+// The data of the page, and tables of them. Foreign text is put in as text, never as HTML.
 
-const PAGE_OF_ROWS = 300;
+const ROW_LIMIT = 300; // with more rows at once, sorting takes a while; a button shows more
+const byId = (id) => document.getElementById(id);
+const page = JSON.parse(byId("data").textContent);
+const collator = new Intl.Collator("en", { numeric: true });
 
-class SortedTable {
-  constructor(table, common, more, cell) {
-    Object.assign(this, { table, common, more, cell, sort: null, down: false, most: PAGE_OF_ROWS });
-    if (more) more.addEventListener("click", () => { this.most += 5 * PAGE_OF_ROWS; this.render(); });
+// A column holds the value and the text of each row. Where only a value comes, it is the text too.
+for (const column of [...page.cases, ...page.scores]) {
+  column.texts ??= column.values.map((value) => value ?? "–");
+}
+
+const rowsOf = (columns) => columns.slice(0, 1).flatMap((column) => [...column.values.keys()]);
+const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
+const phrase = (column, row) => (column.is_group ? "" : `${column.label} `) + column.texts[row];
+const className = (column) => (column.is_number ? "number" : "");
+const varies = (values, rows) => rows.some((row) => values[row] !== values[rows[0]]);
+
+function element(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+function download(name, rows) {
+  const field = (value) => (
+    typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
+  const text = rows.map((row) => row.map(field).join(",") + "\n").join("");
+  const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  element("a", { href, download: name }).click();
+}
+
+function offerMore(button, left, what, onclick) {
+  const textContent = `Show more ${what} (${left} left)`;
+  Object.assign(button, { hidden: !left, textContent, onclick });
+}
+
+// Fills a table that its heads sort, and returns a function that shows some rows in it. A column in
+// which all of them agree is named once, above the table.
+function makeTable(name, allColumns, open) {
+  const part = (id) => byId(`${name}-${id}`);
+  let columns = [];
+  let rows = [];
+  let limit = ROW_LIMIT;
+  let sortedBy = null;
+  let sign = 1;
+
+  function sortBy(column) {
+    sign = sortedBy === column ? -sign : 1;
+    sortedBy = column;
+    render();
+    part("table").querySelector("[aria-sort$=ending] button").focus();
   }
 
-  // columns: those to show; kept: those that stay though all rows agree in them
-  show(rows, columns, kept) {
-    const there = columns.filter((column) => rows.some((row) => row[column] != null));
-    const agreed = rows.length > 1 ? there.filter((column) => !kept.includes(column) && !varies(rows, column)) : [];
-    this.common.textContent = agreed.length
-      ? `All of them: ${agreed.map((column) => (column in page.phrases ? phrase(column, rows[0][column])
-        : `${about(column).name} ${shown(column, rows[0][column])}`)).join(", ")}.` : "";
-    this.rows = rows;
-    this.columns = there.filter((column) => !agreed.includes(column));
-    this.render();
+  function head(column) {
+    const order = sign > 0 ? "ascending" : "descending";
+    return element("th", { scope: "col", title: column.name, className: className(column),
+      ariaSort: column === sortedBy ? order : "none" },
+    element("button", { onclick: () => sortBy(column) }, column.label));
   }
 
-  sorted() {
-    if (!this.sort) return this.rows;
-    const sign = this.down ? -1 : 1;
-    const compare = (a, b) => {
-      if (a == null || b == null) return (a == null) - (b == null); // what is missing comes last
-      return sign * (typeof a === "string" ? a.localeCompare(String(b), "en", { numeric: true }) : a - b);
-    };
-    return [...this.rows].sort((a, b) => compare(a[this.sort], b[this.sort]) || a.place - b.place);
+  function cell(column, row) {
+    const text = column.texts[row];
+    if (column === columns[0]) {
+      const button = element("button", { onclick: () => open(row) }, text);
+      return element("th", { scope: "row" }, button);
+    }
+    return element("td", { className: text.length > 40 ? "long" : className(column) }, text);
   }
 
-  sortBy(column) {
-    this.down = this.sort === column && !this.down;
-    this.sort = column;
-    this.render();
-    this.table.querySelector(`th[data-column="${CSS.escape(column)}"] button`).focus();
+  function render() {
+    if (sortedBy) rows.sort(byValue(sortedBy.values, sign));
+    const shown = rows.slice(0, limit);
+    part("table").replaceChildren(
+      element("thead", {}, element("tr", {}, ...columns.map(head))),
+      element("tbody", {}, ...shown.map((row) => (
+        element("tr", {}, ...columns.map((column) => cell(column, row)))))));
+    offerMore(part("more"), rows.length - shown.length, "rows", () => {
+      limit *= 5;
+      render();
+    });
   }
 
-  head(column) {
-    const sorted = this.sort === column;
-    const button = element("button", { type: "button", onclick: () => this.sortBy(column) }, about(column).name,
-      element("span", { ariaHidden: "true" }, sorted ? (this.down ? " ▼" : " ▲") : " ↕"));
-    const head = element("th", { scope: "col", className: isNumber(column) ? "number" : "" }, button);
-    head.dataset.column = column;
-    head.setAttribute("aria-sort", sorted ? (this.down ? "descending" : "ascending") : "none");
-    return head;
-  }
+  part("csv").onclick = () => download(`${name}.csv`, [
+    allColumns.map((column) => column.name),
+    ...rows.map((row) => allColumns.map((column) => column.values[row]))]);
 
-  render() {
-    const body = this.sorted().slice(0, this.most).map((row) => element("tr", {},
-      ...this.columns.map((column, k) => {
-        const kind = isNumber(column) ? "number" : String(row[column]).length > 40 ? "long" : "";
-        const cell = element(k ? "td" : "th", { className: kind }, this.cell(row, column));
-        if (!k) cell.scope = "row";
-        return cell;
-      })));
-    this.table.replaceChildren(element("thead", {}, element("tr", {}, ...this.columns.map((name) => this.head(name)))),
-      element("tbody", {}, ...body));
-    if (!this.more) return;
-    const left = this.rows.length - body.length;
-    this.more.hidden = left <= 0;
-    this.more.textContent = `Show more rows (${left} left)`;
-  }
+  return (chosen, wide) => {
+    rows = [...chosen];
+    const filled = allColumns.filter((column) => (wide || column.is_shown)
+      && rows.some((row) => column.values[row] !== null));
+    columns = filled.filter((column) => rows.length < 2 || column === allColumns[0]
+      || varies(column.values, rows));
+    const agreed = filled.filter((column) => !columns.includes(column));
+    const phrases = agreed.map((column) => phrase(column, rows[0])).join(", ");
+    part("common").textContent = phrases && `All of them: ${phrases}.`;
+    render();
+  };
+}
+
+// What is missing comes last, whichever way the rows are sorted.
+function byValue(values, sign) {
+  const compare = (a, b) => values[a] - values[b] || collator.compare(values[a], values[b]);
+  return (a, b) => (values[a] === null) - (values[b] === null) || sign * compare(a, b) || a - b;
 }
