@@ -2,12 +2,12 @@
 
     python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
 
-Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H = 256, with one thread and with all
-cores. The interpreter has the user's own environment, with nothing set; for fewer threads than there are cores it is
-bound to as many cores. Implementation and reference take turns (A B, B A, A B, ...). The ratio by hand is the median of
-the ratios of these pairs, with an interval of its own, since it is noisy too. For each row: does the ratio by hand lie
-within the interval that the table prints, do the two intervals overlap, and is the peak of the process within 5 %? Exit
-code 0 if nine in ten overlap, and nine in ten peaks agree.
+Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H = 256, with one thread
+and with all cores. The interpreter has the user's own environment, with nothing set; for fewer threads than there are
+cores it is bound to as many cores. Implementation and reference take turns (A B, B A, A B, ...). The ratio by hand is
+the median of the ratios of these pairs, with an interval of its own, since it is noisy too. For each row: does the
+ratio by hand lie within the interval that the table prints, do the two intervals overlap, and is the peak of the
+process within 5 %? Exit code 0 if nine in ten overlap, and nine in ten peaks agree.
 """
 
 import argparse

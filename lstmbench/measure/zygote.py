@@ -36,7 +36,7 @@ HARNESS_FAILED = "the harness failed"
 """How a reason begins that is no case's own; the row is measured again by the next call."""
 
 FRESH = "nothing"
-"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs itself, and no more."""
+"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs itself alone."""
 ORACLE = "the-oracle"
 """In place of a backend: no implementation, and so no plug-in, is imported there; it computes answers and limits."""
 

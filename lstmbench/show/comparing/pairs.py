@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.record import COLUMNS
+from lstmbench.results.schema import COLUMNS
 from lstmbench.show.labels import WORKLOAD, describe, rank
 
 Mask = NDArray[np.bool_]

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.results.record import LEARNING_COLUMNS
+from lstmbench.results.schema import LEARNING_COLUMNS
 from lstmbench.show.devices import GPU, told
 from lstmbench.show.drawing.facets import MAX_LINES
 from lstmbench.show.drawing.figure import Figure

@@ -12,7 +12,8 @@ from lstmbench.show.drawing.axes import add_legend, draw_lines, fit, line_chart,
 from lstmbench.show.drawing.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
 from lstmbench.show.drawing.styles import INK, MUTED, style_of
 from lstmbench.show.formats import Sentence
-from lstmbench.show.tabulating.courses import Course, courses
+from lstmbench.show.tabulating.learning_curves import LearningCurve
+from lstmbench.show.tabulating.learning_curves import learning_curves as curves_of
 
 MAX_COLUMNS = 3
 """Panels of learning curves that find room side by side on a page."""
@@ -36,7 +37,7 @@ def learning_curves(
         records: of the same runs.
         tasks: which, in this order; those of the records if None.
     """
-    curves = courses(samples, records, tasks)
+    curves = curves_of(samples, records, tasks)
     if not curves:
         return Sentence("There is nothing to draw: nothing was learnt.")
     columns = min(MAX_COLUMNS, len(curves))
@@ -46,7 +47,7 @@ def learning_curves(
 
 
 @figure_style()
-def _draw_curves(curves: Sequence[Course], columns: int, width: float) -> Figure:
+def _draw_curves(curves: Sequence[LearningCurve], columns: int, width: float) -> Figure:
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(width, 2 + 2 * rows))
     panels = figure.subplots(rows, columns, squeeze=False)
@@ -65,7 +66,7 @@ def _draw_curves(curves: Sequence[Course], columns: int, width: float) -> Figure
     )
 
 
-def _draw_curve(axes: Axes, curve: Course) -> None:
+def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
     looks: dict[str, dict[str, Any]] = {}
     for line in curve.lines:
         thin = {"marker": "", "linewidth": 0.9} if line.cell == "rnn" else {}

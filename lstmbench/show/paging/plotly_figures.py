@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from lstmbench.show.drawing.styles import INK, MUTED, style_of
 from lstmbench.show.labels import BYTES, SECONDS, Quantity
-from lstmbench.show.tabulating.courses import Course, Line
+from lstmbench.show.tabulating.learning_curves import LearningCurve, ScoreLine
 
 Json = dict[str, Any]
 
@@ -63,35 +63,35 @@ def _titled(title: str) -> Json:
     return {"title": {"text": str(escape(title))}}
 
 
-def learning_panel(course: Course, run: str) -> Json:
+def learning_panel(curve: LearningCurve, run: str) -> Json:
     """Return the plot of how one task was learnt, with the final score and near baselines."""
-    lines = [_thinned(line) for line in course.lines]
+    lines = [_thinned(line) for line in curve.lines]
     scores = [score for line in lines for score in (*line.least, *line.most)]
-    end = 1.05 * max(line.updates[-1] for line in course.lines)
-    final = [_final_score(end, *course.score)] if course.score is not None else []
+    end = 1.05 * max(line.updates[-1] for line in curve.lines)
+    final = [_final_score(end, *curve.score)] if curve.score is not None else []
     layout = {
         "xaxis": _titled("updates") | {"range": [0, 1.04 * end]},
-        "yaxis": _titled(course.metric) | {"type": "log" if course.log else "linear"},
+        "yaxis": _titled(curve.metric) | {"type": "log" if curve.log else "linear"},
         "shapes": [
             _baseline(name, score)
-            for name, score in course.baselines.items()
-            if _is_near(score, min(scores), max(scores), course.log)
+            for name, score in curve.baselines.items()
+            if _is_near(score, min(scores), max(scores), curve.log)
         ],
     }
     return {
-        "caption": f"{course.title}, {run}",
-        "label": f"{course.metric} against updates",
-        "traces": [*(_mean(line, course.metric) for line in lines), *map(_band, lines), *final],
+        "caption": f"{curve.title}, {run}",
+        "label": f"{curve.metric} against updates",
+        "traces": [*(_mean(line, curve.metric) for line in lines), *map(_band, lines), *final],
         "layout": layout,
     }
 
 
-def _thinned(line: Line) -> Line:
+def _thinned(line: ScoreLine) -> ScoreLine:
     step = -(-len(line.updates) // MAX_EPOCHS)
     return replace(line, **{name: getattr(line, name)[::step] for name in ("updates", "mean", "least", "most")})
 
 
-def _mean(line: Line, metric: str) -> Json:
+def _mean(line: ScoreLine, metric: str) -> Json:
     """Return the mean over seeds; that of a plain RNN is thin."""
     texts = []
     for updates, mean, least, most in zip(line.updates, line.mean, line.least, line.most, strict=True):
@@ -101,7 +101,7 @@ def _mean(line: Line, metric: str) -> Json:
     return style | {"name": str(escape(line.label)), "x": line.updates, "y": rounded(line.mean, 4), "text": texts}
 
 
-def _band(line: Line) -> Json:
+def _band(line: ScoreLine) -> Json:
     """Return the area between the least and the greatest score, as a polygon."""
     return {
         "x": line.updates + line.updates[::-1],

@@ -14,15 +14,15 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from lstmbench.results.record import CASE_COLUMNS, COLUMNS
+from lstmbench.results.schema import CASE_COLUMNS, COLUMNS
 from lstmbench.results.store import read_samples
 from lstmbench.show import provenance
 from lstmbench.show.formats import interval, pick_unit
 from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, ordered, phrase, quantity
 from lstmbench.show.paging.markdown_pages import NO_RUNS, Summary, executed_notebooks
 from lstmbench.show.paging.plotly_figures import Json, axis, learning_panel, line_style, rounded
-from lstmbench.show.tabulating.courses import courses
 from lstmbench.show.tabulating.extract import read_shown
+from lstmbench.show.tabulating.learning_curves import learning_curves
 
 MAX_SAMPLES_PER_CASE: Final = 200
 """Maximum number of samples of one case, evenly chosen: its plot shows no more apart."""
@@ -91,10 +91,10 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         "scores": _columns(rows[is_training]),
         "samples": _samples(cases, samples),
         "learning_curves": [
-            learning_panel(course, str(run))
+            learning_panel(curve, str(run))
             for run, scores in rows[is_training].groupby("run", sort=False)
             if run in samples
-            for course in courses(samples[run], scores)
+            for curve in learning_curves(samples[run], scores)
         ],
         "styles": {name: line_style(name) for name in cases["implementation"].dropna().unique()},
     }

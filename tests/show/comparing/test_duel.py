@@ -7,7 +7,7 @@ import pytest
 from simulated import OK
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.record import frame
+from lstmbench.results.schema import frame
 from lstmbench.show.comparing.duel import duel
 
 

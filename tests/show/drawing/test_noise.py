@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lstmbench.measure.case import Case, Workload
-from lstmbench.results.record import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.show.drawing import noise
 from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.formats import Sentence

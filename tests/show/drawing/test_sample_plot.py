@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.case import Case, Workload
-from lstmbench.results.record import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.show.drawing.sample_plot import sample_plot, sample_plots
 
 

@@ -13,7 +13,7 @@ import pytest
 from made_up import fill, fill_lessons, quick_rows, trouble
 
 from lstmbench import show
-from lstmbench.results.record import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.results.store import read_results
 from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD
 from lstmbench.show.paging import plotly_figures, results_page
