@@ -13,19 +13,19 @@ from lstmbench.show.comparing.verdicts import (
     SLOWER,
     VERDICTS,
     Change,
-    Side,
-    change,
-    judge,
-    usable,
+    Estimates,
+    classify_change,
+    estimate_change,
+    has_interval,
 )
 
 
-def verdicts(base: Side, new: Side, comparisons: int, threshold: float = 0.05) -> np.ndarray:
-    return np.array(VERDICTS)[judge(change(base, new, comparisons), threshold)]
+def verdicts(base: Estimates, new: Estimates, comparisons: int, threshold: float = 0.05) -> np.ndarray:
+    return np.asarray(classify_change(estimate_change(base, new, comparisons), threshold))
 
 
-def one(estimate: float, low: float, high: float, processes: float = 10) -> Side:
-    return Side(*(np.array([value]) for value in (estimate, low, high, processes)))
+def one(estimate: float, low: float, high: float, processes: float = 10) -> Estimates:
+    return Estimates(*(np.array([value]) for value in (estimate, low, high, processes)))
 
 
 def shares(found: np.ndarray) -> dict[str, float]:
@@ -68,13 +68,13 @@ def test_normal_quantiles_would_be_wrong_in_many_more_runs_of_many_cases():
 def test_unchanged_code_measured_with_this_packages_own_intervals():
     generator = np.random.default_rng(4)
 
-    def side(cases: int) -> Side:
+    def side(cases: int) -> Estimates:
         found = []
         for _ in range(cases):
             rounds = generator.normal(0, 0.03, (5, 1)) + generator.normal(0, 0.05, (5, 7))
             rounds += np.where(generator.random((5, 7)) < 0.2, generator.exponential(0.4, (5, 7)), 0)  # bursts
             found.append(median_interval(list(np.exp(rounds)), resamples=300))
-        return Side(*np.array(found).T, np.full(cases, 5.0))
+        return Estimates(*np.array(found).T, np.full(cases, 5.0))
 
     base, new = side(300), side(300)
     pairs = [np.roll(np.arange(300), shift) for shift in range(20)]
@@ -96,7 +96,7 @@ def test_a_fifth_slower_or_faster_is_found_under_noise_of_two_percent(factor, ex
 def test_the_intervals_hold_the_true_change(truth):
     generator = np.random.default_rng(6)
     base, new = measured(1.0, 5000, 0.1, 5, generator), measured(truth, 5000, 0.1, 5, generator)
-    found = change(base, new, 1)
+    found = estimate_change(base, new, 1)
     held = np.mean((found.low <= np.log(truth)) & (np.log(truth) <= found.high))
     assert 0.94 <= held <= 0.99
 
@@ -118,7 +118,7 @@ def test_unequal_numbers_of_processes_make_nothing_significant(base_processes, n
 
 def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
     base, new = one(1.0, 0.98, 1 / 0.98, np.nan), one(1.2, 1.2 * 0.97, 1.2 / 0.97, 10_000)
-    found = change(base, new, 1)
+    found = estimate_change(base, new, 1)
     errors = [np.log(side.high / side.low).item() / (2 * 1.959964) for side in (base, new)]
     assert found.high.item() - found.estimate.item() == pytest.approx(1.959964 * np.hypot(*errors), rel=1e-3)
 
@@ -150,8 +150,8 @@ def test_verdicts_at_the_threshold(ratio, width, verdict):
 def test_exactly_the_threshold_is_not_beyond_it_however_it_is_rounded(threshold):
     for value in np.linspace(0.1, 10, 997):
         logs = np.array([np.log(value * (1 + threshold)) - np.log(value)])
-        found = judge(Change(logs, logs, logs), threshold)
-        assert VERDICTS[found.item()] == SAME
+        verdict = classify_change(Change(logs, logs, logs), threshold)
+        assert list(verdict) == [SAME]
 
 
 def test_more_comparisons_make_a_verdict_harder():
@@ -163,7 +163,7 @@ def test_more_comparisons_make_a_verdict_harder():
 def test_of_a_single_process_nothing_can_be_told():
     base, new = one(1.0, 0.999, 1.001, 5), one(3.0, 2.999, 3.001, 1)
     assert verdicts(base, new, 1).item() == AMBIGUOUS
-    assert np.isinf(change(base, new, 1).high)
+    assert np.isinf(estimate_change(base, new, 1).high)
 
 
 @pytest.mark.parametrize(
@@ -180,5 +180,5 @@ def test_of_a_single_process_nothing_can_be_told():
     ],
 )
 def test_what_is_no_interval_around_a_positive_number_is_not_used(estimate, low, high):
-    assert not usable(one(estimate, low, high)).item()
-    assert usable(one(1, 0.9, 1.1)).item()
+    assert not has_interval(one(estimate, low, high)).item()
+    assert has_interval(one(1, 0.9, 1.1)).item()

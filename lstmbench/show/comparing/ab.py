@@ -1,0 +1,116 @@
+"""The outcome of an A/B run: at each workload, whether B is slower or faster than A, or the same.
+
+A and B took turns in the rounds of one run, so that their ratio needs no second run and does not
+contain what differs between days. The verdicts are those of ``verdicts.py``, for all workloads
+together.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.show.comparing.comparison import (
+    FINE,
+    NOT_COMPARED,
+    ONLY_AMBIGUOUS,
+    REGRESSION,
+    WRONG_RESULT,
+)
+from lstmbench.show.comparing.page_parts import case_table, varying_keys
+from lstmbench.show.comparing.verdicts import (
+    AMBIGUOUS,
+    CONFIDENCE,
+    SAME,
+    SLOWER,
+    Estimates,
+    check_threshold,
+    classify_change,
+    estimate_change,
+)
+from lstmbench.show.formats import number
+from lstmbench.show.labels import WORKLOAD
+
+THRESHOLD: Final = 0.02
+"""The smallest change that matters. Smaller than between two runs, because A and B share each round."""
+
+_RATIO: Final = ["ratio", "ratio_low", "ratio_high"]
+
+
+@dataclass(frozen=True)
+class ABComparison:
+    """The outcome at each workload.
+
+    Attributes:
+        a, b: the implementations; the ratio is the time of B over that of A.
+        frame: one row per workload: its keys, ``ratio`` with the interval of the record,
+            ``verdict``, and ``low`` and ``high``, the interval that the verdict is based on.
+        statuses: of all cases of the run.
+        threshold: the smallest change that matters, as a fraction.
+    """
+
+    a: str
+    b: str
+    frame: pd.DataFrame
+    statuses: frozenset[str]
+    threshold: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 fine, 1 B is slower somewhere, 2 not all measured, 3 all ambiguous, 4 a wrong result."""
+        verdicts = set(self.frame["verdict"])
+        if "wrong_result" in self.statuses:
+            return WRONG_RESULT
+        if SLOWER in verdicts:
+            return REGRESSION
+        if not verdicts or self.statuses - {"ok", "skipped"}:
+            return NOT_COMPARED
+        return ONLY_AMBIGUOUS if verdicts == {AMBIGUOUS} else FINE
+
+    def markdown(self) -> str:
+        """Return the outcome as a table, and a sentence on the method."""
+        columns = {
+            "ratio": lambda row: number(row["ratio"]),
+            "interval": lambda row: f"{number(row['low'])} to {number(row['high'])}",
+            f"{self.b} is": lambda row: "the same" if row["verdict"] == SAME else row["verdict"].lower(),
+        }
+        table = case_table(self.frame, varying_keys(self.frame) or ["mode"], columns)
+        return (
+            f"{table}\n\nRatios: the time of {self.b} over that of {self.a} in the same rounds, "
+            f"medians; slower and faster: beyond a factor of {1 + self.threshold:g}, with an "
+            f"interval that leaves out 1; the intervals of the {len(self.frame)} together hold at "
+            f"{CONFIDENCE:.0%}.\n"
+        )
+
+    _repr_markdown_ = markdown
+
+
+def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABComparison:
+    """Judge a run of ``lstmbench run --ab A B``.
+
+    Args:
+        records: of one run with two implementations, one of which is the reference.
+        threshold: the smallest change that matters, as a fraction.
+
+    Raises:
+        LstmbenchError: if these are not records of an A/B run, or the threshold is invalid.
+    """
+    check_threshold(threshold)
+    names = records["implementation"].unique().tolist()
+    a = next(iter(records["ratio_to"].dropna()), names[0] if names else "")
+    others = [name for name in names if name != a]
+    if len(names) != 2 or len(others) != 1:
+        raise LstmbenchError(f"A duel has two implementations, one of them the reference; here are {names}.")
+    (b,) = others
+    rows = records[(records["implementation"] == b) & records["ratio"].notna()]
+    rows = rows[[*WORKLOAD, *_RATIO, "processes"]].reset_index(drop=True)
+    estimates = Estimates(*(rows[name].to_numpy(float, na_value=np.nan) for name in [*_RATIO, "processes"]))
+    unity = np.ones(len(rows))
+    unchanged = Estimates(unity, unity, unity, np.full(len(rows), np.nan))
+    change = estimate_change(unchanged, estimates, len(rows))
+    frame = rows.drop(columns="processes").assign(
+        verdict=classify_change(change, threshold), low=np.exp(change.low), high=np.exp(change.high)
+    )
+    return ABComparison(a, b, frame, frozenset(records["status"]), threshold)
