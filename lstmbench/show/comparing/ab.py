@@ -19,13 +19,14 @@ from lstmbench.show.comparing.comparison import (
     REGRESSION,
     WRONG_RESULT,
 )
+from lstmbench.show.comparing.matched_cases import RATIO
 from lstmbench.show.comparing.page_parts import case_table, varying_keys
 from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
     CONFIDENCE,
+    INTERVAL,
     SAME,
     SLOWER,
-    Estimates,
     check_threshold,
     classify_change,
     estimate_change,
@@ -34,9 +35,7 @@ from lstmbench.show.formats import number
 from lstmbench.show.labels import WORKLOAD
 
 THRESHOLD: Final = 0.02
-"""The smallest change that matters. Smaller than between two runs, because A and B share each round."""
-
-_RATIO: Final = ["ratio", "ratio_low", "ratio_high"]
+"""The smallest change that matters; less than between two runs, since A and B share each round."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class ABComparison:
         columns = {
             "ratio": lambda row: number(row["ratio"]),
             "interval": lambda row: f"{number(row['low'])} to {number(row['high'])}",
-            f"{self.b} is": lambda row: "the same" if row["verdict"] == SAME else row["verdict"].lower(),
+            f"{self.b} is": lambda row: _verdict_text(row["verdict"]),
         }
         table = case_table(self.frame, varying_keys(self.frame) or ["mode"], columns)
         return (
@@ -99,18 +98,23 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     """
     check_threshold(threshold)
     names = records["implementation"].unique().tolist()
-    a = next(iter(records["ratio_to"].dropna()), names[0] if names else "")
+    a = [*records["ratio_to"].dropna(), *names, ""][0]
     others = [name for name in names if name != a]
-    if len(names) != 2 or len(others) != 1:
-        raise LstmbenchError(f"A duel has two implementations, one of them the reference; here are {names}.")
+    if a not in names or len(others) != 1:
+        raise LstmbenchError(
+            "An A/B run has exactly two implementations, one of them the reference, but these "
+            f"records are of {names}."
+        )
     (b,) = others
-    rows = records[(records["implementation"] == b) & records["ratio"].notna()]
-    rows = rows[[*WORKLOAD, *_RATIO, "processes"]].reset_index(drop=True)
-    estimates = Estimates(*(rows[name].to_numpy(float, na_value=np.nan) for name in [*_RATIO, "processes"]))
-    unity = np.ones(len(rows))
-    unchanged = Estimates(unity, unity, unity, np.full(len(rows), np.nan))
-    change = estimate_change(unchanged, estimates, len(rows))
-    frame = rows.drop(columns="processes").assign(
-        verdict=classify_change(change, threshold), low=np.exp(change.low), high=np.exp(change.high)
-    )
+    has_ratio = (records["implementation"] == b) & records["ratio"].notna()
+    rows = records[has_ratio].reset_index(drop=True)
+    ratios = rows[[*RATIO, "processes"]].astype(float).set_axis([*INTERVAL, "processes"], axis=1)
+    unity = ratios.assign(**dict.fromkeys(INTERVAL, 1.0), processes=np.nan)
+    change = estimate_change(unity, ratios, len(rows))
+    frame = rows[[*WORKLOAD, *RATIO]].assign(verdict=classify_change(change, threshold))
+    frame = frame.join(np.exp(change[["low", "high"]]))
     return ABComparison(a, b, frame, frozenset(records["status"]), threshold)
+
+
+def _verdict_text(verdict: str) -> str:
+    return "the same" if verdict == SAME else verdict.lower()

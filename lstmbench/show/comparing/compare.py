@@ -6,7 +6,7 @@ numbers say.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.comparability import (
     QUANTITIES,
-    choose_quantity,
+    add_quantity,
     estimates_of,
-    flags,
     incomparability_reasons,
 )
 from lstmbench.show.comparing.comparison import Comparison, is_lost, is_wrong
@@ -27,10 +26,10 @@ from lstmbench.show.comparing.page_parts import count, percent
 from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
     FASTER,
+    INTERVAL,
     NOT_COMPARABLE,
+    SAME,
     SLOWER,
-    Change,
-    Estimates,
     check_threshold,
     classify_change,
     estimate_change,
@@ -77,73 +76,74 @@ def compare(
     del records  # they need as much memory as the cases
     if cases.empty:
         raise LstmbenchError("There is nothing to compare: neither run has records.")
-    barrier = incomparability_reason(*manifests)
-    implementation, reference = cases["implementation"], cases["base_ratio_to"]
-    cases["is_reference"] = implementation.astype(object) == reference.astype(object)
-    cases["quantity"] = choose_quantity(cases, by)
-    cases["flags"] = flags(cases)
-    reasons = incomparability_reasons(cases, by, across_machines, barrier)
-
-    rows = np.flatnonzero(reasons == "")
-    before, after = (estimates_of(cases, name).take(rows) for name in NAMES)
-    identical = _is_same_measurement(before, after, manifests)
-    comparisons = int((is_replicated(before, after) & ~identical).sum())
-    change = estimate_change(before, after, comparisons)
-    ends = (np.where(identical, 0.0, end) for end in (change.low, change.high))
-    change = Change(change.estimate, *ends)
-    verdicts = classify_change(change, threshold)
-    reasons[rows] = _ambiguity_reasons(change, verdicts, threshold)
-
-    cases["reason"] = reasons
-    cases["verdict"] = pd.Series(verdicts, rows).reindex(cases.index, fill_value=NOT_COMPARABLE)
-    cases["quantity"] = cases["quantity"].where(cases["verdict"] != NOT_COMPARABLE)
-    for name, logarithms in zip(("change", "low", "high"), change, strict=True):
-        with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
-            percents = 100 * np.expm1(logarithms)
-        cases[f"{name}_percent"] = pd.Series(percents, rows).reindex(cases.index)
-    cases = cases.rename(columns=_SHORT_NAMES)[_COLUMNS]
-    cases = cases.take(_report_order(cases)).reset_index(drop=True)
-
-    notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
-    if identical.any():
-        number = count(int(identical.sum()), "case")
-        notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     runs = {
         name: {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
         for name, manifest in zip(NAMES, manifests, strict=True)
     }
+    barrier = incomparability_reason(*manifests)
+    cases = add_quantity(cases, by)
+    cases["reason"] = incomparability_reasons(cases, by, across_machines, barrier)
+
+    is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
+    change, comparisons, unchanged = _estimate_changes(cases, is_same_run)
+    cases = cases.rename(columns=_SHORT_NAMES).filter(_COLUMNS)
+    verdict = classify_change(change, threshold)
+    cases["verdict"] = verdict.reindex(cases.index, fill_value=NOT_COMPARABLE)
+    cases["quantity"] = cases["quantity"].where(cases["verdict"] != NOT_COMPARABLE)
+    ambiguous = change[verdict == AMBIGUOUS]
+    cases.loc[ambiguous.index, "reason"] = _ambiguity_reasons(ambiguous, threshold)
+    for name in change:
+        with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
+            cases[f"{name}_percent"] = 100 * np.expm1(change[name])
+    order = _report_order(cases)
+    # Column by column, because a million cases need hundreds of megabytes
+    cases = pd.DataFrame(
+        {column: cases.pop(column).array.take(order) for column in _COLUMNS}, copy=False
+    )
+
+    notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
+    if unchanged:
+        number = count(unchanged, "case")
+        notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
 
 
-def _is_same_measurement(
-    before: Estimates, after: Estimates, manifests: Sequence[Manifest]
-) -> NDArray[np.bool_]:
-    """Return which numbers are identical in two copies of one run, so that nothing has changed."""
-    base_id, new_id = (manifest.get("run_id") for manifest in manifests)
-    same_run = base_id is not None and base_id == new_id
-    return same_run & np.all(np.equal(before[:3], after[:3]), axis=0)
+def _estimate_changes(cases: pd.DataFrame, is_same_run: bool) -> tuple[pd.DataFrame, int, int]:
+    """Return the changes of comparable cases.
+
+    Args:
+        cases: with ``reason``, empty for comparable cases.
+        is_same_run: whether both folders contain the same run. Then numbers that are identical to
+            the last digit have not changed.
+
+    Returns:
+        The changes as ``estimate_change`` does, the number of intervals that must hold together,
+        and the number of identical measurements.
+    """
+    comparable = cases["reason"] == ""
+    before, after = (estimates_of(cases, name)[comparable] for name in NAMES)
+    identical = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
+    comparisons = int((is_replicated(before, after) & ~identical).sum())
+    change = estimate_change(before, after, comparisons)
+    change.loc[identical, ["low", "high"]] = 0.0
+    return change, comparisons, int(identical.sum())
 
 
-def _ambiguity_reasons(
-    change: Change, verdicts: pd.Categorical, threshold: float
-) -> NDArray[np.object_]:
-    """Return why each ambiguous change is ambiguous; empty for the others."""
-    reasons = {
-        "": verdicts != AMBIGUOUS,
-        "one process alone: what another would give is not known": np.isinf(change.low),
-        "the interval holds no change too": abs(change.estimate) > np.log1p(threshold),
-        "the interval reaches beyond the threshold": True,
-    }
-    first = np.argmax(np.broadcast_arrays(*reasons.values()), axis=0)
-    return np.array(list(reasons), dtype=object)[first]
+def _ambiguity_reasons(changes: pd.DataFrame, threshold: float) -> pd.Series:
+    reasons: list[tuple[Any, Any]] = [
+        (np.isinf(changes["low"]), "one process alone: what another would give is not known"),
+        (changes["change"].abs() > np.log1p(threshold), "the interval holds no change too"),
+    ]
+    others = pd.Series("the interval reaches beyond the threshold", changes.index)
+    return others.case_when(reasons)
 
 
 def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
     """Return the order of rows: by verdict, then the largest change, wrong result or loss first."""
     verdict, percents = frame["verdict"], frame["change_percent"]
-    conditions = [verdict.isin([SLOWER, AMBIGUOUS]), verdict == FASTER, verdict == NOT_COMPARABLE]
-    places = [-percents, percents, -2.0 * is_wrong(frame) - is_lost(frame)]
-    return np.lexsort((np.select(conditions, places, 0.0), verdict.cat.codes))
+    place = percents.where(verdict == FASTER, -percents).where(verdict != SAME, 0.0)
+    place = place.fillna(-2.0 * is_wrong(frame) - is_lost(frame))
+    return np.lexsort((place, verdict.cat.codes))
 
 
 def _notes_on_runs(

@@ -85,36 +85,33 @@ class Comparison:
 
         If several apply, the order is 4, 1, 2, 3: a time means nothing if the result is wrong.
         """
-        counts = self.counts
-        if is_wrong(self.frame).any():
-            return WRONG_RESULT
-        if counts[SLOWER]:
-            return REGRESSION
-        if is_lost(self.frame).any() or counts[NOT_COMPARABLE] == len(self.frame):
-            return NOT_COMPARED
-        return FINE if counts[SAME] or counts[FASTER] else ONLY_AMBIGUOUS
+        return self._outcome()[0]
 
     @property
     def summary(self) -> str:
         """The outcome in one sentence."""
+        words = ("slower", "ambiguous", "faster", "not comparable", "the same")
+        numbers = zip(self.counts.values(), words, strict=True)
+        counts = ", ".join(f"{number} {word}" for number, word in numbers if number)
+        return f"{self._outcome()[1]} ({counts})."
+
+    def _outcome(self) -> tuple[int, str]:
+        """Return the exit code and the beginning of the summary."""
         counts = self.counts
         compared = count(len(self.frame) - counts[NOT_COMPARABLE], "compared case")
-        lost = int(is_lost(self.frame).sum())
-        wrong = count(int(is_wrong(self.frame).sum()), "case")
-        outcome = {
-            FINE: f"No regression in {compared}",
-            REGRESSION: f"Regression: {counts[SLOWER]} of {compared} slower",
-            NOT_COMPARED: f"Lost: {count(lost, 'case')} measured in the base failed in the new run"
-            if lost
-            else "Nothing could be compared",
-            ONLY_AMBIGUOUS: f"Undecided: of {compared} every one is ambiguous",
-            WRONG_RESULT: f"Wrong results: {wrong} of the new run did not compute the LSTM",
-        }
-        words = ("slower", "ambiguous", "faster", "not comparable", "the same")
-        parts = [
-            f"{number} {word}" for number, word in zip(counts.values(), words, strict=True) if number
-        ]
-        return f"{outcome[self.exit_code]} ({', '.join(parts)})."
+        if wrong := int(is_wrong(self.frame).sum()):
+            cases = count(wrong, "case")
+            return WRONG_RESULT, f"Wrong results: {cases} of the new run did not compute the LSTM"
+        if counts[SLOWER]:
+            return REGRESSION, f"Regression: {counts[SLOWER]} of {compared} slower"
+        if lost := int(is_lost(self.frame).sum()):
+            cases = count(lost, "case")
+            return NOT_COMPARED, f"Lost: {cases} measured in the base failed in the new run"
+        if counts[NOT_COMPARABLE] == len(self.frame):
+            return NOT_COMPARED, "Nothing could be compared"
+        if counts[SAME] or counts[FASTER]:
+            return FINE, f"No regression in {compared}"
+        return ONLY_AMBIGUOUS, f"Undecided: of {compared} every one is ambiguous"
 
     def json(self) -> str:
         """Return everything as JSON. Missing and infinite numbers are null."""
@@ -138,23 +135,24 @@ class Comparison:
     def markdown(self) -> str:
         """Return a comment for a pull request: the important first, the rest folded or counted."""
         frame, verdict = self.frame, self.frame["verdict"]
-        failed = is_wrong(self.frame) | is_lost(frame)
+        wrong, lost = is_wrong(frame), is_lost(frame)
         sections = {
-            "Wrong results": is_wrong(self.frame),
+            "Wrong results": wrong,
             "Slower": verdict == SLOWER,
-            "Lost": is_lost(frame),
+            "Lost": lost,
             "Ambiguous": verdict == AMBIGUOUS,
             "Faster": verdict == FASTER,
-            "Not comparable": (verdict == NOT_COMPARABLE) & ~failed,
+            "Not comparable": (verdict == NOT_COMPARABLE) & ~wrong & ~lost,
         }
-        parts = [f"**{markdown(self.summary)}**", markdown(self._method()), constants(frame), bullets(self.notes)]
+        parts = [f"**{markdown(self.summary)}**", markdown(self._method()), constants(frame)]
+        parts.append(bullets(self.notes))
         for title, mask in sections.items():
             if mask.any():
                 parts += [f"### {title}", *self._rows(mask)]
         same = verdict == SAME
         if same.any():
-            number = count(int(same.sum()), "case")
-            parts += [f"<details>\n<summary>The same: {number}</summary>", *self._rows(same), "</details>"]
+            title = f"The same: {count(int(same.sum()), 'case')}"
+            parts += [f"<details>\n<summary>{title}</summary>", *self._rows(same), "</details>"]
         parts += ["### Base and new", runs_table(self.runs, self.differences)]
         return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -171,10 +169,11 @@ class Comparison:
         }
         compared = [f"{mask.sum()} {words}" for words, mask in quantities.items() if mask.any()]
         return (
-            f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more than "
-            f"{1 + self.threshold:g}, with an interval that leaves out no change. The same: the whole interval lies "
-            f"within that factor. Ambiguous: the interval allows both. Together, the intervals of "
-            f"{count(self.comparisons, 'comparison')} hold at {percent(CONFIDENCE)} (Bonferroni)."
+            f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more "
+            f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: the "
+            "whole interval lies within that factor. Ambiguous: the interval allows both. Together, "
+            f"the intervals of {count(self.comparisons, 'comparison')} hold at "
+            f"{percent(CONFIDENCE)} (Bonferroni)."
         )
 
     def _rows(self, mask: pd.Series) -> Iterator[str]:
@@ -195,7 +194,7 @@ class Comparison:
 def times(row: Row) -> str:
     """Return the times of both runs in a fitting unit."""
     base, new = row["base_time_s"], row["new_time_s"]
-    unit = pick_unit((time for time in (base, new) if time is not None), SECONDS)
+    unit = pick_unit(filter(None, (base, new)), SECONDS)
     return arrow(base, new, SECONDS[unit], f" {unit}")
 
 

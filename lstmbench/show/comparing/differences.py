@@ -7,10 +7,6 @@ from lstmbench.results import machine_kind
 from lstmbench.show.provenance import SHOWN_PACKAGES, Manifest, part
 
 _FIRST_PACKAGES: Final = ("lstmbench", *SHOWN_PACKAGES)
-_MACHINE: Final = (
-    "cpu", "cpu_id", "cores", "available_cores", "memory_bytes", "os", "kernel", "arch",
-)  # fmt: skip
-_SUITE: Final = ("name", "reference", "budget")
 
 
 class Difference(NamedTuple):
@@ -30,19 +26,20 @@ def incomparability_reason(base: Manifest, new: Manifest) -> str:
 
 
 def differences(base: Manifest, new: Manifest) -> list[Difference]:
-    """Return what differs, the most important first."""
-    packages = {*part(base, "packages"), *part(new, "packages")}
-    package_names = sorted(packages, key=lambda name: (name not in _FIRST_PACKAGES, name))
-    machine_keys = {*part(base, "machine"), *part(new, "machine")}
-    gpus = sorted(key for key in machine_keys if key.startswith("gpu"))
-    before, after = (_properties(run, package_names, gpus) for run in (base, new))
+    """Return what differs: commit, versions, machine, settings of the workers, suite."""
+    packages = sorted(
+        {*part(base, "packages"), *part(new, "packages")},
+        key=lambda name: (name not in _FIRST_PACKAGES, name),
+    )
+    machine_keys = sorted({*part(base, "machine"), *part(new, "machine")} - {"cpu_flags"})
+    before, after = (_properties(run, packages, machine_keys) for run in (base, new))
     differing = [what for what in before if before[what] != after[what]]
     if part(base, "git").get("dirty") and "commit" not in differing:
         differing.insert(0, "commit")  # uncommitted changes of one commit need not be the same
     return [Difference(what, *_unlike(before[what], after[what])) for what in differing]
 
 
-def _properties(run: Manifest, packages: list[str], gpus: list[str]) -> dict[str, Any]:
+def _properties(run: Manifest, packages: list[str], machine_keys: list[str]) -> dict[str, Any]:
     """Return what may differ, as texts; as a set where only the elements that differ are shown."""
     git, machine, suite = (part(run, key) for key in ("git", "machine", "suite"))
     commit = str(git["commit"])[:12] if git.get("commit") else "not recorded"
@@ -51,10 +48,10 @@ def _properties(run: Manifest, packages: list[str], gpus: list[str]) -> dict[str
         "commit": commit + (" with uncommitted changes" if git.get("dirty") else ""),
         "Python": _text(run.get("python")),
         **{name: _text(part(run, "packages").get(name), "not installed") for name in packages},
-        **{f"machine, {key}": _text(machine.get(key)) for key in (*_MACHINE, *gpus)},
+        **{f"machine, {key}": _text(machine.get(key)) for key in machine_keys},
         "machine, cpu_flags": set(map(str, cpu_flags if isinstance(cpu_flags, list) else [])),
         "workers": set(_settings(run.get("environments"))),
-        **{f"suite, {key}": _text(suite.get(key)) for key in _SUITE},
+        **{f"suite, {key}": _text(suite.get(key)) for key in ("name", "reference", "budget")},
     }
 
 

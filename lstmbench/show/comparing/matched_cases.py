@@ -8,40 +8,50 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.record import COLUMNS
 from lstmbench.results.store import read_columns
-from lstmbench.show.labels import WORKLOAD, Row, describe, ordered
-from lstmbench.show.provenance import Manifest
+from lstmbench.show.formats import shorten
+from lstmbench.show.labels import WORKLOAD, Row, describe, ordered, status_words
+from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest
 
 KEYS: Final = ["implementation", *WORKLOAD]
 """The columns that identify a case within a run."""
 
 TIME: Final = ["time_median_s", "time_low_s", "time_high_s"]
 RATIO: Final = ["ratio", "ratio_low", "ratio_high"]
-VALUES: Final = ["status", "error", "ratio_to", *TIME, *RATIO, "processes", "converged", "noisy"]
-"""The columns that are read besides the keys."""
 
 NAMES: Final = ("BASE", "NEW")
 """What texts call the two runs. In lower case, the prefixes of their columns."""
 
-_KEY_TYPES: Final = {key: COLUMNS[key] for key in KEYS}
-_VALUE_TYPES: Final = {
-    value: "category" if COLUMNS[value] == "string" else "float64" for value in VALUES
+FLAGS: Final = (
+    "", "not converged", "noisy", "noisy, not converged", "exploratory",
+    "exploratory, not converged", "exploratory, noisy", "exploratory, noisy, not converged",
+)  # fmt: skip
+"""What makes a number less reliable, by the sum of 1, 2 and 4 for each."""
+
+_TEXTS: Final = ["status", "error", "ratio_to"]
+_NUMBERS: Final = [*TIME, *RATIO, "processes", "converged", "noisy"]
+_TYPES: Final = {
+    **{key: "category" if COLUMNS[key] == "string" else COLUMNS[key] for key in KEYS},
+    **dict.fromkeys(_TEXTS, "category"),
+    **dict.fromkeys(_NUMBERS, "float64"),
 }
+"""A million records need little memory as categories and floats."""
 
 
 def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame, Manifest]:
-    """Return the keys and values of a run's records, and its manifest.
-
-    Keys and texts become categories, other values floats, so that a million records need little
-    memory. The columns of values get the run's name as their prefix, such as ``base_ratio``.
+    """Return the records of a run for ``match_cases``, and its manifest.
 
     Args:
         source: the folder of a run, or its records.
         name: one of ``NAMES``.
 
+    Returns:
+        The columns ``KEYS``, and with the run's name as their prefix, such as ``base_ratio``:
+        status, times, ratios, processes, ``flags``, and ``failure``, why there is no result.
+
     Raises:
         LstmbenchError: if this is not exactly one run, it cannot be read, or a case is in it twice.
     """
-    records: Any = read_columns(source, KEYS + VALUES) if isinstance(source, str | Path) else source
+    records: Any = read_columns(source, [*_TYPES]) if isinstance(source, str | Path) else source
     if not isinstance(records, pd.DataFrame):
         kind = type(records).__name__
         raise LstmbenchError(f"{name} must be a DataFrame of records, but it is a {kind}.")
@@ -52,10 +62,10 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     if missing := [column for column in [*KEYS, "status"] if column not in records]:
         columns = " and no column ".join(missing)
         raise LstmbenchError(f"The records of {name} have no column {columns}.")
-    records = records.reindex(columns=KEYS + VALUES)
+    records = records.reindex(columns=[*_TYPES])
     records.attrs = {}  # otherwise pandas copies the manifest in every step below
     try:
-        records = records.astype(_KEY_TYPES | _VALUE_TYPES)
+        records = records.astype(_TYPES)
     except (ValueError, TypeError) as error:
         reason = f"The records of {name} have a column of another type: {error}."
         raise LstmbenchError(reason) from None
@@ -63,56 +73,51 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     if len(repeated):
         case = describe(plain_rows(repeated[:1][KEYS])[0])
         raise LstmbenchError(f"Two records of {name} are of the same case: {case}.")
-    prefixed = {value: f"{name.lower()}_{value}" for value in VALUES}
-    return records.astype(dict.fromkeys(KEYS, "category")).rename(columns=prefixed), manifests[0]
+
+    ok = records["status"] == "ok"
+    failed = records.loc[~ok, ["status", "error"]].astype(object).fillna("")
+    errors = failed["error"].map(lambda error: error and f": {shorten(error)}")
+    failure = failed["status"].map(status_words) + f" in {name}" + errors
+    records["failure"] = failure.astype(str)  # also if no case failed
+    few = ok & ~(records["processes"] >= ENOUGH_PROCESSES)
+    records["flags"] = (records["converged"] == 0) + 2 * (records["noisy"] == 1) + 4 * few
+    values = ["status", "ratio_to", *TIME, *RATIO, "processes", "flags", "failure"]
+    return records[KEYS].join(records[values].add_prefix(f"{name.lower()}_")), manifests[0]
 
 
 def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Merge two runs, as ``read_run`` returns them, into one row per case in the order of tables.
 
     Returns:
-        The keys, the values of both runs, and ``run``: ``both``, or ``left_only`` or ``right_only``
-        for cases of one run.
+        The columns of both, and ``run``: ``both``, ``left_only`` (BASE) or ``right_only`` (NEW).
     """
-    # A merge of small integers is fast, and sorts the cases as tables do, missing values last
-    orders = {key: ordered(key, _values(base[key]) + _values(new[key])) for key in KEYS}
-    base, new = (
-        run.assign(**{key: _ranks(run[key], order) for key, order in orders.items()})
-        for run in (base, new)
-    )
+    orders = {}
+    for key in KEYS:
+        columns = [run[key].astype("category").cat for run in (base, new)]
+        values = [value for column in columns for value in column.categories.tolist()]
+        orders[key] = ordered(key, values)
+        # A merge of small integers is fast, and sorts the cases as tables do
+        base[key], new[key] = (column.set_categories(orders[key]).cat.codes for column in columns)
     cases = base.merge(new, how="outer", on=KEYS, indicator="run")
     for key, order in orders.items():
-        values = [*order, None]
-        is_text = COLUMNS[key] == "string"
-        column = pd.Categorical(values, order) if is_text else pd.array(values, COLUMNS[key])
-        cases[key] = column.take(cases[key])
+        column = pd.Categorical.from_codes(cases[key], order)
+        cases[key] = column if COLUMNS[key] == "string" else column.astype(COLUMNS[key])
     return cases
 
 
-def _values(column: pd.Series) -> list[Any]:
-    return column.cat.categories.tolist()
-
-
-def _ranks(column: pd.Series, order: list[Any]) -> pd.Series:
-    """Return the position of each value; that of missing values is the last one."""
-    positions = column.cat.set_categories(order).cat.codes
-    return positions.where(positions >= 0, len(order))
-
-
 def other_threads(cases: pd.DataFrame) -> pd.Series:
-    """Say of cases that only one run has which number of threads the other run has them with.
+    """Return for cases of one run only that the other run has them with other threads.
 
     Returns:
-        The sentence, or a missing value where the other run has no such case either.
+        The sentence, or a missing value if the other run does not have the case at all.
     """
     single = cases[cases["run"] != "both"]
-    threads = single["threads"].astype("string").fillna("not recorded")
-    workload = single.groupby([key for key in KEYS if key != "threads"], dropna=False, observed=True)
-    group = workload.ngroup()
-    base, new = (
-        own.fillna(own.groupby(group).transform("first"))
-        for own in (threads.where(single["run"] == run) for run in ("left_only", "right_only"))
-    )
+    threads = single["threads"].astype(object).fillna("not recorded").astype(str)
+    keys = [key for key in KEYS if key != "threads"]
+    workload = single.groupby(keys, dropna=False, observed=True).ngroup()
+    base, new = (threads.where(single["run"] == run) for run in ("left_only", "right_only"))
+    base = base.fillna(base.groupby(workload).transform("first"))
+    new = new.fillna(new.groupby(workload).transform("first"))
     return ("other threads: " + base + " in BASE, " + new + " in NEW").reindex(cases.index)
 
 

@@ -85,7 +85,8 @@ def case_table(
         labels.append(", ".join(filter(None, [case.get("implementation"), workload])))
     texts = {title: [text(case) for case in cases] for title, text in columns.items()}
     shown = {title: cells for title, cells in texts.items() if any(cells) or not cases}
-    return text_table("case" if "implementation" in rows else "workload", pd.DataFrame(shown, labels))
+    title = "case" if "implementation" in rows else "workload"
+    return text_table(title, pd.DataFrame(shown, labels))
 
 
 def text_table(title: str, texts: pd.DataFrame) -> str:

@@ -115,25 +115,16 @@ def outlier_implementations(
         The logarithm of each outlier's change.
     """
     compared = rows[rows["judgement"] != NOT_COMPARED]
-    percents = compared[["change_percent", "low_percent", "high_percent"]]
-    change, low, high = np.log1p(percents.to_numpy() / 100).T
-    workload = compared.groupby(list(WORKLOAD), dropna=False, observed=True, sort=False).ngroup()
-    changes = pd.DataFrame(
-        {
-            "workload": workload,
-            "name": compared["implementation"].astype(str),
-            "change": change,
-            "half_width": (high - low) / 2,
-        }
-    )
-    own = pd.DataFrame({"workload": workload.unique(), "name": reference, "change": 0.0})
-    changes = pd.concat([changes, own], ignore_index=True)
-    at_workload = changes.groupby("workload")["change"]
-    changes["excess"] = changes["change"] - at_workload.transform("median")
-    enough = changes[at_workload.transform("size") >= _MIN_RATIOS]
-    excess = enough.groupby("name")["excess"].agg(["median", "size"])
-    half_width = changes.groupby("name")["half_width"].median()
-    half_width = half_width.fillna(changes["half_width"].median())
-    noise = half_width[excess.index] / np.sqrt(excess["size"])
-    outliers = excess["median"][excess["median"].abs() > np.maximum(np.log1p(tolerance), noise)]
+    workload = compared.groupby(list(WORKLOAD), dropna=False, observed=True).ngroup()
+    logarithms = np.log1p(compared[["change_percent", "low_percent", "high_percent"]] / 100)
+    half_width = (logarithms["high_percent"] - logarithms["low_percent"]) / 2
+    name = compared["implementation"].astype(str)
+    changes = logarithms["change_percent"].groupby([workload, name]).first().unstack()
+    changes[reference] = 0.0
+    enough = changes.count(axis=1) >= _MIN_RATIOS
+    excess = changes.sub(changes.median(axis=1), axis=0)[enough]
+    noise = half_width.groupby(name).median().reindex(excess.columns).fillna(half_width.median())
+    limit = np.maximum(np.log1p(tolerance), noise / np.sqrt(excess.count()))
+    median = excess.median()
+    outliers = median[median.abs() > limit]
     return {name: float(outliers[name]) for name in ordered("implementation", outliers.index)}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lstmbench.show import provenance
 from lstmbench.show.comparing.comparison import Comparison, is_wrong, times
-from lstmbench.show.comparing.matched_cases import KEYS, NAMES, plain_rows
+from lstmbench.show.comparing.matched_cases import KEYS, NAMES
 from lstmbench.show.comparing.page_parts import (
     MAX_CHARACTERS,
     arrow,
@@ -23,7 +23,7 @@ from lstmbench.show.comparing.page_parts import (
     varying_keys,
 )
 from lstmbench.show.comparing.verdicts import CONFIDENCE
-from lstmbench.show.formats import csv_text, markdown, number, shorten
+from lstmbench.show.formats import markdown, number, shorten
 from lstmbench.show.labels import WORKLOAD, Row
 from lstmbench.show.tabulating.table import Table
 
@@ -76,55 +76,61 @@ class Reproduction:
     @property
     def counts(self) -> dict[str, int]:
         """The number of rows with each judgement."""
-        return _counts(self.frame)
+        return self.frame["judgement"].value_counts().reindex(JUDGEMENTS).to_dict()
 
     @property
     def exit_code(self) -> int:
         """0 if 95 % of the compared ratios agree, 1 if not or a result is wrong, 2 if none is."""
-        compared = self.counts[AGREES] + self.counts[DIFFERS]
-        if is_wrong(self.comparison.frame).any():
-            return NOT_REPRODUCED
-        if not compared:
-            return NOTHING_COMPARED
-        is_enough = self.counts[AGREES] >= MIN_AGREEMENT * compared
-        return REPRODUCED if is_enough else NOT_REPRODUCED
+        return self._outcome()[0]
 
     @property
     def summary(self) -> str:
         """The outcome in one sentence, with the implementations that changed."""
-        table = self.base.id
-        agreeing, compared = _agreeing(self.frame)
-        agreement = f"{agreeing} of {compared} agree"
-        wrong = self.comparison.frame.loc[is_wrong(self.comparison.frame), "implementation"]
+        return self._outcome()[1]
+
+    def _outcome(self) -> tuple[int, str]:
+        """Return the exit code and the summary."""
+        table, frame, compared_runs = self.base.id, self.frame, self.comparison.frame
+        agreeing, compared = _agreeing(frame)
+        agreement = f"{agreeing} of {count(compared, 'ratio')} agree"
+        wrong = compared_runs.loc[is_wrong(compared_runs), "implementation"]
         if len(wrong):
             names = ", ".join(sorted(wrong.unique()))
-            return f"Not reproduced: {names} did not compute the LSTM in NEW; {agreement}."
-        if self.exit_code == NOTHING_COMPARED:
-            reasons = self.frame["reason"][self.frame["reason"] != THE_REFERENCE].value_counts()
-            reason = shorten(reasons.index[0]) if len(reasons) else "all its rows are of the reference"
-            return f"Nothing of {table} could be compared: {reason}."
-        state = "Reproduced" if self.exit_code == REPRODUCED else "Not reproduced"
+            sentence = f"Not reproduced: {names} did not compute the LSTM in NEW; {agreement}."
+            return NOT_REPRODUCED, sentence
+        if not compared:
+            reasons = frame.loc[frame["reason"] != THE_REFERENCE, "reason"].value_counts()
+            only_reference = "all its rows are of the reference"
+            reason = shorten(reasons.index[0]) if len(reasons) else only_reference
+            return NOTHING_COMPARED, f"Nothing of {table} could be compared: {reason}."
+        is_reproduced = agreeing >= MIN_AGREEMENT * compared
+        exit_code = REPRODUCED if is_reproduced else NOT_REPRODUCED
+        state = "Reproduced" if is_reproduced else "Not reproduced"
+        return exit_code, f"{state}: {self._explanation(agreement)}."
+
+    def _explanation(self, agreement: str) -> str:
+        """Return how many rows agree, and which implementations are the reason if not all do."""
+        table = self.base.id
         outliers = {name: _speed(change) for name, change in self.outlier_implementations.items()}
         if not outliers:
             alone = ", and no implementation stands out" if self.counts[DIFFERS] else ""
-            return f"{state}: {agreement} with {table}{alone}."
+            return f"{agreement} with {table}{alone}"
         if len(outliers) > 1:
             names = ", ".join(f"{name} ({speed})" for name, speed in outliers.items())
-            return f"{state}: {agreement} with {table}; several implementations stand out: {names}."
+            return f"{agreement} with {table}; several implementations stand out: {names}"
         ((name, speed),) = outliers.items()
         if name == self.reference:
             return (
-                f"{state}: {name}, the reference of all ratios, is itself {speed} than in {table}, "
-                f"and so every ratio to it moved the other way; {agreement}."
+                f"{name}, the reference of all ratios, is itself {speed} than in {table}, and so "
+                f"every ratio to it moved the other way; {agreement}"
             )
         agreeing, compared = _agreeing(self.frame[self.frame["implementation"] != name])
-        others = f"of the {compared} of the others {agreeing} agree"
-        return f"{state}: {name} alone is {speed} than in {table}; {others}."
+        others = f"of the {count(compared, 'ratio')} of the others {agreeing} agree"
+        return f"{name} alone is {speed} than in {table}; {others}"
 
     def csv(self) -> str:
         """Return ``frame`` as CSV, with all digits."""
-        rows = plain_rows(self.frame[_COLUMNS])
-        return csv_text(_COLUMNS, (row.values() for row in rows))
+        return self.frame.to_csv(columns=_COLUMNS, index=False, lineterminator="\n")
 
     def markdown(self) -> str:
         """Return the report."""
@@ -154,13 +160,14 @@ class Reproduction:
             f" Half of them reach no further than {percent(np.expm1(width.median() / 2))} to either "
             "side, so that smaller changes are not seen."
         )
+        reach = reach if len(compared) else ""
         comparisons = count(self.comparison.comparisons, "comparison")
         return (
             "BASE is the run that the table was made of, NEW the one that measured its suite again, "
             "with inputs and turns drawn by its own seed. Compared are the times relative to the "
             "reference, taken in the same rounds. A ratio agrees if the interval of its change "
             f"holds no change, or lies within {percent(TOLERANCE)}; together the intervals of "
-            f"{comparisons} hold at {percent(CONFIDENCE)} (Bonferroni).{reach if len(compared) else ''} "
+            f"{comparisons} hold at {percent(CONFIDENCE)} (Bonferroni).{reach} "
             f"The table counts as reproduced where {percent(MIN_AGREEMENT)} of what can be compared "
             "agrees. An implementation stands out if, in the median over workloads, it moved "
             "against the others by more than the tolerance, and by more than noise explains."
@@ -168,24 +175,19 @@ class Reproduction:
 
     def _provenance(self) -> Iterator[str]:
         """Yield what a citation needs: the data's hash, the footers of both tables, the command."""
-        table = self.base.id
         digest = provenance.content_hash(self.csv())
-        yield _small([f"Reproduction of {table}, data (reproduction.csv) sha256 {digest}."])
+        yield _small([f"Reproduction of {self.base.id}, data (reproduction.csv) sha256 {digest}."])
         for name, run in zip(NAMES, (self.base, self.new), strict=True):
             yield f"{name}:"
             yield _small(run.footer)
-        command = f"lstmbench reproduce {table} --results BASE --run NEW"
+        command = f"lstmbench reproduce {self.base.id} --results BASE --run NEW"
         yield _small([f"Made again from the records of both by: {command}"])
 
 
-def _counts(frame: pd.DataFrame) -> dict[str, int]:
-    return frame["judgement"].value_counts().reindex(JUDGEMENTS).to_dict()
-
-
-def _agreeing(frame: pd.DataFrame) -> tuple[int, str]:
-    """Return how many rows agree, and of how many compared ratios."""
-    counts = _counts(frame)
-    return counts[AGREES], count(counts[AGREES] + counts[DIFFERS], "ratio")
+def _agreeing(frame: pd.DataFrame) -> tuple[int, int]:
+    """Return how many rows agree, and how many are compared."""
+    judgement = frame["judgement"]
+    return int((judgement == AGREES).sum()), int((judgement != NOT_COMPARED).sum())
 
 
 def _speed(change: float) -> str:

@@ -21,25 +21,25 @@ Limitation. The intervals do not contain what differs from day to day but is equ
 of a run. The threshold, and ratios to a reference that was measured on both days, protect from it.
 """
 
-from typing import NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from lstmbench.errors import LstmbenchError
 
-Floats = NDArray[np.float64]
+INTERVAL: Final = ["estimate", "low", "high"]
+"""The columns of an estimate with its 95 % interval."""
 
-VERDICTS = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
+VERDICTS: Final = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
 """In the order in which they are reported."""
 SLOWER, AMBIGUOUS, FASTER, NOT_COMPARABLE, SAME = VERDICTS
 
-CONFIDENCE = 0.95
+CONFIDENCE: Final = 0.95
 """Of all intervals of one comparison together; also of each interval in the records."""
 
-_ROUNDING = 1e-12
+_ROUNDING: Final = 1e-12
 """Rounding error of a logarithm: an excess over the threshold up to this does not count."""
 
 
@@ -55,95 +55,71 @@ def check_threshold(threshold: float) -> None:
         )
 
 
-class Estimates(NamedTuple):
-    """Estimates of one run with their 95 % intervals; one array entry per case, all positive."""
-
-    estimate: Floats
-    low: Floats
-    high: Floats
-    processes: Floats  # NaN if not recorded; the interval then counts as a normal one
-
-    def take(self, rows: NDArray[np.int64]) -> "Estimates":
-        """Return the estimates of these rows."""
-        return Estimates(*(values[rows] for values in self))
-
-
-class Change(NamedTuple):
-    """Logarithm of new / base with its interval, which is unbounded if a run had a single process."""
-
-    estimate: Floats
-    low: Floats
-    high: Floats
-
-
-def has_interval(estimates: Estimates) -> NDArray[np.bool_]:
-    """Return which cases have an interval with a width, around a positive estimate."""
-    estimate, low, high, _ = estimates
+def has_interval(run: pd.DataFrame) -> pd.Series:
+    """Return which estimates have an interval with a width, around a positive number."""
+    estimate, low, high = (run[column] for column in INTERVAL)
     contained = (low > 0) & (low <= estimate) & (estimate <= high)
-    return contained & (low < high) & np.isfinite(high)
+    return contained & (low < high) & (high < np.inf)
 
 
-def is_replicated(base: Estimates, new: Estimates) -> NDArray[np.bool_]:
+def is_replicated(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """Return which cases had several processes in both runs; others do not show their noise."""
-    return ~((base.processes <= 1) | (new.processes <= 1))
+    return ~((base["processes"] <= 1) | (new["processes"] <= 1))
 
 
-def estimate_change(base: Estimates, new: Estimates, comparisons: int) -> Change:
-    """Return the change from base to new.
+def estimate_change(base: pd.DataFrame, new: pd.DataFrame, comparisons: int) -> pd.DataFrame:
+    """Return the logarithm of new / base with its interval.
 
     Args:
-        base, new: estimates that have an interval.
+        base, new: estimates that have an interval, and ``processes``, the number of processes.
+            Where it is not recorded, the interval counts as that of a normal distribution.
         comparisons: the number of intervals that must hold together.
+
+    Returns:
+        ``change``, ``low`` and ``high``. The interval is unbounded if a run had a single process.
     """
-    estimate = np.log(new.estimate / base.estimate)
-    processes = [
-        np.where(np.isnan(run.processes), np.inf, np.maximum(run.processes, 2))
-        for run in (base, new)
-    ]
+    processes = [run["processes"].fillna(np.inf).clip(lower=2) for run in (base, new)]
     freedoms = [number - 1 for number in processes]
-    half_widths = [np.log(run.high / run.low) / 2 for run in (base, new)]
     tail = (1 - CONFIDENCE) / 2
     variances = [
-        (half / _quantile(freedom, tail)) ** 2
-        for half, freedom in zip(half_widths, freedoms, strict=True)
+        (np.log(run["high"] / run["low"]) / 2 / _quantile(freedom, tail)) ** 2
+        for run, freedom in zip((base, new), freedoms, strict=True)
     ]
-    equally_noisy = [1 / number for number in processes]
-    limit = _satterthwaite(equally_noisy, freedoms)
+    limit = _satterthwaite([1 / number for number in processes], freedoms)
     freedom = np.minimum(_satterthwaite(variances, freedoms), limit)
     half = np.sqrt(sum(variances)) * _quantile(freedom, tail / max(comparisons, 1))
-    half = np.where(is_replicated(base, new), half, np.inf)
-    return Change(estimate, estimate - half, estimate + half)
+    half = half.where(is_replicated(base, new), np.inf)
+    change = np.log(new["estimate"] / base["estimate"])
+    return pd.DataFrame({"change": change, "low": change - half, "high": change + half})
 
 
-def _satterthwaite(variances: list[Floats], freedoms: list[Floats]) -> Floats:
+def _satterthwaite(variances: list[Any], freedoms: list[Any]) -> Any:
     """Return the degrees of freedom of a sum of variances; infinite if those of all are."""
     terms = zip(variances, freedoms, strict=True)
     weight = sum(variance**2 / freedom for variance, freedom in terms)
-    known = weight > 0
-    return np.where(known, sum(variances) ** 2 / np.where(known, weight, 1), np.inf)
+    return (sum(variances) ** 2 / weight).where(weight > 0, np.inf)
 
 
-def _quantile(freedom: Floats, tail: float) -> Floats:
+def _quantile(freedom: pd.Series, tail: float) -> Any:
     """Return how many standard errors leave this probability in one tail."""
-    if len(freedom) and np.all(freedom == freedom[0]):  # the usual case, and much faster
-        return np.full(len(freedom), -stdtrit(freedom[0], tail))
-    return -np.asarray(stdtrit(freedom, tail), dtype=np.float64)
+    is_constant = freedom.min() == freedom.max()  # the usual case, and much faster
+    return -stdtrit(freedom.iloc[0] if is_constant else freedom, tail)
 
 
-def classify_change(change: Change, threshold: float) -> pd.Categorical:
+def classify_change(change: pd.DataFrame, threshold: float) -> pd.Series:
     """Return the verdict on each change.
 
-    SLOWER and FASTER need an estimate beyond the threshold and an interval that excludes no change.
+    SLOWER and FASTER need a change beyond the threshold and an interval that excludes no change.
     SAME needs the whole interval within the threshold. Everything else is AMBIGUOUS. The threshold
     is a factor, so that exchanging the runs exchanges SLOWER and FASTER: 5 % means more than 1.05
     times, or less than 1 / 1.05 of the time.
     """
     limit = np.log1p(threshold) + _ROUNDING
-    conditions = {
-        SLOWER: (change.estimate > limit) & (change.low > 0),
-        FASTER: (change.estimate < -limit) & (change.high < 0),
-        SAME: (change.low >= -limit) & (change.high <= limit),
+    verdicts = {
+        SLOWER: (change["change"] > limit) & (change["low"] > 0),
+        FASTER: (change["change"] < -limit) & (change["high"] < 0),
+        SAME: (change["low"] >= -limit) & (change["high"] <= limit),
     }
-    codes = [VERDICTS.index(verdict) for verdict in conditions]
-    verdicts = np.select(list(conditions.values()), codes, VERDICTS.index(AMBIGUOUS))
-    return pd.Categorical.from_codes(verdicts, VERDICTS)
+    codes = [VERDICTS.index(verdict) for verdict in verdicts]
+    first = np.select(list(verdicts.values()), codes, VERDICTS.index(AMBIGUOUS))
+    return pd.Series(pd.Categorical.from_codes(first, VERDICTS), change.index)

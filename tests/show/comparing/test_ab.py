@@ -64,7 +64,7 @@ def test_the_page_names_both_sides_and_every_workload() -> None:
 
 
 def test_records_that_are_not_of_an_ab_run_are_refused() -> None:
-    with pytest.raises(LstmbenchError, match="A duel has two implementations"):
+    with pytest.raises(LstmbenchError, match="exactly two implementations"):
         compare_ab(records((1.0, 0.9, 1.1)).query("implementation == 'torch.nn'"))
     with pytest.raises(LstmbenchError, match="between 0 and 1"):
         compare_ab(records((1.0, 0.9, 1.1)), threshold=2)

@@ -78,6 +78,15 @@ def test_the_same_case_is_found_wherever_it_stands_and_however_its_numbers_are_k
     assert comparison.counts == {"SLOWER": 0, "AMBIGUOUS": 0, "FASTER": 0, "NOT COMPARABLE": 0, "SAME": 3}
 
 
+def test_each_implementation_keeps_its_own_numbers_though_tables_order_names_otherwise():
+    ratios = {"jax.scan": 1.5, "numpy.fused": 3.0, "torch.loop": 9.0}
+    rows = [case(implementation=name, ratio=ratio) for name, ratio in ratios.items()]
+    frame = compare(run(*rows, run_id="base"), run(*reversed(rows))).frame
+    for column in ("base_ratio", "new_ratio"):
+        assert dict(zip(frame["implementation"], frame[column], strict=True)) == ratios
+    assert frame["implementation"].tolist() == ["numpy.fused", "torch.loop", "jax.scan"]
+
+
 def test_cases_that_differ_in_one_missing_column_alone_are_matched():
     assert only(case(num_layers=None), case(num_layers=None))["verdict"] == "SAME"
 
