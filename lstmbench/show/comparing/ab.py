@@ -109,7 +109,7 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     has_ratio = (records["implementation"] == b) & records["ratio"].notna()
     rows = records[has_ratio].reset_index(drop=True)
     ratios = rows[[*RATIO, "processes"]].astype(float).set_axis([*INTERVAL, "processes"], axis=1)
-    unity = ratios.assign(**dict.fromkeys(INTERVAL, 1.0), processes=np.nan)
+    unity = ratios.assign(**dict.fromkeys(INTERVAL, 1.0), processes=np.inf)
     change = estimate_change(unity, ratios, len(rows))
     frame = rows[[*WORKLOAD, *RATIO]].assign(verdict=classify_change(change, threshold))
     frame = frame.join(np.exp(change[["low", "high"]]))

@@ -42,7 +42,8 @@ def estimates_of(cases: pd.DataFrame, name: str) -> pd.DataFrame:
     by_ratio = cases[["quantity"]] == "ratio"
     numbers = np.where(by_ratio, cases[ratio], cases[time])
     estimates = pd.DataFrame(numbers, cases.index, INTERVAL)
-    return estimates.assign(processes=cases[f"{name.lower()}_processes"])
+    # An interval counts as that of a normal distribution if the number is not recorded
+    return estimates.assign(processes=cases[f"{name.lower()}_processes"].fillna(np.inf))
 
 
 def incomparability_reasons(

@@ -85,13 +85,21 @@ def compare(
     cases["reason"] = incomparability_reasons(cases, by, across_machines, barrier)
 
     is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
-    change, comparisons, unchanged = _estimate_changes(cases, is_same_run)
+    comparable = cases["reason"] == ""
+    before, after = (estimates_of(cases, name).where(comparable, axis=0) for name in NAMES)
     cases = cases.rename(columns=_SHORT_NAMES).filter(_COLUMNS)
-    verdict = classify_change(change, threshold)
-    cases["verdict"] = verdict.reindex(cases.index, fill_value=NOT_COMPARABLE)
-    cases["quantity"] = cases["quantity"].where(cases["verdict"] != NOT_COMPARABLE)
-    ambiguous = change[verdict == AMBIGUOUS]
-    cases.loc[ambiguous.index, "reason"] = _ambiguity_reasons(ambiguous, threshold)
+    unchanged = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
+    comparisons = int((is_replicated(before, after) & ~unchanged).sum())
+    change = estimate_change(before, after, comparisons)
+    del before, after
+    change.loc[unchanged, ["low", "high"]] = 0.0
+
+    verdict = classify_change(change, threshold).where(comparable, NOT_COMPARABLE)
+    cases["verdict"] = verdict
+    cases["quantity"] = cases["quantity"].where(comparable)
+    is_ambiguous = verdict == AMBIGUOUS
+    reasons = _ambiguity_reasons(change[is_ambiguous], threshold)
+    cases.loc[is_ambiguous, "reason"] = reasons.to_numpy()
     for name in change:
         with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
             cases[f"{name}_percent"] = 100 * np.expm1(change[name])
@@ -102,31 +110,10 @@ def compare(
     )
 
     notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
-    if unchanged:
-        number = count(unchanged, "case")
+    if unchanged.any():
+        number = count(int(unchanged.sum()), "case")
         notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
-
-
-def _estimate_changes(cases: pd.DataFrame, is_same_run: bool) -> tuple[pd.DataFrame, int, int]:
-    """Return the changes of comparable cases.
-
-    Args:
-        cases: with ``reason``, empty for comparable cases.
-        is_same_run: whether both folders contain the same run. Then numbers that are identical to
-            the last digit have not changed.
-
-    Returns:
-        The changes as ``estimate_change`` does, the number of intervals that must hold together,
-        and the number of identical measurements.
-    """
-    comparable = cases["reason"] == ""
-    before, after = (estimates_of(cases, name)[comparable] for name in NAMES)
-    identical = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
-    comparisons = int((is_replicated(before, after) & ~identical).sum())
-    change = estimate_change(before, after, comparisons)
-    change.loc[identical, ["low", "high"]] = 0.0
-    return change, comparisons, int(identical.sum())
 
 
 def _ambiguity_reasons(changes: pd.DataFrame, threshold: float) -> pd.Series:

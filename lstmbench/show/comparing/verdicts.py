@@ -64,21 +64,22 @@ def has_interval(run: pd.DataFrame) -> pd.Series:
 
 def is_replicated(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """Return which cases had several processes in both runs; others do not show their noise."""
-    return ~((base["processes"] <= 1) | (new["processes"] <= 1))
+    return (base["processes"] > 1) & (new["processes"] > 1)
 
 
 def estimate_change(base: pd.DataFrame, new: pd.DataFrame, comparisons: int) -> pd.DataFrame:
     """Return the logarithm of new / base with its interval.
 
     Args:
-        base, new: estimates that have an interval, and ``processes``, the number of processes.
-            Where it is not recorded, the interval counts as that of a normal distribution.
+        base, new: estimates that have an interval, and ``processes``, the number of processes,
+            which is infinite for the interval of a normal distribution. Missing numbers have a
+            missing change.
         comparisons: the number of intervals that must hold together.
 
     Returns:
         ``change``, ``low`` and ``high``. The interval is unbounded if a run had a single process.
     """
-    processes = [run["processes"].fillna(np.inf).clip(lower=2) for run in (base, new)]
+    processes = [run["processes"].clip(lower=2) for run in (base, new)]
     freedoms = [number - 1 for number in processes]
     tail = (1 - CONFIDENCE) / 2
     variances = [
@@ -103,7 +104,7 @@ def _satterthwaite(variances: list[Any], freedoms: list[Any]) -> Any:
 def _quantile(freedom: pd.Series, tail: float) -> Any:
     """Return how many standard errors leave this probability in one tail."""
     is_constant = freedom.min() == freedom.max()  # the usual case, and much faster
-    return -stdtrit(freedom.iloc[0] if is_constant else freedom, tail)
+    return -stdtrit(freedom.max() if is_constant else freedom, tail)
 
 
 def classify_change(change: pd.DataFrame, threshold: float) -> pd.Series:

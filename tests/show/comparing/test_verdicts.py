@@ -55,7 +55,7 @@ def test_normal_quantiles_would_be_wrong_in_many_more_runs_of_many_cases():
     """What the guard is for: intervals divided by 1.96 and widened again by normal quantiles."""
     runs, cases, generator = 200, 1000, np.random.default_rng(3)
     base, new = (measured(1.0, runs * cases, 0.3, 10, generator, between=1.0) for _ in range(2))
-    as_normal = [run.assign(processes=np.nan) for run in (base, new)]
+    as_normal = [run.assign(processes=np.inf) for run in (base, new)]
     rates = [
         np.isin(verdicts(*sides, cases), [SLOWER, FASTER]).reshape(runs, cases).any(axis=1).mean()
         for sides in ((base, new), as_normal)
@@ -117,7 +117,7 @@ def test_unequal_numbers_of_processes_make_nothing_significant(base_processes, n
 
 
 def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
-    base, new = one(1.0, 0.98, 1 / 0.98, np.nan), one(1.2, 1.2 * 0.97, 1.2 / 0.97, 10_000)
+    base, new = one(1.0, 0.98, 1 / 0.98, np.inf), one(1.2, 1.2 * 0.97, 1.2 / 0.97, 10_000)
     change = estimate_change(base, new, 1)
     errors = [np.log(run["high"] / run["low"]).item() / (2 * 1.959964) for run in (base, new)]
     assert change["high"].item() - change["change"].item() == pytest.approx(1.959964 * np.hypot(*errors), rel=1e-3)
@@ -140,7 +140,7 @@ def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
     ],
 )
 def test_verdicts_at_the_threshold(ratio, width, verdict):
-    base, new = one(1, 1 / (1 + width), 1 + width, np.nan), one(ratio, ratio / (1 + width), ratio * (1 + width), np.nan)
+    base, new = one(1, 1 / (1 + width), 1 + width, np.inf), one(ratio, ratio / (1 + width), ratio * (1 + width), np.inf)
     assert verdicts(base, new, 1).item() == verdict
     opposite = {SLOWER: FASTER, FASTER: SLOWER}
     assert verdicts(new, base, 1).item() == opposite.get(verdict, verdict)
