@@ -102,8 +102,7 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     others = [name for name in names if name != a]
     if a not in names or len(others) != 1:
         raise LstmbenchError(
-            "An A/B run has exactly two implementations, one of them the reference, but these "
-            f"records are of {names}."
+            f"An A/B run has exactly two implementations, one of them the reference; these records are of {names}."
         )
     (b,) = others
     has_ratio = (records["implementation"] == b) & records["ratio"].notna()

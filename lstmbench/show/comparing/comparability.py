@@ -47,7 +47,10 @@ def estimates_of(cases: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def incomparability_reasons(
-    cases: pd.DataFrame, by: str | None, across_machines: bool, between_runs: str
+    cases: pd.DataFrame,
+    by: str | None,
+    across_machines: bool,
+    between_runs: str,
 ) -> pd.Series:
     """Return why each case cannot be compared; empty where it can.
 

@@ -42,6 +42,7 @@ _COLUMNS: Final = [
     "new_ratio", "base_time_s", "new_time_s", "base_ratio_to", "new_ratio_to", "base_status",
     "new_status", "is_reference", "flags", "reason",
 ]  # fmt: skip
+_SINGLE_PROCESS: Final = "one process alone: what another would give is not known"
 _SHORT_NAMES: Final = {"base_time_median_s": "base_time_s", "new_time_median_s": "new_time_s"}
 
 
@@ -97,32 +98,26 @@ def compare(
     verdict = classify_change(change, threshold).where(comparable, NOT_COMPARABLE)
     cases["verdict"] = verdict
     cases["quantity"] = cases["quantity"].where(comparable)
-    is_ambiguous = verdict == AMBIGUOUS
-    reasons = _ambiguity_reasons(change[is_ambiguous], threshold)
-    cases.loc[is_ambiguous, "reason"] = reasons.to_numpy()
+    ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
+    reasons: list[tuple[Any, Any]] = [  # the first that applies counts
+        (ambiguous & np.isinf(change["low"]), _SINGLE_PROCESS),
+        (ambiguous & beyond, "the interval holds no change too"),
+        (ambiguous, "the interval reaches beyond the threshold"),
+    ]
+    cases["reason"] = cases["reason"].case_when(reasons)
     for name in change:
         with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
             cases[f"{name}_percent"] = 100 * np.expm1(change[name])
     order = _report_order(cases)
     # Column by column, because a million cases need hundreds of megabytes
-    cases = pd.DataFrame(
-        {column: cases.pop(column).array.take(order) for column in _COLUMNS}, copy=False
-    )
+    columns = {column: cases.pop(column).array.take(order) for column in _COLUMNS}
+    cases = pd.DataFrame(columns, copy=False)
 
     notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
     if unchanged.any():
         number = count(int(unchanged.sum()), "case")
         notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
-
-
-def _ambiguity_reasons(changes: pd.DataFrame, threshold: float) -> pd.Series:
-    reasons: list[tuple[Any, Any]] = [
-        (np.isinf(changes["low"]), "one process alone: what another would give is not known"),
-        (changes["change"].abs() > np.log1p(threshold), "the interval holds no change too"),
-    ]
-    others = pd.Series("the interval reaches beyond the threshold", changes.index)
-    return others.case_when(reasons)
 
 
 def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
@@ -133,9 +128,7 @@ def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
     return np.lexsort((place, verdict.cat.codes))
 
 
-def _notes_on_runs(
-    manifests: Sequence[Manifest], threshold: float, barrier: str
-) -> Iterator[str]:
+def _notes_on_runs(manifests: Sequence[Manifest], threshold: float, barrier: str) -> Iterator[str]:
     """Yield what readers should know about the runs."""
     for name, manifest in zip(NAMES, manifests, strict=True):
         if not manifest.get("complete", True):

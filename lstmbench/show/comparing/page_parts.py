@@ -69,7 +69,9 @@ def constants(frame: pd.DataFrame) -> str:
 
 
 def case_table(
-    rows: pd.DataFrame, varying: list[str], columns: Mapping[str, Callable[[Row], str]]
+    rows: pd.DataFrame,
+    varying: list[str],
+    columns: Mapping[str, Callable[[Row], str]],
 ) -> str:
     """Return a Markdown table with one row per case, without the columns that are empty.
 
@@ -103,9 +105,7 @@ def runs_table(runs: Mapping[str, Mapping[str, str]], differences: Sequence[Diff
     texts = pd.concat([identity, others]).map(shorten)
     table = text_table("what", texts[:MAX_ROWS])
     if not differences:
-        return (
-            f"{table}\n\nNothing else that is recorded differs: "
-            "commit, versions, machine, settings, suite."
-        )
+        properties = "commit, versions, machine, settings, suite"
+        return f"{table}\n\nNothing else that is recorded differs: {properties}."
     hidden = len(texts) - MAX_ROWS
     return f"{table}\n\n{more(hidden, 'difference')}" if hidden > 0 else table

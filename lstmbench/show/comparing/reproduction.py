@@ -13,7 +13,6 @@ import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.compare import compare
-from lstmbench.show.comparing.matched_cases import KEYS
 from lstmbench.show.comparing.reproduction_report import (
     AGREES,
     DIFFERS,
@@ -95,9 +94,7 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[order].reset_index(drop=True)
 
 
-def outlier_implementations(
-    rows: pd.DataFrame, reference: str, tolerance: float = TOLERANCE
-) -> dict[str, float]:
+def outlier_implementations(rows: pd.DataFrame, reference: str, tolerance: float = TOLERANCE) -> dict[str, float]:
     """Return the implementations that became slower or faster than the others.
 
     The reference is in every ratio: if it alone becomes slower, all others seem faster. Therefore

@@ -39,9 +39,7 @@ DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
 
 THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
 
-_TIMES_ARE_NOT_JUDGED: Final = (
-    "A time belongs to its machine: these are shown beside each other, and not judged."
-)
+_TIMES_ARE_NOT_JUDGED: Final = "A time belongs to its machine: these are shown beside each other, and not judged."
 
 REPRODUCED, NOT_REPRODUCED, NOTHING_COMPARED = 0, 1, 2
 

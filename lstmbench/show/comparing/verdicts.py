@@ -50,9 +50,8 @@ def check_threshold(threshold: float) -> None:
         LstmbenchError: if it is not between 0 and 1.
     """
     if not 0 < threshold < 1:
-        raise LstmbenchError(
-            f"A threshold lies between 0 and 1, such as 0.05 for 5 %, but this is {threshold}."
-        )
+        expected = "A threshold lies between 0 and 1, such as 0.05 for 5 %"
+        raise LstmbenchError(f"{expected}, but this is {threshold}.")
 
 
 def has_interval(run: pd.DataFrame) -> pd.Series:

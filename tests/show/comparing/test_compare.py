@@ -212,7 +212,9 @@ def test_a_machine_that_is_not_recorded_is_not_taken_for_the_same():
 
 def test_other_versions_are_compared_and_listed():
     packages = MANIFEST["packages"] | {"torch": "2.14.0", "brand-new": "1.0"}
-    comparison = compare(run(case(), run_id="base"), run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True}))
+    comparison = compare(
+        run(case(), run_id="base"), run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True})
+    )
     assert comparison.exit_code == 0
     listed = {each.what: (each.base, each.new) for each in comparison.differences}
     assert listed == {
@@ -385,7 +387,9 @@ def test_the_name_of_a_reference_in_a_note_stays_text():
     own = case(ratio=1.0, width=0.0, implementation="<b>|x", ratio_to="<b>|x")
     times = {"time_median_s": 1e-3, "time_low_s": 0.99e-3, "time_high_s": 1.01e-3}
     other = case(ratio_to="<b>|x")
-    comparison = compare(run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other))
+    comparison = compare(
+        run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other)
+    )
     assert "<b>|x itself changed" in " ".join(comparison.notes)
     assert "- The reference &lt;b&gt;\\|x itself changed" in comparison.markdown()
 
