@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.show.comparing.matched_cases import FLAGS, NAMES, RATIO, TIME, other_threads
-from lstmbench.show.comparing.verdicts import INTERVAL, has_interval
+from lstmbench.show.comparing.verdicts import INTERVAL, category, has_interval
 
 QUANTITIES: Final = ("ratio", "time")
 
@@ -31,8 +31,8 @@ def add_quantity(cases: pd.DataFrame, by: str | None) -> pd.DataFrame:
     return cases.assign(
         is_reference=is_reference,
         same_reference=same_reference,
-        quantity=pd.Categorical.from_codes(by_time.astype(int), QUANTITIES),
-        flags=pd.Categorical.from_codes(flags["base_flags"] | flags["new_flags"], FLAGS),
+        quantity=category(by_time.astype(int), QUANTITIES),
+        flags=category(flags["base_flags"] | flags["new_flags"], FLAGS),
     )
 
 

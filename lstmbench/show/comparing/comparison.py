@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,8 @@ class Comparison:
     @property
     def counts(self) -> dict[str, int]:
         """The number of cases with each verdict."""
-        return self.frame["verdict"].value_counts().reindex(VERDICTS).to_dict()
+        numbers: Any = self.frame["verdict"].value_counts().reindex(VERDICTS)
+        return numbers.to_dict()
 
     @property
     def exit_code(self) -> int:

@@ -8,6 +8,7 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.record import COLUMNS
 from lstmbench.results.store import read_columns
+from lstmbench.show.comparing.verdicts import category
 from lstmbench.show.formats import shorten
 from lstmbench.show.labels import WORKLOAD, Row, describe, ordered, status_words
 from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest
@@ -100,7 +101,7 @@ def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
         base[key], new[key] = (column.set_categories(orders[key]).cat.codes for column in columns)
     cases = base.merge(new, how="outer", on=KEYS, indicator="run")
     for key, order in orders.items():
-        column = pd.Categorical.from_codes(cases[key], order)
+        column: Any = category(cases[key], order)
         cases[key] = column if COLUMNS[key] == "string" else column.astype(COLUMNS[key])
     return cases
 
@@ -123,4 +124,5 @@ def other_threads(cases: pd.DataFrame) -> pd.Series:
 
 def plain_rows(rows: pd.DataFrame) -> list[Row]:
     """Return the rows as Python values by column; None where one is missing."""
-    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+    plain: Any = rows.astype(object).where(rows.notna(), None)
+    return plain.to_dict("records")

@@ -6,7 +6,7 @@ they are shown but not judged.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,7 @@ def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:
         LstmbenchError: if one of the runs has no such table, its rows have no ratios, both are the
             same run, or they cannot be read.
     """
-    tables = [find_table(table, folder) for folder in (base, new)]
+    base_table, new_table = (find_table(table, folder) for folder in (base, new))
     comparison = compare(base, new, threshold=TOLERANCE, by="ratio", across_machines=True)
     run_ids = {run["run_id"] for run in comparison.runs.values()}
     if len(run_ids) == 1:
@@ -57,7 +57,7 @@ def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:
     references = rows["base_ratio_to"].dropna().unique()
     reference = str(references[0]) if len(references) == 1 else ""
     outliers = outlier_implementations(rows, reference) if reference else {}
-    return Reproduction(*tables, rows, comparison, outliers, reference)
+    return Reproduction(base_table, new_table, rows, comparison, outliers, reference)
 
 
 def find_table(name: str, folder: str | Path) -> Table:
@@ -113,7 +113,7 @@ def outlier_implementations(rows: pd.DataFrame, reference: str, tolerance: float
     """
     compared = rows[rows["judgement"] != NOT_COMPARED]
     workload = compared.groupby(list(WORKLOAD), dropna=False, observed=True).ngroup()
-    logarithms = np.log1p(compared[["change_percent", "low_percent", "high_percent"]] / 100)
+    logarithms: Any = np.log1p(compared[["change_percent", "low_percent", "high_percent"]] / 100)
     half_width = (logarithms["high_percent"] - logarithms["low_percent"]) / 2
     name = compared["implementation"].astype(str)
     changes = logarithms["change_percent"].groupby([workload, name]).first().unstack()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,8 @@ class Reproduction:
     @property
     def counts(self) -> dict[str, int]:
         """The number of rows with each judgement."""
-        return self.frame["judgement"].value_counts().reindex(JUDGEMENTS).to_dict()
+        numbers: Any = self.frame["judgement"].value_counts().reindex(JUDGEMENTS)
+        return numbers.to_dict()
 
     @property
     def exit_code(self) -> int:

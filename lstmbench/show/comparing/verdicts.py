@@ -43,6 +43,11 @@ _ROUNDING: Final = 1e-12
 """Rounding error of a logarithm: an excess over the threshold up to this does not count."""
 
 
+def category(positions: Any, names: Any) -> pd.Categorical:
+    """Return the names at these positions; -1 is missing."""
+    return pd.Categorical.from_codes(positions, names)
+
+
 def check_threshold(threshold: float) -> None:
     """Check that the threshold is a fraction.
 
@@ -122,4 +127,4 @@ def classify_change(change: pd.DataFrame, threshold: float) -> pd.Series:
     }
     codes = [VERDICTS.index(verdict) for verdict in verdicts]
     first = np.select(list(verdicts.values()), codes, VERDICTS.index(AMBIGUOUS))
-    return pd.Series(pd.Categorical.from_codes(first, VERDICTS), change.index)
+    return pd.Series(category(first, VERDICTS), change.index)
