@@ -33,7 +33,8 @@ def find_run(table: str, results: str | Path) -> Path:
     if table not in runs:
         tables = f"the tables are {', '.join(sorted(runs))}"
         reason = tables if runs else "no folder in it holds a finished run"
-        raise LstmbenchError(f"There is no table {table!r} to be measured again in {root}: {reason}.")
+        problem = f"There is no table {table!r} to be measured again in {root}"
+        raise LstmbenchError(f"{problem}: {reason}.")
     find_table(table, runs[table])
     return runs[table]
 
@@ -86,7 +87,9 @@ def _suite(folder: Path) -> dict[str, Any]:
     """
     suite = read_manifest(folder).get("suite")
     if not isinstance(suite, dict) or not re.fullmatch(r"\w[\w.+-]*", str(suite.get("name"))):
-        raise LstmbenchError(f"The manifest in {folder} holds no suite that could be measured again.")
+        problem = f"The manifest in {folder} holds no suite"
+        raise LstmbenchError(f"{problem} that could be measured again.")
     if "tasks" in suite:
-        raise LstmbenchError(f"The suite {suite['name']!r} is of lessons: they have no ratios that could be compared.")
+        problem = f"The suite {suite['name']!r} is of lessons"
+        raise LstmbenchError(f"{problem}: they have no ratios that could be compared.")
     return suite

@@ -101,9 +101,8 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     a = [*records["ratio_to"].dropna(), *names, ""][0]
     others = [name for name in names if name != a]
     if a not in names or len(others) != 1:
-        raise LstmbenchError(
-            f"An A/B run has exactly two implementations, one of them the reference; these records are of {names}."
-        )
+        expected = "An A/B run has exactly two implementations, one of them the reference"
+        raise LstmbenchError(f"{expected}; these records are of {names}.")
     (b,) = others
     has_ratio = (records["implementation"] == b) & records["ratio"].notna()
     rows = records[has_ratio].reset_index(drop=True)

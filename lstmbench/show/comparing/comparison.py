@@ -153,7 +153,8 @@ class Comparison:
         same = verdict == SAME
         if same.any():
             title = f"The same: {count(int(same.sum()), 'case')}"
-            parts += [f"<details>\n<summary>{title}</summary>", *self._rows(same), "</details>"]
+            parts += [f"<details>\n<summary>{title}</summary>", *self._rows(same)]
+            parts.append("</details>")
         parts += ["### Base and new", runs_table(self.runs, self.differences)]
         return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -171,8 +172,8 @@ class Comparison:
         compared = [f"{mask.sum()} {words}" for words, mask in quantities.items() if mask.any()]
         return (
             f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more "
-            f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: the "
-            "whole interval lies within that factor. Ambiguous: the interval allows both. Together, "
+            f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: "
+            "the whole interval lies within that factor. Ambiguous: the interval allows both. Together, "
             f"the intervals of {count(self.comparisons, 'comparison')} hold at "
             f"{percent(CONFIDENCE)} (Bonferroni)."
         )

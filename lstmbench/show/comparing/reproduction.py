@@ -94,7 +94,11 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[order].reset_index(drop=True)
 
 
-def outlier_implementations(rows: pd.DataFrame, reference: str, tolerance: float = TOLERANCE) -> dict[str, float]:
+def outlier_implementations(
+    rows: pd.DataFrame,
+    reference: str,
+    tolerance: float = TOLERANCE,
+) -> dict[str, float]:
     """Return the implementations that became slower or faster than the others.
 
     The reference is in every ratio: if it alone becomes slower, all others seem faster. Therefore

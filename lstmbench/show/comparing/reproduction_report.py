@@ -39,7 +39,6 @@ DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
 
 THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
 
-_TIMES_ARE_NOT_JUDGED: Final = "A time belongs to its machine: these are shown beside each other, and not judged."
 
 REPRODUCED, NOT_REPRODUCED, NOTHING_COMPARED = 0, 1, 2
 
@@ -142,8 +141,10 @@ class Reproduction:
             if len(rows):
                 title = f"### {judgement.capitalize()}: {count(len(rows), 'row')}"
                 parts += [title, case_table(rows, varying, _RATIOS)]
+        shown = "these are shown beside each other, and not judged."
         by_workload = frame.sort_values([*WORKLOAD, "implementation"])
-        parts += ["## Times", _TIMES_ARE_NOT_JUDGED, case_table(by_workload, varying, _TIMES)]
+        parts += ["## Times", f"A time belongs to its machine: {shown}"]
+        parts.append(case_table(by_workload, varying, _TIMES))
         differing = runs_table(self.comparison.runs, self.comparison.differences)
         parts += ["## What else differs", differing]
         parts += ["## Where the numbers come from", *self._provenance()]
