@@ -116,7 +116,7 @@ MUTANTS = {
         "verifying/measured.py", "elif sums and name not in sums:", "elif False:", "tests/verifying"
     ),
     "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
-    "slower by the interval alone": of(VERDICTS, "(found.estimate > inside) & (found.low > 0)", "(found.low > 0)"),
+    "slower by the interval alone": of(VERDICTS, "(change.estimate > limit) & (change.low > 0)", "(change.low > 0)"),
     "another number of cores the same machine": Mutant(
         "results/machine_kind.py", 'one.get("cores") != other.get("cores") or', "", "tests/results tests/show/comparing"
     ),

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import lstmbench as lb
 from lstmbench.results.store import read_manifest
-from lstmbench.show.comparing.reproduction import Reproduction, reproduction
+from lstmbench.show.comparing.reproduction import reproduction
+from lstmbench.show.comparing.reproduction_report import Reproduction
 from lstmbench.show.provenance import table_id
 
 SLOWER = """
@@ -78,12 +79,13 @@ def main() -> int:
         folder = Path(name)
         out = (given.out or folder).resolve()
         as_it_is = measured_again(table, base, out / "as-it-is", Path(lb.__file__).resolve().parents[1])
-        print(f"as it is: {as_it_is.counts}, standing out: {dict(as_it_is.standing_out)}", flush=True)
+        print(f"as it is: {as_it_is.counts}, outliers: {dict(as_it_is.outlier_implementations)}", flush=True)
         source = copy_with_slower(given.slow, given.by, folder / "slower")
         slower = measured_again(table, base, out / "slower-run", source)
-        print(f"{given.slow} slower by {given.by:.0%}: {slower.counts}, standing out: {dict(slower.standing_out)}")
-    well = as_it_is.exit_code == 0 and not as_it_is.standing_out and list(slower.standing_out) == [given.slow]
-    return 0 if well else 1
+        outliers = dict(slower.outlier_implementations)
+        print(f"{given.slow} slower by {given.by:.0%}: {slower.counts}, outliers: {outliers}")
+    is_confirmed = as_it_is.exit_code == 0 and not as_it_is.outlier_implementations
+    return 0 if is_confirmed and list(outliers) == [given.slow] else 1
 
 
 if __name__ == "__main__":

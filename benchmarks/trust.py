@@ -26,7 +26,7 @@ import lstmbench as lb
 from lstmbench.measure.case import Workload
 from lstmbench.measure.held import Held
 from lstmbench.measure.team import Team
-from lstmbench.show.comparing.duel import THRESHOLD
+from lstmbench.show.comparing.ab import THRESHOLD
 
 GRIDS: dict[str, dict[str, Any]] = {
     "numpy.fused": {"mode": "inference", "seq_len": 32, "batch_size": 4, "hidden_size": 64},

@@ -200,7 +200,7 @@ def run(
     from lstmbench import show
     from lstmbench.measure.runner import resume as go_on
     from lstmbench.measure.runner import run as measure
-    from lstmbench.show.comparing.duel import THRESHOLD, duel
+    from lstmbench.show.comparing.ab import THRESHOLD, compare_ab
     from lstmbench.show.comparing.verdicts import check_threshold
 
     if resume is not None and (suite, out, task, ab, seed, minutes) != (None,) * 6:
@@ -245,7 +245,7 @@ def run(
     console.print(f"  noise floor {shown['noise_floor']}")
     if shown["failed"] or (ab is None and "--ab" not in str(manifest.get("command")).split()):
         raise typer.Exit(CONTROLS_FAILED if shown["failed"] else OK)
-    outcome = duel(records, THRESHOLD if threshold is None else threshold)
+    outcome = compare_ab(records, THRESHOLD if threshold is None else threshold)
     print(outcome.markdown(), end="")
     raise typer.Exit(outcome.exit_code)
 
@@ -358,7 +358,6 @@ def reproduce(
     from lstmbench import reproduce as reproduce_
     from lstmbench import show
     from lstmbench.show.comparing.reproduction import reproduction
-    from lstmbench.show.comparing.reproduction_page import first_sentence
 
     if run_ is not None and out is not None:
         raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
@@ -368,7 +367,7 @@ def reproduce(
             run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
         show.write(run_)
     found = reproduction(table_, base, run_)
-    console.print(first_sentence(found))
+    console.print(found.summary)
     console.print(str(reproduce_.write_report(found, run_)))
     raise typer.Exit(found.exit_code)
 

@@ -1,4 +1,4 @@
-"""Measuring a published table again, here: with the suite that its run has kept, and a seed of its own."""
+"""Measure a published table again: with the suite that its run recorded, and a new seed."""
 
 import re
 from collections.abc import Iterator
@@ -12,75 +12,84 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run, run
 from lstmbench.results.store import read_manifest
-from lstmbench.show.comparing.reproduction import KINDS, Reproduction, find_table
+from lstmbench.show.comparing.reproduction import RATIO_TABLES, find_table
+from lstmbench.show.comparing.reproduction_report import Reproduction
 from lstmbench.show.paging.index import newest_first
 from lstmbench.show.provenance import table_id
 from lstmbench.show.tabulating.extract import timed_runs
 
 
 def find_run(table: str, results: str | Path) -> Path:
-    """Return the folder of the newest finished run that has this table; ``results`` itself if it is a run.
+    """Return the newest finished run that has this table, or ``results`` itself if it is a run.
 
     Raises:
-        LstmbenchError: if there is none, or it is not a table whose rows have ratios.
+        LstmbenchError: if no run has the table, or its rows have no ratios.
     """
     root = Path(results)
     if (root / "manifest.json").is_file():
         find_table(table, root)
         return root
-    known = dict(_tables(root))  # the newest run stands last, so that it is the one that is kept
-    if table not in known:
-        there = f"the tables are {', '.join(sorted(known))}" if known else "no folder in it holds a finished run"
-        raise LstmbenchError(f"There is no table {table!r} to be measured again in {root}: {there}.")
-    find_table(table, known[table])
-    return known[table]
+    runs = dict(_tables(root))  # the newest run comes last and replaces older ones
+    if table not in runs:
+        tables = f"the tables are {', '.join(sorted(runs))}"
+        reason = tables if runs else "no folder in it holds a finished run"
+        problem = f"There is no table {table!r} to be measured again in {root}"
+        raise LstmbenchError(f"{problem}: {reason}.")
+    find_table(table, runs[table])
+    return runs[table]
 
 
 def _tables(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the tables that can be measured again, with their runs, the oldest first."""
+    """Yield the tables that can be measured again with their runs, the oldest first."""
     for folder, manifest in timed_runs(reversed(newest_first(root))):
-        yield from ((table_id([], [manifest], kind), folder) for kind in KINDS)
+        yield from ((table_id([], [manifest], kind), folder) for kind in RATIO_TABLES)
 
 
 def new_folder(base: Path) -> Path:
-    """Return where a table's run is measured again if nothing else is said: beside it, under the time and its suite."""
+    """Return the default folder of a reproduction: beside the run, named by time and suite."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return base.resolve().parent / f"{now}-{_suite(base)['name']}-reproduction"
 
 
 def measure_again(base: Path, out: Path, progress: bool = True) -> Run:
-    """Measure the suite of a run into another folder, which keeps the suite as a file.
+    """Measure the suite of a run into another folder, which also gets the suite as a file.
 
     Raises:
-        LstmbenchError: if the run has not kept its suite, it is of lessons, it cannot be measured here, or the folder
-            holds another run.
+        LstmbenchError: if the run did not record its suite, it is a training run, the suite cannot
+            be measured here, or the folder holds another run.
     """
     suite = _suite(base)
     path = out / f"{suite['name']}.yaml"
-    text = yaml.safe_dump({key: suite[key] for key in suite if key != "name"}, sort_keys=False, allow_unicode=True)
     if (out / "manifest.json").is_file() and not path.is_file():
         raise LstmbenchError(f"{out} holds another run; choose another folder.")
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    content = {key: value for key, value in suite.items() if key != "name"}
+    _write(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return run(path, out, progress=progress)
 
 
-def write_report(found: Reproduction, folder: Path) -> Path:
-    """Write ``reproduction.md`` and ``reproduction.csv`` into the run's folder; return the former's path."""
-    path = folder / "reproduction.md"
-    for each, text in ((path.with_suffix(".csv"), found.csv()), (path, found.markdown())):
-        write_atomically(each, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))  # type: ignore[misc]
-    return path
+def write_report(reproduction: Reproduction, folder: Path) -> Path:
+    """Write ``reproduction.md`` and ``reproduction.csv`` into a run's folder; return the first."""
+    report = folder / "reproduction.md"
+    _write(report.with_suffix(".csv"), reproduction.csv())
+    _write(report, reproduction.markdown())
+    return report
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _suite(folder: Path) -> dict[str, Any]:
-    """Return the suite that a run has kept.
+    """Return the suite that a run recorded.
 
     Raises:
-        LstmbenchError: if there is none, or it is one of lessons.
+        LstmbenchError: if there is none, or it is a training suite.
     """
     suite = read_manifest(folder).get("suite")
     if not isinstance(suite, dict) or not re.fullmatch(r"\w[\w.+-]*", str(suite.get("name"))):
-        raise LstmbenchError(f"The manifest in {folder} holds no suite that could be measured again.")
+        problem = f"The manifest in {folder} holds no suite"
+        raise LstmbenchError(f"{problem} that could be measured again.")
     if "tasks" in suite:
-        raise LstmbenchError(f"The suite {suite['name']!r} is of lessons: they have no ratios that could be compared.")
+        problem = f"The suite {suite['name']!r} is of lessons"
+        raise LstmbenchError(f"{problem}: they have no ratios that could be compared.")
     return suite

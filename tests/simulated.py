@@ -10,7 +10,6 @@ from scipy.special import stdtrit
 
 from lstmbench.results.schema import COLUMNS
 from lstmbench.results.store import Store
-from lstmbench.show.comparing.verdicts import Side
 
 OK: dict[str, Any] = {
     "implementation": "torch.fused",
@@ -68,9 +67,14 @@ def folder(path: Path, records: pd.DataFrame) -> Path:
     return path
 
 
+def estimates(estimate: Any, low: Any, high: Any, processes: Any) -> pd.DataFrame:
+    """The numbers of a run with their intervals, as verdicts are reached by them."""
+    return pd.DataFrame({"estimate": estimate, "low": low, "high": high, "processes": processes})
+
+
 def measured(
     truth: float, cases: int, noise: float, processes: int, generator: np.random.Generator, between: float = 0.7
-) -> Side:
+) -> pd.DataFrame:
     """What so many cases of the same truth are measured to be, with Student's interval over the processes.
 
     Args:
@@ -87,16 +91,17 @@ def measured(
     half = -stdtrit(processes - 1, 0.025) * logs.std(axis=1, ddof=1) / np.sqrt(processes)
     middle = logs.mean(axis=1)
     low, value, high = (truth * np.exp(middle + sign * half) for sign in (-1, 0, 1))
-    return Side(value, low, high, np.full(cases, float(processes)))
+    return estimates(value, low, high, np.full(cases, float(processes)))
 
 
-def records_of(side: Side, run_id: str) -> pd.DataFrame:
+def records_of(run: pd.DataFrame, run_id: str) -> pd.DataFrame:
     """A run whose cases have these ratios, each at a sequence length of its own."""
-    size = len(side.estimate)
+    size = len(run)
     columns: dict[str, Any] = (
         dict.fromkeys(COLUMNS) | OK | {"time_median_s": 1.0, "time_low_s": 0.9, "time_high_s": 1.1}
     )
-    columns |= {"ratio": side.estimate, "ratio_low": side.low, "ratio_high": side.high, "processes": side.processes}
+    columns |= {"ratio": run["estimate"], "ratio_low": run["low"], "ratio_high": run["high"]}
+    columns |= {"processes": run["processes"]}
     columns |= {"seq_len": np.arange(1, size + 1)}
     records = pd.DataFrame(columns, index=range(size))[list(COLUMNS)].astype(COLUMNS)
     records.attrs["manifest"] = MANIFEST | {"run_id": run_id}

@@ -1,1 +1,1 @@
-"""Two runs held against each other: which cases, by what, with which verdict, and the page that says so."""
+"""Compare two runs: which cases, by which quantity, with which verdict, and the page about it."""

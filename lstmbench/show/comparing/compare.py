@@ -1,9 +1,10 @@
-"""Comparing two runs, case by case: what is slower, faster, the same, ambiguous, or cannot be compared, and why.
+"""Compare two runs case by case: slower, faster, the same, ambiguous or not comparable, and why.
 
-How verdicts are reached stands in ``verdicts.py``; which cases are compared, and by what, in ``comparable.py``.
+``comparability.py`` decides which cases are compared by which quantity, ``verdicts.py`` what the
+numbers say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,27 +13,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import read_columns
-from lstmbench.show.comparing.comparable import Comparable, comparable, flags, numbers, texts
-from lstmbench.show.comparing.comparison import BROKEN, Comparison, count, percent
-from lstmbench.show.comparing.differences import barrier, differences
-from lstmbench.show.comparing.pairs import KEYS, NAMES, VALUES, Pairs, pair, words_of
+from lstmbench.show.comparing.comparability import (
+    QUANTITIES,
+    add_quantity,
+    estimates_of,
+    incomparability_reasons,
+)
+from lstmbench.show.comparing.comparison import Comparison, is_lost, is_wrong
+from lstmbench.show.comparing.differences import differences, incomparability_reason
+from lstmbench.show.comparing.matched_cases import KEYS, NAMES, match_cases, read_run
+from lstmbench.show.comparing.page_parts import count, percent
 from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
     FASTER,
+    INTERVAL,
     NOT_COMPARABLE,
+    SAME,
     SLOWER,
-    VERDICTS,
-    Change,
-    Side,
-    change,
     check_threshold,
-    judge,
-    replicated,
+    classify_change,
+    estimate_change,
+    is_replicated,
 )
-from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest
+from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest, part
 
-_QUANTITIES: Final = ("ratio", "time")
+_COLUMNS: Final = [
+    *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
+    "new_ratio", "base_time_s", "new_time_s", "base_ratio_to", "new_ratio_to", "base_status",
+    "new_status", "is_reference", "flags", "reason",
+]  # fmt: skip
+_SINGLE_PROCESS: Final = "one process alone: what another would give is not known"
+_SHORT_NAMES: Final = {"base_time_median_s": "base_time_s", "new_time_median_s": "new_time_s"}
 
 
 def compare(
@@ -48,136 +59,100 @@ def compare(
     Args:
         base: the folder of a run, or its records as ``read_results`` returns them.
         new: the other run.
-        threshold: the smallest change that matters: 0.05 calls nothing within a factor of 1.05 slower or faster.
-        by: ``ratio`` (the time relative to the reference in the same rounds), ``time``, or None: by the ratio where
-            both runs have one to the same reference, else by time. The reference itself is always compared by time.
-        across_machines: compare ratios though the machines differ; times never are.
+        threshold: the smallest change that matters: with 0.05, a change within a factor of 1.05 is
+            neither slower nor faster.
+        by: ``ratio`` (the time relative to the reference in the same rounds), ``time``, or None for
+            the ratio where both runs have one to the same reference, otherwise the time. The
+            reference itself is always compared by time.
+        across_machines: whether ratios are compared although the machines differ; times never are.
 
     Raises:
-        LstmbenchError: if one of them is not one run, it cannot be read, or an argument is out of its range.
+        LstmbenchError: if one of them is not one run, it cannot be read, or an argument is invalid.
     """
     check_threshold(threshold)
-    if by not in (None, *_QUANTITIES):
+    if by not in (None, *QUANTITIES):
         raise LstmbenchError(f"Runs are compared by 'ratio' or by 'time', not by {by!r}.")
-    records = [_records(side) for side in (base, new)]
-    manifests = [_manifest(each, name) for each, name in zip(records, NAMES, strict=True)]
-    pairs = pair(records.pop(0), records.pop(0))  # a million rows are not kept beside their pairs
-    if not len(pairs):
+    records, manifests = zip(*map(read_run, (base, new), NAMES), strict=True)
+    cases = match_cases(*records)
+    del records  # they need as much memory as the cases
+    if cases.empty:
         raise LstmbenchError("There is nothing to compare: neither run has records.")
-    between = barrier(*manifests)
-    found = comparable(pairs, by, between, across_machines)
-    chosen = np.flatnonzero(found.reasons.none)
-    before, after = found.base.take(chosen), found.new.take(chosen)
-    itself = _one_measurement(before, after, manifests)
-    comparisons = int((replicated(before, after) & ~itself).sum())
-    changes = change(before, after, comparisons)
-    changes = Change(changes.estimate, np.where(itself, 0.0, changes.low), np.where(itself, 0.0, changes.high))
-    frame = _frame(pairs, found, chosen, changes, threshold)
-    notes = [*_about_runs(manifests, threshold, between), *_about_cases(frame)]
-    if itself.any():
-        notes.insert(0, f"{count(int(itself.sum()), 'case')} of one and the same measurement: the same for certain.")
-    runs = {name: _identity(manifest) for name, manifest in zip(NAMES, manifests, strict=True)}
-    return Comparison(frame, threshold, comparisons, runs, differences(*manifests), notes)
+    runs = {
+        name: {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
+        for name, manifest in zip(NAMES, manifests, strict=True)
+    }
+    barrier = incomparability_reason(*manifests)
+    cases = add_quantity(cases, by)
+    cases["reason"] = incomparability_reasons(cases, by, across_machines, barrier)
+
+    is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
+    comparable = cases["reason"] == ""
+    before, after = (estimates_of(cases, name).where(comparable, axis=0) for name in NAMES)
+    cases = cases.rename(columns=_SHORT_NAMES).filter(_COLUMNS)
+    unchanged = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
+    comparisons = int((is_replicated(before, after) & ~unchanged).sum())
+    change = estimate_change(before, after, comparisons)
+    del before, after
+    change.loc[unchanged, ["low", "high"]] = 0.0
+
+    verdict = classify_change(change, threshold).where(comparable, NOT_COMPARABLE)
+    cases["verdict"] = verdict
+    cases["quantity"] = cases["quantity"].where(comparable)
+    ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
+    reasons: list[tuple[Any, Any]] = [  # the first that applies counts
+        (ambiguous & np.isinf(change["low"]), _SINGLE_PROCESS),
+        (ambiguous & beyond, "the interval holds no change too"),
+        (ambiguous, "the interval reaches beyond the threshold"),
+    ]
+    cases["reason"] = cases["reason"].case_when(reasons)
+    for name in change:
+        with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
+            cases[f"{name}_percent"] = 100 * np.expm1(change[name])
+    order = _report_order(cases)
+    # Column by column, because a million cases need hundreds of megabytes
+    columns = {column: cases.pop(column).array.take(order) for column in _COLUMNS}
+    cases = pd.DataFrame(columns, copy=False)
+
+    notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
+    if unchanged.any():
+        number = count(int(unchanged.sum()), "case")
+        notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
+    return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
 
 
-def _one_measurement(before: Side, after: Side, manifests: list[Manifest]) -> NDArray[np.bool_]:
-    """Say which numbers are the same to the last digit, where both folders hold the same run: nothing has changed."""
-    runs = [manifest.get("run_id") for manifest in manifests]
-    same = np.logical_and.reduce([mine == theirs for mine, theirs in zip(before[:3], after[:3], strict=True)])
-    return same & (runs[0] == runs[1] is not None)
+def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the order of rows: by verdict, then the largest change, wrong result or loss first."""
+    verdict, percents = frame["verdict"], frame["change_percent"]
+    place = percents.where(verdict == FASTER, -percents).where(verdict != SAME, 0.0)
+    place = place.fillna(-2.0 * is_wrong(frame) - is_lost(frame))
+    return np.lexsort((place, verdict.cat.codes))
 
 
-def _records(side: str | Path | pd.DataFrame) -> pd.DataFrame:
-    return read_columns(side, (*KEYS, *VALUES)) if isinstance(side, str | Path) else side
-
-
-def _manifest(records: Any, name: str) -> Manifest:
-    manifest = getattr(records, "attrs", {}).get("manifest") or {}
-    several = [manifest] if isinstance(manifest, Mapping) else list(manifest)
-    if len(several) != 1:
-        raise LstmbenchError(f"{name} holds {len(several)} runs, and one is wanted.")
-    return several[0]
-
-
-def _identity(manifest: Manifest) -> dict[str, str]:
-    return {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
-
-
-def _frame(
-    pairs: Pairs, found: Comparable, chosen: NDArray[np.int64], changes: Change, threshold: float
-) -> pd.DataFrame:
-    """Return one row per case, in the order in which they are told.
-
-    Args:
-        pairs: the cases.
-        found: what can be compared.
-        chosen: at which places.
-        changes: at these places.
-        threshold: the smallest change that matters.
-    """
-    size = len(pairs)
-    verdicts = judge(changes, threshold)
-    rank = np.full(size, VERDICTS.index(NOT_COMPARABLE), dtype=np.int8)
-    rank[chosen] = verdicts
-    quantity = np.full(size, -1, dtype=np.int8)
-    quantity[chosen] = np.where(found.by_ratio[chosen], 0, 1)
-    columns: dict[str, Any] = {key: pairs.cases[key] for key in KEYS}
-    columns["verdict"] = words_of(rank, VERDICTS)
-    columns["quantity"] = words_of(quantity, _QUANTITIES)
-    for name, logarithms in zip(("change", "low", "high"), changes, strict=True):
-        columns[f"{name}_percent"] = values = np.full(size, np.nan)
-        with np.errstate(over="ignore"):  # a wide interval may well end at infinity
-            values[chosen] = 100 * np.expm1(logarithms)
-    for name, column in (("ratio", "ratio"), ("time_s", "time_median_s")):
-        columns |= {f"base_{name}": numbers(pairs.base, column), f"new_{name}": numbers(pairs.new, column)}
-    for name in ("ratio_to", "status"):
-        columns |= {f"base_{name}": pairs.base[name], f"new_{name}": pairs.new[name]}
-    columns["is_reference"] = texts(pairs.cases, "implementation") == texts(pairs.base, "ratio_to")
-    doubtful = rank == VERDICTS.index(AMBIGUOUS)
-    alone, beyond = np.zeros((2, size), dtype=bool)
-    alone[chosen] = np.isinf(changes.low)
-    beyond[chosen] = abs(changes.estimate) > np.log1p(threshold)
-    found.reasons.give(doubtful & alone, "one process alone: what another would give is not known")
-    found.reasons.give(doubtful & beyond, "the interval holds no change too")
-    found.reasons.give(doubtful, "the interval reaches beyond the threshold")
-    columns |= {"flags": flags(pairs), "reason": found.reasons.texts()}
-    order = np.lexsort((np.arange(size), _place(columns, rank), rank))
-    return pd.DataFrame({name: column.take(order) for name, column in columns.items()}, copy=False)
-
-
-def _place(columns: Mapping[str, Any], rank: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return where a case stands among those of its verdict: the largest change first, wrong and lost before others."""
-    percent_ = columns["change_percent"]
-    lost = (columns["base_status"] == "ok") & columns["new_status"].isin(BROKEN)
-    worst = np.where(columns["new_status"] == "wrong_result", -2.0, np.where(lost, -1.0, 0.0))
-    told = [rank == VERDICTS.index(verdict) for verdict in (SLOWER, AMBIGUOUS, FASTER, NOT_COMPARABLE)]
-    return np.select(told, [-percent_, -percent_, percent_, worst], 0.0)
-
-
-def _about_runs(manifests: list[Manifest], threshold: float, between: str) -> Iterator[str]:
-    """Say what of the two runs a reader should know."""
+def _notes_on_runs(manifests: Sequence[Manifest], threshold: float, barrier: str) -> Iterator[str]:
+    """Yield what readers should know about the runs."""
     for name, manifest in zip(NAMES, manifests, strict=True):
         if not manifest.get("complete", True):
             yield f"{name} is not finished: more of its cases may come."
-        controls = manifest.get("controls")
-        if not isinstance(controls, Mapping):
-            continue
+        controls = part(manifest, "controls")
         if controls.get("failed"):
             yield f"The controls of {name} failed: its intervals cannot be relied on."
         floor = controls.get("floor")
         if isinstance(floor, int | float) and floor > threshold:
-            yield f"The noise floor of {name} is {percent(floor)}, beyond the threshold of {percent(threshold)}."
-    if between:
-        yield f"Times are not compared: {between}. Ratios are only with --across-machines."
+            beyond = f"beyond the threshold of {percent(threshold)}"
+            yield f"The noise floor of {name} is {percent(floor)}, {beyond}."
+    if barrier:
+        yield f"Times are not compared: {barrier}. Ratios are only with --across-machines."
 
 
-def _about_cases(frame: pd.DataFrame) -> Iterator[str]:
-    """Say what of the compared cases a reader should know."""
-    few = int((frame["flags"].str.contains("exploratory") & frame["quantity"].notna()).sum())
-    if few:
-        yield f"{count(few, 'case')} with fewer than {ENOUGH_PROCESSES} processes in one of the runs: exploratory."
-    changed = frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])
-    if changed.any() and (frame["quantity"] == "ratio").any():
-        names = ", ".join(sorted(set(frame.loc[changed, "implementation"])))
-        where = count(int(changed.sum()), "workload")
-        yield f"The reference {names} itself changed at {where}: so did all ratios to it."
+def _notes_on_cases(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield what readers should know about the compared cases."""
+    exploratory = frame["flags"].str.contains("exploratory") & frame["quantity"].notna()
+    if exploratory.any():
+        cases = count(int(exploratory.sum()), "case")
+        few = f"fewer than {ENOUGH_PROCESSES} processes in one of the runs"
+        yield f"{cases} with {few}: exploratory."
+    changed = frame[frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])]
+    if len(changed) and (frame["quantity"] == "ratio").any():
+        names = ", ".join(sorted(changed["implementation"].unique()))
+        workloads = count(len(changed), "workload")
+        yield f"The reference {names} itself changed at {workloads}: so did all ratios to it."

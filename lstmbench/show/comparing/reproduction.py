@@ -1,193 +1,131 @@
-"""Whether the ratios of a table come out the same in another run, row by row, and which implementation does not.
+"""Whether the ratios of a table agree with another run, and which implementation changed.
 
-A ratio agrees if the interval of the quotient of both runs' ratios holds 1, or lies within the tolerance. Intervals are
-those of ``verdicts.py``, for all rows together. Times belong to their machine: they are shown, and not judged.
+A ratio agrees if the interval of its change contains no change, or lies within the tolerance. The
+intervals are those of ``verdicts.py``, for all rows together. Times belong to their machine, so
+they are shown but not judged.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.compare import compare
-from lstmbench.show.comparing.comparison import Comparison
-from lstmbench.show.comparing.pairs import KEYS, words_of
+from lstmbench.show.comparing.reproduction_report import (
+    AGREES,
+    DIFFERS,
+    JUDGEMENTS,
+    NOT_COMPARED,
+    THE_REFERENCE,
+    TOLERANCE,
+    Reproduction,
+)
 from lstmbench.show.comparing.verdicts import SAME
-from lstmbench.show.formats import csv_text
-from lstmbench.show.labels import ordered
+from lstmbench.show.labels import WORKLOAD, ordered
 from lstmbench.show.tabulating.extract import run_tables
 from lstmbench.show.tabulating.table import Table
 
-TOLERANCE = 0.05
-ENOUGH = 0.95
-"""So many of the compared rows must agree."""
-
-KINDS: Final = ("ratio", "speed")
+RATIO_TABLES: Final = ("ratio", "speed")
 """The kinds of tables whose rows have a ratio."""
 
-JUDGEMENTS = ("differs", "not compared", "agrees")
-"""In the order in which they are told."""
-DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
-
-THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
-
-REPRODUCED, NOT_REPRODUCED, NOTHING_COMPARED = 0, 1, 2
-
-_COLUMNS: Final = (
-    *KEYS, "judgement", "change_percent", "low_percent", "high_percent", "base_ratio", "new_ratio", "base_time_s",
-    "new_time_s", "base_status", "new_status", "flags", "reason",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What became of the rows of a table in another run.
-
-    Attributes:
-        base, new: the table, as it was and as the other run gives it.
-        frame: one row per row of the table: the case, ``judgement``, the change of the ratio in percent with its
-            interval (above 0 is slower), ratios and absolute times in both runs, statuses, ``flags``, ``reason``.
-        comparison: the comparison of the two runs.
-        standing_out: the implementations whose ratios moved against those of all others, with the logarithm of
-            by how much; the reference may be among them.
-        reference: what the ratios are taken to; empty if not one and the same everywhere.
-    """
-
-    base: Table
-    new: Table
-    frame: pd.DataFrame
-    comparison: Comparison
-    standing_out: Mapping[str, float]
-    reference: str
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many rows have each judgement."""
-        found = self.frame["judgement"].value_counts()
-        return {judgement: int(found.get(judgement, 0)) for judgement in JUDGEMENTS}
-
-    @property
-    def exit_code(self) -> int:
-        """0 if 95 % of the ratios that can be compared agree, 1 if not or a result is wrong, 2 if none can."""
-        counts = self.counts
-        compared = counts[AGREES] + counts[DIFFERS]
-        if self.comparison.wrong.any():
-            return NOT_REPRODUCED
-        if not compared:
-            return NOTHING_COMPARED
-        return REPRODUCED if counts[AGREES] >= ENOUGH * compared else NOT_REPRODUCED
-
-    def csv(self) -> str:
-        """Return ``frame`` as CSV, with all digits."""
-        columns = [self.frame[name].astype(object) for name in _COLUMNS]
-        rows = ([None if pd.isna(value) else value for value in row] for row in zip(*columns, strict=True))
-        return csv_text(_COLUMNS, rows)
-
-    def markdown(self) -> str:
-        """Return the report."""
-        from lstmbench.show.comparing.reproduction_page import page
-
-        return page(self)
-
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
+_MIN_RATIOS: Final = 3
+"""Per workload: of fewer, the median does not tell which implementation changed."""
 
 
 def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:
-    """Hold the rows of a table against another run.
+    """Compare the rows of a table with another run.
 
     Args:
-        table: its stable name, such as ``quick-ratio``.
-        base: the folder of the run that it is a table of.
+        table: its id, such as ``quick-ratio``.
+        base: the folder of the table's run.
         new: the folder of the other run.
 
     Raises:
-        LstmbenchError: if one of the runs has no such table, its rows have no ratios, both are the same run, or they
-            cannot be read.
+        LstmbenchError: if one of the runs has no such table, its rows have no ratios, both are the
+            same run, or they cannot be read.
     """
-    before, after = (find_table(table, folder) for folder in (base, new))
-    found = compare(base, new, threshold=TOLERANCE, by="ratio", across_machines=True)
-    runs = {run["run_id"] for run in found.runs.values()}
-    if len(runs) == 1:
-        raise LstmbenchError(f"Both folders hold the run {runs.pop()}: a run cannot confirm itself.")
-    frame = _judged(found.frame[found.frame["base_status"].notna()])
-    references = ordered("implementation", frame["base_ratio_to"].dropna())
-    only = str(references[0]) if len(references) == 1 else ""
-    return Reproduction(before, after, frame, found, standing_out(frame, only) if only else {}, only)
+    base_table, new_table = (find_table(table, folder) for folder in (base, new))
+    comparison = compare(base, new, threshold=TOLERANCE, by="ratio", across_machines=True)
+    run_ids = {run["run_id"] for run in comparison.runs.values()}
+    if len(run_ids) == 1:
+        (run_id,) = run_ids
+        raise LstmbenchError(f"Both folders hold the run {run_id}: a run cannot confirm itself.")
+    in_table = comparison.frame["base_status"].notna()
+    rows = _judged(comparison.frame[in_table])
+    references = rows["base_ratio_to"].dropna().unique()
+    reference = str(references[0]) if len(references) == 1 else ""
+    outliers = outlier_implementations(rows, reference) if reference else {}
+    return Reproduction(base_table, new_table, rows, comparison, outliers, reference)
 
 
 def find_table(name: str, folder: str | Path) -> Table:
-    """Return a table of a run, one whose rows have ratios.
+    """Return a table of a run whose rows have ratios.
 
     Raises:
-        LstmbenchError: if it is of another kind, or the run has none of this name.
+        LstmbenchError: if it is of another kind, or the run has no table of this name.
     """
-    if name.rpartition("-")[2] not in KINDS:
+    if name.rpartition("-")[2] not in RATIO_TABLES:
+        endings = " or -".join(RATIO_TABLES)
         raise LstmbenchError(
-            f"What carries over from run to run are ratios: {name!r} is no table of them; its name would end with "
-            f"-{' or -'.join(KINDS)}."
+            f"What carries over from run to run are ratios: {name!r} is no table of them; its name "
+            f"would end with -{endings}."
         )
-    tables = {made.id: made for made in run_tables(folder)}
+    tables = {table.id: table for table in run_tables(folder)}
     if name not in tables:
-        raise LstmbenchError(f"There is no table {name!r} in {folder}; the tables are {', '.join(tables)}.")
+        names = ", ".join(tables)
+        raise LstmbenchError(f"There is no table {name!r} in {folder}; the tables are {names}.")
     return tables[name]
 
 
 def _judged(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a comparison with what they mean here; the most different first."""
-    low, high = (frame[name].to_numpy(dtype=np.float64) for name in ("low_percent", "high_percent"))
-    by_ratio = (frame["quantity"] == "ratio").to_numpy()
-    bounded = by_ratio & (low > -100)  # else a single process, of which nothing is known
-    with np.errstate(invalid="ignore"):
-        agrees = bounded & ((low <= 0) & (high >= 0) | (frame["verdict"] == SAME).to_numpy())
-    judgement = np.where(agrees, JUDGEMENTS.index(AGREES), JUDGEMENTS.index(DIFFERS))
-    judgement = np.where(bounded, judgement, JUDGEMENTS.index(NOT_COMPARED))
-    reason = frame["reason"].astype(object)
-    itself = frame["is_reference"] & (frame["base_status"] == "ok") & (frame["new_status"] == "ok")
-    reason = reason.where(~itself, THE_REFERENCE).where(~bounded, "")
-    judged = frame.assign(judgement=words_of(judgement, JUDGEMENTS), reason=reason)
-    order = np.lexsort((np.arange(len(frame)), -abs(frame["change_percent"].fillna(0)), judgement))
-    return judged.iloc[order].reset_index(drop=True)
+    """Return compared cases with a ``judgement``, the most different first."""
+    low, high = frame["low_percent"], frame["high_percent"]
+    # The interval of a case with a single process is unbounded: it says nothing
+    judged = (frame["quantity"] == "ratio") & (low > -100)
+    agrees = (low <= 0) & (high >= 0) | (frame["verdict"] == SAME)
+    judgement = np.select([judged & agrees, judged], [AGREES, DIFFERS], NOT_COMPARED)
+    both_ok = (frame["base_status"] == "ok") & (frame["new_status"] == "ok")
+    is_reference = frame["is_reference"] & both_ok
+    reason = frame["reason"].astype(object).mask(is_reference, THE_REFERENCE).mask(judged, "")
+    frame = frame.assign(judgement=pd.Categorical(judgement, JUDGEMENTS), reason=reason)
+    order = np.lexsort((-frame["change_percent"].abs().fillna(0), frame["judgement"].cat.codes))
+    return frame.iloc[order].reset_index(drop=True)
 
 
-def standing_out(frame: pd.DataFrame, reference: str, tolerance: float = TOLERANCE) -> dict[str, float]:
-    """Return the implementations that became slower or faster than the others, with the logarithm of by how much.
+def outlier_implementations(
+    rows: pd.DataFrame,
+    reference: str,
+    tolerance: float = TOLERANCE,
+) -> dict[str, float]:
+    """Return the implementations that became slower or faster than the others.
 
-    The reference is in every ratio: if it alone becomes slower, all others seem faster. So at each workload its own
-    change, which is 0, stands beside those of the others, and their median is taken as no change. An implementation
-    stands out if the median of what it has beyond that is more than the tolerance, and more than noise leaves open:
-    half an interval over the root of its number of workloads.
-    Of fewer than three at a workload, the median says nothing.
+    The reference is in every ratio: if it alone becomes slower, all others seem faster. Therefore
+    its own change, which is 0, is added to those of the others at each workload, and the median of
+    all counts as no change. An implementation is an outlier if the median of its changes beyond
+    that exceeds the tolerance and the noise: half an interval over the root of its number of
+    workloads.
 
     Args:
-        frame: judged rows.
-        reference: the implementation that all ratios are taken to.
-        tolerance: how much is nothing, as a fraction.
+        rows: judged rows.
+        reference: the implementation that all ratios are relative to.
+        tolerance: the largest change that does not matter, as a fraction.
+
+    Returns:
+        The logarithm of each outlier's change.
     """
-    rows = frame[frame["judgement"].isin([AGREES, DIFFERS])]
-    changes = pd.DataFrame(
-        {
-            "workload": rows.groupby(list(KEYS[1:]), dropna=False, observed=True, sort=False).ngroup(),
-            "name": rows["implementation"].astype(str),
-            "change": _logarithm(rows["change_percent"]),
-            "half": (_logarithm(rows["high_percent"]) - _logarithm(rows["low_percent"])) / 2,
-        }
-    )
-    own = pd.DataFrame({"workload": changes["workload"].unique(), "name": reference, "change": 0.0})
-    changes = pd.concat([changes, own], ignore_index=True)
-    by_workload = changes.groupby("workload")["change"]
-    excess = (changes["change"] - by_workload.transform("median"))[by_workload.transform("size") >= 3]
-    found = excess.groupby(changes["name"]).agg(["median", "size"])
-    noise = changes["half"].groupby(changes["name"]).median().fillna(changes["half"].median())
-    limit = np.maximum(np.log1p(tolerance), noise[found.index] / np.sqrt(found["size"]))
-    beyond = found.loc[found["median"].abs() > limit, "median"]
-    return {name: float(beyond[name]) for name in ordered("implementation", beyond.index)}
-
-
-def _logarithm(percent: pd.Series) -> NDArray[np.float64]:
-    return np.log1p(percent.to_numpy(dtype=np.float64) / 100)
+    compared = rows[rows["judgement"] != NOT_COMPARED]
+    workload = compared.groupby(list(WORKLOAD), dropna=False, observed=True).ngroup()
+    logarithms: Any = np.log1p(compared[["change_percent", "low_percent", "high_percent"]] / 100)
+    half_width = (logarithms["high_percent"] - logarithms["low_percent"]) / 2
+    name = compared["implementation"].astype(str)
+    changes = logarithms["change_percent"].groupby([workload, name]).first().unstack()
+    changes[reference] = 0.0
+    enough = changes.count(axis=1) >= _MIN_RATIOS
+    excess = changes.sub(changes.median(axis=1), axis=0)[enough]
+    noise = half_width.groupby(name).median().reindex(excess.columns).fillna(half_width.median())
+    limit = np.maximum(np.log1p(tolerance), noise / np.sqrt(excess.count()))
+    median = excess.median()
+    outliers = median[median.abs() > limit]
+    return {name: float(outliers[name]) for name in ordered("implementation", outliers.index)}

@@ -7,7 +7,6 @@ there is only one) and a label, its columns by a quantity and a head (empty if t
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +31,8 @@ _PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
 """The parts of a cell: a value, its interval, and marks."""
 
 
-def to_markdown(cells: "pd.DataFrame | Cells") -> str:
+def to_markdown(cells: pd.DataFrame) -> str:
     """Return cells as a table in GitHub's Markdown; panels begin with a row in bold."""
-    if isinstance(cells, Cells):
-        cells = cells.frame()
     lines = zip(cells.index, cells.to_numpy().tolist(), strict=True)
     return _TEMPLATES.get_template("grid.md.j2").render(stub=cells.index.names[-1], columns=heads(cells), lines=lines)
 
@@ -137,19 +134,3 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {"markdown": markdown, "latex": latex, "wrapped": _wrapped}
 _TEMPLATES.globals |= {"HEAD": HEAD_LETTERS, "LABEL": LABEL_LETTERS, "HEADING": HEADING_LETTERS}
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Cells as they were given to ``to_markdown`` before; until nothing does so any more."""
-
-    stub: str
-    columns: list[tuple[str, str]]
-    panels: list[tuple[str, list[tuple[str, list[str]]]]]
-
-    def frame(self) -> pd.DataFrame:
-        """Return them as a DataFrame."""
-        places = [(heading, label) for heading, lines in self.panels for label, _ in lines]
-        texts = [cells for _, lines in self.panels for _, cells in lines]
-        columns = pd.MultiIndex.from_tuples(self.columns) if self.columns else pd.MultiIndex.from_arrays([[], []])
-        return pd.DataFrame(texts, pd.MultiIndex.from_tuples(places, names=["panel", self.stub]), columns)

@@ -14,7 +14,7 @@ from lstmbench.cli import app
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import Store, read_results
 from lstmbench.show import compare
-from lstmbench.show.comparing.comparison_page import MOST_ROWS
+from lstmbench.show.comparing.page_parts import MAX_ROWS
 
 OTHER_MACHINE = {"cpu": "Another CPU", "cores": 2}
 
@@ -49,9 +49,9 @@ def test_the_reference_has_no_ratio_but_to_itself_and_is_compared_by_time():
     slower = {name: 2 * value for name, value in times.items()}
     row = only(own | times, own | slower)
     assert (row["verdict"], row["quantity"], row["is_reference"]) == ("SLOWER", "time", True)
-    found = compare(run(own | times, case(), run_id="base"), run(own | slower, case()))
-    assert "1 of the reference itself by time" in found.markdown()
-    assert "The reference torch.nn itself changed at 1 workload: so did all ratios to it." in found.notes
+    comparison = compare(run(own | times, case(), run_id="base"), run(own | slower, case()))
+    assert "1 of the reference itself by time" in comparison.markdown()
+    assert "The reference torch.nn itself changed at 1 workload: so did all ratios to it." in comparison.notes
 
 
 def test_without_a_common_reference_times_are_compared_unless_ratios_were_asked_for():
@@ -74,8 +74,17 @@ def test_the_same_case_is_found_wherever_it_stands_and_however_its_numbers_are_k
     base = run(*(case(seq_len=T, ratio=T) for T in (16, 64, 256)), run_id="base")
     new = run(*(case(seq_len=T, ratio=T) for T in (256, 16, 64)))
     new["seq_len"], new["implementation"] = new["seq_len"].astype(float), new["implementation"].astype(object)
-    found = compare(base, new)
-    assert found.counts == {"SLOWER": 0, "AMBIGUOUS": 0, "FASTER": 0, "NOT COMPARABLE": 0, "SAME": 3}
+    comparison = compare(base, new)
+    assert comparison.counts == {"SLOWER": 0, "AMBIGUOUS": 0, "FASTER": 0, "NOT COMPARABLE": 0, "SAME": 3}
+
+
+def test_each_implementation_keeps_its_own_numbers_though_tables_order_names_otherwise():
+    ratios = {"jax.scan": 1.5, "numpy.fused": 3.0, "torch.loop": 9.0}
+    rows = [case(implementation=name, ratio=ratio) for name, ratio in ratios.items()]
+    frame = compare(run(*rows, run_id="base"), run(*reversed(rows))).frame
+    for column in ("base_ratio", "new_ratio"):
+        assert dict(zip(frame["implementation"], frame[column], strict=True)) == ratios
+    assert frame["implementation"].tolist() == ["numpy.fused", "torch.loop", "jax.scan"]
 
 
 def test_cases_that_differ_in_one_missing_column_alone_are_matched():
@@ -86,27 +95,27 @@ def test_more_cases_make_each_interval_wider():
     base, new = case(ratio=1.0, width=0.06), case(ratio=1.2, width=0.06)
     others = [case(seq_len=T) for T in range(1000, 3000)]
     assert only(base, new)["verdict"] == "SLOWER"
-    found = compare(run(base, *others, run_id="base"), run(new, *others))
-    assert found.comparisons == 2001
-    assert found.counts["SLOWER"] == 0
-    assert "2001 comparisons hold at 95 % (Bonferroni)" in found.markdown()
+    comparison = compare(run(base, *others, run_id="base"), run(new, *others))
+    assert comparison.comparisons == 2001
+    assert comparison.counts["SLOWER"] == 0
+    assert "2001 comparisons hold at 95 % (Bonferroni)" in comparison.markdown()
 
 
 def test_cases_of_one_process_are_ambiguous_and_do_not_count_as_comparisons():
-    found = compare(run(case(processes=1), case(seq_len=1), run_id="base"), run(case(ratio=9), case(seq_len=1)))
-    assert found.comparisons == 1
-    (row,) = found.frame[found.frame["verdict"] == "AMBIGUOUS"].to_dict("records")
+    comparison = compare(run(case(processes=1), case(seq_len=1), run_id="base"), run(case(ratio=9), case(seq_len=1)))
+    assert comparison.comparisons == 1
+    (row,) = comparison.frame[comparison.frame["verdict"] == "AMBIGUOUS"].to_dict("records")
     assert row["reason"] == "one process alone: what another would give is not known"
     assert (row["low_percent"], row["high_percent"]) == (-100, math.inf)
 
 
 def test_a_run_against_itself_is_the_same_however_noisy_it_was():
     noisy = [case(width=0.5), case(seq_len=1, width=0.5, processes=1)]
-    found = compare(run(*noisy, run_id="one"), run(*noisy, run_id="one"))
-    assert (found.counts["SAME"], found.exit_code, found.comparisons) == (2, 0, 0)
-    assert "2 cases of one and the same measurement: the same for certain." in found.notes
-    found = compare(run(*noisy, run_id="one"), run(*noisy, run_id="two"))
-    assert (found.counts["AMBIGUOUS"], found.exit_code) == (2, 3)
+    comparison = compare(run(*noisy, run_id="one"), run(*noisy, run_id="one"))
+    assert (comparison.counts["SAME"], comparison.exit_code, comparison.comparisons) == (2, 0, 0)
+    assert "2 cases of one and the same measurement: the same for certain." in comparison.notes
+    comparison = compare(run(*noisy, run_id="one"), run(*noisy, run_id="two"))
+    assert (comparison.counts["AMBIGUOUS"], comparison.exit_code) == (2, 3)
 
 
 # What cannot be compared
@@ -130,12 +139,12 @@ def test_a_run_against_itself_is_the_same_however_noisy_it_was():
     ],
 )
 def test_what_cannot_be_compared_says_why(base, new, reasons):
-    found = compare(run(base, run_id="base"), run(new))
-    assert set(found.frame["verdict"]) == {"NOT COMPARABLE"}
-    assert set(found.frame["reason"]) == reasons
-    assert found.frame["change_percent"].isna().all()
+    comparison = compare(run(base, run_id="base"), run(new))
+    assert set(comparison.frame["verdict"]) == {"NOT COMPARABLE"}
+    assert set(comparison.frame["reason"]) == reasons
+    assert comparison.frame["change_percent"].isna().all()
     for reason in reasons:
-        assert reason in found.markdown()
+        assert reason in comparison.markdown()
 
 
 def test_other_threads_are_only_said_of_a_case_that_has_no_partner():
@@ -147,9 +156,9 @@ def test_other_threads_are_those_of_the_same_workload():
     base = run(case(mode="inference"), case(mode="training"), run_id="base")
     new = run(case(mode="inference", threads=4), case(mode="training", threads=2))
     frame = compare(base, new).frame
-    found = {(row["mode"], row["threads"]): row["reason"] for row in frame.to_dict("records")}
+    reasons = {(row["mode"], row["threads"]): row["reason"] for row in frame.to_dict("records")}
     inference, training = "other threads: 1 in BASE, 4 in NEW", "other threads: 1 in BASE, 2 in NEW"
-    assert found == {
+    assert reasons == {
         ("inference", 1): inference,
         ("inference", 4): inference,
         ("training", 1): training,
@@ -162,13 +171,13 @@ def test_other_threads_are_those_of_the_same_workload():
 )
 def test_times_are_never_compared_across_machines_and_ratios_only_if_that_is_asked_for(machine):
     base, new = run(case(), run_id="base"), run(case(ratio=2), machine=machine)
-    found = compare(base, new)
-    assert found.frame["reason"].tolist() == ["another machine"]
-    assert found.exit_code == 2
-    assert "Ratios are only with --across-machines." in " ".join(found.notes)
+    comparison = compare(base, new)
+    assert comparison.frame["reason"].tolist() == ["another machine"]
+    assert comparison.exit_code == 2
+    assert "Ratios are only with --across-machines." in " ".join(comparison.notes)
     assert compare(base, new, across_machines=True).counts["SLOWER"] == 1
-    found = compare(base, new, by="time", across_machines=True)
-    assert found.frame["reason"].tolist() == ["another machine"]
+    comparison = compare(base, new, by="time", across_machines=True)
+    assert comparison.frame["reason"].tolist() == ["another machine"]
 
 
 ZEN_3 = MANIFEST["machine"] | {"cpu_id": "AuthenticAMD family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2"]}
@@ -183,36 +192,38 @@ ZEN_3 = MANIFEST["machine"] | {"cpu_id": "AuthenticAMD family 25 model 1 steppin
     ],
 )
 def test_processors_of_one_name_with_other_vectors_or_numbers_are_two_machines(other):
-    found = compare(run(case(), run_id="base", machine=ZEN_3), run(case(), machine=ZEN_3 | other))
-    assert found.frame["reason"].tolist() == ["another machine"]
-    assert f"machine, {next(iter(other))}" in [each.what for each in found.differences]
+    comparison = compare(run(case(), run_id="base", machine=ZEN_3), run(case(), machine=ZEN_3 | other))
+    assert comparison.frame["reason"].tolist() == ["another machine"]
+    assert f"machine, {next(iter(other))}" in [each.what for each in comparison.differences]
 
 
 @pytest.mark.parametrize("missing", [["cpu_id"], ["cpu_flags"], ["cpu_id", "cpu_flags"]])
 def test_what_only_one_run_records_of_its_processor_makes_no_other_machine(missing):
     earlier = {key: value for key, value in ZEN_3.items() if key not in missing}
     for base, new in ((earlier, earlier), (earlier, ZEN_3), (ZEN_3, earlier)):
-        found = compare(run(case(), run_id="base", machine=base), run(case(), machine=new))
-        assert found.frame["reason"].tolist() == [""]
+        comparison = compare(run(case(), run_id="base", machine=base), run(case(), machine=new))
+        assert comparison.frame["reason"].tolist() == [""]
 
 
 def test_a_machine_that_is_not_recorded_is_not_taken_for_the_same():
-    found = compare(run(case(), run_id="base", machine={}), run(case(), machine={}))
-    assert found.frame["reason"].tolist() == ["the machine is not recorded"]
+    comparison = compare(run(case(), run_id="base", machine={}), run(case(), machine={}))
+    assert comparison.frame["reason"].tolist() == ["the machine is not recorded"]
 
 
 def test_other_versions_are_compared_and_listed():
     packages = MANIFEST["packages"] | {"torch": "2.14.0", "brand-new": "1.0"}
-    found = compare(run(case(), run_id="base"), run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True}))
-    assert found.exit_code == 0
-    listed = {each.what: (each.base, each.new) for each in found.differences}
+    comparison = compare(
+        run(case(), run_id="base"), run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True})
+    )
+    assert comparison.exit_code == 0
+    listed = {each.what: (each.base, each.new) for each in comparison.differences}
     assert listed == {
         "commit": ("0123456789ab", "ffffffffffff with uncommitted changes"),
         "torch": ("2.13.0", "2.14.0"),
         "brand-new": ("not installed", "1.0"),
     }
     assert list(listed)[:2] == ["commit", "torch"]
-    assert "| torch | 2.13.0 | 2.14.0 |" in found.markdown()
+    assert "| torch | 2.13.0 | 2.14.0 |" in comparison.markdown()
 
 
 @pytest.mark.parametrize(
@@ -236,8 +247,8 @@ def test_other_versions_are_compared_and_listed():
     ],
 )
 def test_what_else_differs_is_said_exactly(manifest, what, base, new):
-    (found,) = compare(run(case(), run_id="base"), run(case(), **manifest)).differences
-    assert found == (what, base, new)
+    (difference,) = compare(run(case(), run_id="base"), run(case(), **manifest)).differences
+    assert difference == (what, base, new)
 
 
 def test_where_nothing_else_differs_that_is_said():
@@ -246,8 +257,8 @@ def test_where_nothing_else_differs_that_is_said():
 
 def test_uncommitted_changes_on_both_sides_are_a_difference():
     git = {"commit": "a" * 40, "dirty": True}
-    (found,) = compare(run(case(), run_id="base", git=git), run(case(), git=git)).differences
-    assert found.what == "commit"
+    (difference,) = compare(run(case(), run_id="base", git=git), run(case(), git=git)).differences
+    assert difference.what == "commit"
 
 
 # Exit codes: what CI goes by
@@ -294,10 +305,10 @@ def test_uncommitted_changes_on_both_sides_are_a_difference():
 def test_the_exit_code_and_the_first_sentence_say_what_came_out(rows, code, summary):
     base = run(*({**pair[0], "seq_len": k} for k, pair in enumerate(rows)), run_id="base")
     new = run(*({**pair[1], "seq_len": k} for k, pair in enumerate(rows)))
-    found = compare(base, new)
-    assert found.exit_code == code
-    assert found.summary.startswith(summary)
-    assert found.markdown().startswith(f"**{found.summary}**")
+    comparison = compare(base, new)
+    assert comparison.exit_code == code
+    assert comparison.summary.startswith(summary)
+    assert comparison.markdown().startswith(f"**{comparison.summary}**")
 
 
 # What is shown
@@ -318,9 +329,9 @@ def test_regressions_come_first_then_what_is_ambiguous_and_what_is_the_same_is_f
         (failed("skipped", seq_len=8), case(seq_len=8)),
         both(9, 0.5),
     ]
-    found = compare(run(*(a for a, _ in pairs), run_id="base"), run(*(b for _, b in pairs)))
-    assert found.frame["seq_len"].tolist() == [4, 2, 5, 9, 3, 7, 6, 8, 1]
-    page = found.markdown()
+    comparison = compare(run(*(a for a, _ in pairs), run_id="base"), run(*(b for _, b in pairs)))
+    assert comparison.frame["seq_len"].tolist() == [4, 2, 5, 9, 3, 7, 6, 8, 1]
+    page = comparison.markdown()
     titles = [line for line in page.splitlines() if line.startswith(("### ", "<summary>"))]
     assert titles == [
         "### Wrong results",
@@ -376,24 +387,26 @@ def test_the_name_of_a_reference_in_a_note_stays_text():
     own = case(ratio=1.0, width=0.0, implementation="<b>|x", ratio_to="<b>|x")
     times = {"time_median_s": 1e-3, "time_low_s": 0.99e-3, "time_high_s": 1.01e-3}
     other = case(ratio_to="<b>|x")
-    found = compare(run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other))
-    assert "<b>|x itself changed" in " ".join(found.notes)
-    assert "- The reference &lt;b&gt;\\|x itself changed" in found.markdown()
+    comparison = compare(
+        run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other)
+    )
+    assert "<b>|x itself changed" in " ".join(comparison.notes)
+    assert "- The reference &lt;b&gt;\\|x itself changed" in comparison.markdown()
 
 
 def test_short_times_keep_their_digits_in_json():
-    found = compare(run(case(time_s=1.2345678e-7), run_id="base"), run(case(time_s=9.8765432e-8)))
-    (row,) = json.loads(found.json())["cases"]
+    comparison = compare(run(case(time_s=1.2345678e-7), run_id="base"), run(case(time_s=9.8765432e-8)))
+    (row,) = json.loads(comparison.json())["cases"]
     assert (row["base_time_s"], row["new_time_s"]) == pytest.approx((1.2345678e-7, 9.8765432e-8), rel=1e-7)
 
 
 def test_json_is_valid_and_holds_everything():
     base = run(case(), case(seq_len=1, processes=1), failed(seq_len=2), run_id="base")
     new = run(case(ratio=3), case(seq_len=1), case(seq_len=2), packages={"torch": "3"})
-    found = compare(base, new)
-    content = json.loads(found.json(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    comparison = compare(base, new)
+    content = json.loads(comparison.json(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert content["exit_code"] == 1
-    assert content["counts"] == found.counts
+    assert content["counts"] == comparison.counts
     assert content["threshold"] == 0.05
     assert content["runs"]["BASE"]["run_id"] == "base"
     assert {"what": "torch", "base": "2.13.0", "new": "3"} in content["differences"]
@@ -404,7 +417,7 @@ def test_json_is_valid_and_holds_everything():
     assert slower["is_reference"] is False
     assert alone["high_percent"] is None
     assert (missing["quantity"], missing["change_percent"], missing["reason"]) == (None, None, "failed in BASE: gone")
-    assert list(slower) == list(found.frame.columns)
+    assert list(slower) == list(comparison.frame.columns)
 
 
 @pytest.mark.parametrize(
@@ -417,16 +430,16 @@ def test_json_is_valid_and_holds_everything():
     ],
 )
 def test_numbers_that_are_less_certain_than_they_look_are_flagged(base, new, flags):
-    found = compare(run(base, run_id="base"), run(new))
-    assert found.frame["flags"].tolist() == [flags]
-    assert flags in found.markdown()
-    assert any("exploratory" in note for note in found.notes) == ("exploratory" in flags)
+    comparison = compare(run(base, run_id="base"), run(new))
+    assert comparison.frame["flags"].tolist() == [flags]
+    assert flags in comparison.markdown()
+    assert any("exploratory" in note for note in comparison.notes) == ("exploratory" in flags)
 
 
 def test_what_readers_should_know_of_the_runs_is_said():
     controls = {"noise_floor": "9 %", "floor": 0.09, "failed": True}
-    found = compare(run(case(), run_id="base", complete=False), run(case(), controls=controls))
-    assert found.notes == [
+    comparison = compare(run(case(), run_id="base", complete=False), run(case(), controls=controls))
+    assert comparison.notes == [
         "BASE is not finished: more of its cases may come.",
         "The controls of NEW failed: its intervals cannot be relied on.",
         "The noise floor of NEW is 9 %, beyond the threshold of 5 %.",
@@ -434,18 +447,18 @@ def test_what_readers_should_know_of_the_runs_is_said():
 
 
 def test_of_many_cases_the_first_are_shown_and_the_rest_counted():
-    lengths = range(1, MOST_ROWS + 8)
-    found = compare(
+    lengths = range(1, MAX_ROWS + 8)
+    comparison = compare(
         run(*(case(seq_len=T) for T in lengths), run_id="base"), run(*(case(seq_len=T, ratio=3) for T in lengths))
     )
-    page = found.markdown()
-    assert page.count("torch.fused, T = ") == MOST_ROWS
+    page = comparison.markdown()
+    assert page.count("torch.fused, T = ") == MAX_ROWS
     assert "And 7 cases more: `--format json` has all of them." in page
-    assert len(json.loads(found.json())["cases"]) == len(lengths)
+    assert len(json.loads(comparison.json())["cases"]) == len(lengths)
 
 
 def test_the_longest_page_is_not_too_long_for_a_comment():
-    many, words = 3 * MOST_ROWS, "many words & <signs> | of an error " * 20
+    many, words = 3 * MAX_ROWS, "many words & <signs> | of an error " * 20
     names = [f"some_backend.a_rather_long_variant_{k}" for k in range(many)]
     options = [{"mode": mode, "seq_len": T} for mode in ("inference", "training") for T in (16, 1024)]
     base, new = [], []
@@ -468,9 +481,9 @@ def test_the_longest_page_is_not_too_long_for_a_comment():
         base.append(mine | option | {"implementation": name})
         new.append(theirs | option | {"implementation": name})
     packages = {f"some-package-{k}": words for k in range(many)}
-    found = compare(run(*base, run_id="base"), run(*new, packages=packages))
-    assert found.exit_code == 4
-    assert len(found.markdown()) < 65_536
+    comparison = compare(run(*base, run_id="base"), run(*new, packages=packages))
+    assert comparison.exit_code == 4
+    assert len(comparison.markdown()) < 65_536
 
 
 # What goes in
@@ -490,9 +503,9 @@ def test_an_unfinished_run_is_compared_as_far_as_it_is(tmp_path):
     store.write_manifest(MANIFEST | {"run_id": "new", "complete": False})
     store.append("one", [case()], [])
     store.append("two", [case(seq_len=2), case(seq_len=3)], [])
-    found = compare(run(case(), case(seq_len=2), run_id="base"), tmp_path / "new")
-    assert (found.counts["SAME"], found.counts["NOT COMPARABLE"]) == (2, 1)
-    assert found.notes == ["NEW is not finished: more of its cases may come."]
+    comparison = compare(run(case(), case(seq_len=2), run_id="base"), tmp_path / "new")
+    assert (comparison.counts["SAME"], comparison.counts["NOT COMPARABLE"]) == (2, 1)
+    assert comparison.notes == ["NEW is not finished: more of its cases may come."]
 
 
 def test_records_of_earlier_versions_lack_columns_and_are_compared_all_the_same():
