@@ -173,7 +173,8 @@ class Comparison:
         return (
             f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more "
             f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: "
-            "the whole interval lies within that factor. Ambiguous: the interval allows both. Together, "
+            "the whole interval lies within that factor. Ambiguous: the interval allows both. "
+            "Together, "
             f"the intervals of {count(self.comparisons, 'comparison')} hold at "
             f"{percent(CONFIDENCE)} (Bonferroni)."
         )
