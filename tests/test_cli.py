@@ -23,8 +23,8 @@ from lstmbench.measure import runner
 from lstmbench.measure.suite_file import suites
 from lstmbench.results.schema import frame
 from lstmbench.results.store import Store, read_manifest
+from lstmbench.show.comparing.ab import UNDECIDED
 from lstmbench.show.comparing.comparison import REGRESSION
-from lstmbench.show.comparing.duel import UNDECIDED
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 

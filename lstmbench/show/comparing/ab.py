@@ -15,7 +15,6 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.show.comparing.comparison import (
     FINE,
     NOT_COMPARED,
-    ONLY_AMBIGUOUS,
     REGRESSION,
     WRONG_RESULT,
 )
@@ -34,6 +33,8 @@ from lstmbench.show.comparing.verdicts import (
 from lstmbench.show.formats import number
 from lstmbench.show.labels import WORKLOAD
 
+UNDECIDED: Final = 6
+"""Not the 3 of ``compare``, which of a run says that its controls contradict its intervals."""
 THRESHOLD: Final = 0.02
 """The smallest change that matters; less than between two runs, since A and B share each round."""
 
@@ -58,7 +59,7 @@ class ABComparison:
 
     @property
     def exit_code(self) -> int:
-        """0 fine, 1 B is slower somewhere, 2 not all measured, 3 all ambiguous, 4 a wrong result."""
+        """0 fine, 1 B is slower somewhere, 2 not all measured, 4 a wrong result, 6 all ambiguous."""
         verdicts = set(self.frame["verdict"])
         if "wrong_result" in self.statuses:
             return WRONG_RESULT
@@ -66,7 +67,7 @@ class ABComparison:
             return REGRESSION
         if not verdicts or self.statuses - {"ok", "skipped"}:
             return NOT_COMPARED
-        return ONLY_AMBIGUOUS if verdicts == {AMBIGUOUS} else FINE
+        return UNDECIDED if verdicts == {AMBIGUOUS} else FINE
 
     def markdown(self) -> str:
         """Return the outcome as a table, and a sentence on the method."""
