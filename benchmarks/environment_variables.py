@@ -1,9 +1,9 @@
 """What environment variables do to a plain loop, and what a worker gets of them: the table in docs/environment.md.
 
-    python benchmarks/environment_variables.py [--only NAME] > table.md
+    python benchmarks/environment_variables.py [--only NAME] [--pairs 3] > table.md
 
 For each variable a loop in a new interpreter is timed with it and without it, on two threads where there are two cores,
-in turns; printed is the median of the ratios of three such pairs. Then the variable is set, and
+in turns; printed is the median of the ratios of such pairs. Then the variable is set, and
 the harness is asked what a worker gets of it.
 """
 
@@ -19,7 +19,6 @@ from lstmbench.measure import worker_environment
 from lstmbench.measure.available_resources import available_cores
 
 HAND_TIMED = Path(__file__).with_name("hand_timed.py")
-PAIRS = 3
 SIZES = (50, 16, 128, 128)
 TRIED = {
     "numpy.fused": {
@@ -88,10 +87,10 @@ def loop(implementation: str, extra: dict[str, str]) -> float | None:
     return json.loads(done.stdout.splitlines()[-1])["seconds"] if done.returncode == 0 else None
 
 
-def effect(implementation: str, name: str, value: str) -> str:
+def effect(implementation: str, name: str, value: str, pairs: int) -> str:
     """Return how many times longer a call takes with the variable."""
     ratios = []
-    for _ in range(PAIRS):
+    for _ in range(pairs):
         without, given = loop(implementation, {}), loop(implementation, {name: value})
         if given is None or without is None:
             return "fails"
@@ -114,7 +113,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="this variable alone")
-    only = parser.parse_args().only
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
+    only = options.only
     for name in [name for name in os.environ if name.startswith(worker_environment.FAMILIES)]:
         del os.environ[name]
     print("| implementation | variable | time of a call with it, over without | a worker |")
@@ -122,7 +123,7 @@ def main() -> None:
     for implementation, variables in TRIED.items():
         for name, value in variables.items():
             if only in (None, name):
-                row = [implementation, f"`{name}={value}`", effect(implementation, name, value)]
+                row = [implementation, f"`{name}={value}`", effect(implementation, name, value, options.pairs)]
                 print(f"| {' | '.join([*row, what_a_worker_gets(name, value)])} |", flush=True)
     for why, names in NOT_TIMED.items():
         for name in names:

@@ -52,7 +52,7 @@ def axis(quantity: Quantity, values: Sequence[Any]) -> Json:
     Seconds are in the unit that fits, bytes in MiB, and a few sizes are each named.
     """
     if quantity.units == SECONDS:
-        return _titled(quantity.name) | {"tickformat": "~s", "ticksuffix": "s"}
+        return _titled(f"{quantity.name} (s)") | {"tickformat": "~s", "ticksuffix": "s"}
     if quantity.units == BYTES:
         return _titled(f"{quantity.name}, MiB")
     sizes = sorted({value for value in values if isinstance(value, int)})

@@ -46,5 +46,5 @@ update();
 showScores(scores, false);
 drawPanels("scores", page.learning_curves);
 filters.onsubmit = (event) => event.preventDefault();
-document.onreset = () => setTimeout(update); // once the form is empty
+byId("all").onclick = () => { filters.reset(); update(); };
 document.oninput = update;
