@@ -190,7 +190,7 @@ def open_run(results: str, suite: str) -> Run:
             if not run.manifest.get("complete"):
                 raise LstmbenchError(f"The run in {results} is not complete: 'lstmbench run' goes on with it.")
             return run
-    raise LstmbenchError(f"There is no run in {Path(results).absolute()}: it holds no manifest.json.")
+    raise LstmbenchError(f"There is no run in {os.path.abspath(results)}: it holds no manifest.json.")
 
 
 def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
