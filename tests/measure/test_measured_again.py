@@ -43,11 +43,11 @@ def never_started(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Team.worker
     started: list[str] = []
 
-    def once(self: Team, label: str, workload: Any, layout: int = 0) -> Any:
+    def once(self: Team, label: str, workload: Any, *how: Any, **more: Any) -> Any:
         if workload.seq_len == 4 and label == "numpy.fused" and not started:
             started.append(label)
             raise GONE
-        return worker(self, label, workload, layout)
+        return worker(self, label, workload, *how, **more)
 
     monkeypatch.setattr(Team, "worker", once)
 

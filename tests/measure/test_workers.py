@@ -225,10 +225,8 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
     monkeypatch.setattr(worker_.denormals, "flush", lambda: "kept")  # or this process would flush them from here on
     server = worker_.Server()
     server.draw(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
-    server.prepare("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
-    worker_.gc.enable()
     monkeypatch.setattr(worker_, "_forget_high_water_mark", lambda: False)
-    found = server.memory()
+    found = server.memory("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
     assert found["peak_host_bytes"] is None
     assert found["allocated_bytes"] > 0
 

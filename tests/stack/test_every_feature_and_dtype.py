@@ -35,7 +35,12 @@ def problem_of(dtype: str, lengths: bool = False, **kind: Any) -> Problem:
     return Problem(params, x, state, dy, dstate, made.lengths)
 
 
-@pytest.mark.parametrize("feature", FEATURES)
+QUICK = ("lengths", "all at once")
+
+
+@pytest.mark.parametrize(
+    "feature", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FEATURES]
+)
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
 def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str) -> None:
     problem = problem_of(dtype, **FEATURES[feature])

@@ -11,6 +11,7 @@ from stacks import Array, Problem, draw, found
 
 import lstmbench as lb
 from lstmbench.cell.registry import find
+from lstmbench.cell.tolerance import TOLERANCE, relative_error
 
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
@@ -113,4 +114,8 @@ def test_a_session_s_mode_makes_no_difference(name: str, mode: str) -> None:
         _usual[name] = compute(name)
     with MODES[mode]():
         changed = compute(name)
-    assert [key for key, array in changed.items() if not np.array_equal(array, _usual[name][key])] == []
+    usual = _usual[name]
+    if name == "torch.compile":  # whose code is another where it was compiled under another mode
+        assert [key for key in changed if relative_error(changed[key], usual[key]) > TOLERANCE["float32"]] == []
+    else:
+        assert [key for key, array in changed.items() if not np.array_equal(array, usual[key])] == []
