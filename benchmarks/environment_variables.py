@@ -111,7 +111,7 @@ def what_a_worker_gets(name: str, value: str) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", help="this variable alone")
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()

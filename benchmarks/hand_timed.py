@@ -90,7 +90,7 @@ def measure_all(folder: Path, only: list[str]) -> Any:
 
 def main() -> int:
     """Check some rows of a run, and print each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--rows", type=int, default=10**6)
     parser.add_argument("--processes", type=int, default=5)
