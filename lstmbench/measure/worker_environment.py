@@ -26,7 +26,21 @@ FAMILIES = (
     *("ACCELERATE_", "ATEN_", "BLIS_", "COVERAGE_", "COV_CORE_", "CUBLAS", "CUDA_", "CUDNN_", "DNNL_", "EQX_", "FLAX_"),
     *("GLIBC_", "GOMP_", "GOTO_", "JAX_", "KERAS_", "KMP_", "LD_", "LIBXSMM_", "MALLOC_", "MIMALLOC_"),
     *("MKL_", "NPY_", "NUMBA_", "NUMEXPR_", "NUMPY_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_", "PJRT_"),
-    *("PYTHON", "PYTORCH_", "TBB_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_"),
+    *(
+        "PYTHON",
+        "PYTORCH_",
+        "TBB_",
+        "TF_CPP_",
+        "TF_CUDNN_",
+        "TF_ENABLE_",
+        "TF_FORCE_",
+        "TF_GPU_",
+        "TF_XLA_",
+        "TORCH",
+        "TRITON_",
+        "VECLIB_",
+        "XLA_",
+    ),
 )
 """How the variables of libraries that compute begin, and those of the memory allocator, the linker and Python."""
 PATHS = {
