@@ -193,6 +193,9 @@ class LSTM:
     implementation: Implementation
     modes: tuple[str, ...] = MODES
 
+    def __repr__(self) -> str:
+        return f"LSTM({self.name}, {self.params.describe()}, {self.framework.dtype} on {self.framework.device})"
+
     def forward(self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Array, State]:
         """Run over a sequence.
 

@@ -138,6 +138,16 @@ class LSTMParams(Exchange):
             name: array for name, array in optional.items() if array is not None
         }
 
+    def __repr__(self) -> str:
+        return f"LSTMParams({self.describe()})"
+
+    def describe(self) -> str:
+        """Return the sizes in one line, such as ``I=8, H=16, P=4, no bias``."""
+        parts = [f"I={self.input_size}, H={self.hidden_size}"]
+        parts += [f"P={self.proj_size}"] * (self.projection is not None)
+        parts += ["no bias"] * (not self.has_bias) + ["peepholes"] * (self.peephole is not None)
+        return ", ".join(parts)
+
     @property
     def input_size(self) -> int:
         """I, the number of features of an input."""
@@ -172,10 +182,14 @@ class Gradients:
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yield the arrays in the order of the fields."""
-        return (getattr(self, each.name) for each in fields(self))
+        return (getattr(self, field.name) for field in fields(self))
+
+    def __repr__(self) -> str:
+        shapes = (f"{field.name} {getattr(self, field.name).shape}" for field in fields(self))
+        return f"{type(self).__name__}({', '.join(shapes)})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PeepholeGradients(Gradients):
     """The gradients of an LSTM with peepholes: one array more."""
 

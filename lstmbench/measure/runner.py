@@ -46,6 +46,10 @@ class Run:
     new: bool = True
     """Whether something was measured; not so if it was complete already."""
 
+    def __repr__(self) -> str:
+        counts = self.records["status"].value_counts()
+        return f"Run({self.folder}: {', '.join(f'{count} {status}' for status, count in counts.items())})"
+
     @property
     def records(self) -> pd.DataFrame:
         """One row per case."""

@@ -37,6 +37,9 @@ class Stack:
     framework: Framework
     registration: Registration
 
+    def __repr__(self) -> str:
+        return f"Stack({self.name}, {self.params.describe()}, {self.framework.dtype} on {self.framework.device})"
+
     @property
     def name(self) -> str:
         """The implementation, ``backend.variant``."""

@@ -55,6 +55,10 @@ class LayerGradients:
     projection: Array | None = None  # (P, H)
     peephole: Array | None = None  # (3, H)
 
+    def __repr__(self) -> str:
+        shapes = (f"{name} {array.shape}" for name, array in vars(self).items() if array is not None)
+        return f"LayerGradients({', '.join(shapes)})"
+
 
 @dataclass(frozen=True, eq=False)
 class StackGradients:
@@ -64,6 +68,10 @@ class StackGradients:
     x: Array  # (T, B, I), 0 beyond the lengths
     h0: Array  # (L*D, B, P or H)
     c0: Array  # (L*D, B, H)
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self.layers))
+        return f"StackGradients(layers {count}, x {self.x.shape}, h0 {self.h0.shape}, c0 {self.c0.shape})"
 
 
 def stack_gradients(params: StackParams, native: tuple[tuple[Array, ...], Array, Array, Array]) -> StackGradients:

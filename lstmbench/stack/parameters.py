@@ -92,6 +92,14 @@ class StackParams(Exchange):
         """Yield the parameters of every layer and direction, in the order of the state's first axis."""
         return (params for layer in self.layers for params in layer)
 
+    def __repr__(self) -> str:
+        return f"StackParams({self.describe()})"
+
+    def describe(self) -> str:
+        """Return the sizes in one line, such as ``I=8, H=16, L=2, both directions``."""
+        parts = [self.layers[0][0].describe(), f"L={self.num_layers}"]
+        return ", ".join(parts + ["both directions"] * self.bidirectional)
+
     @property
     def num_layers(self) -> int:
         """L."""
