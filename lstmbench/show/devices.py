@@ -41,6 +41,3 @@ def gpu_coverage(records: pd.DataFrame) -> Sentence:
     if others.empty:
         return Sentence("These records hold no CPU rows: every case is on the GPU.")
     return Sentence(f"CPU and GPU stand side by side: {len(others)} rows of the one, {len(gpu)} of the other.")
-
-
-told = gpu_coverage  # the old name, until nothing calls it any more

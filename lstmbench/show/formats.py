@@ -1,15 +1,10 @@
 """Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record
 is foreign text."""
 
-import csv
-import io
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import pandas as pd
 
 _MARKDOWN = str.maketrans(
     {
@@ -107,23 +102,6 @@ def _latex_token(token: str) -> str:
 def slug(text: object) -> str:
     """Return the text as part of a file name and of a LaTeX label."""
     return re.sub(r"[^A-Za-z0-9]+", "-", str(text)).strip("-").lower()[:60] or "records"
-
-
-def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return rows as CSV; floats with all their digits, missing values as empty fields."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_field(value) for value in row] for row in rows)
-    return out.getvalue()
-
-
-def _field(value: Any) -> str:
-    if value is None or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, float):
-        return repr(float(value))
-    return str(value)
 
 
 def plural(number: int, noun: str) -> str:

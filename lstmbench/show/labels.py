@@ -2,17 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.results import schema
-from lstmbench.results.schema import BYTES, COLUMNS, SECONDS
+from lstmbench.results.schema import COLUMNS
 from lstmbench.show.formats import plural
-
-__all__ = ["BYTES", "SECONDS"]  # the figures import them from here
 
 Row = dict[str, Any]
 
@@ -32,31 +29,10 @@ FORMULA: Final = "formula"
 """The name that stands for an implementation where the formula's bytes are shown; it comes last."""
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """How a column of numbers is named and scaled.
-
-    Attributes:
-        column: its name in the records.
-        name: its name in words.
-        units: what it may be shown in: the factor from the record's unit to each, largest unit
-            first.
-        low, high: the columns with the ends of its interval, if it has one.
-    """
-
-    column: str
-    name: str
-    units: Mapping[str, float]
-    low: str | None = None
-    high: str | None = None
-
-
-def quantity(column: str) -> Quantity:
-    """Return how the column is shown: as the schema, its metric or the ending of its name says."""
-    known = schema.BY_NAME.get(column) or _declared().get(column)
-    if known is None:
-        known = schema.column("Float64", column, "workload" if column == SHAPE else "")
-    return Quantity(column, known.label, known.units, known.low, known.high)
+def quantity(name: str) -> schema.Column:
+    """Return the column: as the schema, its metric or the ending of its name says."""
+    known = schema.BY_NAME.get(name) or _declared().get(name)
+    return known or schema.number(name, "workload" if name == SHAPE else "")
 
 
 def _declared() -> dict[str, schema.Column]:

@@ -6,9 +6,9 @@ import re
 import pytest
 from made_up import longtable_columns, make, quick_rows, unwell
 
+from lstmbench.results.schema import SECONDS
 from lstmbench.show import tables
 from lstmbench.show.formats import (
-    csv_text,
     fixed,
     interval,
     latex,
@@ -20,7 +20,6 @@ from lstmbench.show.formats import (
     shorten,
     slug,
 )
-from lstmbench.show.labels import SECONDS
 
 HOSTILE = r"a_b.50%&co|<script>alert(1)</script>\input{/etc/passwd}$x$`~^#*![l](u)"
 
@@ -102,16 +101,6 @@ def test_latex_has_no_command_of_the_text():
 )
 def test_latex_sets_what_pdflatex_can(text, written):
     assert latex(text) == written
-
-
-def test_csv_keeps_all_digits_and_quotes_what_must_be():
-    text = csv_text(["a", "b"], [[0.1 + 0.2, None], ['x,"y"\n', True], [math.nan, 3]])
-    assert list(csv.reader(io.StringIO(text))) == [
-        ["a", "b"],
-        ["0.30000000000000004", ""],
-        ['x,"y"\n', "True"],
-        ["", "3"],
-    ]
 
 
 @pytest.mark.parametrize(

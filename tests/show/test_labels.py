@@ -32,11 +32,11 @@ def test_of_a_shape_the_usual_goes_without_saying() -> None:
 
 def test_a_quantity_is_shown_as_the_schema_says() -> None:
     time = quantity("time_median_s")
-    assert (time.name, list(time.units), time.low, time.high) == (
+    assert (time.label, list(time.units), time.low, time.high) == (
         "time of one call", ["s", "ms", "µs"], "time_low_s", "time_high_s",
     )  # fmt: skip
     assert quantity("gpu_mhz").units == {"MHz": 1.0}  # its metric says so
-    assert quantity(SHAPE).name == "workload"
+    assert quantity(SHAPE).label == "workload"
 
 
 def test_known_values_come_first_and_the_formula_last() -> None:

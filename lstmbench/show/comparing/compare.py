@@ -22,7 +22,7 @@ from lstmbench.show.comparing.comparability import (
 from lstmbench.show.comparing.comparison import Comparison, is_lost, is_wrong
 from lstmbench.show.comparing.differences import differences, incomparability_reason
 from lstmbench.show.comparing.matched_cases import KEYS, NAMES, match_cases, read_run
-from lstmbench.show.comparing.page_parts import count, percent
+from lstmbench.show.comparing.page_parts import percent
 from lstmbench.show.comparing.verdicts import (
     AMBIGUOUS,
     FASTER,
@@ -35,6 +35,7 @@ from lstmbench.show.comparing.verdicts import (
     estimate_change,
     is_replicated,
 )
+from lstmbench.show.formats import plural
 from lstmbench.show.provenance import ENOUGH_PROCESSES, Manifest, part
 
 _COLUMNS: Final = [
@@ -115,7 +116,7 @@ def compare(
 
     notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
     if unchanged.any():
-        number = count(int(unchanged.sum()), "case")
+        number = plural(int(unchanged.sum()), "case")
         notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
 
@@ -148,11 +149,11 @@ def _notes_on_cases(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what readers should know about the compared cases."""
     exploratory = frame["flags"].str.contains("exploratory") & frame["quantity"].notna()
     if exploratory.any():
-        cases = count(int(exploratory.sum()), "case")
+        cases = plural(int(exploratory.sum()), "case")
         few = f"fewer than {ENOUGH_PROCESSES} processes in one of the runs"
         yield f"{cases} with {few}: exploratory."
     changed = frame[frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])]
     if len(changed) and (frame["quantity"] == "ratio").any():
         names = ", ".join(sorted(changed["implementation"].unique()))
-        workloads = count(len(changed), "workload")
+        workloads = plural(len(changed), "workload")
         yield f"The reference {names} itself changed at {workloads}: so did all ratios to it."

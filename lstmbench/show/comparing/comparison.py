@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from lstmbench.results.schema import SECONDS
 from lstmbench.show.comparing.differences import Difference
 from lstmbench.show.comparing.page_parts import (
     MAX_CHARACTERS,
@@ -17,7 +18,6 @@ from lstmbench.show.comparing.page_parts import (
     case_table,
     change_text,
     constants,
-    count,
     more,
     percent,
     runs_table,
@@ -32,8 +32,8 @@ from lstmbench.show.comparing.verdicts import (
     SLOWER,
     VERDICTS,
 )
-from lstmbench.show.formats import markdown, pick_unit, shorten
-from lstmbench.show.labels import SECONDS, Row
+from lstmbench.show.formats import markdown, pick_unit, plural, shorten
+from lstmbench.show.labels import Row
 
 FINE, REGRESSION, NOT_COMPARED, ONLY_AMBIGUOUS, WRONG_RESULT = 0, 1, 2, 3, 4
 
@@ -99,14 +99,14 @@ class Comparison:
     def _outcome(self) -> tuple[int, str]:
         """Return the exit code and the beginning of the summary."""
         counts = self.counts
-        compared = count(len(self.frame) - counts[NOT_COMPARABLE], "compared case")
+        compared = plural(len(self.frame) - counts[NOT_COMPARABLE], "compared case")
         if wrong := int(is_wrong(self.frame).sum()):
-            cases = count(wrong, "case")
+            cases = plural(wrong, "case")
             return WRONG_RESULT, f"Wrong results: {cases} of the new run did not compute the LSTM"
         if counts[SLOWER]:
             return REGRESSION, f"Regression: {counts[SLOWER]} of {compared} slower"
         if lost := int(is_lost(self.frame).sum()):
-            cases = count(lost, "case")
+            cases = plural(lost, "case")
             return NOT_COMPARED, f"Lost: {cases} measured in the base failed in the new run"
         if counts[NOT_COMPARABLE] == len(self.frame):
             return NOT_COMPARED, "Nothing could be compared"
@@ -152,7 +152,7 @@ class Comparison:
                 parts += [f"### {title}", *self._rows(mask)]
         same = verdict == SAME
         if same.any():
-            title = f"The same: {count(int(same.sum()), 'case')}"
+            title = f"The same: {plural(int(same.sum()), 'case')}"
             parts += [f"<details>\n<summary>{title}</summary>", *self._rows(same)]
             parts.append("</details>")
         parts += ["### Base and new", runs_table(self.runs, self.differences)]
@@ -175,7 +175,7 @@ class Comparison:
             f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: "
             "the whole interval lies within that factor. Ambiguous: the interval allows both. "
             "Together, "
-            f"the intervals of {count(self.comparisons, 'comparison')} hold at "
+            f"the intervals of {plural(self.comparisons, 'comparison')} hold at "
             f"{percent(CONFIDENCE)} (Bonferroni)."
         )
 

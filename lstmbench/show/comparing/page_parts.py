@@ -7,7 +7,7 @@ import pandas as pd
 
 from lstmbench.show.comparing.differences import Difference
 from lstmbench.show.comparing.matched_cases import NAMES, plain_rows
-from lstmbench.show.formats import markdown, number, shorten
+from lstmbench.show.formats import markdown, number, plural, shorten
 from lstmbench.show.labels import WORKLOAD, Row, describe
 from lstmbench.show.tabulating.render import to_markdown
 
@@ -16,11 +16,6 @@ MAX_ROWS: Final = 25
 
 MAX_CHARACTERS: Final = 160
 """Of the remarks in a row, so that it stays readable."""
-
-
-def count(number: int, word: str) -> str:
-    """Return a number with its noun in the singular or plural."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:
@@ -52,7 +47,7 @@ def bullets(notes: Sequence[str]) -> str:
 
 def more(rows: int, word: str) -> str:
     """Return a sentence on rows that are not shown."""
-    return f"And {count(rows, word)} more: `--format json` has all of them."
+    return f"And {plural(rows, word)} more: `--format json` has all of them."
 
 
 def varying_keys(frame: pd.DataFrame) -> list[str]:

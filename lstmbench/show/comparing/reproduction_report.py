@@ -17,13 +17,12 @@ from lstmbench.show.comparing.page_parts import (
     case_table,
     change_text,
     constants,
-    count,
     percent,
     runs_table,
     varying_keys,
 )
 from lstmbench.show.comparing.verdicts import CONFIDENCE
-from lstmbench.show.formats import markdown, number, shorten
+from lstmbench.show.formats import markdown, number, plural, shorten
 from lstmbench.show.labels import WORKLOAD, Row
 from lstmbench.show.tabulating.table import Table
 
@@ -90,7 +89,7 @@ class Reproduction:
         """Return the exit code and the summary."""
         table, frame, compared_runs = self.base.id, self.frame, self.comparison.frame
         agreeing, compared = _agreeing(frame)
-        agreement = f"{agreeing} of {count(compared, 'ratio')} agree"
+        agreement = f"{agreeing} of {plural(compared, 'ratio')} agree"
         wrong = compared_runs.loc[is_wrong(compared_runs), "implementation"]
         if len(wrong):
             names = ", ".join(sorted(wrong.unique()))
@@ -123,7 +122,7 @@ class Reproduction:
                 f"every ratio to it moved the other way; {agreement}"
             )
         agreeing, compared = _agreeing(self.frame[self.frame["implementation"] != name])
-        others = f"of the {count(compared, 'ratio')} of the others {agreeing} agree"
+        others = f"of the {plural(compared, 'ratio')} of the others {agreeing} agree"
         return f"{name} alone is {speed} than in {table}; {others}"
 
     def csv(self) -> str:
@@ -139,7 +138,7 @@ class Reproduction:
         for judgement in JUDGEMENTS:
             rows = frame[(frame["judgement"] == judgement) & (frame["reason"] != THE_REFERENCE)]
             if len(rows):
-                title = f"### {judgement.capitalize()}: {count(len(rows), 'row')}"
+                title = f"### {judgement.capitalize()}: {plural(len(rows), 'row')}"
                 parts += [title, case_table(rows, varying, _RATIOS)]
         shown = "these are shown beside each other, and not judged."
         by_workload = frame.sort_values([*WORKLOAD, "implementation"])
@@ -161,7 +160,7 @@ class Reproduction:
             "side, so that smaller changes are not seen."
         )
         reach = reach if len(compared) else ""
-        comparisons = count(self.comparison.comparisons, "comparison")
+        comparisons = plural(self.comparison.comparisons, "comparison")
         return (
             "BASE is the run that the table was made of, NEW the one that measured its suite again, "
             "with inputs and turns drawn by its own seed. Compared are the times relative to the "

@@ -29,8 +29,8 @@ def _summary(shown: Facets, row: Any, col: Any, panel: pd.DataFrame) -> str:
         return ""
     last = panel["x"].max()
     place = shown.ticks[last] if shown.ticks else f"{last:g}"
-    if shown.x.column in ORDERED:
-        place = f"{shown.x.name.split()[-1]} = {place}"
+    if shown.x.name in ORDERED:
+        place = f"{shown.x.label.split()[-1]} = {place}"
     ends = panel[panel["x"] == last].set_index("hue")["y"].sort_index()
     lowest, highest = (f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}" for hue in (ends.idxmin(), ends.idxmax()))
     where = ", ".join(part for part in (shown.rows[row], shown.cols[col], place) if part)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.show.formats import pick_unit, plain, shorten
+from lstmbench.results.schema import Column
+from lstmbench.show.formats import pick_unit, plain, plural, shorten
 from lstmbench.show.labels import (
     SHAPE,
     SHAPE_KEYS,
-    Quantity,
     Row,
     combinations,
     counted,
@@ -67,7 +67,7 @@ class Facets:
     cols: list[str]
     hue: str
     hues: list[Any]
-    x: Quantity
+    x: Column
     ticks: list[str] | None
     y_label: str
     guide: str | None
@@ -80,13 +80,13 @@ class Facets:
     @property
     def joined(self) -> bool:
         """Whether points are joined: the x axis is ordered and has several values."""
-        return self.x.column in ORDERED and self.ticks is None
+        return self.x.name in ORDERED and self.ticks is None
 
     @property
     def x_label(self) -> str:
         """The x axis with its unit."""
         unit = next(iter(self.x.units))
-        return f"{self.x.name} ({unit})" if unit else self.x.name
+        return f"{self.x.label} ({unit})" if unit else self.x.label
 
     def transposed(self) -> "Facets":
         """Return the figure with its columns of panels as rows."""
@@ -151,7 +151,7 @@ def facets(
         hues=hues,
         x=quantity(x),
         ticks=None if numeric else [str(value) for value in values],
-        y_label=f"{y_quantity.name} ({f'{shorten(base, 40)} = 1' if base else unit})",
+        y_label=f"{y_quantity.label} ({f'{shorten(base, 40)} = 1' if base else unit})",
         guide=guide.split("_")[0] if guide and points["guide"].notna().any() else None,
         line=line and (line[0], line[1] * y_quantity.units[unit]),
         title=plain(title or _default_title(y_quantity, base)),
@@ -161,10 +161,10 @@ def facets(
     )
 
 
-def _default_title(y: Quantity, base: str | None) -> str:
-    if y.column == "ratio":
+def _default_title(y: Column, base: str | None) -> str:
+    if y.name == "ratio":
         return f"Time relative to {base or 'the base'}, below 1 is faster"
-    return y.name[:1].upper() + y.name[1:]
+    return y.label[:1].upper() + y.label[1:]
 
 
 def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -201,9 +201,8 @@ def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
     phrases = []
     for (name, reason), group in grouped(reasons, [hue, "reason"]).items():
         values = ordered(x, (case[x] for case in group))
-        where = f"{quantity(x).name.split()[-1]} = {', '.join(map(str, values))}, " if len(values) <= 3 else ""
-        count = f"{len(group)} case{'' if len(group) == 1 else 's'}"
-        phrases.append(f"{shorten(name, 40)}: {reason} ({where}{count})")
+        where = f"{quantity(x).label.split()[-1]} = {', '.join(map(str, values))}, " if len(values) <= 3 else ""
+        phrases.append(f"{shorten(name, 40)}: {reason} ({where}{plural(len(group), 'case')})")
     if len(phrases) > MAX_NOTES:
         return [*phrases[: MAX_NOTES - 1], f"{len(phrases) - MAX_NOTES + 1} more kinds, in the table"]
     return phrases

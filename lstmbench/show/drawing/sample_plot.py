@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.results.schema import SECONDS
 from lstmbench.show.drawing.axes import fit, scale_numbers, write
 from lstmbench.show.drawing.figure import PAGE, SINGLE, Figure, figure_style
 from lstmbench.show.drawing.styles import INK, style_of
 from lstmbench.show.formats import Sentence, pick_unit
-from lstmbench.show.labels import SECONDS, WORKLOAD, describe, ordered
+from lstmbench.show.labels import WORKLOAD, describe, ordered
 
 MARKS: dict[str, Any] = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
 """Hundreds of samples are small and see-through."""

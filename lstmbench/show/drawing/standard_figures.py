@@ -7,7 +7,7 @@ import pandas as pd
 
 from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.results.schema import LEARNING_COLUMNS
-from lstmbench.show.devices import GPU, told
+from lstmbench.show.devices import GPU, gpu_coverage
 from lstmbench.show.drawing.facets import MAX_LINES
 from lstmbench.show.drawing.figure import Figure
 from lstmbench.show.drawing.plots import plot
@@ -108,7 +108,7 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
 
 def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
     """Return the figures of the device's peak memory, or a sentence that no row is of a GPU."""
-    return series(records, "peak_device_bytes") if (records["device"] == GPU).any() else [told(records)]
+    return series(records, "peak_device_bytes") if (records["device"] == GPU).any() else [gpu_coverage(records)]
 
 
 def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -> dict[str, Figure]:

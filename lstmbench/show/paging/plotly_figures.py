@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from markupsafe import escape
 
+from lstmbench.results.schema import BYTES, SECONDS, Column
 from lstmbench.show.drawing.styles import INK, MUTED, style_of
-from lstmbench.show.labels import BYTES, SECONDS, Quantity
 from lstmbench.show.tabulating.learning_curves import LearningCurve, ScoreLine
 
 Json = dict[str, Any]
@@ -46,17 +46,17 @@ def line_style(implementation: str, width: float = 1.6) -> Json:
     }
 
 
-def axis(quantity: Quantity, values: Sequence[Any]) -> Json:
+def axis(column: Column, values: Sequence[Any]) -> Json:
     """Return an axis for a column of numbers.
 
     Seconds are in the unit that fits, bytes in MiB, and a few sizes are each named.
     """
-    if quantity.units == SECONDS:
-        return _titled(f"{quantity.name} (s)") | {"tickformat": "~s", "ticksuffix": "s"}
-    if quantity.units == BYTES:
-        return _titled(f"{quantity.name}, MiB")
+    if column.units == SECONDS:
+        return _titled(f"{column.label} (s)") | {"tickformat": "~s", "ticksuffix": "s"}
+    if column.units == BYTES:
+        return _titled(f"{column.label}, MiB")
     sizes = sorted({value for value in values if isinstance(value, int)})
-    return _titled(quantity.name) | ({"tickvals": sizes} if 0 < len(sizes) <= MAX_TICKS else {})
+    return _titled(column.label) | ({"tickvals": sizes} if 0 < len(sizes) <= MAX_TICKS else {})
 
 
 def _titled(title: str) -> Json:

@@ -14,11 +14,11 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from lstmbench.results.schema import CASE_COLUMNS, COLUMNS
+from lstmbench.results.schema import BYTES, CASE_COLUMNS, COLUMNS, SECONDS
 from lstmbench.results.store import read_samples
 from lstmbench.show import provenance
 from lstmbench.show.formats import interval, pick_unit
-from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD, ordered, phrase, quantity
+from lstmbench.show.labels import WORKLOAD, ordered, phrase, quantity
 from lstmbench.show.paging.markdown_pages import NO_RUNS, Summary, executed_notebooks
 from lstmbench.show.paging.plotly_figures import Json, axis, learning_panel, line_style, rounded
 from lstmbench.show.tabulating.extract import read_shown
@@ -150,7 +150,7 @@ def _column(table: pd.DataFrame, name: str) -> Json:
     is_chosen = name in ("implementation", "status", *GROUPS)
     return {
         "name": name,
-        "label": known.name,
+        "label": known.label,
         "values": values,
         "texts": texts,
         "choices": ordered(name, {*(texts or values)} - {None}) if is_chosen else [],

@@ -13,9 +13,9 @@ import pytest
 from made_up import fill, fill_lessons, quick_rows, trouble
 
 from lstmbench import show
-from lstmbench.results.schema import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import BYTES, SAMPLE_COLUMNS, SECONDS, frame
 from lstmbench.results.store import read_results
-from lstmbench.show.labels import BYTES, SECONDS, WORKLOAD
+from lstmbench.show.labels import WORKLOAD
 from lstmbench.show.paging import plotly_figures, results_page
 
 HOSTILE = '</script><script>alert(1)</script><!--<img src=x onerror="alert(2)">&lt; \' " \u2028'

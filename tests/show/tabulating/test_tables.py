@@ -8,6 +8,7 @@ from made_up import IMPLEMENTATIONS, flat, longtable_columns, make, quick_rows, 
 
 from lstmbench import show
 from lstmbench.errors import LstmbenchError
+from lstmbench.show.tabulating.table import Table
 
 KINDS = [show.speed_table, show.ratio_table, show.memory_table, show.accuracy_table, show.first_call_table]
 CELL = {"mode": "training", "input_size": 256, "hidden_size": 256}
@@ -282,3 +283,14 @@ def test_what_is_odd_about_a_number_is_marked_behind_it_and_explained(quick, col
         assert table.markdown().count(mark) >= 2
         assert f"{mark} " in table.markdown() and words in table.markdown()
     assert mark not in show.speed_table(quick).markdown()
+
+
+def test_csv_keeps_all_digits_and_quotes_what_must_be():
+    tidy = pd.DataFrame({"a": [0.1 + 0.2, 'x,"y"\n', math.nan], "b": [None, True, 3]}, dtype=object)
+    text = Table("records-speed", "", pd.DataFrame(), tidy, [], []).csv()
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["a", "b"],
+        ["0.30000000000000004", ""],
+        ['x,"y"\n', "True"],
+        ["", "3"],
+    ]
