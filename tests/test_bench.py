@@ -1,6 +1,5 @@
 """`nox -s bench` ends with a status that tells how it went, and shows what was measured wherever there is something."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from scripts import load_script
 
 ROOT = Path(__file__).parents[1]
 LSTMBENCH = """#!{python}
@@ -35,11 +35,7 @@ def noxfile(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     nox.__dict__.update(options=SimpleNamespace(), session=decorator, parametrize=decorator, Session=object)
     monkeypatch.setitem(sys.modules, "nox", nox)
-    spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
+    found = load_script("noxfile.py")
     monkeypatch.setattr(found, "install", lambda *_: None)
     return found
 

@@ -1,17 +1,12 @@
 """Whatever comes in from outside is read, or refused in a sentence."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import load_script
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "fuzz.py"
-spec = importlib.util.spec_from_file_location("fuzz", PATH)
-assert spec is not None
-assert spec.loader is not None
-fuzz: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fuzz)
+fuzz = load_script("benchmarks/fuzz.py")
 
 
 def test_nonsense_is_read_or_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

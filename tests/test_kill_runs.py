@@ -1,20 +1,14 @@
 """A run that is killed goes on; and what looks on while it is killed sees what is wrong."""
 
-import importlib.util
 import os
 import random
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
+from scripts import load_script
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "kill_runs.py"
-spec = importlib.util.spec_from_file_location("kill_runs", PATH)
-assert spec is not None
-assert spec.loader is not None
-kill_runs: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(kill_runs)
+kill_runs = load_script("benchmarks/kill_runs.py")
 
 ROWS = pd.DataFrame(
     [

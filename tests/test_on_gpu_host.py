@@ -1,12 +1,11 @@
 """The script for a GPU host does its steps one after the other, and leaves a folder that ``merge`` takes in."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 from tiny import write_suite
 
 import lstmbench as lb
@@ -16,12 +15,8 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "on_gpu_host.py"
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("on_gpu_host", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+def script() -> Any:
+    return load_script("benchmarks/on_gpu_host.py")
 
 
 def gate(code: int) -> str:

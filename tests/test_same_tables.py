@@ -1,23 +1,17 @@
 """What compares all tables before and after a change sees a number, a text or a table that is another."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_up import fill, quick_rows
+from scripts import load_script
 
 from lstmbench import show
 from lstmbench.results.store import read_results
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "same_tables.py"
-spec = importlib.util.spec_from_file_location("same_tables", PATH)
-assert spec is not None
-assert spec.loader is not None
-same_tables: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(same_tables)
+same_tables = load_script("benchmarks/same_tables.py")
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 

@@ -78,13 +78,26 @@ def test_what_torch_exports_is_taken(num_layers: int, bidirectional: bool, batch
         assert layer.h0 is None or not layer.h0.any()
 
 
-def test_constants_may_be_nodes_and_be_rearranged() -> None:
-    made = model()
-    wanted = bits(lb.StackParams.from_onnx(made))
+def taken_weights(made: onnx.ModelProto) -> dict[str, Any]:
+    """Take the weights of the first layer out of a model; return all its initializers as they were."""
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in made.graph.initializer}
     kept = [each for each in made.graph.initializer if each.name not in ("W_0", "R_0", "B_0")]
     del made.graph.initializer[:]
     made.graph.initializer.extend(kept)
+    return arrays
+
+
+def prepend(made: onnx.ModelProto, before: list[Any]) -> None:
+    """Put nodes before those of a model."""
+    nodes = [*before, *made.graph.node]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+
+
+def test_constants_may_be_nodes_and_be_rearranged() -> None:
+    made = model()
+    wanted = bits(lb.StackParams.from_onnx(made))
+    arrays = taken_weights(made)
     node, tensor = onnx.helper.make_node, onnx.numpy_helper.from_array
     made.graph.initializer.append(tensor(np.array([0]), "first"))
     before = [
@@ -97,9 +110,7 @@ def test_constants_may_be_nodes_and_be_rearranged() -> None:
         node("Unsqueeze", ["bare", "first"], ["held"]),
         node("Identity", ["held"], ["B_0"]),
     ]
-    nodes = [*before, *made.graph.node]
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+    prepend(made, before)
     assert bits(lb.StackParams.from_onnx(made)) == wanted
 
 
@@ -215,10 +226,7 @@ def test_weights_that_constants_make_are_constants() -> None:
     """As PyTorch writes them with do_constant_folding=False, and with nodes that compute."""
     made = model()
     wanted = bits(lb.StackParams.from_onnx(made))
-    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in made.graph.initializer}
-    kept = [each for each in made.graph.initializer if each.name not in ("W_0", "R_0", "B_0")]
-    del made.graph.initializer[:]
-    made.graph.initializer.extend(kept)
+    arrays = taken_weights(made)
     i, o, f, c = np.split(arrays["W_0"][0], 4)
     numbers = {"torch": np.concatenate([i, f, c, o]), "0": [0], "double": arrays["R_0"] * 2, "two": np.float32(2)}
     numbers |= {str(number * H): [number * H] for number in range(1, 5)} | {"halves": np.split(arrays["B_0"], 2, 1)[0]}
@@ -236,9 +244,7 @@ def test_weights_that_constants_make_are_constants() -> None:
         node_of("Div", ["double", "two"], "R_0"),
         node_of("Concat", ["halves", "others"], "B_0", axis=1),
     ]
-    nodes = [*before, *made.graph.node]
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+    prepend(made, before)
     onnx.checker.check_model(made)
     assert bits(lb.StackParams.from_onnx(made)) == wanted
 

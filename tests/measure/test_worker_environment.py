@@ -91,7 +91,7 @@ def manifest(**variables: Any) -> dict[str, Any]:
 def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
-    line = provenance.variables(manifest(**recorded(2, "cuda")))
+    line = provenance.worker_variables(manifest(**recorded(2, "cuda")))
     assert "_THREADS" not in line and "NPROC" not in line
     for words in ("workers: XLA_PYTHON_CLIENT_PREALLOCATE=false;", "set by the user: ", "XLA_FLAGS=--xla_dump_to=x"):
         assert words in line
@@ -100,7 +100,7 @@ def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("given", [{}, manifest(), {"environments": {"a": None, "b": {"variables": "?"}}}])
 def test_a_run_from_before_they_were_recorded_says_nothing_of_them(given: dict[str, Any]) -> None:
-    assert provenance.variables(given) == ""
+    assert provenance.worker_variables(given) == ""
 
 
 def test_one_thread_means_one_for_xla_s_products_too() -> None:

@@ -1,24 +1,15 @@
 """Single changes to a run, many of them, drawn: each is found, and named."""
 
-import importlib.util
 import shutil
 from pathlib import Path
 
 import pytest
 from made_run import copy, make_run
+from scripts import load_script
 
 from lstmbench.verifying.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted")
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def script():
-    spec = importlib.util.spec_from_file_location("tamper", ROOT / "benchmarks" / "tamper.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +19,19 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
-    outcomes = list(script().tampered(copy(run, tmp_path / "here"), 100, seed=0))
+    outcomes = list(load_script("benchmarks/tamper.py").tampered(copy(run, tmp_path / "here"), 100, seed=0))
     assert len(outcomes) == 100
     assert [outcome for outcome in outcomes if not (outcome.found and outcome.named)] == []
 
 
 def test_after_a_hundred_changes_taken_back_nothing_differs(run, tmp_path):
     folder = copy(run, tmp_path / "here")
-    assert len(list(script().tampered(folder, 9, seed=1))) == 9
+    assert len(list(load_script("benchmarks/tamper.py").tampered(folder, 9, seed=1))) == 9
     assert verify(folder) == []
 
 
 def test_a_run_without_notebooks_is_changed_elsewhere(run, tmp_path):
-    folder, tamper = copy(run, tmp_path / "here"), script()
+    folder, tamper = copy(run, tmp_path / "here"), load_script("benchmarks/tamper.py")
     shutil.rmtree(folder / "notebooks")
     outcomes = list(tamper.tampered(folder, len(tamper.CHANGES), seed=2))
     assert {outcome.kind for outcome in outcomes} == set(tamper.CHANGES) - {"a byte of a notebook"}
