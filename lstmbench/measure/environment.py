@@ -34,14 +34,15 @@ def machine() -> dict[str, Any]:
             key, _, value = line.partition(":")
             told.setdefault(key.strip(), value.strip())  # of the first core
     cpu_id = _cpu_id(told)
+    cores, memory_bytes = os.cpu_count(), psutil.virtual_memory().total
+    limits = {"available_cores": available_cores(), "available_memory_bytes": available_memory()}
     return {
         "cpu": told.get("model name") or platform.processor() or platform.machine(),
         **({"cpu_id": cpu_id} if cpu_id else {}),
         "cpu_flags": sorted((told.get("flags") or told.get("Features") or "").split()),
-        "cores": os.cpu_count(),
-        **({"available_cores": available} if (available := available_cores()) != os.cpu_count() else {}),
-        "memory_bytes": psutil.virtual_memory().total,
-        **({"available_memory_bytes": limit} if (limit := available_memory()) < psutil.virtual_memory().total else {}),
+        "cores": cores,
+        "memory_bytes": memory_bytes,
+        **{name: limit for name, limit in limits.items() if limit not in (cores, memory_bytes)},
         "os": _os(),
         "kernel": platform.release(),
         "arch": platform.machine(),

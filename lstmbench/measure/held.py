@@ -53,24 +53,27 @@ class Held:
         self.seconds = 0.0
         self.turns = 0
 
-    def errors(self, outputs: Any, k: int = 0) -> dict[str, float | None]:
-        """Hold native outputs for the k-th inputs against the oracle's: the largest relative error of each kind."""
-        found = {name: relative_error(array, self._answer(name, k)) for name, array in self._named(outputs).items()}
-        gradients = [error for name, error in found.items() if name not in OUTPUTS]
-        return {
-            "output_rel_error": max(found[name] for name in OUTPUTS),
-            "grad_rel_error": max(gradients, default=None),
-        }
+    def check(self, outputs: Any, k: int = 0) -> dict[str, Any]:
+        """Hold native outputs for the k-th inputs against the oracle's.
 
-    def misfit(self, outputs: Any, k: int = 0) -> str:
-        """Say why the outputs can't be held against the oracle's at all, or return "" if they can."""
-        for name, array in self._named(outputs).items():
-            right = self._answer(name, k).shape
-            if array.shape != right:
-                return f"{name} has shape {array.shape}, and {right} is right"
-            if not np.isfinite(array).all():
-                return f"{name} has values that are not finite"
-        return ""
+        Returned are the largest relative errors, ``output_rel_error`` and ``grad_rel_error``, and ``misfit``: why the
+        outputs can't be held against the oracle's at all, "" if they can.
+        """
+        arrays, misfits, errors = self._named(outputs), [], {}
+        with np.load(self.file, allow_pickle=False) as answers:  # none is kept: memory is the implementation's alone
+            for name, array in arrays.items():
+                answer = answers[f"answer_{name}{k}"]
+                errors[name] = relative_error(array, answer)
+                if array.shape != answer.shape:
+                    misfits.append(f"{name} has shape {array.shape}, and {answer.shape} is right")
+                elif not np.isfinite(array).all():
+                    misfits.append(f"{name} has values that are not finite")
+        gradients = [error for name, error in errors.items() if name not in OUTPUTS]
+        return {
+            "output_rel_error": max(errors[name] for name in OUTPUTS),
+            "grad_rel_error": max(gradients, default=None),
+            "misfit": next(iter(misfits), ""),
+        }
 
     def _named(self, outputs: Any) -> dict[str, Any]:
         """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with ``d_``."""
@@ -85,10 +88,6 @@ class Held:
         except (TypeError, ValueError):
             raise LstmbenchError("it must return (y, h, c), or in training ((y, h, c), six gradients)") from None
         return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
-
-    def _answer(self, name: str, k: int) -> Any:
-        with np.load(self.file, allow_pickle=False) as arrays:  # and not kept: memory is the implementation's alone
-            return arrays[f"answer_{name}{k}"]
 
     def _read(self, k: int) -> dict[str, Any]:
         """Return the k-th set of inputs, as float64."""

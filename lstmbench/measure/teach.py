@@ -13,8 +13,8 @@ from lstmbench.measure import guard
 from lstmbench.measure.learning_suite import BASELINES, LearningSuite, Lesson
 from lstmbench.measure.surroundings import watched
 from lstmbench.measure.team import Team, why_not
-from lstmbench.measure.trial import status_of
-from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.trial import status_of, status_without_worker
+from lstmbench.measure.zygote import ORACLE, Worker, WorkerDied, WorkerTimeout
 
 Row = dict[str, Any]
 FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
@@ -57,7 +57,7 @@ def _learn(name: str, lesson: Lesson, suite: LearningSuite, team: Team) -> tuple
     known = team.describe(name, lesson)
     where |= {"peer": bool(known["peer"]), "workload": lesson.id}
     if reason := why_not(known, lesson):
-        return where | {"status": "failed" if HARNESS_FAILED in reason else "skipped", "error": reason}, []
+        return where | {"status": status_without_worker(reason), "error": reason}, []
     samples: list[Row] = []
     record: Row = {}
     try:

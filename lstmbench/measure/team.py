@@ -132,12 +132,7 @@ class Team:
         apart = side is not None and side.apart
         backend = name.partition(".")[0]
         family = FRESH if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
-        key = (
-            f"{label} {FRESH}" if apart and fresh else label if apart else family,
-            workload.threads,
-            workload.device,
-            layout,
-        )
+        key = (f"{label}, {family}" if apart else family, workload.threads, workload.device, layout)
         if key not in self._zygotes or not self._zygotes[key].alive:
             python, code = (side.python, side.unpack(self.scratch)) if side is not None and apart else (None, None)
             log = self.scratch / f"{key[0]}.log"

@@ -10,7 +10,7 @@ from lstmbench.cell.tolerance import TOLERANCE
 from lstmbench.measure import controls, guard, metrics
 from lstmbench.measure.case import Case
 from lstmbench.measure.metrics.speed import ratio_interval
-from lstmbench.measure.zygote import WorkerTimeout
+from lstmbench.measure.zygote import HARNESS_FAILED, WorkerTimeout
 
 MEMORY_SIGNS = ("MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "SIGKILL")
 """What errors say when memory ran out. SIGKILL: no one but the kernel's out-of-memory killer sends it unasked."""
@@ -28,6 +28,11 @@ def status_of(error: Exception) -> str:
     if isinstance(error, WorkerTimeout):
         return "timeout"
     return "out_of_memory" if any(sign in str(error) for sign in MEMORY_SIGNS) else "failed"
+
+
+def status_without_worker(reason: str) -> str:
+    """Return the status of a case that cannot run for this reason, which is its own unless the harness failed."""
+    return "failed" if HARNESS_FAILED in reason else "skipped"
 
 
 @dataclass

@@ -95,15 +95,17 @@ class Server:
         start = time.perf_counter()
         outputs = self.case.call(0)
         first_call_s = time.perf_counter() - start
-        errors, misfit = self.case.errors(outputs), self.case.misfit(outputs)
+        checks = [self.case.check(outputs)]
         for k in (1, 0):
             start = time.perf_counter()
             outputs = self.case.call(k)
             self.case.seconds = time.perf_counter() - start
-            misfit = misfit or self.case.misfit(outputs, k)
-            for name, error in self.case.errors(outputs, k).items():
-                errors[name] = None if error is None else max(error, errors[name] or 0.0)
-        return {"first_call_s": first_call_s, "misfit": misfit, **errors}
+            checks.append(self.case.check(outputs, k))
+        found: dict[str, Any] = {"first_call_s": first_call_s}
+        found["misfit"] = next((check["misfit"] for check in checks if check["misfit"]), "")
+        for name in ("output_rel_error", "grad_rel_error"):
+            found[name] = max((check[name] for check in checks if check[name] is not None), default=None)
+        return found
 
     def warm(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
         """Call until the last three times agree within 5 %, then set how many calls make one sample.

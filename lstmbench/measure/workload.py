@@ -17,7 +17,7 @@ from lstmbench.measure.statistics import rounds_precision
 from lstmbench.measure.suite import Suite
 from lstmbench.measure.surroundings import watched
 from lstmbench.measure.team import Team, why_not
-from lstmbench.measure.trial import Trial
+from lstmbench.measure.trial import Trial, status_without_worker
 from lstmbench.measure.zygote import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
 
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ class Comparison:
             known = team.describe(trial.case.implementation, workload)
             trial.peer = bool(known["peer"])
             if reason := why_not(known, workload):
-                trial.status, trial.error = "failed" if HARNESS_FAILED in reason else "skipped", reason
+                trial.status, trial.error = status_without_worker(reason), reason
             elif trial.case.implementation == suite.reference:
                 self.reference = trial
         if self.reference is not None:
@@ -144,25 +144,28 @@ class Comparison:
 
         They import at the same time, and call one after the other: two large cases might not find room together.
         """
-        cases = [trial for trial in self.alive if not trial.control]
-        workers: dict[int, Worker] = {}
+        workers: list[tuple[Trial, Worker]] = []
         try:
-            for trial in cases:
+            for trial in [trial for trial in self.alive if not trial.control]:
                 try:
-                    workers[id(trial)] = self.team.worker(trial.case.implementation, self.workload, fresh=True)
+                    worker = self.team.worker(trial.case.implementation, self.workload, fresh=True)
                 except WorkerDied as error:
                     trial.fail(error)
-            names = {id(trial): self.team.name(trial.case.implementation) for trial in cases}
+                else:
+                    workers.append((trial, worker))
             with ThreadPoolExecutor(available_cores()) as threads:
-                for trial in filter(lambda trial: trial.status == "ok", cases):
-                    threads.submit(self._ask, trial, workers[id(trial)], "describe", names=[names[id(trial)]])
-            for trial in filter(lambda trial: trial.status == "ok", cases):
-                asked = {"implementation": names[id(trial)], "workload": vars(self.workload), "inputs": str(inputs)}
-                trial.evidence.memory = self._ask(trial, workers[id(trial)], "memory", **asked) or {}
-                workers.pop(id(trial)).kill()
-        finally:
-            for worker in workers.values():
+                for trial, worker in workers:
+                    threads.submit(self._ask, trial, worker, "describe", names=[self._name(trial)])
+            for trial, worker in workers:
+                asked = {"implementation": self._name(trial), "workload": vars(self.workload), "inputs": str(inputs)}
+                trial.evidence.memory = self._ask(trial, worker, "memory", **asked) or {}
                 worker.kill()
+        finally:
+            for _, worker in workers:
+                worker.kill()
+
+    def _name(self, trial: Trial) -> str:
+        return self.team.name(trial.case.implementation)
 
     def _machine(self) -> Worker | None:
         """Return the process that measures the machine's limits, None if there is none."""
@@ -194,7 +197,7 @@ class Comparison:
             trial,
             worker,
             "prepare",
-            implementation=self.team.name(trial.case.implementation),
+            implementation=self._name(trial),
             workload=vars(self.workload),
             inputs=str(inputs),
             repeat=controls.CONTROLS.get(trial.control, 0.0),

@@ -55,7 +55,7 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
         lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
         lines += [_run(manifest), f"Machine: {machine(manifest)}.", f"Versions: {versions(manifest)}."]
-    lines += [_extent(rows), *dict.fromkeys(filter(None, map(variables, manifests)))]
+    lines += [_extent(rows), *dict.fromkeys(filter(None, map(worker_variables, manifests)))]
     lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
@@ -155,20 +155,21 @@ def versions(manifest: Manifest) -> str:
     return ", ".join([*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)])
 
 
-def variables(manifest: Manifest) -> str:
+def worker_variables(manifest: Manifest) -> str:
     """Return the environment variables of the workers, but for those that set the number of threads.
 
     "" for a run from before they were recorded.
     """
-    parts: dict[str, list[str]] = {"": [], "set by the user: ": [], "not passed on: ": []}
-    for each in part(manifest, "environments").values():
-        found = part(each, "variables") if isinstance(each, Mapping) else {}
-        threads = str(each.get("threads")) if found else ""
-        for words, key in zip(parts, ("set", "passed"), strict=False):
-            parts[words] += [f"{name}={value}" for name, value in part(found, key).items() if value != threads]
-        parts["not passed on: "] += map(str, found.get("removed") or [])
-    told = [words + ", ".join(sorted(set(given))) for words, given in parts.items() if given]
-    return f"Environment variables of the workers: {'; '.join(told)}." if told else ""
+    chosen, passed, removed = set(), set(), set()
+    for environment in part(manifest, "environments").values():
+        variables = part(environment, "variables") if isinstance(environment, Mapping) else {}
+        threads = str(environment.get("threads")) if variables else ""
+        chosen |= {f"{name}={value}" for name, value in part(variables, "set").items() if value != threads}
+        passed |= {f"{name}={value}" for name, value in part(variables, "passed").items()}
+        removed |= set(map(str, variables.get("removed") or []))
+    parts = {"": chosen, "set by the user: ": passed, "not passed on: ": removed}
+    phrases = [words + ", ".join(sorted(names)) for words, names in parts.items() if names]
+    return f"Environment variables of the workers: {'; '.join(phrases)}." if phrases else ""
 
 
 def _extent(rows: list[Row]) -> str:

@@ -11,7 +11,8 @@ from lstmbench.measure import metrics
 from lstmbench.measure.case import Workload
 from lstmbench.measure.guard import Turn
 from lstmbench.measure.metrics import Evidence, accuracy, gpu_clock, hygiene, memory, roofline, speed
-from lstmbench.show.labels import Quantity, quantity
+from lstmbench.results.schema import number
+from lstmbench.show.labels import quantity
 
 # T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
@@ -245,7 +246,7 @@ def test_a_metric_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     try:
         assert metrics.compute(evidence([turns(4.0)]))["joules"] == 4.0
         assert "joules" not in metrics.compute(evidence([]), frozenset({"gate"}))
-        assert quantity("joules") == Quantity("joules", "energy of one call", {"J": 1.0, "mJ": 1e3})
+        assert quantity("joules") == number("joules", "energy of one call", {"J": 1.0, "mJ": 1e3})
     finally:
         monkeypatch.undo()
         metrics.metrics.cache_clear()

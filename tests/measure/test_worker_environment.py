@@ -98,6 +98,11 @@ def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.M
     assert line.partition("not passed on: ")[2].count("JAX_DISABLE_JIT") == 1
 
 
+def test_a_choice_is_named_though_its_value_is_the_number_of_threads() -> None:
+    given = manifest(set={"OMP_NUM_THREADS": "2"}, passed={"MALLOC_ARENA_MAX": "2"}, removed=[])
+    assert provenance.worker_variables(given).endswith("of the workers: set by the user: MALLOC_ARENA_MAX=2.")
+
+
 @pytest.mark.parametrize("given", [{}, manifest(), {"environments": {"a": None, "b": {"variables": "?"}}}])
 def test_a_run_from_before_they_were_recorded_says_nothing_of_them(given: dict[str, Any]) -> None:
     assert provenance.worker_variables(given) == ""
