@@ -24,8 +24,8 @@ import yaml
 from distributed import Client, LocalCluster
 
 import lstmbench as lb
-from lstmbench.show.comparing.reproduction import reproduction
-from lstmbench.show.comparing.reproduction_report import Reproduction
+from lstmbench.report.comparison.reproduction import reproduction
+from lstmbench.report.comparison.reproduction_report import Reproduction
 
 SUITE = {
     "implementations": ["numpy.fused", "torch.fused", "torch.loop", "torch.nn"],

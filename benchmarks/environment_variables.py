@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lstmbench.measure import worker_environment
-from lstmbench.measure.available_resources import available_cores
+from lstmbench.measure.process import worker_environment
+from lstmbench.measure.process.available_resources import available_cores
 
 HAND_TIMED = Path(__file__).with_name("hand_timed.py")
 SIZES = (50, 16, 128, 128)

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from lstmbench import cli
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.suite import Budget, Grid, Suite
-from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.suites.suite import Budget, Grid, Suite
+from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
 KEYS = sorted({key for model in (Suite, Grid, Budget) for key in model.model_fields} | {"tasks", "seeds", "recipe"})
@@ -118,8 +118,8 @@ def fuzz(folder: Path, examples: int) -> None:
         with (
             mock.patch("lstmbench.measure.runner._measure", refused),
             mock.patch("lstmbench.notebooks.execute", refused),
-            mock.patch("lstmbench.show.write", return_value=None),
-            mock.patch("lstmbench.show.write_index", return_value="index"),
+            mock.patch("lstmbench.report.write", return_value=None),
+            mock.patch("lstmbench.report.write_index", return_value="index"),
         ):
             done = CliRunner().invoke(cli.app, arguments)
         assert isinstance(done.exception, LstmbenchError | SystemExit | None), done.exception

@@ -73,7 +73,7 @@ def measure_all(folder: Path, only: list[str]) -> Any:
     import yaml
 
     import lstmbench as lb
-    from lstmbench.measure.available_resources import available_cores
+    from lstmbench.measure.process.available_resources import available_cores
 
     grid = {"mode": ["inference", "training"], "seq_len": 100, "batch_size": 16, "hidden_size": 256}
     names = [row["name"] for _, row in lb.implementations().iterrows() if row["available"] and "cpu" in row["devices"]]

@@ -39,7 +39,7 @@ SAME = ["workload", "implementation", "status", "error", "output_rel_error", "gr
 GONE_WITHIN_S = 2.0
 CHILD = """
 import sys, lstmbench as lb
-from lstmbench.measure.team import Team
+from lstmbench.measure.process.worker_pool import Team
 Team.machine = lambda *_: None  # its limits take a second to measure, and matter to nothing here
 lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """

@@ -33,17 +33,20 @@ class Mutant(NamedTuple):
 
 
 STATISTICS = ("measure/statistics.py", "tests/measure/test_statistics.py")
-DISTURBANCE = ("measure/guard.py", "tests/measure/test_guard.py tests/measure/test_rounds.py")
+DISTURBANCE = ("measure/disturbance.py", "tests/measure/test_disturbance.py tests/measure/test_rounds.py")
 SPEED = ("measure/metrics/speed.py", "tests/measure/test_metrics.py")
 ROOFLINE = ("measure/metrics/roofline.py", "tests/measure/test_metrics.py")
 STORE = ("results/store.py", "tests/results tests/measure/test_runner.py")
 RUNNER = ("measure/runner.py", "tests/measure/test_runner.py")
-WORKLOAD = ("measure/workload.py", "tests/measure/test_rounds.py tests/measure/test_runner.py")
-TRIAL = ("measure/trial.py", "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py")
+WORKLOAD = ("measure/workload_session.py", "tests/measure/test_rounds.py tests/measure/test_runner.py")
+TRIAL = (
+    "measure/case_run.py",
+    "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py",
+)
 CONTROLS = ("measure/controls.py", "tests/measure/test_controls.py")
-VERDICTS = ("show/comparing/verdicts.py", "tests/show/comparing")
-TABLES = ("show/tabulating/fastest.py", "tests/show/tabulating")
-VERIFY = ("verifying/samples.py", "tests/verifying")
+VERDICTS = ("report/comparison/verdicts.py", "tests/report/comparison")
+TABLES = ("report/tables/fastest.py", "tests/report/tables")
+VERIFY = ("verify/check_samples.py", "tests/verify")
 
 
 def of(place: tuple[str, str], old: str, new: str) -> Mutant:
@@ -74,7 +77,7 @@ MUTANTS = {
     "the smaller of two limits": of(ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"),
     "traffic of training counted once": of(ROOFLINE, '(2 if workload.mode == "training" else 1)', "1"),
     "samples of many calls counted as one": Mutant(
-        "measure/metrics/hygiene.py",
+        "measure/metrics/timing_validity.py",
         "turn.calls * sum(turn.seconds)",
         "sum(turn.seconds)",
         "tests/measure/test_metrics.py",
@@ -91,7 +94,7 @@ MUTANTS = {
     "rows twice after a crash": of(STORE, "if whole or not paths:", "if True:"),
     "a changed manifest taken for whole": of(STORE, "if seal not in (None, _checksum(manifest)):", "if False:"),
     "a changed Parquet file taken for whole": Mutant(
-        "results/sealed.py",
+        "results/sealed_parquet.py",
         "_digest(file, at) != found[len(MARK) :]",
         "False",
         "tests/results tests/test_bad_inputs.py",
@@ -109,16 +112,19 @@ MUTANTS = {
     ),
     "controls that fail by chance": of(CONTROLS, "bdtrc(k, trials, rate) < 0.01", "bdtrc(k, trials, rate) < 0.5"),
     "outputs of JAX not waited for": Mutant(
-        "frameworks/jax_framework.py", "        jax.block_until_ready(outputs)\n", "        pass\n", "tests/frameworks"
+        "backends/jax_backend.py", "        jax.block_until_ready(outputs)\n", "        pass\n", "tests/backends"
     ),
     "samples that agree to a hundredth": of(VERIFY, "AGREE = 1e-9", "AGREE = 1e-2"),
     "an extra raw file overlooked": Mutant(
-        "verifying/measured.py", "elif sums and name not in sums:", "elif False:", "tests/verifying"
+        "verify/check_measured.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
     ),
     "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
     "slower by the interval alone": of(VERDICTS, "(change.estimate > limit) & (change.low > 0)", "(change.low > 0)"),
     "another number of cores the same machine": Mutant(
-        "results/machine_kind.py", 'one.get("cores") != other.get("cores") or', "", "tests/results tests/show/comparing"
+        "results/machine_identity.py",
+        'one.get("cores") != other.get("cores") or',
+        "",
+        "tests/results tests/report/comparison",
     ),
     "among the fastest, whatever the interval": of(
         TABLES,
@@ -126,25 +132,25 @@ MUTANTS = {
         'rows["time_median_s"] <= rows.iloc[0]["time_high_s"]',
     ),
     "one of PyTorch's biases dropped": Mutant(
-        "formats/torch_weights.py",
+        "interop/torch_weights.py",
         'added(take("bias_ih", 4 * H), take("bias_hh", 4 * H))',
         'take("bias_ih", 4 * H)',
-        "tests/formats/test_torch_weights.py",
+        "tests/interop/test_torch_weights.py",
     ),
     "ONNX's directions swapped": Mutant(
-        "formats/onnx_writing.py",
+        "interop/onnx_write.py",
         'arrays = {"W": np.stack(W), "R": np.stack(R)}',
         'arrays = {"W": np.stack(W[::-1]), "R": np.stack(R)}',
-        "tests/formats/test_onnx_models.py tests/formats/test_same_function.py",
+        "tests/interop/test_onnx_models.py tests/interop/test_same_function.py",
     ),
     "dropout that shrinks the outputs": Mutant(
-        "stack/dropout.py",
+        "core/stack/dropout.py",
         "(generator.random(shape) >= dropout) / (1 - dropout)",
         "1.0 * (generator.random(shape) >= dropout)",
-        "tests/stack/test_dropout.py",
+        "tests/core/stack/test_dropout.py",
     ),
     "two runs of one name taken for one": Mutant(
-        "results/merging.py", "_digest(other) != _digest(folder)", "False", "tests/results/test_merging.py"
+        "results/merge.py", "_digest(other) != _digest(folder)", "False", "tests/results/test_merge.py"
     ),
     "bfloat16 cut off, not rounded": Mutant(
         "measure/inputs.py",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lstmbench.variants import numpy_numba
-from lstmbench.variants._cut_products import CutProducts
+from lstmbench.variants.kernels.blocked_matmul import CutProducts
 
 SHAPES = [(16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GATE = """
 import sys
-from lstmbench.measure.agreement import agreement
+from lstmbench.measure.accuracy_check import agreement
 device, path = sys.argv[1:]
 dtypes = ["float64", "float32", "bfloat16", "float16"] + ["tf32"] * (device == "cuda")
 found = agreement(seq_lens=[16], hidden_size=96, batch_size=18, dtypes=dtypes, device=device)

@@ -19,10 +19,10 @@ import tempfile
 from pathlib import Path
 
 import lstmbench as lb
+from lstmbench.report.comparison.reproduction import reproduction
+from lstmbench.report.comparison.reproduction_report import Reproduction
+from lstmbench.report.provenance import table_id
 from lstmbench.results.store import read_manifest
-from lstmbench.show.comparing.reproduction import reproduction
-from lstmbench.show.comparing.reproduction_report import Reproduction
-from lstmbench.show.provenance import table_id
 
 SLOWER = """
 

@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lstmbench.measure.environment import run_git
-from lstmbench.variants._recurrence import HERE, Recurrence, compile_library, recurrence
+from lstmbench.variants.kernels.recurrence import HERE, Recurrence, compile_library, recurrence
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 WORK = 3e8  # floating-point operations a call
-FILE = "lstmbench/variants/_recurrence.cpp"
+FILE = "lstmbench/variants/kernels/recurrence.cpp"
 Calls = dict[str, Callable[[], object]]
 
 

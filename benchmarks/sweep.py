@@ -22,9 +22,9 @@ from typing import Any
 import psutil
 import yaml
 
-from lstmbench.measure.case import Case
-from lstmbench.measure.suite import Suite
-from lstmbench.measure.suite_file import read_suite
+from lstmbench.measure.suites.case import Case
+from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
 NAMES = ["numpy.fused", "numpy.reference"]
@@ -32,7 +32,7 @@ MOST_GROWTH = 1.1
 MOST_SECONDS = 2.0
 MEASURE = """
 import sys, lstmbench as lb
-from lstmbench.measure.team import Team
+from lstmbench.measure.process.worker_pool import Team
 Team.machine = lambda *_: None  # its limits take a second to measure, and matter to nothing here
 lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """

@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lstmbench.report.page.index import render
+from lstmbench.results.checksums import SUMS, add_sum
 from lstmbench.results.store import Store, read_manifest
-from lstmbench.show.paging.index import render
-from lstmbench.sums import SUMS, add_sum
-from lstmbench.verifying.verify import verify
+from lstmbench.verify.verify import verify
 
 
 class Outcome(NamedTuple):

@@ -23,10 +23,10 @@ import numpy as np
 import yaml
 
 import lstmbench as lb
-from lstmbench.measure.case import Workload
-from lstmbench.measure.held import Held
-from lstmbench.measure.team import Team
-from lstmbench.show.comparing.ab import THRESHOLD
+from lstmbench.measure.process.prepared_case import Held
+from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.suites.case import Workload
+from lstmbench.report.comparison.ab_report import THRESHOLD
 
 GRIDS: dict[str, dict[str, Any]] = {
     "numpy.fused": {"mode": "inference", "seq_len": 32, "batch_size": 4, "hidden_size": 64},

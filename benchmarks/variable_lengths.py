@@ -76,7 +76,7 @@ def ratios(case: dict[str, Any], rounds: int) -> list[float]:
 
 def in_new_process(implementation: str, cases: list[dict[str, Any]], rounds: int, layout: int) -> list[list[float]]:
     """Run ``ratios`` for all cases of one implementation in a new interpreter with one thread."""
-    from lstmbench.measure.worker_environment import worker_environment
+    from lstmbench.measure.process.worker_environment import worker_environment
 
     command = [sys.executable, __file__, "--rounds", str(rounds), "--child", json.dumps(cases)]
     environment = worker_environment(1, "cpu", layout)

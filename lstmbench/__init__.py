@@ -7,30 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lstmbench.cell.interface import LSTM
-    from lstmbench.cell.parameters import Gradients, LSTMParams
-    from lstmbench.cell.registry import implementations, register
+    from lstmbench.core.interface import LSTM
+    from lstmbench.core.parameters import Gradients, LSTMParams
+    from lstmbench.core.registry import implementations, register
+    from lstmbench.core.stack.load import load
+    from lstmbench.core.stack.stack_model import Stack
+    from lstmbench.core.stack.stack_parameters import StackParams
     from lstmbench.errors import LstmbenchError
     from lstmbench.measure.runner import Run, run
     from lstmbench.results.store import read_results
-    from lstmbench.stack.facade import Stack
-    from lstmbench.stack.loading import load
-    from lstmbench.stack.parameters import StackParams
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LSTM": "lstmbench.cell.interface",
-    "LSTMParams": "lstmbench.cell.parameters",
-    "Gradients": "lstmbench.cell.parameters",
+    "LSTM": "lstmbench.core.interface",
+    "LSTMParams": "lstmbench.core.parameters",
+    "Gradients": "lstmbench.core.parameters",
     "LstmbenchError": "lstmbench.errors",
     "Run": "lstmbench.measure.runner",
-    "Stack": "lstmbench.stack.facade",
-    "StackParams": "lstmbench.stack.parameters",
-    "implementations": "lstmbench.cell.registry",
-    "load": "lstmbench.stack.loading",
+    "Stack": "lstmbench.core.stack.stack_model",
+    "StackParams": "lstmbench.core.stack.stack_parameters",
+    "implementations": "lstmbench.core.registry",
+    "load": "lstmbench.core.stack.load",
     "read_results": "lstmbench.results.store",
-    "register": "lstmbench.cell.registry",
+    "register": "lstmbench.core.registry",
     "run": "lstmbench.measure.runner",
 }
 

@@ -121,9 +121,9 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the implementations, what makes them slower here, and the suites; or the tasks."""
-    from lstmbench.cell.registry import NOT_COMPILED, describe, names
+    from lstmbench.core.registry import NOT_COMPILED, describe, names
     from lstmbench.doctor import code_paths
-    from lstmbench.measure.suite_file import read_suite, suites
+    from lstmbench.measure.suites.suite_file import read_suite, suites
 
     if tasks:
         _print_tasks(as_json)
@@ -197,11 +197,11 @@ def run(
     contradict the intervals, 4 some implementation did not compute the LSTM, 5 nothing was measured: all was skipped.
     Of a duel, 1: B is slower somewhere, 6: every verdict is ambiguous.
     """
-    from lstmbench import show
+    from lstmbench import report
     from lstmbench.measure.runner import resume as go_on
     from lstmbench.measure.runner import run as measure
-    from lstmbench.show.comparing.ab import THRESHOLD, compare_ab
-    from lstmbench.show.comparing.verdicts import check_threshold
+    from lstmbench.report.comparison.ab_report import THRESHOLD, compare_ab
+    from lstmbench.report.comparison.verdicts import check_threshold
 
     if resume is not None and (suite, out, task, ab, seed, minutes) != (None,) * 6:
         raise LstmbenchError(
@@ -224,7 +224,7 @@ def run(
                 minutes=minutes, executor=executor, scheduler=scheduler,
             )  # fmt: skip
     if resume is None or done.new or not (done.folder / "README.md").is_file():
-        show.write(done.folder)
+        report.write(done.folder)
     records, manifest = done.records, done.manifest
     records.attrs = {}  # or pandas copies the manifest with every column that is looked at
     counts = records["status"].value_counts().to_dict()
@@ -259,20 +259,20 @@ def table(
     format_: Annotated[str, typer.Option("--format", help="md, tex or csv.")] = "md",
 ) -> None:
     """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
-    from lstmbench import show
-    from lstmbench.show.paging.index import newest_first
-    from lstmbench.show.tabulating.extract import run_tables
-    from lstmbench.show.tabulating.machines import machine_tables
+    from lstmbench import report
+    from lstmbench.report.page.index import newest_first
+    from lstmbench.report.tables.extract import run_tables
+    from lstmbench.report.tables.machines import machine_tables
 
     if id_ is None and format_ != "md":
         raise LstmbenchError("--format chooses the form of one table: say which with --id.")
     several = not (folder / "manifest.json").is_file() and any(folder.glob("*/manifest.json"))
     if several and id_ is None:
-        console.print(str(show.write_index(folder)))
+        console.print(str(report.write_index(folder)))
         return
     tables = {made.id: made for made in (machine_tables(newest_first(folder)) if several else run_tables(folder))}
     if id_ is None:
-        show.write(folder)
+        report.write(folder)
         for made in tables.values():
             print(made.markdown())
         return
@@ -294,12 +294,12 @@ def merge(
 
     The same run twice is one run. Runs that are not finished, cannot be read or contradict each other are refused.
     """
-    from lstmbench import show
-    from lstmbench.results.merging import merge as merge_
+    from lstmbench import report
+    from lstmbench.results.merge import merge as merge_
 
     for each in merge_(folders, out):
         console.print(f"{each.run_id}: {'copied to' if each.copied else 'is already'} {each.folder}")
-    console.print(str(show.write_index(out)))
+    console.print(str(report.write_index(out)))
 
 
 @app.command(epilog="Example: `lstmbench compare results/before results/after --out comment.md`")
@@ -320,7 +320,7 @@ def compare(
     but ambiguous, 4 some implementation of NEW did not compute the LSTM.
     """
     from lstmbench.files import write_atomically
-    from lstmbench.show.comparing.compare import compare as compare_
+    from lstmbench.report.comparison.compare import compare as compare_
 
     if format_ not in ("md", "json"):
         raise LstmbenchError(f"There is no format {format_!r}; the formats are md, json.")
@@ -355,9 +355,9 @@ def reproduce(
     into the new run's folder. Exit code: 0 at least 95 % of the ratios that can be compared agree, 1 fewer do or a
     result is wrong, 2 none can be compared.
     """
+    from lstmbench import report
     from lstmbench import reproduce as reproduce_
-    from lstmbench import show
-    from lstmbench.show.comparing.reproduction import reproduction
+    from lstmbench.report.comparison.reproduction import reproduction
 
     if run_ is not None and out is not None:
         raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
@@ -365,7 +365,7 @@ def reproduce(
     if run_ is None:
         with _closed_pipes("SIG_IGN"):
             run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
-        show.write(run_)
+        report.write(run_)
     found = reproduction(table_, base, run_)
     console.print(found.summary)
     console.print(str(reproduce_.write_report(found, run_)))
@@ -380,8 +380,8 @@ def verify(
 
     Exit code: 0 nothing differs, 1 something differs, 2 something cannot be verified. Each finding is one line.
     """
-    from lstmbench.verifying.finding import exit_code
-    from lstmbench.verifying.verify import verify as verify_
+    from lstmbench.verify.finding import exit_code
+    from lstmbench.verify.verify import verify as verify_
 
     found = verify_(folder)
     for finding in found:
@@ -402,7 +402,7 @@ def cite(
     ] = None,
 ) -> None:
     """Print how to cite a table and this software: BibTeX, what to put into a LaTeX document, Markdown."""
-    from lstmbench.show.cite import cite as cite_
+    from lstmbench.report.cite import cite as cite_
 
     found = cite_(table, results)
     if format_ not in (None, *found):
@@ -445,7 +445,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which devices there are, how noisy this machine is, and what would be skipped and why."""
     from lstmbench import doctor as doctor_
-    from lstmbench.results import machine_kind, processor
+    from lstmbench.results import machine_identity, processor
 
     noise = doctor_.measure_noise(seconds)  # before the frameworks come in with their threads
     found = doctor_.examine()
@@ -455,7 +455,7 @@ def doctor(
     machine = found["machine"]
     memory = machine["memory_bytes"] / 2**30
     console.print(
-        f"{processor.described(machine)}, {machine_kind.cores(machine)}, {memory:.0f} GiB; {machine['os']}; "
+        f"{processor.described(machine)}, {machine_identity.cores(machine)}, {memory:.0f} GiB; {machine['os']}; "
         f"Python {found['python']}"
     )
     git = found["git"]
@@ -478,7 +478,7 @@ def doctor(
 
 
 def _print_tasks(as_json: bool) -> None:
-    from lstmbench.tasks.task import describe_task, tasks
+    from lstmbench.training.tasks.task import describe_task, tasks
 
     rows = [describe_task(name) for name in tasks()]
     if as_json:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import describe, load, names
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import describe, load, names
 from lstmbench.measure import environment
-from lstmbench.measure.suite_file import read_suite, suites
-from lstmbench.measure.team import why_not
+from lstmbench.measure.process.worker_pool import why_not
+from lstmbench.measure.suites.suite_file import read_suite, suites
 
 NOTEBOOK_PACKAGES = ("jupyterlab", "papermill", "ipykernel")
 LOUD = 0.05

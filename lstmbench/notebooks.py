@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
+from lstmbench.measure.process.worker_environment import same_imports
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
-from lstmbench.measure.suite_file import suites
-from lstmbench.measure.worker_environment import same_imports
-from lstmbench.sums import add_sum
+from lstmbench.measure.suites.suite_file import suites
+from lstmbench.results.checksums import add_sum
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lstmbench.show.formats import Sentence
+    from lstmbench.report.number_format import Sentence
 
 _Shown = TypeVar("_Shown")
 
@@ -219,8 +219,8 @@ def newest(
 
     Where there is no run yet, return the sentence that says how to make one; nothing is measured.
     """
-    from lstmbench.show import latest
-    from lstmbench.show.formats import Sentence
+    from lstmbench.report import latest
+    from lstmbench.report.number_format import Sentence
 
     if results:
         return show(open_run(results, suite).records)
@@ -254,7 +254,7 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         import papermill
 
         if html:
-            from lstmbench.show.paging.executed import notebook_page
+            from lstmbench.report.page.executed_notebooks import notebook_page
     except ModuleNotFoundError as error:
         raise LstmbenchError(
             f"Running notebooks needs the package {error.name}: install lstmbench[notebooks]."

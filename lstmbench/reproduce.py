@@ -11,12 +11,12 @@ import yaml
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run, run
+from lstmbench.report.comparison.reproduction import RATIO_TABLES, find_table
+from lstmbench.report.comparison.reproduction_report import Reproduction
+from lstmbench.report.page.index import newest_first
+from lstmbench.report.provenance import table_id
+from lstmbench.report.tables.extract import timed_runs
 from lstmbench.results.store import read_manifest
-from lstmbench.show.comparing.reproduction import RATIO_TABLES, find_table
-from lstmbench.show.comparing.reproduction_report import Reproduction
-from lstmbench.show.paging.index import newest_first
-from lstmbench.show.provenance import table_id
-from lstmbench.show.tabulating.extract import timed_runs
 
 
 def find_run(table: str, results: str | Path) -> Path:

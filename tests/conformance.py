@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmbench as lb
-from lstmbench.cell import reference
-from lstmbench.cell.registry import misfit
-from lstmbench.cell.tolerance import TOLERANCE, relative_error
+from lstmbench.core import oracle
+from lstmbench.core.registry import misfit
+from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 Array = NDArray[Any]
 GRADIENTS = tuple(field.name for field in fields(lb.Gradients))
@@ -59,17 +59,17 @@ def draw(T: int, B: int, I: int, H: int, seed: int = 0) -> Problem:  # noqa: E74
     return Problem(params, x, (h0, c0), dy, (dh, dc))
 
 
-def oracle(problem: Problem) -> dict[str, Array]:
+def expected_results(problem: Problem) -> dict[str, Array]:
     """Return y, h, c and the six gradients, by name, straight from the equations in float64."""
-    W, b = reference.split_gates(problem.params)
-    steps = reference.forward(W, b, *problem.inputs)
-    gradients = reference.backward(W, steps, problem.state[1], problem.dy, *problem.dstate)
+    W, b = oracle.split_gates(problem.params)
+    steps = oracle.forward(W, b, *problem.inputs)
+    gradients = oracle.backward(W, steps, problem.state[1], problem.dy, *problem.dstate)
     outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
     return dict(zip((*OUTPUTS, *GRADIENTS), (*outputs, *gradients), strict=True))
 
 
 def results(lstm: lb.LSTM, problem: Problem) -> dict[str, Array]:
-    """Return what ``oracle`` returns, computed by the implementation."""
+    """Return what ``expected_results`` returns, computed by the implementation."""
     y, (h, c) = lstm.forward(problem.x, problem.state)
     found = dict(zip(OUTPUTS, (y, h, c), strict=True))
     if "training" in lstm.modes:
@@ -91,7 +91,7 @@ def compare(lstm: lb.LSTM, found: dict[str, Array], wanted: dict[str, Array], wh
 
 def agrees_with_the_oracle(lstm: lb.LSTM, problem: Problem) -> None:
     found = results(lstm, problem)
-    compare(lstm, found, oracle(problem), "against the oracle")
+    compare(lstm, found, expected_results(problem), "against the oracle")
     dtype = "float64" if lstm.framework.dtype == "float64" else "float32"  # what has two bytes comes as float32
     for name, array in found.items():
         require(array.dtype == dtype, lstm, f"{name} has dtype {array.dtype}")
@@ -101,12 +101,12 @@ def a_second_input_gets_its_own_answer(lstm: lb.LSTM, problem: Problem) -> None:
     other = draw(*problem.x.shape, problem.dy.shape[2], seed=1)
     other = replace(other, params=problem.params)
     results(lstm, problem)
-    compare(lstm, results(lstm, other), oracle(other), "for a second input")
-    compare(lstm, results(lstm, problem), oracle(problem), "for the first input again")
+    compare(lstm, results(lstm, other), expected_results(other), "for a second input")
+    compare(lstm, results(lstm, problem), expected_results(problem), "for the first input again")
 
 
 def steps_make_the_sequence(lstm: lb.LSTM, problem: Problem) -> None:
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     state: tuple[Array, Array] = problem.state
     y = []
     for x_t in problem.x:
@@ -122,12 +122,12 @@ def two_halves_make_the_whole(lstm: lb.LSTM, problem: Problem) -> None:
         return
     first, state = lstm.forward(problem.x[:half], problem.state)
     second, (h, c) = lstm.forward(problem.x[half:], state)
-    compare(lstm, {"y": np.concatenate([first, second]), "h": h, "c": c}, oracle(problem), "in two halves")
+    compare(lstm, {"y": np.concatenate([first, second]), "h": h, "c": c}, expected_results(problem), "in two halves")
 
 
 def the_default_state_is_zero(lstm: lb.LSTM, problem: Problem) -> None:
     zeros = (np.zeros_like(problem.state[0]), np.zeros_like(problem.state[0]))
-    wanted = oracle(replace(problem, state=zeros, dstate=zeros))
+    wanted = expected_results(replace(problem, state=zeros, dstate=zeros))
     y, (h, c) = lstm.forward(problem.x)
     compare(lstm, {"y": y, "h": h, "c": c}, wanted, "from the default state")
     if "training" in lstm.modes:
@@ -149,7 +149,7 @@ def _flat(nested: Any) -> list[Any]:
 def native_calls_touch_nothing(lstm: lb.LSTM, problem: Problem) -> None:
     """The methods that are timed, on the framework's own arrays: the facade's copies could hide what they spoil."""
     framework = lstm.framework
-    expected = oracle(problem)
+    expected = expected_results(problem)
     weights = (problem.params.weight_ih.copy(), problem.params.weight_hh.copy(), problem.params.bias.copy())
     other = replace(problem, x=-problem.x, dy=problem.dy + 1)
     with framework.scope():
@@ -188,7 +188,7 @@ def nan_goes_where_the_equations_say(lstm: lb.LSTM, problem: Problem) -> None:
         f"dy at t={t}": replace(problem, dy=_with_nan(problem.dy, (t, row, 0))),
     }
     for where, poison in poisoned.items():
-        found, wanted = results(lstm, poison), oracle(poison)
+        found, wanted = results(lstm, poison), expected_results(poison)
         for name, array in found.items():
             same = np.array_equal(np.isnan(array), np.isnan(wanted[name]))
             require(same, lstm, f"NaN in {where}, row {row}: {name} has NaN where the equations have none, or lacks it")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from lstmbench.variants import _recurrence  # it imports no framework
+from lstmbench.variants.kernels import recurrence  # it imports no framework
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("notebooks", "variants", "measure", "stack")
@@ -26,7 +26,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 threadpool_limits(1)  # of what a plug-in of pytest has imported before
 
 # What XLA has compiled serves all test processes, those that they start, and the next session on the same processor
-_made_for = hashlib.sha256(repr([sys.version, _recurrence._processor()]).encode()).hexdigest()[:12]
+_made_for = hashlib.sha256(repr([sys.version, recurrence._processor()]).encode()).hexdigest()[:12]
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_made_for}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
@@ -93,7 +93,7 @@ _there: pytest.StashKey[set[str]] = pytest.StashKey()
 @pytest.fixture
 def own_registrations() -> Iterator[None]:
     """What a test registers goes with it."""
-    from lstmbench.cell import registry
+    from lstmbench.core import registry
 
     for name in registry.names():  # a module of ours registers once, when it is first imported
         registry.describe(name)

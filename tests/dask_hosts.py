@@ -10,26 +10,27 @@ from typing import Any
 
 from distributed import Client, LocalCluster
 
-from lstmbench.measure.worker_environment import same_imports
+from lstmbench.measure.process.worker_environment import same_imports
 
 QUICK = """
 from types import SimpleNamespace
-from lstmbench.measure import environment, on_host
-from lstmbench.measure.team import Team
+from lstmbench.measure import environment
+from lstmbench.measure.executors import dask_worker
+from lstmbench.measure.process.worker_pool import Team
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}  # to measure takes longer
 Team.machine = lambda *_: SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
 """
 """What every worker does first."""
 DIES = """
 import os, pathlib, signal
-on_host.real = getattr(on_host, "real", on_host.measured)  # dask runs this file twice
+dask_worker.real = getattr(on_host, "real", dask_worker.measured)  # dask runs this file twice
 flag = pathlib.Path({flag!r})
 def dies(workload, *arguments):
     if workload.seq_len == 5 and not flag.exists():
         flag.write_text("died")
         os.kill(os.getpid(), signal.SIGKILL)
-    return on_host.real(workload, *arguments)
-on_host.measured = dies
+    return dask_worker.real(workload, *arguments)
+dask_worker.measured = dies
 """
 """What makes a worker die once while it measures the workload of five steps; always, if the flag cannot be there."""
 OTHER = 'environment.kind = lambda machine: "zzz with 1 core"\n'

@@ -13,9 +13,9 @@ import triton.language as tl
 from conformance import draw, oracle, relative_error, results
 
 import lstmbench as lb
-from lstmbench.variants import _triton_cell as cells
-from lstmbench.variants import _triton_persistent as persistent
-from lstmbench.variants._triton_step import Stepped
+from lstmbench.variants.kernels import triton_cell as cells
+from lstmbench.variants.kernels import triton_persistent as persistent
+from lstmbench.variants.kernels.triton_step import Stepped
 
 ROOMY = persistent.Chip(processors=1 << 20, shared_bytes=1 << 40)
 FULL = persistent.Chip(processors=0, shared_bytes=0)

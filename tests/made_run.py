@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from made_up import MANIFEST
 
-from lstmbench import show
+from lstmbench import report
 from lstmbench.measure import controls
-from lstmbench.measure.case import Case, Workload
-from lstmbench.measure.guard import Turn
+from lstmbench.measure.case_run import Trial
+from lstmbench.measure.disturbance import Turn
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import Interval
-from lstmbench.measure.trial import Trial
+from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.results.checksums import add_sum
 from lstmbench.results.store import Store
-from lstmbench.sums import add_sum
 
 NAMES = ("numpy.fused", "torch.nn", "jax.scan")
 WORKLOADS = tuple(Workload("training", 2, T, 8, 8) for T in (16, 32))
@@ -58,7 +58,7 @@ def make_run(folder: Path, **manifest: Any) -> Path:
     (folder / "notebooks").mkdir()
     (folder / "notebooks" / "03_speed.ipynb").write_text('{"cells": [], "metadata": {"answer": 42}}\n')
     add_sum(folder / "notebooks" / "03_speed.ipynb")
-    show.write(folder)
+    report.write(folder)
     return folder
 
 

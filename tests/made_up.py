@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.measure.case import Case, Workload
+from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.report.tables.table import Table
 from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store
-from lstmbench.show.tabulating.table import Table
 
 IMPLEMENTATIONS = (
     "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lstmbench as lb
-from lstmbench.cell.arrays import mapped
-from lstmbench.stack import oracle
-from lstmbench.stack.dropout import draw_masks
+from lstmbench.core.array_checks import mapped
+from lstmbench.core.stack import stack_oracle
+from lstmbench.core.stack.dropout import draw_masks
 
 Array = NDArray[Any]
 CLOSE = 1e-10
@@ -49,7 +49,7 @@ def expected(problem: Problem, dropout: float = 0.0, seed: int | None = None) ->
     T, B, _ = problem.x.shape
     masks = draw_masks(problem.params, T, B, dropout, seed)
     given = (problem.x, *problem.state, problem.dy, *problem.dstate)
-    return named(problem.params, *oracle.forward_backward(problem.params, *given, problem.lengths, masks))
+    return named(problem.params, *stack_oracle.forward_backward(problem.params, *given, problem.lengths, masks))
 
 
 def found(stack: lb.Stack, problem: Problem, dropout: float = 0.0, seed: int | None = None) -> dict[str, Array]:

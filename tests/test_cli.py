@@ -20,11 +20,11 @@ import lstmbench as lb
 from lstmbench import cli, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
-from lstmbench.measure.suite_file import suites
+from lstmbench.measure.suites.suite_file import suites
+from lstmbench.report.comparison.ab_report import UNDECIDED
+from lstmbench.report.comparison.comparison import REGRESSION
 from lstmbench.results.schema import frame
 from lstmbench.results.store import Store, read_manifest
-from lstmbench.show.comparing.ab import UNDECIDED
-from lstmbench.show.comparing.comparison import REGRESSION
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -136,7 +136,7 @@ def test_a_reason_in_brackets_is_text_and_not_markup(
 ) -> None:
     row = {"name": "mine.fast", "available": False, "reason": "[/nowhere] [bold]", "peer": False}
     row |= {"devices": (), "dtypes": (), "modes": ()}
-    monkeypatch.setattr("lstmbench.cell.registry.describe", lambda name: row)
+    monkeypatch.setattr("lstmbench.core.registry.describe", lambda name: row)
     assert "[/nowhere] [bold]" in call("list").out
 
 
@@ -186,7 +186,7 @@ def test_the_exit_code_tells_how_it_went(
     monkeypatch.setattr(runner, "read_manifest", lambda folder: manifest)
     monkeypatch.setattr(runner, "read_results", lambda folder: frame(rows))
     monkeypatch.setattr(runner, "run", lambda *_, **__: runner.Run(tmp_path))
-    monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+    monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
     ended = call("run", "smoke", "--out", tmp_path)
     assert ended.code == code
     bad = [status for status in statuses if status not in ("ok", "skipped")]
@@ -198,12 +198,12 @@ def test_the_exit_code_tells_how_it_went(
 def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_as_it_is(
     measured: tuple[Path, Path], call: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstmbench.show.write", lambda folder: pytest.fail("it was rendered again"))
+    monkeypatch.setattr("lstmbench.report.write", lambda folder: pytest.fail("it was rendered again"))
     ended = call("run", "--resume", measured[1])
     assert ended.code in (cli.OK, cli.CONTROLS_FAILED)
     assert f"{measured[1]}: 4 ok" in ended.out
 
-    monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+    monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
     monkeypatch.setattr(runner, "measure_workload", lambda workload, *_: (seen.append(workload.seq_len) or [], [], []))
     seen: list[int] = []
     suite = tmp_path / "of-another-name.yaml"
@@ -257,7 +257,7 @@ def test_a_duel_prints_its_verdicts_and_ends_with_their_code(
 def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, tmp_path / "site", mutants())
-        monkeypatch.setattr("lstmbench.show.write", lambda folder: None)
+        monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
         suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "mutant.swapped"])
         ended = call("run", suite, "--out", tmp_path / "out", "--no-progress", "--seed", 3)
         uninstall(monkeypatch)

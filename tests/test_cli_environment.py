@@ -16,7 +16,7 @@ from tiny import measure_in_process, write_suite
 from unprivileged import WITHOUT_RIGHTS, heeding_modes
 
 from lstmbench import cli, doctor
-from lstmbench.cell import registry
+from lstmbench.core import registry
 from lstmbench.results.store import Store, read_manifest
 
 pytestmark = pytest.mark.usefixtures("unpainted")

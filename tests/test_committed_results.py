@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lstmbench.verifying.finding import exit_code
-from lstmbench.verifying.verify import verify, verify_index
+from lstmbench.verify.finding import exit_code
+from lstmbench.verify.verify import verify, verify_index
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = sorted(path.parent.name for path in (ROOT / "results").glob("*/manifest.json"))

@@ -9,7 +9,7 @@ import pytest
 from lstmbench import doctor
 from lstmbench.doctor import Noise
 from lstmbench.measure import environment
-from lstmbench.measure.suite_file import read_suite, suites
+from lstmbench.measure.suites.suite_file import read_suite, suites
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from lstmbench import notebooks
 from lstmbench.errors import LstmbenchError
 from lstmbench.notebooks import Parameter, check, check_parameters, declared, execute, find, parameters_of
-from lstmbench.sums import read_sums, sum_of
+from lstmbench.results.checksums import read_sums, sum_of
 
 CELL = """results: str = ""  # folder of a run
 suite: str = "smoke"  # which suite

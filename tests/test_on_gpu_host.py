@@ -9,7 +9,7 @@ from scripts import load_script
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.results.merging import merge
+from lstmbench.results.merge import merge
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "on_gpu_host.py"
 

@@ -56,14 +56,14 @@ def python(*arguments: str, site: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_is_not_there_before_it_is_installed(tmp_path: Path) -> None:
-    done = python("-c", "from lstmbench.cell import registry; print(registry.names())", site=tmp_path)
+    done = python("-c", "from lstmbench.core import registry; print(registry.names())", site=tmp_path)
     assert "numpy.fused" in done.stdout
     assert "example.numpy" not in done.stdout
 
 
 def test_once_installed_it_is_listed_with_the_others(site: Path) -> None:
     code = (
-        "import lstmbench as lb; from lstmbench.cell import registry; import json;"
+        "import lstmbench as lb; from lstmbench.core import registry; import json;"
         "print(json.dumps([registry.names(), registry.describe('example.numpy')]))"
     )
     done = python("-c", code, site=site)

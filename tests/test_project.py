@@ -28,18 +28,15 @@ EXTRAS = PROJECT["optional-dependencies"]
 LAYERS = (
     "errors",
     "files",
-    "sums",
-    "cell",
-    "frameworks",
-    "stack",
-    "formats",
+    "core",
+    "backends",
+    "interop",
     "variants",
-    "tasks",
-    "learning",
     "results",
+    "training",
     "measure",
-    "show",
-    "verifying",
+    "report",
+    "verify",
     "notebooks",
     "doctor",
     "reproduce",
@@ -48,7 +45,7 @@ LAYERS = (
 )
 """What a module may import stands at its own place or before it."""
 
-FRAMEWORKS_AT_HOME = ("frameworks", "variants", "learning")
+FRAMEWORKS_AT_HOME = ("backends", "variants", "training")
 """The only layers that import torch or jax."""
 
 CONDA_NAMES = {
@@ -272,12 +269,12 @@ def test_no_module_imports_a_later_layer_nor_a_framework_out_of_its_place() -> N
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("cell/a.py", "from lstmbench.measure.runner import run"),
-        ("cell/a.py", "from lstmbench import show"),
-        ("results/a.py", "def f():\n    import lstmbench.measure.suite"),
-        ("errors.py", "from . import cell"),
-        ("results/a.py", "from ..show import tables"),
-        ("show/a.py", "import torch"),
+        ("core/a.py", "from lstmbench.measure.runner import run"),
+        ("core/a.py", "from lstmbench import report"),
+        ("results/a.py", "def f():\n    import lstmbench.measure.suites.suite"),
+        ("errors.py", "from . import core"),
+        ("results/a.py", "from ..report import tables"),
+        ("report/a.py", "import torch"),
         ("measure/metrics/a.py", "from jax import numpy"),
         ("measure/a.py", "from lstmbench import load"),
         ("helpers/a.py", ""),
@@ -403,8 +400,8 @@ stacks.check("{name}", stacks.problem_of(sizes, kind, True, 1))
 def test_the_metric_in_contributing_computes_a_column() -> None:
     example = next(text for text in examples("CONTRIBUTING.md") if "NEEDS" in text)
     check = """
-from lstmbench.measure.case import Workload
-from lstmbench.measure.guard import Turn
+from lstmbench.measure.suites.case import Workload
+from lstmbench.measure.disturbance import Turn
 turns = [[Turn([0.5, 0.5, 0.5], loop_s=1.5, cpu_s=1.5, switches=0, sentinel_s=0.001)] * 2]
 evidence = Evidence(Workload("inference", 4, 10, 1, 8), "torch.nn", 0.02, turns=turns)
 assert compute(evidence) == {"steps_per_s": 80.0}
@@ -413,7 +410,7 @@ assert compute(evidence) == {"steps_per_s": 80.0}
 
 
 def test_the_suite_in_contributing_is_one(tmp_path: Path) -> None:
-    from lstmbench.measure.suite_file import read_suite
+    from lstmbench.measure.suites.suite_file import read_suite
 
     (example,) = examples("CONTRIBUTING.md", "yaml")
     (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from made_up import fill, quick_rows
 from scripts import load_script
 
-from lstmbench import show
+from lstmbench import report
 from lstmbench.results.store import read_results
 
 same_tables = load_script("benchmarks/same_tables.py")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("same") / "results"
     fill(root / "a", [row for row in quick_rows() if row["seq_len"] == 64])
-    for table in show.tables(read_results(root / "a")):
+    for table in report.tables(read_results(root / "a")):
         (root / "a" / "tables").mkdir(exist_ok=True)
         for ending, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
             (root / "a" / "tables" / f"{table.id}.{ending}").write_text(text, encoding="utf-8")

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from lstmbench.cell import registry
+from lstmbench.core import registry
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment, team, worker
-from lstmbench.measure.team import Team
+from lstmbench.measure import environment
+from lstmbench.measure.process import worker, worker_pool
+from lstmbench.measure.process.worker_pool import Team
 
 PLUGINS = Path(__file__).parent / "measure" / "plugins"
 GRID = {"seq_len": 4, "batch_size": 2, "hidden_size": 3, "input_size": 5, "mode": "inference"}
@@ -59,7 +60,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Team, "worker", lambda *_, **__: InProcessWorker())
     monkeypatch.setattr(Team, "start", lambda *_: None)
     monkeypatch.setattr(Team, "machine", given_limits)
-    monkeypatch.setattr(team, "Zygote", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(worker_pool, "Zygote", lambda *_, **__: pytest.fail("a process was started"))
     monkeypatch.setattr(environment, "packages", _packages)
     # A worker changes its own process for good, and this one goes on
     monkeypatch.setattr(worker.denormals, "flush", lambda: "kept")
@@ -70,7 +71,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def unpainted() -> Iterator[None]:
     """Have figures made but not painted; what stands in their files tells one from another all the same."""
-    from lstmbench.show.drawing.figure import Figure
+    from lstmbench.report.figures.figure import Figure
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(Figure, "svg", lambda self: f"<svg role='img'>{self.caption} {self.alt}</svg>")

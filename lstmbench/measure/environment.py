@@ -17,9 +17,9 @@ import psutil
 
 from lstmbench import __version__
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.available_resources import available_cores, available_memory
-from lstmbench.measure.surroundings import gpus
-from lstmbench.results import machine_kind, processor
+from lstmbench.measure.process.available_resources import available_cores, available_memory
+from lstmbench.measure.process.system_monitor import gpus
+from lstmbench.results import machine_identity, processor
 
 _X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _ARM = {"implementer": "CPU implementer", "variant": "CPU variant", "part": "CPU part", "revision": "CPU revision"}
@@ -60,7 +60,7 @@ def _cpu_id(told: Mapping[str, str]) -> str:
 def kind(machine: Mapping[str, Any]) -> str:
     """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and their driver."""
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
-    return ", ".join([processor.described(machine), machine_kind.cores(machine), *gpus])
+    return ", ".join([processor.described(machine), machine_identity.cores(machine), *gpus])
 
 
 def _os() -> str:

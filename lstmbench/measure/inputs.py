@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.cell import reference
-from lstmbench.cell.parameters import LSTMParams
+from lstmbench.core import oracle
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.stack import stack_oracle
+from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.case import Workload
-from lstmbench.stack import oracle
-from lstmbench.stack.parameters import StackParams
-from lstmbench.tasks._series import fahrenheit
+from lstmbench.measure.suites.case import Workload
+from lstmbench.training.tasks._series import fahrenheit
 
 Array = NDArray[Any]
 SETS = 2
@@ -127,10 +127,10 @@ def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
 
 def _layer_answers(params: LSTMParams, given: list[Array], training: bool) -> tuple[Sequence[Array], Sequence[Array]]:
     x, h0, c0, dy, dh, dc = given
-    W, b = reference.split_gates(params)
-    steps = reference.forward(W, b, x, h0, c0)
+    W, b = oracle.split_gates(params)
+    steps = oracle.forward(W, b, x, h0, c0)
     outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
-    return outputs, tuple(reference.backward(W, steps, c0, dy, dh, dc)) if training else ()
+    return outputs, tuple(oracle.backward(W, steps, c0, dy, dh, dc)) if training else ()
 
 
 def _stack_answers(
@@ -138,9 +138,9 @@ def _stack_answers(
 ) -> tuple[Sequence[Array], Sequence[Array]]:
     if not training:
         x, h0, c0 = given[:3]
-        return oracle.forward(params, x, h0, c0, lengths), ()
+        return stack_oracle.forward(params, x, h0, c0, lengths), ()
     x, h0, c0, dy, dh, dc = given
-    outputs, (weights, *rest) = oracle.forward_backward(params, x, h0, c0, dy, dh, dc, lengths)
+    outputs, (weights, *rest) = stack_oracle.forward_backward(params, x, h0, c0, dy, dh, dc, lengths)
     return outputs, (*weights, *rest)
 
 

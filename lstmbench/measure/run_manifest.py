@@ -11,9 +11,9 @@ from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, environment
-from lstmbench.measure.learning_suite import LearningSuite
-from lstmbench.measure.suite import Suite
-from lstmbench.results import machine_kind
+from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.training_suite import LearningSuite
+from lstmbench.results import machine_identity
 from lstmbench.results.store import read_manifest
 
 NO_CONTROLS = {"noise_floor": "not measured: lessons are not timed side by side", "failed": False, "rows": []}
@@ -52,10 +52,10 @@ def stays_on_its_machine(manifest: Mapping[str, Any], folder: Path) -> None:
         LstmbenchError: if the processor, the number of cores or a GPU is another.
     """
     before, here = manifest.get("machine"), environment.machine()
-    if isinstance(before, dict) and machine_kind.differ(before, here):
+    if isinstance(before, dict) and machine_identity.differ(before, here):
         raise LstmbenchError(
-            f"The run in {folder} was begun on another machine, {machine_kind.named(before)}, and this is "
-            f"{machine_kind.named(here)}: choose another folder, and put both together with lstmbench merge."
+            f"The run in {folder} was begun on another machine, {machine_identity.named(before)}, and this is "
+            f"{machine_identity.named(here)}: choose another folder, and put both together with lstmbench merge."
         )
 
 

@@ -18,21 +18,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment, locks
-from lstmbench.measure.case import Workload
-from lstmbench.measure.duel import Side, sides
-from lstmbench.measure.learning_suite import LearningSuite, Lesson
+from lstmbench.measure import environment
+from lstmbench.measure.ab import Side, sides
+from lstmbench.measure.process import locks
+from lstmbench.measure.process.forkserver import HARNESS_FAILED
+from lstmbench.measure.process.worker_pool import Team
 from lstmbench.measure.run_manifest import manifest_of, new_manifest, now, stays_on_its_machine, tell
-from lstmbench.measure.suite import Suite
-from lstmbench.measure.suite_file import read_suite, stored_suite
-from lstmbench.measure.teach import teach
-from lstmbench.measure.team import Team
-from lstmbench.measure.workload import leave_out, measure_workload
-from lstmbench.measure.zygote import HARNESS_FAILED
+from lstmbench.measure.run_training import teach
+from lstmbench.measure.suites.case import Workload
+from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.suite_file import read_suite, stored_suite
+from lstmbench.measure.suites.training_suite import LearningSuite, Lesson
+from lstmbench.measure.workload_session import leave_out, measure_workload
 from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
 
 if TYPE_CHECKING:
-    from lstmbench.measure.cluster import Cluster
+    from lstmbench.measure.executors.dask_client import Cluster
 
 Rows = list[dict[str, Any]]
 Measured = tuple[Rows, Rows, Rows]
@@ -93,7 +94,7 @@ def run(
         progress: whether to show a bar with the remaining time.
         seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
         ab: the two sides of a duel, in place of the suite's implementations; the first is the reference. Each may
-            be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.duel``.
+            be an implementation in another git revision or under another interpreter, see ``lstmbench.measure.ab``.
         tasks: of a suite of lessons, only these; all of them if none is named.
         wait: whether to wait for the end of another run that is being timed on this machine.
         executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload at a time on each.
@@ -185,7 +186,7 @@ def _place(
     if not wait:
         raise LstmbenchError("With --executor dask it is the workers that wait, and --no-wait has nothing to refuse.")
     try:
-        from lstmbench.measure.cluster import cluster  # dask is an extra
+        from lstmbench.measure.executors.dask_client import cluster  # dask is an extra
     except ModuleNotFoundError as error:
         if error.name not in ("dask", "distributed"):
             raise

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.results import sealed
+from lstmbench.results import sealed_parquet
 from lstmbench.results.schema import CASE_COLUMNS, COLUMNS, TRAINING_KEYS, SAMPLE_COLUMNS, frame, typed
-from lstmbench.sums import SUMS, sum_of, write_sums
+from lstmbench.results.checksums import SUMS, sum_of, write_sums
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
 LEARNT = b"lstmbench"
@@ -229,7 +229,7 @@ def _write_parquet(path: Path, table: pd.DataFrame, learnt: Mapping[str, Any] | 
 
     def write(temporary: Path) -> None:
         pq.write_table(rows, temporary)
-        sealed.seal(temporary)
+        sealed_parquet.seal(temporary)
 
     write_atomically(path, write)
 
@@ -305,7 +305,7 @@ def _opened(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
         LstmbenchError: if it is not, or what is done with it shows that it cannot be read.
     """
     with _readable(path):
-        sealed.check(path)
+        sealed_parquet.check(path)
         with pq.ParquetFile(path, **options) as file:
             yield file
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from numpy.typing import NDArray
 
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
 
 Weights = tuple[jax.Array, ...]
 """W_ih, W_hh, b, and the peepholes where there are any."""

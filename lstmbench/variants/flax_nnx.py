@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 
 @cache

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import rnn
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 
 @cache  # so that two of one shape are compiled once

@@ -3,7 +3,7 @@
 What need not be done step by step is not: the gradients of weights, bias and inputs are one product each over all
 steps, where JAX's own derivative would add up a (4H, H) gradient at every step. For the steps there are two ways:
 
-- On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, called through XLA's foreign function
+- On a CPU in float32, where there is a C++ compiler: ``recurrence.cpp``, called through XLA's foreign function
   interface, in which the elementwise work of a step is done where its product still lies in registers. The weights are
   laid out anew for it: when they are loaded, for inference, and in every call that trains, since they change after
   each. It runs on one core, whatever ``threads``.
@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import NOT_COMPILED, register
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._jax import Differentiated, Run, Weights
-from lstmbench.variants._recurrence import library, recurrence
+from lstmbench.variants.kernels.recurrence import library, recurrence
 
 CHUNK_BYTES = 1 << 19
 """Compiled inference keeps the gates of so many steps only that they are still in the cache when they are used."""
@@ -156,7 +156,7 @@ def _pack(W: jax.Array, back: bool) -> jax.Array:
 
 
 def _library() -> ctypes.CDLL | str:
-    return library("_recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
+    return library("recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
 
 
 @cache
@@ -177,7 +177,7 @@ def code_path() -> str | None:
         return None
     if _compiled_here():
         return "compiled steps"
-    reason = next(found for found in (_library(), library("_recurrence.cpp")) if isinstance(found, str))
+    reason = next(found for found in (_library(), library("recurrence.cpp")) if isinstance(found, str))
     return f"{NOT_COMPILED}, lax.scan in its place: {reason}"
 
 

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as pallas_triton
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 from lstmbench.variants._jax import Differentiated, Weights
 from lstmbench.variants.jax_fused import Scanned, Steps, sequence
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.jax_framework import JaxFramework
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 from lstmbench.variants._jax import Differentiated, Weights
 
 

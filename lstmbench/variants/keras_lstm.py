@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.torch_framework import TorchFramework
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 from lstmbench.variants._keras import import_keras, lstm_layer
 
 

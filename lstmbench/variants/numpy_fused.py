@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.numpy_framework import NumpyFramework
-from lstmbench.variants._cut_products import CutProducts
+from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
+from lstmbench.variants.kernels.blocked_matmul import CutProducts
 
 Array = NDArray[Any]
 

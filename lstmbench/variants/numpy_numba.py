@@ -35,10 +35,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from lstmbench.cell.interface import Array
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.numpy_framework import NumpyFramework
+from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.core.interface import Array
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 _CAN = binding.get_host_cpu_features()
 REGISTER_BYTES = 64 if _CAN.get("avx512f") else 32 if _CAN.get("avx") else 16

@@ -4,31 +4,31 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.cell import reference
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.reference import Array
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.numpy_framework import NumpyFramework
+from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.core import oracle
+from lstmbench.core.oracle import Array
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 
 @register("numpy.reference", framework="numpy", peephole=True)
 class NumpyReference:
-    """The equations and their hand-written derivatives, see ``lstmbench.cell.reference``."""
+    """The equations and their hand-written derivatives, see ``lstmbench.core.oracle``."""
 
     def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
-        self.W, self.b = reference.split_gates(params, framework.dtype)
-        self.p = reference.split_peepholes(params, framework.dtype)
+        self.W, self.b = oracle.split_gates(params, framework.dtype)
+        self.p = oracle.split_peepholes(params, framework.dtype)
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         return self.forward_saving(x, h0, c0)[0]
 
     def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
-        steps = reference.forward(self.W, self.b, x, h0, c0, self.p)
+        steps = oracle.forward(self.W, self.b, x, h0, c0, self.p)
         return (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c), (steps, c0)
 
     def backward(self, saved: Any, dy: Array, dh: Array, dc: Array) -> Any:
         steps, c0 = saved
-        return tuple(reference.backward(self.W, steps, c0, dy, dh, dc, self.p))
+        return tuple(oracle.backward(self.W, steps, c0, dy, dh, dc, self.p))
 
     def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)

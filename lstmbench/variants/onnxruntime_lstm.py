@@ -17,10 +17,10 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from lstmbench.cell.interface import Array
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.numpy_framework import NumpyFramework
+from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.core.interface import Array
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 OPSET, IR = 14, 8  # LSTM as it stands since opset 14; an old version of the format, so that old runtimes read it
 

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 from lstmbench.errors import LstmbenchError
-from lstmbench.frameworks.torch_framework import TorchFramework
 
 
 def _what_is_missing() -> str:

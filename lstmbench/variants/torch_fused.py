@@ -4,7 +4,7 @@ What need not be done step by step is not: the product of all inputs with W_ih b
 the bias and of the inputs after, are one product each over many steps. What is left is a product with W_hh and
 elementwise work for each step. There are three ways to compute all that:
 
-- On a CPU in float32, where there is a C++ compiler: ``_recurrence.cpp``, in which the elementwise work of a step is
+- On a CPU in float32, where there is a C++ compiler: ``recurrence.cpp``, in which the elementwise work of a step is
   done where its product still lies in registers, and dz is read once for the weights and the bias. The weights are
   laid out anew for it: when they are loaded, for inference, and in every call that trains, since they change after
   each. It runs on one core, whatever ``threads``.
@@ -31,11 +31,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import NOT_COMPILED, register
-from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.variants._recurrence import Recurrence, recurrence
-from lstmbench.variants._torch_steps import Plain, Steps
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import NOT_COMPILED, register
+from lstmbench.variants.kernels.recurrence import Recurrence, recurrence
+from lstmbench.variants.kernels.torch_steps import Plain, Steps
 
 WITHOUT_GAPS = torch.contiguous_format
 CHUNK_BYTES, CUDA_CHUNK_BYTES = 1 << 19, 1 << 25
@@ -111,7 +111,7 @@ def way(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
     if b.device.type == "cpu" and b.dtype == torch.float32 and (functions := recurrence()) is not None:
         return Compiled(W_ih, W_hh, b, functions)
     if b.device.type == "cuda" and b.dtype != torch.float64 and find_spec("triton"):
-        from lstmbench.variants._triton_step import Stepped  # its import takes a second
+        from lstmbench.variants.kernels.triton_step import Stepped  # its import takes a second
 
         return Stepped(W_ih, W_hh, b)
     return Plain(W_ih, W_hh, b)

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lstmbench.cell.arrays import mapped
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.torch_framework import TorchFramework
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.array_checks import mapped
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 from lstmbench.variants.torch_fused import TorchFused
 
 WARM_UP = 2

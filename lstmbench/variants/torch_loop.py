@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.torch_framework import TorchFramework
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
 
 
 @register("torch.loop", framework="torch", peephole=True)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
+from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.stack.parameters import StackParams
 
 
 class TorchNNStack:

@@ -16,10 +16,10 @@ float32's own. (Float32 itself has no tensor cores, and W_hh would spill from th
 
 from typing import ClassVar
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.variants._triton_persistent import Persistent
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
+from lstmbench.variants.kernels.triton_persistent import Persistent
 from lstmbench.variants.torch_fused import TorchFused
 
 

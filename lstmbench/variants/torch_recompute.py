@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstmbench.cell.parameters import LSTMParams
-from lstmbench.cell.registry import register
-from lstmbench.frameworks.torch_framework import TorchFramework
-from lstmbench.variants._torch_steps import Steps
+from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.core.parameters import LSTMParams
+from lstmbench.core.registry import register
+from lstmbench.variants.kernels.torch_steps import Steps
 from lstmbench.variants.torch_fused import WITHOUT_GAPS, TorchFused
 
 LEAST_ROWS = 256

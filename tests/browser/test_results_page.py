@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_up import fill, fill_lessons, quick_rows, trouble
 
-from lstmbench import show
+from lstmbench import report
 from lstmbench.results.store import Store
 
 pytestmark = pytest.mark.browser
@@ -37,9 +37,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     (base / "here" / "records.parquet").unlink()
     (base / "here" / "samples.parquet").unlink()
     store.finish()
-    show.write(base / "here")
+    report.write(base / "here")
     fill_lessons(base / "taught", "adding", HOSTILE)
-    show.write_index(base)
+    report.write_index(base)
     return (base / "index.html").as_uri()
 
 

@@ -10,7 +10,7 @@ import tiny
 from tiny import install, uninstall, write_suite
 
 import lstmbench as lb
-from lstmbench.measure.team import Team
+from lstmbench.measure.process.worker_pool import Team
 
 
 @pytest.fixture

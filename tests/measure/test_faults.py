@@ -12,9 +12,9 @@ import pytest
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench import show
+from lstmbench import report
 from lstmbench.measure import runner
-from lstmbench.verifying.verify import verify
+from lstmbench.verify.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
 SAME = ["workload", "implementation", "status", "error", "output_rel_error"]
@@ -102,7 +102,7 @@ def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_rea
     assert not found.new
     assert found.records[SAME].equals(whole)
     with pytest.raises(lb.LstmbenchError, match="cannot be written: Read-only file system"):
-        show.write(disk / "whole")
+        report.write(disk / "whole")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -132,5 +132,5 @@ def test_a_clock_that_is_set_back_while_a_run_is_interrupted_changes_no_row(
     assert done.records[SAME].equals(whole)
     assert done.records[:2].equals(kept)
     assert done.manifest["finished"] < done.manifest["started"]
-    show.write(out)
+    report.write(out)
     assert verify(out) == []

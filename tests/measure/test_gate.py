@@ -10,10 +10,10 @@ import pytest
 from tiny import mutants
 
 import lstmbench as lb
-from lstmbench.cell.tolerance import TOLERANCE
-from lstmbench.measure.case import Case, Workload
+from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.measure.metrics import Evidence
-from lstmbench.measure.workload import Trial
+from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.workload_session import Trial
 
 GOOD = {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": 0.0}
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import lstmbench as lb
-from lstmbench.cell.tolerance import relative_error
+from lstmbench.core.tolerance import relative_error
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import inputs
-from lstmbench.measure.case import Workload
+from lstmbench.measure.suites.case import Workload
 
 SMALL = Workload("training", batch_size=3, seq_len=5, input_size=4, hidden_size=6)
 SERIES = Workload("training", batch_size=3, seq_len=50, input_size=1, hidden_size=6, input="temperatures")

@@ -11,7 +11,7 @@ import pytest
 from tiny import install, mutants, skipped, uninstall, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import watch, zygote
+from lstmbench.measure.process import forkserver, resource_limits
 from lstmbench.variants.numpy_reference import NumpyReference
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
@@ -193,15 +193,15 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plugins(mutants())
-    ask = zygote.Worker.ask
+    ask = forkserver.Worker.ask
 
-    def bounded(self: zygote.Worker, command: str, *arguments: Any, **named: Any) -> Any:
+    def bounded(self: forkserver.Worker, command: str, *arguments: Any, **named: Any) -> Any:
         with pytest.MonkeyPatch.context() as limited:
             if command == "gate" and self.zygote.backend.startswith("mutant"):
-                limited.setattr(watch, bound, most)
+                limited.setattr(resource_limits, bound, most)
             return ask(self, command, *arguments, **named)
 
-    monkeypatch.setattr(zygote.Worker, "ask", bounded)
+    monkeypatch.setattr(forkserver.Worker, "ask", bounded)
     done = measure(["numpy.fused", name])
     assert row(done.records, name)["status"] == status
     assert re.search(reason, row(done.records, name)["error"])
@@ -209,7 +209,7 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
 
 
 def test_where_the_system_tells_nothing_nothing_is_too_much() -> None:
-    assert watch.too_much(2**30) is None
+    assert resource_limits.too_much(2**30) is None
 
 
 def test_where_the_reference_fails_there_are_times_and_no_ratios(
@@ -259,7 +259,7 @@ def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(m
 def test_an_import_that_hangs_is_given_up(
     monkeypatch: pytest.MonkeyPatch, plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
-    monkeypatch.setattr(zygote, "START_TIMEOUT_S", 6.0)
+    monkeypatch.setattr(forkserver, "START_TIMEOUT_S", 6.0)
     plugins({"broken.hangs": "broken_hangs"} | mutants())
     done = measure(["mutant.honest", "broken.hangs"])
     assert row(done.records, "mutant.honest")["status"] == "ok"

@@ -8,12 +8,12 @@ import pytest
 from tiny import InProcessWorker, write_suite
 
 import lstmbench as lb
-from lstmbench import show
-from lstmbench.measure import runner, teach
-from lstmbench.measure.learning_suite import Lesson
-from lstmbench.measure.team import Team
-from lstmbench.measure.zygote import HARNESS_FAILED, WorkerDied, WorkerTimeout
-from lstmbench.verifying.verify import verify
+from lstmbench import report
+from lstmbench.measure import run_training, runner
+from lstmbench.measure.process.forkserver import HARNESS_FAILED, WorkerDied, WorkerTimeout
+from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.suites.training_suite import Lesson
+from lstmbench.verify.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
 GONE = WorkerDied(f"{HARNESS_FAILED}: its zygote has ended")
@@ -98,7 +98,7 @@ def test_where_the_harness_failed_the_next_call_measures_again(
     assert again.records["seq_len"].tolist() == [3, 3, 4, 4]
     assert again.manifest["complete"]
     if broken is HARNESS["none started"]:
-        show.write(out)
+        report.write(out)
         assert verify(out) == []
 
 
@@ -122,8 +122,8 @@ def test_a_lesson_that_the_harness_failed_is_learnt_again(tmp_path: Path, monkey
         first = taught == [lesson.id]
         return where | ({"status": "failed", "error": str(GONE)} if first else {"status": "ok"}), []
 
-    monkeypatch.setattr(teach, "_learn", learn)
-    monkeypatch.setattr(teach, "_baselines", lambda *_: [])
+    monkeypatch.setattr(run_training, "_learn", learn)
+    monkeypatch.setattr(run_training, "_baselines", lambda *_: [])
     assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
     before = len(taught)
     assert lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]

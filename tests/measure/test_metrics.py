@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from lstmbench.measure import metrics
-from lstmbench.measure.case import Workload
-from lstmbench.measure.guard import Turn
-from lstmbench.measure.metrics import Evidence, accuracy, gpu_clock, hygiene, memory, roofline, speed
+from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.metrics import Evidence, accuracy, gpu_clock, memory, roofline, speed, timing_validity
+from lstmbench.measure.suites.case import Workload
+from lstmbench.report.labels import quantity
 from lstmbench.results.schema import number
-from lstmbench.show.labels import quantity
 
 # T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
@@ -191,31 +191,31 @@ def clean(samples: int = 10, seconds: float = 1e-3, **other: Any) -> Turn:
 
 
 def test_samples_that_account_for_their_time_are_not_flagged() -> None:
-    found = hygiene.compute(evidence([[clean(), clean(calls=2, loop_s=2e-2, cpu_s=2e-2)]]))
+    found = timing_validity.compute(evidence([[clean(), clean(calls=2, loop_s=2e-2, cpu_s=2e-2)]]))
     assert found["accounted_share"] == pytest.approx(1)
     assert (found["cores_busy"], found["flags"]) == (1.0, "")
 
 
 @pytest.mark.parametrize("loop_s", [1.011e-2, 0.989e-2])
 def test_time_that_no_sample_accounts_for_is_flagged_and_so_is_time_counted_twice(loop_s: float) -> None:
-    found = hygiene.compute(evidence([[clean(loop_s=loop_s, cpu_s=loop_s)]]))
+    found = timing_validity.compute(evidence([[clean(loop_s=loop_s, cpu_s=loop_s)]]))
     assert found["flags"] == "unaccounted"
-    assert hygiene.compute(evidence([[clean(loop_s=1.009e-2, cpu_s=1e-2)]]))["flags"] == ""
+    assert timing_validity.compute(evidence([[clean(loop_s=1.009e-2, cpu_s=1e-2)]]))["flags"] == ""
 
 
 def test_one_that_waits_in_every_turn_is_flagged_and_one_that_was_pushed_aside_is_not() -> None:
-    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 20]))["flags"] == "waits"
-    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"] == ""
+    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 20]))["flags"] == "waits"
+    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"] == ""
 
 
 def test_one_that_stands_in_line_for_a_core_does_not_wait_of_its_own_accord() -> None:
-    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.45e-2)] * 20]))["flags"] == ""
-    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.35e-2)] * 20]))["flags"] == "waits"
+    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.45e-2)] * 20]))["flags"] == ""
+    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.35e-2)] * 20]))["flags"] == "waits"
 
 
 def test_one_that_waits_for_a_gpu_does_what_it_should() -> None:
     on_gpu = replace(SMALL, device="cuda")
-    assert hygiene.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"] == ""
+    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"] == ""
 
 
 # One file each

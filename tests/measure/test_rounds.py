@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmbench.measure import workload as module
-from lstmbench.measure.case import Workload
-from lstmbench.measure.suite import Budget, Suite
-from lstmbench.measure.workload import MOST_PROCESSES, Comparison
+from lstmbench.measure import workload_session as module
+from lstmbench.measure.suites.case import Workload
+from lstmbench.measure.suites.suite import Budget, Suite
+from lstmbench.measure.workload_session import MOST_PROCESSES, Comparison
 
 SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
 NAMES = ["numpy.reference", "numpy.fused"]

@@ -17,9 +17,10 @@ import pytest
 from tiny import skipped, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import run_manifest, runner, team, workload
-from lstmbench.measure.suite_file import read_suite
-from lstmbench.results.merging import merge
+from lstmbench.measure import run_manifest, runner, workload_session
+from lstmbench.measure.process import worker_pool
+from lstmbench.measure.suites.suite_file import read_suite
+from lstmbench.results.merge import merge
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -38,7 +39,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, in_process: None) -> lb.Run:
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold that no worker is asked for."""
-    monkeypatch.setattr(team.Team, "worker", lambda *_, **__: pytest.fail("a worker was asked for"))
+    monkeypatch.setattr(worker_pool.Team, "worker", lambda *_, **__: pytest.fail("a worker was asked for"))
 
 
 def rows(records: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -219,7 +220,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
         measured.append(workload_.id)
         if len(measured) == 3:
             raise error
-        return workload.measure_workload(workload_, *arguments)
+        return workload_session.measure_workload(workload_, *arguments)
 
     monkeypatch.setattr(runner, "measure_workload", third_time_unlucky)
     with pytest.raises(error):
@@ -407,7 +408,7 @@ def test_a_dtype_that_a_framework_has_not_is_skipped_with_its_reason(measure: Ca
 def test_a_device_that_is_not_there_is_skipped_and_nothing_is_computed_for_it(
     measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(team.Team, "draw", lambda *_: pytest.fail("the oracle was asked"))
+    monkeypatch.setattr(worker_pool.Team, "draw", lambda *_: pytest.fail("the oracle was asked"))
     found = skipped(measure(["numpy.fused"], {"device": "cuda"}))
     assert found == {"numpy.fused": "numpy.fused sees no device 'cuda' here; it sees cpu"}
 

@@ -12,7 +12,7 @@ import pytest
 from tiny import skipped, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import zygote
+from lstmbench.measure.process import forkserver
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
 BOTH = ["numpy.fused", "numpy.reference"]
@@ -114,7 +114,7 @@ def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     with monkeypatch.context() as poor:
-        poor.setattr(zygote.subprocess, "Popen", refuse)
+        poor.setattr(forkserver.subprocess, "Popen", refuse)
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.run(suite, tmp_path / "out", progress=False)
     assert (

@@ -10,10 +10,10 @@ import pytest
 from tiny import mutants
 
 import lstmbench as lb
+from lstmbench.core.stack import stack_oracle
 from lstmbench.measure import inputs
-from lstmbench.measure.case import Workload
-from lstmbench.measure.held import Held
-from lstmbench.stack import oracle
+from lstmbench.measure.process.prepared_case import Held
+from lstmbench.measure.suites.case import Workload
 
 STACK = Workload(
     "training", batch_size=3, seq_len=6, input_size=4, hidden_size=5, num_layers=2, bidirectional=True, dtype="float64"
@@ -57,7 +57,7 @@ def test_the_answers_are_the_oracle_s_for_each_set(workload: Workload, tmp_path:
     assert isinstance(params, lb.StackParams)
     for k in range(inputs.SETS):
         given = [arrays[f"{name}{k}"] for name in inputs.TRAINING]
-        outputs, (weights, *rest) = oracle.forward_backward(params, *given, arrays.get(f"lengths{k}"))
+        outputs, (weights, *rest) = stack_oracle.forward_backward(params, *given, arrays.get(f"lengths{k}"))
         for name, array in zip(inputs.OUTPUTS, outputs, strict=True):
             np.testing.assert_array_equal(arrays[f"answer_{name}{k}"], array)
         for name, array in zip(inputs.gradient_names(workload), (*weights, *rest), strict=True):

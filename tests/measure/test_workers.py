@@ -15,11 +15,11 @@ import pytest
 from tiny import all_end, mutants, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import zygote
-from lstmbench.measure.case import Workload
-from lstmbench.measure.team import Team
-from lstmbench.measure.worker_environment import POOLS
-from lstmbench.measure.zygote import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.process import forkserver
+from lstmbench.measure.process.forkserver import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.process.worker_environment import POOLS
+from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.suites.case import Workload
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
 SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
@@ -203,7 +203,7 @@ def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: 
 
 
 def test_a_zygote_that_cannot_start_says_what_it_last_said(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zygote.sys, "executable", "/bin/false")
+    monkeypatch.setattr(forkserver.sys, "executable", "/bin/false")
     with pytest.raises(WorkerDied, match="the process that imports numpy has ended; it said nothing"):
         team.worker("numpy", SMALL)
 
@@ -220,7 +220,7 @@ def test_no_plug_in_is_imported_where_the_oracle_answers(
 def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_rest_is_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lstmbench.measure import worker as worker_
+    from lstmbench.measure.process import worker as worker_
 
     monkeypatch.setattr(worker_.denormals, "flush", lambda: "kept")  # or this process would flush them from here on
     server = worker_.Server()
@@ -268,9 +268,9 @@ PARENT = """
 import json, sys
 from pathlib import Path
 import psutil
-from lstmbench.measure.case import Workload
-from lstmbench.measure.team import Team
-from lstmbench.measure.zygote import Zygote
+from lstmbench.measure.suites.case import Workload
+from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.forkserver import Zygote
 
 folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
 with Team(folder) as team:

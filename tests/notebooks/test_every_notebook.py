@@ -17,8 +17,8 @@ from made_up import fill, on_gpu, quick_rows, samples_of
 from tiny import measure_in_process
 
 from lstmbench import notebooks
-from lstmbench.measure import together as module
-from lstmbench.tasks.task import make_task
+from lstmbench.measure import framework_interference as module
+from lstmbench.training.tasks.task import make_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -371,10 +371,10 @@ def test_the_index_shows_the_run_that_it_is_given(execute, folders, tmp_path):
 
 @both_ways
 def test_the_cell_is_explained_and_every_implementation_agrees(execute, folders, tmp_path, monkeypatch):
-    from lstmbench.measure import agreement
+    from lstmbench.measure import accuracy_check
 
     quick = ["numpy.reference", "numpy.fused", "torch.fused", "torch.nn", "jax.fused"]
-    monkeypatch.setattr(agreement, "names", lambda: quick)  # here; a kernel takes them all
+    monkeypatch.setattr(accuracy_check, "names", lambda: quick)  # here; a kernel takes them all
     out = execute(PATHS[1], {"results": str(folders[0]), "seq_len": 20})
     text, kinds = check_output(out, folders[0], tmp_path)
     assert kinds.count("image/png") == 2

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.case import Case, Workload
-from lstmbench.results import sealed, store
+from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.results import store
+from lstmbench.results import sealed_parquet
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
-from lstmbench.sums import SUMS, read_sums, sum_of
+from lstmbench.results.checksums import SUMS, read_sums, sum_of
 
 NAMES = ("numpy.fused", "torch.nn")
 Rows = list[dict[str, Any]]
@@ -301,7 +302,7 @@ def test_a_file_of_another_program_needs_no_seal(folder: Path) -> None:
 
 def test_any_reader_of_parquet_reads_what_is_sealed(folder: Path) -> None:
     fill(folder, 3).finish()
-    assert sealed.MARK in (folder / "records.parquet").read_bytes()
+    assert sealed_parquet.MARK in (folder / "records.parquet").read_bytes()
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet").astype(COLUMNS), read_results(folder))
 
 

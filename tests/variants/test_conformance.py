@@ -6,13 +6,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from conformance import Problem, cases, check, draw, oracle, results
+from conformance import Problem, cases, check, draw, expected_results, results
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lstmbench as lb
 from examples import examples
-from lstmbench.cell.tolerance import TOLERANCE, relative_error
+from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 Shape = tuple[int, int, int, int]
 
@@ -54,7 +54,7 @@ def test_saturated_gates_are_exact_and_quiet(name: str, dtype: str, device: str)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = results(lstm, problem)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     for key, array in found.items():
         assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
 
@@ -67,7 +67,7 @@ def test_gates_that_are_all_but_closed_let_through_next_to_nothing(name: str, dt
         bias = problem.params.bias.copy()
         bias[4 * gate : 4 * gate + 4] = z
         closed = replace(problem, params=lb.LSTMParams(problem.params.weight_ih, problem.params.weight_hh, bias))
-        wanted = oracle(closed)
+        wanted = expected_results(closed)
         for key, array in results(lb.load(name, closed.params, device=device, dtype=dtype), closed).items():
             scale = max(1.0, np.linalg.norm(wanted[key]))
             assert np.linalg.norm(array - wanted[key]) <= TOLERANCE[dtype] * scale, (key, z, "ifgo"[gate])
@@ -96,7 +96,7 @@ def test_an_infinity_goes_where_the_equations_say(name: str, dtype: str, device:
         x, h0, c0 = (array.copy() for array in problem.inputs)
         {"x": x[2], "h0": h0, "c0": c0}[place][1, 0] = value
         infinite = replace(problem, x=x, state=(h0, c0))
-        found, wanted = results(lstm, infinite), oracle(infinite)
+        found, wanted = results(lstm, infinite), expected_results(infinite)
         for key, array in found.items():
             assert np.array_equal(np.isnan(array), np.isnan(wanted[key])), (key, place, value)
             assert np.array_equal(np.isinf(array), np.isinf(wanted[key])), (key, place, value)
@@ -108,7 +108,7 @@ def test_denormal_inputs_count_as_next_to_nothing(name: str, dtype: str, device:
     problem = draw(4, 3, 3, 4)
     problem = Problem(problem.params, tiny * problem.x, problem.state, problem.dy, problem.dstate)
     found = results(lb.load(name, problem.params, device=device, dtype=dtype), problem)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     assert np.abs(found.pop("weight_ih", 0)).max() <= 1e3 * tiny  # flushed to zero, or not
     for key, array in found.items():
         assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
@@ -136,7 +136,7 @@ def test_numbers_of_any_kind_and_layout_are_taken(name: str, dtype: str, device:
         arrays = [form(np.abs(np.round(4 * array))) for array in problem.all_inputs]
         plain = [np.array(np.asarray(array), dtype=np.float64, order="C") for array in arrays]
         given, same = (Problem(problem.params, x, (h0, c0), dy, (dh, dc)) for x, h0, c0, dy, dh, dc in (arrays, plain))
-        wanted = oracle(same)
+        wanted = expected_results(same)
         for key, array in results(lstm, given).items():
             assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], (key, kind)
 
@@ -150,7 +150,7 @@ def test_results_belong_to_the_caller(name: str, dtype: str, device: str) -> Non
         assert array.flags.writeable
         array[...] = 7
     again = results(lstm, problem)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     for key, array in again.items():
         assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
     kept = {key: array.copy() for key, array in again.items()}

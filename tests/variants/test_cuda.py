@@ -5,7 +5,7 @@ import pytest
 from conformance import draw, oracle, relative_error, results
 
 import lstmbench as lb
-from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.core.tolerance import TOLERANCE
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]

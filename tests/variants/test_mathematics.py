@@ -8,7 +8,7 @@ import pytest
 from conformance import GRADIENTS, Array, cases, draw, results
 
 import lstmbench as lb
-from lstmbench.cell.tolerance import TOLERANCE, relative_error
+from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 pytestmark = pytest.mark.parametrize(("name", "dtype", "device"), cases("float64"))
 PROBLEM = draw(6, 4, 3, 5, seed=11)

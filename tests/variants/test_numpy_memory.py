@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstmbench as lb
-from lstmbench.measure.case import Workload
+from lstmbench.measure.suites.case import Workload
 from lstmbench.variants import numpy_fused
 from lstmbench.variants.numpy_fused import NumpyFused
 

@@ -10,14 +10,14 @@ from conformance import NotTheLSTM, check, draw
 from fresh import fresh
 
 import lstmbench as lb
-from lstmbench.cell import registry
-from lstmbench.measure.case import Workload
+from lstmbench.core import registry
+from lstmbench.measure.suites.case import Workload
 
 
 def test_without_numba_it_is_a_row_that_says_so_and_others_are_there() -> None:
     rows = fresh(
         "sys.modules['numba'] = None  # importing it raises ModuleNotFoundError\n"
-        "from lstmbench.cell import registry\n"
+        "from lstmbench.core import registry\n"
         "out = [registry.describe(name) for name in ('numpy.numba', 'numpy.fused')]"
     )
     assert (rows[0]["available"], rows[0]["reason"]) == (False, "the package numba is not installed")
@@ -41,7 +41,7 @@ def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(broken
     pytest.importorskip("numba")
     found = fresh(
         f"os.chdir({str(tmp_path)!r})\n{broken}"
-        "from lstmbench.cell import registry\n"
+        "from lstmbench.core import registry\n"
         "row = registry.describe('numpy.numba')\n"
         "out = [row['available'], sys.modules['lstmbench.variants.numpy_numba'].code_path()]"
     )

@@ -7,8 +7,9 @@ import pytest
 from conformance import check, draw
 
 import lstmbench as lb
-from lstmbench.variants import _cut_products, numpy_fused
-from lstmbench.variants._cut_products import CutProducts
+from lstmbench.variants import numpy_fused
+from lstmbench.variants.kernels import blocked_matmul
+from lstmbench.variants.kernels.blocked_matmul import CutProducts
 
 H, ROWS = 64, 32
 CUT = 40_000
@@ -18,8 +19,8 @@ CUT_BACK = 150_000
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, dtype: str = "float64") -> Any:
-    monkeypatch.setattr(_cut_products, "_blas_likes_small_products", lambda: small_kernels)
-    monkeypatch.setattr(_cut_products, "SMALL", small)
+    monkeypatch.setattr(blocked_matmul, "_blas_likes_small_products", lambda: small_kernels)
+    monkeypatch.setattr(blocked_matmul, "SMALL", small)
     return lb.load("numpy.fused", lb.LSTMParams.init(H, H), dtype=dtype).implementation
 
 
@@ -36,7 +37,7 @@ def test_it_is_the_lstm_in_small_products_too(
 
 
 def test_a_block_of_columns_in_the_wrong_place_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cut_products, "COLUMNS", 16)
+    monkeypatch.setattr(blocked_matmul, "COLUMNS", 16)
     right = CutProducts.blocks.func
 
     def swapped(self: Any) -> Any:
@@ -81,8 +82,8 @@ def test_small_products_are_for_one_thread_and_processors_with_kernels_for_them(
 ) -> None:
     library: dict[str, Any] = {"user_api": "blas", "num_threads": threads}
     library |= {"architecture": architecture} if architecture else {}
-    monkeypatch.setattr(_cut_products, "threadpool_info", lambda: [library])
-    assert _cut_products._blas_likes_small_products.__wrapped__() is wanted
+    monkeypatch.setattr(blocked_matmul, "threadpool_info", lambda: [library])
+    assert blocked_matmul._blas_likes_small_products.__wrapped__() is wanted
 
 
 def test_products_of_small_ones_are_numpy_s(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
-from conformance import draw, oracle, relative_error, results
+from conformance import draw, expected_results, relative_error, results
 
-from lstmbench.cell.interface import LSTM
-from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.core.interface import LSTM
+from lstmbench.core.tolerance import TOLERANCE
 
 jax = pytest.importorskip("jax")
 jax_pallas = pytest.importorskip("lstmbench.variants.jax_pallas", reason="needs JAX")
@@ -24,7 +24,7 @@ def load(problem: Any, dtype: str) -> LSTM:
 @pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SHAPES[1:])], ids=str)
 def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
     problem = draw(*shape)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     for name, found in results(load(problem, "float32"), problem).items():
         assert relative_error(found, wanted[name]) <= TOLERANCE["float32"], name
 
@@ -33,7 +33,7 @@ def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_with_two_bytes_too(dtype: str) -> None:
     problem = draw(5, 4, 6, 8)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     for name, found in results(load(problem, dtype), problem).items():
         assert relative_error(found, wanted[name]) <= TOLERANCE[dtype], name
 

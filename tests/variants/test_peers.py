@@ -13,7 +13,7 @@ from conformance import KERAS, LOSES_NAN, NotTheLSTM, check, draw, results
 from fresh import fresh
 
 import lstmbench as lb
-from lstmbench.cell import registry
+from lstmbench.core import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
@@ -46,7 +46,7 @@ WITHOUT = """
 for package in {packages}:
     sys.modules[package] = None  # importing it raises ModuleNotFoundError
 import lstmbench as lb
-from lstmbench.cell import registry
+from lstmbench.core import registry
 out = {{}}
 for name in {names}:
     try:
@@ -114,7 +114,7 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
         "paths = sysconfig.get_paths\n"
         "sysconfig.get_paths = lambda *words, **more: paths(*words, **more) | {'include': '/nowhere'}",
     }
-    found = fresh(f"{break_it[missing]}\nfrom lstmbench.cell import registry\nout = registry.describe('torch.compile')")
+    found = fresh(f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.describe('torch.compile')")
     wanted = {
         "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the path",
         "headers": "torch.compile needs Python's C headers, and there is no /nowhere/Python.h",
@@ -204,7 +204,7 @@ def test_cudnn_through_jax_gets_its_weights_and_inputs_as_jax_says_that_it_wants
 EACH = """
 import lstmbench as lb
 from conformance import check, draw
-from lstmbench.cell import registry
+from lstmbench.core import registry
 names = ("keras.jax", "keras.lstm")
 rows = [registry.describe(name) for name in names]
 out = [[row["available"] for row in rows], "keras" in sys.modules]

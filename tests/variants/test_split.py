@@ -5,7 +5,7 @@ import pytest
 from conformance import cases, draw
 
 import lstmbench as lb
-from lstmbench.cell.tolerance import TOLERANCE, relative_error
+from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 OURS = ["numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"]
 

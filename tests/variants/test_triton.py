@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fresh import fresh
 
-from lstmbench.cell.tolerance import TOLERANCE
+from lstmbench.core.tolerance import TOLERANCE
 
 pytestmark = [
     pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch"),
@@ -72,7 +72,7 @@ def test_the_parts_of_the_kernels_do_what_they_say() -> None:
 def test_a_kernel_that_is_wrong_is_seen(old: str, new: str) -> None:
     spoil = f"""
 import importlib.util, pathlib, sys, tempfile
-spec = importlib.util.find_spec('lstmbench.variants._triton_persistent')
+spec = importlib.util.find_spec('lstmbench.variants.kernels.triton_persistent')
 text = pathlib.Path(spec.origin).read_text()
 assert {old!r} in text
 path = pathlib.Path(tempfile.mkdtemp()) / 'spoiled.py'
@@ -81,7 +81,7 @@ spec = importlib.util.spec_from_file_location(spec.name, path)
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 import lstmbench.variants
 spec.loader.exec_module(sys.modules[spec.name])
-lstmbench.variants._triton_persistent = sys.modules[spec.name]
+lstmbench.variants.kernels.triton_persistent = sys.modules[spec.name]
 from interpreted import *
 out = whole(4, 2, 3, 5)
 """
@@ -92,13 +92,13 @@ out = whole(4, 2, 3, 5)
     ("H", "halves"), [(1, (64, 0)), (64, (64, 0)), (65, (64, 64)), (768, (512, 256)), (1000, (512, 512))]
 )
 def test_a_product_is_split_into_powers_of_two(H: int, halves: tuple[int, int]) -> None:
-    from lstmbench.variants._triton_persistent import split
+    from lstmbench.variants.kernels.triton_persistent import split
 
     assert split(H) == halves
 
 
 def test_what_fits_on_a_chip_is_decided_by_its_processors_and_their_memory() -> None:
-    from lstmbench.variants._triton_persistent import Chip, rows_that_fit
+    from lstmbench.variants.kernels.triton_persistent import Chip, rows_that_fit
 
     h100 = Chip(processors=132, shared_bytes=232448)
     assert rows_that_fit(16, 768, 2, 16, h100) == 16

@@ -13,7 +13,8 @@ pytestmark = [
 COMPILING = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from lstmbench.variants import _triton_persistent as persistent, _triton_step as step
+from lstmbench.variants.kernels import triton_persistent as persistent
+from lstmbench.variants.kernels import triton_step as step
 
 def compiled(kernel, types, **constants):
     signature = {each.name: "constexpr" if each.name in constants else types[each.name] for each in kernel.params}

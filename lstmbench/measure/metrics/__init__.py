@@ -16,8 +16,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.measure.case import Workload
-from lstmbench.measure.guard import Turn
+from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.suites.case import Workload
 from lstmbench.results.schema import Column
 
 KINDS = frozenset({"gate", "samples", "memory"})
@@ -35,7 +35,7 @@ class Evidence:
         turns: per process, this case's turn of each round.
         reference_turns: per process, the reference's turns of the same rounds.
         memory: what the worker's ``memory`` returned.
-        limits: per process, what the machine could do in the same rounds, see ``lstmbench.measure.limits``; empty, as
+        limits: per process, what the machine could do in the same rounds, see ``lstmbench.measure.roofline``; empty, as
             a whole or in a round, where it was not measured.
     """
 

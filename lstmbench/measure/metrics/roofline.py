@@ -11,7 +11,7 @@ caches, or else the share of the limit that is shown is too low.
 A second share says how near to what matrix products of these very shapes can do, which is far from the rate of a
 large one where B or H are small: ``products_s`` is how long the products of a call took by themselves, in NumPy, and
 ``products_fraction`` that time over the time taken. It can exceed 1 where an implementation's products are better
-than NumPy's, or are fewer (see ``lstmbench.measure.limits.products`` for which they are).
+than NumPy's, or are fewer (see ``lstmbench.measure.roofline.products`` for which they are).
 """
 
 from typing import Any
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.measure.limits import LIMITS
 from lstmbench.measure.metrics import Evidence
+from lstmbench.measure.roofline import LIMITS
 from lstmbench.measure.statistics import median_interval
 
 NEEDS = frozenset({"samples"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.measure.guard import Turn, disturbed, left_out
+from lstmbench.measure.disturbance import Turn, disturbed, left_out
 from lstmbench.measure.metrics import Evidence, round_times
 from lstmbench.measure.statistics import Interval, median_interval
 
@@ -17,7 +17,7 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     A round's time is the mean over its calls (see ``round_times``), and what is quoted is the median over rounds.
     ``first_call_s`` is the median over processes of the first call; ``compile_s`` is what it took beyond a call in
     the steady state: compilation, lazy initialisation, first touch of memory. Medians leave out disturbed rounds (see
-    ``lstmbench.measure.guard``); ``time_p05_s`` and ``time_p95_s`` are percentiles of all samples.
+    ``lstmbench.measure.disturbance``); ``time_p05_s`` and ``time_p95_s`` are percentiles of all samples.
     """
     marks = [disturbed(turns) for turns in evidence.turns]
     out, noisy = left_out(marks)

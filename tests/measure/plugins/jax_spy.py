@@ -4,7 +4,7 @@ from typing import Any
 
 from mutants import spy
 
-from lstmbench.cell.registry import register
+from lstmbench.core.registry import register
 from lstmbench.variants.jax_scan import JaxScan
 
 

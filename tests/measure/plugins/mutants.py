@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.cell.registry import register
+from lstmbench.core.registry import register
 from lstmbench.variants.numpy_fused import NumpyFused
 
 

@@ -1,0 +1,153 @@
+"""A suite of lessons: which tasks are learnt, by which cells, in which implementations, from which seeds."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure.suites.case import Case
+from lstmbench.measure.suites.suite import Names, Number, Size, Strict, Threads, listed
+
+BASELINES = "baselines"
+"""In place of a cell: the simple methods that a task must beat."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What all rows of one comparison share: a task, a cell and a seed. A case is one implementation at a lesson.
+
+    Attributes:
+        task: its name.
+        sizes: those of the task that are not its own.
+        recipe: what of the task's recipe is changed.
+        cell: ``lstm``, ``rnn``, or ``baselines``.
+        seed: of initial weights and of the order of batches.
+        dtype, device, threads: as of a workload.
+    """
+
+    task: str
+    sizes: tuple[tuple[str, int], ...] = ()
+    recipe: tuple[tuple[str, Any], ...] = ()
+    cell: str = "lstm"
+    seed: int = 0
+    dtype: str = "float32"
+    device: str = "cpu"
+    threads: int = 1
+
+    mode: ClassVar[str] = "training"  # what an implementation must offer
+
+    @property
+    def id(self) -> str:
+        """A short name that is the same wherever the lesson is the same."""
+        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:12]
+
+    @property
+    def work(self) -> float:
+        """How long it takes, beside others of its run, as far as can be said before."""
+        return 0.2 if self.cell == BASELINES else 1.0
+
+    def asked(self) -> dict[str, Any]:
+        """Return what a worker needs to know."""
+        return {
+            "task": self.task, "sizes": dict(self.sizes), "recipe": dict(self.recipe), "cell": self.cell,
+            "seed": self.seed,
+        }  # fmt: skip
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a record that say what was asked for."""
+        asked = {name: getattr(self, name) for name in ("task", "cell", "seed", "dtype", "device", "threads")}
+        return asked | {"mode": "learning", "sizes": _text(self.sizes), "recipe": _text(self.recipe)}
+
+    def __str__(self) -> str:
+        sizes = f" ({_text(self.sizes)})" if self.sizes else ""
+        return f"{self.task}{sizes}, {self.cell}, {self.dtype}, seed {self.seed}"
+
+
+class RecipeChanges(Strict):
+    """What of a task's recipe a suite changes, see ``lstmbench.training.tasks.task.Recipe``."""
+
+    hidden_size: Size | None = None
+    optimizer: Literal["adam", "sgd"] | None = None
+    learning_rate: Annotated[Number, Field(gt=0, le=1000)] | None = None
+    decay: Annotated[Number, Field(gt=0, le=1)] | None = None
+    clip: Annotated[Number, Field(gt=0)] | None = None
+    forget_bias: Number | Literal["chrono"] | None = None
+    epochs: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    patience: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class Subject(Strict):
+    """A task with the cells and seeds that learn it."""
+
+    task: str
+    sizes: dict[str, Size] = Field(default_factory=dict)
+    recipe: RecipeChanges = RecipeChanges()
+    cells: Annotated[list[Literal["lstm", "rnn"]], BeforeValidator(listed), Field(min_length=1)] = ["lstm"]  # noqa: RUF012
+    seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+
+
+def _subject(value: Any) -> Any:
+    return {"task": value} if isinstance(value, str) else value
+
+
+class LearningSuite(Strict):
+    """What the file of a learning suite says."""
+
+    description: str = ""
+    implementations: Names = Field(default=["numpy.fused", "torch.fused", "jax.fused"])
+    tasks: Annotated[list[Annotated[Subject, BeforeValidator(_subject)]], BeforeValidator(listed), Field(min_length=1)]
+    seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
+    dtype: Annotated[list[Literal["float32", "float64"]], BeforeValidator(listed), Field(min_length=1)] = ["float32"]  # noqa: RUF012
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Threads = 1
+    timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
+    name: str = ""
+
+    SAME: ClassVar[tuple[str, ...]] = ("implementations", "tasks", "seeds", "dtype", "device", "threads")
+    """What two runs must share to be one."""
+
+    def of(self, tasks: Sequence[str]) -> "LearningSuite":
+        """Return the suite with some of its tasks only.
+
+        Raises:
+            LstmbenchError: if it lacks one of them.
+        """
+        there = list(dict.fromkeys(subject.task for subject in self.tasks))
+        if missing := [task for task in tasks if task not in there]:
+            raise LstmbenchError(f"The suite {self.name!r} has no task {missing[0]!r}; it has {', '.join(there)}.")
+        return self.model_copy(update={"tasks": [subject for subject in self.tasks if subject.task in tasks]})
+
+    def names(self) -> list[str]:
+        """Return the implementations."""
+        return list(dict.fromkeys(self.implementations))
+
+    def count(self) -> int:
+        """Return the number of cases without making them; the baselines of a task are one."""
+        trained = sum(len(subject.cells) * (subject.seeds or self.seeds) for subject in self.tasks)
+        return trained * len(self.dtype) * len(self.names()) + len(self.tasks)
+
+    def workloads(self) -> list[Lesson]:
+        """Return every lesson once, task by task, the baselines of each first."""
+        return list(dict.fromkeys(self._lessons()))
+
+    def cases(self) -> list[Case]:
+        """Return every case, lesson by lesson."""
+        lessons = [lesson for lesson in self.workloads() if lesson.cell != BASELINES]
+        return [Case(name, lesson) for lesson in lessons for name in self.names()]  # type: ignore[arg-type]
+
+    def _lessons(self) -> Iterator[Lesson]:
+        for subject in self.tasks:
+            sizes = tuple(sorted(subject.sizes.items()))
+            recipe = tuple(sorted(subject.recipe.model_dump(exclude_none=True).items()))
+            yield Lesson(subject.task, sizes, cell=BASELINES)
+            for dtype in self.dtype:
+                for cell in subject.cells:
+                    for seed in range(subject.seeds or self.seeds):
+                        yield Lesson(subject.task, sizes, recipe, cell, seed, dtype, self.device, self.threads)
+
+
+def _text(pairs: tuple[tuple[str, Any], ...]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in pairs)

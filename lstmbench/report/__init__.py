@@ -1,0 +1,71 @@
+"""Tables, figures, pages and comparisons: pure functions of the records. Neither torch nor jax is imported here.
+
+What draws is resolved on first use, so that tables and comparisons do without Matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lstmbench.report.comparison.compare import compare
+from lstmbench.report.comparison.comparison import Comparison
+from lstmbench.report.tables.standard_tables import (
+    accuracy_table,
+    first_call_table,
+    growth_table,
+    limit_table,
+    memory_table,
+    ratio_table,
+    speed_table,
+    tables,
+)
+from lstmbench.report.tables.table import Table
+from lstmbench.report.tables.training_tables import learning_table
+
+if TYPE_CHECKING:
+    from lstmbench.report.figures.figure import Figure
+    from lstmbench.report.figures.plots import plot
+    from lstmbench.report.figures.standard_figures import figures, series
+    from lstmbench.report.page.index import latest, write, write_index
+
+# No module of this package may bear one of these names: once imported, it would hide the function
+_HOMES = {
+    "Figure": "lstmbench.report.figures.figure",
+    "figures": "lstmbench.report.figures.standard_figures",
+    "latest": "lstmbench.report.page.index",
+    "plot": "lstmbench.report.figures.plots",
+    "series": "lstmbench.report.figures.standard_figures",
+    "write": "lstmbench.report.page.index",
+    "write_index": "lstmbench.report.page.index",
+}
+
+__all__ = [
+    "Comparison",
+    "Figure",
+    "Table",
+    "accuracy_table",
+    "compare",
+    "figures",
+    "first_call_table",
+    "growth_table",
+    "latest",
+    "learning_table",
+    "limit_table",
+    "memory_table",
+    "plot",
+    "ratio_table",
+    "series",
+    "speed_table",
+    "tables",
+    "write",
+    "write_index",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'lstmbench.report' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

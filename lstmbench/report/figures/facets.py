@@ -1,0 +1,226 @@
+"""What a figure shows: its points by panel and line, its labels, the cases without a point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.report.labels import (
+    SHAPE,
+    SHAPE_KEYS,
+    Row,
+    combinations,
+    counted,
+    counts,
+    describe,
+    grouped,
+    is_square,
+    key_of,
+    ordered,
+    quantity,
+    rows_of,
+    status_words,
+    workload_keys,
+)
+from lstmbench.report.number_format import pick_unit, plain, plural, shorten
+from lstmbench.results.schema import Column
+
+Line = tuple[str, float]
+
+MAX_LINES = 8
+"""More lines in a panel can hardly be told apart."""
+MAX_NOTES = 6
+"""Kinds of missing cases that are listed below a figure."""
+COINCIDING = 0.01
+"""Lines that differ by less than this fraction hide each other, so the figure names them."""
+ORDERED = ("seq_len", "batch_size", "input_size", "hidden_size", "num_layers", "threads")
+"""Columns along which points may be joined by a line."""
+
+
+@dataclass(frozen=True)
+class Facets:
+    """A figure as data.
+
+    Attributes:
+        points: one row per case: ``row``, ``col`` and ``hue`` are places in the lists below,
+            ``hue`` is -1 for a line without any number; ``x``; ``y`` with its interval, ``low`` and
+            ``high``, and ``guide``, all in the unit of the y axis and NaN where there is no number.
+        rows, cols: titles of the rows and columns of panels; one empty title if there is only one.
+        hue: the column whose values are the lines.
+        hues: its values.
+        x: the quantity on the x axis.
+        ticks: words for the places 0, 1, ... on the x axis; None if it shows numbers.
+        y_label: the y axis with its unit; for a ratio, what is 1.
+        guide: label of the guide, if there is one.
+        line: label of a line across every panel, and its height in the unit of the y axis.
+        title: of the figure.
+        log: the axes that are logarithmic.
+        constants: what all points have in common, as a phrase.
+        remarks: which lines cannot be told apart, and which cases have no point.
+    """
+
+    points: pd.DataFrame
+    rows: list[str]
+    cols: list[str]
+    hue: str
+    hues: list[Any]
+    x: Column
+    ticks: list[str] | None
+    y_label: str
+    guide: str | None
+    line: Line | None
+    title: str
+    log: str
+    constants: str
+    remarks: list[str]
+
+    @property
+    def joined(self) -> bool:
+        """Whether points are joined: the x axis is ordered and has several values."""
+        return self.x.name in ORDERED and self.ticks is None
+
+    @property
+    def x_label(self) -> str:
+        """The x axis with its unit."""
+        unit = next(iter(self.x.units))
+        return f"{self.x.label} ({unit})" if unit else self.x.label
+
+    def transposed(self) -> "Facets":
+        """Return the figure with its columns of panels as rows."""
+        points = self.points.rename(columns={"row": "col", "col": "row"})
+        return replace(self, points=points, rows=self.cols, cols=self.rows)
+
+
+def facets(
+    records: pd.DataFrame,
+    x: str,
+    y: str,
+    hue: str,
+    col: Sequence[str],
+    row: Sequence[str],
+    *,
+    log: str = "xy",
+    title: str | None = None,
+    guide: str | None = None,
+    line: Line | None = None,
+) -> Facets:
+    """Return what ``plot`` shows with these arguments.
+
+    Raises:
+        LstmbenchError: as for ``plot``.
+    """
+    cases = rows_of(records, [x, y, hue, *col, *row, *([guide] if guide else [])])
+    y_quantity = quantity(y)
+    columns = {"y": y, "low": y_quantity.low, "high": y_quantity.high, "guide": guide}
+    points = pd.DataFrame({name: [case.get(column or "") for case in cases] for name, column in columns.items()})
+    points = points.apply(pd.to_numeric, errors="coerce").astype(float)
+    measured = np.array([case["status"] == "ok" for case in cases]) & np.isfinite(points["y"])
+    drawn = measured & (points["y"] > 0) if "y" in log else measured
+    points.loc[~drawn, ["y", "low", "high"]] = np.nan
+    known = [case for case, has_point in zip(cases, drawn, strict=True) if has_point]
+    if not known:
+        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))}).")
+    _check_lines(cases, x, hue, [*col, *row])
+    hues, values = ordered(hue, (case[hue] for case in known)), ordered(x, (case[x] for case in cases))
+    if len(hues) > MAX_LINES:
+        raise LstmbenchError(
+            f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: choose some of them."
+        )
+    unit = pick_unit(points["y"].abs(), y_quantity.units)
+    points *= y_quantity.units[unit]
+    numeric = len(values) > 1 and all(isinstance(value, int | float) for value in values)
+    points["x"] = [case[x] if numeric else values.index(case[x]) for case in cases]
+    points["hue"] = [hues.index(case[hue]) if case[hue] in hues else -1 for case in cases]
+    rows, points["row"] = _panels(cases, row)
+    cols, points["col"] = _panels(cases, col)
+    points = points.sort_values("x", kind="stable", ignore_index=True)
+    bases = {case["ratio_to"] for case in known}
+    base = bases.pop() if y == "ratio" and len(bases) == 1 else None
+    remarks = {
+        "Coinciding lines": _coinciding(points, hues),
+        "Not drawn": _missing([case for case, has_point in zip(cases, drawn, strict=True) if not has_point], x, hue, y),
+    }
+    return Facets(
+        points=points,
+        rows=rows,
+        cols=cols,
+        hue=hue,
+        hues=hues,
+        x=quantity(x),
+        ticks=None if numeric else [str(value) for value in values],
+        y_label=f"{y_quantity.label} ({f'{shorten(base, 40)} = 1' if base else unit})",
+        guide=guide.split("_")[0] if guide and points["guide"].notna().any() else None,
+        line=line and (line[0], line[1] * y_quantity.units[unit]),
+        title=plain(title or _default_title(y_quantity, base)),
+        log=log,
+        constants=_constants(cases, [x, hue, *col, *row]),
+        remarks=[f"{name}: {'; '.join(phrases)}." for name, phrases in remarks.items() if phrases],
+    )
+
+
+def _default_title(y: Column, base: str | None) -> str:
+    if y.name == "ratio":
+        return f"Time relative to {base or 'the base'}, below 1 is faster"
+    return y.label[:1].upper() + y.label[1:]
+
+
+def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return the titles of the rows or columns of panels, and the place of each case among them."""
+    values = combinations(cases, keys)
+    titles = [describe(dict(zip(keys, value, strict=True)), is_square(cases)) for value in values]
+    return titles, [values.index(key_of(case, keys)) for case in cases]
+
+
+def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[str]) -> None:
+    """Refuse to join different workloads: along a line nothing but ``x`` may differ."""
+    shown = (x, hue, *panel_keys, *(SHAPE_KEYS if x == SHAPE else ()))
+    keys = [key for key in ("implementation", *workload_keys(cases)) if key not in shown]
+    for names, line in grouped(cases, [hue, *panel_keys]).items():
+        differing = [key for key in keys if len({case[key] for case in line}) > 1]
+        if differing:
+            raise LstmbenchError(
+                f"One line would join cases that differ in {' and '.join(differing)}: give each value a panel with "
+                "col= or row=, or choose records with one value."
+            )
+        if len({case[x] for case in line}) < len(line):
+            raise LstmbenchError(f"Two records are of the same case: {', '.join(map(str, names))}, at the same {x}.")
+
+
+def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
+    values = {key: {case[key] for case in cases} for key in ("implementation", *workload_keys(cases))}
+    same = {key: found.pop() for key, found in values.items() if len(found) == 1 and key not in (*shown, "run_id")}
+    return plain(describe({key: value for key, value in same.items() if value is not None}, is_square(cases)))
+
+
+def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
+    """Say briefly which cases have no point, and why."""
+    reasons = [case | {"reason": _reason(case["status"], case[y])} for case in cases]
+    phrases = []
+    for (name, reason), group in grouped(reasons, [hue, "reason"]).items():
+        values = ordered(x, (case[x] for case in group))
+        where = f"{quantity(x).label.split()[-1]} = {', '.join(map(str, values))}, " if len(values) <= 3 else ""
+        phrases.append(f"{shorten(name, 40)}: {reason} ({where}{plural(len(group), 'case')})")
+    if len(phrases) > MAX_NOTES:
+        return [*phrases[: MAX_NOTES - 1], f"{len(phrases) - MAX_NOTES + 1} more kinds, in the table"]
+    return phrases
+
+
+def _reason(status: str, value: Any) -> str:
+    if status != "ok":
+        return status_words(status)
+    return "not measured" if value is None else f"exactly {value:g}"
+
+
+def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
+    """Say which lines lie on each other wherever both have a point."""
+    lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
+    lines = lines.rename(columns=lambda place: str(hues[place]))
+    groups: dict[str, list[str]] = {}
+    for name in lines.columns.astype(str):
+        difference = (lines.div(lines[name], axis=0) - 1).abs()
+        same = lines.columns[(difference.max() < COINCIDING) & (difference.count() > 1)]
+        groups.setdefault(str(same[0]) if len(same) else name, []).append(shorten(name, 40))
+    return [" = ".join(names) for names in groups.values() if len(names) > 1]

@@ -1,0 +1,45 @@
+"""How memory grows with the sequence length: bytes per time step, measured and by formula."""
+
+import pandas as pd
+
+from lstmbench.report.gpu_coverage import keys
+from lstmbench.report.labels import WORKLOAD
+
+COLUMNS = ["bytes_per_step", "formula_bytes_per_step", "times_formula"]
+
+
+def growth(records: pd.DataFrame) -> pd.DataFrame:
+    """Return what each further time step adds to the bytes that one call allocates.
+
+    It is the slope between the shortest and the longest sequence of a workload, so bytes that do
+    not depend on the length drop out.
+
+    Args:
+        records: as ``read_results`` returns them.
+
+    Returns:
+        One row per implementation and workload that was measured at two lengths or more: the
+        workload, ``shortest``, ``longest`` (time steps), ``bytes_per_step``,
+        ``formula_bytes_per_step``, ``times_formula``.
+    """
+    line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
+    measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")].sort_values("seq_len")
+    ends = measured.groupby(line, sort=False, dropna=False)[["seq_len", "allocated_bytes", "formula_bytes"]]
+    first, last = ends.first(), ends.last()
+    several = first["seq_len"] < last["seq_len"]
+    first, last = first[several], last[several]
+    per_step = (last - first).div(last["seq_len"] - first["seq_len"], axis=0)
+    table = pd.DataFrame({"shortest": first["seq_len"], "longest": last["seq_len"]})
+    table["bytes_per_step"] = per_step["allocated_bytes"]
+    table["formula_bytes_per_step"] = per_step["formula_bytes"]
+    table["times_formula"] = table["bytes_per_step"] / table["formula_bytes_per_step"]
+    return table.reset_index()
+
+
+def typical_growth(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the median of ``growth`` over workloads, by mode and implementation.
+
+    If several devices were measured, each has rows of its own.
+    """
+    table = growth(records)
+    return table.groupby(keys(table, "mode", "implementation"))[COLUMNS].median().round(1)

@@ -1,0 +1,112 @@
+"""One generic figure: a quantity over an axis, one line per implementation, a grid of panels."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.report.figures.alt_text import alt_text
+from lstmbench.report.figures.axes import add_legend, draw_lines, fit, scale_numbers, scale_values, write
+from lstmbench.report.figures.facets import Facets, Line, facets
+from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
+from lstmbench.report.figures.styles import MUTED, style_of
+from lstmbench.report.labels import phrase
+from lstmbench.report.number_format import shorten
+
+MAX_WORDS = 5
+"""Words that find room below a single panel; for more, the figure is as wide as a page."""
+
+
+def plot(
+    records: pd.DataFrame,
+    x: str = "seq_len",
+    y: str = "time_median_s",
+    hue: str = "implementation",
+    col: str | Sequence[str] | None = None,
+    row: str | Sequence[str] | None = None,
+    *,
+    log: str = "xy",
+    title: str | None = None,
+    guide: str | None = None,
+    line: Line | None = None,
+) -> Figure:
+    """Draw ``y`` over ``x``, one line per ``hue``, one panel per value of ``col`` and ``row``.
+
+    Points are joined only along an ordered axis, such as sequence length. Bands are the interval
+    from the columns that belong to ``y`` (``time_low_s`` and ``time_high_s``). Cases without a
+    number are named below the panels.
+
+    Args:
+        records: as ``read_results`` returns them.
+        x, y, hue: names of columns.
+        col, row: names of columns, one or several each, whose values get a panel of their own.
+        log: the axes that are logarithmic: any of ``x`` and ``y``; an axis with little range stays
+            linear.
+        title: of the figure; made from ``y`` if None.
+        guide: a column that is drawn as one dotted grey line per panel, such as ``formula_bytes``.
+        line: label and height, in the records' unit, of a grey line across every panel.
+
+    Raises:
+        LstmbenchError: if there is nothing to draw, a column is missing, a line would join
+            different workloads, or there are more than eight lines.
+    """
+    shown = facets(records, x, y, hue, _names(col), _names(row), log=log, title=title, guide=guide, line=line)
+    wide = len(shown.cols) > 1 or len(shown.ticks or ()) > MAX_WORDS
+    figure = _draw(shown, PAGE if wide else SINGLE)
+    figure.narrow = partial(_draw, shown.transposed() if len(shown.cols) > len(shown.rows) else shown, COLUMN)
+    figure.caption = ". ".join(text for text in (shown.title, shown.constants) if text) + "."
+    figure.alt = alt_text(shown)
+    return figure
+
+
+def _names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else tuple(columns or ())
+
+
+@figure_style()
+def _draw(shown: Facets, width: float) -> Figure:
+    # High enough for all texts; ``fit`` takes off what is not needed
+    figure = Figure(figsize=(width, 4 + 2 * len(shown.rows)))
+    write(figure.suptitle, shown.title)
+    interval = f"{'Bands' if shown.joined else 'Bars'}: 95 % interval."
+    notes = [interval, *shown.remarks] if shown.points["low"].notna().any() else shown.remarks
+    write(figure.supxlabel, " ".join(notes), fontsize="small", color=MUTED)
+    # The layout reserves room for one text above the panels of a figure, so the constants and the
+    # legend get a subfigure each
+    middle: Any = figure.subfigures()
+    write(middle.suptitle, shown.constants, fontsize="medium", fontweight="normal", color=MUTED)
+    body = middle.subfigures()
+    body.supxlabel(shown.x_label)
+    body.supylabel(shown.y_label, ha="center", va="top", wrap=True)
+
+    looks = {place: {"label": shorten(phrase(shown.hue, value), 40)} for place, value in enumerate(shown.hues)}
+    if shown.hue == "implementation":
+        looks = {place: look | style_of(str(shown.hues[place])).line_options() for place, look in looks.items()}
+    points = shown.points.assign(place=shown.points["x"])
+    if shown.ticks:  # lines have places side by side
+        points["x"] += (points["hue"] + 0.5) / len(looks) / 2 - 0.25
+    panels = body.subplots(len(shown.rows), len(shown.cols), sharex=True, sharey=True, squeeze=False)
+    for (row, col), axes in np.ndenumerate(panels):
+        panel = points[(points["row"] == row) & (points["col"] == col)]
+        draw_lines(axes, panel, looks, shown.joined)
+        if shown.guide:
+            formula = panel.dropna(subset="guide").drop_duplicates("place")
+            options = {"color": MUTED, "linestyle": ":", "marker": "", "zorder": 1.5}
+            axes.plot(formula["place"], formula["guide"], label=shown.guide, **options)
+        if shown.line:
+            axes.axhline(shown.line[1], color=MUTED, linestyle="--", zorder=1.5, label=shown.line[0])
+        if panel.empty:
+            axes.text(0.5, 0.5, "not in these records", transform=axes.transAxes, ha="center", color=MUTED)
+    for axes, title in zip(panels[0], shown.cols, strict=True):
+        axes.set_title(title.replace(", ", ",\n"))
+    for axes, title in zip(panels[:, -1], shown.rows, strict=True):
+        side = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ma": "center"}
+        axes.annotate(title.replace(", ", ",\n"), (1.02, 0.5), **side)
+    scale_values(panels[0, 0], sorted(points["place"].unique()), shown.ticks, "x" in shown.log)
+    numbers = points[["y", "low", "high", "guide"]].assign(line=shown.line[1] if shown.line else np.nan)
+    scale_numbers(panels[0, 0], numbers, "y" in shown.log)
+    add_legend(body, panels.flat)
+    fit(figure, panels)
+    return figure

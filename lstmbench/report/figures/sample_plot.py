@@ -1,0 +1,100 @@
+"""The raw samples behind one workload's times, in the order in which they were taken."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.report.figures.axes import fit, scale_numbers, write
+from lstmbench.report.figures.figure import PAGE, SINGLE, Figure, figure_style
+from lstmbench.report.figures.styles import INK, style_of
+from lstmbench.report.labels import WORKLOAD, describe, ordered
+from lstmbench.report.number_format import Sentence, pick_unit
+from lstmbench.results.schema import SECONDS
+
+MARKS: dict[str, Any] = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
+"""Hundreds of samples are small and see-through."""
+MAX_LABELS = 4
+"""Labels that find room below a single panel; for more, the figure is as wide as a page."""
+
+
+def sample_plot(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
+    """Draw every sample of one workload: a column per implementation, a strip per process.
+
+    Within a strip, time runs from left to right; the line across it is the median of that process.
+    If nothing was timed at all, return a sentence that says so.
+
+    Args:
+        samples: as ``read_samples`` returns them.
+        where: which workload, such as ``mode="training"``; by default training and the largest
+            sizes.
+
+    Raises:
+        LstmbenchError: if there are samples, but not of such a workload.
+    """
+    if samples.empty:
+        return Sentence("There is nothing to draw: nothing was timed.")
+    samples, workload = _choose(samples, where)
+    names = ordered("implementation", samples["implementation"])
+    samples = samples.sort_values(["process", "round", "sample"])
+    calls = pd.concat(samples[samples["implementation"] == name].assign(label=name) for name in names)
+    figure = draw_calls(calls, describe(workload))
+    count = calls.groupby("implementation")["process"].nunique().max()
+    return figure.described(
+        "samples",
+        f"Every sample of one workload, in order of time, {count} process{'' if count == 1 else 'es'} each: "
+        f"{describe(workload)}.",
+        f"One column for each of {', '.join(names)}.",
+    )
+
+
+def sample_plots(samples: pd.DataFrame, **where: Any) -> list[Figure | Sentence]:
+    """Return the ``sample_plot`` of each device that was measured; it takes the same arguments."""
+    if "device" in where or samples.empty:
+        return [sample_plot(samples, **where)]
+    return [sample_plot(samples, **where, device=device) for device in ordered("device", samples["device"])]
+
+
+@figure_style()
+def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
+    """Draw the ``seconds`` of every call: a column per ``label``, a strip per ``process``.
+
+    Columns and the calls within a strip keep the order of the rows. Each column has the colour of
+    its implementation, each strip a line at its median.
+    """
+    unit = pick_unit(calls["seconds"], SECONDS)
+    calls = calls.assign(time=calls["seconds"].astype(float) * SECONDS[unit])
+    labels = list(calls["label"].unique())
+    figure = Figure(figsize=(SINGLE if len(labels) <= MAX_LABELS else PAGE, 4))
+    write(figure.suptitle, title, fontsize="medium", fontweight="normal")
+    axes = figure.subplots()
+    for place, label in enumerate(labels):
+        column = calls[calls["label"] == label]
+        edges = np.linspace(place - 0.42, place + 0.42, column["process"].nunique() + 1)
+        for left, right, (_, strip) in zip(edges[:-1], edges[1:], column.groupby("process"), strict=True):
+            x = np.linspace(left, right, len(strip) + 2)
+            axes.plot(x[1:-1], strip["time"], "o", color=style_of(strip["implementation"].iloc[0]).color, **MARKS)
+            axes.hlines(strip["time"].median(), left + 0.02, right - 0.02, color=INK)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel(f"time of one call, {unit}")
+    axes.grid(visible=False, axis="x")
+    scale_numbers(axes, calls[["time"]], log=True)
+    fit(figure, np.array([[axes]]))
+    return figure
+
+
+def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the samples of one workload, and the workload."""
+    if unknown := sorted(set(where) - set(WORKLOAD)):
+        raise LstmbenchError(f"A workload has no {unknown[0]!r}; it has {', '.join(WORKLOAD)}.")
+    workload = {}
+    for column in WORKLOAD:
+        values = ordered(column, samples[column])
+        last = column == "mode" or isinstance(values[0], int | float | np.integer)
+        workload[column] = where.get(column, values[-1 if last else 0])
+        samples = samples[samples[column] == workload[column]]
+        if samples.empty:
+            conditions = ", ".join(f"{name}={value!r}" for name, value in where.items())
+            raise LstmbenchError(f"There are no samples to draw with {conditions}.")
+    return samples, workload

@@ -1,0 +1,161 @@
+"""Figures of trained models: learning curves, gradients, forecasts, detection, generation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lstmbench.report.figures.axes import add_legend, draw_lines, fit, line_chart, scale_numbers
+from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
+from lstmbench.report.figures.styles import INK, MUTED, style_of
+from lstmbench.report.number_format import Sentence
+from lstmbench.report.tables.learning_curves import LearningCurve
+from lstmbench.report.tables.learning_curves import learning_curves as curves_of
+
+MAX_COLUMNS = 3
+"""Panels of learning curves that find room side by side on a page."""
+MARKERS = 8
+"""Markers on a learning curve; one at every epoch would hide it."""
+ROUNDING = 1e-16
+"""Gradients below this fraction of the largest are rounding errors of float64."""
+
+
+def learning_curves(
+    samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None
+) -> Figure | Sentence:
+    """Draw one panel per task and its sizes: lines are means over seeds, bands hold all seeds.
+
+    The lines are scores on validation data; a plain RNN's are thin, without markers. The star at
+    the right is the score on the test data, the mean over seeds with its 95 % interval. Dotted
+    lines are the baselines on the same data.
+
+    Args:
+        samples: of training runs, as ``read_samples`` returns them.
+        records: of the same runs.
+        tasks: which, in this order; those of the records if None.
+    """
+    curves = curves_of(samples, records, tasks)
+    if not curves:
+        return Sentence("There is nothing to draw: nothing was learnt.")
+    columns = min(MAX_COLUMNS, len(curves))
+    figure = _draw_curves(curves, columns, SINGLE if columns == 1 else PAGE)
+    figure.narrow = lambda: _draw_curves(curves, 1, COLUMN)
+    return figure
+
+
+@figure_style()
+def _draw_curves(curves: Sequence[LearningCurve], columns: int, width: float) -> Figure:
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(width, 2 + 2 * rows))
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat[len(curves) :]:
+        axes.set_axis_off()
+    for axes, curve in zip(panels.flat, curves, strict=False):
+        _draw_curve(axes, curve)
+    names = add_legend(figure, panels.flat)
+    fit(figure, panels)
+    return figure.described(
+        "learning-curves",
+        "Score on the validation data after each epoch, mean over seeds; the band holds all seeds. At the right, the "
+        "LSTM's score on the test data beside those of the baselines.",
+        f"Tasks: {', '.join(dict.fromkeys(curve.task for curve in curves))}. Lines: {', '.join(names)}. "
+        "Dotted: baselines.",
+    )
+
+
+def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
+    looks: dict[str, dict[str, Any]] = {}
+    for line in curve.lines:
+        thin = {"marker": "", "linewidth": 0.9} if line.cell == "rnn" else {}
+        markers = max(1, len(line.updates) // MARKERS)
+        looks[line.label] = style_of(line.implementation).line_options() | thin | {"markevery": markers}
+    columns = {"x": "updates", "y": "mean", "low": "least", "high": "most"}
+    lines = [pd.DataFrame({name: getattr(line, column) for name, column in columns.items()}) for line in curve.lines]
+    points = pd.concat(lines, keys=looks, names=["hue"]).reset_index("hue")
+    draw_lines(axes, points, looks)
+    if curve.score is not None:
+        end = 1.05 * points["x"].max()
+        value, low, high = curve.score
+        axes.plot([end], [value], "*", color=INK, markersize=8, zorder=5, label="LSTM, test data")
+        if low is not None and high is not None:
+            axes.vlines(end, low, high, color=INK)
+    if curve.log:
+        axes.set_yscale("log")
+    bottom, top = axes.get_ylim()
+    margin = 2 * (top - bottom)
+    least, greatest = (bottom / 10, top * 10) if curve.log else (bottom - margin, top + margin)
+    for name, score in curve.baselines.items():
+        if least <= score <= greatest:  # the table has those that are far from the curves
+            axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
+            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
+            axes.text(0.01, score, name, fontsize="small", color=MUTED, backgroundcolor="#ffffff99", **place)
+    axes.margins(y=0.1)  # the name of the highest line fits below the top
+    axes.set_title(curve.title, parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("updates")
+    axes.set_ylabel(curve.metric, parse_math=False)
+
+
+def gradient_by_lag(norms: pd.DataFrame) -> Figure:
+    """Draw ``lstmbench.training.gradient_by_lag.gradient_by_lag``: medians over seeds, bands of all seeds."""
+    by_lag = norms.groupby(["kind", "lag"], sort=False)["norm"].agg(y="median", low="min", high="max")
+    points = by_lag.reset_index().rename(columns={"kind": "hue", "lag": "x"})
+    looks = {hue: {"marker": ""} for hue in points["hue"]}
+    figure, axes = line_chart(points, "lag (steps)", "gradient, relative to lag 0", looks)
+    axes.set(yscale="log", ylim=(ROUNDING, max(10.0, 2 * points["high"].max())))
+    return figure.described(
+        "gradient-by-lag",
+        "How strongly the last output depends on the input so many steps before, before anything is learnt.",
+        f"{', '.join(looks)}; medians over seeds, bands hold all of them.",
+    )
+
+
+def precision_recall(points: pd.DataFrame) -> Figure:
+    """Draw precision against recall: columns ``detector``, ``recall``, ``precision``."""
+    points = points.rename(columns={"detector": "hue", "recall": "x", "precision": "y"})
+    looks = {hue: {"marker": ""} for hue in points["hue"]}
+    labels = "recall: share of the wrong values found", "precision:\nshare of the finds that are wrong values"
+    figure, axes = line_chart(points, *labels, looks)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    caption = "Precision against recall of detectors of wrong values."
+    return figure.described("precision-recall", caption, f"{', '.join(looks)}.")
+
+
+def forecast_horizons(errors: pd.DataFrame, unit: str, step: str) -> Figure:
+    """Draw mean errors of forecasts: columns ``method``, ``ahead``, ``error``."""
+    points = errors.rename(columns={"method": "hue", "ahead": "x", "error": "y"})
+    looks: dict[str, dict[str, Any]] = {hue: {} for hue in points["hue"]}
+    figure, axes = line_chart(points, f"ahead ({step})", f"mean absolute error ({unit})", looks)
+    scale_numbers(axes, points[["y"]], log=True)
+    caption = "Error of forecasts of the test data, by how far ahead they are."
+    return figure.described("horizons", caption, f"{', '.join(looks)}.")
+
+
+@figure_style()
+def continued_curves(
+    truth: np.ndarray[Any, Any], generated: np.ndarray[Any, Any], prompt: int, count: int = 4
+) -> Figure:
+    """Draw curves beside their continuation by a model.
+
+    Args:
+        truth: the movements of the pen, (T, B, 2).
+        generated: those that the model made after the first ``prompt``, (T - prompt, B, 2).
+        prompt: how many movements the model was shown.
+        count: how many curves are drawn.
+    """
+    figure = Figure(figsize=(PAGE, 0.4 + 0.8 * count))
+    panels = figure.subplots(count, squeeze=False)[:, 0]
+    for k, axes in enumerate(panels):
+        whole = truth[:, k].cumsum(axis=0)
+        alone = whole[prompt - 1] + generated[:, k].cumsum(axis=0)
+        axes.plot(*whole[prompt - 1 :].T, color=MUTED, linestyle=":", marker="", label="the true curve")
+        axes.plot(*whole[:prompt].T, color=INK, linestyle="-", marker="", label="what it was shown")
+        axes.plot(*alone.T, color=style_of("torch.fused").color, linestyle="-", marker="", label="what it drew")
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+    add_legend(figure, panels[:1])
+    details = f"{count} curves; the model reads its own movements after {prompt} steps."
+    return figure.described("drawings", "Curves, and how a model went on with them by itself.", details)

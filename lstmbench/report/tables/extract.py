@@ -1,0 +1,71 @@
+"""The part of a run that is shown: of a run of more cases than anyone reads, the first, and a note
+on the rest."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.report.labels import WORKLOAD, status_words
+from lstmbench.report.provenance import part
+from lstmbench.report.tables.standard_tables import tables
+from lstmbench.report.tables.table import Table
+from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
+
+MOST_CASES = 10_000
+"""Maximum number of cases of a run that is shown whole."""
+
+SHOWN_CASES = 1_000
+"""Number of cases that are shown of a longer run, or a few less: no workload is shown in part."""
+
+
+def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
+    """Return the records of a run that its tables show, and a sentence on those that are left out,
+    if any.
+
+    Raises:
+        LstmbenchError: if there are no results, or they cannot be read.
+    """
+    root = Path(folder)
+    total = count_records(root)
+    if total <= MOST_CASES:
+        return read_results(root), ""
+    records = read_results(root, first=SHOWN_CASES + 1)
+    workloads = records[list(WORKLOAD)].astype(object).apply(tuple, axis=1)
+    whole = records[workloads != workloads.iloc[-1]]
+    shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
+    return shown, f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all."
+
+
+def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the finished runs among these, with their manifests; without training runs, which have
+    no ratios.
+
+    Runs that cannot be read are left out.
+    """
+    for folder in folders:
+        try:
+            manifest = read_manifest(folder)
+        except LstmbenchError:
+            continue
+        if manifest.get("complete") and "tasks" not in part(manifest, "suite"):
+            yield folder, manifest
+
+
+def run_tables(folder: str | Path) -> list[Table]:
+    """Return the tables of one run; a note says so if they do not show all of it."""
+    records, left_out = read_shown(folder)
+    return [replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)]
+
+
+def statuses(folder: str | Path) -> dict[str, int]:
+    """Return how many cases of a run have each status, ``ok`` first."""
+    records = read_columns(folder, ["status"])
+    if "status" not in records.columns:
+        raise LstmbenchError("The records have no column status.")
+    counts = records["status"].value_counts(dropna=False)
+    words = {status_words(None if pd.isna(status) else str(status)): int(counts[status]) for status in counts.index}
+    return {word: words[word] for word in sorted(words, key=lambda word: (word != "ok", word)) if words[word]}

@@ -1,0 +1,165 @@
+"""What a table is, and how it is made of cases, quantities and notes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lstmbench.report import provenance
+from lstmbench.report.labels import FORMULA, WORKLOAD, Row
+from lstmbench.report.tables.footnotes import Notes
+from lstmbench.report.tables.layout import Layout, arrange
+from lstmbench.report.tables.render import table_latex, table_markdown
+from lstmbench.results import schema
+
+CASE = ("implementation", "peer", *WORKLOAD, "status", "error")
+"""The columns that the numbers of every table begin with."""
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """A table with all that is needed to cite it.
+
+    Attributes:
+        id: its stable name, such as ``quick-speed``.
+        caption: what its numbers are, with all that holds for every cell.
+        frame: what is shown, as strings: rows by the heading of their panel and their label,
+            columns by quantity and head.
+        tidy: the numbers behind it, one row per case, units in the columns' names.
+        notes: reasons for cells without a number, and marks explained.
+        footer: id, content hash, run, machine, versions, threads, noise floor, and the command that
+            makes it again.
+    """
+
+    id: str
+    caption: str
+    frame: pd.DataFrame
+    tidy: pd.DataFrame
+    notes: list[str]
+    footer: list[str]
+
+    @property
+    def content_hash(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of ``csv()``."""
+        return provenance.content_hash(self.csv())
+
+    def markdown(self, footer: bool = True) -> str:
+        """Return caption, table, notes and footer as Markdown; without footer, id and hash stay."""
+        return table_markdown(self, self.footer if footer else self.footer[:1])
+
+    def latex(self) -> str:
+        """Return the table for LaTeX, which needs the packages booktabs, longtable and lscape."""
+        return table_latex(self)
+
+    def csv(self) -> str:
+        """Return the numbers of ``tidy`` as CSV, with all their digits."""
+        return _csv(self.tidy)
+
+    def __repr__(self) -> str:
+        return f"<Table {self.id}, {len(self.tidy)} cases, data sha256 {self.content_hash}>"
+
+    def __str__(self) -> str:
+        return self.markdown()
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+Manifest = Mapping[str, Any] | None
+
+
+def manifest_of(records: pd.DataFrame, given: Manifest) -> Any:
+    """Return the manifest that was given, or else what came with the records."""
+    return records.attrs.get("manifest") if given is None else given
+
+
+def publish(
+    kind: str,
+    caption: str,
+    frame: pd.DataFrame,
+    numbers: Sequence[Row],
+    columns: Iterable[str],
+    notes: list[str],
+    manifest: Any,
+    cases: Sequence[Row] | None = None,
+) -> Table:
+    """Return a table with its footer.
+
+    Args:
+        kind: the second part of its id.
+        caption, frame, notes: as in ``Table``.
+        numbers: the rows behind it; their ``columns`` are its numbers.
+        columns: of these rows, all in the schema.
+        manifest: of the run, or several.
+        cases: the records of which it is made, each once; ``numbers`` if None.
+    """
+    cases = numbers if cases is None else cases
+    dtypes = {name: schema.BY_NAME[name].dtype for name in columns}
+    tidy = schema.frame(({name: row[name] for name in dtypes} for row in numbers), dtypes)
+    manifests = provenance.manifests_of(cases, manifest)
+    identity = provenance.table_id(cases, manifests, kind)
+    footer = provenance.footer([*cases], manifests, identity, provenance.content_hash(_csv(tidy)))
+    return Table(identity, caption, frame, tidy, notes, footer)
+
+
+def _csv(tidy: pd.DataFrame) -> str:
+    return tidy.to_csv(index=False, lineterminator="\n")
+
+
+Cell = Callable[[Row, Notes], str]
+"""Writes the cell of a case."""
+
+
+def make(
+    kind: str,
+    rows: list[Row],
+    manifest: Any,
+    what: str,
+    cells: Mapping[str, Cell],
+    columns: Sequence[str],
+    remarks: Sequence[str] = (),
+    more: str = "",
+    extra_keys: Sequence[str] = (),
+    along: str | None = None,
+) -> Table:
+    """Return the table of these cases.
+
+    Args:
+        kind: the second part of its id.
+        rows: the cases.
+        manifest: of the run, or several.
+        what: what its numbers are, the first sentence of the caption.
+        cells: for each quantity, by its name, what writes its cell.
+        columns: of the records, its numbers.
+        remarks: what else to note.
+        more: the end of the caption.
+        extra_keys, along: as in ``arrange``.
+    """
+    layout = arrange(rows, extra_keys, along)
+    places = layout.places.sort_values(["heading", "label", "head"])
+    rows = [rows[position] for position in places.index]
+    notes = Notes()
+    texts = [{quantity: cell(row, notes) for quantity, cell in cells.items()} for row in rows]
+    frame = pd.concat([places, pd.DataFrame(texts, places.index)], axis=1)
+    frame = frame.pivot(index=["heading", "label"], columns="head", values=[*cells])
+    absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
+    frame = frame.fillna("not run").rename_axis(index=["panel", layout.stub], columns=["quantity", str(layout.axis)])
+    measured = [row for row in rows if row["implementation"] != FORMULA]
+    return publish(
+        kind,
+        f"{_caption(what, layout)}{more}",
+        frame,
+        measured,
+        [*CASE, *columns],
+        [*notes.lines(), *absent, *remarks],
+        manifest,
+    )
+
+
+def _caption(what: str, layout: Layout) -> str:
+    """Return the caption: what is shown, what holds for all cases, and what the columns are."""
+    constants = f" All cases: {layout.constants}." if layout.constants else ""
+    size = layout.axis in ("seq_len", "hidden_size", "batch_size")
+    columns = f" Columns: {schema.BY_NAME[str(layout.axis)].label}." if size else ""
+    return f"{what}.{constants}{columns}"

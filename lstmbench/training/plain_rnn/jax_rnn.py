@@ -1,0 +1,28 @@
+"""The plain RNN in JAX: ``lax.scan``, derivatives by JAX."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.training.plain_rnn import PlainParams
+from lstmbench.variants._jax import Differentiated, Weights
+
+
+def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    W, U, b = weights
+
+    def step(h: Any, z: jax.Array) -> Any:
+        h = jnp.tanh(z + h @ U.T)
+        return h, h
+
+    h, y = jax.lax.scan(step, h0, x @ W.T + b)
+    return y, h, c0
+
+
+class JaxPlain(Differentiated):
+    """What people write first in JAX."""
+
+    def __init__(self, params: PlainParams, framework: JaxFramework) -> None:
+        super().__init__(_run, (params.weight_ih, params.weight_hh, params.bias), framework)

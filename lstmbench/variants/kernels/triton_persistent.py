@@ -1,0 +1,386 @@
+"""All steps of a sequence in one Triton kernel, whose programs keep W_hh on chip; see ``torch_persistent``.
+
+Program (n, m) computes ``units`` of the H units for ``rows`` of the B sequences, at every step. Before the first it
+loads what it needs of W_hh, all four gates of its units; from then on, what changes hands at a step is h forward, and
+dz backward, through global memory. Between two steps the programs of the same sequences wait for each other; other
+sequences are other programs' concern. So all programs must be on the GPU at once.
+
+Blocks of Triton are powers of two. To keep H = 768 from costing as much as 1024, a product over H is the sum of one
+over the ``K1`` first units, the largest power of two in H, and one over the ``K2`` others.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from lstmbench.variants.kernels.torch_steps import Products, Steps
+from lstmbench.variants.kernels.triton_cell import cell, cell_back
+from lstmbench.variants.kernels.triton_step import backward_by_step, forward_by_step, room_for_dz
+
+UNITS = 16
+"""Units of a program: with four gates each, the 64 rows that the tensor cores of a Hopper GPU take at once."""
+ROWS = (16, 32, 64, 128)
+"""Sequences of a program, tried in this order: few, so that many programs share the work of a step."""
+SPLIT = 4
+"""A product over 4H has few results, too few for the warps of a program: it is split into so many sums."""
+LEAST_K = 16 * SPLIT
+"""Fewest units of a product: 16 for each of these sums."""
+RESERVED_BYTES = 1 << 10
+"""Shared memory that CUDA takes for itself, of what a program may have."""
+
+
+@triton.jit
+def wait_for_all(counter, arrivals):
+    """Return when so many programs have come here in all, with what all of them had written to be seen by all."""
+    tl.debug_barrier()
+    tl.atomic_add(counter, 1, sem="release")
+    while tl.atomic_add(counter, 0, sem="acquire") < arrivals:
+        pass
+    tl.debug_barrier()
+
+
+@triton.jit
+def add_dot(total, a, b, PRECISION: tl.constexpr):
+    """Return total + a b. The interpreter takes bfloat16 for whole numbers here; in float32 its products are exact."""
+    if PRECISION == "interpreted":
+        total = tl.dot(a.to(tl.float32), b.to(tl.float32), acc=total)
+    else:
+        total = tl.dot(a, b, acc=total, input_precision=PRECISION)
+    return total
+
+
+@triton.jit
+def rows_of_W(W, first_unit, first, H, U: tl.constexpr, K: tl.constexpr):
+    """Return (4U, K) of W (4H, H): rows of the units, the four gates of each after each other, and K columns."""
+    row = tl.arange(0, 4 * U)
+    unit = first_unit + row // 4
+    row = (row % 4) * H + unit
+    k = first + tl.arange(0, K)
+    return tl.load(W + row[:, None] * H + k[None, :], (unit < H)[:, None] & (k < H)[None, :], other=0.0)
+
+
+@triton.jit
+def part_of_h(h, rows, first, B, H, K: tl.constexpr):
+    """Return (K, rows) of h (B, H), which other programs have written: not from this one's own cache."""
+    k = first + tl.arange(0, K)
+    inside = (k < H)[:, None] & (rows < B)[None, :]
+    return tl.load(h + rows[None, :] * H + k[:, None], inside, other=0.0, cache_modifier=".cg")
+
+
+@triton.jit
+def four_gates(z, U: tl.constexpr, R: tl.constexpr):
+    """Return i, f, g, o (U, R) from (4U, R)."""
+    z = tl.reshape(tl.permute(tl.reshape(z, (U, 4, R)), (0, 2, 1)), (U, R, 2, 2))
+    even, odd = tl.split(z)
+    i, g = tl.split(even)
+    f, o = tl.split(odd)
+    return i, f, g, o
+
+
+@triton.jit
+def step_forward(
+    z,
+    h,
+    h_next,
+    c,
+    W1,
+    W2,
+    units,
+    rows,
+    B,
+    H,
+    U: tl.constexpr,
+    R: tl.constexpr,
+    K1: tl.constexpr,
+    K2: tl.constexpr,
+    KEEP: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Compute one step: return the next c (U, R), store the next h, and the gates in place of z if they are kept."""
+    inside = (units < H)[:, None] & (rows < B)[None, :]
+    at = z + rows[None, :] * (4 * H) + units[:, None]
+    z_i = tl.load(at, inside, other=0.0)
+    z_f = tl.load(at + H, inside, other=0.0)
+    z_g = tl.load(at + 2 * H, inside, other=0.0)
+    z_o = tl.load(at + 3 * H, inside, other=0.0)
+    product = tl.zeros((4 * U, R), dtype=tl.float32)
+    product = add_dot(product, W1, part_of_h(h, rows, 0, B, H, K1), PRECISION)
+    if K2 > 0:
+        product = add_dot(product, W2, part_of_h(h, rows, K1, B, H, K2), PRECISION)
+    p_i, p_f, p_g, p_o = four_gates(product, U, R)
+    i, f, g, o, c_next, h_new = cell(z_i + p_i, z_f + p_f, z_g + p_g, z_o + p_o, c)
+    tl.store(h_next + rows[None, :] * H + units[:, None], h_new, inside)
+    if KEEP:
+        tl.store(at, i, inside)
+        tl.store(at + H, f, inside)
+        tl.store(at + 2 * H, g, inside)
+        tl.store(at + 3 * H, o, inside)
+    return c_next
+
+
+@triton.jit
+def forward_kernel(
+    z,
+    h,
+    h_next,
+    c,
+    c_next,
+    W,
+    counters,
+    T,
+    B,
+    H,
+    U: tl.constexpr,
+    R: tl.constexpr,
+    K1: tl.constexpr,
+    K2: tl.constexpr,
+    KEEP: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Compute T steps; z, h_next and, if it is kept, c_next have a value for each, h and c are those before."""
+    first_unit = tl.program_id(0) * U
+    units = first_unit + tl.arange(0, U)
+    rows = tl.program_id(1) * R + tl.arange(0, R)
+    inside = (units < H)[:, None] & (rows < B)[None, :]
+    W1 = rows_of_W(W, first_unit, 0, H, U, K1)
+    W2 = W1
+    if K2 > 0:
+        W2 = rows_of_W(W, first_unit, K1, H, U, K2)
+    state = rows[None, :] * H + units[:, None]
+    c_t = tl.load(c + state, inside, other=0.0)
+    for t in range(T):
+        c_t = step_forward(z, h, h_next, c_t, W1, W2, units, rows, B, H, U, R, K1, K2, KEEP, PRECISION)
+        if KEEP:
+            tl.store(c_next + state, c_t, inside)
+            c_next += B * H
+        z += 4 * B * H
+        h = h_next
+        h_next += B * H
+        if t < T - 1:
+            wait_for_all(counters + tl.program_id(1), (t + 1) * tl.num_programs(0))
+    if not KEEP:
+        tl.store(c_next + state, c_t, inside)
+
+
+@triton.jit
+def columns_of_W(W, units, gate: tl.constexpr, first, H, S: tl.constexpr, K: tl.constexpr):
+    """Return (S, U, K / S) of W (4H, H): K rows of one gate, in S parts, and the columns of the units."""
+    k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, None, :]
+    column = units[None, :, None]
+    return tl.load(W + (gate * H + k) * H + column, (k < H) & (column < H), other=0.0)
+
+
+@triton.jit
+def add_product(
+    total, W, dz, rows, gate: tl.constexpr, first, B, H, S: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr
+):
+    """Add to total (S, U, R) what K rows of one gate, as ``columns_of_W`` returns them, add to dh."""
+    k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, :, None]
+    row = rows[None, None, :]
+    part = tl.load(dz + row * (4 * H) + gate * H + k, (k < H) & (row < B), other=0.0, cache_modifier=".cg")
+    return add_dot(total, W, part, PRECISION)
+
+
+@triton.jit
+def through_W(
+    dz,
+    i1,
+    f1,
+    g1,
+    o1,
+    i2,
+    f2,
+    g2,
+    o2,
+    rows,
+    B,
+    H,
+    S: tl.constexpr,
+    U: tl.constexpr,
+    R: tl.constexpr,
+    K1: tl.constexpr,
+    K2: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Return dh (U, R) from dz (B, 4H) of the step after, and for each gate the columns of W, K1 rows and K2 rows."""
+    total = tl.zeros((S, U, R), dtype=tl.float32)
+    total = add_product(total, i1, dz, rows, 0, 0, B, H, S, K1, PRECISION)
+    total = add_product(total, f1, dz, rows, 1, 0, B, H, S, K1, PRECISION)
+    total = add_product(total, g1, dz, rows, 2, 0, B, H, S, K1, PRECISION)
+    total = add_product(total, o1, dz, rows, 3, 0, B, H, S, K1, PRECISION)
+    if K2 > 0:
+        total = add_product(total, i2, dz, rows, 0, K1, B, H, S, K2, PRECISION)
+        total = add_product(total, f2, dz, rows, 1, K1, B, H, S, K2, PRECISION)
+        total = add_product(total, g2, dz, rows, 2, K1, B, H, S, K2, PRECISION)
+        total = add_product(total, o2, dz, rows, 3, K1, B, H, S, K2, PRECISION)
+    return tl.sum(total, axis=0)
+
+
+@triton.jit
+def step_backward(gates, dy, dz, dh, dc, c, c_before, units, rows, B, H):
+    """Compute one step: store dz, and return dc (U, R) and c of the step before, which lies at ``c_before``."""
+    inside = (units < H)[:, None] & (rows < B)[None, :]
+    at = rows[None, :] * (4 * H) + units[:, None]
+    state = rows[None, :] * H + units[:, None]
+    i = tl.load(gates + at, inside, other=0.0)
+    f = tl.load(gates + at + H, inside, other=0.0)
+    g = tl.load(gates + at + 2 * H, inside, other=0.0)
+    o = tl.load(gates + at + 3 * H, inside, other=0.0)
+    before = tl.load(c_before + state, inside, other=0.0)
+    dh = dh + tl.load(dy + state, inside, other=0.0)
+    dz_i, dz_f, dz_g, dz_o, dc = cell_back(i, f, g, o, c, before, dh, dc)
+    tl.store(dz + at, dz_i, inside)
+    tl.store(dz + at + H, dz_f, inside)
+    tl.store(dz + at + 2 * H, dz_g, inside)
+    tl.store(dz + at + 3 * H, dz_o, inside)
+    return dc, before
+
+
+@triton.jit
+def backward_kernel(
+    gates,
+    c,
+    c0,
+    dy,
+    dz,
+    dh,
+    dc,
+    W,
+    counters,
+    T,
+    B,
+    H,
+    S: tl.constexpr,
+    U: tl.constexpr,
+    R: tl.constexpr,
+    K1: tl.constexpr,
+    K2: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Compute T steps backwards, but for dh0. Of gates, c, dy and dz the last is given; before it lie the others."""
+    units = tl.program_id(0) * U + tl.arange(0, U)
+    rows = tl.program_id(1) * R + tl.arange(0, R)
+    inside = (units < H)[:, None] & (rows < B)[None, :]
+    state = rows[None, :] * H + units[:, None]
+    i1 = columns_of_W(W, units, 0, 0, H, S, K1)
+    f1 = columns_of_W(W, units, 1, 0, H, S, K1)
+    g1 = columns_of_W(W, units, 2, 0, H, S, K1)
+    o1 = columns_of_W(W, units, 3, 0, H, S, K1)
+    i2 = i1
+    f2 = f1
+    g2 = g1
+    o2 = o1
+    if K2 > 0:
+        i2 = columns_of_W(W, units, 0, K1, H, S, K2)
+        f2 = columns_of_W(W, units, 1, K1, H, S, K2)
+        g2 = columns_of_W(W, units, 2, K1, H, S, K2)
+        o2 = columns_of_W(W, units, 3, K1, H, S, K2)
+    c_t = tl.load(c + state, inside, other=0.0)
+    dc_t = tl.load(dc + state, inside, other=0.0)
+    dh_t = tl.load(dh + state, inside, other=0.0)
+    c_before = c - B * H
+    if T == 1:
+        c_before = c0
+    dc_t, c_t = step_backward(gates, dy, dz, dh_t, dc_t, c_t, c_before, units, rows, B, H)
+    for back in range(1, T):
+        wait_for_all(counters + tl.program_id(1), back * tl.num_programs(0))
+        dh_t = through_W(dz, i1, f1, g1, o1, i2, f2, g2, o2, rows, B, H, S, U, R, K1, K2, PRECISION)
+        gates -= 4 * B * H
+        dy -= B * H
+        dz -= 4 * B * H
+        c_before -= B * H
+        if back == T - 1:
+            c_before = c0
+        dc_t, c_t = step_backward(gates, dy, dz, dh_t, dc_t, c_t, c_before, units, rows, B, H)
+    tl.store(dc + state, dc_t, inside)
+
+
+class Chip(NamedTuple):
+    """What of a GPU decides whether W_hh can be kept on it.
+
+    Attributes:
+        processors: of which each can hold one program.
+        shared_bytes: of shared memory, for each program.
+    """
+
+    processors: int
+    shared_bytes: int
+
+    @classmethod
+    def of(cls, device: torch.device) -> "Chip":
+        """Describe a GPU."""
+        found = torch.cuda.get_device_properties(device)
+        return cls(found.multi_processor_count, found.shared_memory_per_block_optin)
+
+
+def split(H: int) -> tuple[int, int]:
+    """Return K1 and K2, powers of two, or K2 = 0: together at least H."""
+    first = max(LEAST_K, 1 << (H.bit_length() - 1))
+    return first, max(LEAST_K, triton.next_power_of_2(H - first)) if first < H else 0
+
+
+def rows_that_fit(B: int, H: int, item_bytes: int, units: int, chip: Chip) -> int | None:
+    """Return how many sequences a program takes, or None where W_hh cannot be kept on chip."""
+    K1, K2 = split(H)
+    for rows in ROWS:
+        bytes_ = (4 * units * (K1 + K2) + K1 * rows) * item_bytes + RESERVED_BYTES
+        if triton.cdiv(H, units) * triton.cdiv(B, rows) <= chip.processors and bytes_ <= chip.shared_bytes:
+            return rows
+    return None
+
+
+class Persistent(Products):
+    """The steps in one kernel where W_hh can be kept on chip, and else those of ``Stepped``."""
+
+    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, chip: Chip | None = None, units: int = UNITS) -> None:
+        super().__init__(W_ih, W_hh, b)
+        self.chip, self.units = chip or Chip.of(b.device), units
+
+    def _rows(self, B: int) -> int | None:
+        parts = 2 if self._precision() == "tf32x3" and self.W_hh.itemsize == 4 else 1
+        return rows_that_fit(B, self.W_hh.shape[1], parts * self.W_hh.itemsize, self.units, self.chip)
+
+    def _precision(self) -> str:
+        """Return how float32 is multiplied: TF32 where PyTorch may, else in three products of two parts each."""
+        if self.b.device.type == "cpu":
+            return "interpreted"
+        return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+
+    def _launch(self, kernel: Any, arrays: tuple[Tensor, ...], T: int, B: int, rows: int, **constants: int) -> None:
+        H = self.W_hh.shape[1]
+        K1, K2 = split(H)
+        grid = triton.cdiv(H, self.units), triton.cdiv(B, rows)
+        counters = torch.zeros(grid[1], dtype=torch.int32, device=self.b.device)
+        kernel[grid](
+            *(*arrays, self.W_hh, counters, T, B, H),
+            **constants,
+            U=self.units,
+            R=rows,
+            K1=K1,
+            K2=K2,
+            PRECISION=self._precision(),
+            num_warps=4,
+            num_stages=1,  # loads of h and dz must not be brought forward, to before all have come
+            launch_cooperative_grid=True,  # all programs at once, or an error
+        )
+
+    def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
+        rows, (T, B, _) = self._rows(len(h)), steps.h.shape
+        if rows is None:
+            forward_by_step(self, h, c, steps)
+        else:
+            arrays = steps.gates, h.contiguous(), steps.h, c, steps.c
+            self._launch(forward_kernel, arrays, T, B, rows, KEEP=int(steps.c.stride(0) > 0))
+
+    def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> Tensor:
+        rows, (T, B, _) = self._rows(len(dh)), dy.shape
+        if rows is None:
+            return backward_by_step(self, c0, steps, dy, dh, dc)
+        dy, dz = dy.contiguous(), room_for_dz(steps, dy)
+        arrays = steps.gates[-1], steps.c[-1], c0, dy[-1], dz[-1], dh, dc
+        self._launch(backward_kernel, arrays, T, B, rows, S=SPLIT)
+        dh.copy_(torch.mm(dz[0], self.W_hh))
+        return dz

@@ -1,0 +1,54 @@
+"""What a verification finds, and what it comes to."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from lstmbench.report.labels import WORKLOAD, describe
+
+Weight = Literal["remark", "differs", "unverifiable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a reader should know.
+
+    Attributes:
+        where: the file, as a path from the folder that was verified.
+        what: one sentence.
+        weight: ``differs`` is a fault; ``unverifiable`` leaves open whether there is one; a ``remark`` says what this
+            verification does not cover.
+    """
+
+    where: str
+    what: str
+    weight: Weight = "differs"
+
+    def within(self, folder: str) -> "Finding":
+        """Return the finding as seen from the folder above."""
+        return replace(self, where=f"{folder}/{self.where}")
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 1 if something differs; or else 2 if something could not be verified; or else 0."""
+    weights = {finding.weight for finding in findings}
+    return 1 if "differs" in weights else 2 if "unverifiable" in weights else 0
+
+
+def sentence(error: Exception, folder: Path) -> str:
+    """Return an error as a sentence, without this machine's path to the folder."""
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    return text.replace(f"{folder}/", "")
+
+
+def case_name(row: Mapping[str, Any]) -> str:
+    """Return a case in words."""
+    keys = ("task", "cell", "variant", "seed") if row.get("task") else WORKLOAD
+    known = {key: row[key] for key in keys if row.get(key) is not None and row[key] is not pd.NA}
+    return f"{row.get('implementation')}, {describe(known)}"

@@ -1,0 +1,122 @@
+"""One run at a time: in a folder the second is refused, on a machine it waits, and who dies holds nothing up."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import write_suite
+
+import lstmbench as lb
+from lstmbench.measure import runner
+from lstmbench.measure.process import locks
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from lstmbench.measure.process import locks
+with locks.only_run_in(Path(sys.argv[1])), locks.only_run_here():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "measure_workload", lambda *_: ([], [], []))
+
+
+@pytest.mark.usefixtures("nothing_measured")
+def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
+    (tmp_path / "out").mkdir()
+    with locks.only_run_in(tmp_path / "out"):
+        with pytest.raises(lb.LstmbenchError, match=r"Another run is at work in .*out; wait for its end, or choose"):
+            lb.run(suite, tmp_path / "out", progress=False)
+        assert list((tmp_path / "out").iterdir()) == []
+        lb.run(suite, tmp_path / "other", progress=False)
+    lb.run(suite, tmp_path / "out", progress=False)
+
+
+@pytest.mark.usefixtures("nothing_measured")
+def test_the_second_run_on_a_machine_is_refused_where_it_is_not_to_wait(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
+    with locks.only_run_here(), pytest.raises(lb.LstmbenchError, match="Another run is being timed on this machine"):
+        lb.run(suite, tmp_path / "out", progress=False, wait=False)
+    assert lb.run(suite, tmp_path / "out", progress=False, wait=False).manifest["complete"]
+
+
+def test_the_second_run_on_a_machine_says_in_one_line_that_it_waits_and_then_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waited: list[int] = []
+
+    def flock(descriptor: int, how: int) -> None:
+        if how & fcntl.LOCK_NB:
+            raise BlockingIOError
+        waited.append(descriptor)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locks.only_run_here():
+        assert len(waited) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="needs Linux's list of locks")
+def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
+        with pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"), locks.only_run_here(wait=False):
+            pass
+        with pytest.raises(lb.LstmbenchError, match=f"another folder\\.{named}"), locks.only_run_in(tmp_path):
+            pass
+        taken = locks._taken
+        monkeypatch.setattr(locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait))
+        with locks.only_run_here():
+            pass
+        assert re.search(f"this one waits for its end\\.{named}", capsys.readouterr().err)
+        holder.kill()
+
+
+def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        for lock in (locks.only_run_in(tmp_path), locks.only_run_here(wait=False)):
+            with pytest.raises(lb.LstmbenchError, match="Another run"), lock:
+                pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with locks.only_run_in(tmp_path), locks.only_run_here(wait=False):
+        pass
+
+
+def test_what_works_in_a_folder_without_a_lock_of_its_own_is_no_reason_to_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file system without locks; and no place for the machine's lock."""
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported")))
+    monkeypatch.setenv(locks.VARIABLE, str(tmp_path / "none" / "lock"))
+    with locks.only_run_in(tmp_path), locks.only_run_here(wait=False):
+        pass
+
+
+def test_a_lock_that_another_user_has_made_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("")
+    (tmp_path / "lock").chmod(0o444)
+    monkeypatch.setenv(locks.VARIABLE, str(tmp_path / "lock"))
+    opened: list[int] = []
+    really = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, *mode: opened.append(flags) or really(path, flags, *mode))
+    with locks.only_run_here(wait=False):
+        assert opened == [os.O_RDONLY]

@@ -1,0 +1,72 @@
+"""Disturbed turns are known by their witnesses, and leaving them out has a limit."""
+
+import numpy as np
+import pytest
+
+from lstmbench.measure.disturbance import MOST_LEFT_OUT, Turn, disturbed, epoch_disturbed, left_out, reasons
+
+QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
+
+
+def test_quiet_turns_are_not_disturbed():
+    assert not disturbed([QUIET] * 9).any()
+
+
+def test_standing_in_line_for_a_core_is_no_waiting():
+    assert QUIET._replace(cpu_s=0.4e-2, queued_s=0.5e-2).waited_share == pytest.approx(0.1)
+    assert QUIET._replace(cpu_s=0.4e-2).waited_share == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    "witness",
+    [
+        ({"cpu_s": 0.9e-2}, "pushed off its core"),
+        ({"switches": 3}, "pushed off its core"),
+        ({"sentinel_s": 1.3e-4}, "slow sentinel"),
+        ({"stolen": 0.05}, "stolen time"),
+        ({"mhz": 2000.0}, "slow clock"),
+        ({"throttled": "hardware slowdown"}, "throttled GPU"),
+    ],
+)
+def test_each_witness_alone_marks_its_turn_and_no_other_and_says_why(witness):
+    witness, why = witness
+    quiet = QUIET._replace(mhz=2600.0)
+    turns = [quiet] * 4 + [quiet._replace(**witness)] + [quiet] * 4
+    assert disturbed(turns).tolist() == [False] * 4 + [True] + [False] * 4
+    assert [reason for reason, marks in reasons(turns).items() if marks.any()] == [why]
+
+
+def test_one_that_is_pushed_off_its_core_in_every_turn_is_how_a_case_is():
+    assert not disturbed([QUIET._replace(switches=9)] * 5).any()
+
+
+def test_a_slow_time_alone_is_not_a_disturbance():
+    turns = [QUIET] * 4 + [QUIET._replace(seconds=[5e-3] * 10, loop_s=5e-2, cpu_s=5e-2)]
+    assert not disturbed(turns).any()
+
+
+def test_waiting_for_helper_threads_is_how_a_case_is_and_not_a_disturbance():
+    assert not disturbed([QUIET._replace(cpu_s=0.6e-2)] * 5).any()
+
+
+def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the_case_is_noisy():
+    few, many = np.zeros((2, 10), dtype=bool), np.zeros((2, 10), dtype=bool)
+    few[0, : int(MOST_LEFT_OUT * 20)] = True
+    many[0, : int(MOST_LEFT_OUT * 20) + 1] = True
+    masks, noisy = left_out(list(few))
+    assert not noisy and sum(mask.sum() for mask in masks) == MOST_LEFT_OUT * 20
+    masks, noisy = left_out(list(many))
+    assert noisy and not any(mask.any() for mask in masks)
+
+
+def test_a_process_is_never_left_out_whole():
+    masks, noisy = left_out([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
+    assert not noisy and not masks[0].any()
+
+
+@pytest.mark.parametrize(
+    ("queued_s", "stolen", "why"),
+    [(0.0, 0.0, ""), (0.4, 0.0, ""), (0.6, 0.0, "pushed off its core"), (0.0, 0.03, "stolen time")],
+)
+def test_an_epoch_is_judged_by_itself(queued_s, stolen, why):
+    assert epoch_disturbed(queued_s, 10.0, stolen) == why

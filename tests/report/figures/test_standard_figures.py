@@ -1,0 +1,41 @@
+import pytest
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.report import figures, plot, series
+
+
+def test_a_standard_quantity_gives_the_standard_figures(quick):
+    wanted = {name: figure for name, figure in figures(quick).items() if "speed" in name}
+    found = series(quick, "time_median_s")
+    assert [figure.id for figure in found] == list(wanted)
+    assert [figure.alt for figure in found] == [figure.alt for figure in wanted.values()]
+
+
+def test_any_other_quantity_is_split_in_the_same_way(quick):
+    (found,) = series(quick, "first_call_s")
+    assert found.id == "quick-first-call-s"
+    assert len(found.axes) == len(series(quick, "time_median_s")[0].axes)
+
+
+def test_what_is_given_comes_before_what_is_usual(quick):
+    assert series(quick, "allocated_bytes", title="Bytes")[0].caption.startswith("Bytes")
+
+
+def test_gradients_have_no_panel_of_inference(quick):
+    assert "inference" not in series(quick, "grad_rel_error")[0].alt
+
+
+def test_nothing_to_draw_is_told_and_a_wrong_name_refused(quick):
+    (told,) = series(quick, "peak_device_bytes")
+    assert "no case has a number in `peak_device_bytes` (168 ok)" in told
+    inference = quick[quick["mode"] == "inference"]
+    assert "no case has a number in `grad_rel_error`" in series(inference, "grad_rel_error")[0]
+    with pytest.raises(LstmbenchError, match="no column"):
+        series(quick, "speed_of_light")
+
+
+def test_what_differs_between_panels_is_not_said_to_hold_for_all(quick):
+    same = quick[quick["hidden_size"] == 64]
+    figure = plot(same, col="mode", row="input")
+    assert "H = 64" in figure.caption
+    assert "I = " not in figure.caption

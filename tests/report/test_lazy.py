@@ -1,0 +1,27 @@
+"""Tables and comparisons do without what draws."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from lstmbench import report
+
+HEAVY = ("matplotlib", "seaborn", "scipy.stats", "torch", "jax")
+
+
+def loaded(script: str) -> list[str]:
+    code = f"import sys; {script}; print(*[name for name in {HEAVY} if name in sys.modules])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_tables_and_comparisons_import_nothing_that_draws():
+    assert loaded("from lstmbench.report import compare, speed_table, tables") == []
+    assert "matplotlib" in loaded("from lstmbench.report import plot")
+
+
+def test_every_name_is_there_and_none_is_hidden_by_a_module():
+    for name in report.__all__:
+        assert callable(getattr(report, name)), name
+    modules = {path.stem for path in Path(report.__file__).parent.glob("*.py")}
+    assert modules.isdisjoint(report._HOMES)
+    assert set(dir(report)) == set(report.__all__)

@@ -1,0 +1,307 @@
+"""Every task: its shapes, its seeds, its parts kept apart, and scores that mean what they say."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.training.tasks import _forecasts, language
+from lstmbench.training.tasks._faults import KINDS, with_faults
+from lstmbench.training.tasks._ngrams import NGrams
+from lstmbench.training.tasks.adding import Adding
+from lstmbench.training.tasks.anomalies import Anomalies, rolling_z_score
+from lstmbench.training.tasks.copying import BEGIN, BLANK, LENGTH, Copying
+from lstmbench.training.tasks.digits import _shifted
+from lstmbench.training.tasks.drawing import Drawing
+from lstmbench.training.tasks.sentiment import STEM, _parts, rated
+from lstmbench.training.tasks.task import (
+    Batch,
+    Task,
+    describe_task,
+    generator,
+    make_task,
+    minibatches,
+    task_class,
+    tasks,
+)
+
+SMALL: dict[str, dict[str, int]] = {"language": {"seq_len": 20, "share": 2}, "drawing": {"batches": 2}}
+
+
+@pytest.fixture(params=tasks())
+def task(request: pytest.FixtureRequest) -> Task:
+    return make_task(request.param, SMALL.get(request.param))
+
+
+def first(task: Task, seed: int = 0, epoch: int = 1) -> Batch:
+    return next(iter(task.epoch(seed, epoch)))
+
+
+def nothing(task: Task) -> Any:
+    """A model that always says 0."""
+    return lambda x: np.zeros((*x.shape[:2], task.output_size))
+
+
+# All of them
+
+
+def test_inputs_and_targets_have_the_shapes_that_the_task_says(task: Task) -> None:
+    x, targets = first(task)
+    T, B, features = x.shape
+    assert features == task.input_size and T >= targets.shape[0] >= 1 and targets.shape[1] == B
+    assert np.isfinite(x).all() and np.isfinite(targets).all()
+    if task.loss == "mse":
+        assert targets.shape[2:] == (task.output_size,)
+    else:
+        assert targets.ndim == 2 and targets.min() >= 0 and targets.max() < task.output_size
+        assert np.issubdtype(targets.dtype, np.integer)
+
+
+def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_another(task: Task) -> None:
+    again = make_task(next(name for name in tasks() if task_class(name) is type(task)), None)
+    again = replace(again, **vars_of(task))  # type: ignore[type-var]
+    np.testing.assert_array_equal(first(task).x, first(again).x)
+    for other in (first(task, seed=1), first(task, epoch=2)):
+        assert other.x.shape != first(task).x.shape or (other.x != first(task).x).any()
+
+
+def vars_of(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in describe_task_sizes(task)}
+
+
+def describe_task_sizes(task: Task) -> list[str]:
+    return list(describe_task(next(name for name in tasks() if task_class(name) is type(task)))["sizes"])
+
+
+def test_scores_of_both_parts_are_numbers_and_repeatable(task: Task) -> None:
+    for part in ("validation", "test"):
+        score = task.score(nothing(task), part)  # type: ignore[arg-type]
+        assert np.isfinite(score) and score == task.score(nothing(task), part)  # type: ignore[arg-type]
+
+
+def test_every_task_has_something_to_beat_and_a_question(task: Task) -> None:
+    assert task.question.endswith("?") and task.metric.name
+    found = task.baselines()
+    assert found and all(np.isfinite(score) for score in found.values())
+
+
+def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
+    with pytest.raises(LstmbenchError, match="'adding' has no size 'length'; it has seq_len"):
+        make_task("adding", {"length": 5})
+    for wrong in (0, -1, 2.5, True, "5"):
+        with pytest.raises(LstmbenchError, match="positive whole number"):
+            make_task("adding", {"seq_len": wrong})  # type: ignore[dict-item]
+
+
+def test_a_task_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(LstmbenchError, match="There is no task 'ading'; the tasks are adding, anomalies"):
+        make_task("ading")
+    assert "task" not in tasks() and not any(name.startswith("_") for name in tasks())
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+
+    monkeypatch.setattr("lstmbench.training.tasks.task.import_module", missing)
+    assert describe_task("digits")["reason"] == "The task 'digits' needs the package sklearn, which is not installed."
+
+
+def test_held_out_data_are_not_those_of_an_epoch() -> None:
+    assert (generator(0).random(5) != generator(0, 0).random(5)).all()  # NumPy alone takes both for one seed
+    assert (generator(1).random(5) != generator(1, 0).random(5)).all()
+
+
+def test_minibatches_show_every_sequence_once_and_leave_the_rest_out() -> None:
+    x = np.arange(2 * 10).reshape(2, 10, 1)
+    shown = np.concatenate([batch.x[0, :, 0] for batch in minibatches(x, x, 3, seed=0, epoch=1)])
+    assert len(set(shown)) == len(shown) == 9
+    (all_of_few,) = minibatches(x[:, :2], x[:, :2], 3, seed=0, epoch=1)
+    assert all_of_few.x.shape[1] == 2
+
+
+# One by one
+
+
+def test_adding_asks_for_the_sum_of_the_two_marked_numbers() -> None:
+    x, targets = first(Adding(seq_len=9, batch_size=40))
+    values, marks = x[:, :, 0], x[:, :, 1]
+    assert (marks.sum(axis=0) == 2).all() and (marks[:4].sum(axis=0) == 1).all()
+    np.testing.assert_allclose(targets[0, :, 0], (values * marks).sum(axis=0))
+
+
+def test_who_says_one_always_has_the_published_error_at_adding() -> None:
+    task = Adding(held_out=20_000)
+    assert task.baselines()["always 1"] == pytest.approx(1 / 6, rel=0.03)
+    assert task.score(lambda x: np.ones((*x.shape[:2], 1)), "test") == task.baselines()["always 1"]
+    perfect = task.score(lambda x: (x[:, :, :1] * x[:, :, 1:]).sum(axis=0, keepdims=True), "test")
+    assert perfect == pytest.approx(0, abs=1e-12)
+
+
+def test_copying_shows_ten_symbols_and_wants_them_back_after_the_sign() -> None:
+    x, targets = first(Copying(delay=7, batch_size=5))
+    read = x.argmax(axis=2)
+    assert len(read) == 7 + 2 * LENGTH
+    np.testing.assert_array_equal(read[:LENGTH], targets[-LENGTH:])
+    assert (read[-LENGTH - 1] == BEGIN).all() and (targets[:-LENGTH] == BLANK).all()
+    assert (read[LENGTH : -LENGTH - 1] == BLANK).all() and (read[-LENGTH:] == BLANK).all()
+
+
+def test_ngrams_are_those_of_witten_and_bell() -> None:
+    text = np.array([0, 1, 0, 1, 0, 0])
+    model = NGrams(text, order=2, symbols=3)
+    unigram = [(4 + 2 / 3) / (6 + 2), (2 + 2 / 3) / (6 + 2), (0 + 2 / 3) / (6 + 2)]
+    after_0 = [(1 + 2 * unigram[0]) / (3 + 2), (2 + 2 * unigram[1]) / (3 + 2), (0 + 2 * unigram[2]) / (3 + 2)]
+    for symbol in range(3):
+        assert model._chance(b"\x00", symbol) == pytest.approx(after_0[symbol])
+    assert sum(model._chance(b"\x02", symbol) for symbol in range(3)) == pytest.approx(1)  # never seen: the unigram
+    assert model.bits(np.array([2])) == pytest.approx(-np.log2(unigram[2]))
+
+
+def test_no_paragraph_stands_in_two_parts_of_the_text() -> None:
+    parts = {part: set(text.split("\n\n")) for part, text in language._texts().items()}
+    shared = parts["train"] & parts["test"]
+    assert not {each for each in shared if len(each) > 1}
+
+
+def test_who_gives_all_characters_the_same_chance_needs_log2_of_their_number_of_bits() -> None:
+    task = make_task("language")
+    assert task.score(nothing(task), "test") == pytest.approx(np.log2(len(language.alphabet())))
+
+
+def test_language_targets_are_the_next_characters() -> None:
+    x, targets = first(make_task("language", {"seq_len": 20}))
+    np.testing.assert_array_equal(x.argmax(axis=2)[1:], targets[:-1])
+
+
+def test_no_stem_stands_in_two_parts_of_the_words() -> None:
+    words = rated()
+    assert len(words) > 3000 and {len(part.targets[0]) for part in _parts().values()}
+    assert sum(part.targets.size for part in _parts().values()) == len(words)
+    letters = [{tuple(column) for column in _stems(part)} for part in _parts().values()]
+    assert not letters[0] & letters[2] and not letters[0] & letters[1]
+
+
+def _stems(part: Batch) -> list[Any]:
+    """The first letters of each word of a part, from its encoding."""
+    stems = []
+    for k in range(part.x.shape[1]):
+        word = part.x[:, k].argmax(axis=1)[part.x[:, k].sum(axis=1) > 0]
+        stems.append(tuple(word[:STEM]))
+    return stems
+
+
+FORECASTS = _forecasts.Forecasts(tuple(np.sin(np.arange(400) / 3) + np.arange(400) / 50), period=19, steps=30, ahead=25)
+
+
+def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_past_alone() -> None:
+    origins = FORECASTS._origins("test")
+    x, truth = FORECASTS._windows(origins), FORECASTS._changes(origins)
+    assert np.isfinite(x).all() and x.shape == (30, len(origins), 3)
+    spread = FORECASTS._scale
+    errors = FORECASTS.errors(lambda x: np.broadcast_to(truth / spread, (len(x), *truth.shape)), "test")
+    assert np.abs(errors).max() < 1e-12
+    # What comes after the origin may be anything: the window is the same
+    other = np.array(FORECASTS.values)
+    other[origins[0] + 1 :] += 100
+    changed = replace(FORECASTS, values=tuple(other))._windows(origins[:1])
+    np.testing.assert_allclose(changed, x[:, :1])
+
+
+def test_parts_of_a_series_do_not_overlap_in_what_is_forecast() -> None:
+    ends = {part: FORECASTS._origins(part) for part in ("train", "validation", "test")}  # type: ignore[arg-type]
+    assert ends["train"].max() + FORECASTS.ahead < ends["validation"].min() + 1
+    assert ends["validation"].max() + FORECASTS.ahead < ends["test"].min() + 1
+    assert ends["test"].max() + FORECASTS.ahead < len(FORECASTS.values)
+
+
+def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before() -> None:
+    origins = FORECASTS._origins("test")[:1]
+    (errors,) = FORECASTS.baselines()["seasonal naive"][:1]
+    values = np.array(FORECASTS.values)
+    for k in (1, 19, 20, 25):
+        back = 19 if k <= 19 else 38
+        assert errors[k - 1] == pytest.approx(values[origins[0] + k - back] - values[origins[0] + k])
+
+
+def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -> None:
+    (batch,) = FORECASTS.epoch(10_000, seed=0, epoch=1)
+    S, period = len(batch.targets), 19
+    # At a later step, the change over a period that was forecast as the first of the K is the input
+    np.testing.assert_allclose(batch.targets[:-1, :, 0], batch.x[-S + 1 :, :, 0], atol=1e-9)
+    values = np.array(FORECASTS.values)
+    changes = (values[period:] - values[:-period]) / FORECASTS._scale
+    assert batch.x[0, 0, 0] in changes
+
+
+def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_rounding() -> None:
+    (plain,), (moved,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, resolution=0.3).epoch(10_000, 0, 1)
+    most = np.abs(moved.x - plain.x).max(axis=(0, 1)) * FORECASTS._scale
+    assert 0.29 < most[0] <= 0.3 and (most[1:] == 0).all()  # the difference of two values, each rounded by half a step
+    np.testing.assert_array_equal(moved.targets, plain.targets)
+
+
+def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_are() -> None:
+    (plain,), (mirrored,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, mirrored=True).epoch(10_000, 0, 1)
+    signs = np.round(mirrored.x[-1, :, 0] / plain.x[-1, :, 0])
+    assert set(signs) == {-1.0, 1.0}
+    np.testing.assert_allclose(mirrored.x[:, :, 0], signs * plain.x[:, :, 0])
+    np.testing.assert_array_equal(mirrored.x[:, :, 1:], plain.x[:, :, 1:])
+    np.testing.assert_allclose(mirrored.targets, signs[:, None] * plain.targets)
+
+
+def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own() -> None:
+    task = Drawing(prompt=20, alone=10, held_out=4)
+    truth = task.truth("test")
+    told = task.score(lambda ways: truth[1 : len(ways) + 1], "test")
+    assert told == pytest.approx(0, abs=1e-12)
+    seen: list[Any] = []
+
+    def three(ways: Any) -> Any:
+        seen.append(ways)
+        return np.full_like(ways, 3.0)
+
+    errors = task.errors_by_step(lambda ways: truth[1 : len(ways) + 1])
+    assert errors.shape == (10, 2) and np.abs(errors.to_numpy()).max() < 1e-12
+    task.free_running(three, truth[:20])
+    assert (seen[-1][20:] == 3).all() and len(seen[-1]) == 29
+
+
+def test_faults_are_where_they_are_said_to_be_and_nowhere_else() -> None:
+    series = np.sin(np.arange(4000) / 5)
+    found, kinds = with_faults(series, np.random.default_rng(0), every=100, size=3.0)
+    wrong = kinds >= 0
+    np.testing.assert_array_equal(found[~wrong], series[~wrong])
+    assert 0.02 < wrong.mean() < 0.3 and (found[wrong] != series[wrong]).mean() > 0.9
+    assert set(kinds) == {-1, *range(len(KINDS))}
+
+
+def test_a_detector_that_knows_finds_all_and_one_that_does_not_finds_what_chance_does() -> None:
+    task = Anomalies(copies=3)
+    values, kinds = task.held_out["test"]
+    chance = task.held_out["test"].wrong.mean()
+    assert values.shape == kinds.shape and task.baselines()["rolling z-score, 24 h"] > chance > 0
+    shares = task.found_by_kind(nothing(task))
+    assert ((shares >= 0) & (shares <= 1)).all(axis=None) and len(shares) == 3
+    assert set(task.precision_recall(nothing(task))["detector"]) == set(shares.index)
+
+
+def test_the_rolling_z_score_looks_back_only() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 2))
+    before = rolling_z_score(values, 10)[:40]
+    values[40:] = 1e6
+    np.testing.assert_array_equal(rolling_z_score(values, 10)[:40], before)
+    t = 30
+    wanted = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (values[t - 10 : t].std(axis=0) + 1e-6)
+    np.testing.assert_allclose(rolling_z_score(values, 10)[t], wanted)
+
+
+def test_a_digit_is_moved_by_up_to_a_pixel_and_not_otherwise_changed() -> None:
+    x = np.zeros((64, 200, 1))
+    x[3 * 8 + 4] = 1  # one white pixel in the middle
+    moved = _shifted(x, np.random.default_rng(0))
+    assert (moved.sum(axis=0) == 1).all()
+    rows, columns = np.divmod(moved[:, :, 0].argmax(axis=0), 8)
+    assert set(rows) == {2, 3, 4} and set(columns) == {3, 4, 5} and len(set(zip(rows, columns, strict=True))) == 9

@@ -1,0 +1,402 @@
+"""The compiled steps are those of PyTorch's own operations, and where they cannot be compiled, those are what runs."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance import draw, relative_error, results
+from hypothesis import given
+from hypothesis import strategies as st
+from unprivileged import heeding_modes
+
+import lstmbench as lb
+from examples import examples
+from lstmbench.measure import environment
+from lstmbench.results import processor
+from lstmbench.variants.kernels import recurrence
+
+jax = pytest.importorskip("jax")
+torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
+_jax = pytest.importorskip("lstmbench.variants._jax", reason="needs JAX")
+
+
+def compiled(test: Any) -> Any:
+    without = pytest.mark.skipif(recurrence.recurrence() is None, reason="there is no C++ compiler")
+    return pytest.mark.compile(without(test))
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What was built is not remembered, neither before the test nor after it."""
+    functions = [recurrence.recurrence, recurrence.library, recurrence._version]
+    if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
+        functions.append(jax_fused._compiled_here)
+    for function in functions:
+        function.cache_clear()
+    yield
+    for function in functions:
+        function.cache_clear()
+
+
+def compiler(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@compiled
+@given(T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140))
+def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
+    T: int, B: int, features: int, H: int
+) -> None:
+    problem = draw(T, B, features, H)
+    found = results(lb.load("torch.fused", problem.params), problem)
+    plain = lb.load("torch.fused", problem.params)
+    way = plain.implementation
+    assert isinstance(way.steps, torch_fused.Compiled)
+    way.steps = torch_fused.Plain(way.W_ih, way.W_hh, way.b)
+    for name, wanted in results(plain, problem).items():
+        assert relative_error(found[name], wanted) < 3e-6, name
+
+
+NATIVE, TOO_LARGE = "this processor", "like AVX-512, estimates too large"
+INSTRUCTIONS = {
+    NATIVE: ["-march=native"],
+    "whatever every processor has": [],
+    "AVX2 and FMA": ["-march=x86-64-v3"],
+    "AVX-512": ["-march=x86-64-v4"],
+    "like AVX": ["-DLSTMBENCH_LANES=8", "-DLSTMBENCH_FUSED=0"],
+    "like AVX2 and FMA": ["-DLSTMBENCH_LANES=8", "-DLSTMBENCH_FUSED=1"],
+    "like NEON": ["-DLSTMBENCH_LANES=4", "-DLSTMBENCH_FUSED=1"],
+    TOO_LARGE: ["-DLSTMBENCH_LANES=16", "-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=0x1p-14"],
+    "like AVX-512, estimates too small": [
+        "-DLSTMBENCH_LANES=16",
+        "-DLSTMBENCH_FUSED=1",
+        "-DLSTMBENCH_ESTIMATE=-0x1p-14",
+    ],
+}
+"""What the compiled steps may find: what can be had here is run, and what cannot is emulated with its worst error.
+The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
+NEEDED = {"AVX2 and FMA": {"avx2", "fma"}, "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}}
+COMPILERS = list(dict.fromkeys(filter(None, map(shutil.which, (recurrence._compiler()[0], "g++", "clang++")))))
+"""The one that is taken comes first."""
+
+
+def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
+    """Compile a program of this folder, run it, and return what it says; it must end well."""
+    program = folder / "check"
+    command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{recurrence.HERE}", *flags]
+    subprocess.run([*command, str(Path(__file__).with_name(source)), "-o", str(program)], check=True)
+    found = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert found.stdout.startswith("0 wrong")
+    return found.stdout
+
+
+@compiled
+@pytest.mark.parametrize("optimised", ["-O1", "-O3"])
+@pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_gates_have_all_digits_and_keep_their_range_whatever_the_processor_and_the_compiler(
+    instructions: str, compiler_: str, optimised: str, tmp_path: Path
+) -> None:
+    if missing := NEEDED.get(instructions, set()) - set(environment.machine()["cpu_flags"]):
+        pytest.skip(f"this processor has no {min(missing)}; it is emulated")
+    checked("gates_check.cpp", tmp_path, compiler_, optimised, *INSTRUCTIONS[instructions])
+
+
+@compiled
+def test_an_estimate_that_is_further_off_would_be_seen(tmp_path: Path) -> None:
+    far = ["-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=1e-3"]
+    with pytest.raises(AssertionError, match="instead of"):
+        checked("gates_check.cpp", tmp_path, COMPILERS[0], "-O1", *far)
+
+
+def widths() -> list[Any]:
+    """Return one way to each width of vectors, by instructions that are here or else emulated; this processor's first.
+
+    Two of one width differ in their gates alone.
+    """
+    here = set(environment.machine()["cpu_flags"])
+    eight = "AVX2 and FMA" if NEEDED["AVX2 and FMA"] <= here else "like AVX"
+    sixteen = [] if NEEDED["AVX-512"] <= here else [TOO_LARGE]  # or it is this processor's
+    others = ["whatever every processor has", eight, *sixteen]
+    return [NATIVE, *others]
+
+
+@pytest.mark.slow
+@compiled
+@pytest.mark.parametrize("instructions", widths())
+def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_width(
+    instructions: str, tmp_path: Path
+) -> None:
+    sanitised = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    checked("recurrence_check.cpp", tmp_path, COMPILERS[0], *sanitised, *INSTRUCTIONS[instructions])
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
+def test_steps_compute_what_plain_loops_do_with_another_compiler_too(compiler_: str, tmp_path: Path) -> None:
+    flags = [flag for flag in recurrence.FLAGS if flag != "-shared"]
+    checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *recurrence.TUNED)
+
+
+@pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
+def test_arrays_with_gaps_between_their_numbers_are_read_as_they_are(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    problem = draw(3, 4, 5, 6)
+    implementation = lb.load(name, problem.params).implementation
+    plain = [torch.tensor(array, dtype=torch.float32) for array in problem.all_inputs]
+    gaps = [torch.stack([array, array], dim=-1)[..., 0] for array in plain]
+    assert not any(array.is_contiguous() for array in gaps)
+    for method, count in (("forward", 3), ("forward_backward", 6)):
+        call = getattr(implementation, method)
+        for found, wanted in zip(flat(call(*gaps[:count])), flat(call(*plain[:count])), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def flat(arrays: Any) -> list[Any]:
+    return [each for array in arrays for each in flat(array)] if isinstance(arrays, tuple) else [arrays]
+
+
+def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
+    """Return c after one step from 0, for inputs x to one of i and g, while the other is 1."""
+    weight, bias = np.zeros((4, 1)), np.array([30.0, 0, 30, 30])
+    weight[gate], bias[gate] = 1, 0
+    params = lb.LSTMParams(weight_ih=weight, weight_hh=np.zeros((4, 1)), bias=bias)
+    _, (_, c) = lb.load("torch.fused", params).forward(x.reshape(1, -1, 1))
+    return c.ravel()
+
+
+@compiled
+def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
+    x = np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)]).astype(np.float32).astype(float)
+    sigmoid = one_gate(0, x)
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), rtol=4e-6)  # exp(80): 80 is rounded, too
+    assert sigmoid.min() >= 0 and sigmoid.max() <= 1
+    candidate = one_gate(2, x)
+    np.testing.assert_allclose(candidate, np.tanh(x), rtol=5e-7)
+    assert np.abs(candidate).max() <= 1
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("asked not to", "LSTMBENCH_COMPILED=0 asks for that"),
+        ("none", "[Errno 2] No such file or directory: 'nothing'"),
+        ("fails", "the compiler ends with exit code 1: check.cpp:1: error: no room"),
+        ("writes nonsense", ".so: file too short"),
+        ("no command", "No closing quotation"),
+        ("says nothing", ".so: cannot open shared object file: No such file or directory"),
+    ],
+)
+def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_reason_is_told(
+    broken: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ways = {
+        "none": str(tmp_path / "nothing"),
+        "fails": compiler(
+            tmp_path / "fails",
+            '[ "$1" = --version ] && echo 1 && exit\necho /some/where/check.cpp:1: error: no room >&2\nexit 1',
+        ),
+        "no command": "g++ 'and",
+        "says nothing": compiler(tmp_path / "silent", 'for last; do :; done; [ $# = 1 ] || ln -s /no/where "$last"'),
+        "writes nonsense": compiler(
+            tmp_path / "lies",
+            'case "$1" in --version) echo compiler 1; exit;; esac; for last; do :; done; echo nonsense > "$last"',
+        ),
+    }
+    monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
+        "CXX", ways[broken]
+    )
+    assert recurrence.recurrence() is None
+    told = recurrence.code_path()
+    assert told.startswith("not compiled, and torch.fused, torch.recompute and jax.fused are slower: ")
+    assert told.endswith(reason) and "/" not in told
+    problem = draw(3, 2, 4, 5)
+    lstm = lb.load("torch.fused", problem.params)
+    assert isinstance(lstm.implementation.steps, torch_fused.Plain)
+    results(lstm, problem)
+    if broken == "fails":
+        assert not list(tmp_path.glob("cache/*/*"))  # nothing half built is left
+
+
+@compiled
+@examples(15)  # each shape is compiled by XLA twice
+@given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
+def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
+    jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
+    assert jax_fused._compiled_here()
+    problem = draw(T, B, features, H)
+    found = results(lb.load("jax.fused", problem.params), problem)
+    scanned = lb.load("jax.fused", problem.params)
+    way = scanned.implementation
+    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(jax_fused.sequence(jax_fused.Scanned))
+    for name, wanted in results(scanned, problem).items():
+        assert relative_error(found[name], wanted) < 1e-5, name
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
+    monkeypatch.setenv("LSTMBENCH_COMPILED", "0")
+    jax_fused._compiled_here.cache_clear()
+    try:
+        problem = draw(3, 2, 4, 5)
+        lstm = lb.load("jax.fused", problem.params)
+        assert jax_fused.code_path() == "not compiled, lax.scan in its place: LSTMBENCH_COMPILED=0 asks for that"
+        text = str(jax.make_jaxpr(lstm.implementation._forward)(lstm.implementation.weights, *problem.inputs))
+        assert "scan" in text and "ffi_call" not in text
+        results(lstm, problem)
+    finally:
+        jax_fused._compiled_here.cache_clear()
+
+
+@compiled
+@pytest.mark.usefixtures("forgotten")
+def test_it_is_built_once_and_found_again_and_a_record_says_how(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert recurrence.recurrence() is not None
+    (library,) = tmp_path.glob("lstmbench/*")
+    built = os.stat(library).st_mtime_ns
+    recurrence.recurrence.cache_clear()
+    recurrence.library.cache_clear()
+    assert recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
+    assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
+    lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(processor.vector_instructions(environment.machine()), 4)
+    assert f"; {lanes} numbers in a vector, " in environment.code_paths()["recurrence"]
+
+
+# What the compiler is called by, and where it may write
+
+
+@pytest.fixture
+def plainly_built(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
+    """Have it built in a second."""
+    monkeypatch.setattr(recurrence, "FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    monkeypatch.setattr(recurrence, "TUNED", ())
+
+
+@compiled
+@pytest.mark.usefixtures("plainly_built")
+@pytest.mark.parametrize("named", ["env COMPILER", "COMPILER -pipe", "'COMPILER' -DONE='a b'", "a folder/c++", " "])
+def test_the_compiler_may_be_a_command_of_several_words(
+    named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As "ccache g++" and "g++ -m64" are; and a path may have a blank in it."""
+    (tmp_path / "a folder").mkdir()
+    compiler(tmp_path / "a folder" / "c++", f'exec {COMPILERS[0]} "$@"')
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")))
+    assert recurrence.recurrence() is not None, recurrence.code_path()
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
+    """A user's cache, which is there, and the folder for temporary files."""
+    cache, temporary = tmp_path / "cache" / "lstmbench", tmp_path / "tmp"
+    cache.mkdir(parents=True)
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return cache, temporary
+
+
+@compiled
+@pytest.mark.usefixtures("plainly_built")
+def test_where_the_cache_is_only_read_one_folder_of_the_user_s_serves_all_processes(
+    folders: tuple[Path, Path],
+) -> None:
+    cache, temporary = folders
+    cache.chmod(0o555)
+    with heeding_modes():
+        assert recurrence.recurrence() is not None, recurrence.code_path()
+        (folder,) = temporary.iterdir()
+        (library,) = folder.iterdir()
+        assert folder.name == f"lstmbench-{os.geteuid()}" and stat.S_IMODE(folder.stat().st_mode) == 0o700
+        built = library.stat().st_mtime_ns
+        recurrence.recurrence.cache_clear()
+        recurrence.library.cache_clear()
+        assert recurrence.recurrence() is not None and [*temporary.iterdir(), *folder.iterdir()] == [folder, library]
+        assert library.stat().st_mtime_ns == built
+    cache.chmod(0o755)
+    shutil.copy(library, cache)  # as an image may bring it
+    shutil.rmtree(folder)
+    cache.chmod(0o555)
+    recurrence.recurrence.cache_clear()
+    recurrence.library.cache_clear()
+    with heeding_modes():
+        assert recurrence.recurrence() is not None and list(temporary.iterdir()) == []
+    cache.chmod(0o755)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_where_no_folder_can_be_written_to_the_reason_is_told(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        folder.chmod(0o555)
+    with heeding_modes():
+        assert recurrence.recurrence() is None
+        assert "neither the user's cache nor the folder for temporary files can" in recurrence.code_path()
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("what", ["of another user", "for others to write", "a link"])
+def test_what_somebody_else_may_have_put_among_the_temporary_files_is_not_run(
+    what: str, folders: tuple[Path, Path]
+) -> None:
+    cache, temporary = folders
+    folder = temporary / f"lstmbench-{os.geteuid()}"
+    assert [*recurrence._folders()] == [cache, folder]
+    if what == "a link":
+        folder.rename(temporary / "elsewhere")
+        folder.symlink_to(temporary / "elsewhere")
+    elif what == "for others to write":
+        folder.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    else:
+        pytest.skip("only root gives folders away")
+    assert [*recurrence._folders()] == [cache]
+
+
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_without_a_home_only_the_temporary_folder_is_there(
+    home: str | None, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container's user has neither HOME nor a line in /etc/passwd."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("XDG_CACHE_HOME", home)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    assert [folder.parent for folder in recurrence._folders()] == [folders[1]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "tmp"]
+
+
+def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch_fused.code_path() is None or torch_fused.torch.cuda.is_available()
+    monkeypatch.setattr(torch_fused.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch_fused, "find_spec", lambda name: None)
+    assert environment.code_paths()["torch_fused"].startswith("not compiled on cuda, PyTorch's operations in its place")
+
+
+def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
+    for dtype in ("float64", "bfloat16"):
+        lstm = lb.load("torch.fused", lb.LSTMParams.init(3, 4), dtype=dtype)
+        assert isinstance(lstm.implementation.steps, torch_fused.Plain)
