@@ -2,9 +2,10 @@
 
     python benchmarks/bitflips.py [--flips 1000] [--seed 0]
 
-One bit is flipped at a random place of each of three forms of the same records: plain Parquet, Parquet with page
-checksums, and the sealed file that the store writes; and of the manifest. Each damaged file is found (an error),
-harmless (the same values are read) or wrong. Exit code 1 if a file of the store was ever read as something else.
+One bit is flipped at a random place of each of three forms of the same records: plain Parquet,
+Parquet with page checksums, and the sealed file that the store writes; and of the manifest. Each
+damaged file is found (an error), harmless (the same values are read) or wrong. Exit code 1 if a
+file of the store was ever read as something else.
 """
 
 import argparse
@@ -27,10 +28,20 @@ from lstmbench.results.store import Store, read_manifest, read_results
 
 def rows(count: int, generator: random.Random) -> list[dict[str, Any]]:
     """Return records with a number in every column that holds numbers."""
-    kinds = {"Int64": lambda: generator.randrange(10**6), "Float64": generator.random, "boolean": lambda: True}
-    made = [{name: kinds[kind]() for name, kind in COLUMNS.items() if kind in kinds} for _ in range(count)]
+    kinds = {
+        "Int64": lambda: generator.randrange(10**6),
+        "Float64": generator.random,
+        "boolean": lambda: True,
+    }
+    made = [
+        {name: kinds[kind]() for name, kind in COLUMNS.items() if kind in kinds}
+        for _ in range(count)
+    ]
     words = {name: f"{name} of a row" for name, kind in COLUMNS.items() if kind == "string"}
-    return [row | words | {"implementation": f"numpy.{k}", "workload": f"{k:012d}"} for k, row in enumerate(made)]
+    return [
+        row | words | {"implementation": f"numpy.{k}", "workload": f"{k:012d}"}
+        for k, row in enumerate(made)
+    ]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -40,7 +51,9 @@ def same(one: Any, other: Any) -> bool:
     """
     if isinstance(one, dict):
         return bool(other.items() <= one.items())
-    return bool(list(one) == list(other) and (one.dtypes == other.dtypes).all() and one.equals(other))
+    return bool(
+        list(one) == list(other) and (one.dtypes == other.dtypes).all() and one.equals(other)
+    )
 
 
 def outcome(path: Path, damaged: bytes, read: Callable[[], Any], right: Any) -> str:
@@ -70,15 +83,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lstmbench-bitflips-") as temporary:
         folder = Path(temporary) / "run"
         store = Store(folder)
-        store.write_manifest({"seed": 7, "complete": True, "controls": {"floor": 0.0123}, "machine": {"cores": 2}})
+        store.write_manifest(
+            {"seed": 7, "complete": True, "controls": {"floor": 0.0123}, "machine": {"cores": 2}}
+        )
         store.append("00000", rows(40, generator), [])
         store.finish()
         table, where = read_results(folder), Path(temporary)
         table.to_parquet(where / "plain.parquet", index=False)
         table.to_parquet(where / "pages.parquet", index=False, write_page_checksum=True)
         files: dict[str, tuple[Path, Callable[[], Any]]] = {
-            "plain Parquet": (where / "plain.parquet", partial(plain, where / "plain.parquet", False)),
-            "page checksums": (where / "pages.parquet", partial(plain, where / "pages.parquet", True)),
+            "plain Parquet": (
+                where / "plain.parquet",
+                partial(plain, where / "plain.parquet", False),
+            ),
+            "page checksums": (
+                where / "pages.parquet",
+                partial(plain, where / "pages.parquet", True),
+            ),
             "sealed, as stored": (folder / "records.parquet", partial(read_results, folder)),
             "manifest": (folder / "manifest.json", partial(read_manifest, folder)),
         }

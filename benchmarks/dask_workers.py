@@ -1,11 +1,12 @@
-"""Measure 200 cases on three dask workers, kill one of them in the middle, and hold the outcome against a local run.
+"""Measure 200 cases on three dask workers, kill one of them in the middle, and hold the outcome
+against a local run.
 
     python benchmarks/dask_workers.py [WORKERS, 3 if not given] [--survive]
 
-A scheduler and its workers are started on loopback, each a process of its own. Once a third of the workloads is there,
-a worker that is measuring one is killed with SIGKILL (not with --survive). Then every case must be there once and be
-ok; and the ratios of a local run of the same suite must agree with them, as ``lstmbench reproduce`` judges it. Exit
-code 1 if not.
+A scheduler and its workers are started on loopback, each a process of its own. Once a third of the
+workloads is there, a worker that is measuring one is killed with SIGKILL (not with --survive). Then
+every case must be there once and be ok; and the ratios of a local run of the same suite must agree
+with them, as ``lstmbench reproduce`` judges it. Exit code 1 if not.
 """
 
 import argparse
@@ -31,23 +32,42 @@ SUITE = {
     "implementations": ["numpy.fused", "torch.fused", "torch.loop", "torch.nn"],
     "reference": "torch.nn",
     "grids": [
-        {"seq_len": list(range(10, 60, 2)), "hidden_size": 16, "batch_size": 2, "mode": ["inference", "training"]}
+        {
+            "seq_len": list(range(10, 60, 2)),
+            "hidden_size": 16,
+            "batch_size": 2,
+            "mode": ["inference", "training"],
+        }
     ],
     "budget": {"processes": 5, "seconds_per_case": 0.1},
 }
 CASES, WORKLOADS = 200, 50
-WORKER = ["--nthreads", "1", "--resources", "lstmbench=1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
+WORKER = [
+    "--nthreads",
+    "1",
+    "--resources",
+    "lstmbench=1",
+    "--no-dashboard",
+    "--no-nanny",
+    "--host",
+    "127.0.0.1",
+]
 
 
 def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) -> None:
     """Wait until a third of the workloads is there, and kill a worker that is measuring one."""
     kept = out / "parts"
-    while len(list(kept.glob("*.records.parquet"))) < WORKLOADS // 3 and not (out / "records.parquet").exists():
+    while (
+        len(list(kept.glob("*.records.parquet"))) < WORKLOADS // 3
+        and not (out / "records.parquet").exists()
+    ):
         time.sleep(0.05)
     with Client(address, set_as_default=False) as client:
         at_work: list[int] = []
         while not at_work:
-            doing = client.run(lambda dask_worker: (os.getpid(), dask_worker.state.executing_count > 0))
+            doing = client.run(
+                lambda dask_worker: (os.getpid(), dask_worker.state.executing_count > 0)
+            )
             at_work = [pid for pid, busy in doing.values() if busy]
     victim = next(worker for worker in workers if worker.pid == at_work[0])
     victim.send_signal(signal.SIGKILL)
@@ -57,14 +77,21 @@ def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) ->
 def on_workers(suite: Path, out: Path, count: int, survive: bool) -> lb.Run:
     """Measure the suite on dask workers, one of which dies."""
     with ExitStack() as scope:
-        options = {"n_workers": 0, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+        options = {
+            "n_workers": 0,
+            "protocol": "tcp",
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+        }
         cluster = scope.enter_context(LocalCluster(**options, silence_logs=50))
         command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *WORKER]
         workers = []
         for number in range(count):
             folder = out.parent / f"worker-{number}"
             log = scope.enter_context((out.parent / f"worker-{number}.log").open("wb"))
-            workers.append(subprocess.Popen([*command, "--local-directory", folder], stdout=log, stderr=log))
+            workers.append(
+                subprocess.Popen([*command, "--local-directory", folder], stdout=log, stderr=log)
+            )
             scope.callback(workers[-1].wait)
             scope.callback(workers[-1].kill)
         with Client(cluster.scheduler_address, set_as_default=False) as client:
@@ -72,7 +99,9 @@ def on_workers(suite: Path, out: Path, count: int, survive: bool) -> lb.Run:
         if not survive:
             arguments = (cluster.scheduler_address, out, workers)
             threading.Thread(target=kill_one, args=arguments, daemon=True).start()
-        return lb.run(suite, out, executor="dask", scheduler=cluster.scheduler_address, progress=False)
+        return lb.run(
+            suite, out, executor="dask", scheduler=cluster.scheduler_address, progress=False
+        )
 
 
 def faults(run: lb.Run, found: Reproduction) -> list[str]:
@@ -91,7 +120,9 @@ def faults(run: lb.Run, found: Reproduction) -> list[str]:
 
 def main() -> int:
     """Measure on workers and here, and compare."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("workers", nargs="?", type=int, default=3)
     arguments.add_argument("--survive", action="store_true", help="kill no worker")
     given = arguments.parse_args()
@@ -103,7 +134,9 @@ def main() -> int:
         far = on_workers(suite, folder / "far", given.workers, given.survive)
         between = time.perf_counter()
         here = lb.run(suite, folder / "here", progress=False)
-        print(f"{between - begun:.0f} s on {given.workers} workers, {time.perf_counter() - between:.0f} s here")
+        print(
+            f"{between - begun:.0f} s on {given.workers} workers, {time.perf_counter() - between:.0f} s here"
+        )
         found = reproduction("many-ratio", here.folder, far.folder)
         said = faults(far, found)
         print(f"{len(far.records)} cases; ratios: {found.counts}")

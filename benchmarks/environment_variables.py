@@ -1,10 +1,11 @@
-"""What environment variables do to a plain loop, and what a worker gets of them: the table in docs/environment.md.
+"""What environment variables do to a plain loop, and what a worker gets of them: the table in
+docs/environment.md.
 
     python benchmarks/environment_variables.py [--only NAME] [--pairs 3] > table.md
 
-For each variable a loop in a new interpreter is timed with it and without it, on two threads where there are two cores,
-in turns; printed is the median of the ratios of such pairs. Then the variable is set, and
-the harness is asked what a worker gets of it.
+For each variable a loop in a new interpreter is timed with it and without it, on two threads where
+there are two cores, in turns; printed is the median of the ratios of such pairs. Then the variable
+is set, and the harness is asked what a worker gets of it.
 """
 
 import argparse
@@ -36,7 +37,12 @@ TRIED = {
         "PYTHONWARNINGS": "error",
         "PYTHONOPTIMIZE": "2",
     },
-    "numpy.numba": {"NUMBA_DISABLE_JIT": "1", "NUMBA_OPT": "0", "NUMBA_BOUNDSCHECK": "1", "NUMBA_CPU_NAME": "generic"},
+    "numpy.numba": {
+        "NUMBA_DISABLE_JIT": "1",
+        "NUMBA_OPT": "0",
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_CPU_NAME": "generic",
+    },
     "torch.nn": {
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_PROC_BIND": "true",
@@ -53,7 +59,11 @@ TRIED = {
         "ATEN_CPU_CAPABILITY": "default",
         "PYTORCH_JIT": "0",
     },
-    "torch.compile": {"TORCH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1", "TORCHINDUCTOR_CPP_WRAPPER": "1"},
+    "torch.compile": {
+        "TORCH_COMPILE_DISABLE": "1",
+        "TORCHDYNAMO_DISABLE": "1",
+        "TORCHINDUCTOR_CPP_WRAPPER": "1",
+    },
     "jax.scan": {
         "JAX_DISABLE_JIT": "1",
         "JAX_DEBUG_NANS": "1",
@@ -70,11 +80,19 @@ TRIED = {
 """By the implementation that is timed: variables, with a value that should tell."""
 NOT_TIMED = {
     "of a GPU, not tried here": (
-        *("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF"),
+        *(
+            "CUDA_LAUNCH_BLOCKING",
+            "CUBLAS_WORKSPACE_CONFIG",
+            "NVIDIA_TF32_OVERRIDE",
+            "PYTORCH_CUDA_ALLOC_CONF",
+        ),
         *("PYTORCH_NO_CUDA_MEMORY_CACHING", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TRITON_INTERPRET"),
         *("XLA_PYTHON_CLIENT_ALLOCATOR", "XLA_PYTHON_CLIENT_MEM_FRACTION"),
     ),
-    "a cache of compiled programs: the first call": ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"),
+    "a cache of compiled programs: the first call": (
+        "JAX_COMPILATION_CACHE_DIR",
+        "TORCHINDUCTOR_CACHE_DIR",
+    ),
     "another allocator": ("LD_PRELOAD",),
 }
 
@@ -83,7 +101,9 @@ def loop(implementation: str, extra: dict[str, str]) -> float | None:
     """Return the seconds of a call in a new interpreter; None where it fails."""
     case = json.dumps([implementation, "training", SIZES, "float32"])
     command = [sys.executable, str(HAND_TIMED), "--child", case]
-    done = subprocess.run(command, env=os.environ | extra, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | extra, capture_output=True, text=True, check=False
+    )
     return json.loads(done.stdout.splitlines()[-1])["seconds"] if done.returncode == 0 else None
 
 
@@ -102,11 +122,19 @@ def what_a_worker_gets(name: str, value: str) -> str:
     """Return whether the variable reaches a worker."""
     os.environ[name] = value
     try:
-        reaches = worker_environment.worker_environment(available_cores(), "cpu", 0).get(name) == value
+        reaches = (
+            worker_environment.worker_environment(available_cores(), "cpu", 0).get(name) == value
+        )
         found = worker_environment.recorded(available_cores(), "cpu")
     finally:
         del os.environ[name]
-    return "passed on, and recorded" if name in found["passed"] else "passed on" if reaches else "not passed on"
+    return (
+        "passed on, and recorded"
+        if name in found["passed"]
+        else "passed on"
+        if reaches
+        else "not passed on"
+    )
 
 
 def main() -> None:
@@ -123,7 +151,11 @@ def main() -> None:
     for implementation, variables in TRIED.items():
         for name, value in variables.items():
             if only in (None, name):
-                row = [implementation, f"`{name}={value}`", effect(implementation, name, value, options.pairs)]
+                row = [
+                    implementation,
+                    f"`{name}={value}`",
+                    effect(implementation, name, value, options.pairs),
+                ]
                 print(f"| {' | '.join([*row, what_a_worker_gets(name, value)])} |", flush=True)
     for why, names in NOT_TIMED.items():
         for name in names:

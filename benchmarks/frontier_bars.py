@@ -1,11 +1,12 @@
-"""Hold runs of ``frontier`` and ``long``, or of parts of them, against what our own implementations are meant to reach.
+"""Hold runs of ``frontier`` and ``long``, or of parts of them, against what our own implementations
+are meant to reach.
 
     python benchmarks/frontier_bars.py RUN [RUN ...]
 
-Each run is held against the bars for whose workloads it was made. Each line is a bar: what, the figure, the bar, and
-whether it is reached. Ratios are those of the runs' tables, taken
-within rounds; one over the best of several is the quotient of two of them. Memory is the allocator's, beyond inputs,
-weights and gradients. Exit code 1 if a bar is not reached.
+Each run is held against the bars for whose workloads it was made. Each line is a bar: what, the
+figure, the bar, and whether it is reached. Ratios are those of the runs' tables, taken within
+rounds; one over the best of several is the quotient of two of them. Memory is the allocator's,
+beyond inputs, weights and gradients. Exit code 1 if a bar is not reached.
 """
 
 import math
@@ -73,14 +74,30 @@ def speed_in(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator
     """Yield those of one mode."""
     training = mode == "training"
     fused = over_nn["torch.fused"]
-    yield Bar(f"torch.fused over torch.nn, {mode}, geometric mean", geometric(fused), 0.85 if training else 1.0)
-    yield Bar(f"torch.fused over torch.nn, {mode}, at {largest(fused)}", fused.max(), 1.05 if training else 1.15)
+    yield Bar(
+        f"torch.fused over torch.nn, {mode}, geometric mean",
+        geometric(fused),
+        0.85 if training else 1.0,
+    )
+    yield Bar(
+        f"torch.fused over torch.nn, {mode}, at {largest(fused)}",
+        fused.max(),
+        1.05 if training else 1.15,
+    )
     over_jax = ratios["jax.fused"] / ratios[JAX_PEERS].min(axis=1)
     peers = f"the best of {', '.join(JAX_PEERS)}"
-    yield Bar(f"jax.fused over {peers}, {mode}, geometric mean", geometric(over_jax), 0.7 if training else 0.8)
+    yield Bar(
+        f"jax.fused over {peers}, {mode}, geometric mean",
+        geometric(over_jax),
+        0.7 if training else 0.8,
+    )
     yield Bar(f"jax.fused over {peers}, {mode}, at {largest(over_jax)}", over_jax.max(), 1.0)
     if training:
-        yield Bar("jax.fused over torch.nn, training, geometric mean", geometric(over_nn["jax.fused"]), 1.0)
+        yield Bar(
+            "jax.fused over torch.nn, training, geometric mean",
+            geometric(over_nn["jax.fused"]),
+            1.0,
+        )
     for name, most in (("numpy.fused", 3.5), ("numpy.numba", 1.2)):
         if name in over_nn:
             found = over_nn[name]
@@ -91,7 +108,9 @@ def speed_in(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator
 
 
 def shares(run: Path) -> Iterator[Bar]:
-    """Yield the bars of the share of the machine's rate of products, of a run that trained at those sizes."""
+    """Yield the bars of the share of the machine's rate of products, of a run that trained at those
+    sizes.
+    """
     found = table(run, "roofline_fraction", "training")
     for size in (size for size in SHARES if size in found.index):
         ours = found[OURS].loc[size]
@@ -121,20 +140,30 @@ def memory(run: Path) -> Iterator[Bar]:
 
 
 def growth(run: Path) -> Iterator[Bar]:
-    """Yield how far from linear in T time and memory grow, and what jax compiles, of a run that has the longest T.
+    """Yield how far from linear in T time and memory grow, and what jax compiles, of a run that has
+    the longest T.
 
     Growth is the exponent of a power law through all lengths.
     """
     if LONGEST not in table(run, "time_median_s", "inference").index.get_level_values("seq_len"):
         return
-    grown = {f"time, {mode}": table(run, "time_median_s", mode) for mode in ("inference", "training")}
-    for what, amounts in (*grown.items(), ("memory beyond gradients, training", beyond_gradients(run))):
+    grown = {
+        f"time, {mode}": table(run, "time_median_s", mode) for mode in ("inference", "training")
+    }
+    for what, amounts in (
+        *grown.items(),
+        ("memory beyond gradients, training", beyond_gradients(run)),
+    ):
         found = amounts.reset_index()
         steps = np.log(found["seq_len"].to_numpy())
         for name in (name for name in (*OURS, "jax.scan") if name in found):
             known = found[name].notna().to_numpy()
             exponent = np.polyfit(steps[known], np.log(found[name].to_numpy()[known]), 1)[0]
-            yield Bar(f"{what}, {name}: distance of the exponent, {exponent:.3f}, from 1", abs(exponent - 1), 0.1)
+            yield Bar(
+                f"{what}, {name}: distance of the exponent, {exponent:.3f}, from 1",
+                abs(exponent - 1),
+                0.1,
+            )
     for mode in ("inference", "training"):
         first = table(run, "compile_s", mode).droplevel(["batch_size", "hidden_size"])
         for name in ("jax.scan", "jax.fused"):
@@ -150,7 +179,9 @@ def main() -> int:
         for bar in (*speed(run), *shares(run), *memory(run), *growth(run)):
             missed += not bar.reached
             sign = ">=" if bar.least else "<="
-            print(f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} {bar.bar:<5} {bar.what}")
+            print(
+                f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} {bar.bar:<5} {bar.what}"
+            )
     return 1 if missed else 0
 
 

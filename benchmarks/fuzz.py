@@ -1,9 +1,10 @@
-"""Feed nonsense to what reads from outside: suites, results files, the command line. Nothing is measured.
+"""Feed nonsense to what reads from outside: suites, results files, the command line. Nothing is
+measured.
 
     python benchmarks/fuzz.py [EXAMPLES, 100,000 if not given]
 
-So many examples each. Whatever comes in, it is read or refused in a sentence (LstmbenchError, exit code 2); anything
-else is an error of ours, which Hypothesis makes small and prints.
+So many examples each. Whatever comes in, it is read or refused in a sentence (LstmbenchError, exit
+code 2); anything else is an error of ours, which Hypothesis makes small and prints.
 """
 
 import argparse
@@ -25,29 +26,65 @@ from lstmbench.measure.suites.suite import Budget, Grid, Suite
 from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
-KEYS = sorted({key for model in (Suite, Grid, Budget) for key in model.model_fields} | {"tasks", "seeds", "recipe"})
+KEYS = sorted(
+    {key for model in (Suite, Grid, Budget) for key in model.model_fields}
+    | {"tasks", "seeds", "recipe"}
+)
 GOOD = {
     "implementations": ["numpy.fused"],
     "reference": "numpy.fused",
     "grids": [{"seq_len": [3], "batch_size": 2, "hidden_size": 4}],
 }
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(KEYS)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(KEYS)
+)
 trees = st.recursive(
     scalars,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | scalars, below, max_size=4),
+    lambda below: (
+        st.lists(below, max_size=4)
+        | st.dictionaries(st.sampled_from(KEYS) | scalars, below, max_size=4)
+    ),
     max_leaves=12,
 )
 suites = (
     st.text()
     | trees.map(lambda tree: yaml.dump(tree, allow_unicode=True))
-    | st.dictionaries(st.sampled_from(KEYS), trees, max_size=3).map(lambda change: yaml.dump(GOOD | change))
+    | st.dictionaries(st.sampled_from(KEYS), trees, max_size=3).map(
+        lambda change: yaml.dump(GOOD | change)
+    )
 )
 damages = st.lists(st.tuples(st.integers(min_value=0), st.binary(max_size=4)), max_size=4)
 words = st.lists(
     st.sampled_from(
         [
-            *("run", "table", "compare", "notebook", "--out", "--resume", "--seed", "--task", "--ab", "--id", "--by"),
-            *("--threshold", "--format", "-p", "--no-wait", "--no-progress", "--across-machines", "smoke", "duel"),
+            *(
+                "run",
+                "table",
+                "compare",
+                "notebook",
+                "--out",
+                "--resume",
+                "--seed",
+                "--task",
+                "--ab",
+                "--id",
+                "--by",
+            ),
+            *(
+                "--threshold",
+                "--format",
+                "-p",
+                "--no-wait",
+                "--no-progress",
+                "--across-machines",
+                "smoke",
+                "duel",
+            ),
             *(
                 "learning",
                 "RUN",
@@ -73,14 +110,20 @@ def fuzz(folder: Path, examples: int) -> None:
     """Try so many examples of each; ``folder`` is an empty one to work in."""
     store = Store(folder / "run")
     store.write_manifest({"run_id": "run", "seed": 1, "complete": True, "suite": GOOD})
-    store.append("00000", [{"implementation": "numpy.fused", "status": "ok", "seq_len": 3, "workload": "a"}], [])
+    store.append(
+        "00000",
+        [{"implementation": "numpy.fused", "status": "ok", "seq_len": 3, "workload": "a"}],
+        [],
+    )
     store.finish()
     names = ("manifest.json", "records.parquet", "samples.parquet")
     whole = {name: (folder / "run" / name).read_bytes() for name in names}
     file = folder / "fuzz.yaml"
     file.write_text("", encoding="utf-8")
     names_of = {"RUN": folder / "run", "NONE": folder / "none", "FILE": file}
-    often = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    often = settings(
+        max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
 
     @often
     @given(text=suites)
@@ -98,7 +141,9 @@ def fuzz(folder: Path, examples: int) -> None:
         content = bytearray(whole[name])
         for at, what in damage:
             content[at % len(content) : at % len(content) + len(what)] = what
-        (folder / "run" / name).write_bytes(content if cut is None else content[: cut % len(content)])
+        (folder / "run" / name).write_bytes(
+            content if cut is None else content[: cut % len(content)]
+        )
         try:
             for read in (read_manifest, read_results, read_samples):
                 read(folder / "run")
@@ -137,7 +182,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lstmbench-fuzz-") as temporary:
         os.chdir(temporary)  # a word may be taken for the name of a folder
         fuzz(Path(temporary), examples)
-    print(f"{examples:,} examples each of suites, results files and command lines: read, or refused in a sentence")
+    print(
+        f"{examples:,} examples each of suites, results files and command lines: read, or refused in a sentence"
+    )
     return 0
 
 

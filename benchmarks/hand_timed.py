@@ -1,12 +1,14 @@
-"""Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the harness.
+"""Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the
+harness.
 
     python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
 
-Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H = 256, with one thread
-and with all cores. The interpreter has the user's own environment, with nothing set; for fewer threads than there are
-cores it is bound to as many cores. Implementation and reference take turns (A B, B A, A B, ...). The ratio by hand is
-the median of the ratios of these pairs, with an interval of its own, since it is noisy too. For each row: does the
-ratio by hand lie within the interval that the table prints, do the two intervals overlap, and is the peak of the
+Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H =
+256, with one thread and with all cores. The interpreter has the user's own environment, with
+nothing set; for fewer threads than there are cores it is bound to as many cores. Implementation and
+reference take turns (A B, B A, A B, ...). The ratio by hand is the median of the ratios of these
+pairs, with an interval of its own, since it is noisy too. For each row: does the ratio by hand lie
+within the interval that the table prints, do the two intervals overlap, and is the peak of the
 process within 5 %? Exit code 0 if nine in ten overlap, and nine in ten peaks agree.
 """
 
@@ -28,7 +30,9 @@ PEAK_WITHIN = 0.05
 
 
 def by_hand(implementation: str, mode: str, sizes: list[int], dtype: str) -> dict[str, float]:
-    """Return the median seconds of a call in this process, and the most bytes that it held during one more."""
+    """Return the median seconds of a call in this process, and the most bytes that it held during
+    one more.
+    """
     import numpy as np
 
     import lstmbench as lb
@@ -36,16 +40,26 @@ def by_hand(implementation: str, mode: str, sizes: list[int], dtype: str) -> dic
     T, B, I, H = sizes  # noqa: E741 - the letters of the equations
     lstm = lb.load(implementation, lb.LSTMParams.init(I, H), dtype=dtype)
     generator = np.random.default_rng()
-    shapes = [(T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H)][: 6 if mode == "training" else 3]
-    call = lstm.implementation.forward_backward if mode == "training" else lstm.implementation.forward
+    shapes = [(T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H)][
+        : 6 if mode == "training" else 3
+    ]
+    call = (
+        lstm.implementation.forward_backward if mode == "training" else lstm.implementation.forward
+    )
     seconds: list[float] = []
     with lstm.framework.scope():
-        arguments = [lstm.framework.from_numpy(generator.standard_normal(shape)) for shape in shapes]
+        arguments = [
+            lstm.framework.from_numpy(generator.standard_normal(shape)) for shape in shapes
+        ]
         for _ in range(3):
             lstm.framework.synchronize(call(*arguments))
         Path("/proc/self/clear_refs").write_text("5")
         lstm.framework.synchronize(call(*arguments))
-        (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        (peak,) = (
+            line
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
         while sum(seconds) < CALL_FOR_S or len(seconds) < 3:
             start = time.perf_counter()
             lstm.framework.synchronize(call(*arguments))
@@ -69,16 +83,24 @@ def in_new_process(implementation: str, row: Any) -> dict[str, float]:
 
 
 def measure_all(folder: Path, only: list[str]) -> Any:
-    """Measure every implementation, or only some beside the reference, with one thread and with all cores."""
+    """Measure every implementation, or only some beside the reference, with one thread and with all
+    cores.
+    """
     import yaml
 
     import lstmbench as lb
     from lstmbench.measure.process.available_resources import available_cores
 
     grid = {"mode": ["inference", "training"], "seq_len": 100, "batch_size": 16, "hidden_size": 256}
-    names = [row["name"] for _, row in lb.implementations().iterrows() if row["available"] and "cpu" in row["devices"]]
+    names = [
+        row["name"]
+        for _, row in lb.implementations().iterrows()
+        if row["available"] and "cpu" in row["devices"]
+    ]
     suite = {
-        "implementations": [name for name in names if name in (*only, "torch.nn") or (not only and name != ORACLE)],
+        "implementations": [
+            name for name in names if name in (*only, "torch.nn") or (not only and name != ORACLE)
+        ],
         "reference": "torch.nn",
         "grids": [grid | {"threads": sorted({1, available_cores()})}],
         "budget": {"processes": 3, "seconds_per_case": 2.0},
@@ -108,23 +130,35 @@ def main() -> int:
     from lstmbench.measure.statistics import median_interval
 
     with tempfile.TemporaryDirectory() as scratch:
-        records = lb.read_results(options.folder) if options.folder else measure_all(Path(scratch), options.only)
+        records = (
+            lb.read_results(options.folder)
+            if options.folder
+            else measure_all(Path(scratch), options.only)
+        )
     rows = records[(records["status"] == "ok") & (records["implementation"] != records["ratio_to"])]
     for _, row in records[records["status"] != "ok"].iterrows():
-        print(f"{row['status']:8} {row['implementation']:16} {row['mode']:9} {row['threads']} threads: {row['error']}")
+        print(
+            f"{row['status']:8} {row['implementation']:16} {row['mode']:9} {row['threads']} threads: {row['error']}"
+        )
     chosen = rows.sample(min(options.rows, len(rows)), random_state=options.seed).sort_index()
     within = agreed = peaks = 0
     for _, row in chosen.iterrows():
         pair, ratios, held = [row["implementation"], row["ratio_to"]], [], []
         for k in range(options.processes):
-            found = {name: in_new_process(name, row) for name in (pair if k % 2 == 0 else pair[::-1])}
+            found = {
+                name: in_new_process(name, row) for name in (pair if k % 2 == 0 else pair[::-1])
+            }
             ratios.append(found[pair[0]]["seconds"] / found[pair[1]]["seconds"])
             held.append(found[pair[0]]["peak_bytes"])
         hand = median_interval([np.array([ratio]) for ratio in ratios])
         agrees = hand.low <= row["ratio_high"] and row["ratio_low"] <= hand.high
         inside = row["ratio_low"] <= hand.median <= row["ratio_high"]
         peak = row["peak_host_bytes"] / statistics.median(held)
-        agreed, within, peaks = agreed + agrees, within + inside, peaks + (abs(peak - 1) <= PEAK_WITHIN)
+        agreed, within, peaks = (
+            agreed + agrees,
+            within + inside,
+            peaks + (abs(peak - 1) <= PEAK_WITHIN),
+        )
         verdict = "within  " if inside else "overlaps" if agrees else "DIFFERS "
         print(
             f"{verdict} {pair[0]:16} {row['mode']:9} T={row['seq_len']:<5} H={row['hidden_size']:<4} {row['threads']} "
@@ -133,7 +167,9 @@ def main() -> int:
             f"{peak:.2f} of that by hand",
             flush=True,
         )
-    print(f"of {len(chosen)} rows, {within} lie within the table's interval; at {agreed} the two intervals overlap")
+    print(
+        f"of {len(chosen)} rows, {within} lie within the table's interval; at {agreed} the two intervals overlap"
+    )
     print(f"{peaks} peaks are within {PEAK_WITHIN:.0%} of those by hand")
     return 0 if min(agreed, peaks) >= AGREE * len(chosen) else 1
 

@@ -2,11 +2,13 @@
 
     python benchmarks/kill_runs.py [KILLS, 200 if not given] [--seed 0] [--workers]
 
-A run of tiny cases is started, killed with SIGKILL after a random time, and started again, until it is complete; then
-in a new folder, until so many kills are spent. After each: what is there can be read, no row that was there has gone or
-changed, none is there twice, and two seconds later none of its processes lives. A complete run has the rows that an
-undisturbed one has. With --workers it is one of the run's own processes that is killed, and the run itself must come to
-its end: a case whose process is gone is marked, and no other. Exit code 1 if anything else was seen.
+A run of tiny cases is started, killed with SIGKILL after a random time, and started again, until it
+is complete; then in a new folder, until so many kills are spent. After each: what is there can be
+read, no row that was there has gone or changed, none is there twice, and two seconds later none of
+its processes lives. A complete run has the rows that an undisturbed one has. With --workers it is
+one of the run's own processes that is killed, and the run itself must come to
+its end: a case whose process is gone is marked, and no other. Exit code 1 if anything else was
+seen.
 """
 
 import argparse
@@ -27,7 +29,12 @@ import yaml
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.store import read_results, read_samples
 
-GRID = {"seq_len": [2, 3, 4, 5], "batch_size": 2, "hidden_size": 3, "mode": ["inference", "training"]}
+GRID = {
+    "seq_len": [2, 3, 4, 5],
+    "batch_size": 2,
+    "hidden_size": 3,
+    "mode": ["inference", "training"],
+}
 SUITE = {
     "implementations": ["numpy.fused", "numpy.reference"],
     "reference": "numpy.fused",
@@ -39,8 +46,9 @@ SAME = ["workload", "implementation", "status", "error", "output_rel_error", "gr
 GONE_WITHIN_S = 2.0
 CHILD = """
 import sys, lstmbench as lb
-from lstmbench.measure.process.worker_pool import Team
-Team.machine = lambda *_: None  # its limits take a second to measure, and matter to nothing here
+from lstmbench.measure.process.worker_pool import WorkerPool
+# Its limits take a second to measure, and matter to nothing here
+WorkerPool.machine = lambda *_: None
 lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """
 
@@ -49,12 +57,19 @@ class Runs:
     """Runs of one suite, all of whose processes are known by a mark in their environment."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.suite, self.mark = folder, folder / "tiny.yaml", f"{folder.name}-{os.getpid()}"
+        self.folder, self.suite, self.mark = (
+            folder,
+            folder / "tiny.yaml",
+            f"{folder.name}-{os.getpid()}",
+        )
         self.suite.write_text(yaml.safe_dump(SUITE), encoding="utf-8")
 
     def start(self, out: Path) -> subprocess.Popen[bytes]:
         """Start a run, or go on with it."""
-        environment = os.environ | {"LSTMBENCH_KILLED": self.mark, "LSTMBENCH_LOCK": str(self.folder / "lock")}
+        environment = os.environ | {
+            "LSTMBENCH_KILLED": self.mark,
+            "LSTMBENCH_LOCK": str(self.folder / "lock"),
+        }
         command = [sys.executable, "-c", CHILD, str(self.suite), str(out)]
         return subprocess.Popen(command, env=environment)
 
@@ -83,7 +98,9 @@ def rows(out: Path) -> pd.DataFrame:
     return read_results(out) if (out / "manifest.json").is_file() else pd.DataFrame(columns=SAME)
 
 
-def faults(before: pd.DataFrame, after: pd.DataFrame, whole: pd.DataFrame | None = None) -> list[str]:
+def faults(
+    before: pd.DataFrame, after: pd.DataFrame, whole: pd.DataFrame | None = None
+) -> list[str]:
     """Return what is wrong with the records after a kill, given those before it.
 
     Args:
@@ -122,7 +139,9 @@ def kill_runs(runs: Runs, kills: int, generator: random.Random) -> Iterator[str]
         try:
             after = rows(out)
             wrong = faults(before, after, whole if complete else None)
-            if (out / "manifest.json").is_file() and set(read_samples(out)["seq_len"]) != set(after.get("seq_len", ())):
+            if (out / "manifest.json").is_file() and set(read_samples(out)["seq_len"]) != set(
+                after.get("seq_len", ())
+            ):
                 wrong.append("samples and records are of different workloads")
         except LstmbenchError as error:
             after, wrong = before, [str(error)]
@@ -131,7 +150,9 @@ def kill_runs(runs: Runs, kills: int, generator: random.Random) -> Iterator[str]
         wrong += [f"a process lives on: {each.cmdline()}" for each in runs.left()]
         yield from (f"run {number}, kill {killed}: {each}" for each in wrong)
         number, before = (number + 1, rows(runs.folder / "none")) if complete else (number, after)
-        if complete and sorted(path.name for path in out.iterdir()) != sorted(os.listdir(runs.folder / "undisturbed")):
+        if complete and sorted(path.name for path in out.iterdir()) != sorted(
+            os.listdir(runs.folder / "undisturbed")
+        ):
             yield f"run {number - 1}: {sorted(os.listdir(out))} are left"
 
 

@@ -1,10 +1,11 @@
-"""Measure how long ``lstmbench table`` and ``lstmbench compare`` take on run folders of a million records.
+"""Measure how long ``lstmbench table`` and ``lstmbench compare`` take on run folders of a million
+records.
 
     python benchmarks/million_records.py [--rows 1000000] [--repeat 3]
 
-The folders are made up, in a temporary folder that is removed at the end. Each verb runs in a process of its own;
-its wall time is the least of the repetitions (what else runs here only adds to it), its memory the largest peak.
-Exit code 1 if a verb takes 3 s or more, or 1 GiB or more.
+The folders are made up, in a temporary folder that is removed at the end. Each verb runs in a
+process of its own; its wall time is the least of the repetitions (what else runs here only adds to
+it), its memory the largest peak. Exit code 1 if a verb takes 3 s or more, or 1 GiB or more.
 """
 
 import argparse
@@ -20,14 +21,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MOST_SECONDS = 3.0
-MOST_BYTES = 2**30
+MAX_SECONDS = 3.0
+MAX_BYTES = 2**30
 IMPLEMENTATIONS = ("numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan")
 REFERENCE = "torch.nn"
 
 
 def make_run(folder: Path, rows: int, seed: int) -> None:
-    """Write a complete run of so many rows: times and ratios with noise of 1 %, and a few cases that failed."""
+    """Write a complete run of so many rows: times and ratios with noise of 1 %, and a few cases
+    that failed.
+    """
     from lstmbench.results.schema import COLUMNS
 
     noise = np.random.default_rng(seed)
@@ -37,7 +40,9 @@ def make_run(folder: Path, rows: int, seed: int) -> None:
     workload = case // count
     truth = 1e-4 * (1 + case % count) * (1 + workload % 1000)
     time_s = truth * np.exp(noise.normal(0, 0.01, rows))
-    ratio = np.where(name == REFERENCE, 1.0, (1 + case % count) / 4 * np.exp(noise.normal(0, 0.01, rows)))
+    ratio = np.where(
+        name == REFERENCE, 1.0, (1 + case % count) / 4 * np.exp(noise.normal(0, 0.01, rows))
+    )
     half = np.where(name == REFERENCE, 1.0, np.exp(0.02 * np.sqrt(noise.chisquare(4, rows) / 4)))
     wide = np.exp(0.03 * np.sqrt(noise.chisquare(4, rows) / 4))
     ok = case % 1000 != 7  # the same cases in both runs
@@ -139,9 +144,11 @@ def main() -> int:
         for verb, arguments in verbs.items():
             taken = [measure(*arguments) for _ in range(options.repeat)]
             seconds, peak = min(each[0] for each in taken), max(each[1] for each in taken)
-            bad = seconds >= MOST_SECONDS or peak >= MOST_BYTES
+            bad = seconds >= MAX_SECONDS or peak >= MAX_BYTES
             beyond |= bad
-            print(f"{verb:8} {seconds:6.2f} s {peak / 2**20:7.0f} MiB, exit code {taken[0][2]}{' BEYOND' * bad}")
+            print(
+                f"{verb:8} {seconds:6.2f} s {peak / 2**20:7.0f} MiB, exit code {taken[0][2]}{' BEYOND' * bad}"
+            )
     return int(beyond)
 
 

@@ -1,11 +1,13 @@
-"""Would the tests notice? Forty faults are put into the library, one at a time, and the tests are run on each.
+"""Would the tests notice? Forty faults are put into the library, one at a time, and the tests are
+run on each.
 
     python benchmarks/mutants.py [--whole] [NAME ...]
 
-Each mutant is a copy of the checkout in which one piece of text is replaced: a sign, a bound, a wrong quantile, a
-missing synchronisation, a swapped label. The 45 mutants of the cell itself are in tests/variants/test_mutants.py; these
-are of everything around it. The tests that mirror the file are run first; if they pass, and with ``--whole``, all
-tests. A mutant that passes has SURVIVED. It takes about ten minutes, or five more for each survivor with ``--whole``.
+Each mutant is a copy of the checkout in which one piece of text is replaced: a sign, a bound, a
+wrong quantile, a missing synchronisation, a swapped label. The 45 mutants of the cell itself are in
+tests/variants/test_mutants.py; these are of everything around it. The tests that mirror the file
+are run first; if they pass, and with ``--whole``, all tests. A mutant that passes has SURVIVED. It
+takes about ten minutes, or five more for each survivor with ``--whole``.
 Exit code: the number of survivors.
 """
 
@@ -33,12 +35,18 @@ class Mutant(NamedTuple):
 
 
 STATISTICS = ("measure/statistics.py", "tests/measure/test_statistics.py")
-DISTURBANCE = ("measure/disturbance.py", "tests/measure/test_disturbance.py tests/measure/test_rounds.py")
+DISTURBANCE = (
+    "measure/disturbance.py",
+    "tests/measure/test_disturbance.py tests/measure/test_rounds.py",
+)
 SPEED = ("measure/metrics/speed.py", "tests/measure/test_metrics.py")
 ROOFLINE = ("measure/metrics/roofline.py", "tests/measure/test_metrics.py")
 STORE = ("results/store.py", "tests/results tests/measure/test_runner.py")
 RUNNER = ("measure/runner.py", "tests/measure/test_runner.py")
-WORKLOAD = ("measure/workload_session.py", "tests/measure/test_rounds.py tests/measure/test_runner.py")
+WORKLOAD = (
+    "measure/workload_session.py",
+    "tests/measure/test_rounds.py tests/measure/test_runner.py",
+)
 TRIAL = (
     "measure/case_run.py",
     "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py",
@@ -55,7 +63,9 @@ def of(place: tuple[str, str], old: str, new: str) -> Mutant:
 
 
 MUTANTS = {
-    "both tails of the interval at one end": of(STATISTICS, "tail = (1 - confidence) / 2", "tail = 1 - confidence"),
+    "both tails of the interval at one end": of(
+        STATISTICS, "tail = (1 - confidence) / 2", "tail = 1 - confidence"
+    ),
     "interval not widened for few processes": of(
         STATISTICS, "wider = _missing_width(len(groups), tail)", "wider = 1.0"
     ),
@@ -65,17 +75,33 @@ MUTANTS = {
         "np.tile(np.arange(len(groups)), (resamples, 1))",
     ),
     "interval of rounds half as wide": of(STATISTICS, "0.98 * math.sqrt(n)", "0.49 * math.sqrt(n)"),
-    "idle turns kept, busy ones left out": of(DISTURBANCE, "busy < LEAST_COMPUTING *", "busy > LEAST_COMPUTING *"),
-    "half of all rounds may be left out": of(DISTURBANCE, "> MOST_LEFT_OUT * sum", "> 2 * MOST_LEFT_OUT * sum"),
-    "stolen time overlooked": of(DISTURBANCE, "for turn in turns]) > MOST_STOLEN", "for turn in turns]) > 1"),
-    "standing in line counted as sleep": of(DISTURBANCE, "(self.cpu_s + self.queued_s)", "self.cpu_s"),
-    "ratio upside down": of(SPEED, "own / base for own, base in zip", "base / own for own, base in zip"),
+    "idle turns kept, busy ones left out": of(
+        DISTURBANCE, "busy < MIN_COMPUTING *", "busy > MIN_COMPUTING *"
+    ),
+    "half of all rounds may be left out": of(
+        DISTURBANCE, "> MAX_LEFT_OUT * sum", "> 2 * MAX_LEFT_OUT * sum"
+    ),
+    "stolen time overlooked": of(
+        DISTURBANCE, "for turn in turns]) > MAX_STOLEN", "for turn in turns]) > 1"
+    ),
+    "standing in line counted as sleep": of(
+        DISTURBANCE, "(self.cpu_s + self.queued_s)", "self.cpu_s"
+    ),
+    "ratio upside down": of(
+        SPEED, "own / base for own, base in zip", "base / own for own, base in zip"
+    ),
     "percentiles of 10 and 90": of(SPEED, "[5, 95]", "[10, 90]"),
     "compile time not above the steady state": of(SPEED, "first - time.median", "first"),
     "disturbed rounds kept": of(SPEED, "[own[~leave] for own, leave", "[own for own, leave"),
-    "disturbance of the reference overlooked": of(SPEED, "disturbed(own) | disturbed(base)", "disturbed(own)"),
-    "the smaller of two limits": of(ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"),
-    "traffic of training counted once": of(ROOFLINE, '(2 if workload.mode == "training" else 1)', "1"),
+    "disturbance of the reference overlooked": of(
+        SPEED, "disturbed(own) | disturbed(base)", "disturbed(own)"
+    ),
+    "the smaller of two limits": of(
+        ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"
+    ),
+    "traffic of training counted once": of(
+        ROOFLINE, '(2 if workload.mode == "training" else 1)', "1"
+    ),
     "samples of many calls counted as one": Mutant(
         "measure/metrics/timing_validity.py",
         "turn.calls * sum(turn.seconds)",
@@ -92,34 +118,51 @@ MUTANTS = {
 """,
     ),
     "rows twice after a crash": of(STORE, "if whole or not paths:", "if True:"),
-    "a changed manifest taken for whole": of(STORE, "if seal not in (None, _checksum(manifest)):", "if False:"),
+    "a changed manifest taken for whole": of(
+        STORE, "if seal not in (None, _checksum(manifest)):", "if False:"
+    ),
     "a changed Parquet file taken for whole": Mutant(
         "results/sealed_parquet.py",
         "_digest(file, at) != found[len(MARK) :]",
         "False",
         "tests/results tests/test_bad_inputs.py",
     ),
-    "all measured again": of(RUNNER, "for workload in order if workload.id not in done]", "for workload in order]"),
+    "all measured again": of(
+        RUNNER, "for workload in order if workload.id not in done]", "for workload in order]"
+    ),
     "complete without its records": of(
         RUNNER, 'manifest["complete"] and _done(chosen, folder)', 'manifest["complete"]'
     ),
     "turns always in one order": of(WORKLOAD, "            self.generator.shuffle(turns)\n", ""),
-    "fewer rounds than asked for": of(WORKLOAD, "rounds >= self.budget.min_rounds and", "rounds >= 1 and"),
-    "a NaN passes the gate": of(TRIAL, "not gate[name] <= bound", "gate[name] > bound"),
-    "too many threads let pass": of(TRIAL, "threads > workload.threads + HELPERS", "threads > 99 * workload.threads"),
-    "an alarm on one side only": of(
-        CONTROLS, 'sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for', 'sum(row["ratio_low"] > 1 for'
+    "fewer rounds than asked for": of(
+        WORKLOAD, "rounds >= self.budget.min_rounds and", "rounds >= 1 and"
     ),
-    "controls that fail by chance": of(CONTROLS, "bdtrc(k, trials, rate) < 0.01", "bdtrc(k, trials, rate) < 0.5"),
+    "a NaN passes the gate": of(TRIAL, "not gate[name] <= bound", "gate[name] > bound"),
+    "too many threads let pass": of(
+        TRIAL, "threads > workload.threads + HELPERS", "threads > 99 * workload.threads"
+    ),
+    "an alarm on one side only": of(
+        CONTROLS,
+        'sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for',
+        'sum(row["ratio_low"] > 1 for',
+    ),
+    "controls that fail by chance": of(
+        CONTROLS, "bdtrc(k, trials, rate) < 0.01", "bdtrc(k, trials, rate) < 0.5"
+    ),
     "outputs of JAX not waited for": Mutant(
-        "backends/jax_backend.py", "        jax.block_until_ready(outputs)\n", "        pass\n", "tests/backends"
+        "backends/jax_backend.py",
+        "        jax.block_until_ready(outputs)\n",
+        "        pass\n",
+        "tests/backends",
     ),
     "samples that agree to a hundredth": of(VERIFY, "AGREE = 1e-9", "AGREE = 1e-2"),
     "an extra raw file overlooked": Mutant(
         "verify/check_measured.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
     ),
     "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
-    "slower by the interval alone": of(VERDICTS, "(change.estimate > limit) & (change.low > 0)", "(change.low > 0)"),
+    "slower by the interval alone": of(
+        VERDICTS, "(change.estimate > limit) & (change.low > 0)", "(change.low > 0)"
+    ),
     "another number of cores the same machine": Mutant(
         "results/machine_identity.py",
         'one.get("cores") != other.get("cores") or',
@@ -150,7 +193,10 @@ MUTANTS = {
         "tests/core/stack/test_dropout.py",
     ),
     "two runs of one name taken for one": Mutant(
-        "results/merge.py", "_digest(other) != _digest(folder)", "False", "tests/results/test_merge.py"
+        "results/merge.py",
+        "_digest(other) != _digest(folder)",
+        "False",
+        "tests/results/test_merge.py",
     ),
     "bfloat16 cut off, not rounded": Mutant(
         "measure/inputs.py",
@@ -162,19 +208,39 @@ MUTANTS = {
 
 
 def noticed(mutant: Mutant, checkout: Path, whole: bool) -> str:
-    """Return which test notices the mutant, in a checkout that may be changed; an empty text if none does."""
+    """Return which test notices the mutant, in a checkout that may be changed; an empty text if
+    none does.
+    """
     path = checkout / "lstmbench" / mutant.file
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
-        raise SystemExit(f"{mutant.file} holds {text.count(mutant.old)} times what is to be replaced: {mutant.old!r}")
+        raise SystemExit(
+            f"{mutant.file} holds {text.count(mutant.old)} times what is to be replaced: {mutant.old!r}"
+        )
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         for tests in [mutant.tests.split(), *([["tests"]] if whole else [])]:
-            command = [sys.executable, "-m", "pytest", "--all", "-x", "-q", "-p", "no:cacheprovider", *tests]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "--all",
+                "-x",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                *tests,
+            ]
             environment = os.environ | {"PYTHONPATH": str(checkout)}
-            done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+            )
             if done.returncode:
-                failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+                failed = [
+                    line
+                    for line in done.stdout.splitlines()
+                    if line.startswith(("FAILED", "ERROR"))
+                ]
                 if not failed:
                     raise SystemExit(done.stdout + done.stderr)
                 return failed[0].partition(" - ")[0]
@@ -185,11 +251,19 @@ def noticed(mutant: Mutant, checkout: Path, whole: bool) -> str:
 
 def main() -> None:
     """Print a line for each mutant, and how many were found; two are tried at once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only mutants whose name holds this")
-    parser.add_argument("--whole", action="store_true", help="run all tests on what the first ones let pass")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="only mutants whose name holds this"
+    )
+    parser.add_argument(
+        "--whole", action="store_true", help="run all tests on what the first ones let pass"
+    )
     asked = parser.parse_args()
-    chosen = [name for name in MUTANTS if not asked.names or any(part in name for part in asked.names)]
+    chosen = [
+        name for name in MUTANTS if not asked.names or any(part in name for part in asked.names)
+    ]
     checkouts: Queue[Path] = Queue()
 
     def attempt(name: str) -> str:
@@ -199,10 +273,19 @@ def main() -> None:
         finally:
             checkouts.put(checkout)
 
-    with tempfile.TemporaryDirectory(prefix="lstmbench-mutants-") as folder, ThreadPoolExecutor(2) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="lstmbench-mutants-") as folder,
+        ThreadPoolExecutor(2) as pool,
+    ):
         left_out = shutil.ignore_patterns(".nox", ".*_cache", "__pycache__")
         for number in range(2):
-            checkouts.put(Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=left_out, symlinks=True)))
+            checkouts.put(
+                Path(
+                    shutil.copytree(
+                        ROOT, Path(folder) / str(number), ignore=left_out, symlinks=True
+                    )
+                )
+            )
         found = []
         for name, test in zip(chosen, pool.map(attempt, chosen), strict=True):
             print(f"{name}: {test or 'SURVIVED, in ' + MUTANTS[name].file}", flush=True)

@@ -1,11 +1,12 @@
-"""What do the products of a step cost in NumPy, and what its elementwise work? In time spent computing, best of some.
+"""What do the products of a step cost in NumPy, and what its elementwise work? In time spent
+computing, best of some.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/numpy_products.py
 
-One core, float32, by shapes (B, H). In GFLOP/s: h W_hh^T as NumPy's BLAS multiplies it ``whole``, and ``cut`` into
-small products (0: it is not), as ``numpy.fused`` does; by ``Numba``, as ``numpy.numba`` does; and the ``gradient``
-dz^T h over 50 steps by the BLAS. In nanoseconds for each number of the four gates: NumPy's ``tanh``, and any other
-``pass`` over them.
+One core, float32, by shapes (B, H). In GFLOP/s: h W_hh^T as NumPy's BLAS multiplies it ``whole``,
+and ``cut`` into small products (0: it is not), as ``numpy.fused`` does; by ``Numba``, as
+``numpy.numba`` does; and the ``gradient`` dz^T h over 50 steps by the BLAS. In nanoseconds for each
+number of the four gates: NumPy's ``tanh``, and any other ``pass`` over them.
 """
 
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lstmbench.variants import numpy_numba
-from lstmbench.variants.kernels.blocked_matmul import CutProducts
+from lstmbench.variants.kernels.blocked_matmul import BlockedMatmul
 
 SHAPES = [(16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 
@@ -40,7 +41,7 @@ def row(B: int, H: int) -> list[float]:
 
     work = 8 * B * H * H / 1e9
     matrices, h, z, a = normal(4, H, H), normal(B, H), normal(4, B, H), normal(4, B, H)
-    weight = CutProducts((4, H, H), "float32", lambda g, matrices=matrices: matrices[g])
+    weight = BlockedMatmul((4, H, H), "float32", lambda g, matrices=matrices: matrices[g])
     dz, hs = normal(50 * B, 4 * H), normal(50 * B, H)
     blocks, rows = numpy_numba._pack(normal(H, 4 * H)), z.reshape(B, 4 * H)
     return [
@@ -59,7 +60,9 @@ def main() -> None:
     print("| --: | --: | --: | --: | --: | --: | --: | --: |")
     for B, H in SHAPES:
         *rates, tanh, one_pass = row(B, H)
-        print(f"| {B} | {H} | {' | '.join(f'{rate:.0f}' for rate in rates)} | {tanh:.2f} | {one_pass:.2f} |")
+        print(
+            f"| {B} | {H} | {' | '.join(f'{rate:.0f}' for rate in rates)} | {tanh:.2f} | {one_pass:.2f} |"
+        )
 
 
 if __name__ == "__main__":

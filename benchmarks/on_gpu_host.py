@@ -1,10 +1,12 @@
-"""One GPU host, one folder: the accuracy gate, the tests that need a GPU, and a suite, all within some minutes.
+"""One GPU host, one folder: the accuracy gate, the tests that need a GPU, and a suite, all within
+some minutes.
 
     python benchmarks/on_gpu_host.py --out results/h100 --suite gpu --minutes 9
     python benchmarks/on_gpu_host.py --out results/h100 --packages vendor    small packages that the host lacks
 
-From a plain checkout: nothing is installed, and no network is needed. ``vendor`` is a folder that was filled elsewhere,
-by ``pip install --target vendor pydantic pyyaml ...``. What is left in --out is
+From a plain checkout: nothing is installed, and no network is needed. ``vendor`` is a folder that
+was filled elsewhere, by ``pip install --target vendor pydantic pyyaml ...``. What is left in --out
+is
 
     gate.csv     every implementation against the oracle, in every dtype, on the GPU
     tests.txt    what pytest said; or that it is not there
@@ -35,7 +37,11 @@ print(*sorted(set(found.loc[found["status"] == "skipped", "error"])), sep="\\n")
 sys.exit(4 if (found["status"] == "wrong_result").any() else 0)
 """
 NEEDED = ("pytest", "hypothesis")
-TESTS = ["tests/variants/test_cuda.py", "tests/variants/test_conformance.py", "tests/variants/test_split.py"]
+TESTS = [
+    "tests/variants/test_cuda.py",
+    "tests/variants/test_conformance.py",
+    "tests/variants/test_split.py",
+]
 RENDERING_S = 60
 """So long may tables and figures take, after the suite."""
 ENDED = 124
@@ -43,20 +49,34 @@ ENDED = 124
 
 
 def environment(packages: Path | None) -> dict[str, str]:
-    """Return the environment of all that is started: this checkout is found, and JAX leaves memory to others."""
-    folders = [str(ROOT), *([str(packages.resolve())] if packages else []), os.environ.get("PYTHONPATH", "")]
+    """Return the environment of all that is started: this checkout is found, and JAX leaves memory
+    to others.
+    """
+    folders = [
+        str(ROOT),
+        *([str(packages.resolve())] if packages else []),
+        os.environ.get("PYTHONPATH", ""),
+    ]
     path = os.pathsep.join(filter(None, folders))
     return os.environ | {"PYTHONPATH": path, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
-def step(name: str, command: list[str], env: dict[str, str], seconds: float, log: Path | None = None) -> int:
+def step(
+    name: str, command: list[str], env: dict[str, str], seconds: float, log: Path | None = None
+) -> int:
     """Run a program for no longer than so many seconds, say how it ended, and return its exit code."""
     start = time.monotonic()
     with open(log or os.devnull, "w", encoding="utf-8") as file:
         try:
             output = file if log else None
             code = subprocess.run(
-                command, cwd=ROOT, env=env, timeout=seconds, check=False, stdout=output, stderr=output
+                command,
+                cwd=ROOT,
+                env=env,
+                timeout=seconds,
+                check=False,
+                stdout=output,
+                stderr=output,
             ).returncode
         except subprocess.TimeoutExpired:
             code = ENDED
@@ -68,29 +88,60 @@ def main(words: list[str] | None = None) -> int:
     """Do all of it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the folder that all is left in")
-    parser.add_argument("--suite", default="gpu", help="a suite's name, or a YAML file (default: gpu)")
+    parser.add_argument(
+        "--suite", default="gpu", help="a suite's name, or a YAML file (default: gpu)"
+    )
     parser.add_argument("--minutes", type=float, default=9.0, help="for all of it (default: 9)")
     parser.add_argument("--packages", type=Path, help="a folder of packages that the host lacks")
     parser.add_argument("--device", default="cuda", help="where gate and tests run (default: cuda)")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests out")
     asked = parser.parse_args(words)
     suite = str(Path(asked.suite).resolve()) if Path(asked.suite).is_file() else asked.suite
-    end, out, env = time.monotonic() + 60 * asked.minutes, asked.out.resolve(), environment(asked.packages)
+    end, out, env = (
+        time.monotonic() + 60 * asked.minutes,
+        asked.out.resolve(),
+        environment(asked.packages),
+    )
     out.mkdir(parents=True, exist_ok=True)
     python = sys.executable
-    gate = step("gate", [python, "-c", GATE, asked.device, str(out / "gate.csv")], env, 60 * asked.minutes / 4)
+    gate = step(
+        "gate",
+        [python, "-c", GATE, asked.device, str(out / "gate.csv")],
+        env,
+        60 * asked.minutes / 4,
+    )
     tested = 0
     if not asked.no_tests:
-        if all(find_spec(name) or (asked.packages and (asked.packages / name).is_dir()) for name in NEEDED):
+        if all(
+            find_spec(name) or (asked.packages and (asked.packages / name).is_dir())
+            for name in NEEDED
+        ):
             command = [python, "-m", "pytest", "-q", "-x", *TESTS, "-k", asked.device]
             tested = step("tests", command, env, 60 * asked.minutes / 4, out / "tests.txt")
         else:
-            (out / "tests.txt").write_text("pytest and hypothesis are not here: nothing was tested\n", encoding="utf-8")
+            (out / "tests.txt").write_text(
+                "pytest and hypothesis are not here: nothing was tested\n", encoding="utf-8"
+            )
     left = max(0.0, (end - time.monotonic() - RENDERING_S) / 60)
     folder = out / Path(asked.suite).stem
-    command = [python, "-m", "lstmbench", "run", suite, "--out", str(folder), "--minutes", f"{left:.2f}"]
-    ran = step("suite", [*command, "--no-progress"], env, max(1.0, end - time.monotonic()) + RENDERING_S)
-    print(f"all of it is in {asked.out}; bring it in with: lstmbench merge {asked.out} --out results", flush=True)
+    command = [
+        python,
+        "-m",
+        "lstmbench",
+        "run",
+        suite,
+        "--out",
+        str(folder),
+        "--minutes",
+        f"{left:.2f}",
+    ]
+    ran = step(
+        "suite", [*command, "--no-progress"], env, max(1.0, end - time.monotonic()) + RENDERING_S
+    )
+    print(
+        f"all of it is in {asked.out}; bring it in with: lstmbench merge {asked.out} --out results",
+        flush=True,
+    )
     return ran or (4 if {gate, tested} - {0, ENDED} else 0)
 
 

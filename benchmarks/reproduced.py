@@ -1,11 +1,13 @@
-"""Does ``lstmbench reproduce`` confirm a run on the machine that it is from, and does it see one that became slower?
+"""Does ``lstmbench reproduce`` confirm a run on the machine that it is from, and does it see one
+that became slower?
 
     python benchmarks/reproduced.py RUN [--slow torch.loop] [--by 0.2] [--out FOLDER]
 
-The table of ratios of RUN is measured again twice: as it is, and by a copy of this package in which one implementation,
-of NumPy or PyTorch, spends a fifth more time in each call, spinning. The first must agree on at least 95 % of the
-ratios that can be compared; in the second that implementation must stand out, and no other. Takes twice as long as the
-run did; nothing else should run on the machine. Exit code 1 if one of the two does not hold.
+The table of ratios of RUN is measured again twice: as it is, and by a copy of this package in which
+one implementation, of NumPy or PyTorch, spends a fifth more time in each call, spinning. The first
+must agree on at least 95 % of the ratios that can be compared; in the second that implementation
+must stand out, and no other. Takes twice as long as the run did; nothing else should run on the
+machine. Exit code 1 if one of the two does not hold.
 """
 
 import argparse
@@ -46,28 +48,50 @@ for _name in ("forward", "forward_backward"):
 
 
 def copy_with_slower(name: str, by: float, folder: Path) -> Path:
-    """Copy the package, and append to the file of an implementation what makes its calls take longer by this share."""
+    """Copy the package, and append to the file of an implementation what makes its calls take
+    longer by this share.
+    """
     package = Path(lb.__file__).parent
     shutil.copytree(package, folder / "lstmbench", ignore=shutil.ignore_patterns("__pycache__"))
     module = importlib.import_module(f"lstmbench.variants.{name.replace('.', '_')}")
     (kind,) = (each for each, found in inspect.getmembers(module, inspect.isclass)
                if found.__module__ == module.__name__ and hasattr(found, "forward_backward"))  # fmt: skip
-    with (folder / "lstmbench" / "variants" / Path(str(module.__file__)).name).open("a", encoding="utf-8") as file:
+    with (folder / "lstmbench" / "variants" / Path(str(module.__file__)).name).open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write(SLOWER.format(kind=kind, factor=1 + by))
     return folder
 
 
 def measured_again(table: str, base: Path, out: Path, source: Path) -> Reproduction:
     """Measure a table again by the package that lies in a folder."""
-    command = [sys.executable, "-m", "lstmbench", "reproduce", table, "--results", str(base), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "lstmbench",
+        "reproduce",
+        table,
+        "--results",
+        str(base),
+        "--out",
+        str(out),
+    ]
     environment = os.environ | {"PYTHONPATH": str(source)}
-    subprocess.run([*command, "--no-progress"], cwd=source, env=environment, stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [*command, "--no-progress"],
+        cwd=source,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
     return reproduction(table, base, out)
 
 
 def main() -> int:
     """Measure twice, and say what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("--slow", default="torch.loop")
     parser.add_argument("--by", type=float, default=0.2)
@@ -78,8 +102,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         out = (given.out or folder).resolve()
-        as_it_is = measured_again(table, base, out / "as-it-is", Path(lb.__file__).resolve().parents[1])
-        print(f"as it is: {as_it_is.counts}, outliers: {dict(as_it_is.outlier_implementations)}", flush=True)
+        as_it_is = measured_again(
+            table, base, out / "as-it-is", Path(lb.__file__).resolve().parents[1]
+        )
+        print(
+            f"as it is: {as_it_is.counts}, outliers: {dict(as_it_is.outlier_implementations)}",
+            flush=True,
+        )
         source = copy_with_slower(given.slow, given.by, folder / "slower")
         slower = measured_again(table, base, out / "slower-run", source)
         outliers = dict(slower.outlier_implementations)

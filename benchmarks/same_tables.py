@@ -37,7 +37,11 @@ def rendered(results: Path) -> Tables:
     folders = sorted(path.parent for path in results.glob("*/manifest.json"))
     for folder in folders:
         for table in run_tables(folder):
-            for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("tex", table.latex())):
+            for ending, text in (
+                ("md", table.markdown()),
+                ("csv", table.csv()),
+                ("tex", table.latex()),
+            ):
                 tables[f"{folder.name}/{table.id}.{ending}"] = text
     for table in machine_tables(newest_first(results)):
         tables[f"machines/{table.id}.md"] = table.markdown()
@@ -68,7 +72,10 @@ def tables_of(source: str, results: Path) -> Tables:
         return written(Path(source))
     command = ["git", "-C", str(results), "archive", source, "."]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as files:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tarfile.open(fileobj=io.BytesIO(archive)) as files,
+    ):
         files.extractall(folder, filter="data")
         return written(Path(folder))
 
@@ -77,9 +84,12 @@ def texts(name: str, text: str) -> list[str]:
     """Return all texts of a table in their order, without the signs of its format."""
     if name.endswith(".csv"):
         return [field for row in csv.reader(io.StringIO(text)) for field in row]
-    plain = html.unescape(re.sub(r"</?sub>|<br>$", "", text, flags=re.MULTILINE)).replace("\\_", "_")
+    plain = html.unescape(re.sub(r"</?sub>|<br>$", "", text, flags=re.MULTILINE)).replace(
+        "\\_", "_"
+    )
     cells = (
-        re.split(r"(?<!\\)\|", line.strip("| ")) if line.startswith("|") else [line] for line in plain.splitlines()
+        re.split(r"(?<!\\)\|", line.strip("| ")) if line.startswith("|") else [line]
+        for line in plain.splitlines()
     )
     return [cell.strip() for row in cells for cell in row]
 
@@ -87,7 +97,11 @@ def texts(name: str, text: str) -> list[str]:
 def numbers(name: str, text: str) -> list[str]:
     """Return the numbers in the cells of a table, sorted: LaTeX may set them in another order."""
     if name.endswith(".md"):
-        rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| **")][2:]
+        rows = [
+            line
+            for line in text.splitlines()
+            if line.startswith("| ") and not line.startswith("| **")
+        ][2:]
         cells = " ".join(line.partition(" | ")[2] for line in rows)
     else:
         _, _, body = text.partition("\\endlastfoot")
@@ -124,12 +138,16 @@ def differences(before: Tables, after: Tables) -> Iterator[str]:
 
 def main() -> int:
     """Compare, print what differs, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("before", nargs="?", default="HEAD")
     parser.add_argument("after", nargs="?", default="records")
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
-    before, after = (tables_of(source, options.results) for source in (options.before, options.after))
+    before, after = (
+        tables_of(source, options.results) for source in (options.before, options.after)
+    )
     found = list(differences(before, after))
     print(*found, sep="\n")
     wrong = [line for line in found if not line.startswith("new line of the footer")]

@@ -1,17 +1,20 @@
-"""How near to the rate of a large matrix product do the compiled steps run, and did a change make them faster?
+"""How near to the rate of a large matrix product do the compiled steps run, and did a change make
+them faster?
 
     python benchmarks/step_rates.py [--seconds S] [--shapes B,H ...] [REVISION ...]
 
-One core, float32, GFLOP/s by shapes (B, H), the steps of this checkout in the first line of each shape, below it
-those of the file as it was at some commits: all take turns, in random order. A figure is the median of these turns,
-and behind the stroke the fastest twentieth. The two may be far apart: where another program keeps the core's second
-thread busy, what counts is how many instructions there are, and a faster version in a quiet moment need not be one in
-most. In brackets the median of the time over that of the first line in the same round.
+One core, float32, GFLOP/s by shapes (B, H), the steps of this checkout in the first line of each
+shape, below it
+those of the file as it was at some commits: all take turns, in random order. A figure is the median
+of these turns, and behind the stroke the fastest twentieth. The two may be far apart: where another
+program keeps the core's second thread busy, what counts is how many instructions there are, and a
+faster version in a quiet moment need not be one in most. In brackets the median of the time over
+that of the first line in the same round.
 
-``forward`` and ``backward`` are the steps with all their elementwise work, counted as their matrix product with W_hh
-alone, and ``inference`` is forward without what training keeps; ``inputs`` is the product of all inputs, ``weights``
-that for the gradient of the weights, with the sum for the bias; ``PyTorch`` the same as ``inputs`` by PyTorch's own,
-``NumPy`` a large square one by NumPy's.
+``forward`` and ``backward`` are the steps with all their elementwise work, counted as their matrix
+product with W_hh alone, and ``inference`` is forward without what training keeps; ``inputs`` is the
+product of all inputs, ``weights`` that for the gradient of the weights, with the sum for the bias;
+``PyTorch`` the same as ``inputs`` by PyTorch's own, ``NumPy`` a large square one by NumPy's.
 """
 
 import argparse
@@ -54,7 +57,11 @@ class Arrays:
     def __init__(self, B: int, H: int) -> None:
         self.sizes = T, _, _ = max(2, min(2000, round(WORK / (8 * B * H * H)))), B, H
         self.work = 8.0 * T * B * H * H
-        self.W, self.b, self.dW = torch.randn(4 * H, H) / H**0.5, torch.zeros(4 * H), torch.empty(4 * H, H)
+        self.W, self.b, self.dW = (
+            torch.randn(4 * H, H) / H**0.5,
+            torch.zeros(4 * H),
+            torch.empty(4 * H, H),
+        )
         self.x, self.gates = torch.randn(T, B, H), torch.empty(T, B, 4 * H)
         self.h, self.c, self.dh, self.dc = (torch.zeros(B, H) for _ in range(4))
         self.y, self.cs = torch.empty(T, B, H), torch.empty(T, B, H)
@@ -91,8 +98,12 @@ class Arrays:
         }
 
 
-def times(versions: dict[str, Calls], arrays: Arrays, seconds: float) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Call all in turn for so many seconds, and return the times of each, by version and what it computes."""
+def times(
+    versions: dict[str, Calls], arrays: Arrays, seconds: float
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Call all in turn for so many seconds, and return the times of each, by version and what it
+    computes.
+    """
     turns = [(version, what) for version, calls in versions.items() for what in calls]
     found: dict[tuple[str, str], list[float]] = {turn: [] for turn in turns}
     end = time.perf_counter() + seconds
@@ -107,10 +118,14 @@ def times(versions: dict[str, Calls], arrays: Arrays, seconds: float) -> dict[tu
 
 def main() -> None:
     """Print one line for each shape and version."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("revisions", nargs="*", metavar="REVISION")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each shape")
-    parser.add_argument("--shapes", nargs="*", default=[f"{B},{H}" for B, H in SHAPES], metavar="B,H")
+    parser.add_argument(
+        "--shapes", nargs="*", default=[f"{B},{H}" for B, H in SHAPES], metavar="B,H"
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)  # NumPy's
@@ -118,7 +133,9 @@ def main() -> None:
     if steps is None:
         raise SystemExit("There is no compiler here, and so there are no compiled steps.")
     with tempfile.TemporaryDirectory() as folder:
-        every = {"now": steps} | {revision: built(revision, Path(folder)) for revision in asked.revisions}
+        every = {"now": steps} | {
+            revision: built(revision, Path(folder)) for revision in asked.revisions
+        }
     whats = ["inference", "forward", "backward", "inputs", "weights"]
     head = ["B", "H", "steps", *whats, "PyTorch", "NumPy"]
     print("| " + " | ".join(head) + " |\n|" + " --: |" * len(head))
@@ -136,7 +153,10 @@ def main() -> None:
                 ratio = "" if version == "now" else f" ({np.median(mine / first):.2f})"
                 cells.append(rates(arrays.work, mine) + ratio)
             beside = {"PyTorch": arrays.work, "NumPy": 2 * 512.0**3}
-            cells += [rates(work, found["products", name]) if version == "now" else "" for name, work in beside.items()]
+            cells += [
+                rates(work, found["products", name]) if version == "now" else ""
+                for name, work in beside.items()
+            ]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

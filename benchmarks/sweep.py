@@ -2,11 +2,12 @@
 
     python benchmarks/sweep.py [--measured 300] [--cases 10000] [--samples 30]
 
-First so many small cases are really measured: what each costs, and how the memory of the run's own process grows. Then
-a run of ten thousand cases is made up as the store holds it, from those rows. One whose last workload is missing is
-put together at its end, and one that is finished is gone on with: what that takes, each in a process of its own.
-Exit code 1 if memory grows by more than a tenth after the first fifth of the cases, or if going on with a finished run
-takes 2 s or more.
+First so many small cases are really measured: what each costs, and how the memory of the run's own
+process grows. Then a run of ten thousand cases is made up as the store holds it, from those rows.
+One whose last workload is missing is
+put together at its end, and one that is finished is gone on with: what that takes, each in a
+process of its own. Exit code 1 if memory grows by more than a tenth after the first fifth of the
+cases, or if going on with a finished run takes 2 s or more.
 """
 
 import argparse
@@ -28,19 +29,25 @@ from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
 NAMES = ["numpy.fused", "numpy.reference"]
-MOST_GROWTH = 1.1
-MOST_SECONDS = 2.0
+MAX_GROWTH = 1.1
+MAX_SECONDS = 2.0
 MEASURE = """
 import sys, lstmbench as lb
-from lstmbench.measure.process.worker_pool import Team
-Team.machine = lambda *_: None  # its limits take a second to measure, and matter to nothing here
+from lstmbench.measure.process.worker_pool import WorkerPool
+# Its limits take a second to measure, and matter to nothing here
+WorkerPool.machine = lambda *_: None
 lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """
 
 
 def write_suite(path: Path, cases: int) -> Suite:
     """Write a suite of so many cases, all of them tiny."""
-    grid = {"seq_len": list(range(1, cases // len(NAMES) + 1)), "batch_size": 1, "hidden_size": 2, "mode": "inference"}
+    grid = {
+        "seq_len": list(range(1, cases // len(NAMES) + 1)),
+        "batch_size": 1,
+        "hidden_size": 2,
+        "mode": "inference",
+    }
     budget = {"processes": 1, "min_rounds": 3, "seconds_per_case": 0.001, "turn_s": 0.001}
     suite = {"implementations": NAMES, "reference": NAMES[0], "grids": [grid], "budget": budget}
     path.write_text(yaml.safe_dump(suite), encoding="utf-8")
@@ -50,7 +57,9 @@ def write_suite(path: Path, cases: int) -> Suite:
 
 
 def measure(suite: Path, out: Path, cases: int) -> bool:
-    """Measure so many cases; print what each took and how memory grew, and return whether it grew too much."""
+    """Measure so many cases; print what each took and how memory grew, and return whether it grew
+    too much.
+    """
     write_suite(suite, cases)
     start = time.perf_counter()
     run = psutil.Popen([sys.executable, "-c", MEASURE, str(suite), str(out)])
@@ -63,15 +72,21 @@ def measure(suite: Path, out: Path, cases: int) -> bool:
     at = sorted(done for done in resident if done)
     at = [done for done in at if done < cases // len(NAMES)]  # then the run puts all together
     early, late = resident[at[len(at) // 5]], resident[at[-1]]
-    print(f"{cases} cases measured: {seconds / cases * 1e3:.0f} ms each, start and end included, exit {run.returncode}")
-    print(f"memory after {at[len(at) // 5]} workloads {early / 2**20:.1f} MiB, after {at[-1]} {late / 2**20:.1f} MiB")
-    return late > MOST_GROWTH * early or run.returncode != 0
+    print(
+        f"{cases} cases measured: {seconds / cases * 1e3:.0f} ms each, start and end included, exit {run.returncode}"
+    )
+    print(
+        f"memory after {at[len(at) // 5]} workloads {early / 2**20:.1f} MiB, after {at[-1]} {late / 2**20:.1f} MiB"
+    )
+    return late > MAX_GROWTH * early or run.returncode != 0
 
 
 def make_up(suite: Suite, like: Path, out: Path, samples: int) -> None:
     """Write a run that has measured all of a suite, in parts and not yet put together."""
     store, manifest = Store(out), read_manifest(like)
-    store.write_manifest(manifest | {"suite": suite.model_dump(mode="json"), "complete": False, "finished": None})
+    store.write_manifest(
+        manifest | {"suite": suite.model_dump(mode="json"), "complete": False, "finished": None}
+    )
     record, sample = read_results(like).iloc[0].to_dict(), read_samples(like).iloc[0].to_dict()
     for number, workload in enumerate(suite.workloads()):
         cases = [Case(name, workload).columns() for name in suite.names()]
@@ -88,7 +103,10 @@ def timed(what: str, *arguments: str) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(f"{what}: {seconds:.2f} s, {peak / 2**20:.0f} MiB, exit {os.waitstatus_to_exitcode(status)}", flush=True)
+    print(
+        f"{what}: {seconds:.2f} s, {peak / 2**20:.0f} MiB, exit {os.waitstatus_to_exitcode(status)}",
+        flush=True,
+    )
     return seconds
 
 
@@ -105,12 +123,24 @@ def main() -> int:
         suite = write_suite(folder / "sweep.yaml", options.cases)
         start = time.perf_counter()
         make_up(suite, folder / "small", folder / "run", options.samples)
-        print(f"kept workload by workload: {(time.perf_counter() - start) / options.cases * 1e3:.2f} ms a case")
-        run = ["-m", "lstmbench", "run", str(folder / "sweep.yaml"), "--no-progress", "--out", str(folder / "run")]
+        print(
+            f"kept workload by workload: {(time.perf_counter() - start) / options.cases * 1e3:.2f} ms a case"
+        )
+        run = [
+            "-m",
+            "lstmbench",
+            "run",
+            str(folder / "sweep.yaml"),
+            "--no-progress",
+            "--out",
+            str(folder / "run"),
+        ]
         timed("measured, not put together: its end, with tables, figures and page", *run)
         timed("finished: the same command again, which renders again", *run)
-        resumed = timed("finished: --resume", "-m", "lstmbench", "run", "--resume", str(folder / "run"))
-    return int(grows or resumed >= MOST_SECONDS)
+        resumed = timed(
+            "finished: --resume", "-m", "lstmbench", "run", "--resume", str(folder / "run")
+        )
+    return int(grows or resumed >= MAX_SECONDS)
 
 
 if __name__ == "__main__":

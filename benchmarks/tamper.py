@@ -1,11 +1,12 @@
-"""Count how many of many single changes to a run `lstmbench verify` finds, and whether it names the changed file.
+"""Count how many of many single changes to a run `lstmbench verify` finds, and whether it names the
+changed file.
 
     python benchmarks/tamper.py results/RUN [--changes 100] [--seed 0] [--without-sums]
 
-Each change is made to a copy of the run, and taken back before the next: a digit of a table or of the manifest, a byte
-of a figure, a page or a notebook, a number in the records, the time of a sample, a file that goes. A run made before
-there were sums gets them in the copy first, as runs get them today; `--without-sums` shows what is found without.
-Exit code 1 if a change is not found.
+Each change is made to a copy of the run, and taken back before the next: a digit of a table or of
+the manifest, a byte of a figure, a page or a notebook, a number in the records, the time of a
+sample, a file that goes. A run made before there were sums gets them in the copy first, as runs get
+them today; `--without-sums` shows what is found without. Exit code 1 if a change is not found.
 """
 
 import argparse
@@ -40,7 +41,11 @@ def one_digit(text: str, draw: random.Random) -> str:
     """Return the text with one digit changed; an exponent's stays."""
     places = [k for k, letter in enumerate(text.partition("e")[0]) if letter.isdigit()]
     at = draw.choice(places)
-    return text[:at] + draw.choice([digit for digit in "0123456789" if digit != text[at]]) + text[at + 1 :]
+    return (
+        text[:at]
+        + draw.choice([digit for digit in "0123456789" if digit != text[at]])
+        + text[at + 1 :]
+    )
 
 
 def digit(path: Path, draw: random.Random) -> None:
@@ -61,7 +66,9 @@ def byte(path: Path, draw: random.Random) -> None:
 def number(path: Path, draw: random.Random) -> None:
     """Change one digit of one number that was measured, in Parquet."""
     table = pd.read_parquet(path)
-    names = [name for name in table.columns if table[name].dtype.kind == "f" and table[name].gt(0).any()]
+    names = [
+        name for name in table.columns if table[name].dtype.kind == "f" and table[name].gt(0).any()
+    ]
     column = "seconds" if "seconds" in names else draw.choice(names)
     row = draw.choice([k for k, value in enumerate(table[column]) if pd.notna(value) and value > 0])
     kept = float(table[column].iloc[row])
@@ -89,9 +96,13 @@ CHANGES: Mapping[str, tuple[str, Callable[[Path, random.Random], None]]] = {
 
 
 def tampered(run: Path, changes: int, seed: int) -> Iterator[Outcome]:
-    """Make so many changes to the run, one after the other, each taken back, and yield what verifying said."""
+    """Make so many changes to the run, one after the other, each taken back, and yield what
+    verifying said.
+    """
     draw, kept = random.Random(seed), Kept()
-    kinds = [kind for kind, (pattern, _) in CHANGES.items() if any(run.glob(pattern))]  # not each run has notebooks
+    kinds = [
+        kind for kind, (pattern, _) in CHANGES.items() if any(run.glob(pattern))
+    ]  # not each run has notebooks
     for count in range(changes):
         kind = kinds[count % len(kinds)]
         pattern, change = CHANGES[kind]
@@ -113,7 +124,9 @@ class Kept:
 
     def __call__(self, folder: Path) -> Mapping[str, bytes]:
         """Return the files of a run."""
-        state = hashlib.sha256("".join(path.name for path in sorted(folder.glob("notebooks/*.ipynb"))).encode())
+        state = hashlib.sha256(
+            "".join(path.name for path in sorted(folder.glob("notebooks/*.ipynb"))).encode()
+        )
         for name in ("manifest.json", "records.parquet"):
             state.update((folder / name).read_bytes())
         if state.hexdigest() not in self.made:
@@ -130,7 +143,9 @@ def give_sums(run: Path) -> None:
 
 def main() -> int:
     """Tamper with a copy, and print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("--changes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
@@ -150,10 +165,14 @@ def main() -> int:
     for kind in CHANGES:
         of_kind = [outcome for outcome in outcomes if outcome.kind == kind]
         told = Counter(found=sum(o.found for o in of_kind), named=sum(o.named for o in of_kind))
-        print(f"{kind}: {told['found']} of {len(of_kind)} found, {told['named']} with the file named")
+        print(
+            f"{kind}: {told['found']} of {len(of_kind)} found, {told['named']} with the file named"
+        )
     for outcome in outcomes:
         if not outcome.named:
-            print(f"  {'not named' if outcome.found else 'NOT FOUND'}: {outcome.kind}, {outcome.name}")
+            print(
+                f"  {'not named' if outcome.found else 'NOT FOUND'}: {outcome.kind}, {outcome.name}"
+            )
     print(f"{sum(outcome.found for outcome in outcomes)} of {len(outcomes)} changes found")
     return 0 if all(outcome.found for outcome in outcomes) else 1
 

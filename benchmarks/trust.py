@@ -1,13 +1,15 @@
-"""How far can a comparison be trusted on this machine? The harness is measured with nothing but its own controls.
+"""How far can a comparison be trusted on this machine? The harness is measured with nothing but its
+own controls.
 
     python benchmarks/trust.py controls            60 comparisons of an implementation with itself, and with itself
                                                    made 5 % slower; about a quarter of an hour
     python benchmarks/trust.py neighbour           20 of them, while a process beside burns a core in bursts
     python benchmarks/trust.py overhead            what the harness costs: a run, a sample, a worker
 
-Three workloads are measured in turn, each with the implementation of another framework; every run is one comparison
-with the default budget, 3 s a case. A comparison is flagged as ``lstmbench run --ab`` does it: the estimate beyond
-2 %, and the interval without 1. Nothing else should run on the machine. Exit code 0 if every bar is reached.
+Three workloads are measured in turn, each with the implementation of another framework; every run
+is one comparison with the default budget, 3 s a case. A comparison is flagged as ``lstmbench run
+--ab`` does it: the estimate beyond 2 %, and the interval without 1. Nothing else should run on the
+machine. Exit code 0 if every bar is reached.
 """
 
 import argparse
@@ -23,8 +25,8 @@ import numpy as np
 import yaml
 
 import lstmbench as lb
-from lstmbench.measure.process.prepared_case import Held
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.prepared_case import PreparedCase
+from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.comparison.ab_report import THRESHOLD
 
@@ -33,7 +35,9 @@ GRIDS: dict[str, dict[str, Any]] = {
     "torch.nn": {"mode": "training", "seq_len": 32, "batch_size": 1, "hidden_size": 32},
     "jax.scan": {"mode": "training", "seq_len": 32, "batch_size": 4, "hidden_size": 32},
 }
-"""Calls of well under a millisecond: twenty fit into a turn, and repeating one of them is 5 % by count."""
+"""Calls of well under a millisecond: twenty fit into a turn, and repeating one of them is 5 % by
+count.
+"""
 BUDGET = {"processes": 8, "min_rounds": 5, "seconds_per_case": 3.0, "turn_s": 0.02}
 BURN = """
 import random, time
@@ -57,14 +61,21 @@ class Neighbour(AbstractContextManager[None]):
 
 def run(names: list[str], folder: Path, **budget: Any) -> lb.Run:
     """Measure implementations at the workload of the first one, as a run like any other."""
-    suite = {"implementations": names, "reference": names[0], "grids": [GRIDS[names[0]]], "budget": BUDGET | budget}
+    suite = {
+        "implementations": names,
+        "reference": names[0],
+        "grids": [GRIDS[names[0]]],
+        "budget": BUDGET | budget,
+    }
     path = folder / "trust.yaml"
     path.write_text(yaml.safe_dump(suite), encoding="utf-8")
     return lb.run(path, Path(tempfile.mkdtemp(dir=folder)), progress=False)
 
 
 def compare(comparisons: int, folder: Path) -> tuple[dict[str, list[dict[str, Any]]], int, int]:
-    """Return what the controls of so many runs showed, and how many rounds were disturbed, of how many."""
+    """Return what the controls of so many runs showed, and how many rounds were disturbed, of how
+    many.
+    """
     shown: dict[str, list[dict[str, Any]]] = {"same": [], "slower": []}
     disturbed = rounds = 0
     for k in range(comparisons):
@@ -93,7 +104,9 @@ def controls(comparisons: int, folder: Path) -> bool:
     shown, disturbed, rounds = compare(comparisons, folder)
     same, slower = shown["same"], shown["slower"]
     near = _share(abs(row["ratio"] - 1) <= 0.015 for row in same)
-    print(f"{disturbed} of {rounds} rounds disturbed; strayed by {_strayed(same):.2%} in 95 % of them")
+    print(
+        f"{disturbed} of {rounds} rounds disturbed; strayed by {_strayed(same):.2%} in 95 % of them"
+    )
     return all(
         [
             _bar("itself, within 1 +- 0.015", near, at_least=0.95),
@@ -110,7 +123,11 @@ def neighbour(comparisons: int, folder: Path) -> bool:
         shown, disturbed, rounds = compare(comparisons, folder)
     return all(
         [
-            _bar("itself, beside a busy process, flagged as slower", _share(map(_slower, shown["same"])), at_most=0.0),
+            _bar(
+                "itself, beside a busy process, flagged as slower",
+                _share(map(_slower, shown["same"])),
+                at_most=0.0,
+            ),
             _bar("rounds reported as disturbed", disturbed / rounds, at_least=1 / rounds),
         ]
     )
@@ -119,15 +136,22 @@ def neighbour(comparisons: int, folder: Path) -> bool:
 def overhead(comparisons: int, folder: Path) -> bool:
     """Measure what the harness costs: in a run, in a sample, for a worker."""
     names, walls = list(GRIDS), {}
-    for budget, options in {"full": {}, "least": {"seconds_per_case": 1e-3, "min_rounds": 1}}.items():
+    for budget, options in {
+        "full": {},
+        "least": {"seconds_per_case": 1e-3, "min_rounds": 1},
+    }.items():
         start = time.perf_counter()
-        run(names, folder, precision=1e-6, **options)  # never precise enough: the budget is spent to its end
+        run(
+            names, folder, precision=1e-6, **options
+        )  # never precise enough: the budget is spent to its end
         walls[budget] = time.perf_counter() - start
     cases = len(names) + 2  # and two controls
     budgets = BUDGET["seconds_per_case"] * cases
-    print(f"{budgets:.0f} s for {cases} cases took {walls['full']:.1f} s; with no budget it takes {walls['least']:.1f}")
+    print(
+        f"{budgets:.0f} s for {cases} cases took {walls['full']:.1f} s; with no budget it takes {walls['least']:.1f}"
+    )
     workload = Workload("inference", batch_size=1, seq_len=1, input_size=1, hidden_size=1)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, Team(Path(scratch)) as team:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, WorkerPool(Path(scratch)) as team:
         starts = []
         for name in [name for name in names for _ in range(10)]:
             team.worker(name, workload).kill()  # what it is forked from is there
@@ -138,8 +162,16 @@ def overhead(comparisons: int, folder: Path) -> bool:
             worker.kill()
     return all(
         [
-            _bar("a run, over its budgets and start-up", walls["full"] / (budgets + walls["least"]), at_most=1.3),
-            _bar("what the harness adds to a sample, in microseconds", _empty_sample_us(), at_most=1.0),
+            _bar(
+                "a run, over its budgets and start-up",
+                walls["full"] / (budgets + walls["least"]),
+                at_most=1.3,
+            ),
+            _bar(
+                "what the harness adds to a sample, in microseconds",
+                _empty_sample_us(),
+                at_most=1.0,
+            ),
             _bar("starting a worker, the slowest of 30, in seconds", max(starts), at_most=0.5),
         ]
     )
@@ -147,8 +179,8 @@ def overhead(comparisons: int, folder: Path) -> bool:
 
 def _empty_sample_us() -> float:
     """Return the microseconds that a sample of a call that does nothing takes, the median of many."""
-    held = Held.__new__(Held)
-    framework = type("Framework", (), {"synchronize": staticmethod(lambda outputs: None)})
+    held = PreparedCase.__new__(PreparedCase)
+    framework = type("ArrayBackend", (), {"synchronize": staticmethod(lambda outputs: None)})
     held.lstm = type("LSTM", (), {"framework": framework})()
     held.method, held.inputs = (lambda *inputs: None), [(1, 2, 3), (4, 5, 6)]
     held.turns, held.repeat, held.calls = 0, 0.0, 1
@@ -188,9 +220,13 @@ def _bar(what: str, found: float, at_least: float = -np.inf, at_most: float = np
 
 def main() -> int:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["controls", "neighbour", "overhead"])
-    parser.add_argument("--comparisons", type=int, help="60 for controls, 20 for neighbour if not given")
+    parser.add_argument(
+        "--comparisons", type=int, help="60 for controls, 20 for neighbour if not given"
+    )
     given = parser.parse_args()
     measure = {"controls": controls, "neighbour": neighbour, "overhead": overhead}[given.what]
     many = given.comparisons or {"controls": 60, "neighbour": 20, "overhead": 1}[given.what]

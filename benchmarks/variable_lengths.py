@@ -1,12 +1,15 @@
-"""What sequences of different lengths cost: the time with lengths over that of the padded run of the same shape.
+"""What sequences of different lengths cost: the time with lengths over that of the padded run of
+the same shape.
 
-    python benchmarks/variable_lengths.py [--rounds 20] [--processes 3] [--only numpy.fused jax.scan] [--limit 1.15]
+    python benchmarks/variable_lengths.py [--rounds 20] [--processes 3] [--only numpy.fused
+    jax.scan] [--limit 1.15]
 
-Each implementation runs in new processes with one thread, on its own arrays, conversions left out. In each round the
-two runs take turns in random order, and their ratio is taken; printed are the median of the ratios and their quartiles.
-Several processes, since one differs from another in how its memory happens to lie.
-``nn.LSTM`` with a PackedSequence stands beside, without a limit. Lengths are drawn uniformly from 1 to T, the longest
-is T. Exit code 0 if no median of the others is above the limit.
+Each implementation runs in new processes with one thread, on its own arrays, conversions left out.
+In each round the two runs take turns in random order, and their ratio is taken; printed are the
+median of the ratios and their quartiles. Several processes, since one differs from another in how
+its memory happens to lie. ``nn.LSTM`` with a PackedSequence stands beside, without a limit. Lengths
+are drawn uniformly from 1 to T, the longest is T. Exit code 0 if no median of the others is above
+the limit.
 """
 
 import argparse
@@ -27,7 +30,9 @@ SHAPES = ((64, 8, 64, 64), (256, 16, 64, 64), (256, 16, 256, 256))  # T, B, I, H
 STACKS = ((1, False), (2, True))  # layers, both directions
 MODES = ("inference", "training")
 SAMPLE_S = 0.02
-"""As long as a turn of the harness, and like there each begins untimed: what the other run evicted comes back first."""
+"""As long as a turn of the harness, and like there each begins untimed: what the other run evicted
+comes back first.
+"""
 
 
 def seconds(call: Callable[[], Any], calls: int) -> float:
@@ -74,7 +79,9 @@ def ratios(case: dict[str, Any], rounds: int) -> list[float]:
     return found
 
 
-def in_new_process(implementation: str, cases: list[dict[str, Any]], rounds: int, layout: int) -> list[list[float]]:
+def in_new_process(
+    implementation: str, cases: list[dict[str, Any]], rounds: int, layout: int
+) -> list[list[float]]:
     """Run ``ratios`` for all cases of one implementation in a new interpreter with one thread."""
     from lstmbench.measure.process.worker_environment import worker_environment
 
@@ -104,15 +111,26 @@ def main() -> int:
     worst = 0.0
     for name in options.only:
         keys = ("implementation", "shape", "stack", "mode")
-        cases = [dict(zip(keys, each, strict=True)) for each in itertools.product([name], SHAPES, STACKS, MODES)]
-        runs = [in_new_process(name, cases, options.rounds, layout) for layout in range(options.processes)]
+        cases = [
+            dict(zip(keys, each, strict=True))
+            for each in itertools.product([name], SHAPES, STACKS, MODES)
+        ]
+        runs = [
+            in_new_process(name, cases, options.rounds, layout)
+            for layout in range(options.processes)
+        ]
         for case, *found in zip(cases, *runs, strict=True):
             low, median, high = statistics.quantiles(itertools.chain(*found), n=4)
-            verdict = "      " if name in BESIDE else "ok    " if median <= options.limit else "ABOVE "
+            verdict = (
+                "      " if name in BESIDE else "ok    " if median <= options.limit else "ABOVE "
+            )
             worst = worst if name in BESIDE else max(worst, median)
             (T, B, features, H), (layers, both) = case["shape"], case["stack"]
             sizes = f"T={T:<4} B={B:<3} I={features:<4} H={H:<4} L={layers} D={1 + both}"
-            print(f"{verdict}{name:12} {case['mode']:9} {sizes} {median:7.3f} [{low:.3f}, {high:.3f}]", flush=True)
+            print(
+                f"{verdict}{name:12} {case['mode']:9} {sizes} {median:7.3f} [{low:.3f}, {high:.3f}]",
+                flush=True,
+            )
     print(f"the largest median of ours is {worst:.3f}; the limit is {options.limit}")
     return 0 if worst <= options.limit else 1
 

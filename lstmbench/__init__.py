@@ -1,10 +1,13 @@
 """lstmbench: the same LSTM cell in NumPy, PyTorch and JAX, measured for accuracy, speed and memory.
 
-Public names are resolved on first use, so that ``import lstmbench`` costs next to nothing and imports no framework.
+Public names are resolved on first use, so that ``import lstmbench`` costs next to nothing and
+imports no framework.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lstmbench.core import lookup
 
 if TYPE_CHECKING:
     from lstmbench.core.interface import LSTM
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from lstmbench.results.store import read_results
 
 __version__ = "0.1.0"
+
+lookup.packages.update({name: f"lstmbench.{name}" for name in ("backends", "interop", "variants")})
 
 _HOMES = {
     "LSTM": "lstmbench.core.interface",

@@ -31,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Measure LSTM implementations in NumPy, PyTorch and JAX: accuracy, speed, memory.",
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)  # names, paths and errors are text, not markup
+console = Console(
+    soft_wrap=True, markup=False, highlight=False
+)  # names, paths and errors are text, not markup
 
 OK, COULD_NOT_MEASURE, CONTROLS_FAILED, WRONG_RESULT, NOTHING_MEASURED = 0, 2, 3, 4, 5
 FAILED, INTERRUPTED = 70, 130
@@ -117,7 +119,9 @@ def _closed_pipes(handler: str) -> Iterator[None]:
 
 @app.command(name="list", epilog="Example: `lstmbench list --json`")
 def list_(
-    tasks: Annotated[bool, typer.Option("--tasks", help="List the tasks that the learning suites learn.")] = False,
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="List the tasks that the learning suites learn.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the implementations, what makes them slower here, and the suites; or the tasks."""
@@ -150,13 +154,21 @@ def list_(
 def run(
     suite: Annotated[
         str | None,
-        typer.Argument(help="A suite's name (see `lstmbench list`), or a YAML file; for a duel, `duel` if not given."),
+        typer.Argument(
+            help="A suite's name (see `lstmbench list`), or a YAML file; for a duel, `duel` if not given."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The results folder. If it holds part of this suite, the rest is measured.")
+        Path | None,
+        typer.Option(
+            help="The results folder. If it holds part of this suite, the rest is measured."
+        ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, whose suite it knows, and give no other.")
+        Path | None,
+        typer.Option(
+            help="Go on with the run in this folder, whose suite it knows, and give no other."
+        ),
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -171,30 +183,43 @@ def run(
         ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Of a duel: the smallest change that matters; 0.02 if not given.")
+        float | None,
+        typer.Option(help="Of a duel: the smallest change that matters; 0.02 if not given."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of inputs and turns; drawn afresh if not given.")
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
     wait: Annotated[
-        bool, typer.Option(help="Wait for the end of another run that is being timed on this machine, or refuse.")
+        bool,
+        typer.Option(
+            help="Wait for the end of another run that is being timed on this machine, or refuse."
+        ),
     ] = True,
     executor: Annotated[
-        str, typer.Option(help="local, or dask: on the workers of a dask scheduler, see docs/many-machines.md.")
+        str,
+        typer.Option(
+            help="local, or dask: on the workers of a dask scheduler, see docs/many-machines.md."
+        ),
     ] = "local",
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Of dask: where the scheduler is; one of its own here if not given."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of dask: where the scheduler is; one of its own here if not given.",
+        ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Skip the workloads that have not begun after so many minutes.")
+        float | None,
+        typer.Option(min=0, help="Skip the workloads that have not begun after so many minutes."),
     ] = None,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
-    Exit code: 0 all well (skipped cases are), 2 some case failed or what was asked for cannot be done, 3 the controls
-    contradict the intervals, 4 some implementation did not compute the LSTM, 5 nothing was measured: all was skipped.
+    Exit code: 0 all well (skipped cases are), 2 some case failed or what was asked for cannot be
+    done, 3 the controls
+    contradict the intervals, 4 some implementation did not compute the LSTM, 5 nothing was
+    measured: all was skipped.
     Of a duel, 1: B is slower somewhere, 6: every verdict is ambiguous.
     """
     from lstmbench import report
@@ -210,14 +235,18 @@ def run(
     if resume is None and out is None:
         raise typer.BadParameter("Give the results folder.", param_hint="--out")
     if suite is None and ab is None and resume is None:
-        raise LstmbenchError("Which suite? Give its name or its file; `lstmbench list` shows those that there are.")
+        raise LstmbenchError(
+            "Which suite? Give its name or its file; `lstmbench list` shows those that there are."
+        )
     if threshold is not None:
         check_threshold(threshold)
         if ab is None and resume is None:
             raise LstmbenchError("--threshold belongs to a duel: give it with --ab A B.")
     with _closed_pipes("SIG_IGN"):
         if resume is not None:
-            done = go_on(resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler)
+            done = go_on(
+                resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler
+            )
         else:
             done = measure(
                 suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (), wait=wait,
@@ -228,7 +257,9 @@ def run(
     records, manifest = done.records, done.manifest
     records.attrs = {}  # or pandas copies the manifest with every column that is looked at
     counts = records["status"].value_counts().to_dict()
-    console.print(f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    console.print(
+        f"{done.folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items())
+    )
     bad = records[~records["status"].isin(["ok", "skipped"])]
     for row in bad.itertuples():
         what = getattr(row, "task", f"{row.mode} T={row.seq_len} H={row.hidden_size}")
@@ -255,10 +286,14 @@ def run(
 )
 def table(
     folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")],
-    id_: Annotated[str | None, typer.Option("--id", help="Print this table only, and write nothing.")] = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="Print this table only, and write nothing.")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="md, tex or csv.")] = "md",
 ) -> None:
-    """Render tables, figures and the page of a run from its records (or the index of a folder of runs)."""
+    """Render tables, figures and the page of a run from its records (or the index of a folder of
+    runs).
+    """
     from lstmbench import report
     from lstmbench.report.page.index import newest_first
     from lstmbench.report.tables.extract import run_tables
@@ -270,35 +305,50 @@ def table(
     if several and id_ is None:
         console.print(str(report.write_index(folder)))
         return
-    tables = {made.id: made for made in (machine_tables(newest_first(folder)) if several else run_tables(folder))}
+    tables = {
+        made.id: made
+        for made in (machine_tables(newest_first(folder)) if several else run_tables(folder))
+    }
     if id_ is None:
         report.write(folder)
         for made in tables.values():
             print(made.markdown())
         return
     if id_ not in tables:
-        there = f"the tables are {', '.join(tables)}" if tables else "no suite was measured on two machines"
+        there = (
+            f"the tables are {', '.join(tables)}"
+            if tables
+            else "no suite was measured on two machines"
+        )
         raise LstmbenchError(f"There is no table {id_!r} in {folder}; {there}.")
     renderers = {"md": tables[id_].markdown, "tex": tables[id_].latex, "csv": tables[id_].csv}
     if format_ not in renderers:
-        raise LstmbenchError(f"There is no format {format_!r}; the formats are {', '.join(renderers)}.")
+        raise LstmbenchError(
+            f"There is no format {format_!r}; the formats are {', '.join(renderers)}."
+        )
     print(renderers[format_]())
 
 
 @app.command(epilog="Example: `lstmbench merge from-a from-b/results --out results`")
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Runs' folders, or folders of runs.")],
-    out: Annotated[Path, typer.Option(help="The folder of runs that they are copied to; what is there stays.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder of runs that they are copied to; what is there stays.")
+    ],
 ) -> None:
-    """Bring the runs of several machines into one folder, with an index that shows their ratios side by side.
+    """Bring the runs of several machines into one folder, with an index that shows their ratios
+    side by side.
 
-    The same run twice is one run. Runs that are not finished, cannot be read or contradict each other are refused.
+    The same run twice is one run. Runs that are not finished, cannot be read or contradict each
+    other are refused.
     """
     from lstmbench import report
     from lstmbench.results.merge import merge as merge_
 
     for each in merge_(folders, out):
-        console.print(f"{each.run_id}: {'copied to' if each.copied else 'is already'} {each.folder}")
+        console.print(
+            f"{each.run_id}: {'copied to' if each.copied else 'is already'} {each.folder}"
+        )
     console.print(str(report.write_index(out)))
 
 
@@ -306,18 +356,28 @@ def merge(
 def compare(
     base: Annotated[Path, typer.Argument(help="The folder of a run.")],
     new: Annotated[Path, typer.Argument(help="The folder of the run that is compared with it.")],
-    threshold: Annotated[float, typer.Option(help="The smallest change that matters, as a fraction.")] = 0.05,
+    threshold: Annotated[
+        float, typer.Option(help="The smallest change that matters, as a fraction.")
+    ] = 0.05,
     by: Annotated[
-        str | None, typer.Option(help="ratio or time; ratio where both runs have the same reference if not given.")
+        str | None,
+        typer.Option(
+            help="ratio or time; ratio where both runs have the same reference if not given."
+        ),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
-    across_machines: Annotated[bool, typer.Option("--across-machines", help="Ratios of two machines too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write it to this file, and print one sentence.")] = None,
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Ratios of two machines too.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file, and print one sentence.")
+    ] = None,
 ) -> None:
-    """Compare two runs case by case: slower, faster, the same, ambiguous, or not comparable, and why.
+    """Compare two runs case by case: slower, faster, the same, ambiguous, or not comparable, and
+    why.
 
-    Exit code: 0 no regression, 1 some case is slower, 2 nothing can be compared or a measured case now fails, 3 nothing
-    but ambiguous, 4 some implementation of NEW did not compute the LSTM.
+    Exit code: 0 no regression, 1 some case is slower, 2 nothing can be compared or a measured case
+    now fails, 3 nothing but ambiguous, 4 some implementation of NEW did not compute the LSTM.
     """
     from lstmbench.files import write_atomically
     from lstmbench.report.comparison.compare import compare as compare_
@@ -339,32 +399,43 @@ def compare(
     "`lstmbench reproduce quick-ratio --results results/here --run results/there`"
 )
 def reproduce(
-    table_: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")],
-    results: Annotated[Path, typer.Option(help="The run that it is of, or a folder of runs: the newest.")] = Path(
-        "results"
-    ),
-    out: Annotated[Path | None, typer.Option(help="Where to measure; beside that run if not given.")] = None,
+    table_: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")
+    ],
+    results: Annotated[
+        Path, typer.Option(help="The run that it is of, or a folder of runs: the newest.")
+    ] = Path("results"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to measure; beside that run if not given.")
+    ] = None,
     run_: Annotated[
-        Path | None, typer.Option("--run", help="Measure nothing: hold the table against the run in this folder.")
+        Path | None,
+        typer.Option(
+            "--run", help="Measure nothing: hold the table against the run in this folder."
+        ),
     ] = None,
     progress: Annotated[bool, typer.Option(help="Show a bar with the remaining time.")] = True,
 ) -> None:
     """Measure a published table again, here, and say row by row whether its ratios agree.
 
-    The suite is the one that the table's run has kept, the seed a fresh one. The report, `reproduction.md`, is written
-    into the new run's folder. Exit code: 0 at least 95 % of the ratios that can be compared agree, 1 fewer do or a
-    result is wrong, 2 none can be compared.
+    The suite is the one that the table's run has kept, the seed a fresh one. The report,
+    `reproduction.md`, is written into the new run's folder. Exit code: 0 at least 95 % of the
+    ratios that can be compared agree, 1 fewer do or a result is wrong, 2 none can be compared.
     """
     from lstmbench import report
     from lstmbench import reproduce as reproduce_
     from lstmbench.report.comparison.reproduction import reproduction
 
     if run_ is not None and out is not None:
-        raise LstmbenchError("With --run nothing is measured, so there is nothing to be put under --out.")
+        raise LstmbenchError(
+            "With --run nothing is measured, so there is nothing to be put under --out."
+        )
     base = reproduce_.find_run(table_, results)
     if run_ is None:
         with _closed_pipes("SIG_IGN"):
-            run_ = reproduce_.measure_again(base, out or reproduce_.new_folder(base), progress).folder
+            run_ = reproduce_.measure_again(
+                base, out or reproduce_.new_folder(base), progress
+            ).folder
         report.write(run_)
     found = reproduction(table_, base, run_)
     console.print(found.summary)
@@ -374,11 +445,15 @@ def reproduce(
 
 @app.command(epilog="Examples: `lstmbench verify results` · `lstmbench verify results/my-run`")
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs with its index.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A run's folder, or a folder of runs with its index.")
+    ],
 ) -> None:
-    """Check sums, hold records against their samples, and render tables, figures and pages again; nothing is written.
+    """Check sums, hold records against their samples, and render tables, figures and pages again;
+    nothing is written.
 
-    Exit code: 0 nothing differs, 1 something differs, 2 something cannot be verified. Each finding is one line.
+    Exit code: 0 nothing differs, 1 something differs, 2 something cannot be verified. Each finding
+    is one line.
     """
     from lstmbench.verify.finding import exit_code
     from lstmbench.verify.verify import verify as verify_
@@ -387,21 +462,31 @@ def verify(
     for finding in found:
         print(finding)
     code = exit_code(found)
-    print(f"{folder}: {('nothing differs.', 'it differs.', 'not all of it can be verified.')[code]}")
+    print(
+        f"{folder}: {('nothing differs.', 'it differs.', 'not all of it can be verified.')[code]}"
+    )
     raise typer.Exit(code)
 
 
-@app.command(epilog="Examples: `lstmbench cite quick-ratio` · `lstmbench cite quick-ratio --format bibtex`")
+@app.command(
+    epilog="Examples: `lstmbench cite quick-ratio` · `lstmbench cite quick-ratio --format bibtex`"
+)
 def cite(
     table: Annotated[str, typer.Argument(help="A table's id, as its footer gives it.")],
     results: Annotated[
-        Path, typer.Option(help="A folder of runs, of which the newest with this table counts; or the folder of a run.")
+        Path,
+        typer.Option(
+            help="A folder of runs, of which the newest with this table counts; or the folder of a run."
+        ),
     ] = Path("results"),
     format_: Annotated[
-        str | None, typer.Option("--format", help="bibtex, latex or markdown; all of them if not given.")
+        str | None,
+        typer.Option("--format", help="bibtex, latex or markdown; all of them if not given."),
     ] = None,
 ) -> None:
-    """Print how to cite a table and this software: BibTeX, what to put into a LaTeX document, Markdown."""
+    """Print how to cite a table and this software: BibTeX, what to put into a LaTeX document,
+    Markdown.
+    """
     from lstmbench.report.cite import cite as cite_
 
     found = cite_(table, results)
@@ -414,12 +499,21 @@ def cite(
 def notebook(
     name: Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")],
     out: Annotated[
-        Path | None, typer.Option(help="Where the executed copy goes; only the parameters are listed if not given.")
+        Path | None,
+        typer.Option(
+            help="Where the executed copy goes; only the parameters are listed if not given."
+        ),
     ] = None,
-    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, once for each.")] = None,
-    html: Annotated[bool, typer.Option("--html", help="Put a page beside the copy, to read without Jupyter.")] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, once for each.")
+    ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Put a page beside the copy, to read without Jupyter.")
+    ] = False,
 ) -> None:
-    """Execute a notebook, or list its parameters. Unknown or mistyped parameters are refused before anything runs."""
+    """Execute a notebook, or list its parameters. Unknown or mistyped parameters are refused before
+    anything runs.
+    """
     from lstmbench import notebooks
 
     declared = notebooks.parameters_of(notebooks.find(name))
@@ -440,10 +534,14 @@ def notebook(
 
 @app.command(epilog="Example: `lstmbench doctor --seconds 5`")
 def doctor(
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long to listen for noise.")] = 2.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=600, help="How long to listen for noise.")
+    ] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what is installed, which devices there are, how noisy this machine is, and what would be skipped and why."""
+    """Say what is installed, which devices there are, how noisy this machine is, and what would be
+    skipped and why.
+    """
     from lstmbench import doctor as doctor_
     from lstmbench.results import machine_identity, processor
 
@@ -464,7 +562,9 @@ def doctor(
     for name, path in found["frameworks"]["code_paths"].items():
         console.print(f"{name}: {path}")
     for package, there in found["notebook_packages"].items():
-        console.print(f"{package}: {'installed' if there else 'not installed: notebooks cannot be run'}")
+        console.print(
+            f"{package}: {'installed' if there else 'not installed: notebooks cannot be run'}"
+        )
     console.print(
         f"noise: a product of {noise.median_s * 1e3:.2f} ms varied by +-{noise.spread:.1%}"
         + (f", {noise.steal:.1%} of the time stolen" if noise.steal is not None else "")
@@ -484,7 +584,9 @@ def _print_tasks(as_json: bool) -> None:
     if as_json:
         print(json.dumps({"tasks": rows}, indent=2))
         return
-    table_ = RichTable("task", "question", "judged by", "sizes", "here", title="Tasks", title_justify="left")
+    table_ = RichTable(
+        "task", "question", "judged by", "sizes", "here", title="Tasks", title_justify="left"
+    )
     for row in rows:
         sizes = ", ".join(f"{key} = {value}" for key, value in row["sizes"].items())
         table_.add_row(row["name"], row["question"], row["metric"], sizes, row["reason"] or "yes")
@@ -498,5 +600,7 @@ def _print_implementations(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         here = "yes" if row["available"] else row["reason"]
         name = row["name"] + (" (peer)" if row["peer"] else "")
-        table_.add_row(name, here, ", ".join(row["devices"]), ", ".join(row["dtypes"]), ", ".join(row["modes"]))
+        table_.add_row(
+            name, here, ", ".join(row["devices"]), ", ".join(row["dtypes"]), ", ".join(row["modes"])
+        )
     console.print(table_)

@@ -13,7 +13,7 @@ import psutil
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import describe, load, names
 from lstmbench.measure import environment
-from lstmbench.measure.process.worker_pool import why_not
+from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.suites.suite_file import read_suite, suites
 
 NOTEBOOK_PACKAGES = ("jupyterlab", "papermill", "ipykernel")
@@ -22,12 +22,14 @@ LOUD = 0.05
 
 @dataclass(frozen=True)
 class Noise:
-    """How a fixed piece of work, a product of two matrices that takes about a millisecond, spread over a few seconds.
+    """How a fixed piece of work, a product of two matrices that takes about a millisecond, spread
+    over a few seconds.
 
     Attributes:
         median_s: its median time.
         spread: half the distance from the 5th to the 95th percentile, as a share of the median.
-        steal: the share of the time that the host of a virtual machine took away; None where it does not tell.
+        steal: the share of the time that the host of a virtual machine took away; None where it
+            does not tell.
         load: the load of the last minute before; None where the system does not tell.
         clock_s: the smallest step of the clock.
     """
@@ -92,7 +94,9 @@ def examine() -> dict[str, Any]:
         "python": sys.version.split()[0],
         "git": environment.git(),
         "frameworks": environment.frameworks(),
-        "notebook_packages": {name: importlib.util.find_spec(name) is not None for name in NOTEBOOK_PACKAGES},
+        "notebook_packages": {
+            name: importlib.util.find_spec(name) is not None for name in NOTEBOOK_PACKAGES
+        },
         "implementations": list(described.values()),
         "skipped": {suite: _skipped(suite, described) for suite in suites()},
     }
@@ -102,7 +106,7 @@ def _skipped(suite: str, described: dict[str, dict[str, Any]]) -> dict[str, int]
     """Return why cases of a suite cannot run here, with the number of cases for each reason."""
     reasons: dict[str, int] = {}
     for case in read_suite(suite).cases():
-        reason = why_not(described[case.implementation], case.workload)
+        reason = skip_reason(described[case.implementation], case.workload)
         if reason:
             reasons[reason] = reasons.get(reason, 0) + 1
     return reasons

@@ -10,7 +10,8 @@ from lstmbench.errors import LstmbenchError
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> None:
-    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one step.
+    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one
+    step.
 
     Raises:
         LstmbenchError: if it cannot be written; what was at ``path`` is there still.

@@ -5,7 +5,8 @@ name or a value of another type is refused before a kernel is started; and where
 ``check_parameters(In)`` in the first cell after the parameters refuses it there. An executed notebook is put in its
 place only if every cell of it ran.
 
-The parameters ``results`` and ``suite``, which all notebooks have, become a run by ``open_run`` or ``latest_run``.
+The parameters ``results`` and ``suite``, which all notebooks have, become a run by ``open_run`` or
+``latest_run``.
 """
 
 import ast
@@ -36,17 +37,26 @@ INJECTED = "# Parameters"
 """How papermill begins the cell that it puts in."""
 
 DISTURBING = ("MPLBACKEND", "JUPYTER_PATH")
-"""Set from outside, the first keeps figures out of the executed copy, and the second may lead to another Python."""
+"""Set from outside, the first keeps figures out of the executed copy, and the second may lead to
+another Python.
+"""
 
 PATHS = ("results", "suite")
 """The parameters that are paths, unless a suite has that name."""
 
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a notebook: its type as it is written, its default, and the comment behind it."""
+    """One parameter of a notebook: its type as it is written, its default, and the comment behind
+    it.
+    """
 
     name: str
     kind: str
@@ -54,7 +64,9 @@ class Parameter:
     help: str = ""
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether a value is of the parameter's type; a whole number is a float too, but a bool is no number."""
+        """Tell whether a value is of the parameter's type; a whole number is a float too, but a
+        bool is no number.
+        """
         if self.kind.startswith("list[") and self.kind.endswith("]"):
             inner = Parameter(self.name, self.kind[5:-1], None)
             return isinstance(value, list) and all(inner.accepts(item) for item in value)
@@ -79,22 +91,29 @@ def declared(cell: str, where: str) -> dict[str, Parameter]:
     """Return the parameters that a cell declares.
 
     Raises:
-        LstmbenchError: if a line is not of the form ``name: type = default  # help``, or a default is of another type.
+        # Help``, or a default is of another type.
+        LstmbenchError: if a line is not of the form ``name: type = default
     """
     found = {}
     lines = cell.splitlines()
     try:
         statements = ast.parse(cell).body
     except SyntaxError as error:
-        raise LstmbenchError(f"{where}: line {error.lineno} of the parameters is no Python: {error.msg}.") from None
+        raise LstmbenchError(
+            f"{where}: line {error.lineno} of the parameters is no Python: {error.msg}."
+        ) from None
     for statement in statements:
         line = lines[statement.lineno - 1]
         try:
-            if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
+            if not (
+                isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            ):
                 raise ValueError
             default = ast.literal_eval(statement.value or "")
         except (ValueError, SyntaxError):
-            raise LstmbenchError(f"{where}: {line!r} is not of the form 'name: type = default  # help'.") from None
+            raise LstmbenchError(
+                f"{where}: {line!r} is not of the form 'name: type = default  # help'."
+            ) from None
         kind = ast.unparse(statement.annotation)
         if (kind[5:-1] if kind.startswith("list[") else kind) not in _KINDS:
             raise LstmbenchError(
@@ -103,7 +122,9 @@ def declared(cell: str, where: str) -> dict[str, Parameter]:
         help_ = line.partition("  # ")[2]
         parameter = Parameter(statement.target.id, kind, default, help_)
         if not parameter.accepts(parameter.default):
-            raise LstmbenchError(f"{where}: {parameter.name} must be {kind}, but it is {parameter.default!r}.")
+            raise LstmbenchError(
+                f"{where}: {parameter.name} must be {kind}, but it is {parameter.default!r}."
+            )
         found[parameter.name] = parameter
     return found
 
@@ -119,7 +140,9 @@ def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any], where: 
             there = ", ".join(parameters) or "none"
             raise LstmbenchError(f"{where} has no parameter {name!r}; its parameters are {there}.")
         if not parameters[name].accepts(value):
-            raise LstmbenchError(f"{where}: parameter {name} must be {parameters[name].kind}, but it is {value!r}.")
+            raise LstmbenchError(
+                f"{where}: parameter {name} must be {parameters[name].kind}, but it is {value!r}."
+            )
 
 
 def check_parameters(cells: Sequence[str], where: str = "this notebook") -> None:
@@ -133,7 +156,11 @@ def check_parameters(cells: Sequence[str], where: str = "this notebook") -> None
     injected = [cell for cell in cells if cell.startswith(INJECTED)]
     for cell in injected[-1:]:  # cells that ran before and were mended since are history
         assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
-        check(parameters, {ast.unparse(node.targets[0]): _value(node.value) for node in assigned}, where)
+        check(
+            parameters,
+            {ast.unparse(node.targets[0]): _value(node.value) for node in assigned},
+            where,
+        )
 
 
 def _value(node: ast.expr) -> Any:
@@ -152,7 +179,9 @@ def _declares(cell: str) -> bool:
 
 
 def find(name: str | Path) -> Path:
-    """Return the path of a notebook, given by its path or by its name in the folder ``notebooks`` of the checkout."""
+    """Return the path of a notebook, given by its path or by its name in the folder ``notebooks``
+    of the checkout.
+    """
     folder = Path(__file__).resolve().parents[1] / "notebooks"
     for path in (Path(name), folder / f"{name}.ipynb", folder / name):
         if path.is_file():
@@ -174,7 +203,8 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
 
 
 def open_run(results: str, suite: str) -> Run:
-    """Return the run in the folder ``results``; where that is empty, measure the suite now, into a temporary folder.
+    """Return the run in the folder ``results``; where that is empty, measure the suite now, into a
+    temporary folder.
 
     A relative folder is looked for where the notebook runs, then above it, where the folder
     ``results`` is; one that begins with a dot only where the notebook runs.
@@ -188,13 +218,18 @@ def open_run(results: str, suite: str) -> Run:
         if (folder / "manifest.json").is_file():
             run = Run(folder)
             if not run.manifest.get("complete"):
-                raise LstmbenchError(f"The run in {results} is not complete: 'lstmbench run' goes on with it.")
+                raise LstmbenchError(
+                    f"The run in {results} is not complete: 'lstmbench run' goes on with it."
+                )
             return run
-    raise LstmbenchError(f"There is no run in {os.path.abspath(results)}: it holds no manifest.json.")
+    raise LstmbenchError(
+        f"There is no run in {os.path.abspath(results)}: it holds no manifest.json."
+    )
 
 
 def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
-    """Return a run of lessons and its records of some tasks; where ``results`` is empty, learn them now.
+    """Return a run of lessons and its records of some tasks; where ``results`` is empty, learn them
+    now.
 
     Args:
         results: as for ``open_run``.
@@ -213,9 +248,13 @@ def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "
 
 
 def newest(
-    results: str, suite: str, show: "Callable[[pd.DataFrame], _Shown]", root: str | Path = "../results"
+    results: str,
+    suite: str,
+    show: "Callable[[pd.DataFrame], _Shown]",
+    root: str | Path = "../results",
 ) -> "_Shown | Sentence":
-    """Return what ``show`` makes of the run in ``results``, or of the newest run below ``root`` where that is empty.
+    """Return what ``show`` makes of the run in ``results``, or of the newest run below ``root``
+    where that is empty.
 
     Where there is no run yet, return the sentence that says how to make one; nothing is measured.
     """
@@ -226,10 +265,17 @@ def newest(
         return show(open_run(results, suite).records)
     if any(Path(root).glob("*/manifest.json")):
         return show(Run(latest(root)).records)
-    return Sentence(f"There is no run yet: `lstmbench run {suite} --out results/{suite}` makes one.")
+    return Sentence(
+        f"There is no run yet: `lstmbench run {suite} --out results/{suite}` makes one."
+    )
 
 
-def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | None = None, html: bool = False) -> Path:
+def execute(
+    name: str | Path,
+    out: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+    html: bool = False,
+) -> Path:
     """Run a notebook in its own folder, as JupyterLab would, and keep the executed copy.
 
     Among the notebooks of a run, the copy's SHA-256 sum is kept beside it.
@@ -239,11 +285,12 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         out: where the executed copy goes, once every cell has run.
         parameters: values by name; those not given keep their defaults. Relative paths lead from
             the working folder, though the notebook runs in its own.
-        html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no Jupyter.
+        html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no
+            Jupyter.
 
     Raises:
-        LstmbenchError: if a parameter is unknown or of another type (nothing is started then), if a cell fails, the
-            kernel dies, or the copy cannot be written.
+        LstmbenchError: if a parameter is unknown or of another type (nothing is started then), if a
+            cell fails, the kernel dies, or the copy cannot be written.
     """
     path, out = find(name), Path(out)
     folder = path.resolve().parent
@@ -265,7 +312,9 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
         out.parent.mkdir(parents=True, exist_ok=True)
         failed.touch()
     except OSError as error:
-        raise LstmbenchError(f"The executed notebook cannot be written to {out}: {error.strerror}.") from None
+        raise LstmbenchError(
+            f"The executed notebook cannot be written to {out}: {error.strerror}."
+        ) from None
     try:
         with _as_here():
             papermill.execute_notebook(
@@ -279,15 +328,26 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
             )
     except papermill.PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
-        raise LstmbenchError(f"{path.name} failed in cell {error.cell_index}: {reason} (see {failed}).") from None
+        raise LstmbenchError(
+            f"{path.name} failed in cell {error.cell_index}: {reason} (see {failed})."
+        ) from None
     except Exception as error:  # a kernel that dies or does not start, told by whichever of papermill's parts sees it
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise LstmbenchError(f"{path.name} did not come to its end: {reason} (see {failed}).") from None
+        raise LstmbenchError(
+            f"{path.name} did not come to its end: {reason} (see {failed})."
+        ) from None
     executed = json.loads(failed.read_text(encoding="utf-8"))
     for cell in executed["cells"]:
-        # some versions of papermill call a notebook whose kernel died complete; a cell that never ran has no number
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and cell["execution_count"] is None:
-            raise LstmbenchError(f"{path.name} did not come to its end: a cell did not run (see {failed}).")
+        # some versions of papermill call a notebook whose kernel died complete; a cell that never
+        # ran has no number
+        if (
+            cell["cell_type"] == "code"
+            and "".join(cell["source"]).strip()
+            and cell["execution_count"] is None
+        ):
+            raise LstmbenchError(
+                f"{path.name} did not come to its end: a cell did not run (see {failed})."
+            )
     for part in (executed, *executed["cells"]):
         for key in ("papermill", "execution"):  # paths and times of this machine
             part["metadata"].pop(key, None)
@@ -295,9 +355,14 @@ def execute(name: str | Path, out: str | Path, parameters: Mapping[str, Any] | N
     write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     if html:
         page = notebook_page(text, out.stem)
-        write_atomically(out.with_suffix(".html"), lambda temporary: temporary.write_text(page, encoding="utf-8"))
+        write_atomically(
+            out.with_suffix(".html"), lambda temporary: temporary.write_text(page, encoding="utf-8")
+        )
     failed.unlink()
-    if out.resolve().parent.name == "notebooks" and (out.resolve().parents[1] / "manifest.json").is_file():
+    if (
+        out.resolve().parent.name == "notebooks"
+        and (out.resolve().parents[1] / "manifest.json").is_file()
+    ):
         for copy in (out, out.with_suffix(".html")):  # they are among the notebooks of a run
             if copy.is_file():
                 add_sum(copy)

@@ -1,6 +1,8 @@
-"""The one check that every implementation passes, and every mutant fails: is this the LSTM, and does it behave?
+"""The one check that every implementation passes, and every mutant fails: is this the LSTM, and
+does it behave?
 
-``check`` raises ``NotTheLSTM``, which says what went wrong. Nothing in it knows which implementation it looks at.
+``check`` raises ``NotTheLSTM``, which says what went wrong. Nothing in it knows which
+implementation it looks at.
 """
 
 import os
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 import lstmbench as lb
 from lstmbench.core import oracle
-from lstmbench.core.registry import misfit
+from lstmbench.core.registry import unsupported_reason
 from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 Array = NDArray[Any]
@@ -23,7 +25,9 @@ OUTPUTS = ("y", "h", "c")
 
 
 KERAS = {"torch": "keras.lstm", "jax": "keras.jax"}
-"""By the backend that KERAS_BACKEND names, torch unless told: Keras has one in a process, and so one of these runs."""
+"""By the backend that KERAS_BACKEND names, torch unless told: Keras has one in a process, and so
+one of these runs.
+"""
 LOSES_NAN = ("onnxruntime.lstm",)
 """What makes numbers of NaN. It is known, and test_peers.py asserts it."""
 
@@ -54,7 +58,10 @@ class Problem:
 def draw(T: int, B: int, I: int, H: int, seed: int = 0) -> Problem:  # noqa: E741 - the letters of the equations
     random = np.random.default_rng([seed, T, B, I, H])
     params = lb.LSTMParams.init(I, H, seed=int(random.integers(2**31)))
-    arrays = [random.normal(size=shape) for shape in ((T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H))]
+    arrays = [
+        random.normal(size=shape)
+        for shape in ((T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H))
+    ]
     x, h0, c0, dy, dh, dc = arrays
     return Problem(params, x, (h0, c0), dy, (dh, dc))
 
@@ -86,13 +93,19 @@ def require(condition: bool, lstm: lb.LSTM, fault: str) -> None:
 def compare(lstm: lb.LSTM, found: dict[str, Array], wanted: dict[str, Array], where: str) -> None:
     for name, array in found.items():
         error, limit = relative_error(array, wanted[name]), TOLERANCE[lstm.framework.dtype]
-        require(error <= limit, lstm, f"{name} is wrong {where}: relative error {error:.1e}, allowed {limit:.0e}")
+        require(
+            error <= limit,
+            lstm,
+            f"{name} is wrong {where}: relative error {error:.1e}, allowed {limit:.0e}",
+        )
 
 
 def agrees_with_the_oracle(lstm: lb.LSTM, problem: Problem) -> None:
     found = results(lstm, problem)
     compare(lstm, found, expected_results(problem), "against the oracle")
-    dtype = "float64" if lstm.framework.dtype == "float64" else "float32"  # what has two bytes comes as float32
+    dtype = (
+        "float64" if lstm.framework.dtype == "float64" else "float32"
+    )  # what has two bytes comes as float32
     for name, array in found.items():
         require(array.dtype == dtype, lstm, f"{name} has dtype {array.dtype}")
 
@@ -122,7 +135,12 @@ def two_halves_make_the_whole(lstm: lb.LSTM, problem: Problem) -> None:
         return
     first, state = lstm.forward(problem.x[:half], problem.state)
     second, (h, c) = lstm.forward(problem.x[half:], state)
-    compare(lstm, {"y": np.concatenate([first, second]), "h": h, "c": c}, expected_results(problem), "in two halves")
+    compare(
+        lstm,
+        {"y": np.concatenate([first, second]), "h": h, "c": c},
+        expected_results(problem),
+        "in two halves",
+    )
 
 
 def the_default_state_is_zero(lstm: lb.LSTM, problem: Problem) -> None:
@@ -135,40 +153,66 @@ def the_default_state_is_zero(lstm: lb.LSTM, problem: Problem) -> None:
         compare(lstm, found, wanted, "from the default state")
 
 
-def _native_calls(lstm: lb.LSTM, problem: Problem) -> list[tuple[Callable[..., Any], tuple[Array, ...]]]:
-    calls: list[tuple[Callable[..., Any], tuple[Array, ...]]] = [(lstm.implementation.forward, problem.inputs)]
+def _native_calls(
+    lstm: lb.LSTM, problem: Problem
+) -> list[tuple[Callable[..., Any], tuple[Array, ...]]]:
+    calls: list[tuple[Callable[..., Any], tuple[Array, ...]]] = [
+        (lstm.implementation.forward, problem.inputs)
+    ]
     if "training" in lstm.modes:
         calls.append((lstm.implementation.forward_backward, problem.all_inputs))
     return calls
 
 
 def _flat(nested: Any) -> list[Any]:
-    return [leaf for item in nested for leaf in _flat(item)] if isinstance(nested, tuple) else [nested]
+    return (
+        [leaf for item in nested for leaf in _flat(item)] if isinstance(nested, tuple) else [nested]
+    )
 
 
 def native_calls_touch_nothing(lstm: lb.LSTM, problem: Problem) -> None:
-    """The methods that are timed, on the framework's own arrays: the facade's copies could hide what they spoil."""
+    """The methods that are timed, on the framework's own arrays: the facade's copies could hide
+    what they spoil.
+    """
     framework = lstm.framework
     expected = expected_results(problem)
-    weights = (problem.params.weight_ih.copy(), problem.params.weight_hh.copy(), problem.params.bias.copy())
+    weights = (
+        problem.params.weight_ih.copy(),
+        problem.params.weight_hh.copy(),
+        problem.params.bias.copy(),
+    )
     other = replace(problem, x=-problem.x, dy=problem.dy + 1)
     with framework.scope():
-        for (call, arrays), (_, others) in zip(_native_calls(lstm, problem), _native_calls(lstm, other), strict=True):
+        for (call, arrays), (_, others) in zip(
+            _native_calls(lstm, problem), _native_calls(lstm, other), strict=True
+        ):
             given = [framework.from_numpy(array) for array in arrays]
             before = [framework.to_numpy(array) for array in given]
             outputs = _flat(call(*given))
-            found = dict(zip((*OUTPUTS, *GRADIENTS), map(framework.to_numpy, outputs), strict=False))
+            found = dict(
+                zip((*OUTPUTS, *GRADIENTS), map(framework.to_numpy, outputs), strict=False)
+            )
             compare(lstm, found, expected, "from the native call")
             call(*(framework.from_numpy(array) for array in others))
             for name, output in zip(found, outputs, strict=True):
                 same = np.array_equal(found[name], framework.to_numpy(output))
                 require(same, lstm, f"{name} of the first call is overwritten by the second")
-            for name, old, array in zip(("x", "h0", "c0", "dy", "dh", "dc"), before, given, strict=False):
-                require(np.array_equal(old, framework.to_numpy(array)), lstm, f"its input {name} is modified")
+            for name, old, array in zip(
+                ("x", "h0", "c0", "dy", "dh", "dc"), before, given, strict=False
+            ):
+                require(
+                    np.array_equal(old, framework.to_numpy(array)),
+                    lstm,
+                    f"its input {name} is modified",
+                )
             again = dict(zip(found, map(framework.to_numpy, _flat(call(*given))), strict=True))
             compare(lstm, again, expected, "when the native call is repeated")
     for name, kept in zip(("weight_ih", "weight_hh", "bias"), weights, strict=True):
-        require(np.array_equal(kept, getattr(problem.params, name)), lstm, f"the caller's {name} is modified")
+        require(
+            np.array_equal(kept, getattr(problem.params, name)),
+            lstm,
+            f"the caller's {name} is modified",
+        )
 
 
 def _with_nan(array: Array, index: tuple[int, ...]) -> Array:
@@ -191,7 +235,11 @@ def nan_goes_where_the_equations_say(lstm: lb.LSTM, problem: Problem) -> None:
         found, wanted = results(lstm, poison), expected_results(poison)
         for name, array in found.items():
             same = np.array_equal(np.isnan(array), np.isnan(wanted[name]))
-            require(same, lstm, f"NaN in {where}, row {row}: {name} has NaN where the equations have none, or lacks it")
+            require(
+                same,
+                lstm,
+                f"NaN in {where}, row {row}: {name} has NaN where the equations have none, or lacks it",
+            )
             found[name], wanted[name] = np.nan_to_num(array), np.nan_to_num(wanted[name])
         compare(lstm, found, wanted, f"beside NaN in {where}")
 
@@ -220,10 +268,12 @@ def check(name: str, dtype: str, device: str, problem: Problem) -> None:
 
 
 def cases(*dtypes: str, many_shapes: bool = False) -> list[Any]:
-    """Return name, dtype, device of all implementations, for ``parametrize``; one that is not there is skipped.
+    """Return name, dtype, device of all implementations, for ``parametrize``; one that is not there
+    is skipped.
 
-    A new file in ``variants/`` is among them without an edit here. Slow are they in two bytes, what compiles each shape
-    for seconds, and peers in all but float32, or where a test takes many shapes.
+    A new file in ``variants/`` is among them without an edit here. Slow are they in two bytes, what
+    compiles each shape for seconds, and peers in all but float32, or where a test takes many
+    shapes.
     """
     found = []
     keras = KERAS.get(os.environ.get("KERAS_BACKEND", "torch"))
@@ -232,13 +282,21 @@ def cases(*dtypes: str, many_shapes: bool = False) -> list[Any]:
         if not reason and row.name in KERAS.values() and row.name != keras:
             reason = "Keras has one backend in a process; test_peers.py checks the other"
         if reason:
-            found.append(pytest.param(row.name, "float64", "cpu", id=row.name, marks=pytest.mark.skip(reason)))
+            found.append(
+                pytest.param(
+                    row.name, "float64", "cpu", id=row.name, marks=pytest.mark.skip(reason)
+                )
+            )
             continue
         for device in row.devices:
             for dtype in row.dtypes:
-                if (not dtypes or dtype in dtypes) and not misfit(dtype, device):
+                if (not dtypes or dtype in dtypes) and not unsupported_reason(dtype, device):
                     quick = ["float32"] * (not many_shapes) if row.peer else ["float32", "float64"]
                     slow = dtype not in quick or row.name == "torch.compile"
                     marks = [pytest.mark.slow] if slow else []
-                    found.append(pytest.param(row.name, dtype, device, id=f"{row.name}-{dtype}-{device}", marks=marks))
+                    found.append(
+                        pytest.param(
+                            row.name, dtype, device, id=f"{row.name}-{dtype}-{device}", marks=marks
+                        )
+                    )
     return found

@@ -17,7 +17,12 @@ from lstmbench.variants.kernels import recurrence  # it imports no framework
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = ("notebooks", "variants", "measure", "stack")
-BY_PARAMETER = ("test_conformance.py", "test_mathematics.py", "test_split.py", "test_committed_results.py")
+BY_PARAMETER = (
+    "test_conformance.py",
+    "test_mathematics.py",
+    "test_split.py",
+    "test_committed_results.py",
+)
 """Files whose tests are shared out by their first parameter: an implementation, or a run."""
 
 # Two test processes with a thread pool each would wait for each other
@@ -25,20 +30,25 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 threadpool_limits(1)  # of what a plug-in of pytest has imported before
 
-# What XLA has compiled serves all test processes, those that they start, and the next session on the same processor
+# What XLA has compiled serves all test processes, those that they start, and the next session on
+# the same processor
 _made_for = hashlib.sha256(repr([sys.version, recurrence._processor()]).encode()).hexdigest()[:12]
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_made_for}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # A hook of git's names its repository to all that it starts, and tests make their own
-for _variable in [name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_CONFIG")]:
+for _variable in [
+    name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_CONFIG")
+]:
     del os.environ[_variable]
 
-# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the programs that they start
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would the programs
+# that they start
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Runs of two test processes must not wait for each other, nor for one that is being timed on this machine
+# Runs of two test processes must not wait for each other, nor for one that is being timed on this
+# machine
 _locks = tempfile.TemporaryDirectory(prefix="lstmbench-tests-")
 os.environ["LSTMBENCH_LOCK"] = os.path.join(_locks.name, "lock")
 
@@ -48,7 +58,11 @@ settings.register_profile("all", settings.get_profile("default"), max_examples=2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="run the slow tests too, and more examples of each property")
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run the slow tests too, and more examples of each property",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,18 +73,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders that have the longest tests, so that all processes are busy until the end."""
+    """Begin with the folders that have the longest tests, so that all processes are busy until the
+    end.
+    """
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep in one process what shares something costly: the tests of a file, or of an implementation."""
+    """Keep in one process what shares something costly: the tests of a file, or of an
+    implementation.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file, _, test = nodeid.partition("::")
-            return test.partition("[")[2].partition("-")[0].rstrip("]") if Path(file).name in BY_PARAMETER else file
+            return (
+                test.partition("[")[2].partition("-")[0].rstrip("]")
+                if Path(file).name in BY_PARAMETER
+                else file
+            )
 
     return Scheduling(config, log)
 
@@ -80,10 +102,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail where a test has left something in the checkout: each has a folder of its own to write to."""
-    left = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - session.config.stash[_there]
+    """Fail where a test has left something in the checkout: each has a folder of its own to write
+    to.
+    """
+    left = {
+        path.name for path in ROOT.iterdir() if not path.name.startswith(".")
+    } - session.config.stash[_there]
     if left and not hasattr(session.config, "workerinput"):  # the process that all others work for
-        session.config.get_terminal_writer().line(f"\nERROR a test has left {', '.join(sorted(left))} in {ROOT}")
+        session.config.get_terminal_writer().line(
+            f"\nERROR a test has left {', '.join(sorted(left))} in {ROOT}"
+        )
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -105,7 +133,9 @@ def own_registrations() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def unpainted() -> Iterator[None]:
-    """Have figures made but not painted, which takes most of the time of writing a run's files: for a whole module."""
+    """Have figures made but not painted, which takes most of the time of writing a run's files: for
+    a whole module.
+    """
     from tiny import unpainted
 
     with unpainted():

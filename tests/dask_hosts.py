@@ -1,4 +1,6 @@
-"""A scheduler and dask workers on loopback, each worker a process of its own that a test may have misbehave."""
+"""A scheduler and dask workers on loopback, each worker a process of its own that a test may have
+misbehave.
+"""
 
 import os
 import subprocess
@@ -16,9 +18,9 @@ QUICK = """
 from types import SimpleNamespace
 from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.worker_pool import WorkerPool
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}  # to measure takes longer
-Team.machine = lambda *_: SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
+WorkerPool.machine = lambda *_: SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
 """
 """What every worker does first."""
 DIES = """
@@ -32,27 +34,37 @@ def dies(workload, *arguments):
     return dask_worker.real(workload, *arguments)
 dask_worker.measured = dies
 """
-"""What makes a worker die once while it measures the workload of five steps; always, if the flag cannot be there."""
+"""What makes a worker die once while it measures the workload of five steps; always, if the flag
+cannot be there.
+"""
 OTHER = 'environment.kind = lambda machine: "zzz with 1 core"\n'
 """What makes a worker's host another kind of machine."""
 NARROW = """
 narrow = environment.machine() | {"cpu_flags": ["sse"]}
 environment.machine = lambda: narrow
 """
-"""What makes a worker's host one whose processor has the same name and numbers, and narrower vectors."""
+"""What makes a worker's host one whose processor has the same name and numbers, and narrower
+vectors.
+"""
 
 
 @contextmanager
 def scheduler() -> Iterator[LocalCluster]:
     """Give a scheduler that has no worker."""
     with LocalCluster(
-        n_workers=0, host="127.0.0.1", protocol="tcp", dashboard_address="127.0.0.1:0", silence_logs=50
+        n_workers=0,
+        host="127.0.0.1",
+        protocol="tcp",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
     ) as cluster:
         yield cluster
 
 
 @contextmanager
-def workers(address: str, folder: Path, *preloads: str, host: str = "127.0.0.1") -> Iterator[list[Any]]:
+def workers(
+    address: str, folder: Path, *preloads: str, host: str = "127.0.0.1"
+) -> Iterator[list[Any]]:
     """Start a dask worker for each text that it is to run first, and give them once all are there."""
     with ExitStack() as scope, Client(address, set_as_default=False) as client:
         before = len(client.run(os.getpid))
@@ -60,11 +72,30 @@ def workers(address: str, folder: Path, *preloads: str, host: str = "127.0.0.1")
         for number, text in enumerate(preloads):
             preload = folder / f"worker_{host.replace('.', '_')}_{number}.py"
             preload.write_text(QUICK + text, encoding="utf-8")
-            command = [sys.executable, "-m", "dask", "worker", address, "--no-nanny", "--nthreads", "1"]
-            command += ["--host", host, "--no-dashboard", "--resources", "lstmbench=1", "--preload", str(preload)]
+            command = [
+                sys.executable,
+                "-m",
+                "dask",
+                "worker",
+                address,
+                "--no-nanny",
+                "--nthreads",
+                "1",
+            ]
+            command += [
+                "--host",
+                host,
+                "--no-dashboard",
+                "--resources",
+                "lstmbench=1",
+                "--preload",
+                str(preload),
+            ]
             command += ["--local-directory", str(folder)]
             log = scope.enter_context((folder / f"{preload.stem}.log").open("wb"))
-            process = subprocess.Popen(command, env=os.environ | same_imports(), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, env=os.environ | same_imports(), stdout=log, stderr=log
+            )
             scope.callback(process.wait)
             scope.callback(process.kill)
             started.append(process)

@@ -11,8 +11,12 @@ TESTS = Path(__file__).resolve().parent
 
 
 def fresh(code: str, **environment: str) -> Any:
-    """Run the code in a new interpreter, with these variables besides; return what it left in ``out``."""
-    path = os.pathsep.join(filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")]))
+    """Run the code in a new interpreter, with these variables besides; return what it left in
+    ``out``.
+    """
+    path = os.pathsep.join(
+        filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")])
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"import json, os, sys\n{code}\nprint('OUT' + json.dumps(out))"],
         env=os.environ | {"PYTHONPATH": path} | environment,

@@ -1,7 +1,9 @@
-"""What of the Triton kernels runs without a GPU, for a process in which TRITON_INTERPRET was 1 from the start.
+"""What of the Triton kernels runs without a GPU, for a process in which TRITON_INTERPRET was 1 from
+the start.
 
-The interpreter runs one program of a kernel after another, so that programs cannot wait for each other: whole
-sequences are computed by kernels with one program for each part of the batch, and single steps by many.
+The interpreter runs one program of a kernel after another, so that programs cannot wait for each
+other: whole sequences are computed by kernels with one program for each part of the batch, and
+single steps by many.
 """
 
 from typing import Any
@@ -22,13 +24,17 @@ FULL = persistent.Chip(processors=0, shared_bytes=0)
 
 
 def errors(steps: Any, *shape: int, dtype: str = "float32", seed: int = 0) -> dict[str, float]:
-    """Return the relative errors against the oracle of ``torch.fused`` with its steps made by ``steps``."""
+    """Return the relative errors against the oracle of ``torch.fused`` with its steps made by
+    ``steps``.
+    """
     problem = draw(*shape, seed)
     lstm = lb.load("torch.fused", problem.params, dtype=dtype)
     fused = lstm.implementation
     fused.steps = steps(fused.W_ih, fused.W_hh, fused.b)
     wanted = oracle(problem)
-    return {name: relative_error(found, wanted[name]) for name, found in results(lstm, problem).items()}
+    return {
+        name: relative_error(found, wanted[name]) for name, found in results(lstm, problem).items()
+    }
 
 
 def stepped(*shape: int, **options: Any) -> dict[str, float]:
@@ -38,12 +44,21 @@ def stepped(*shape: int, **options: Any) -> dict[str, float]:
 def whole(*shape: int, **options: Any) -> dict[str, float]:
     """With one program for all units."""
     units = max(16, triton.next_power_of_2(shape[3]))
-    return errors(lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=units), *shape, **options)
+    return errors(
+        lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=units), *shape, **options
+    )
 
 
 def slices(B: int, I: int, H: int, **options: Any) -> dict[str, float]:  # noqa: E741
     """Of one step with a program for every 16 units."""
-    return errors(lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=16), 1, B, I, H, **options)
+    return errors(
+        lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=16),
+        1,
+        B,
+        I,
+        H,
+        **options,
+    )
 
 
 def too_large(*shape: int, **options: Any) -> dict[str, float]:
@@ -60,7 +75,11 @@ def _functions_kernel(x, sigmoid, tanh, N: tl.constexpr):
 
 def digits() -> dict[str, float]:
     """Return how far sigmoid and tanh are from NumPy's, at most, as a share of the value."""
-    parts = np.linspace(-80, 20, 1 << 14), -np.logspace(-30, 0, 1 << 13), np.linspace(-0.3, 0.3, 1 << 13)
+    parts = (
+        np.linspace(-80, 20, 1 << 14),
+        -np.logspace(-30, 0, 1 << 13),
+        np.linspace(-0.3, 0.3, 1 << 13),
+    )
     x = torch.tensor(np.concatenate(parts), dtype=torch.float32)
     found = torch.empty_like(x), torch.empty_like(x)
     _functions_kernel[(1,)](x, *found, N=len(x))
@@ -73,7 +92,16 @@ def digits() -> dict[str, float]:
 
 @triton.jit
 def _product_kernel(
-    dz, W, dh, B, H, S: tl.constexpr, U: tl.constexpr, R: tl.constexpr, K1: tl.constexpr, K2: tl.constexpr
+    dz,
+    W,
+    dh,
+    B,
+    H,
+    S: tl.constexpr,
+    U: tl.constexpr,
+    R: tl.constexpr,
+    K1: tl.constexpr,
+    K2: tl.constexpr,
 ):
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
@@ -90,15 +118,22 @@ def _product_kernel(
         f2 = persistent.columns_of_W(W, units, 1, K1, H, S, K2)
         g2 = persistent.columns_of_W(W, units, 2, K1, H, S, K2)
         o2 = persistent.columns_of_W(W, units, 3, K1, H, S, K2)
-    part = persistent.through_W(dz, i1, f1, g1, o1, i2, f2, g2, o2, rows, B, H, S, U, R, K1, K2, "interpreted")
+    part = persistent.through_W(
+        dz, i1, f1, g1, o1, i2, f2, g2, o2, rows, B, H, S, U, R, K1, K2, "interpreted"
+    )
     inside = (units < H)[:, None] & (rows < B)[None, :]
     tl.store(dh + rows[None, :] * H + units[:, None], part, inside)
 
 
 def product(B: int, H: int) -> float:
-    """Return the relative error of dz W_hh, computed by many programs, each for 16 units and 16 sequences."""
+    """Return the relative error of dz W_hh, computed by many programs, each for 16 units and 16
+    sequences.
+    """
     random = np.random.default_rng([B, H])
-    dz, W = (torch.tensor(random.normal(size=shape), dtype=torch.float32) for shape in ((B, 4 * H), (4 * H, H)))
+    dz, W = (
+        torch.tensor(random.normal(size=shape), dtype=torch.float32)
+        for shape in ((B, 4 * H), (4 * H, H))
+    )
     dh = torch.zeros(B, H)
     K1, K2 = persistent.split(H)
     grid = triton.cdiv(H, 16), triton.cdiv(B, 16)

@@ -1,4 +1,6 @@
-"""A small run with samples: its times are drawn, its records made of them by what makes those of any run."""
+"""A small run with samples: its times are drawn, its records made of them by what makes those of
+any run.
+"""
 
 import shutil
 from pathlib import Path
@@ -9,7 +11,7 @@ from made_up import MANIFEST
 
 from lstmbench import report
 from lstmbench.measure import controls
-from lstmbench.measure.case_run import Trial
+from lstmbench.measure.case_run import CaseRun
 from lstmbench.measure.disturbance import Turn
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import Interval
@@ -22,12 +24,18 @@ WORKLOADS = tuple(Workload("training", 2, T, 8, 8) for T in (16, 32))
 LIMITS = {"machine_flops_per_s": 1e11, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
-def trial(name: str, workload: Workload, noise: np.random.Generator) -> Trial:
+def trial(name: str, workload: Workload, noise: np.random.Generator) -> CaseRun:
     """One case that went well."""
-    made = Trial(Case(name, workload), Evidence(workload, "torch.nn", 0.02), environment_id="e0")
+    made = CaseRun(Case(name, workload), Evidence(workload, "torch.nn", 0.02), environment_id="e0")
     made.evidence.limits = [[LIMITS] * 7] * 3
-    made.evidence.memory = {"allocated_bytes": 4096, "allocated_bytes_per_step": 64.0, "peak_host_bytes": 2**27}
-    made.evidence.gate = [{"first_call_s": 0.01, "output_rel_error": 2e-7, "grad_rel_error": 3e-7}] * 3
+    made.evidence.memory = {
+        "allocated_bytes": 4096,
+        "allocated_bytes_per_step": 64.0,
+        "peak_host_bytes": 2**27,
+    }
+    made.evidence.gate = [
+        {"first_call_s": 0.01, "output_rel_error": 2e-7, "grad_rel_error": 3e-7}
+    ] * 3
     made.evidence.turns = [[_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)]
     return made
 
@@ -45,18 +53,34 @@ def make_run(folder: Path, **manifest: Any) -> Path:
         trials = [trial(name, workload, noise) for name in NAMES]
         for one in trials:
             one.evidence.reference_turns = trials[1].evidence.turns
-        records = [one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in trials]
+        records = [
+            one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in trials
+        ]
         if number:
-            records[0] |= dict.fromkeys([name for name in records[0] if name.startswith(("time", "ratio"))])
+            records[0] |= dict.fromkeys(
+                [name for name in records[0] if name.startswith(("time", "ratio"))]
+            )
             records[0] |= {"status": "failed", "error": "gone", "samples": None}
             trials = trials[1:]
         store.append(f"{number}", records, [sample for one in trials for sample in one.samples()])
     store.finish()
-    rows = [controls.row(kind, WORKLOADS[0].id, 1.0, Interval(1.01, 0.99, 1.03), 3) for kind in controls.CONTROLS]
-    suite = MANIFEST["suite"] | {"reference": "torch.nn", "budget": {"processes": 3, "precision": 0.02}}
-    store.seal(MANIFEST | {"suite": suite, "environments": {"e0": {}}, "controls": controls.summary(rows)} | manifest)
+    rows = [
+        controls.row(kind, WORKLOADS[0].id, 1.0, Interval(1.01, 0.99, 1.03), 3)
+        for kind in controls.CONTROLS
+    ]
+    suite = MANIFEST["suite"] | {
+        "reference": "torch.nn",
+        "budget": {"processes": 3, "precision": 0.02},
+    }
+    store.seal(
+        MANIFEST
+        | {"suite": suite, "environments": {"e0": {}}, "controls": controls.summary(rows)}
+        | manifest
+    )
     (folder / "notebooks").mkdir()
-    (folder / "notebooks" / "03_speed.ipynb").write_text('{"cells": [], "metadata": {"answer": 42}}\n')
+    (folder / "notebooks" / "03_speed.ipynb").write_text(
+        '{"cells": [], "metadata": {"answer": 42}}\n'
+    )
     add_sum(folder / "notebooks" / "03_speed.ipynb")
     report.write(folder)
     return folder

@@ -1,4 +1,6 @@
-"""The LSTM in NumPy once more, in lines that can be broken one at a time. Only tests use it; see test_mutants.py."""
+"""The LSTM in NumPy once more, in lines that can be broken one at a time. Only tests use it; see
+test_mutants.py.
+"""
 
 from typing import Any
 
@@ -45,7 +47,9 @@ class Plain:
             tanh_c = np.tanh(c)
             dc = dc + dh * o * (1 - tanh_c**2)
             di, df, dg, do = dc * g, dc * c_prev, dc * i, dh * tanh_c
-            dz = np.concatenate([di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=1)
+            dz = np.concatenate(
+                [di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=1
+            )
             dW_ih += dz.T @ x_t
             dW_hh += dz.T @ h_prev
             db += dz.sum(axis=0)

@@ -35,24 +35,33 @@ OK: dict[str, Any] = {
 def numbers(name: str, value: float, width: float) -> dict[str, float]:
     """A number with an interval that is ``width`` wide on either side, as a fraction."""
     low, high = (
-        f"{name.removesuffix('_median_s')}_{end}{'_s' if name.endswith('_s') else ''}" for end in ("low", "high")
+        f"{name.removesuffix('_median_s')}_{end}{'_s' if name.endswith('_s') else ''}"
+        for end in ("low", "high")
     )
     return {name: value, low: value / (1 + width), high: value * (1 + width)}
 
 
-def case(ratio: float = 1.5, width: float = 0.01, time_s: float = 1e-3, **changed: Any) -> dict[str, Any]:
+def case(
+    ratio: float = 1.5, width: float = 0.01, time_s: float = 1e-3, **changed: Any
+) -> dict[str, Any]:
     """One case that went well."""
     return OK | numbers("ratio", ratio, width) | numbers("time_median_s", time_s, width) | changed
 
 
 def failed(status: str = "failed", error: str = "gone", **changed: Any) -> dict[str, Any]:
     """One case that did not."""
-    return {key: value for key, value in OK.items() if key != "ratio_to"} | {"status": status, "error": error} | changed
+    return (
+        {key: value for key, value in OK.items() if key != "ratio_to"}
+        | {"status": status, "error": error}
+        | changed
+    )
 
 
 def run(*rows: dict[str, Any], run_id: str = "new", **manifest: Any) -> pd.DataFrame:
     """A run of these rows."""
-    records = pd.DataFrame([dict.fromkeys(COLUMNS) | row for row in rows], columns=list(COLUMNS)).astype(COLUMNS)
+    records = pd.DataFrame(
+        [dict.fromkeys(COLUMNS) | row for row in rows], columns=list(COLUMNS)
+    ).astype(COLUMNS)
     records.attrs["manifest"] = MANIFEST | {"run_id": run_id} | manifest
     return records
 
@@ -73,9 +82,15 @@ def estimates(estimate: Any, low: Any, high: Any, processes: Any) -> pd.DataFram
 
 
 def measured(
-    truth: float, cases: int, noise: float, processes: int, generator: np.random.Generator, between: float = 0.7
+    truth: float,
+    cases: int,
+    noise: float,
+    processes: int,
+    generator: np.random.Generator,
+    between: float = 0.7,
 ) -> pd.DataFrame:
-    """What so many cases of the same truth are measured to be, with Student's interval over the processes.
+    """What so many cases of the same truth are measured to be, with Student's interval over the
+    processes.
 
     Args:
         truth: the true value.

@@ -30,7 +30,14 @@ def draw(T: int, B: int, params: lb.StackParams, varied: bool, seed: int = 0) ->
     random = np.random.default_rng([seed, T, B])
     D, P, H = params.num_directions, params.output_size, params.hidden_size
     count = params.num_layers * D
-    shapes = ((T, B, params.input_size), (count, B, P), (count, B, H), (T, B, D * P), (count, B, P), (count, B, H))
+    shapes = (
+        (T, B, params.input_size),
+        (count, B, P),
+        (count, B, H),
+        (T, B, D * P),
+        (count, B, P),
+        (count, B, H),
+    )
     x, h0, c0, dy, dh, dc = (random.normal(size=shape) for shape in shapes)
     lengths = random.integers(1, T + 1, B) if varied else None
     return Problem(params, x, (h0, c0), dy, (dh, dc), lengths)
@@ -41,7 +48,9 @@ def named(params: lb.StackParams, outputs: Any, gradients: Any) -> dict[str, Arr
     flat, *rest = gradients
     D = params.num_directions
     names = [f"{k // D}.{k % D}.{name}" for k, each in enumerate(params) for name in each.weights()]
-    return dict(zip(["y", "h", "c", *names, "dx", "dh0", "dc0"], [*outputs, *flat, *rest], strict=True))
+    return dict(
+        zip(["y", "h", "c", *names, "dx", "dh0", "dc0"], [*outputs, *flat, *rest], strict=True)
+    )
 
 
 def expected(problem: Problem, dropout: float = 0.0, seed: int | None = None) -> dict[str, Array]:
@@ -49,13 +58,20 @@ def expected(problem: Problem, dropout: float = 0.0, seed: int | None = None) ->
     T, B, _ = problem.x.shape
     masks = draw_masks(problem.params, T, B, dropout, seed)
     given = (problem.x, *problem.state, problem.dy, *problem.dstate)
-    return named(problem.params, *stack_oracle.forward_backward(problem.params, *given, problem.lengths, masks))
+    return named(
+        problem.params,
+        *stack_oracle.forward_backward(problem.params, *given, problem.lengths, masks),
+    )
 
 
-def found(stack: lb.Stack, problem: Problem, dropout: float = 0.0, seed: int | None = None) -> dict[str, Array]:
+def found(
+    stack: lb.Stack, problem: Problem, dropout: float = 0.0, seed: int | None = None
+) -> dict[str, Array]:
     """What the stack gives, asked as users ask."""
     y, (h, c) = stack.forward(problem.x, problem.state, problem.lengths, dropout, seed)
-    gradients = stack.backward(problem.x, problem.dy, problem.state, problem.dstate, problem.lengths, dropout, seed)
+    gradients = stack.backward(
+        problem.x, problem.dy, problem.state, problem.dstate, problem.lengths, dropout, seed
+    )
     layers = zip(gradients.layers, problem.params.layers, strict=True)
     pairs = [pair for layer, params in layers for pair in zip(layer, params, strict=True)]
     flat = [getattr(each, name) for each, params in pairs for name in params.weights()]
@@ -74,10 +90,15 @@ def errors(found: dict[str, Array], expected: dict[str, Array]) -> dict[str, flo
 
 
 def found_at_once(stack: lb.Stack, problem: Problem) -> dict[str, Array]:
-    """What the stack's native entry point for training gives: one program to compile, where there is a compiler."""
+    """What the stack's native entry point for training gives: one program to compile, where there
+    is a compiler.
+    """
     framework = stack.framework
     with framework.scope():
-        arrays = [framework.from_numpy(each) for each in (problem.x, *problem.state, problem.dy, *problem.dstate)]
+        arrays = [
+            framework.from_numpy(each)
+            for each in (problem.x, *problem.state, problem.dy, *problem.dstate)
+        ]
         outputs = stack.implementation.forward_backward(*arrays, problem.lengths)
         return named(problem.params, *mapped(framework.to_numpy, outputs))
 
@@ -120,7 +141,9 @@ def by_torch(problem: Problem) -> dict[str, Any]:
         packed, (h, c) = lstm(packed, (h0, c0))
         y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, total_length=len(x))
     cotangents = tuple(map(torch.from_numpy, (problem.dy, *problem.dstate)))
-    gradients = [g.numpy() for g in torch.autograd.grad((y, h, c), (*weights, x, h0, c0), cotangents)]
+    gradients = [
+        g.numpy() for g in torch.autograd.grad((y, h, c), (*weights, x, h0, c0), cotangents)
+    ]
     return named(params, [a.detach().numpy() for a in (y, h, c)], (gradients[:-3], *gradients[-3:]))
 
 
@@ -146,7 +169,9 @@ def problem_of(sizes: dict[str, int], kind: dict[str, Any], varied: bool, seed: 
     """Draw a problem of these sizes and this kind."""
     H = sizes["hidden_size"]
     proj_size = kind["proj_size"] % H  # -1 is H - 1
-    params = lb.StackParams.init(sizes["input_size"], H, **kind | {"proj_size": proj_size}, seed=seed)
+    params = lb.StackParams.init(
+        sizes["input_size"], H, **kind | {"proj_size": proj_size}, seed=seed
+    )
     return draw(sizes["T"], sizes["B"], params, varied, seed)
 
 

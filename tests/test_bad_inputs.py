@@ -17,9 +17,7 @@ from lstmbench.errors import LstmbenchError
 pytestmark = pytest.mark.usefixtures("unpainted")
 
 HALF = "\ud800"
-SUITE = (
-    b"implementations: [numpy.fused]\nreference: numpy.fused\ngrids: [{seq_len: 3, batch_size: 2, hidden_size: %s}]\n"
-)
+SUITE = b"implementations: [numpy.fused]\nreference: numpy.fused\ngrids: [{seq_len: 3, batch_size: 2, hidden_size: %s}]\n"
 
 
 def answer(*words: Any) -> str:
@@ -67,7 +65,9 @@ def write(content: bytes) -> Callable[[Path], Any]:
         (write(b'"\\uD800": 1\n'), ", line 1, key "),
     ],
 )
-def test_a_suite_that_is_none_is_refused(make: Callable[[Path], Any], expected: str, tmp_path: Path) -> None:
+def test_a_suite_that_is_none_is_refused(
+    make: Callable[[Path], Any], expected: str, tmp_path: Path
+) -> None:
     path = tmp_path / "bad.yaml"
     make(path)
     said = answer("run", path, "--out", tmp_path / "out")
@@ -75,14 +75,24 @@ def test_a_suite_that_is_none_is_refused(make: Callable[[Path], Any], expected: 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", *map(slow, ["records.parquet", "samples.parquet", "SHA256SUMS"])])
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, link_to_itself, write(b""), write(b"PAR1PAR1")])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", *map(slow, ["records.parquet", "samples.parquet", "SHA256SUMS"])]
+)
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, Path.mkdir, link_to_itself, write(b""), write(b"PAR1PAR1")]
+)
 def test_a_file_of_a_run_that_is_something_else_is_no_reason_to_hang_or_to_stumble(
     make: Callable[[Path], Any], name: str, run: Path, tmp_path: Path
 ) -> None:
     (run / name).unlink(missing_ok=True)
     make(run / name)
-    for words in (["table", run], ["verify", run], ["compare", run, run], ["run", "--resume", run], ["merge", run]):
+    for words in (
+        ["table", run],
+        ["verify", run],
+        ["compare", run, run],
+        ["run", "--resume", run],
+        ["merge", run],
+    ):
         assert answer(*words, *(["--out", tmp_path / "both"] if words[0] == "merge" else []))
 
 

@@ -1,4 +1,6 @@
-"""`nox -s bench` ends with a status that tells how it went, and shows what was measured wherever there is something."""
+"""`nox -s bench` ends with a status that tells how it went, and shows what was measured wherever
+there is something.
+"""
 
 import json
 import sys
@@ -27,13 +29,17 @@ sys.exit({status})
 
 @pytest.fixture
 def noxfile(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The project's noxfile; nox itself runs these tests from outside, and need not be installed beside them."""
+    """The project's noxfile; nox itself runs these tests from outside, and need not be installed
+    beside them.
+    """
     nox = ModuleType("nox")
 
     def decorator(*function: Any, **_: Any) -> Any:
         return function[0] if function and callable(function[0]) else decorator
 
-    nox.__dict__.update(options=SimpleNamespace(), session=decorator, parametrize=decorator, Session=object)
+    nox.__dict__.update(
+        options=SimpleNamespace(), session=decorator, parametrize=decorator, Session=object
+    )
     monkeypatch.setitem(sys.modules, "nox", nox)
     found = load_script("noxfile.py")
     monkeypatch.setattr(found, "install", lambda *_: None)
@@ -55,11 +61,17 @@ class Session:
         self.said.append(text)
 
 
-def ended(noxfile: Any, folder: Path, status: int, complete: bool | None, compare: int | None = None) -> Any:
-    """Run the session with a program that ends so; return its status, what it showed, and what it said."""
+def ended(
+    noxfile: Any, folder: Path, status: int, complete: bool | None, compare: int | None = None
+) -> Any:
+    """Run the session with a program that ends so; return its status, what it showed, and what it
+    said.
+    """
     manifest = None if complete is None else json.dumps({"complete": complete, "suite": {}})
     program = folder / "lstmbench"
-    program.write_text(LSTMBENCH.format(python=sys.executable, manifest=manifest, status=status, compare=compare))
+    program.write_text(
+        LSTMBENCH.format(python=sys.executable, manifest=manifest, status=status, compare=compare)
+    )
     program.chmod(0o755)
     words = ["--suite", "smoke", "--out", str(folder / "out")]
     if compare is not None:
@@ -95,7 +107,8 @@ def test_it_ends_with_the_status_of_the_run(
 
 
 @pytest.mark.parametrize(
-    ("status", "compare", "code"), [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 1, 1), (3, 0, 3), (0, 3, 3)]
+    ("status", "compare", "code"),
+    [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 1, 1), (3, 0, 3), (0, 3, 3)],
 )
 def test_with_a_run_to_compare_a_regression_comes_first(
     status: int, compare: int, code: int, noxfile: Any, tmp_path: Path
@@ -106,11 +119,19 @@ def test_with_a_run_to_compare_a_regression_comes_first(
 def test_every_ending_is_one_of_the_programs(noxfile: Any) -> None:
     from lstmbench import cli
 
-    known = {cli.COULD_NOT_MEASURE, cli.CONTROLS_FAILED, cli.WRONG_RESULT, cli.NOTHING_MEASURED, cli.FAILED}
+    known = {
+        cli.COULD_NOT_MEASURE,
+        cli.CONTROLS_FAILED,
+        cli.WRONG_RESULT,
+        cli.NOTHING_MEASURED,
+        cli.FAILED,
+    }
     assert set(noxfile.ENDINGS) == known
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "lstmbench/measure/suites").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "lstmbench/measure/suites").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_what_a_suites_implementations_need_is_installed(noxfile: Any, path: Path) -> None:
     named = set(yaml.safe_load(path.read_text(encoding="utf-8"))["implementations"])
     needed = {"numba"} & {name.partition(".")[2] for name in named}

@@ -28,7 +28,18 @@ from lstmbench.results.store import Store, read_manifest
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
-VERBS = ["list", "run", "table", "merge", "compare", "reproduce", "verify", "cite", "notebook", "doctor"]
+VERBS = [
+    "list",
+    "run",
+    "table",
+    "merge",
+    "compare",
+    "reproduce",
+    "verify",
+    "cite",
+    "notebook",
+    "doctor",
+]
 FORMATS = ["bibtex", "latex", "markdown"]
 THOUSAND = list(range(1, 1001))
 
@@ -40,7 +51,9 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
     """Call the command line as its script does."""
 
     def run(*words: Any) -> Ended:
@@ -58,10 +71,14 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A suite and the folder that the verb run left, with its tables and figures."""
     folder = tmp_path_factory.mktemp("cli")
-    suite = write_suite(folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
+    suite = write_suite(
+        folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]}
+    )
     with pytest.MonkeyPatch.context() as monkeypatch:
         measure_in_process(monkeypatch)
-        done = CliRunner().invoke(cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"])
+        done = CliRunner().invoke(
+            cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"]
+        )
     assert done.exit_code in (cli.OK, cli.CONTROLS_FAILED), done.output
     return suite, folder / "out"
 
@@ -103,7 +120,13 @@ def test_it_is_there_as_a_module_and_imports_no_framework_to_say_so() -> None:
 def test_the_readme_has_every_exit_code() -> None:
     table = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
     found = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
-    of_run = {cli.OK, cli.COULD_NOT_MEASURE, cli.CONTROLS_FAILED, cli.WRONG_RESULT, cli.NOTHING_MEASURED}
+    of_run = {
+        cli.OK,
+        cli.COULD_NOT_MEASURE,
+        cli.CONTROLS_FAILED,
+        cli.WRONG_RESULT,
+        cli.NOTHING_MEASURED,
+    }
     assert found == of_run | {REGRESSION, UNDECIDED, cli.FAILED, cli.INTERRUPTED}
 
 
@@ -123,8 +146,13 @@ def test_list_as_json_holds_what_the_library_says(call: Callable[..., Ended]) ->
     assert found == {"implementations": expected, "suites": list(suites())}
 
 
-def test_list_names_what_is_slower_here_and_why(call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = {"recurrence": "not compiled, and torch.fused is slower: no compiler", "numpy.exp": "AVX2"}
+def test_list_names_what_is_slower_here_and_why(
+    call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {
+        "recurrence": "not compiled, and torch.fused is slower: no compiler",
+        "numpy.exp": "AVX2",
+    }
     monkeypatch.setattr("lstmbench.doctor.code_paths", lambda: paths)
     found = call("list").out
     assert "\nrecurrence: not compiled, and torch.fused is slower: no compiler\n" in found
@@ -147,9 +175,13 @@ def test_run_leaves_records_tables_figures_and_says_where(
     measured: tuple[Path, Path], call: Callable[..., Ended]
 ) -> None:
     suite, folder = measured
-    assert {"manifest.json", "records.parquet", "records.csv", "samples.parquet", "README.md"} <= set(
-        os.listdir(folder)
-    )
+    assert {
+        "manifest.json",
+        "records.parquet",
+        "records.csv",
+        "samples.parquet",
+        "README.md",
+    } <= set(os.listdir(folder))
     assert any((folder / "tables").glob("*.md"))
     assert any((folder / "figures").glob("*.svg"))
     again = call("run", suite, "--out", folder)
@@ -180,7 +212,9 @@ def test_the_exit_code_tells_how_it_went(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    rows = [{"implementation": "a.b", "status": status, "error": "[/because]"} for status in statuses]
+    rows = [
+        {"implementation": "a.b", "status": status, "error": "[/because]"} for status in statuses
+    ]
 
     manifest = {"controls": {"failed": controls_failed, "noise_floor": "1 %"}}
     monkeypatch.setattr(runner, "read_manifest", lambda folder: manifest)
@@ -190,31 +224,44 @@ def test_the_exit_code_tells_how_it_went(
     ended = call("run", "smoke", "--out", tmp_path)
     assert ended.code == code
     bad = [status for status in statuses if status not in ("ok", "skipped")]
-    assert [line.rpartition(": ")[2] for line in ended.out.splitlines() if ", [/because]" in line] == [
-        f"{status}, [/because]" for status in bad
-    ]
+    assert [
+        line.rpartition(": ")[2] for line in ended.out.splitlines() if ", [/because]" in line
+    ] == [f"{status}, [/because]" for status in bad]
 
 
 def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_as_it_is(
-    measured: tuple[Path, Path], call: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measured: tuple[Path, Path],
+    call: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lstmbench.report.write", lambda folder: pytest.fail("it was rendered again"))
+    monkeypatch.setattr(
+        "lstmbench.report.write", lambda folder: pytest.fail("it was rendered again")
+    )
     ended = call("run", "--resume", measured[1])
     assert ended.code in (cli.OK, cli.CONTROLS_FAILED)
     assert f"{measured[1]}: 4 ok" in ended.out
 
     monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
-    monkeypatch.setattr(runner, "measure_workload", lambda workload, *_: (seen.append(workload.seq_len) or [], [], []))
+    monkeypatch.setattr(
+        runner,
+        "measure_workload",
+        lambda workload, *_: (seen.append(workload.seq_len) or [], [], []),
+    )
     seen: list[int] = []
     suite = tmp_path / "of-another-name.yaml"
     suite.write_bytes(measured[0].read_bytes())
     append = runner.Store.append
     with monkeypatch.context() as killed:
         killed.setattr(runner.Store, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert call("run", suite, "--out", tmp_path / "out", "--no-progress").code == cli.INTERRUPTED
+        assert (
+            call("run", suite, "--out", tmp_path / "out", "--no-progress").code == cli.INTERRUPTED
+        )
     suite.unlink()
     assert runner.Store.append is append
-    assert call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.NOTHING_MEASURED  # no rows
+    assert (
+        call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.NOTHING_MEASURED
+    )  # no rows
     assert seen == [3, 3, 4]
 
 
@@ -224,7 +271,11 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
         ({"suite": {"grids": "no"}}, "holds no suite that can be measured here"),
         ({"suite": None}, "holds no suite that can be measured here"),
         (
-            {"suite": {"grids": [dict.fromkeys(("seq_len", "batch_size", "hidden_size"), THOUSAND)]}},
+            {
+                "suite": {
+                    "grids": [dict.fromkeys(("seq_len", "batch_size", "hidden_size"), THOUSAND)]
+                }
+            },
             "cases; at most 100,000 are taken",
         ),
         (
@@ -247,14 +298,28 @@ def test_a_duel_prints_its_verdicts_and_ends_with_their_code(
 ) -> None:
     measure_in_process(monkeypatch)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], budget={"processes": 2})
-    ended = call("run", suite, "--out", tmp_path / "out", "--ab", "numpy.fused", "numpy.reference", "--no-progress")
+    ended = call(
+        "run",
+        suite,
+        "--out",
+        tmp_path / "out",
+        "--ab",
+        "numpy.fused",
+        "numpy.reference",
+        "--no-progress",
+    )
     assert ended.code in (0, 1, 3, 6), ended.output
     assert "numpy.reference is |" in ended.out
-    assert "--ab numpy.fused numpy.reference" in lb.read_results(tmp_path / "out").attrs["manifest"]["command"]
+    assert (
+        "--ab numpy.fused numpy.reference"
+        in lb.read_results(tmp_path / "out").attrs["manifest"]["command"]
+    )
 
 
 @pytest.mark.process
-def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_wrong_result_is_named_with_its_reason(
+    call: Callable[..., Ended], tmp_path: Path
+) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, tmp_path / "site", mutants())
         monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
@@ -277,25 +342,53 @@ def test_a_wrong_result_is_named_with_its_reason(call: Callable[..., Ended], tmp
         ),
         (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
         (["run", "--resume", "OUT"], "There is no run in OUT: it has no manifest.json."),
-        (["run", "smoke", "--resume", "FOLDER"], "--resume goes on with a run as it began: it takes no suite"),
+        (
+            ["run", "smoke", "--resume", "FOLDER"],
+            "--resume goes on with a run as it began: it takes no suite",
+        ),
         (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold belongs to a duel"),
-        (["run", "--out", "OUT", "--ab", "torch.nn", "torch.no"], "There is no implementation 'torch.no'"),
-        (["run", "--out", "OUT", "--ab", "torch.nn", "torch.nn", "--threshold", "2"], "lies between 0 and 1"),
-        (["run", "SUITE", "--out", "SUITE/below"], "Results cannot be written to SUITE/below: Not a directory."),
+        (
+            ["run", "--out", "OUT", "--ab", "torch.nn", "torch.no"],
+            "There is no implementation 'torch.no'",
+        ),
+        (
+            ["run", "--out", "OUT", "--ab", "torch.nn", "torch.nn", "--threshold", "2"],
+            "lies between 0 and 1",
+        ),
+        (
+            ["run", "SUITE", "--out", "SUITE/below"],
+            "Results cannot be written to SUITE/below: Not a directory.",
+        ),
         (["run", "BAD", "--out", "OUT"], "The suite BAD, line 1, key 'grids': it is missing."),
         (["run", "SUITE", "--out", "FOLDER", "--seed", "77"], "holds results of the seed"),
         (["run", "smoke", "--out", "FOLDER"], "FOLDER holds the results of another suite, 'tiny'"),
         (["table", "OUT"], "There are no results in OUT"),
-        (["table", "FOLDER", "--id", "none"], "There is no table 'none' in FOLDER; the tables are tiny-"),
-        (["table", "FOLDER", "--id", "tiny-speed", "--format", "pdf"], "There is no format 'pdf'; the formats are md"),
+        (
+            ["table", "FOLDER", "--id", "none"],
+            "There is no table 'none' in FOLDER; the tables are tiny-",
+        ),
+        (
+            ["table", "FOLDER", "--id", "tiny-speed", "--format", "pdf"],
+            "There is no format 'pdf'; the formats are md",
+        ),
         (["table", "FOLDER", "--format", "csv"], "--format chooses the form of one table"),
         (["notebook", "07_none"], "There is no notebook '07_none'; the notebooks are 00_index"),
-        (["notebook", "03_speed", "--out", "OUT", "-p", "suit=smoke"], "has no parameter 'suit'; its parameters are"),
-        (["notebook", "03_speed", "--out", "OUT", "-p", "smoke"], "A parameter must be given as NAME=VALUE"),
+        (
+            ["notebook", "03_speed", "--out", "OUT", "-p", "suit=smoke"],
+            "has no parameter 'suit'; its parameters are",
+        ),
+        (
+            ["notebook", "03_speed", "--out", "OUT", "-p", "smoke"],
+            "A parameter must be given as NAME=VALUE",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
-    words: list[str], expected: str, call: Callable[..., Ended], measured: tuple[Path, Path], tmp_path: Path
+    words: list[str],
+    expected: str,
+    call: Callable[..., Ended],
+    measured: tuple[Path, Path],
+    tmp_path: Path,
 ) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("description: nothing to do\n")
@@ -338,9 +431,15 @@ def test_what_is_no_command_is_told_so_with_code_2(
 
 
 @pytest.mark.process
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
-def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(tmp_path: Path) -> None:
-    """As a terminal sends it: to the whole group of processes. One of them hangs in its second workload."""
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes"
+)
+def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(
+    tmp_path: Path,
+) -> None:
+    """As a terminal sends it: to the whole group of processes. One of them hangs in its second
+    workload.
+    """
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     names = ["numpy.fused", "mutant.hangs"]
@@ -349,9 +448,21 @@ def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(tm
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, tmp_path / "site", mutants())
         monkeypatch.setenv("HANGS_NOW", str(pipe))
-        command = [sys.executable, "-m", "lstmbench", "run", str(suite), "--out", str(tmp_path / "out")]
+        command = [
+            sys.executable,
+            "-m",
+            "lstmbench",
+            "run",
+            str(suite),
+            "--out",
+            str(tmp_path / "out"),
+        ]
         run = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert pipe.read_text() == "hanging"
         children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
@@ -371,7 +482,9 @@ def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(tm
 # table
 
 
-def test_table_prints_and_writes_the_tables_of_a_run(measured: tuple[Path, Path], call: Callable[..., Ended]) -> None:
+def test_table_prints_and_writes_the_tables_of_a_run(
+    measured: tuple[Path, Path], call: Callable[..., Ended]
+) -> None:
     _, folder = measured
     before = {path.name: path.read_bytes() for path in (folder / "tables").iterdir()}
     found = call("table", folder)
@@ -380,7 +493,9 @@ def test_table_prints_and_writes_the_tables_of_a_run(measured: tuple[Path, Path]
     assert {path.name: path.read_bytes() for path in (folder / "tables").iterdir()} == before
 
 
-@pytest.mark.parametrize(("form", "sign"), [("md", "| "), ("tex", r"\toprule"), ("csv", "implementation,")])
+@pytest.mark.parametrize(
+    ("form", "sign"), [("md", "| "), ("tex", r"\toprule"), ("csv", "implementation,")]
+)
 def test_one_table_is_printed_in_each_form(
     form: str, sign: str, measured: tuple[Path, Path], call: Callable[..., Ended]
 ) -> None:
@@ -389,7 +504,9 @@ def test_one_table_is_printed_in_each_form(
     assert sign in found.out
 
 
-def test_of_a_folder_of_runs_the_index_is_made(measured: tuple[Path, Path], call: Callable[..., Ended]) -> None:
+def test_of_a_folder_of_runs_the_index_is_made(
+    measured: tuple[Path, Path], call: Callable[..., Ended]
+) -> None:
     root = measured[1].parent
     assert str(root / "README.md") in call("table", root).out
     assert "tiny" in (root / "README.md").read_text()
@@ -430,11 +547,16 @@ def test_a_table_is_cited_in_the_format_that_is_asked_for(
 ) -> None:
     _, folder = measured
     whole = call("cite", "tiny-speed", "--results", folder)
-    parts = [call("cite", "tiny-speed", "--results", folder.parent, "--format", name).out for name in FORMATS]
+    parts = [
+        call("cite", "tiny-speed", "--results", folder.parent, "--format", name).out
+        for name in FORMATS
+    ]
     assert whole.code == 0
     assert all(part in whole.out for part in parts)
     assert [part.partition("{")[0].partition(" ")[0] for part in parts[:2]] == ["@misc", "%"]
-    assert "bibtex, latex, markdown" in refused(call("cite", "tiny-speed", "--results", folder, "--format", "html"))
+    assert "bibtex, latex, markdown" in refused(
+        call("cite", "tiny-speed", "--results", folder, "--format", "html")
+    )
     assert "tiny-ratio, tiny-speed" in refused(call("cite", "nothing", "--results", folder))
 
 
@@ -455,8 +577,20 @@ def test_parameters_reach_the_notebook_with_their_types(
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell}]
     (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": cells}))
     given: dict[str, Any] = {}
-    monkeypatch.setattr(notebooks, "execute", lambda name, out, given_, html: given.update(given_, html=html) or out)
-    words = ["--html", "-p", "steps=7", "-p", "name=5", "--parameter", "rates=[1, 2.5]", "-p", "fast=true"]
+    monkeypatch.setattr(
+        notebooks, "execute", lambda name, out, given_, html: given.update(given_, html=html) or out
+    )
+    words = [
+        "--html",
+        "-p",
+        "steps=7",
+        "-p",
+        "name=5",
+        "--parameter",
+        "rates=[1, 2.5]",
+        "-p",
+        "fast=true",
+    ]
     ended = call("notebook", tmp_path / "mine.ipynb", "--out", tmp_path / "done.ipynb", *words)
     assert (ended.code, ended.out.strip()) == (0, str(tmp_path / "done.ipynb"))
     assert given == {"steps": 7, "name": "5", "rates": [1, 2.5], "fast": True, "html": True}
@@ -472,10 +606,20 @@ def quick_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick_doctor")
-def test_doctor_says_what_is_here_how_quiet_it_is_and_what_is_skipped(call: Callable[..., Ended]) -> None:
+def test_doctor_says_what_is_here_how_quiet_it_is_and_what_is_skipped(
+    call: Callable[..., Ended],
+) -> None:
     found = call("doctor")
     assert found.code == 0
-    for part in ("cores", "Python 3.", "numpy.fused", "jupyterlab: ", "+-1.3%", "quiet enough", "suite quick: "):
+    for part in (
+        "cores",
+        "Python 3.",
+        "numpy.fused",
+        "jupyterlab: ",
+        "+-1.3%",
+        "quiet enough",
+        "suite quick: ",
+    ):
         assert part in found.out
 
 

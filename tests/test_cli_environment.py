@@ -1,4 +1,6 @@
-"""The whole command line where the machine is not as usual: exit codes as documented, one sentence, no traceback."""
+"""The whole command line where the machine is not as usual: exit codes as documented, one sentence,
+no traceback.
+"""
 
 import io
 import os
@@ -49,7 +51,9 @@ class Ended(NamedTuple):
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What the words of a call in capitals stand for: a suite, and two runs of it."""
     folder = tmp_path_factory.mktemp("environment")
-    suite = write_suite(folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], budget={"processes": 2})
+    suite = write_suite(
+        folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], budget={"processes": 2}
+    )
     named = {"SUITE": suite, "RUN": folder / "run", "OTHER": folder / "other"}
     with pytest.MonkeyPatch.context() as monkeypatch:
         measure_in_process(monkeypatch)
@@ -80,8 +84,12 @@ def words_of(words: list[str], named: dict[str, Path]) -> list[str]:
     return [re.sub("|".join(named), lambda match: str(named[match[0]]), word) for word in words]
 
 
-def in_process(words: list[str], named: dict[str, Path], out: Any = None, encoding: str = "utf-8") -> Ended:
-    """Call the command line as its script does, with streams that hold what an encoding has and no more."""
+def in_process(
+    words: list[str], named: dict[str, Path], out: Any = None, encoding: str = "utf-8"
+) -> Ended:
+    """Call the command line as its script does, with streams that hold what an encoding has and no
+    more.
+    """
     streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2)]
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sys, "argv", ["lstmbench", *words_of(words, named)])
@@ -113,7 +121,9 @@ def but(quick: set[str]) -> list[Any]:
 @pytest.mark.usefixtures("no_framework")
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_is_printed_fits_any_encoding(verb: str, encoding: str, named: dict[str, Path]) -> None:
+def test_what_is_printed_fits_any_encoding(
+    verb: str, encoding: str, named: dict[str, Path]
+) -> None:
     ended = in_process(VERBS[verb], named, encoding=encoding)
     assert ended.code in ENDS and ended.err == "", ended
     assert ended.out.isprintable() or "\n" in ended.out
@@ -130,7 +140,9 @@ def test_a_name_that_is_no_text_is_printed_escaped(named: dict[str, Path]) -> No
 @pytest.mark.parametrize("verb", but({"list", "compare", "verify"}))
 def test_an_output_that_takes_nothing_more_is_no_verdict(verb: str, named: dict[str, Path]) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
-        assert "No space left on device" in sentence(in_process(VERBS[verb], named, full), cli.FAILED)
+        assert "No space left on device" in sentence(
+            in_process(VERBS[verb], named, full), cli.FAILED
+        )
 
 
 # Names and folders
@@ -234,14 +246,18 @@ def test_in_a_folder_that_is_gone_nothing_is_done(
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert "The working folder cannot be used: No such file" in sentence(in_process(VERBS[verb], named))
+    assert "The working folder cannot be used: No such file" in sentence(
+        in_process(VERBS[verb], named)
+    )
 
 
 # What fails of its own
 
 
 @pytest.mark.parametrize("verb", ["compare", "verify", "reproduce", "run", "table"])
-def test_a_fault_of_lstmbench_is_no_verdict(verb: str, named: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_lstmbench_is_no_verdict(
+    verb: str, named: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("of two\nlines")
 
@@ -251,7 +267,10 @@ def test_a_fault_of_lstmbench_is_no_verdict(verb: str, named: dict[str, Path], m
     }  # fmt: skip
     monkeypatch.setattr(f"lstmbench.{places[verb]}", fail)
     told = sentence(in_process(VERBS[verb], named), cli.FAILED)
-    assert told == "lstmbench: lstmbench failed: KeyError: 'of two\\nlines'. LSTMBENCH_DEBUG=1 shows where.\n"
+    assert (
+        told
+        == "lstmbench: lstmbench failed: KeyError: 'of two\\nlines'. LSTMBENCH_DEBUG=1 shows where.\n"
+    )
     monkeypatch.setenv("LSTMBENCH_DEBUG", "1")
     ended = in_process(VERBS[verb], named)
     assert ended.code == cli.FAILED and "Traceback" in ended.err
@@ -280,13 +299,20 @@ def closed_pipe(words: list[str], named: dict[str, Path], tmp_path: Path) -> Non
 
 def full_disk(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
     with open("/dev/full", "wb") as stdout:
-        assert "No space left on device" in sentence(started(words, named, stdout=stdout), cli.FAILED)
+        assert "No space left on device" in sentence(
+            started(words, named, stdout=stdout), cli.FAILED
+        )
 
 
 def bare(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
-    """As in a container: no HOME, no line in /etc/passwd, no git, no compiler, and no letters but ASCII's."""
+    """As in a container: no HOME, no line in /etc/passwd, no git, no compiler, and no letters but
+    ASCII's.
+    """
     anybody = [shutil.which("unshare") or "unshare", "-U", "--map-user=12345"]
-    if not shutil.which("unshare") or subprocess.run([*anybody, "true"], capture_output=True, check=False).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*anybody, "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("needs unshare")
     (tmp_path / "tmp").mkdir()
     without = {"HOME", "USER", "LOGNAME", "XDG_CACHE_HOME"}
@@ -305,7 +331,14 @@ def read_only_home(words: list[str], named: dict[str, Path], tmp_path: Path) -> 
         folder.chmod(0o555)
     (tmp_path / "tmp").mkdir()
     env = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
-    as_usual(started(words, named, *WITHOUT_RIGHTS, env=env | {"HOME": str(home), "TMPDIR": str(tmp_path / "tmp")}))
+    as_usual(
+        started(
+            words,
+            named,
+            *WITHOUT_RIGHTS,
+            env=env | {"HOME": str(home), "TMPDIR": str(tmp_path / "tmp")},
+        )
+    )
     ours = [path.name for path in (tmp_path / "tmp").glob("lstmbench*")]
     assert ours in ([], [f"lstmbench-{os.geteuid()}"])
 
@@ -316,14 +349,22 @@ def as_usual(ended: Ended) -> None:
 
 QUICK = {("cite", closed_pipe), ("notebook", full_disk)}
 PAIRS = [(verb, condition) for verb in VERBS for condition in (bare, full_disk)]
-PAIRS += [(verb, condition) for verb in ("cite", "run", "table") for condition in (closed_pipe, read_only_home)]
+PAIRS += [
+    (verb, condition)
+    for verb in ("cite", "run", "table")
+    for condition in (closed_pipe, read_only_home)
+]
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("verb", "condition"),
     [
-        pytest.param(*pair, id=f"{pair[0]}-{pair[1].__name__}", marks=[] if pair in QUICK else pytest.mark.slow)
+        pytest.param(
+            *pair,
+            id=f"{pair[0]}-{pair[1].__name__}",
+            marks=[] if pair in QUICK else pytest.mark.slow,
+        )
         for pair in PAIRS
     ],
 )
@@ -336,8 +377,12 @@ def test_every_verb_ends_as_is_documented(
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("condition", [bare, read_only_home])
-def test_a_run_measures_all_the_same(condition: Callable[..., None], named: dict[str, Path], tmp_path: Path) -> None:
-    """PyTorch asks for the user's name, Numba and the compiled steps for a folder to keep what they make."""
+def test_a_run_measures_all_the_same(
+    condition: Callable[..., None], named: dict[str, Path], tmp_path: Path
+) -> None:
+    """PyTorch asks for the user's name, Numba and the compiled steps for a folder to keep what they
+    make.
+    """
     names = ["torch.nn", "torch.fused", "numpy.numba", "numpy.fused"]
     suite = write_suite(tmp_path / "some.yaml", names, {"mode": "training"})
     condition(["run", str(suite), "--out", "OUT", "--no-progress"], named, tmp_path)

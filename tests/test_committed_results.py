@@ -1,4 +1,6 @@
-"""The committed results are what their sums, samples and records give, rendered again: what `nox -s verify` does."""
+"""The committed results are what their sums, samples and records give, rendered again: what `nox -s
+verify` does.
+"""
 
 from pathlib import Path
 

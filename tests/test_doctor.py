@@ -14,7 +14,13 @@ from lstmbench.measure.suites.suite_file import read_suite, suites
 
 @pytest.mark.parametrize(
     ("spread", "steal", "verdict"),
-    [(0.01, 0.0, "quiet"), (0.01, None, "quiet"), (0.2, 0.0, "noisy"), (0.2, None, "noisy"), (0.01, 0.1, "noisy")],
+    [
+        (0.01, 0.0, "quiet"),
+        (0.01, None, "quiet"),
+        (0.2, 0.0, "noisy"),
+        (0.2, None, "noisy"),
+        (0.01, 0.1, "noisy"),
+    ],
 )
 def test_a_machine_is_noisy_if_times_vary_or_if_time_is_stolen(
     spread: float, steal: float | None, verdict: str
@@ -30,7 +36,9 @@ def test_noise_is_measured(seconds: float) -> None:
     assert 0 < found.clock_s < 1e-3
 
 
-def test_noise_is_half_the_distance_between_outer_percentiles_over_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_is_half_the_distance_between_outer_percentiles_over_the_median(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 0.0
     products = iter([1.0, 2.0, 3.0, 2.0, 2.0] * 20)
 
@@ -74,7 +82,12 @@ def test_stolen_time_is_its_share_of_all_time_where_the_system_tells(
 
 
 def described(**changes: Any) -> dict[str, dict[str, Any]]:
-    row = {"available": True, "reason": "", "devices": ("cpu",), "dtypes": ("float32", "float64", "bfloat16")}
+    row = {
+        "available": True,
+        "reason": "",
+        "devices": ("cpu",),
+        "dtypes": ("float32", "float64", "bfloat16"),
+    }
     row |= {"modes": ("inference", "training")} | changes
     names = [name for suite in ("quick", "deepbench") for name in read_suite(suite).names()]
     return {name: row | {"name": name} for name in names}
@@ -85,18 +98,31 @@ def test_nothing_is_skipped_where_everything_is_there() -> None:
 
 
 def test_what_is_skipped_is_counted_by_its_reason() -> None:
-    found = doctor._skipped("quick", described(available=False, reason="the package x is not installed"))
+    found = doctor._skipped(
+        "quick", described(available=False, reason="the package x is not installed")
+    )
     assert sum(found.values()) == read_suite("quick").count()
     assert "torch.nn is not available here: the package x is not installed" in found
     found = doctor._skipped("deepbench", described())
-    assert set(found) == {f"{name} sees no device 'cuda' here; it sees cpu" for name in read_suite("deepbench").names()}
-    assert sum(found.values()) == sum(case.workload.device == "cuda" for case in read_suite("deepbench").cases())
+    assert set(found) == {
+        f"{name} sees no device 'cuda' here; it sees cpu"
+        for name in read_suite("deepbench").names()
+    }
+    assert sum(found.values()) == sum(
+        case.workload.device == "cuda" for case in read_suite("deepbench").cases()
+    )
 
 
 def test_the_whole_examination() -> None:
     found = doctor.examine()
     assert found["machine"] == environment.machine()
     assert set(found["skipped"]) == set(suites())
-    assert {row["name"] for row in found["implementations"]} >= {"numpy.fused", "torch.nn", "jax.scan"}
+    assert {row["name"] for row in found["implementations"]} >= {
+        "numpy.fused",
+        "torch.nn",
+        "jax.scan",
+    }
     assert set(found["notebook_packages"]) == set(doctor.NOTEBOOK_PACKAGES)
-    assert {"recurrence", "jax_fused", "cut_products", "numpy.tanh"} <= set(found["frameworks"]["code_paths"])
+    assert {"recurrence", "jax_fused", "cut_products", "numpy.tanh"} <= set(
+        found["frameworks"]["code_paths"]
+    )

@@ -22,7 +22,9 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, fail(KeyboardInterrupt()))
-    with pytest.raises(LstmbenchError, match=r"file.txt cannot be written: No space left on device\.$"):
+    with pytest.raises(
+        LstmbenchError, match=r"file.txt cannot be written: No space left on device\.$"
+    ):
         write_atomically(path, fail(OSError(28, "No space left on device")))
     assert path.read_text() == "old"
     assert [found.name for found in path.parent.iterdir()] == ["file.txt"]

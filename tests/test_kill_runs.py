@@ -12,7 +12,13 @@ kill_runs = load_script("benchmarks/kill_runs.py")
 
 ROWS = pd.DataFrame(
     [
-        {"workload": "a", "implementation": name, "status": "ok", "error": None, "time_median_s": 0.1}
+        {
+            "workload": "a",
+            "implementation": name,
+            "status": "ok",
+            "error": None,
+            "time_median_s": 0.1,
+        }
         | {"output_rel_error": 1e-8, "grad_rel_error": 1e-8}
         for name in ("numpy.fused", "numpy.reference")
     ]
@@ -43,6 +49,8 @@ def test_a_run_whose_processes_are_killed_comes_to_its_end(tmp_path: Path) -> No
         (ROWS.assign(output_rel_error=2e-8), "the rows are not those of an undisturbed run"),
     ],
 )
-def test_what_is_lost_changed_or_there_twice_is_seen(after: pd.DataFrame, fault: str | None) -> None:
+def test_what_is_lost_changed_or_there_twice_is_seen(
+    after: pd.DataFrame, fault: str | None
+) -> None:
     found = kill_runs.faults(ROWS, after, ROWS)
     assert fault in found if fault else found == []

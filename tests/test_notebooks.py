@@ -1,4 +1,6 @@
-"""Running notebooks: what papermill lets pass fails here, and what failed leaves nothing that looks complete."""
+"""Running notebooks: what papermill lets pass fails here, and what failed leaves nothing that looks
+complete.
+"""
 
 import json
 import os
@@ -10,7 +12,15 @@ import pytest
 
 from lstmbench import notebooks
 from lstmbench.errors import LstmbenchError
-from lstmbench.notebooks import Parameter, check, check_parameters, declared, execute, find, parameters_of
+from lstmbench.notebooks import (
+    Parameter,
+    check,
+    check_parameters,
+    declared,
+    execute,
+    find,
+    parameters_of,
+)
 from lstmbench.results.checksums import read_sums, sum_of
 
 CELL = """results: str = ""  # folder of a run
@@ -29,11 +39,19 @@ def write(tmp_path):
     def write(*cells, parameters="seq_len: int = 64  # T", name="some"):
         sources = [(parameters, ["parameters"])] + [(cell, []) for cell in cells]
         code = [
-            {"cell_type": "code", "id": f"c{k}", "metadata": {"tags": tags}, "source": source, "outputs": []}
+            {
+                "cell_type": "code",
+                "id": f"c{k}",
+                "metadata": {"tags": tags},
+                "source": source,
+                "outputs": [],
+            }
             | {"execution_count": None}
             for k, (source, tags) in enumerate(sources)
         ]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        kernel = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
         content = {"cells": code, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         path = tmp_path / f"{name}.ipynb"
         path.write_text(json.dumps(content))
@@ -46,7 +64,9 @@ def write(tmp_path):
 def no_kernel(monkeypatch):
     """Fail if anything is executed."""
     papermill = pytest.importorskip("papermill")
-    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, **__: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(
+        papermill, "execute_notebook", lambda *_, **__: pytest.fail("a kernel was started")
+    )
 
 
 @pytest.fixture
@@ -54,11 +74,17 @@ def kernel(monkeypatch):
     """Let kernels find this checkout, installed or not."""
     pytest.importorskip("papermill")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
 
 
 def outputs(path):
-    return [output for cell in json.loads(path.read_text())["cells"] for output in cell.get("outputs", [])]
+    return [
+        output
+        for cell in json.loads(path.read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
 
 
 # What a cell declares
@@ -91,7 +117,15 @@ def test_a_line_of_another_form_is_refused(cell, message):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("seq_len", 3), ("rate", 3), ("rate", 0.1), ("suite", "x"), ("names", ["a"]), ("names", []), ("dark", True)],
+    [
+        ("seq_len", 3),
+        ("rate", 3),
+        ("rate", 0.1),
+        ("suite", "x"),
+        ("names", ["a"]),
+        ("names", []),
+        ("dark", True),
+    ],
 )
 def test_a_value_of_the_type_is_taken(name, value):
     check(declared(CELL, "here"), {name: value}, "here")
@@ -112,12 +146,16 @@ def test_a_value_of_the_type_is_taken(name, value):
     ],
 )
 def test_a_value_of_another_type_is_refused_and_named(name, value):
-    with pytest.raises(LstmbenchError, match=f"parameter {name} must be .*, but it is {re.escape(repr(value))}"):
+    with pytest.raises(
+        LstmbenchError, match=f"parameter {name} must be .*, but it is {re.escape(repr(value))}"
+    ):
         check(declared(CELL, "here"), {name: value}, "here")
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_listed():
-    with pytest.raises(LstmbenchError, match="no parameter 'seqlen'; its parameters are results, suite, seq_len"):
+    with pytest.raises(
+        LstmbenchError, match="no parameter 'seqlen'; its parameters are results, suite, seq_len"
+    ):
         check(declared(CELL, "here"), {"seqlen": 3}, "here")
 
 
@@ -137,7 +175,9 @@ def test_text_from_the_command_line_becomes_a_value(kind, text, value):
     assert Parameter("p", kind, None).parse(text) == value
 
 
-@pytest.mark.parametrize(("kind", "text"), [("int", "3.5"), ("int", "many"), ("float", "fast"), ("bool", "yes")])
+@pytest.mark.parametrize(
+    ("kind", "text"), [("int", "3.5"), ("int", "many"), ("float", "fast"), ("bool", "yes")]
+)
 def test_text_that_is_no_such_value_is_refused_by_the_check(kind, text):
     parameter = Parameter("p", kind, None)
     with pytest.raises(LstmbenchError, match=f"must be {kind}"):
@@ -148,12 +188,19 @@ def test_text_that_is_no_such_value_is_refused_by_the_check(kind, text):
 
 
 def cells(*injected):
-    return ["", CELL, *injected, "from lstmbench import notebooks\n\nnotebooks.check_parameters(In)"]
+    return [
+        "",
+        CELL,
+        *injected,
+        "from lstmbench import notebooks\n\nnotebooks.check_parameters(In)",
+    ]
 
 
 def test_defaults_and_known_parameters_pass():
     check_parameters(cells())
-    check_parameters(cells('# Parameters\nresults = "../x"\nseq_len = 3\nnames = ["a", "b"]\nrate = -0.5\n'))
+    check_parameters(
+        cells('# Parameters\nresults = "../x"\nseq_len = 3\nnames = ["a", "b"]\nrate = -0.5\n')
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,7 +235,9 @@ def test_a_notebook_is_found_by_path(write):
 
 
 def test_an_unknown_notebook_is_refused_and_those_there_are_listed():
-    with pytest.raises(LstmbenchError, match=r"no notebook '99_none'; the notebooks are .*01_lstm_cell"):
+    with pytest.raises(
+        LstmbenchError, match=r"no notebook '99_none'; the notebooks are .*01_lstm_cell"
+    ):
         find("99_none")
 
 
@@ -203,7 +252,9 @@ def test_a_file_that_is_no_notebook_is_told(tmp_path):
 
 
 @pytest.mark.usefixtures("no_kernel")
-@pytest.mark.parametrize(("given", "message"), [({"T": 3}, "no parameter 'T'"), ({"seq_len": "3"}, "must be int")])
+@pytest.mark.parametrize(
+    ("given", "message"), [({"T": 3}, "no parameter 'T'"), ({"seq_len": "3"}, "must be int")]
+)
 def test_wrong_parameters_start_no_kernel_and_leave_no_file(write, tmp_path, given, message):
     with pytest.raises(LstmbenchError, match=message):
         execute(write(), tmp_path / "out" / "copy.ipynb", given)
@@ -230,7 +281,9 @@ def test_a_place_that_cannot_be_written_to_starts_no_kernel(write, tmp_path):
         ({"seq_len": 3, "names": ["runs/mine"]}, {"seq_len": 3, "names": ["runs/mine"]}),
     ],
 )
-def test_a_relative_path_leads_from_where_the_user_stands(write, tmp_path, monkeypatch, given, wanted):
+def test_a_relative_path_leads_from_where_the_user_stands(
+    write, tmp_path, monkeypatch, given, wanted
+):
     """And the executed copy names no folder of this machine."""
     papermill = pytest.importorskip("papermill")
     asked = []
@@ -250,7 +303,9 @@ def test_a_relative_path_leads_from_where_the_user_stands(write, tmp_path, monke
     execute(path, "copy.ipynb", given)
     ((parameters, cwd, modules),) = asked
     assert (parameters, cwd) == (wanted, str(tmp_path))
-    assert modules[0] == str(tmp_path / "work")  # what the user imports from here, the kernel does too
+    assert modules[0] == str(
+        tmp_path / "work"
+    )  # what the user imports from here, the kernel does too
     assert "PYTHONPATH" not in os.environ
     assert (tmp_path / "work" / "copy.ipynb").is_file()
 
@@ -259,17 +314,24 @@ def test_a_relative_path_leads_from_where_the_user_stands(write, tmp_path, monke
 
 
 @pytest.mark.usefixtures("kernel")
-def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(write, tmp_path, monkeypatch):
+def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(
+    write, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MPLBACKEND", "Agg")  # under which figures would be dropped silently
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "another"))
     show = "import os, matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show(); print(seq_len)"
     out = execute(
-        write(show, "os.path.basename(os.getcwd())"), tmp_path / "deep" / "copy.ipynb", {"seq_len": 7}, html=True
+        write(show, "os.path.basename(os.getcwd())"),
+        tmp_path / "deep" / "copy.ipynb",
+        {"seq_len": 7},
+        html=True,
     )
     found = outputs(out)
     assert "image/png" in found[0]["data"]
     assert "".join(found[1]["text"]) == "7\n"
-    assert "".join(found[2]["data"]["text/plain"]) == repr(tmp_path.name)  # it runs in its own folder
+    assert "".join(found[2]["data"]["text/plain"]) == repr(
+        tmp_path.name
+    )  # it runs in its own folder
     assert str(tmp_path) not in out.read_text()
     assert "papermill" not in json.loads(out.read_text())["metadata"]
     assert all("papermill" not in cell["metadata"] for cell in json.loads(out.read_text())["cells"])
@@ -280,7 +342,9 @@ def test_a_notebook_that_ran_is_kept_without_this_machines_paths_and_times(write
 
 
 @pytest.mark.parametrize("is_run", [True, False])
-def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(write, tmp_path, monkeypatch, is_run):
+def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(
+    write, tmp_path, monkeypatch, is_run
+):
     papermill = pytest.importorskip("papermill")
 
     def executed(source, out, **_):
@@ -293,14 +357,18 @@ def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(w
     folder.mkdir(parents=True)
     if is_run:
         (tmp_path / "run" / "manifest.json").write_text("{}")
-    copies = [execute(write(name=name), folder / f"{name}.ipynb") for name in ("one", "other", "one")]
+    copies = [
+        execute(write(name=name), folder / f"{name}.ipynb") for name in ("one", "other", "one")
+    ]
     assert read_sums(folder) == ({copy.name: sum_of(copy) for copy in copies} if is_run else {})
 
 
 @pytest.mark.usefixtures("kernel")
 def test_a_cell_that_fails_is_told_in_one_sentence_and_nothing_is_left_in_place(write, tmp_path):
     out = tmp_path / "copy.ipynb"
-    with pytest.raises(LstmbenchError, match=r"some\.ipynb failed in cell \d+: ValueError: no good") as caught:
+    with pytest.raises(
+        LstmbenchError, match=r"some\.ipynb failed in cell \d+: ValueError: no good"
+    ) as caught:
         execute(write("raise ValueError('no good\\nsecond line')", "1"), out, html=True)
     assert "\n" not in str(caught.value)
     assert not out.exists() and not out.with_suffix(".html").exists()
@@ -320,7 +388,9 @@ def test_a_kernel_that_dies_is_noticed(write, tmp_path, after):
 def test_a_copy_in_which_a_cell_never_ran_is_not_taken_for_complete(write, tmp_path, monkeypatch):
     import papermill
 
-    monkeypatch.setattr(papermill, "execute_notebook", lambda source, target, **_: shutil.copy(source, target))
+    monkeypatch.setattr(
+        papermill, "execute_notebook", lambda source, target, **_: shutil.copy(source, target)
+    )
     out = tmp_path / "copy.ipynb"
     with pytest.raises(LstmbenchError, match="a cell did not run"):
         execute(write("1"), out)
@@ -337,7 +407,12 @@ def run(tmp_path):
     def run(name, complete=True, started="2026-01-01T00:00:00Z"):
         folder = tmp_path / "results" / name
         folder.mkdir(parents=True)
-        manifest = {"complete": complete, "run_id": name, "started": started, "suite": {"name": "smoke"}}
+        manifest = {
+            "complete": complete,
+            "run_id": name,
+            "started": started,
+            "suite": {"name": "smoke"},
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return folder
 
@@ -358,7 +433,9 @@ def test_without_results_the_suite_is_measured(measured):
 
 
 @pytest.mark.parametrize("place", [".", "notebooks"])
-def test_a_run_is_found_where_the_notebook_runs_or_above_it(run, measured, tmp_path, monkeypatch, place):
+def test_a_run_is_found_where_the_notebook_runs_or_above_it(
+    run, measured, tmp_path, monkeypatch, place
+):
     folder = run("one")
     (tmp_path / place).mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / place)
@@ -368,10 +445,14 @@ def test_a_run_is_found_where_the_notebook_runs_or_above_it(run, measured, tmp_p
 
 
 @pytest.mark.parametrize("results", ["./results/one", "../results/one"])
-def test_a_run_above_is_not_taken_for_one_that_was_named_from_here(run, tmp_path, monkeypatch, results):
+def test_a_run_above_is_not_taken_for_one_that_was_named_from_here(
+    run, tmp_path, monkeypatch, results
+):
     run("one")
     (tmp_path / "below" / "notebooks").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "below" if results.startswith("./") else tmp_path / "below" / "notebooks")
+    monkeypatch.chdir(
+        tmp_path / "below" if results.startswith("./") else tmp_path / "below" / "notebooks"
+    )
     with pytest.raises(LstmbenchError, match=f"There is no run in {tmp_path}/below/.*results/one"):
         notebooks.open_run(results, "quick")
 
@@ -392,18 +473,24 @@ def test_an_unfinished_run_is_refused(run):
 def test_the_newest_run_is_shown(run, tmp_path):
     run("old")
     run("new", started="2026-02-01T00:00:00Z")
-    shown = notebooks.newest("", "smoke", lambda records: records.attrs["manifest"]["run_id"], tmp_path / "results")
+    shown = notebooks.newest(
+        "", "smoke", lambda records: records.attrs["manifest"]["run_id"], tmp_path / "results"
+    )
     assert shown == "new"
 
 
 def test_a_given_run_is_shown_whatever_is_newer(run, tmp_path):
     old = run("old")
     run("new", started="2026-02-01T00:00:00Z")
-    shown = notebooks.newest(str(old), "smoke", lambda records: records.attrs["manifest"]["run_id"], tmp_path)
+    shown = notebooks.newest(
+        str(old), "smoke", lambda records: records.attrs["manifest"]["run_id"], tmp_path
+    )
     assert shown == "old"
 
 
 def test_where_there_is_no_run_the_way_to_one_is_told_and_nothing_is_measured(measured, tmp_path):
-    told = notebooks.newest("", "quick", lambda _: pytest.fail("there is nothing to show"), tmp_path)
+    told = notebooks.newest(
+        "", "quick", lambda _: pytest.fail("there is nothing to show"), tmp_path
+    )
     assert "lstmbench run quick --out results/quick" in told
     assert measured == []

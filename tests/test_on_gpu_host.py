@@ -1,4 +1,6 @@
-"""The script for a GPU host does its steps one after the other, and leaves a folder that ``merge`` takes in."""
+"""The script for a GPU host does its steps one after the other, and leaves a folder that ``merge``
+takes in.
+"""
 
 import json
 from pathlib import Path
@@ -28,7 +30,17 @@ def gate(code: int) -> str:
 def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(0)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    words = ["--out", str(tmp_path / "host"), "--suite", str(suite), "--device", "cpu", "--no-tests", "--minutes", "5"]
+    words = [
+        "--out",
+        str(tmp_path / "host"),
+        "--suite",
+        str(suite),
+        "--device",
+        "cpu",
+        "--no-tests",
+        "--minutes",
+        "5",
+    ]
     assert script.main(words) == 0
     assert (tmp_path / "host" / "gate.csv").read_text() == "cpu"
     (merged,) = merge([tmp_path / "host"], tmp_path / "results")
@@ -41,7 +53,17 @@ def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
 def test_a_gate_that_fails_is_not_forgotten(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(4)
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    words = ["--out", str(tmp_path / "host"), "--suite", str(suite), "--device", "cpu", "--no-tests", "--minutes", "5"]
+    words = [
+        "--out",
+        str(tmp_path / "host"),
+        "--suite",
+        str(suite),
+        "--device",
+        "cpu",
+        "--no-tests",
+        "--minutes",
+        "5",
+    ]
     assert script.main(words) == 4
 
 
@@ -50,6 +72,8 @@ def test_a_step_is_ended_when_its_time_is_over(script: Any, tmp_path: Path) -> N
     assert script.step("sleep", command, script.environment(tmp_path), seconds=0.5) == script.ENDED
 
 
-def test_carried_packages_come_after_the_checkout_and_before_the_rest(script: Any, tmp_path: Path) -> None:
+def test_carried_packages_come_after_the_checkout_and_before_the_rest(
+    script: Any, tmp_path: Path
+) -> None:
     path = script.environment(tmp_path)["PYTHONPATH"].split(":")
     assert path[:2] == [str(SCRIPT.parents[1]), str(tmp_path)]

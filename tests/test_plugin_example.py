@@ -1,4 +1,6 @@
-"""The example of a plug-in: built as a package, installed, found, checked and measured like one of ours."""
+"""The example of a plug-in: built as a package, installed, found, checked and measured like one of
+ours.
+"""
 
 import json
 import os
@@ -27,16 +29,22 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Install:
     pytest.importorskip("setuptools", minversion="77")
 
     def install(old: str = "", new: str = "") -> Path:
-        source, built, site = (tmp_path_factory.mktemp(name) for name in ("source", "built", "site"))
+        source, built, site = (
+            tmp_path_factory.mktemp(name) for name in ("source", "built", "site")
+        )
         shutil.copytree(EXAMPLE, source, dirs_exist_ok=True)
         module = source / "lstmbench_example.py"
         text = module.read_text(encoding="utf-8")
         assert old in text
         module.write_text(text.replace(old, new), encoding="utf-8")
-        done = subprocess.run([sys.executable, "-c", BUILD, built], cwd=source, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", BUILD, built], cwd=source, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         (wheel,) = built.glob("lstmbench_example-*.whl")
-        with zipfile.ZipFile(wheel) as archive:  # a wheel of plain Python is installed by being unpacked
+        with zipfile.ZipFile(
+            wheel
+        ) as archive:  # a wheel of plain Python is installed by being unpacked
             archive.extractall(site)
         return site
 
@@ -52,11 +60,15 @@ def python(*arguments: str, site: Path) -> subprocess.CompletedProcess[str]:
     earlier = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
     path = os.pathsep.join([str(site), str(ROOT), str(ROOT / "tests"), *earlier])
     environment = os.environ | {"PYTHONPATH": path}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_it_is_not_there_before_it_is_installed(tmp_path: Path) -> None:
-    done = python("-c", "from lstmbench.core import registry; print(registry.names())", site=tmp_path)
+    done = python(
+        "-c", "from lstmbench.core import registry; print(registry.names())", site=tmp_path
+    )
     assert "numpy.fused" in done.stdout
     assert "example.numpy" not in done.stdout
 

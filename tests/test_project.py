@@ -1,4 +1,6 @@
-"""The project around the library: its files agree with each other, and its documents tell what is so."""
+"""The project around the library: its files agree with each other, and its documents tell what is
+so.
+"""
 
 import ast
 import json
@@ -56,9 +58,13 @@ CONDA_NAMES = {
 }
 GPU_NAMES = {**CONDA_NAMES, "torch": "pytorch-gpu"}
 CONDA_OWN = {"python", "pip", "nox"}
-"""What an environment needs beside the package: Python is a field of its own in pyproject.toml, nox runs the tasks."""
+"""What an environment needs beside the package: Python is a field of its own in pyproject.toml, nox
+runs the tasks.
+"""
 NOT_CONDA = {"triton"}
-"""What an environment does not name: PyTorch for CUDA brings the Triton it needs, and without CUDA only tests do."""
+"""What an environment does not name: PyTorch for CUDA brings the Triton it needs, and without CUDA
+only tests do.
+"""
 
 
 # Requirements: pyproject.toml leads, the others follow
@@ -76,7 +82,9 @@ def bounds(text: str) -> str:
 
 
 def conda(text: str) -> dict[str, str]:
-    """Return the packages of an environment file, with their ranges; those with a build selector have none."""
+    """Return the packages of an environment file, with their ranges; those with a build selector
+    have none.
+    """
     lines = [line for line in yaml.safe_load(text)["dependencies"] if isinstance(line, str)]
     matches = [re.fullmatch(r"([\w-]+)(.*)", line) for line in lines]
     assert all(matches), lines
@@ -85,7 +93,11 @@ def conda(text: str) -> dict[str, str]:
 
 def differences(environment: dict[str, str], names: dict[str, str]) -> set[tuple[str, str]]:
     """Return what an environment has that pyproject.toml has not, or the other way round."""
-    wanted = {names.get(name, name): range_ for name, range_ in declared().items() if name not in NOT_CONDA}
+    wanted = {
+        names.get(name, name): range_
+        for name, range_ in declared().items()
+        if name not in NOT_CONDA
+    }
     found = {name: range_ for name, range_ in environment.items() if name not in CONDA_OWN}
     return set(wanted.items()) ^ set(found.items())
 
@@ -111,7 +123,9 @@ def test_the_gpu_environment_has_them_too_and_jaxlib_built_for_cuda() -> None:
         ("  - pip\n", "  - left\n", "left"),
     ],
 )
-def test_a_package_that_is_missing_extra_or_of_another_range_is_named(old: str, new: str, named: str) -> None:
+def test_a_package_that_is_missing_extra_or_of_another_range_is_named(
+    old: str, new: str, named: str
+) -> None:
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     assert old in text
     assert named in {name for name, _ in differences(conda(text.replace(old, new)), CONDA_NAMES)}
@@ -136,7 +150,9 @@ def test_an_image_is_built_from_the_conda_environment_with_the_project_in_it() -
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     # A local requirement, so that the whole repository is there before it is installed
     assert environment["dependencies"][-1]["pip"] == ["-e ."]
-    assert {"jupyterlab", "ipykernel"} <= set(conda((ROOT / "environment.yml").read_text(encoding="utf-8")))
+    assert {"jupyterlab", "ipykernel"} <= set(
+        conda((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    )
 
 
 @pytest.mark.slow
@@ -144,9 +160,13 @@ def test_an_image_is_built_from_the_conda_environment_with_the_project_in_it() -
 def test_what_is_run_once_an_image_is_built_ends_well(tmp_path: Path) -> None:
     script = ROOT / "postBuild"
     assert os.access(script, os.X_OK)  # repo2docker asks for that
-    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    }
     environment |= {"XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run([script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("lstmbench/_recurrence*")) or shutil.which("g++") is None
 
@@ -162,11 +182,18 @@ def test_every_declared_package_is_pinned_within_its_range() -> None:
     for line in lines:
         if line and not line.startswith("#"):
             name, _, version = line.partition("==")
-            assert re.fullmatch(r"[0-9][0-9a-z.]*", version), f"{line!r} is not an exact pin without a local version"
+            assert re.fullmatch(r"[0-9][0-9a-z.]*", version), (
+                f"{line!r} is not an exact pin without a local version"
+            )
             pins[canonicalize_name(name)] = version
-    for group in [PROJECT["dependencies"], *(group for name, group in EXTRAS.items() if name != "all")]:
+    for group in [
+        PROJECT["dependencies"],
+        *(group for name, group in EXTRAS.items() if name != "all"),
+    ]:
         for requirement in map(Requirement, group):
-            assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+            assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), (
+                requirement
+            )
 
 
 # One version, one licence
@@ -191,12 +218,16 @@ def faults(citation: dict[str, Any]) -> list[str]:
     The schema is that of citation-file-format.github.io/1.2.0, by its authors under CC BY 4.0.
     """
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((ROOT / "tests/schemas/citation-file-format-1.2.0.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (ROOT / "tests/schemas/citation-file-format-1.2.0.json").read_text(encoding="utf-8")
+    )
     return [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(citation)]
 
 
 def citation_file() -> dict[str, Any]:
-    return yaml.load((ROOT / "CITATION.cff").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # dates stay text
+    return yaml.load(
+        (ROOT / "CITATION.cff").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+    )  # dates stay text
 
 
 def test_the_citation_is_valid_in_its_format() -> None:
@@ -204,7 +235,14 @@ def test_the_citation_is_valid_in_its_format() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"authors": []}, {"date-released": "soon"}, {"licence": "MIT"}, {"doi": "none yet"}, {"title": ""}]
+    "change",
+    [
+        {"authors": []},
+        {"date-released": "soon"},
+        {"licence": "MIT"},
+        {"doi": "none yet"},
+        {"title": ""},
+    ],
 )
 def test_a_citation_that_is_not_valid_is_seen(change: dict[str, Any]) -> None:
     assert faults(citation_file() | change)
@@ -222,7 +260,9 @@ def test_the_authors_are_the_same_everywhere_and_a_wheel_carries_the_citation() 
 
 
 def imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the modules that a module of the package imports, wherever in it; names as they would be imported."""
+    """Yield the modules that a module of the package imports, wherever in it; names as they would
+    be imported.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -230,13 +270,18 @@ def imported(tree: ast.AST, package: str) -> Iterator[str]:
             base = node.module or ""
             if node.level:
                 base = ".".join(
-                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *filter(None, [base])]
+                    [
+                        *package.split(".")[: len(package.split(".")) - node.level + 1],
+                        *filter(None, [base]),
+                    ]
                 )
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def violations(sources: dict[str, str]) -> list[str]:
-    """Return the imports that go against the direction of the layers; sources by path below lstmbench/."""
+    """Return the imports that go against the direction of the layers; sources by path below
+    lstmbench/.
+    """
     found = []
     for path, source in sources.items():
         parts = path.removesuffix(".py").split("/")
@@ -262,7 +307,10 @@ def violations(sources: dict[str, str]) -> list[str]:
 
 def test_no_module_imports_a_later_layer_nor_a_framework_out_of_its_place() -> None:
     folder = ROOT / "lstmbench"
-    sources = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
+    sources = {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+    }
     assert violations(sources) == []
 
 
@@ -297,7 +345,9 @@ def test_an_import_of_a_framework_would_be_seen() -> None:
 
 
 def python(script: str) -> str:
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -322,7 +372,9 @@ def sessions(source: str) -> dict[str, str | None]:
 
 def test_every_session_says_what_it_does() -> None:
     found = sessions((ROOT / "noxfile.py").read_text(encoding="utf-8"))
-    assert {"tests", "lint", "typecheck", "bench", "notebooks", "lab", "report", "verify"} <= set(found)
+    assert {"tests", "lint", "typecheck", "bench", "notebooks", "lab", "report", "verify"} <= set(
+        found
+    )
     assert [name for name, text in found.items() if not text] == []
 
 
@@ -339,7 +391,9 @@ def test_the_readme_gives_the_two_commands(task: str) -> None:
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:
     script = ROOT / ".ci" / "run"
-    assert "python3 -m pip install nox && python3 -m nox -s tests" in script.read_text(encoding="utf-8")
+    assert "python3 -m pip install nox && python3 -m nox -s tests" in script.read_text(
+        encoding="utf-8"
+    )
     assert script.stat().st_mode & 0o111
 
 
@@ -351,11 +405,15 @@ def left_in(notebook: dict[str, Any]) -> list[str]:
     found = [key for key in ("papermill", "widgets") if key in notebook["metadata"]]
     for cell in notebook["cells"]:
         found += [f"{key} of a cell" for key in ("outputs", "execution_count") if cell.get(key)]
-        found += [f"{key} of a cell" for key in ("papermill", "execution") if key in cell["metadata"]]
+        found += [
+            f"{key} of a cell" for key in ("papermill", "execution") if key in cell["metadata"]
+        ]
     return found
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
 def test_the_notebook_is_kept_stripped_with_the_plain_kernel(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     assert left_in(notebook) == []
@@ -365,14 +423,21 @@ def test_the_notebook_is_kept_stripped_with_the_plain_kernel(path: Path) -> None
 def test_an_executed_notebook_is_seen() -> None:
     cell = {"execution_count": 1, "outputs": ["x"], "metadata": {"papermill": {}}}
     found = left_in({"metadata": {"papermill": {}}, "cells": [cell]})
-    assert found == ["papermill", "outputs of a cell", "execution_count of a cell", "papermill of a cell"]
+    assert found == [
+        "papermill",
+        "outputs of a cell",
+        "execution_count of a cell",
+        "papermill of a cell",
+    ]
 
 
 # Documents
 
 
 def examples(file: str, language: str = "python") -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.findall(
+        rf"```{language}\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="the example loads a PyTorch implementation")
@@ -391,7 +456,8 @@ sys.path[:0] = [{str(ROOT / "tests")!r}]
 import stacks
 from conformance import check, draw
 check("{name}", "float64", "cpu", draw(7, 2, 3, 5))
-sizes, kind = dict(T=7, B=2, input_size=3, hidden_size=5), stacks.EVERY[-2]  # layers, directions and a projection
+# Layers, directions and a projection
+sizes, kind = dict(T=7, B=2, input_size=3, hidden_size=5), stacks.EVERY[-2]
 stacks.check("{name}", stacks.problem_of(sizes, kind, True, 1))
 """
     python(example + check)
@@ -420,7 +486,13 @@ def test_the_suite_in_contributing_is_one(tmp_path: Path) -> None:
 def test_the_command_lines_of_the_readme_are_verbs_of_the_program() -> None:
     from lstmbench.cli import app
 
-    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    lines = re.findall(r"^lstmbench .*$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    verbs = {
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback
+    }
+    lines = re.findall(
+        r"^lstmbench .*$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert lines
     assert {shlex.split(line)[1] for line in lines} <= verbs

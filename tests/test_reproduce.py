@@ -1,4 +1,6 @@
-"""Measuring a table again: which run it is of, with which suite, into which folder, and what the command line says."""
+"""Measuring a table again: which run it is of, with which suite, into which folder, and what the
+command line says.
+"""
 
 import re
 from pathlib import Path
@@ -21,7 +23,12 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs: one that was measured."""
     root = tmp_path_factory.mktemp("results")
-    suite = write_suite(root / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]}, {"processes": 2})
+    suite = write_suite(
+        root / "tiny.yaml",
+        ["numpy.fused", "numpy.reference"],
+        {"seq_len": [3, 4]},
+        {"processes": 2},
+    )
     with pytest.MonkeyPatch.context() as monkeypatch:
         measure_in_process(monkeypatch)
         run(suite, root / "first", progress=False, seed=1)
@@ -29,7 +36,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_table_is_measured_again_with_the_suite_that_its_run_has_kept_and_another_seed(measured, monkeypatch):
+def test_a_table_is_measured_again_with_the_suite_that_its_run_has_kept_and_another_seed(
+    measured, monkeypatch
+):
     measure_in_process(monkeypatch)
     asked = ["reproduce", "tiny-ratio", "--results", str(measured), "--no-progress"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
@@ -58,7 +67,9 @@ def test_the_newest_finished_run_that_has_the_table_is_taken(tmp_path):
     (tmp_path / "broken" / "manifest.json").write_text("{")
     assert reproduce.find_run("quick-ratio", tmp_path) == tmp_path / "b"
     assert reproduce.find_run("quick-ratio", tmp_path / "a") == tmp_path / "a"
-    with pytest.raises(LstmbenchError, match="the tables are other-ratio, other-speed, quick-ratio, quick-speed"):
+    with pytest.raises(
+        LstmbenchError, match="the tables are other-ratio, other-speed, quick-ratio, quick-speed"
+    ):
         reproduce.find_run("quick-ratios", tmp_path)
 
 
@@ -69,7 +80,15 @@ def test_the_newest_finished_run_that_has_the_table_is_taken(tmp_path):
         ({"name": "../quick"}, "holds no suite that could be measured again"),
         ({"name": "learning", "tasks": []}, "is of lessons"),
         ({"name": "quick", "grids": []}, "quick.yaml"),
-        ({"name": "quick", "implementations": ["gone.fast"], "reference": "gone.fast", "grids": [{}]}, "quick.yaml"),
+        (
+            {
+                "name": "quick",
+                "implementations": ["gone.fast"],
+                "reference": "gone.fast",
+                "grids": [{}],
+            },
+            "quick.yaml",
+        ),
     ],
 )
 def test_a_run_whose_suite_cannot_be_measured_is_one_sentence(tmp_path, suite, message):

@@ -1,4 +1,6 @@
-"""What compares all tables before and after a change sees a number, a text or a table that is another."""
+"""What compares all tables before and after a change sees a number, a text or a table that is
+another.
+"""
 
 import shutil
 import sys
@@ -22,13 +24,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(root / "a", [row for row in quick_rows() if row["seq_len"] == 64])
     for table in report.tables(read_results(root / "a")):
         (root / "a" / "tables").mkdir(exist_ok=True)
-        for ending, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+        for ending, text in (
+            ("md", table.markdown()),
+            ("tex", table.latex()),
+            ("csv", table.csv()),
+        ):
             (root / "a" / "tables" / f"{table.id}.{ending}").write_text(text, encoding="utf-8")
     return root
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, before: Path, results: Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["same_tables.py", str(before), "records", "--results", str(results)])
+    monkeypatch.setattr(
+        sys, "argv", ["same_tables.py", str(before), "records", "--results", str(results)]
+    )
     code: int = same_tables.main()
     return code
 
@@ -74,7 +82,10 @@ def test_another_number_text_or_table_is_seen(
 
 def test_a_new_line_of_the_footer_is_told_and_is_no_difference(results: Path) -> None:
     before = same_tables.written(results)
-    after = {name: text + "<sub>Variables: A=1.</sub>\n" * name.endswith(".md") for name, text in before.items()}
+    after = {
+        name: text + "<sub>Variables: A=1.</sub>\n" * name.endswith(".md")
+        for name, text in before.items()
+    }
     found = list(same_tables.differences(before, after))
     assert len(found) == 7 and all(line.startswith("new line of the footer in") for line in found)
 
@@ -84,4 +95,6 @@ def test_latex_with_another_number_is_seen(results: Path) -> None:
     name = "a/quick-accuracy.tex"
     wrong = right | {name: right[name].replace("e-08", "e-07")}
     assert list(same_tables.differences(right, right)) == []
-    assert list(same_tables.differences(right, wrong)) == [f"{name}: other numbers than in a/quick-accuracy.md"]
+    assert list(same_tables.differences(right, wrong)) == [
+        f"{name}: other numbers than in a/quick-accuracy.md"
+    ]

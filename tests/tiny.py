@@ -19,21 +19,31 @@ from lstmbench.core import registry
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.process import worker, worker_pool
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.worker_pool import WorkerPool
 
 PLUGINS = Path(__file__).parent / "measure" / "plugins"
 GRID = {"seq_len": 4, "batch_size": 2, "hidden_size": 3, "input_size": 5, "mode": "inference"}
-BUDGET = {"processes": 1, "min_rounds": 2, "seconds_per_case": 0.001, "turn_s": 0.001, "timeout_s": 120}
+BUDGET = {
+    "processes": 1,
+    "min_rounds": 2,
+    "seconds_per_case": 0.001,
+    "turn_s": 0.001,
+    "timeout_s": 120,
+}
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
 def given_limits(team: Any, workload: Any) -> Any:
-    """In place of the process that measures the machine's limits, which takes a second, and matters to few tests."""
+    """In place of the process that measures the machine's limits, which takes a second, and matters
+    to few tests.
+    """
     return SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
 
 
 class InProcessWorker:
-    """A worker that is this process: for what is asked of workers, where it does not matter that they are others."""
+    """A worker that is this process: for what is asked of workers, where it does not matter that
+    they are others.
+    """
 
     pid = os.getpid()
 
@@ -57,31 +67,45 @@ _packages = cache(environment.packages)
 
 def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no process started where a suite is measured, and the machine's limits given."""
-    monkeypatch.setattr(Team, "worker", lambda *_, **__: InProcessWorker())
-    monkeypatch.setattr(Team, "start", lambda *_: None)
-    monkeypatch.setattr(Team, "machine", given_limits)
-    monkeypatch.setattr(worker_pool, "Zygote", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(WorkerPool, "worker", lambda *_, **__: InProcessWorker())
+    monkeypatch.setattr(WorkerPool, "start", lambda *_: None)
+    monkeypatch.setattr(WorkerPool, "machine", given_limits)
+    monkeypatch.setattr(
+        worker_pool, "ForkServer", lambda *_, **__: pytest.fail("a process was started")
+    )
     monkeypatch.setattr(environment, "packages", _packages)
     # A worker changes its own process for good, and this one goes on
     monkeypatch.setattr(worker.denormals, "flush", lambda: "kept")
-    monkeypatch.setattr(worker, "untimeable", lambda: "")  # the tests themselves may be traced, for coverage
+    monkeypatch.setattr(
+        worker, "untimeable", lambda: ""
+    )  # the tests themselves may be traced, for coverage
     monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
 
 
 @contextmanager
 def unpainted() -> Iterator[None]:
-    """Have figures made but not painted; what stands in their files tells one from another all the same."""
+    """Have figures made but not painted; what stands in their files tells one from another all the
+    same.
+    """
     from lstmbench.report.figures.figure import Figure
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Figure, "svg", lambda self: f"<svg role='img'>{self.caption} {self.alt}</svg>")
-        monkeypatch.setattr(Figure, "png", lambda self, dpi=200: f"PNG {self.caption} {dpi}".encode())
+        monkeypatch.setattr(
+            Figure, "svg", lambda self: f"<svg role='img'>{self.caption} {self.alt}</svg>"
+        )
+        monkeypatch.setattr(
+            Figure, "png", lambda self, dpi=200: f"PNG {self.caption} {dpi}".encode()
+        )
         monkeypatch.setattr(Figure, "pdf", lambda self: f"%PDF {self.caption}".encode())
         yield
 
 
-def content(implementations: Any, grid: Any = None, budget: Any = None, **top: Any) -> dict[str, Any]:
-    """A tiny suite; ``grid`` (a mapping, or a list of them), ``budget`` and the rest say what is to be otherwise."""
+def content(
+    implementations: Any, grid: Any = None, budget: Any = None, **top: Any
+) -> dict[str, Any]:
+    """A tiny suite; ``grid`` (a mapping, or a list of them), ``budget`` and the rest say what is to
+    be otherwise.
+    """
     grids = [GRID | each for each in (grid if isinstance(grid, list) else [grid or {}])]
     reference = implementations[0] if isinstance(implementations, list) else "numpy.fused"
     suite = {"implementations": implementations, "reference": reference, "grids": grids}
@@ -95,10 +119,14 @@ def write_suite(path: Path, *arguments: Any, **top: Any) -> Path:
 
 
 def skipped(run: Any) -> dict[str, str]:
-    """Return why the skipped cases of a run were skipped, by implementation; they have no numbers, and none failed."""
+    """Return why the skipped cases of a run were skipped, by implementation; they have no numbers,
+    and none failed.
+    """
     records = run.records
     assert not run.failed
-    missing = records.loc[records["status"] == "skipped", ["time_median_s", "samples", "flops", "peak_host_bytes"]]
+    missing = records.loc[
+        records["status"] == "skipped", ["time_median_s", "samples", "flops", "peak_host_bytes"]
+    ]
     assert missing.isna().all(axis=None)
     return records[records["status"] == "skipped"].set_index("implementation")["error"].to_dict()
 
@@ -110,7 +138,9 @@ def mutants() -> dict[str, str]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, folder: Path, points: Mapping[str, str]) -> None:
-    """Make a distribution whose entry points are ``{name: module}``; this process finds it, and those it starts do."""
+    """Make a distribution whose entry points are ``{name: module}``; this process finds it, and
+    those it starts do.
+    """
     info = folder / "lstmbench_mutants-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lstmbench-mutants\nVersion: 1.0\n")
@@ -131,7 +161,9 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def all_end(pids: Iterable[int], deadline_s: float = 60) -> Iterator[None]:
-    """Hold that these processes, which are there now, end after the block; one that does not is ended here."""
+    """Hold that these processes, which are there now, end after the block; one that does not is
+    ended here.
+    """
     ends = {os.pidfd_open(pid): pid for pid in pids}
     poll = select.poll()
     for end in ends:

@@ -9,13 +9,17 @@ from contextlib import contextmanager
 import pytest
 
 VERSION, DAC_OVERRIDE, DAC_READ_SEARCH = 0x20080522, 1, 2
-WITHOUT_RIGHTS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+WITHOUT_RIGHTS = (
+    ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+)
 """What a command begins with that is to heed modes."""
 
 
 @contextmanager
 def heeding_modes() -> Iterator[None]:
-    """Take from this thread, for the block, the capabilities by which root reads and writes every file."""
+    """Take from this thread, for the block, the capabilities by which root reads and writes every
+    file.
+    """
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,6 @@
-"""Weights to send through formats, and the stack computed layer by layer with the oracle. Only tests use it."""
+"""Weights to send through formats, and the stack computed layer by layer with the oracle. Only
+tests use it.
+"""
 
 from typing import Any
 
@@ -10,7 +12,8 @@ import lstmbench as lb
 
 Array = NDArray[Any]
 NAMES = ("weight_ih", "weight_hh", "bias", "peephole", "projection")
-# Numbers that arithmetic would change: adding 0.0 changes -0.0, and a smallest number is lost where denormals are
+# Numbers that arithmetic would change: adding 0.0 changes -0.0, and a smallest number is lost where
+# denormals are
 ODD = (-0.0, 0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45)
 
 
@@ -19,7 +22,10 @@ def bits(params: lb.LSTMParams | lb.StackParams) -> list[Any]:
     if isinstance(params, lb.StackParams):
         return [[bits(direction) for direction in layer] for layer in params.layers]
     arrays = [getattr(params, name) for name in NAMES]
-    return [params.has_bias, *(None if array is None else (array.shape, array.tobytes()) for array in arrays)]
+    return [
+        params.has_bias,
+        *(None if array is None else (array.shape, array.tobytes()) for array in arrays),
+    ]
 
 
 def spoiled(params: lb.LSTMParams, seed: int, dtype: str) -> lb.LSTMParams:
@@ -33,14 +39,20 @@ def spoiled(params: lb.LSTMParams, seed: int, dtype: str) -> lb.LSTMParams:
             continue
         array = array.astype(dtype).astype(np.float64)
         places = random.random(array.shape) < 0.3
-        array[places] = np.array(ODD).astype(dtype)[random.integers(len(ODD), size=int(places.sum()))]
+        array[places] = np.array(ODD).astype(dtype)[
+            random.integers(len(ODD), size=int(places.sum()))
+        ]
         arrays[name] = array
     return lb.LSTMParams(**arrays)
 
 
 @st.composite
 def stacks(
-    draw: st.DrawFn, dtype: str = "float64", several: bool = True, projection: bool = False, peephole: bool = False
+    draw: st.DrawFn,
+    dtype: str = "float64",
+    several: bool = True,
+    projection: bool = False,
+    peephole: bool = False,
 ) -> lb.StackParams:
     """Stacks of weights that the dtype has, with odd numbers among them."""
     hidden, seed = draw(st.integers(2, 4)), draw(st.integers(0, 2**31))
@@ -54,12 +66,19 @@ def stacks(
         peephole=peephole and draw(st.booleans()),
         seed=seed,
     )
-    layers = [[spoiled(each, seed + number, dtype) for each in layer] for number, layer in enumerate(stack.layers)]
+    layers = [
+        [spoiled(each, seed + number, dtype) for each in layer]
+        for number, layer in enumerate(stack.layers)
+    ]
     return lb.StackParams(layers)
 
 
-def oracle(stack: lb.StackParams, x: Array, h0: Any = None, c0: Any = None) -> tuple[Array, Array, Array]:
-    """Return y (T, B, D*H), h and c (L*D, B, H): layer by layer, reverse directions on the reversed sequence."""
+def oracle(
+    stack: lb.StackParams, x: Array, h0: Any = None, c0: Any = None
+) -> tuple[Array, Array, Array]:
+    """Return y (T, B, D*H), h and c (L*D, B, H): layer by layer, reverse directions on the reversed
+    sequence.
+    """
     states: list[tuple[Array, Array]] = []
     for layer in stack.layers:
         outputs = []

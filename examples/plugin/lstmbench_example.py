@@ -1,4 +1,6 @@
-"""``example.numpy``: an LSTM in a package of its own; NumPy, one matrix product per step, the backward pass by hand."""
+"""``example.numpy``: an LSTM in a package of its own; NumPy, one matrix product per step, the
+backward pass by hand.
+"""
 
 import numpy as np
 
@@ -15,11 +17,15 @@ class ExampleNumpy:
     """All arrays are NumPy's, in the dtype that was asked for; the gates are i, f, g, o."""
 
     def __init__(self, params, framework):
-        self.W = framework.from_numpy(np.hstack([params.weight_ih, params.weight_hh]))  # (4H, I + H)
+        self.W = framework.from_numpy(
+            np.hstack([params.weight_ih, params.weight_hh])
+        )  # (4H, I + H)
         self.b = framework.from_numpy(params.bias)  # (4H,)
 
     def run(self, x, h, c):
-        """Return y (T, B, H), the last h and c (B, H), and what the backward pass needs of each step."""
+        """Return y (T, B, H), the last h and c (B, H), and what the backward pass needs of each
+        step.
+        """
         y, steps = [], []
         for x_t in x:
             xh = np.hstack([x_t, h])
@@ -36,12 +42,22 @@ class ExampleNumpy:
 
     def forward_backward(self, x, h0, c0, dy, dh, dc):
         outputs, steps = self.run(x, h0, c0)
-        dW, db, dx, features = np.zeros_like(self.W), np.zeros_like(self.b), np.empty_like(x), x.shape[2]
+        dW, db, dx, features = (
+            np.zeros_like(self.W),
+            np.zeros_like(self.b),
+            np.empty_like(x),
+            x.shape[2],
+        )
         for t in reversed(range(len(x))):
             xh, i, f, g, o, c_before, tanh_c = steps[t]
             dh = dh + dy[t]
             dc = dc + dh * o * (1 - tanh_c**2)
-            dz = [dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+            dz = [
+                dc * g * i * (1 - i),
+                dc * c_before * f * (1 - f),
+                dc * i * (1 - g**2),
+                dh * tanh_c * o * (1 - o),
+            ]
             dz = np.hstack(dz)
             dW += dz.T @ xh
             db += dz.sum(axis=0)

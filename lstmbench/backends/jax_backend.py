@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import STORED, Framework
+from lstmbench.core.interface import STORED, ArrayBackend
 
 DEFAULTS = {
     "debug_infs": False,
@@ -20,15 +20,18 @@ DEFAULTS = {
     "numpy_rank_promotion": "allow",
     "transfer_guard": "allow",
 }
-"""JAX's defaults of what a session may set (``jax.disable_jit`` and so on), and must not reach an implementation."""
+"""JAX's defaults of what a session may set (``jax.disable_jit`` and so on), and must not reach an
+implementation.
+"""
 
 
-class JaxFramework(Framework):
-    """JAX on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32 too.
+class JaxBackend(ArrayBackend):
+    """JAX on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32
+    too.
 
-    Float64 exists in JAX only under ``enable_x64``; ``scope`` sets it for the calling thread, and leaves the
-    process-wide setting as it is. On CUDA it also keeps float32 products float32: XLA rounds their factors to TF32's
-    10 bits unless told not to, as in tf32 it may.
+    Float64 exists in JAX only under ``enable_x64``; ``scope`` sets it for the calling thread, and
+    leaves the process-wide setting as it is. On CUDA it also keeps float32 products float32: XLA
+    rounds their factors to TF32's 10 bits unless told not to, as in tf32 it may.
     """
 
     name: ClassVar[str] = "jax"
@@ -51,7 +54,9 @@ class JaxFramework(Framework):
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        precision = {"cpu": None, "cuda": "tensorfloat32" if self.dtype == "tf32" else "highest"}[self.device]
+        precision = {"cpu": None, "cuda": "tensorfloat32" if self.dtype == "tf32" else "highest"}[
+            self.device
+        ]
         with ExitStack() as settings:
             for name, value in DEFAULTS.items():
                 settings.enter_context(getattr(jax, name)(value))
@@ -62,7 +67,9 @@ class JaxFramework(Framework):
 
     def from_numpy(self, array: NDArray[Any]) -> jax.Array:
         # A copy: on the CPU, device_put may share the caller's memory
-        native = jnp.array(np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.stored)), copy=True)
+        native = jnp.array(
+            np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.stored)), copy=True
+        )
         return jax.device_put(native, jax.devices(self.device)[0])
 
     def to_numpy(self, native: jax.Array) -> NDArray[Any]:
@@ -116,11 +123,12 @@ class JaxFramework(Framework):
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of the whole call.
+        """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of
+        the whole call.
 
-        XLA assigns every buffer at compile time; the CPU client keeps no statistics that could be read at run time.
-        What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in the plan. Arguments that are not
-        JAX's own (lengths, on the host) are part of the program.
+        XLA assigns every buffer at compile time; the CPU client keeps no statistics that could be
+        read at run time. What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in
+        the plan. Arguments that are not JAX's own (lengths, on the host) are part of the program.
         """
         native = [isinstance(argument, jax.Array) for argument in arguments]
 
@@ -135,9 +143,11 @@ class JaxFramework(Framework):
 
 
 class _Compiled:
-    """``jax.jit`` of a function that closes over arrays: these become arguments of the program, as weights should be.
+    """``jax.jit`` of a function that closes over arrays: these become arguments of the program, as
+    weights should be.
 
-    ``jit`` itself would write them into the program as constants, once for every shape of the arguments.
+    ``jit`` itself would write them into the program as constants, once for every shape of the
+    arguments.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -154,5 +164,7 @@ class _Compiled:
 
     def _trace(self, *arguments: Any) -> Any:
         closed, shapes = jax.make_jaxpr(self.function, return_shape=True)(*arguments)
-        program = jax.jit(lambda closed_over, leaves: jax.core.eval_jaxpr(closed.jaxpr, closed_over, *leaves))
+        program = jax.jit(
+            lambda closed_over, leaves: jax.core.eval_jaxpr(closed.jaxpr, closed_over, *leaves)
+        )
         return program, closed.consts, jax.tree.structure(shapes)

@@ -1,4 +1,6 @@
-"""NumPy's arrays: no device but the CPU, nothing asynchronous; tracemalloc sees every allocation of an array."""
+"""NumPy's arrays: no device but the CPU, nothing asynchronous; tracemalloc sees every allocation of
+an array.
+"""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -8,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 
 
-class NumpyFramework(Framework):
+class NumpyBackend(ArrayBackend):
     """NumPy on the CPU, in float32 or float64 (NumPy has no bfloat16)."""
 
     name: ClassVar[str] = "numpy"
@@ -29,7 +31,9 @@ class NumpyFramework(Framework):
         pass
 
     def scope(self) -> AbstractContextManager[Any]:
-        return np.errstate(all="ignore")  # a session may have them raise; infinity and NaN are numbers here
+        return np.errstate(
+            all="ignore"
+        )  # a session may have them raise; infinity and NaN are numbers here
 
     def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
         return np.array(array, dtype=self.dtype, order="C")
@@ -85,7 +89,9 @@ class NumpyFramework(Framework):
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are counted too)."""
+        """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are
+        counted too).
+        """
         traced_already = tracemalloc.is_tracing()
         tracemalloc.start()
         try:

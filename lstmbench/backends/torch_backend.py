@@ -8,15 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import STORED, Framework
+from lstmbench.core.interface import STORED, ArrayBackend
 
 
-class TorchFramework(Framework):
-    """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32 too.
+class TorchBackend(ArrayBackend):
+    """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32
+    too.
 
-    ``scope`` keeps the modes of a session out (autocast, inference mode, no gradients, anomaly detection), and float32
+    ``scope`` keeps the modes of a session out (autocast, inference mode, no gradients, anomaly
+    detection), and float32
     products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to, and
-    ``torch.set_float32_matmul_precision("medium")`` makes them bfloat16 on some CPUs. In tf32 it lets cuBLAS round too.
+    ``torch.set_float32_matmul_precision("medium")`` makes them bfloat16 on some CPUs. In tf32 it
+    lets cuBLAS round too.
     """
 
     name: ClassVar[str] = "torch"
@@ -46,7 +49,9 @@ class TorchFramework(Framework):
                 np.errstate(all="ignore"),
             ):
                 settings.enter_context(setting)
-            if torch.get_default_device().type != "cpu":  # else no context: this one slows down every operation
+            if (
+                torch.get_default_device().type != "cpu"
+            ):  # else no context: this one slows down every operation
                 settings.enter_context(torch.device(self.device))
             yield
 
@@ -57,7 +62,9 @@ class TorchFramework(Framework):
 
     def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
         native = native.detach().cpu()
-        return np.array((native.float() if native.dtype in (torch.bfloat16, torch.float16) else native).numpy())
+        return np.array(
+            (native.float() if native.dtype in (torch.bfloat16, torch.float16) else native).numpy()
+        )
 
     def synchronize(self, outputs: Any) -> None:
         if self.device == "cuda":
@@ -67,7 +74,9 @@ class TorchFramework(Framework):
         return function
 
     def whole(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        return numbers.astype(np.int64)  # on the host: NumPy takes a fifth of torch's time for a few small arrays
+        return numbers.astype(
+            np.int64
+        )  # on the host: NumPy takes a fifth of torch's time for a few small arrays
 
     def arange(self, stop: int) -> NDArray[Any]:
         return np.arange(stop)
@@ -88,10 +97,13 @@ class TorchFramework(Framework):
         return x.flip(0)
 
     def as_training_input(self, array: torch.Tensor) -> torch.Tensor:
-        return array.clone() if array.is_inference() else array  # autograd refuses what inference mode has made
+        return (
+            array.clone() if array.is_inference() else array
+        )  # autograd refuses what inference mode has made
 
     def select(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        # By its bits, all of them or none: eight times as fast as masked_fill where the mask is one per row
+        # By its bits, all of them or none: eight times as fast as masked_fill where the mask is one
+        # per row
         bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
         return torch.bitwise_and(x.view(bits), -inside.to(bits)[:, :, None]).view(x.dtype)
 
@@ -107,7 +119,9 @@ class TorchFramework(Framework):
         return x.index_put_((rows // B, rows % B), values, accumulate=True)
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak of the allocator during the call: CUDA's own statistics, or the profiler's memory events on the CPU."""
+        """Peak of the allocator during the call: CUDA's own statistics, or the profiler's memory
+        events on the CPU.
+        """
         if self.device == "cuda":
             torch.cuda.synchronize()
             before = torch.cuda.memory_allocated()
@@ -116,11 +130,15 @@ class TorchFramework(Framework):
             torch.cuda.synchronize()
             del outputs
             return int(torch.cuda.max_memory_allocated() - before)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        with torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        ) as profile:
             outputs = call(*arguments)
         del outputs
         live = peak = 0
-        for event in profile.profiler.kineto_results.events():  # the public summaries do not keep the order in time
+        for event in (
+            profile.profiler.kineto_results.events()
+        ):  # the public summaries do not keep the order in time
             if event.name() == "[memory]":
                 live += event.nbytes()
                 peak = max(peak, live)
@@ -144,7 +162,9 @@ class TorchFramework(Framework):
 
 
 def _longest(times: Mapping[str, float], count: int = 3) -> str:
-    """Return the names that have the longest times, without what stands in brackets, and their shares of all."""
+    """Return the names that have the longest times, without what stands in brackets, and their
+    shares of all.
+    """
     whole = sum(times.values()) or 1.0
     shares: dict[str, float] = {}
     for name, spent in times.items():

@@ -1,1 +1,3 @@
-"""The cell: its parameters, its equations, and the interface that every implementation stands behind."""
+"""The cell: its parameters, its equations, and the interface that every implementation stands
+behind.
+"""

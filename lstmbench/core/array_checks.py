@@ -1,4 +1,6 @@
-"""Arrays as users hand them in: taken if they are numbers of the right shape, else answered with one sentence."""
+"""Arrays as users hand them in: taken if they are numbers of the right shape, else answered with
+one sentence.
+"""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +16,9 @@ State = tuple[Array, Array]
 
 
 def as_array(array: Any) -> Array:
-    """Return ``np.asarray`` of it; bfloat16 and narrower floats become float32, which holds them all."""
+    """Return ``np.asarray`` of it; bfloat16 and narrower floats become float32, which holds them
+    all.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):
         narrow = array.is_floating_point() and array.element_size() <= 2
@@ -32,10 +36,16 @@ def numbers(array: ArrayLike, name: str) -> Array:
     """
     try:
         given = as_array(array)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged rows; a tensor on a GPU, or one with a graph
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # ragged rows; a tensor on a GPU, or one with a graph
         raise LstmbenchError(f"{name} must be an array of real numbers: {said(error)}") from None
     if given.dtype.kind not in "fiub":
-        raise LstmbenchError(f"{name} must be an array of real numbers, but its dtype is {given.dtype}.")
+        raise LstmbenchError(
+            f"{name} must be an array of real numbers, but its dtype is {given.dtype}."
+        )
     return given
 
 

@@ -4,12 +4,14 @@
     g_t = tanh(W_g [h_{t-1}, x_t] + b_g)         o_t = sigmoid(W_o [h_{t-1}, x_t] + b_o)
     c_t = f_t * c_{t-1} + i_t * g_t              h_t = o_t * tanh(c_t)
 
-Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the forget gate of
-Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12 (2000). The backward pass is
-backpropagation through time, written gate by gate. Nothing here is made fast: everything else is held against it.
+Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the
+forget gate of Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12 (2000). The
+backward pass is backpropagation through time, written gate by gate. Nothing here is made fast:
+everything else is held against it.
 
-With peepholes (Gers & Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000) the gates see the cell:
-p_i * c_{t-1} and p_f * c_{t-1} are added inside the sigmoids of i and f, p_o * c_t inside that of o.
+With peepholes (Gers & Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000) the gates see
+the cell: p_i * c_{t-1} and p_f * c_{t-1} are added inside the sigmoids of i and f, p_o * c_t inside
+that of o.
 """
 
 from typing import Any, NamedTuple
@@ -52,7 +54,9 @@ class Gates(NamedTuple):
 
 
 def sigmoid(z: Array) -> Array:
-    """Return 1 / (1 + exp(-z)); for very negative z the exponential overflows to inf, and the result is the right 0."""
+    """Return 1 / (1 + exp(-z)); for very negative z the exponential overflows to inf, and the
+    result is the right 0.
+    """
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-z))
 
@@ -82,7 +86,9 @@ def step(W: Gates, b: Gates, x_t: Array, h: Array, c: Array, p: Peepholes | None
     return Step(v, f, i, g, o, c, h)
 
 
-def forward(W: Gates, b: Gates, x: Array, h0: Array, c0: Array, p: Peepholes | None = None) -> list[Step]:
+def forward(
+    W: Gates, b: Gates, x: Array, h0: Array, c0: Array, p: Peepholes | None = None
+) -> list[Step]:
     """All time steps: x (T, B, I), h0 and c0 (B, H)."""
     steps: list[Step] = []
     h, c = h0, c0
@@ -93,7 +99,13 @@ def forward(W: Gates, b: Gates, x: Array, h0: Array, c0: Array, p: Peepholes | N
 
 
 def backward(
-    W: Gates, steps: list[Step], c0: Array, dy: Array, dh: Array, dc: Array, p: Peepholes | None = None
+    W: Gates,
+    steps: list[Step],
+    c0: Array,
+    dy: Array,
+    dh: Array,
+    dc: Array,
+    p: Peepholes | None = None,
 ) -> Gradients:
     """Backpropagation through time for the loss sum(y*dy) + sum(h_T*dh) + sum(c_T*dc).
 
@@ -104,7 +116,8 @@ def backward(
         dy: gradient of the loss with respect to each output, (T, B, H).
         dh: gradient with respect to the last hidden state, beyond its part in dy, (B, H).
         dc: gradient with respect to the last cell state, (B, H).
-        p: the peepholes, as ``split_peepholes`` returns them; with them, ``PeepholeGradients`` come back.
+        p: the peepholes, as ``split_peepholes`` returns them; with them, ``PeepholeGradients`` come
+            back.
     """
     H = c0.shape[1]
     dW = Gates(*(np.zeros_like(w) for w in W))
@@ -132,7 +145,9 @@ def backward(
         dc = dc * f
         if p is not None:  # what the gates saw of the cell
             dc = dc + dz.i * p.i + dz.f * p.f
-            for dp_gate, dz_gate, seen in zip(dp, (dz.i, dz.f, dz.o), (c_prev, c_prev, c), strict=True):
+            for dp_gate, dz_gate, seen in zip(
+                dp, (dz.i, dz.f, dz.o), (c_prev, c_prev, c), strict=True
+            ):
                 dp_gate += (dz_gate * seen).sum(axis=0)
     stacked = np.concatenate(dW)  # (4H, H+I)
     gradients = (stacked[:, H:], stacked[:, :H], np.concatenate(db), dx, dh, dc)

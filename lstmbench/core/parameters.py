@@ -1,4 +1,6 @@
-"""The canonical weights of one LSTM layer, and the gradients of a loss with respect to everything that goes in."""
+"""The canonical weights of one LSTM layer, and the gradients of a loss with respect to everything
+that goes in.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -8,25 +10,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmbench.core.array_checks import numbers
-from lstmbench.core.weight_formats import Exchange
+from lstmbench.core.weight_formats import WeightFormats
 from lstmbench.errors import LstmbenchError
 
 GATES = ("i", "f", "g", "o")
-"""Order of the gates in the rows of the stacked weights: input, forget, candidate, output (as torch stacks them)."""
+"""Order of the gates in the rows of the stacked weights: input, forget, candidate, output (as torch
+stacks them).
+"""
 PEEPHOLES = ("i", "f", "o")
-"""Order of the rows of the peephole weights. The gates i and f look at c_{t-1}, the gate o at c_t."""
+"""Order of the rows of the peephole weights. The gates i and f look at c_{t-1}, the gate o at c_t.
+"""
 
 
 @dataclass(frozen=True, eq=False)
-class LSTMParams(Exchange):
-    """Weights of one LSTM layer in float64, gates stacked by rows in the order i, f, g, o, with one bias.
+class LSTMParams(WeightFormats):
+    """Weights of one LSTM layer in float64, gates stacked by rows in the order i, f, g, o, with one
+    bias.
 
     Attributes:
         weight_ih: input-to-hidden weights, (4H, I).
         weight_hh: hidden-to-hidden weights, (4H, H); with a projection (4H, P).
-        bias: the bias, (4H,). Frameworks that keep two biases hold this one as their sum. Zeros where there is none.
+        bias: the bias, (4H,). Frameworks that keep two biases hold this one as their sum. Zeros
+            where there is none.
         peephole: weights from the cell to the gates i, f, o, (3, H), or None.
-        projection: W_hr of h = W_hr (o * tanh(c)), (P, H), or None; outputs and h then have P numbers, c has H.
+        projection: W_hr of h = W_hr (o * tanh(c)), (P, H), or None; outputs and h then have P
+            numbers, c has H.
         has_bias: False where the LSTM has no bias, and ``bias`` stands for it.
     """
 
@@ -67,7 +75,13 @@ class LSTMParams(Exchange):
                     f"{name} must have shape {shape} to go with weight_hh of shape {w_hh.shape}, "
                     f"but it has shape {array.shape}."
                 )
-        values = {"weight_ih": w_ih, "weight_hh": w_hh, "bias": b, "peephole": p, "projection": w_hr}
+        values = {
+            "weight_ih": w_ih,
+            "weight_hh": w_hh,
+            "bias": b,
+            "peephole": p,
+            "projection": w_hr,
+        }
         for name, value in (values | {"has_bias": bias is not None}).items():
             object.__setattr__(self, name, value)
 
@@ -102,7 +116,9 @@ class LSTMParams(Exchange):
             ("proj_size", proj_size, 0),
         ):
             whole_number(name, number, least)
-        return cls.draw(np.random.default_rng(seed), input_size, hidden_size, proj_size, bias, peephole)
+        return cls.draw(
+            np.random.default_rng(seed), input_size, hidden_size, proj_size, bias, peephole
+        )
 
     @classmethod
     def draw(
@@ -114,7 +130,9 @@ class LSTMParams(Exchange):
         bias: bool,
         peephole: bool,
     ) -> Self:
-        """Draw all weights as ``init`` does, from a generator that may serve several layers in turn."""
+        """Draw all weights as ``init`` does, from a generator that may serve several layers in
+        turn.
+        """
         H, P = hidden_size, proj_size or hidden_size
         bound = 1 / np.sqrt(H)
 
@@ -131,7 +149,9 @@ class LSTMParams(Exchange):
         )
 
     def weights(self) -> dict[str, NDArray[np.float64]]:
-        """Return the arrays by name: weight_ih, weight_hh, and where there are such bias, projection, peephole."""
+        """Return the arrays by name: weight_ih, weight_hh, and where there are such bias,
+        projection, peephole.
+        """
         names = ["weight_ih", "weight_hh", "bias"] if self.has_bias else ["weight_ih", "weight_hh"]
         optional = {"projection": self.projection, "peephole": self.peephole}
         return {name: getattr(self, name) for name in names} | {
@@ -160,7 +180,9 @@ class LSTMParams(Exchange):
 
     @property
     def output_size(self) -> int:
-        """P with a projection, H without: the number of features of an output, and of numbers in a hidden state."""
+        """P with a projection, H without: the number of features of an output, and of numbers in a
+        hidden state.
+        """
         return self.weight_hh.shape[1]
 
     @property
@@ -171,7 +193,9 @@ class LSTMParams(Exchange):
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for bfloat16, float16)."""
+    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for
+    bfloat16, float16).
+    """
 
     weight_ih: NDArray[Any]  # (4H, I)
     weight_hh: NDArray[Any]  # (4H, H)
@@ -203,14 +227,20 @@ def whole_number(name: str, number: object, least: int) -> None:
         LstmbenchError: if it is not.
     """
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        raise LstmbenchError(f"{name} must be a whole number of at least {least}, but it is {number!r}.")
+        raise LstmbenchError(
+            f"{name} must be a whole number of at least {least}, but it is {number!r}."
+        )
 
 
 def _hidden_size(w_hh: NDArray[np.float64], w_hr: NDArray[np.float64] | None) -> int:
-    """Return H, where weight_hh and the projection, if there is one, have shapes that an LSTM can have."""
+    """Return H, where weight_hh and the projection, if there is one, have shapes that an LSTM can
+    have.
+    """
     if w_hr is None:
         if w_hh.ndim != 2 or w_hh.shape[1] == 0 or w_hh.shape[0] != 4 * w_hh.shape[1]:
-            raise LstmbenchError(f"weight_hh must have shape (4H, H) with H >= 1, but it has shape {w_hh.shape}.")
+            raise LstmbenchError(
+                f"weight_hh must have shape (4H, H) with H >= 1, but it has shape {w_hh.shape}."
+            )
         return w_hh.shape[1]
     if w_hr.ndim != 2 or 0 in w_hr.shape:
         raise LstmbenchError(

@@ -1,8 +1,10 @@
-"""What happens inside the cell over a sequence: its gates, and how far back its cell state still matters.
+"""What happens inside the cell over a sequence: its gates, and how far back its cell state still
+matters.
 
-Differentiating c_t = f_t * c_{t-1} + i_t * g_t along the cell state alone gives f_t. So on that path the gradient of
-c_T with respect to c_t is the product of the forget gates in between, and no weight matrix or squashing function
-comes into it. What goes through h_{t-1} into the gates is left out there; ``jacobian`` has it all.
+Differentiating c_t = f_t * c_{t-1} + i_t * g_t along the cell state alone gives f_t. So on that
+path the gradient of c_T with respect to c_t is the product of the forget gates in between, and no
+weight matrix or squashing function comes into it. What goes through h_{t-1} into the gates is left
+out there; ``jacobian`` has it all.
 """
 
 from typing import NamedTuple
@@ -29,7 +31,9 @@ class Trace(NamedTuple):
 
 
 def add_forget_bias(params: LSTMParams, value: float) -> LSTMParams:
-    """Return the parameters with ``value`` added to the forget gate's bias; with more, the cell remembers longer."""
+    """Return the parameters with ``value`` added to the forget gate's bias; with more, the cell
+    remembers longer.
+    """
     bias = params.bias.copy()
     H = params.hidden_size
     bias[H : 2 * H] += value  # the second of i, f, g, o
@@ -37,7 +41,8 @@ def add_forget_bias(params: LSTMParams, value: float) -> LSTMParams:
 
 
 def trace(params: LSTMParams, x: ArrayLike) -> Trace:
-    """Run the reference over one sequence, from a state of zeros, and keep every gate of every step.
+    """Run the reference over one sequence, from a state of zeros, and keep every gate of every
+    step.
 
     Args:
         params: the weights.
@@ -48,11 +53,15 @@ def trace(params: LSTMParams, x: ArrayLike) -> Trace:
     """
     series = _series(params, x)
     steps = _steps(params, series, copies=1)
-    return Trace(series, *(np.concatenate([getattr(step, name) for step in steps]) for name in Trace._fields[1:]))
+    return Trace(
+        series,
+        *(np.concatenate([getattr(step, name) for step in steps]) for name in Trace._fields[1:]),
+    )
 
 
 def forget_products(f: Array) -> Array:
-    """Return d c_T / d c_t along the cell state alone, for t = 1 ... T, from the forget gates f (T, H): (T, H).
+    """Return d c_T / d c_t along the cell state alone, for t = 1 ... T, from the forget gates f (T,
+    H): (T, H).
 
     The last row, t = T, is 1; the row before is f_T, the one before that f_T f_{T-1}, and so on.
     """
@@ -61,7 +70,8 @@ def forget_products(f: Array) -> Array:
 
 
 def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
-    """Return d c_T / d c_t along all paths, at h_t held fixed, for the given t from 1 to T: (len(times), H, H).
+    """Return d c_T / d c_t along all paths, at h_t held fixed, for the given t from 1 to T:
+    (len(times), H, H).
 
     Args:
         params: the weights.
@@ -75,13 +85,18 @@ def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
     T, H = len(series), params.hidden_size
     steps = _steps(params, series, copies=H)
     W, _ = split_gates(params)
-    zeros, unit = np.zeros((H, H)), np.eye(H)  # copy k of the sequence asks for the gradient of unit k's c_T
+    zeros, unit = (
+        np.zeros((H, H)),
+        np.eye(H),
+    )  # copy k of the sequence asks for the gradient of unit k's c_T
     found = []
     for t in np.atleast_1d(np.asarray(times)):
         if not 1 <= t <= T:
             raise LstmbenchError(f"times must lie between 1 and T = {T}, but one of them is {t}.")
         rest = steps[int(t) :]  # none for t = T, and the answer is the unit matrix
-        found.append(backward(W, rest, steps[int(t) - 1].c, np.zeros((len(rest), H, H)), zeros, unit).c0)
+        found.append(
+            backward(W, rest, steps[int(t) - 1].c, np.zeros((len(rest), H, H)), zeros, unit).c0
+        )
     return np.array(found)
 
 

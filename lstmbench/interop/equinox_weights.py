@@ -15,10 +15,12 @@ _NAMES = ("weight_ih", "weight_hh", "bias")
 
 
 def read(source: Any) -> Layers:
-    """Return the weights of Equinox cells: one, a sequence of layers, or of pairs forward and reverse.
+    """Return the weights of Equinox cells: one, a sequence of layers, or of pairs forward and
+    reverse.
 
     Raises:
-        LstmbenchError: if something else is given, or an array is missing, too many, or of the wrong shape or dtype.
+        LstmbenchError: if something else is given, or an array is missing, too many, or of the
+            wrong shape or dtype.
     """
     no_file(source, "from_equinox", _TAKES)
     return read_nested(source, lambda cell, where, _: (_cell(cell, where),))
@@ -30,18 +32,24 @@ def _cell(source: Any, where: str) -> LSTMParams:
     elif all(hasattr(source, name) for name in _NAMES):
         arrays = {name: getattr(source, name) for name in _NAMES}
     else:
-        raise LstmbenchError(f"from_equinox takes {_TAKES}, but {where} is a {type(source).__name__}.")
+        raise LstmbenchError(
+            f"from_equinox takes {_TAKES}, but {where} is a {type(source).__name__}."
+        )
     if "bias" in arrays and arrays["bias"] is None:
         del arrays["bias"]  # use_bias=False
     same_names(arrays, [name for name in _NAMES if name != "bias" or "bias" in arrays], where)
     H = shaped(arrays["weight_hh"], f"{where}: weight_hh", "4H", "H").shape[1]
     weight_hh = shaped(arrays["weight_hh"], f"{where}: weight_hh", 4 * H, H)
     bias = shaped(arrays["bias"], f"{where}: bias", 4 * H) if "bias" in arrays else None
-    return LSTMParams(shaped(arrays["weight_ih"], f"{where}: weight_ih", 4 * H, "I"), weight_hh, bias)
+    return LSTMParams(
+        shaped(arrays["weight_ih"], f"{where}: weight_ih", 4 * H, "I"), weight_hh, bias
+    )
 
 
 def write(layers: Layers, dtype: str | None = None) -> list[list[Any]]:
-    """Return an ``eqx.nn.LSTMCell`` for each layer and direction, in a dtype, or in JAX's own of now if None."""
+    """Return an ``eqx.nn.LSTMCell`` for each layer and direction, in a dtype, or in JAX's own of
+    now if None.
+    """
     plain(layers, "to_equinox", "Equinox's LSTMCell")
     return [[_made(params, dtype) for params in directions] for directions in layers]
 
@@ -53,6 +61,10 @@ def _made(params: LSTMParams, dtype: str | None) -> Any:
     arrays = [jax_array(getattr(params, name), dtype, "to_equinox", name) for name in names]
     # The shape of a cell, whose arrays were never drawn
     cell = eqx.filter_eval_shape(
-        eqx.nn.LSTMCell, params.input_size, params.hidden_size, use_bias=params.has_bias, key=jax.random.key(0)
+        eqx.nn.LSTMCell,
+        params.input_size,
+        params.hidden_size,
+        use_bias=params.has_bias,
+        key=jax.random.key(0),
     )
     return eqx.tree_at(lambda cell: [getattr(cell, name) for name in names], cell, arrays)

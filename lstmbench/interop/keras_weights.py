@@ -1,4 +1,6 @@
-"""Keras: kernels that are transposed, (I, 4H) and (H, 4H), gates i, f, c, o, where c is our g; one bias."""
+"""Keras: kernels that are transposed, (I, 4H) and (H, 4H), gates i, f, c, o, where c is our g; one
+bias.
+"""
 
 import sys
 from collections.abc import Collection, Sequence
@@ -9,14 +11,28 @@ import numpy as np
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 from lstmbench.interop.model_files import no_file
-from lstmbench.interop.weight_checks import Array, Layers, plain, refuse_unless_ignored, rounded, shaped
+from lstmbench.interop.weight_checks import (
+    Array,
+    Layers,
+    plain,
+    refuse_unless_ignored,
+    rounded,
+    shaped,
+)
 
 _TAKES = (
     "an LSTM of Keras, an RNN of LSTMCells or a Bidirectional of one of them, a Sequential or a list of these, or what "
     "get_weights() returns"
 )
 # Without weights, and at inference without influence; a mask of padding is what our lengths are
-_PASSED_OVER = ("InputLayer", "Masking", "Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise")
+_PASSED_OVER = (
+    "InputLayer",
+    "Masking",
+    "Dropout",
+    "SpatialDropout1D",
+    "GaussianDropout",
+    "GaussianNoise",
+)
 
 
 def read(source: Any, ignore: Collection[str] = ()) -> Layers:
@@ -24,22 +40,26 @@ def read(source: Any, ignore: Collection[str] = ()) -> Layers:
 
     Args:
         source: an LSTM, or an RNN of one or several LSTMCells; a Bidirectional of one of these; a
-            Sequential or a list of all these, in which inputs, masks and dropout are passed over; the
-            arrays that get_weights() of a layer or a model returns (for each layer and direction kernel,
-            recurrent kernel and, if there is one, bias); or a list of these, one a layer.
+            Sequential or a list of all these, in which inputs, masks and dropout are passed over;
+            the arrays that get_weights() of a layer or a model returns (for each layer and
+            direction kernel, recurrent kernel and, if there is one, bias); or a list of these, one
+            a layer.
         ignore: what may be lost: ``activation``, ``recurrent_activation``, ``go_backwards``,
             ``merge_mode``, ``stateful``.
 
     Raises:
-        LstmbenchError: if something else is given, an array has the wrong shape or dtype, the arrays fit
-            several kinds of stack, or a layer says what the weights alone cannot hold.
+        LstmbenchError: if something else is given, an array has the wrong shape or dtype, the
+            arrays fit several kinds of stack, or a layer says what the weights alone cannot hold.
     """
     no_file(source, "from_keras", _TAKES)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Sequential):
         source = source.layers
     if isinstance(source, Sequence) and source and not _is_array(source[0]):
-        each = (_layers(item, f"layer {number}", ignore, alone=True) for number, item in enumerate(source))
+        each = (
+            _layers(item, f"layer {number}", ignore, alone=True)
+            for number, item in enumerate(source)
+        )
         found: Layers = sum(each, ())
     else:
         found = _layers(source, "the layer", ignore)
@@ -54,14 +74,20 @@ def _layers(source: Any, where: str, ignore: Collection[str], alone: bool = Fals
     if keras is not None and isinstance(source, keras.layers.Layer):
         return _of_layer(source, keras.layers, ignore)
     if not isinstance(source, Sequence) or isinstance(source, str | bytes):
-        raise LstmbenchError(f"from_keras takes {_TAKES}, but {where} is a {type(source).__name__}.")
+        raise LstmbenchError(
+            f"from_keras takes {_TAKES}, but {where} is a {type(source).__name__}."
+        )
     count = len(source)
     size = 2 if count == 2 or (count > 3 and np.ndim(source[2]) == 2) else 3
     if count == 0 or count % size or (alone and count > 2 * size):
         several = "twice" if alone else "several times"
-        raise LstmbenchError(f"{where} must have 2 or 3 arrays, or {several} as many, but it has {count}.")
+        raise LstmbenchError(
+            f"{where} must have 2 or 3 arrays, or {several} as many, but it has {count}."
+        )
     found = [
-        _direction(source[k : k + size], f"{where}{f', arrays {k} to {k + size - 1}' * (count > size)}")
+        _direction(
+            source[k : k + size], f"{where}{f', arrays {k} to {k + size - 1}' * (count > size)}"
+        )
         for k in range(0, count, size)
     ]
     if alone:
@@ -101,7 +127,10 @@ def _of_layer(layer: Any, kinds: Any, ignore: Collection[str]) -> Layers:
     if layer.merge_mode not in ("concat", None):
         found = f"{layer.name}: merge_mode must be 'concat', but it is {layer.merge_mode!r}"
         refuse_unless_ignored("merge_mode", ignore, found)
-    pair = (_cells(layer.forward_layer, kinds, False, ignore), _cells(layer.backward_layer, kinds, True, ignore))
+    pair = (
+        _cells(layer.forward_layer, kinds, False, ignore),
+        _cells(layer.backward_layer, kinds, True, ignore),
+    )
     if len(pair[0]) > 1:
         raise LstmbenchError(
             f"{layer.name} runs {len(pair[0])} cells forward and as many backward, and joins only the last outputs: "
@@ -110,7 +139,9 @@ def _of_layer(layer: Any, kinds: Any, ignore: Collection[str]) -> Layers:
     return (pair[0] + pair[1],)
 
 
-def _cells(layer: Any, kinds: Any, backwards: bool, ignore: Collection[str]) -> tuple[LSTMParams, ...]:
+def _cells(
+    layer: Any, kinds: Any, backwards: bool, ignore: Collection[str]
+) -> tuple[LSTMParams, ...]:
     """Return the weights of the cell or cells that a layer runs, or of a cell."""
     is_rnn = isinstance(layer, kinds.RNN)
     cell = layer.cell if is_rnn else layer
@@ -124,20 +155,29 @@ def _cells(layer: Any, kinds: Any, backwards: bool, ignore: Collection[str]) -> 
         for what, wanted in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
             found = getattr(getattr(each, what), "__name__", None)
             if found != wanted:
-                refuse_unless_ignored(what, ignore, f"{layer.name}: {what} must be {wanted!r}, but it is {found!r}")
+                refuse_unless_ignored(
+                    what, ignore, f"{layer.name}: {what} must be {wanted!r}, but it is {found!r}"
+                )
         if not each.built:
             raise LstmbenchError(f"{layer.name} has no weights yet: it was not built.")
     for what, expected in (("go_backwards", backwards), ("stateful", False)):
         if is_rnn and getattr(layer, what) != expected:
-            found = f"{layer.name}: {what} must be {expected} here, but it is {getattr(layer, what)}"
+            found = (
+                f"{layer.name}: {what} must be {expected} here, but it is {getattr(layer, what)}"
+            )
             refuse_unless_ignored(what, ignore, found)
     return tuple(_direction(each.get_weights(), layer.name) for each in cells)
 
 
 def write(layers: Layers, dtype: str = "float64") -> list[list[Array]]:
-    """Return for each layer what set_weights() of a Keras layer takes; those of both directions in one list."""
+    """Return for each layer what set_weights() of a Keras layer takes; those of both directions in
+    one list.
+    """
     plain(layers, "to_keras", "Keras's LSTM")
-    return [[array for params in directions for array in _arrays(params, dtype)] for directions in layers]
+    return [
+        [array for params in directions for array in _arrays(params, dtype)]
+        for directions in layers
+    ]
 
 
 def _arrays(params: LSTMParams, dtype: str) -> list[Array]:

@@ -1,4 +1,6 @@
-"""Cells given one by one: a single cell, a sequence of layers, or a sequence of pairs forward and reverse."""
+"""Cells given one by one: a single cell, a sequence of layers, or a sequence of pairs forward and
+reverse.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
@@ -17,10 +19,15 @@ def read_nested(source: object, read: Read) -> Layers:
     layers = []
     for layer, cells in enumerate(source):
         pair = list(cells) if _several(cells) else [cells]
-        found = [read(cell, f"the cell of layer {layer}, direction {d}", d) for d, cell in enumerate(pair)]
+        found = [
+            read(cell, f"the cell of layer {layer}, direction {d}", d)
+            for d, cell in enumerate(pair)
+        ]
         layers.append(sum(found, ()))
         if len(layers[-1]) not in (1, 2):
-            raise LstmbenchError(f"layer {layer} must have one or two cells, but it has {len(layers[-1])}.")
+            raise LstmbenchError(
+                f"layer {layer} must have one or two cells, but it has {len(layers[-1])}."
+            )
     if not layers:
         raise LstmbenchError("There must be at least one cell, but the sequence is empty.")
     return tuple(layers)

@@ -11,7 +11,17 @@ import numpy as np
 from lstmbench.errors import LstmbenchError, said
 from lstmbench.interop.weight_checks import Array, listed, needed
 
-_REARRANGING = ("Cast", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+_REARRANGING = (
+    "Cast",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+)
 # The sizes that a model leaves free get this one and the next: its constants hardly have them
 MIN_FREE_SIZE = 17
 # Numbers in an array that a model is tried on: half a gigabyte in float64
@@ -41,7 +51,9 @@ class Graph:
         self._evaluator = needed("onnx.reference", "from_onnx").ReferenceEvaluator
         self._model = model
         self.nodes = list(model.graph.node)
-        self._makers = {name: place for place, node in enumerate(self.nodes) for name in node.output if name}
+        self._makers = {
+            name: place for place, node in enumerate(self.nodes) for name in node.output if name
+        }
         constants = {tensor.name: tensor for tensor in model.graph.initializer}
         # Old models list their initializers among the inputs too
         self.inputs = [each.name for each in model.graph.input if each.name not in constants]
@@ -52,11 +64,15 @@ class Graph:
                 if onnx.external_data_helper.uses_external_data(tensor):
                     raise ValueError("it is kept in another file")
                 self.known[name] = onnx.numpy_helper.to_array(tensor)
-            except Exception as error:  # a type that NumPy has not, sizes that do not fit, half of the bytes
+            except (
+                Exception
+            ) as error:  # a type that NumPy has not, sizes that do not fit, half of the bytes
                 self._broken[name] = said(error).rstrip(".")
         for name, value in given.items():
             if name not in {*self.inputs, *constants}:
-                raise LstmbenchError(f"The model has no input {name!r}; its inputs are {listed(self.inputs)}.")
+                raise LstmbenchError(
+                    f"The model has no input {name!r}; its inputs are {listed(self.inputs)}."
+                )
             self.known[name] = np.asarray(value)
 
     def attributes(self, node: Any) -> dict[str, Any]:
@@ -67,11 +83,14 @@ class Graph:
             texts = isinstance(value, list) and all(isinstance(item, bytes) for item in value)
             if texts:
                 value = [item.decode(errors="replace") for item in value]
-            found[attribute.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
+            found[attribute.name] = (
+                value.decode(errors="replace") if isinstance(value, bytes) else value
+            )
         return found
 
     def value(self, name: str, fed: dict[str, Array] | None = None) -> Array:
-        """Return the array of that name, which may depend on constants and on what is ``fed`` alone.
+        """Return the array of that name, which may depend on constants and on what is ``fed``
+        alone.
 
         Raises:
             UnknownError: if it depends on something else, or cannot be computed.
@@ -85,16 +104,22 @@ class Graph:
             if each in known or not each:
                 continue
             if each in self._broken:
-                raise UnknownError(f"depends on {each!r}, which cannot be read: {self._broken[each]}")
+                raise UnknownError(
+                    f"depends on {each!r}, which cannot be read: {self._broken[each]}"
+                )
             if each in self.inputs:
-                raise UnknownError(f"depends on the model's input {each!r}: give its value as inputs={{{each!r}: ...}}")
+                raise UnknownError(
+                    f"depends on the model's input {each!r}: give its value as inputs={{{each!r}: ...}}"
+                )
             if each not in self._makers:
                 raise UnknownError(f"depends on {each!r}, which the model does not have")
             if self._makers[each] not in places:
                 places.add(self._makers[each])
                 names.extend(self.nodes[self._makers[each]].input)
         if places:
-            known[name] = self._computed([self.nodes[place] for place in sorted(places)], name, known)
+            known[name] = self._computed(
+                [self.nodes[place] for place in sorted(places)], name, known
+            )
             if not fed:
                 self.known[name] = known[name]
         return known[name]
@@ -108,7 +133,9 @@ class Graph:
             node.domain = "" if node.domain == "ai.onnx" else node.domain
         try:
             with np.errstate(all="ignore"):
-                return np.asarray(self._evaluator(graph, opsets=versions).run([name], dict(known))[0])
+                return np.asarray(
+                    self._evaluator(graph, opsets=versions).run([name], dict(known))[0]
+                )
         except Exception as error:  # operators that it does not know, sizes that do not fit
             raise UnknownError(f"cannot be computed: {said(error).rstrip('.')}") from None
 
@@ -129,7 +156,9 @@ class Graph:
         for value in model.graph.input:
             for axis, dim in enumerate(value.type.tensor_type.shape.dim):
                 if dim.dim_value < 1:
-                    dim.dim_value = free.setdefault(dim.dim_param or (value.name, axis), MIN_FREE_SIZE + len(free))
+                    dim.dim_value = free.setdefault(
+                        dim.dim_param or (value.name, axis), MIN_FREE_SIZE + len(free)
+                    )
         with suppress(Exception):  # of a damaged model no more is known than its inputs tell
             model = self._onnx.shape_inference.infer_shapes(model, data_prop=True)
         shapes = {}
@@ -141,15 +170,22 @@ class Graph:
 
     @cached_property
     def example(self) -> dict[str, Array]:
-        """Arrays to try the model on: inputs and outputs of LSTM nodes, from -1 to 1, or 0 if whole."""
+        """Arrays to try the model on: inputs and outputs of LSTM nodes, from -1 to 1, or 0 if
+        whole.
+        """
         helper = self._onnx.helper
         generator = np.random.default_rng(0)
         types = {
-            name: self._onnx.TensorProto.FLOAT for node in self.nodes if node.op_type == "LSTM" for name in node.output
+            name: self._onnx.TensorProto.FLOAT
+            for node in self.nodes
+            if node.op_type == "LSTM"
+            for name in node.output
         }
         types |= {each.name: each.type.tensor_type.elem_type for each in self._model.graph.input}
         return {
-            name: generator.uniform(-1, 1, self.shapes[name]).astype(helper.tensor_dtype_to_np_dtype(kind))
+            name: generator.uniform(-1, 1, self.shapes[name]).astype(
+                helper.tensor_dtype_to_np_dtype(kind)
+            )
             for name, kind in types.items()
             if prod(self.shapes.get(name, (inf,))) <= MAX_EXAMPLE_SIZE
             and kind in helper.get_all_tensor_dtypes()

@@ -11,7 +11,8 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.interop.weight_checks import Array, Layers, needed, reorder, rounded
 
-# Those of ONNX 1.9 of 2021: the first with the LSTM as it still is, so that old runtimes read the file too
+# Those of ONNX 1.9 of 2021: the first with the LSTM as it still is, so that old runtimes read the
+# file too
 OPSET = 14
 IR_VERSION = 7
 
@@ -35,16 +36,23 @@ def write(
         lengths: whether the lengths of the sequences, (B,) in int32, are an input too.
 
     Raises:
-        LstmbenchError: if there is a projection, which ONNX's LSTM has not, or a number is too large for the dtype.
+        LstmbenchError: if there is a projection, which ONNX's LSTM has not, or a number is too
+            large for the dtype.
     """
     onnx = needed("onnx", "to_onnx")
     if any(params.projection is not None for directions in layers for params in directions):
-        raise LstmbenchError("to_onnx: these weights have a projection, for which ONNX's LSTM has no place.")
+        raise LstmbenchError(
+            "to_onnx: these weights have a projection, for which ONNX's LSTM has no place."
+        )
     nodes: list[Any] = []
     constants: dict[str, Array] = {}
 
     def add(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-        nodes.append(onnx.helper.make_node(operator, inputs, outputs, name=f"{operator}_{outputs[0]}", **attributes))
+        nodes.append(
+            onnx.helper.make_node(
+                operator, inputs, outputs, name=f"{operator}_{outputs[0]}", **attributes
+            )
+        )
 
     L, D, H = len(layers), len(layers[0]), layers[0][0].hidden_size
     h0 = c0 = [""] * L
@@ -55,7 +63,10 @@ def write(
             add("Split", [name, "sizes"], parts, axis=0)
     below = "x"
     for layer, directions in enumerate(layers):
-        arrays = {f"{name}_{layer}": rounded(array, dtype, name) for name, array in _arrays(directions).items()}
+        arrays = {
+            f"{name}_{layer}": rounded(array, dtype, name)
+            for name, array in _arrays(directions).items()
+        }
         constants |= arrays
         given = [name if name in arrays else "" for name in (f"{kind}_{layer}" for kind in "WRBP")]
         inputs = [below, *given[:3], "lengths" if lengths else "", h0[layer], c0[layer], given[3]]
@@ -64,7 +75,9 @@ def write(
         outputs = [f"{name}_{layer}" for name in ("Y", "h", "c")]
         direction = "bidirectional" if D == 2 else "forward"
         nodes.append(
-            onnx.helper.make_node("LSTM", inputs, outputs, name=f"LSTM_{layer}", hidden_size=H, direction=direction)
+            onnx.helper.make_node(
+                "LSTM", inputs, outputs, name=f"LSTM_{layer}", hidden_size=H, direction=direction
+            )
         )
         below = "y" if layer == L - 1 else f"y_{layer}"
         # Y is (T, D, B, H), and a layer takes (T, B, D*H)
@@ -77,14 +90,20 @@ def write(
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def value(name: str, *shape: int | str) -> Any:
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT32 if name == "lengths" else kind, shape)
+        return onnx.helper.make_tensor_value_info(
+            name, onnx.TensorProto.INT32 if name == "lengths" else kind, shape
+        )
 
     states = [value(name, L * D, "B", H) for name in ("h0", "c0")]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             nodes,
             "lstm",
-            [value("x", "T", "B", layers[0][0].input_size), *states * state, *[value("lengths", "B")] * lengths],
+            [
+                value("x", "T", "B", layers[0][0].input_size),
+                *states * state,
+                *[value("lengths", "B")] * lengths,
+            ],
             [value("y", "T", "B", D * H), value("h", L * D, "B", H), value("c", L * D, "B", H)],
             [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
         ),

@@ -1,4 +1,6 @@
-"""safetensors: the weights as a file of ours. Names as torch gives them, one bias, and the sizes as metadata."""
+"""safetensors: the weights as a file of ours. Names as torch gives them, one bias, and the sizes as
+metadata.
+"""
 
 import json
 import os
@@ -12,7 +14,15 @@ from lstmbench.errors import LstmbenchError, said
 from lstmbench.files import write_atomically
 from lstmbench.interop.model_files import read_bytes
 from lstmbench.interop.torch_weights import suffixes
-from lstmbench.interop.weight_checks import Array, Layers, needed, rounded, same_names, shaped, shown
+from lstmbench.interop.weight_checks import (
+    Array,
+    Layers,
+    needed,
+    rounded,
+    same_names,
+    shaped,
+    shown,
+)
 
 FORMAT = "lstmbench"
 VERSION = "1"
@@ -26,7 +36,12 @@ def write(layers: Layers, path: str | os.PathLike[str], dtype: str = "float64") 
     save = needed("safetensors.numpy", "save").save
     first = layers[0][0]
     sizes = (first.input_size, first.hidden_size, len(layers), len(layers[0]), first.proj_size)
-    metadata = {"format": FORMAT, "format_version": VERSION, "gates": " ".join(GATES), "peepholes": " ".join(PEEPHOLES)}
+    metadata = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "gates": " ".join(GATES),
+        "peepholes": " ".join(PEEPHOLES),
+    }
     metadata |= dict(zip(_SIZES, map(str, sizes), strict=True))
     metadata |= {"bias": _word(first.has_bias), "peephole": _word(first.peephole is not None)}
     arrays = {}
@@ -42,8 +57,8 @@ def read(path: str | os.PathLike[str]) -> Layers:
     """Return the weights of a file that ``save`` wrote.
 
     Raises:
-        LstmbenchError: if it is no such file, is damaged, or an entry is missing, too many, or of another shape or
-            dtype than its metadata say.
+        LstmbenchError: if it is no such file, is damaged, or an entry is missing, too many, or of
+            another shape or dtype than its metadata say.
     """
     data = read_bytes(path, "a safetensors file")
     deserialize = needed("safetensors", "open").deserialize
@@ -51,7 +66,9 @@ def read(path: str | os.PathLike[str]) -> Layers:
         entries = dict(deserialize(data))
         metadata = _split(data)[0].get("__metadata__") or {}
     except Exception as error:  # the library's own error, and all that strange JSON may cause
-        raise LstmbenchError(f"{path} is no safetensors file, or is damaged: {said(error)}") from None
+        raise LstmbenchError(
+            f"{path} is no safetensors file, or is damaged: {said(error)}"
+        ) from None
     sizes, flags = _checked(metadata, str(path))
     parts = suffixes(min(sizes["num_layers"], len(entries) + 1), sizes["num_directions"])
     kinds = ["weight_ih", "weight_hh", *(kind for kind in _FLAGS if flags[kind])]
@@ -69,7 +86,10 @@ def read(path: str | os.PathLike[str]) -> Layers:
             "peephole": (3, H),
             "weight_hr": (P, H),
         }
-        found = [{kind: _array(entries, f"{kind}{suffix}", shapes[kind]) for kind in kinds} for suffix in pair]
+        found = [
+            {kind: _array(entries, f"{kind}{suffix}", shapes[kind]) for kind in kinds}
+            for suffix in pair
+        ]
         layers.append(tuple(_params(arrays) for arrays in found))
     return tuple(layers)
 
@@ -107,7 +127,9 @@ def _array(entries: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Arr
     entry = entries[name]
     if entry["dtype"] not in _DTYPES:
         kept = ", ".join(_DTYPES)
-        raise LstmbenchError(f"{name} must hold numbers of dtype {kept}, but its dtype is {entry['dtype']}.")
+        raise LstmbenchError(
+            f"{name} must hold numbers of dtype {kept}, but its dtype is {entry['dtype']}."
+        )
     numbers = np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]])
     return shaped(numbers.reshape(entry["shape"]), name, *shape)
 

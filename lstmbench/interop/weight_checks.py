@@ -1,4 +1,6 @@
-"""What all formats share: arrays of any framework in, float64 out, gates reordered; a wrong entry is named."""
+"""What all formats share: arrays of any framework in, float64 out, gates reordered; a wrong entry
+is named.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from importlib import import_module
@@ -15,7 +17,8 @@ Array = NDArray[Any]
 Layers = tuple[tuple[LSTMParams, ...], ...]
 """Layers from the lowest to the highest, each with its directions, forward first."""
 
-# The largest magnitude that does not round to infinity: (2 - 2**-p) * 2**e with p bits before rounding
+# The largest magnitude that does not round to infinity: (2 - 2**-p) * 2**e with p bits before
+# rounding
 LIMITS = {
     "float64": np.inf,
     "float32": (2 - 2.0**-24) * 2.0**127,
@@ -34,9 +37,13 @@ def needed(package: str, method: str) -> Any:
         return import_module(package)
     except ModuleNotFoundError as error:
         missing = error.name or package
-        raise LstmbenchError(f"{method} needs the package {missing}, which is not installed.") from None
+        raise LstmbenchError(
+            f"{method} needs the package {missing}, which is not installed."
+        ) from None
     except Exception as error:
-        raise LstmbenchError(f"{method} needs the package {package}, which cannot be imported: {said(error)}") from None
+        raise LstmbenchError(
+            f"{method} needs the package {package}, which cannot be imported: {said(error)}"
+        ) from None
 
 
 def refuse_unless_ignored(name: str, ignore: Collection[str], sentence: str) -> None:
@@ -51,7 +58,9 @@ def refuse_unless_ignored(name: str, ignore: Collection[str], sentence: str) -> 
         LstmbenchError: if the name is not among those that are ignored.
     """
     if name not in ((ignore,) if isinstance(ignore, str) else ignore):
-        raise LstmbenchError(f"{sentence}; to read the weights without it, pass ignore=({name!r},).")
+        raise LstmbenchError(
+            f"{sentence}; to read the weights without it, pass ignore=({name!r},)."
+        )
 
 
 def to_float64(value: object, name: str) -> Array:
@@ -61,11 +70,15 @@ def to_float64(value: object, name: str) -> Array:
         LstmbenchError: if it is something else; ``name`` is named.
     """
     try:
-        given = as_array(value.detach().cpu() if hasattr(value, "detach") else value)  # a tensor of torch
+        given = as_array(
+            value.detach().cpu() if hasattr(value, "detach") else value
+        )  # a tensor of torch
     except Exception as error:  # a ragged list, a tensor without data, an array that was deleted
         raise LstmbenchError(f"{name} cannot be read as an array: {said(error)}") from None
     if given.dtype.name not in LIMITS:
-        raise LstmbenchError(f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {given.dtype}.")
+        raise LstmbenchError(
+            f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {given.dtype}."
+        )
     with np.errstate(invalid="ignore"):  # a signalling NaN is a number to us
         return given.astype(np.float64)
 
@@ -85,7 +98,8 @@ def shaped(value: object, name: str, *shape: int | str) -> Array:
     array = to_float64(value, name)
     free = [isinstance(wanted, str) for wanted in shape]
     if array.ndim != len(shape) or not all(
-        found >= 1 if any_ else found == wanted for found, wanted, any_ in zip(array.shape, shape, free, strict=True)
+        found >= 1 if any_ else found == wanted
+        for found, wanted, any_ in zip(array.shape, shape, free, strict=True)
     ):
         wanted = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
         raise LstmbenchError(f"{name} must have shape {wanted}, but it has shape {array.shape}.")
@@ -105,7 +119,9 @@ def same_names(found: Mapping[Any, object], wanted: Iterable[str], where: str) -
         known.add(name)
     extra = [name for name in found if name not in known]
     if extra:
-        raise LstmbenchError(f"{where} has an entry {shown(extra[0])} too many; its entries should be {listed(known)}.")
+        raise LstmbenchError(
+            f"{where} has an entry {shown(extra[0])} too many; its entries should be {listed(known)}."
+        )
 
 
 def shown(value: object) -> str:
@@ -116,8 +132,14 @@ def shown(value: object) -> str:
 
 def listed(names: Iterable[object]) -> str:
     """Return up to twelve names, in order, for a sentence."""
-    texts = sorted(name if isinstance(name, str) and name.isprintable() else shown(name) for name in names)
-    return ", ".join(texts[:12]) + (f" and {len(texts) - 12} more" if len(texts) > 12 else "") if texts else "none"
+    texts = sorted(
+        name if isinstance(name, str) and name.isprintable() else shown(name) for name in names
+    )
+    return (
+        ", ".join(texts[:12]) + (f" and {len(texts) - 12} more" if len(texts) > 12 else "")
+        if texts
+        else "none"
+    )
 
 
 def reorder(array: Array, given: str, wanted: str, axis: int = 0) -> Array:
@@ -145,19 +167,26 @@ def fits(array: Array, dtype: str, name: str) -> Array:
 def rounded(array: Array, dtype: str, name: str) -> Array:
     """Return a contiguous copy in a dtype that NumPy has; see ``fits``."""
     if dtype == "bfloat16":
-        raise LstmbenchError(f"dtype must be float64, float32 or float16 for {name}, but it is {dtype!r}.")
+        raise LstmbenchError(
+            f"dtype must be float64, float32 or float16 for {name}, but it is {dtype!r}."
+        )
     with np.errstate(invalid="ignore", under="ignore"):
         return np.array(fits(array, dtype, name), dtype=dtype, order="C")
 
 
 def plain(layers: Layers, method: str, whose: str, *, projection: bool = False) -> None:
-    """Do nothing if the weights have a place in a format without peepholes, and without projection unless said.
+    """Do nothing if the weights have a place in a format without peepholes, and without projection
+    unless said.
 
     Raises:
         LstmbenchError: if they have none.
     """
     for params in (params for directions in layers for params in directions):
         if params.peephole is not None:
-            raise LstmbenchError(f"{method}: these weights have peepholes, for which {whose} has no place.")
+            raise LstmbenchError(
+                f"{method}: these weights have peepholes, for which {whose} has no place."
+            )
         if params.projection is not None and not projection:
-            raise LstmbenchError(f"{method}: these weights have a projection, for which {whose} has no place.")
+            raise LstmbenchError(
+                f"{method}: these weights have a projection, for which {whose} has no place."
+            )

@@ -1,12 +1,13 @@
-"""The two sides of a duel: implementations as they are here, in another git revision, or under another interpreter.
+"""The two sides of a duel: implementations as they are here, in another git revision, or under
+another interpreter.
 
     torch.fused              as it is here and now, uncommitted changes included
     torch.fused@v0.1         as it was in that revision (a tag, a branch, HEAD~3, a commit)
     torch.fused@../old/bin/python    as it is here, under another interpreter with its own packages
 
-Only what is under test comes from the other revision. Its harness, the folder ``measure``, is replaced by the one at
-work here, so that a change of the harness is not taken for one of the implementation. The other interpreter needs
-numpy, psutil and threadpoolctl beside the framework.
+Only what is under test comes from the other revision. Its harness, the folder ``measure``, is
+replaced by the one at work here, so that a change of the harness is not taken for one of the
+implementation. The other interpreter needs numpy, psutil and threadpoolctl beside the framework.
 """
 
 import os
@@ -26,11 +27,12 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Side:
+class Variant:
     """One side of a duel.
 
     Attributes:
-        label: how records name it: the implementation, and after an ``@`` what sets it apart. No path is in it.
+        label: how records name it: the implementation, and after an ``@`` what sets it apart. No
+            path is in it.
         name: the implementation.
         python: the interpreter to run it under; this one if None.
         revision: the commit that its code comes from; "" for the code that is at work here.
@@ -43,8 +45,12 @@ class Side:
 
     @property
     def asked(self) -> str:
-        """How to ask for it again; an interpreter is named by its version, for its path is nobody else's."""
-        return f"{self.name}@{self.revision}" if self.revision else self.label.removesuffix("@again")
+        """How to ask for it again; an interpreter is named by its version, for its path is nobody
+        else's.
+        """
+        return (
+            f"{self.name}@{self.revision}" if self.revision else self.label.removesuffix("@again")
+        )
 
     @property
     def apart(self) -> bool:
@@ -52,7 +58,8 @@ class Side:
         return self.python is not None or bool(self.revision)
 
     def unpack(self, scratch: Path) -> Path | None:
-        """Return a folder from which its code is imported, made if it is not there yet; None if that is here.
+        """Return a folder from which its code is imported, made if it is not there yet; None if
+        that is here.
 
         Raises:
             LstmbenchError: if the revision has no such package.
@@ -63,57 +70,76 @@ class Side:
         if folder.exists():
             return folder
         if self.revision:
-            packed = _git("archive", self.revision, "lstmbench", what=f"{self.label} has no package lstmbench")
+            packed = _git(
+                "archive", self.revision, "lstmbench", what=f"{self.label} has no package lstmbench"
+            )
             with tarfile.open(fileobj=BytesIO(packed)) as archive:
                 if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
                     archive.extractall(folder, filter="data")
                 else:
                     archive.extractall(folder)
+            if not (folder / "lstmbench" / "core").is_dir():
+                shutil.rmtree(folder)
+                raise LstmbenchError(
+                    f"{self.label} is older than lstmbench 0.2, whose modules have other names; "
+                    "compare revisions since then."
+                )
             shutil.rmtree(folder / "lstmbench" / "measure", ignore_errors=True)
-            shutil.copytree(PACKAGE / "measure", folder / "lstmbench" / "measure", ignore=_no_caches)
+            shutil.copytree(
+                PACKAGE / "measure", folder / "lstmbench" / "measure", ignore=_no_caches
+            )
         else:
             shutil.copytree(PACKAGE, folder / "lstmbench", ignore=_no_caches)
         return folder
 
 
-def sides(first: str, second: str) -> tuple[Side, Side]:
+def sides(first: str, second: str) -> tuple[Variant, Variant]:
     """Read both sides of a duel, see above for how they are written.
 
     Raises:
-        LstmbenchError: if an implementation is not known, or there is neither such an interpreter nor such a revision.
+        LstmbenchError: if an implementation is not known, or there is neither such an interpreter
+            nor such a revision.
     """
     one, other = _side(first), _side(second)
     if one.label == other.label:  # against itself, or under two interpreters of the same version
         join = "-" if "@" in other.label else "@"
-        other = Side(f"{other.label}{join}again", other.name, other.python, other.revision)
+        other = Variant(f"{other.label}{join}again", other.name, other.python, other.revision)
     return one, other
 
 
-def _side(text: str) -> Side:
+def _side(text: str) -> Variant:
     name, at, where = text.partition("@")
     find_name(name)
     if not at:
-        return Side(name, name)
+        return Variant(name, name)
     if not where:
-        raise LstmbenchError(f"{text!r}: after @ comes a git revision, or the path of a Python interpreter.")
+        raise LstmbenchError(
+            f"{text!r}: after @ comes a git revision, or the path of a Python interpreter."
+        )
     if os.sep in where and Path(where).is_file():
-        return Side(f"{name}@python-{_version(where)}", name, python=os.path.abspath(where))
+        return Variant(f"{name}@python-{_version(where)}", name, python=os.path.abspath(where))
     if where.startswith("-"):
         raise LstmbenchError(f"{text!r}: {where!r} is no git revision.")
     told = f"{text!r}: there is no interpreter {where!r} here, and no git revision of that name"
-    commit = _git("rev-parse", "--verify", "--quiet", f"{where}^{{commit}}", what=told).decode().strip()
-    return Side(f"{name}@{commit[:10]}", name, revision=commit)
+    commit = (
+        _git("rev-parse", "--verify", "--quiet", f"{where}^{{commit}}", what=told).decode().strip()
+    )
+    return Variant(f"{name}@{commit[:10]}", name, revision=commit)
 
 
 def _version(python: str) -> str:
     code = "import platform; print(platform.python_version())"
     try:
-        answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        answer = subprocess.run(
+            [python, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        )
     except (OSError, subprocess.SubprocessError):
         raise LstmbenchError(f"{python!r} is not a Python interpreter that runs here.") from None
     version = answer.stdout.strip()
     if not version.replace(".", "").isalnum():
-        raise LstmbenchError(f"{python!r} is no Python interpreter: asked for its version, it said {version[:80]!r}.")
+        raise LstmbenchError(
+            f"{python!r} is no Python interpreter: asked for its version, it said {version[:80]!r}."
+        )
     return version
 
 
@@ -132,7 +158,9 @@ def _git(*words: str, what: str) -> bytes:
         reason = str(error)
     with suppress(LstmbenchError):
         if not reason and run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-            reason = "the checkout is a shallow clone; git fetch --unshallow brings its earlier commits"
+            reason = (
+                "the checkout is a shallow clone; git fetch --unshallow brings its earlier commits"
+            )
     reason = f" ({reason})" if reason else ""
     raise LstmbenchError(f"{what} in the git checkout that the package runs from{reason}.")
 

@@ -1,4 +1,6 @@
-"""What a number depends on beside the code: the machine, the software, the threads. Read, never set, here."""
+"""What a number depends on beside the code: the machine, the software, the threads. Read, never
+set, here.
+"""
 
 import hashlib
 import json
@@ -22,12 +24,19 @@ from lstmbench.measure.process.system_monitor import gpus
 from lstmbench.results import machine_identity, processor
 
 _X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
-_ARM = {"implementer": "CPU implementer", "variant": "CPU variant", "part": "CPU part", "revision": "CPU revision"}
+_ARM = {
+    "implementer": "CPU implementer",
+    "variant": "CPU variant",
+    "part": "CPU part",
+    "revision": "CPU revision",
+}
 """What tells one processor from another, and how /proc/cpuinfo calls it."""
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine: CPU, its flags and numbers, cores, memory, system, and GPUs where there are any."""
+    """Describe the machine: CPU, its flags and numbers, cores, memory, system, and GPUs where there
+    are any.
+    """
     told: dict[str, str] = {}
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -51,14 +60,18 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu_id(told: Mapping[str, str]) -> str:
-    """Return vendor, family, model and stepping, or what an ARM processor has instead; empty where none is told."""
+    """Return vendor, family, model and stepping, or what an ARM processor has instead; empty where
+    none is told.
+    """
     vendor, names = (told["vendor_id"], _X86) if "vendor_id" in told else ("CPU", _ARM)
     numbers = [f"{name} {told[key]}" for name, key in names.items() if told.get(key)]
     return " ".join([vendor, *numbers]) if numbers else ""
 
 
 def kind(machine: Mapping[str, Any]) -> str:
-    """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and their driver."""
+    """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and
+    their driver.
+    """
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
     return ", ".join([processor.described(machine), machine_identity.cores(machine), *gpus])
 
@@ -71,7 +84,9 @@ def _os() -> str:
 
 
 def packages() -> dict[str, str]:
-    """Return the version of every installed package, and of this one, which may run from a checkout."""
+    """Return the version of every installed package, and of this one, which may run from a
+    checkout.
+    """
     found = {"lstmbench": __version__}
     for distribution in metadata.distributions():
         with suppress(Exception):  # one that is broken says nothing
@@ -84,7 +99,10 @@ def packages() -> dict[str, str]:
 def software() -> dict[str, str]:
     """Return the versions that a ratio depends on most, and the commit, by name."""
     found, source = packages(), git()
-    versions = {name: found.get(name, "not installed") for name in ("lstmbench", "numpy", "torch", "jax", "jaxlib")}
+    versions = {
+        name: found.get(name, "not installed")
+        for name in ("lstmbench", "numpy", "torch", "jax", "jaxlib")
+    }
     commit = f"{source['commit']}{' with changes' if source['dirty'] else ''}"
     return {"python": platform.python_version(), **versions, "commit": commit}
 
@@ -102,12 +120,16 @@ def run_git(root: Path, *words: str) -> bytes:
     variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(root), *words]
     try:
-        return subprocess.run(command, env=variables, capture_output=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            command, env=variables, capture_output=True, check=True, timeout=60
+        ).stdout
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
     except (OSError, subprocess.SubprocessError) as error:
         reason = f"git cannot be run: {getattr(error, 'strerror', None) or error}"
-    raise LstmbenchError(reason.replace(str(root), "the checkout"))  # no path of this machine in a manifest
+    raise LstmbenchError(
+        reason.replace(str(root), "the checkout")
+    )  # no path of this machine in a manifest
 
 
 def git() -> dict[str, Any]:
@@ -138,8 +160,13 @@ def frameworks() -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
     kept = ("user_api", "internal_api", "num_threads", "version", "threading_layer", "architecture")
-    pools = [{key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()]
-    described: dict[str, Any] = {"python": platform.python_version(), "pools": sorted(pools, key=json.dumps)}
+    pools = [
+        {key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()
+    ]
+    described: dict[str, Any] = {
+        "python": platform.python_version(),
+        "pools": sorted(pools, key=json.dumps),
+    }
     for name in ("numpy", "torch", "jax"):
         if name in sys.modules:
             described[name] = str(sys.modules[name].__version__)
@@ -153,14 +180,17 @@ def frameworks() -> dict[str, Any]:
 
 
 def code_paths() -> dict[str, str]:
-    """Return what is in use here of all that depends on the processor, the compiler or the version of a library.
+    """Return what is in use here of all that depends on the processor, the compiler or the version
+    of a library.
 
-    By module, from the ``code_path()`` of each variant that is loaded and has one; and by which instructions NumPy
-    computes exp and tanh in float32.
+    By module, from the ``code_path()`` of each variant that is loaded and has one; and by which
+    instructions NumPy computes exp and tanh in float32.
     """
     found = {}
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("lstmbench.variants.") and (path := getattr(module, "code_path", lambda: None)()):
+        if name.startswith("lstmbench.variants.") and (
+            path := getattr(module, "code_path", lambda: None)()
+        ):
             found[name.removeprefix("lstmbench.variants.").lstrip("_")] = path
     if "numpy" in sys.modules:
         from numpy.lib import introspect
@@ -168,7 +198,9 @@ def code_paths() -> dict[str, str]:
         for function in ("exp", "tanh"):
             kernels = introspect.opt_func_info(func_name=f"^{function}$", signature="float32")
             found[f"numpy.{function}"] = ", ".join(
-                kernel["current"] for signatures in kernels.values() for kernel in signatures.values()
+                kernel["current"]
+                for signatures in kernels.values()
+                for kernel in signatures.values()
             )
     return found
 

@@ -1,9 +1,12 @@
-"""Why no two frameworks share a process that is timed: the same calls, each in a process of its own, and all in one.
+"""Why no two frameworks share a process that is timed: the same calls, each in a process of its
+own, and all in one.
 
-This is how a script would do it: with the settings that the frameworks have by themselves, each with a pool of threads
-for all cores. In one process the threads of a pool that has nothing to do keep its cores, waiting for the next call,
-while the other pool wants them: what is timed is then no longer the implementation. A worker has one framework, and the
-next one's turn begins when its threads rest (see ``worker.answer``); here they are not used.
+This is how a script would do it: with the settings that the frameworks have by themselves, each
+with a pool of threads for all cores. In one process the threads of a pool that has nothing to do
+keep its cores, waiting for the next call,
+while the other pool wants them: what is timed is then no longer the implementation. A worker has
+one framework, and the next one's turn begins when its threads rest (see ``worker.answer``); here
+they are not used.
 
 Run as a module it is such a script, and prints what it timed.
 """
@@ -22,12 +25,19 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.process.available_resources import available_cores
-from lstmbench.measure.process.prepared_case import Held
+from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.worker_environment import same_imports
 from lstmbench.measure.suites.case import Workload
 
 APART, TOGETHER = "one each", "one for all"
-DEFAULT = Workload("inference", batch_size=16, seq_len=100, input_size=256, hidden_size=256, threads=available_cores())
+DEFAULT = Workload(
+    "inference",
+    batch_size=16,
+    seq_len=100,
+    input_size=256,
+    hidden_size=256,
+    threads=available_cores(),
+)
 WARM_UP = 3
 
 
@@ -39,7 +49,8 @@ def together(
     repeats: int = 2,
     timeout_s: float = 300.0,
 ) -> pd.DataFrame:
-    """Time implementations, each alone in a process, and all of them in one process, where they take turns.
+    """Time implementations, each alone in a process, and all of them in one process, where they
+    take turns.
 
     Args:
         names: implementations of different frameworks.
@@ -49,8 +60,8 @@ def together(
         timeout_s: how long a process may take.
 
     Returns:
-        One row per call: ``implementation``, ``processes`` (``one each`` or ``one for all``), ``repeat``, ``call``,
-        ``seconds``.
+        One row per call: ``implementation``, ``processes`` (``one each`` or ``one for all``),
+        ``repeat``, ``call``, ``seconds``.
 
     Raises:
         LstmbenchError: if an implementation cannot run here.
@@ -62,8 +73,12 @@ def together(
         for repeat in range(repeats):
             for several in (*((name,) for name in names), tuple(names)):
                 kind = TOGETHER if len(several) > 1 else APART
-                for name, times in _in_one_process(several, workload, inputs, calls, timeout_s).items():
-                    rows += [(name, kind, repeat, call, seconds) for call, seconds in enumerate(times)]
+                for name, times in _in_one_process(
+                    several, workload, inputs, calls, timeout_s
+                ).items():
+                    rows += [
+                        (name, kind, repeat, call, seconds) for call, seconds in enumerate(times)
+                    ]
     return pd.DataFrame(rows, columns=["implementation", "processes", "repeat", "call", "seconds"])
 
 
@@ -71,11 +86,24 @@ def _in_one_process(
     names: Sequence[str], workload: Workload, inputs: Path, calls: int, timeout_s: float
 ) -> dict[str, list[float]]:
     """Start a new interpreter that times these implementations."""
-    asked = {"names": list(names), "workload": vars(workload), "inputs": str(inputs), "calls": calls}
-    command = [sys.executable, "-P", "-m", "lstmbench.measure.framework_interference", json.dumps(asked)]
+    asked = {
+        "names": list(names),
+        "workload": vars(workload),
+        "inputs": str(inputs),
+        "calls": calls,
+    }
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "lstmbench.measure.framework_interference",
+        json.dumps(asked),
+    ]
     environment = dict(os.environ) | same_imports()
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout_s
+        )
     except subprocess.TimeoutExpired:
         raise LstmbenchError(f"{' and '.join(names)} took more than {timeout_s:.0f} s.") from None
     if done.returncode != 0:
@@ -84,10 +112,12 @@ def _in_one_process(
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _time(names: Sequence[str], workload: Workload, inputs: Path, calls: int) -> dict[str, list[float]]:
+def _time(
+    names: Sequence[str], workload: Workload, inputs: Path, calls: int
+) -> dict[str, list[float]]:
     """Time calls of these implementations, in turn, in this process."""
     with ExitStack() as scope:
-        held = {name: Held(name, workload, inputs, scope) for name in names}
+        held = {name: PreparedCase(name, workload, inputs, scope) for name in names}
         for each in held.values():
             for _ in range(WARM_UP):
                 each.run(1)
@@ -101,7 +131,9 @@ def _time(names: Sequence[str], workload: Workload, inputs: Path, calls: int) ->
 def main() -> None:
     """Do what the only argument asks for, as JSON, and print what was timed."""
     asked = json.loads(sys.argv[1])
-    found = _time(asked["names"], Workload(**asked["workload"]), Path(asked["inputs"]), asked["calls"])
+    found = _time(
+        asked["names"], Workload(**asked["workload"]), Path(asked["inputs"]), asked["calls"]
+    )
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -1,7 +1,9 @@
-"""What goes into an LSTM that is measured: drawn once per workload, with the answer that the oracle gives.
+"""What goes into an LSTM that is measured: drawn once per workload, with the answer that the oracle
+gives.
 
-Weights, inputs, states and cotangents are rounded to the workload's dtype first, so that implementation and oracle
-get the very same numbers and the error that is found is that of the arithmetic.
+Weights, inputs, states and cotangents are rounded to the workload's dtype first, so that
+implementation and oracle get the very same numbers and the error that is found is that of the
+arithmetic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,9 @@ from lstmbench.training.tasks._series import fahrenheit
 
 Array = NDArray[Any]
 SETS = 2
-"""How many sets of inputs are rotated while timing, so that it is not one warm buffer that is measured."""
+"""How many sets of inputs are rotated while timing, so that it is not one warm buffer that is
+measured.
+"""
 HOURS = 8759
 """The length of the series ``temperatures``."""
 WEIGHTS = ("weight_ih", "weight_hh", "bias")
@@ -33,9 +37,11 @@ GRADIENTS = ("weight_ih", "weight_hh", "bias", "x", "h0", "c0")
 
 
 def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
-    """Return the nearest numbers of a dtype (ties to even), held in float64; those of tf32 are float32's.
+    """Return the nearest numbers of a dtype (ties to even), held in float64; those of tf32 are
+    float32's.
 
-    To bfloat16 it goes by way of float32, as the frameworks do. Numbers only: a NaN is not kept as one.
+    To bfloat16 it goes by way of float32, as the frameworks do. Numbers only: a NaN is not kept as
+    one.
     """
     if dtype == "float64":
         return np.asarray(array, dtype=np.float64)
@@ -44,7 +50,9 @@ def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
     single = np.asarray(array, dtype=np.float32)
     if dtype == "bfloat16":  # NumPy has none: keep the upper half of the bits, rounded
         bits = single.view(np.uint32)
-        single = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+        single = (
+            ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+        )
     return single.astype(np.float64)
 
 
@@ -55,7 +63,9 @@ def weight_names(workload: Workload) -> list[tuple[str, ...]]:
 
 
 def gradient_names(workload: Workload) -> list[str]:
-    """Return the names of what there are gradients of, in the order in which an implementation returns them."""
+    """Return the names of what there are gradients of, in the order in which an implementation
+    returns them.
+    """
     weights = [name for names in weight_names(workload) for name in names]
     return [*weights, *GRADIENTS[len(WEIGHTS) :]]
 
@@ -68,11 +78,12 @@ def params_of(workload: Workload, arrays: Mapping[str, Array]) -> LSTMParams | S
 
 
 def draw(workload: Workload, seed: int) -> dict[str, Array]:
-    """Draw the weights and ``SETS`` sets of inputs: ``weight_ih``, ..., ``x0``, ``h00``, ..., ``x1``, ...
+    """Draw the weights and ``SETS`` sets of inputs: ``weight_ih``, ..., ``x0``, ``h00``, ...,
+    ``x1``, ...
 
-    All are standard normal, but for the weights (uniform, as in ``LSTMParams.init``) and, where the workload's input
-    is ``temperatures``, x: windows of the real series at random places. Where sequences have lengths, there are
-    ``lengths0``, ... too, whole numbers.
+    All are standard normal, but for the weights (uniform, as in ``LSTMParams.init``) and, where the
+    workload's input is ``temperatures``, x: windows of the real series at random places. Where
+    sequences have lengths, there are ``lengths0``, ... too, whole numbers.
     """
     T, B, H, D, many = (
         workload.seq_len,
@@ -83,7 +94,9 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
     )
     generator = np.random.default_rng(seed)
     first = int(generator.integers(2**31))
-    stack = StackParams.init(workload.input_size, H, workload.num_layers, workload.bidirectional, seed=first)
+    stack = StackParams.init(
+        workload.input_size, H, workload.num_layers, workload.bidirectional, seed=first
+    )
     arrays: dict[str, Array] = {}
     for names, params in zip(weight_names(workload), stack, strict=True):
         arrays |= {given: getattr(params, name) for given, name in zip(names, WEIGHTS, strict=True)}
@@ -94,7 +107,9 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
         else:
             arrays[f"x{k}"] = generator.standard_normal((T, B, workload.input_size))
         for name in TRAINING[1:]:
-            arrays[f"{name}{k}"] = generator.standard_normal((T, B, D * H) if name == "dy" else state)
+            arrays[f"{name}{k}"] = generator.standard_normal(
+                (T, B, D * H) if name == "dy" else state
+            )
     drawn = {name: rounded(array, workload.dtype) for name, array in arrays.items()}
     if workload.lengths != "full":
         staggered = -(-T * np.arange(1, B + 1) // B)
@@ -103,10 +118,11 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
 
 
 def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
-    """Draw the inputs, let the oracle compute outputs and gradients for each set, and keep all in an npz file.
+    """Draw the inputs, let the oracle compute outputs and gradients for each set, and keep all in
+    an npz file.
 
-    The answers to the k-th set are ``answer_y<k>``, ``answer_h<k>``, ``answer_c<k>`` and, in mode ``training``,
-    ``answer_d_<name><k>`` for each of ``gradient_names``.
+    The answers to the k-th set are ``answer_y<k>``, ``answer_h<k>``, ``answer_c<k>`` and, in mode
+    ``training``, ``answer_d_<name><k>`` for each of ``gradient_names``.
     """
     arrays = draw(workload, seed)
     params = params_of(workload, arrays)
@@ -118,14 +134,20 @@ def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
             outputs, gradients = _layer_answers(params, given, training)
         else:
             outputs, gradients = _stack_answers(params, given, arrays.get(f"lengths{k}"), training)
-        answers |= {f"answer_{name}{k}": array for name, array in zip(OUTPUTS, outputs, strict=True)}
+        answers |= {
+            f"answer_{name}{k}": array for name, array in zip(OUTPUTS, outputs, strict=True)
+        }
         if training:
             names = gradient_names(workload)
-            answers |= {f"answer_d_{name}{k}": array for name, array in zip(names, gradients, strict=True)}
+            answers |= {
+                f"answer_d_{name}{k}": array for name, array in zip(names, gradients, strict=True)
+            }
     np.savez(path, **arrays, **answers)  # type: ignore[arg-type]
 
 
-def _layer_answers(params: LSTMParams, given: list[Array], training: bool) -> tuple[Sequence[Array], Sequence[Array]]:
+def _layer_answers(
+    params: LSTMParams, given: list[Array], training: bool
+) -> tuple[Sequence[Array], Sequence[Array]]:
     x, h0, c0, dy, dh, dc = given
     W, b = oracle.split_gates(params)
     steps = oracle.forward(W, b, x, h0, c0)
@@ -140,23 +162,31 @@ def _stack_answers(
         x, h0, c0 = given[:3]
         return stack_oracle.forward(params, x, h0, c0, lengths), ()
     x, h0, c0, dy, dh, dc = given
-    outputs, (weights, *rest) = stack_oracle.forward_backward(params, x, h0, c0, dy, dh, dc, lengths)
+    outputs, (weights, *rest) = stack_oracle.forward_backward(
+        params, x, h0, c0, dy, dh, dc, lengths
+    )
     return outputs, (*weights, *rest)
 
 
 @cache
 def temperatures() -> Array:
-    """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised, (HOURS,)."""
+    """Return Seattle's hourly temperatures of 2010, from the package vega_datasets, standardised,
+    (HOURS,).
+    """
     try:
         series = fahrenheit()
     except (ModuleNotFoundError, OSError) as error:
-        raise LstmbenchError(f"The series 'temperatures' needs the package vega_datasets: {error}.") from None
+        raise LstmbenchError(
+            f"The series 'temperatures' needs the package vega_datasets: {error}."
+        ) from None
     return (series - series.mean()) / series.std()
 
 
 def windows(series: Array, T: int, B: int, generator: np.random.Generator) -> Array:
     """Cut B windows of T steps out of a series, at random places: (T, B, 1)."""
     if len(series) < T:
-        raise LstmbenchError(f"The series has {len(series)} values, fewer than the {T} time steps asked for.")
+        raise LstmbenchError(
+            f"The series has {len(series)} values, fewer than the {T} time steps asked for."
+        )
     starts = generator.integers(0, len(series) - T + 1, size=B)
     return np.stack([series[start : start + T] for start in starts], axis=1)[:, :, None]

@@ -1,8 +1,8 @@
 """The machine's own limits: matrix products, large and in a workload's shapes, and a copy.
 
-They are measured in each round, in turn with the implementations, since a machine that is shared has no one rate: a
-core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. A share of the limit is a ratio within
-rounds.
+They are measured in each round, in turn with the implementations, since a machine that is shared
+has no one rate: a core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. A
+share of the limit is a ratio within rounds.
 """
 
 import time
@@ -21,8 +21,10 @@ COPIED_BYTES = 2**24
 COPIES = 8
 """Each turn copies another part of so many: what was copied so long ago is in no cache."""
 SLICE = 512
-"""A long product is timed on so many of its rows, or more: from there on its rate is that of the whole, within 5 %;
-on 60 rows, 1024 by 4096 had 0.77 of it, since a BLAS lays out all of the matrix for those as well."""
+"""A long product is timed on so many of its rows, or more: from there on its rate is that of the
+whole, within 5 %; on 60 rows, 1024 by 4096 had 0.77 of it, since a BLAS lays out all of the matrix
+for those as
+well."""
 SLICE_FLOPS = 5e8
 """... and on so many that it has about so many FLOP."""
 SHORTEST_S = 2e-3
@@ -32,8 +34,10 @@ Seconds = Callable[[], float]
 """Takes a time, in seconds."""
 
 
-class Limits:
-    """What the machine could do at a workload, in its dtype and on the threads that this process may use."""
+class MachinePeaks:
+    """What the machine could do at a workload, in its dtype and on the threads that this process
+    may use.
+    """
 
     def __init__(self, workload: Workload) -> None:
         self.large = _product(N, N, N, workload.dtype)
@@ -45,9 +49,9 @@ class Limits:
         """Take one turn.
 
         Returns:
-            ``products_s``, the seconds that the products of one call take by themselves, ``machine_flops_per_s`` of an
-            N x N product, and ``machine_bytes_per_s`` of a copy, read plus written. bfloat16 is held against float32,
-            since NumPy has no product in bfloat16.
+            ``products_s``, the seconds that the products of one call take by themselves,
+            ``machine_flops_per_s`` of an N x N product, and ``machine_bytes_per_s`` of a copy, read
+            plus written. bfloat16 is held against float32, since NumPy has no product in bfloat16.
         """
         part = self.turns % COPIES
         self.turns += 1
@@ -55,16 +59,24 @@ class Limits:
         np.copyto(self.target[part], self.source[part])
         copy_s = time.perf_counter() - start
         products_s = sum(times * seconds() for times, seconds in self.products)
-        return dict(zip(LIMITS, (products_s, 2 * N**3 / self.large(), 2 * COPIED_BYTES / copy_s), strict=True))
+        return dict(
+            zip(
+                LIMITS,
+                (products_s, 2 * N**3 / self.large(), 2 * COPIED_BYTES / copy_s),
+                strict=True,
+            )
+        )
 
 
 def products(workload: Workload) -> list[tuple[float, Seconds]]:
-    """Return the matrix products of one call in NumPy: how often each is done, and what times it in its own shape.
+    """Return the matrix products of one call in NumPy: how often each is done, and what times it in
+    its own shape.
 
-    Those are, for each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I, 4H), and T times
-    h W_hh, (B, H) by (H, 4H). In training as well: T times dz W_hh^T, (B, 4H) by (4H, H), and once, over all steps,
-    dz W_ih^T, (T B, 4H) by (4H, I), and the weights' gradients x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H).
-    Where sequences have lengths, it is their share of the padded steps.
+    Those are, for each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I,
+    4H), and T times h W_hh, (B, H) by (H, 4H). In training as well: T times dz W_hh^T, (B, 4H) by
+    (4H, H), and once, over all steps, dz W_ih^T, (T B, 4H) by (4H, I), and the weights' gradients
+    x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H). Where sequences have lengths, it is their
+    share of the padded steps.
     """
     T, B, H, dtype = workload.seq_len, workload.batch_size, workload.hidden_size, workload.dtype
     share = workload.steps / (T * B)
@@ -88,7 +100,9 @@ def products(workload: Workload) -> list[tuple[float, Seconds]]:
 
 
 def _product(m: int, k: int, n: int, dtype: str, cut: str = "") -> Seconds:
-    """Return what times an (m, k) by (k, n) product; the long side ``cut`` may be timed on a part of it."""
+    """Return what times an (m, k) by (k, n) product; the long side ``cut`` may be timed on a part
+    of it.
+    """
     whole = {"m": m, "k": k}.get(cut, 1)
     part = min(whole, max(SLICE, round(whole * SLICE_FLOPS / (2.0 * m * k * n))))
     m, k = (part if cut == "m" else m), (part if cut == "k" else k)
@@ -105,7 +119,9 @@ def _draw(generator: np.random.Generator, shape: tuple[int, int], dtype: str) ->
 
 
 def _repeated(call: Callable[[], Any]) -> Seconds:
-    """Return what gives the mean seconds of a call, of so many in a row that they last ``SHORTEST_S``."""
+    """Return what gives the mean seconds of a call, of so many in a row that they last
+    ``SHORTEST_S``.
+    """
     call()
     start = time.perf_counter()
     call()

@@ -1,6 +1,7 @@
 """Teach one lesson: each implementation learns it in a process of its own, one after the other.
 
-No two learn at once. What other programs take away from an epoch shows in its witnesses, see ``guard``.
+No two learn at once. What other programs take away from an epoch shows in its witnesses, see
+``guard``.
 """
 
 import math
@@ -13,17 +14,20 @@ from lstmbench.measure import disturbance
 from lstmbench.measure.case_run import status_of, status_without_worker
 from lstmbench.measure.process.forkserver import ORACLE, Worker, WorkerDied, WorkerTimeout
 from lstmbench.measure.process.system_monitor import watched
-from lstmbench.measure.process.worker_pool import Team, why_not
-from lstmbench.measure.suites.training_suite import BASELINES, LearningSuite, Lesson
+from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
+from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite, TrainingWorkload
 
 Row = dict[str, Any]
 FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
 
 
-def teach(lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[list[Row], list[Row]]:
+def teach(
+    lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool
+) -> tuple[list[Row], list[Row]]:
     """Return the records of a lesson, and one sample per epoch.
 
-    The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the method's name.
+    The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the
+    method's name.
     """
     if lesson.cell == BASELINES:
         return _baselines(lesson, suite, team), []
@@ -35,8 +39,12 @@ def teach(lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[list[Row], 
     return records, samples
 
 
-def _baselines(lesson: Lesson, suite: LearningSuite, team: Team) -> list[Row]:
-    where = lesson.columns() | {"implementation": "baseline", "backend": "baseline", "workload": lesson.id}
+def _baselines(lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool) -> list[Row]:
+    where = lesson.columns() | {
+        "implementation": "baseline",
+        "backend": "baseline",
+        "workload": lesson.id,
+    }
     try:
         worker = team.worker(ORACLE, lesson)
         try:
@@ -45,18 +53,22 @@ def _baselines(lesson: Lesson, suite: LearningSuite, team: Team) -> list[Row]:
         finally:
             worker.kill()
     except FAILURES as error:
-        return [where | {"variant": "", "peer": False, "status": status_of(error), "error": str(error)}]
+        return [
+            where | {"variant": "", "peer": False, "status": status_of(error), "error": str(error)}
+        ]
     scores = about.pop("scores")
     rows = [where | about | {"variant": name, "score": score} for name, score in scores.items()]
     return [row | {"peer": False, "status": "ok", "error": None} for row in rows]
 
 
-def _learn(name: str, lesson: Lesson, suite: LearningSuite, team: Team) -> tuple[Row, list[Row]]:
+def _learn(
+    name: str, lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool
+) -> tuple[Row, list[Row]]:
     backend, _, variant = name.partition(".")
     where: Row = lesson.columns() | {"implementation": name, "backend": backend, "variant": variant}
     known = team.describe(name, lesson)
     where |= {"peer": bool(known["peer"]), "workload": lesson.id}
-    if reason := why_not(known, lesson):
+    if reason := skip_reason(known, lesson):
         return where | {"status": status_without_worker(reason), "error": reason}, []
     samples: list[Row] = []
     record: Row = {}
@@ -72,10 +84,21 @@ def _learn(name: str, lesson: Lesson, suite: LearningSuite, team: Team) -> tuple
 
 
 def _taught(
-    worker: Worker, where: Row, name: str, lesson: Lesson, suite: LearningSuite, team: Team, samples: list[Row]
+    worker: Worker,
+    where: Row,
+    name: str,
+    lesson: TrainingWorkload,
+    suite: TrainingSuite,
+    team: WorkerPool,
+    samples: list[Row],
 ) -> Row:
     """Run all epochs; each leaves its row among the samples."""
-    asked = {"implementation": name, "lesson": lesson.asked(), "device": lesson.device, "dtype": lesson.dtype}
+    asked = {
+        "implementation": name,
+        "lesson": lesson.asked(),
+        "device": lesson.device,
+        "dtype": lesson.dtype,
+    }
     about = worker.ask("enrol", suite.timeout_s, **asked)
     environment_id = team.environment(name, about.pop("frameworks"), lesson)
     at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
@@ -85,23 +108,40 @@ def _taught(
             epoch, ended = worker.ask("epoch", suite.timeout_s)
         why = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], surroundings().stolen)
         row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1}
-        row |= {"disturbed": bool(why), "disturbance": why, "seconds": epoch["seconds"], "updates": epoch["updates"]}
-        samples.append(row | {key: epoch[key] if math.isfinite(epoch[key]) else None for key in ("loss", "score")})
+        row |= {
+            "disturbed": bool(why),
+            "disturbance": why,
+            "seconds": epoch["seconds"],
+            "updates": epoch["updates"],
+        }
+        samples.append(
+            row
+            | {key: epoch[key] if math.isfinite(epoch[key]) else None for key in ("loss", "score")}
+        )
     outcome = worker.ask("finish", suite.timeout_s)
     best = {"status": "ok", "error": None}
     if not math.isfinite(outcome["score"]):
-        outcome["score"], best = None, {"status": "failed", "error": f"it learnt nothing: {outcome['ended']}"}
+        outcome["score"], best = (
+            None,
+            {"status": "failed", "error": f"it learnt nothing: {outcome['ended']}"},
+        )
     return (
         about
         | outcome
         | best
         | epoch_times(samples)
-        | {"epochs": len(samples), "updates": samples[-1]["updates"], "environment_id": environment_id}
+        | {
+            "epochs": len(samples),
+            "updates": samples[-1]["updates"],
+            "environment_id": environment_id,
+        }
     )
 
 
 def epoch_times(epochs: list[Row]) -> Row:
-    """Return the median of the epochs' times; disturbed ones are left out, unless they are too many."""
+    """Return the median of the epochs' times; disturbed ones are left out, unless they are too
+    many.
+    """
     marks = np.array([row["disturbed"] for row in epochs])
     (out,), noisy = disturbance.left_out([marks])
     seconds = np.array([row["seconds"] for row in epochs])[~out]

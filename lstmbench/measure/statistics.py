@@ -1,13 +1,14 @@
 """Medians and their intervals, with respect for the levels: rounds within processes.
 
-A process is the unit of replication (Kalibera & Jones, "Rigorous benchmarking in reasonable time", 2013): two
-processes of the same code differ by more than two rounds of one process do, so the bootstrap draws processes first,
-then rounds within each.
+A process is the unit of replication (Kalibera & Jones, "Rigorous benchmarking in reasonable time",
+2013): two processes of the same code differ by more than two rounds of one process do, so the
+bootstrap draws processes first, then rounds within each.
 
-A bootstrap of few units is too sure of itself: of n processes it sees (n - 1) / n of the variance between them, and
-it knows nothing of Student's t. Its interval is widened by what is missing, sqrt(n / (n - 1)) t / z on the scale of
-logarithms; where the differences between processes dominate, that is exactly Student's interval. In simulations the
-plain bootstrap of five processes held the true median in 85 to 90 % of cases.
+A bootstrap of few units is too sure of itself: of n processes it sees (n - 1) / n of the variance
+between them, and it knows nothing of Student's t. Its interval is widened by what is missing,
+sqrt(n / (n - 1)) t / z on the scale of logarithms; where the differences between processes
+dominate, that is exactly Student's interval. In simulations the plain bootstrap of five processes
+held the true median in 85 to 90 % of cases.
 """
 
 import math
@@ -35,13 +36,17 @@ class Interval(NamedTuple):
 
 
 def median_interval(
-    groups: Sequence[NDArray[np.float64]], confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    groups: Sequence[NDArray[np.float64]],
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
-    """Return the median of all values, and its interval by a hierarchical bootstrap, widened for few processes.
+    """Return the median of all values, and its interval by a hierarchical bootstrap, widened for
+    few processes.
 
     Args:
-        groups: positive values (times, ratios), one array per process; none empty. With a single process the interval
-            knows nothing of what another one would give.
+        groups: positive values (times, ratios), one array per process; none empty. With a single
+            process the interval knows nothing of what another one would give.
         confidence: how often the interval should hold the true median.
         resamples: number of bootstrap samples.
         seed: the bootstrap's own seed, so that the same values give the same interval.
@@ -63,14 +68,18 @@ def median_interval(
     median = float(np.median(values))
     low, high = (float(end) for end in np.percentile(medians, [100 * tail, 100 * (1 - tail)]))
     wider = _missing_width(len(groups), tail)
-    return Interval(median, median * min(1.0, low / median) ** wider, median * max(1.0, high / median) ** wider)
+    return Interval(
+        median, median * min(1.0, low / median) ** wider, median * max(1.0, high / median) ** wider
+    )
 
 
 def rounds_precision(values: NDArray[np.float64]) -> float:
-    """Return the half-width of the 95 % interval of the median of one process's rounds, as a share of the median.
+    """Return the half-width of the 95 % interval of the median of one process's rounds, as a share
+    of the median.
 
-    By order statistics (the sign test's interval): no distribution is assumed, and it costs a sort, so that it can be
-    asked after each round. Infinite for fewer than six rounds, which have no such interval.
+    By order statistics (the sign test's interval): no distribution is assumed, and it costs a sort,
+    so that it can be asked after each round. Infinite for fewer than six rounds, which have no such
+    interval.
     """
     n = len(values)
     if n < 6:
@@ -84,4 +93,6 @@ def _missing_width(processes: int, tail: float) -> float:
     """Return by how much the bootstrap's interval of so many processes is too narrow."""
     if processes == 1:
         return 1.0
-    return math.sqrt(processes / (processes - 1)) * float(stdtrit(processes - 1, tail) / ndtri(tail))
+    return math.sqrt(processes / (processes - 1)) * float(
+        stdtrit(processes - 1, tail) / ndtri(tail)
+    )

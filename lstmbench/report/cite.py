@@ -59,7 +59,9 @@ def _find(table: str, results: Path) -> tuple[Path, Table]:
         if table in tables:
             return folder, tables[table]
         known |= dict.fromkeys(tables)
-    raise LstmbenchError(f"There is no table {table!r} in {results}; the tables are {', '.join(known) or 'none'}.")
+    raise LstmbenchError(
+        f"There is no table {table!r} in {results}; the tables are {', '.join(known) or 'none'}."
+    )
 
 
 def _unfinished(folder: Path) -> bool:
@@ -73,7 +75,11 @@ def _software() -> dict[str, Any]:
     """Return the content of CITATION.cff: a wheel has it in the package, a checkout beside the
     package."""
     package = Path(__file__).resolve().parents[1]
-    path = next(path for path in (package / "CITATION.cff", package.parent / "CITATION.cff") if path.is_file())
+    path = next(
+        path
+        for path in (package / "CITATION.cff", package.parent / "CITATION.cff")
+        if path.is_file()
+    )
     citation: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return citation
 
@@ -91,7 +97,11 @@ def _of_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
     about = _software()
     date = provenance.date(manifest)
     year, _, rest = date.partition("-")
-    month = MONTHS[int(rest[:2]) - 1] if year.isdigit() and rest[:2].isdigit() and 0 < int(rest[:2]) <= 12 else ""
+    month = (
+        MONTHS[int(rest[:2]) - 1]
+        if year.isdigit() and rest[:2].isdigit() and 0 < int(rest[:2]) <= 12
+        else ""
+    )
     identity, *lines = table.footer
     origin = [line for line in lines if line.startswith(("Run ", "Machine: ", "Versions: "))]
     fields = {
@@ -99,7 +109,9 @@ def _of_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
         "title": f"{{Table {_bib(table.id)}: {_bib(table.caption.partition('. ')[0])}}}",
         "year": year if year.isdigit() else "",
         "month": month,
-        "note": " ".join(_bib(line) for line in [identity.partition(", ")[2].capitalize(), *origin]),
+        "note": " ".join(
+            _bib(line) for line in [identity.partition(", ")[2].capitalize(), *origin]
+        ),
     }
     return _entry(key, fields | _address(about), bare=("month",))
 
@@ -108,7 +120,9 @@ def _authors(about: Mapping[str, Any]) -> str:
     """Return the authors: people as BibTeX writes them, a group's name in braces."""
     names = []
     for author in about["authors"]:
-        person = ", ".join(str(author[part]) for part in ("family-names", "given-names") if part in author)
+        person = ", ".join(
+            str(author[part]) for part in ("family-names", "given-names") if part in author
+        )
         names.append(_bib(person) if person else f"{{{_bib(author['name'])}}}")
     return " and ".join(names)
 
@@ -119,7 +133,11 @@ def _address(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _entry(key: str, fields: Mapping[str, str], bare: tuple[str, ...] = ()) -> str:
-    lines = [f"  {name} = {text if name in bare else f'{{{text}}}'},\n" for name, text in fields.items() if text]
+    lines = [
+        f"  {name} = {text if name in bare else f'{{{text}}}'},\n"
+        for name, text in fields.items()
+        if text
+    ]
     return f"@misc{{{key},\n{''.join(lines)}}}\n"
 
 

@@ -34,10 +34,15 @@ def gpu_coverage(records: pd.DataFrame) -> Sentence:
     if gpu.empty:
         return Sentence("These records hold no GPU rows: every case is on the CPU.")
     if not (gpu["status"] == "ok").any():
-        statuses = {status_words(str(status)): int(count) for status, count in gpu["status"].value_counts().items()}
+        statuses = {
+            status_words(str(status)): int(count)
+            for status, count in gpu["status"].value_counts().items()
+        }
         errors = gpu["error"].dropna()
         reason = f" The first reason: {markdown(shorten(errors.iloc[0]))}" if len(errors) else ""
         return Sentence(f"None of the GPU rows has a number ({counts(statuses)}).{reason}")
     if others.empty:
         return Sentence("These records hold no CPU rows: every case is on the GPU.")
-    return Sentence(f"CPU and GPU stand side by side: {len(others)} rows of the one, {len(gpu)} of the other.")
+    return Sentence(
+        f"CPU and GPU stand side by side: {len(others)} rows of the one, {len(gpu)} of the other."
+    )

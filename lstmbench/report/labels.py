@@ -78,13 +78,19 @@ def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], l
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(key_of(row, keys), []).append(row)
-    in_order = sorted(groups, key=lambda values: [rank(*pair) for pair in zip(keys, values, strict=True)])
+    in_order = sorted(
+        groups, key=lambda values: [rank(*pair) for pair in zip(keys, values, strict=True)]
+    )
     return {values: groups[values] for values in in_order}
 
 
 def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
     """Return the columns in which these workloads differ."""
-    return [key for key in workload_keys(rows) if key not in left_out and len({row[key] for row in rows}) > 1]
+    return [
+        key
+        for key in workload_keys(rows)
+        if key not in left_out and len({row[key] for row in rows}) > 1
+    ]
 
 
 def is_square(rows: Iterable[Row]) -> bool:
@@ -110,7 +116,10 @@ def status_words(status: str | None) -> str:
 def counted(rows: Iterable[Row]) -> dict[str, int]:
     """Return how many rows have each status, ``ok`` first."""
     words = [status_words(row["status"]) for row in rows]
-    return {word: words.count(word) for word in sorted(set(words), key=lambda word: (word != "ok", word))}
+    return {
+        word: words.count(word)
+        for word in sorted(set(words), key=lambda word: (word != "ok", word))
+    }
 
 
 def counts(statuses: Mapping[str, int]) -> str:
@@ -118,7 +127,13 @@ def counts(statuses: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 
 
-_SYMBOLS: Final = {"batch_size": "B", "input_size": "I", "hidden_size": "H", "num_layers": "L", "seq_len": "T"}
+_SYMBOLS: Final = {
+    "batch_size": "B",
+    "input_size": "I",
+    "hidden_size": "H",
+    "num_layers": "L",
+    "seq_len": "T",
+}
 _PHRASES: Final[Mapping[str, Callable[[Any], str]]] = {
     **dict.fromkeys(("mode", "dtype", "implementation", "status", "machine"), str),
     "threads": lambda value: plural(value, "thread"),
@@ -149,9 +164,13 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
             values.
     """
     square = square or values.get("input_size") == values.get("hidden_size") is not None
-    unusual = {name: value for name, value in values.items() if value not in _USUAL.get(name, ())} or values
+    unusual = {
+        name: value for name, value in values.items() if value not in _USUAL.get(name, ())
+    } or values
     return ", ".join(
-        f"I = {phrase(name, value)}" if square and name == "hidden_size" and value is not None else phrase(name, value)
+        f"I = {phrase(name, value)}"
+        if square and name == "hidden_size" and value is not None
+        else phrase(name, value)
         for name, value in unusual.items()
         if not (square and name == "input_size")
     )
@@ -163,7 +182,11 @@ def shapes(rows: Sequence[Row]) -> list[str]:
     varying = varying_keys(rows)
     keys = [key for key in SHAPE_KEYS if key in varying]
     return [
-        " ".join(phrase(key, row[key]).replace(" = ", "=") for key in keys if row[key] not in _USUAL.get(key, ()))
+        " ".join(
+            phrase(key, row[key]).replace(" = ", "=")
+            for key in keys
+            if row[key] not in _USUAL.get(key, ())
+        )
         for row in rows
     ]
 
@@ -180,7 +203,9 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
         LstmbenchError: if this is no table of records, it has no rows, or it lacks a column.
     """
     if not isinstance(records, pd.DataFrame):
-        raise LstmbenchError(f"Records are a DataFrame, as read_results returns it, not a {type(records).__name__}.")
+        raise LstmbenchError(
+            f"Records are a DataFrame, as read_results returns it, not a {type(records).__name__}."
+        )
     wanted = dict.fromkeys(("implementation", "status", *needed))
     missing = [name for name in wanted if name not in records.columns]
     if missing:
@@ -195,12 +220,17 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
     bare.attrs = {}  # or pandas copies the manifest with every column that is looked at
     columns = {str(name): _values(bare[name], COLUMNS.get(name, "")) for name in bare.columns}
     blank = dict.fromkeys(COLUMNS)
-    return [blank | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        blank | dict(zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def _values(column: pd.Series, kind: str) -> list[Any]:
     """Return a column as Python values; a column of integers with missing ones may have come as
     floats."""
-    whole = int if kind == "Int64" else lambda value: value.item() if hasattr(value, "item") else value
+    whole = (
+        int if kind == "Int64" else lambda value: value.item() if hasattr(value, "item") else value
+    )
     pairs = zip(column.astype(object), column.isna(), strict=True)
     return [None if missing else whole(value) for value, missing in pairs]

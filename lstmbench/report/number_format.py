@@ -66,7 +66,9 @@ def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
     line = str(text)
     if not line.isprintable():
-        line = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in line)
+        line = "".join(
+            " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in line
+        )
     return " ".join(line.split())
 
 
@@ -96,7 +98,10 @@ def _latex_token(token: str) -> str:
         return _LATEX[token]
     if token.isascii() or ("À" <= token <= "ÿ" and token not in "×÷"):
         return token
-    return unicodedata.normalize("NFKD", token).encode("ascii", "ignore").decode().strip("_\\{}$&%#~^") or "?"
+    return (
+        unicodedata.normalize("NFKD", token).encode("ascii", "ignore").decode().strip("_\\{}$&%#~^")
+        or "?"
+    )
 
 
 def slug(text: object) -> str:

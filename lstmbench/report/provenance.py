@@ -12,7 +12,7 @@ from lstmbench.results import machine_identity, processor
 
 Manifest = Mapping[str, Any]
 
-ENOUGH_PROCESSES = 5
+MIN_PROCESSES = 5
 """With fewer processes per case a row is exploratory: the spread between processes is not known
 well."""
 
@@ -29,14 +29,20 @@ def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
     first."""
     manifests: list[Manifest] = [given] if isinstance(given, Mapping) else list(given or [])
     runs = {row["run_id"] for row in rows}
-    chosen = [one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)]
-    return sorted(chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True)
+    chosen = [
+        one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)
+    ]
+    return sorted(
+        chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True
+    )
 
 
 def suite_of(rows: Iterable[Row], manifests: Iterable[Manifest]) -> str:
     """Return the name of the suite, or of the suites, that these rows belong to."""
     names = ordered("suite", (str(row["suite"]) for row in rows if row["suite"] is not None))
-    names = names or ordered("suite", (str(one["suite"]["name"]) for one in manifests if _get(one, "suite", "name")))
+    names = names or ordered(
+        "suite", (str(one["suite"]["name"]) for one in manifests if _get(one, "suite", "name"))
+    )
     return "+".join(names) or "records"
 
 
@@ -52,9 +58,15 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
     lines = [f"Table {identity}, data sha256 {digest}."]
     if not manifests:
         runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))
-        lines.append(f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known.")
+        lines.append(
+            f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known."
+        )
     for manifest in manifests:
-        lines += [_run(manifest), f"Machine: {machine(manifest)}.", f"Versions: {versions(manifest)}."]
+        lines += [
+            _run(manifest),
+            f"Machine: {machine(manifest)}.",
+            f"Versions: {versions(manifest)}.",
+        ]
     lines += [_extent(rows), *dict.fromkeys(filter(None, map(worker_variables, manifests)))]
     lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
@@ -130,7 +142,12 @@ def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
         ("kernel", str(_get(manifest, "machine", "kernel") or "not recorded")),
         ("versions", versions(manifest)),
         ("extent", _extent(rows)),
-        ("budget", ", ".join(f"{key} {budget[key]}" for key in sorted(budget)) if budget else "not recorded"),
+        (
+            "budget",
+            ", ".join(f"{key} {budget[key]}" for key in sorted(budget))
+            if budget
+            else "not recorded",
+        ),
         *(("slower here", path) for path in not_compiled(manifest)),
         ("noise floor", noise_floor(manifest)),
         ("seed", str(manifest.get("seed", "not recorded"))),
@@ -152,11 +169,14 @@ def versions(manifest: Manifest) -> str:
     if not manifest.get("packages"):
         return ", ".join([*parts, "packages not recorded"])
     packages = part(manifest, "packages")
-    return ", ".join([*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)])
+    return ", ".join(
+        [*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)]
+    )
 
 
 def worker_variables(manifest: Manifest) -> str:
-    """Return the environment variables of the workers, but for those that set the number of threads.
+    """Return the environment variables of the workers, but for those that set the number of
+    threads.
 
     "" for a run from before they were recorded.
     """
@@ -164,7 +184,9 @@ def worker_variables(manifest: Manifest) -> str:
     for environment in part(manifest, "environments").values():
         variables = part(environment, "variables") if isinstance(environment, Mapping) else {}
         threads = str(environment.get("threads")) if variables else ""
-        chosen |= {f"{name}={value}" for name, value in part(variables, "set").items() if value != threads}
+        chosen |= {
+            f"{name}={value}" for name, value in part(variables, "set").items() if value != threads
+        }
         passed |= {f"{name}={value}" for name, value in part(variables, "passed").items()}
         removed |= set(map(str, variables.get("removed") or []))
     parts = {"": chosen, "set by the user: ": passed, "not passed on: ": removed}
@@ -178,17 +200,21 @@ def _extent(rows: list[Row]) -> str:
     text = f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."
     trainings = [row for row in rows if row.get("task") and row.get("epochs")]
     if trainings:
-        return f"{text} {len(trainings)} trainings, each in a process of its own, one after the other."
+        return (
+            f"{text} {len(trainings)} trainings, each in a process of its own, one after the other."
+        )
     timed = [row for row in rows if row["status"] == "ok"]
-    processes, rounds = ([row[name] for row in timed if row[name] is not None] for name in ("processes", "rounds"))
+    processes, rounds = (
+        [row[name] for row in timed if row[name] is not None] for name in ("processes", "rounds")
+    )
     if not processes:
         return f"{text} Processes and rounds: none timed."
     text += f" {_span(processes, 'process')} per case"
     if rounds:
         disturbed = sum(row["disturbed_rounds"] or 0 for row in timed)
         text += f", {_span(rounds, 'round')}. Disturbed: {disturbed} of {sum(rounds)} rounds"
-    if min(processes) < ENOUGH_PROCESSES:
-        text += f". Exploratory: fewer than {ENOUGH_PROCESSES} processes per case"
+    if min(processes) < MIN_PROCESSES:
+        text += f". Exploratory: fewer than {MIN_PROCESSES} processes per case"
     return f"{text}."
 
 
@@ -217,4 +243,6 @@ def command(manifest: Manifest) -> str:
     recorded = str(manifest.get("command") or "")
     if recorded.startswith(("lstmbench run", "python -c")):
         return recorded
-    return f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"
+    return (
+        f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"
+    )

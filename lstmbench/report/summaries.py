@@ -27,9 +27,15 @@ def accuracy(records: pd.DataFrame) -> Sentence:
     ]
     for where, dtype, rows in _split(right, "dtype"):
         columns = {"output_rel_error": "outputs", "grad_rel_error": "gradients"}
-        largest = [_largest(rows, column, what) for column, what in columns.items() if rows[column].notna().any()]
+        largest = [
+            _largest(rows, column, what)
+            for column, what in columns.items()
+            if rows[column].notna().any()
+        ]
         allowed = f", where {TOLERANCE[dtype]:.0e} is allowed" if dtype in TOLERANCE else ""
-        points.append(f"In {dtype}{where} the largest relative error was {' and '.join(largest)}{allowed}.")
+        points.append(
+            f"In {dtype}{where} the largest relative error was {' and '.join(largest)}{allowed}."
+        )
     return _points([*points, *_without_number(records, checked)])
 
 
@@ -48,7 +54,9 @@ def speed(records: pd.DataFrame) -> Sentence:
     converged = _converged(timed)
     if not converged.all():
         ratios = plural(len(converged), "ratio")
-        points.append(f"{(~converged).sum()} of {ratios} had not converged when the time for them was up.")
+        points.append(
+            f"{(~converged).sum()} of {ratios} had not converged when the time for them was up."
+        )
     return _points([*points, *_without_number(records, timed)])
 
 
@@ -56,10 +64,16 @@ def memory(records: pd.DataFrame) -> Sentence:
     """Say how much the memory of each implementation grows with every time step, in multiples of
     the formula."""
     grown = growth(records).dropna(subset=["times_formula"])
-    points = [] if len(grown) else ["No workload was measured at two sequence lengths, so growth cannot be told."]
+    points = (
+        []
+        if len(grown)
+        else ["No workload was measured at two sequence lengths, so growth cannot be told."]
+    )
     for where, mode, rows in _split(grown, "mode"):
         multiples = _numbers(rows.groupby("implementation")["times_formula"].median(), 2)
-        points.append(f"In {mode}{where}, each further time step takes so many times the formula's bytes: {multiples}.")
+        points.append(
+            f"In {mode}{where}, each further time step takes so many times the formula's bytes: {multiples}."
+        )
     measured = records[(records["status"] == "ok") & records["allocated_bytes"].notna()]
     return _points([*points, *_without_number(records, measured)])
 
@@ -80,7 +94,9 @@ def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
             f"{disturbed} of {plural(rounds, 'round')} were disturbed; {noisy} of {plural(len(timed), 'row')} had so "
             "many of them that all of its rounds count.",
             f"{converged.sum()} of {plural(len(converged), 'ratio')} are as precise as the suite asks.",
-            f"Flagged: {flagged}." if flagged else "No row is flagged for waiting, or for time not accounted for.",
+            f"Flagged: {flagged}."
+            if flagged
+            else "No row is flagged for waiting, or for time not accounted for.",
         ]
     )
 
@@ -98,12 +114,16 @@ def _points(points: Iterable[str]) -> Sentence:
 
 def _numbers(values: "pd.Series[float]", digits: int = 3) -> str:
     """Return numbers with the implementations that they belong to, the smallest first."""
-    return ", ".join(f"{markdown(name)} {number(value, digits)}" for name, value in values.sort_values().items())
+    return ", ".join(
+        f"{markdown(name)} {number(value, digits)}" for name, value in values.sort_values().items()
+    )
 
 
 def _largest(rows: pd.DataFrame, column: str, what: str) -> str:
     row = rows.sort_values(column, ascending=False).iloc[0]
-    return f"{row[column]:.1e} in the {what} ({markdown(row['implementation'])}, T = {row['seq_len']})"
+    return (
+        f"{row[column]:.1e} in the {what} ({markdown(row['implementation'])}, T = {row['seq_len']})"
+    )
 
 
 def _converged(timed: pd.DataFrame) -> "pd.Series[bool]":
@@ -117,17 +137,27 @@ def _fastest(rows: pd.DataFrame) -> str:
     workloads = rows.groupby(["run_id", *WORKLOAD], sort=False, dropna=False)
     fastest = [fastest_names(group) for _, group in workloads if len(group) > 1]
     winners = [names[0] for names in fastest if len(names) == 1]
-    wins = ", ".join(f"{markdown(name)} in {winners.count(name)}" for name in ordered("implementation", winners))
+    wins = ", ".join(
+        f"{markdown(name)} in {winners.count(name)}" for name in ordered("implementation", winners)
+    )
     tied = len(fastest) - len(winners)
     rest = f"; in {tied} the interval of the fastest overlaps another" if tied else ""
-    return f"of {plural(len(fastest), 'workload')}, the fastest was {wins or 'none for certain'}{rest}"
+    return (
+        f"of {plural(len(fastest), 'workload')}, the fastest was {wins or 'none for certain'}{rest}"
+    )
 
 
 def _mean_ratios(rows: pd.DataFrame, where: str) -> Iterator[str]:
     for base in ordered("ratio_to", rows["ratio_to"].dropna()):
-        compared = rows[(rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()]
+        compared = rows[
+            (rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()
+        ]
         logs = compared.assign(log=np.log(compared["ratio"].astype(float)))
-        logs = logs.groupby(["run_id", *WORKLOAD, "implementation"], dropna=False)["log"].mean().unstack()
+        logs = (
+            logs.groupby(["run_id", *WORKLOAD, "implementation"], dropna=False)["log"]
+            .mean()
+            .unstack()
+        )
         shared = logs.dropna()  # means over different workloads cannot be compared
         over = plural(len(logs), "workload")
         if len(shared) < len(logs):
@@ -140,5 +170,7 @@ def _mean_ratios(rows: pd.DataFrame, where: str) -> Iterator[str]:
 def _without_number(records: pd.DataFrame, shown: pd.DataFrame) -> Iterator[str]:
     statuses = records.drop(shown.index)["status"].value_counts()
     if len(statuses):
-        counts = ", ".join(f"{count} {status_words(str(status))}" for status, count in statuses.items())
+        counts = ", ".join(
+            f"{count} {status_words(str(status))}" for status, count in statuses.items()
+        )
         yield f"Without a number: {counts}."

@@ -1,4 +1,6 @@
-"""The runs of several machines in one folder: each keeps its own folder, and nothing there is overwritten."""
+"""The runs of several machines in one folder: each keeps its own folder, and nothing there is
+overwritten.
+"""
 
 import re
 import shutil
@@ -37,8 +39,9 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> list[Merged]:
         out: where they go; what is there already stays.
 
     Raises:
-        LstmbenchError: if one of them holds no run, a run is not finished or cannot be read, two of the same id are not
-            the same, or it cannot be written; but for the last, nothing has been copied then.
+        LstmbenchError: if one of them holds no run, a run is not finished or cannot be read, two of
+            the same id are not the same, or it cannot be written; but for the last, nothing has
+            been copied then.
     """
     root = Path(out)
     if (root / "manifest.json").is_file():
@@ -103,7 +106,9 @@ def _digest(folder: Path) -> list[str]:
 
 
 def _put(run_id: str, source: Path, there: Path | None, root: Path) -> Merged:
-    """Copy a run, unless it is there: under a name that means nothing, and then to its own in one step."""
+    """Copy a run, unless it is there: under a name that means nothing, and then to its own in one
+    step.
+    """
     if there is not None:
         return Merged(run_id, source, there, copied=False)
     try:

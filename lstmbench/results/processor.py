@@ -1,4 +1,6 @@
-"""Which processor a machine has, by its description in a manifest: virtual machines often hide the model's name."""
+"""Which processor a machine has, by its description in a manifest: virtual machines often hide the
+model's name.
+"""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +11,9 @@ _WIDEST = {"AVX-512": "avx512f", "AVX2": "avx2", "AVX": "avx", "SSE": "sse", "SV
 
 
 def vector_instructions(machine: Mapping[str, Any]) -> str:
-    """Return the name of the widest vector instructions; empty where no flags are recorded, or none is known."""
+    """Return the name of the widest vector instructions; empty where no flags are recorded, or none
+    is known.
+    """
     flags = machine.get("cpu_flags")
     return next((name for name, flag in _WIDEST.items() if flag in flags), "") if isinstance(flags, list) else ""
 
@@ -17,8 +21,8 @@ def vector_instructions(machine: Mapping[str, Any]) -> str:
 def described(machine: Mapping[str, Any]) -> str:
     """Return the processor in words, as far as it is recorded; empty where its name is not.
 
-    Such as ``AMD EPYC (family 25, model 1, stepping 1) with AVX2``. The stepping is there since some generations, such
-    as Intel's Skylake and Cascade Lake, differ in nothing else.
+    Such as ``AMD EPYC (family 25, model 1, stepping 1) with AVX2``. The stepping is there since
+    some generations, such as Intel's Skylake and Cascade Lake, differ in nothing else.
     """
     if not (name := machine.get("cpu")):
         return ""
@@ -29,7 +33,9 @@ def described(machine: Mapping[str, Any]) -> str:
 
 
 def differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two processors are known to differ; what only one of the two records says nothing."""
+    """Return whether two processors are known to differ; what only one of the two records says
+    nothing.
+    """
     both = ((one.get("cpu"), other.get("cpu")), (one.get("cpu_id"), other.get("cpu_id")))
     vectors = (vector_instructions(one), vector_instructions(other))
     return any(here and there and here != there for here, there in (*both, vectors))

@@ -1,8 +1,9 @@
-"""Parquet files that know whether they are what was written: a SHA-256 of all other bytes stands before the footer.
+"""Parquet files that know whether they are what was written: a SHA-256 of all other bytes stands
+before the footer.
 
-Readers of Parquet find the pages by their distance from the file's start, and the footer by its own from the end:
-what stands between the two disturbs none of them. Parquet's own page checksums would leave the footer unguarded, which
-holds the types, the names and the places of the columns.
+Readers of Parquet find the pages by their distance from the file's start, and the footer by its own
+from the end: what stands between the two disturbs none of them. Parquet's own page checksums would
+leave the footer unguarded, which holds the types, the names and the places of the columns.
 """
 
 import hashlib

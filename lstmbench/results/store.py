@@ -1,13 +1,16 @@
-"""A folder of results: written so that a crash at any moment leaves it readable, read back as tidy DataFrames.
+"""A folder of results: written so that a crash at any moment leaves it readable, read back as tidy
+DataFrames.
 
 - ``manifest.json``: how the run came about; ``complete`` says whether it came to its end
 - ``records.parquet``, ``records.csv``: one row per case
 - ``samples.parquet``: every timed sample
 - ``SHA256SUMS``: the sums of these, once the run has come to its end
-- ``parts/``: while the run goes on, one pair of files per finished workload; that of its records is written last, and
-  holds what else was learnt in measuring it, so that one step makes a workload done
+- ``parts/``: while the run goes on, one pair of files per finished workload; that of its records is
+  written last, and holds what else was learnt in measuring it, so that one step makes a workload
+  done
 
-Parquet files and the manifest carry a checksum: what is damaged is refused in a sentence, never read as something else.
+Parquet files and the manifest carry a checksum: what is damaged is refused in a sentence, never
+read as something else.
 """
 
 import hashlib
@@ -45,8 +48,9 @@ def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
         first: no more than so many records of each run, as they were written; all of them if None.
 
     Returns:
-        One row per case, columns and units as in ``lstmbench.results.schema.COLUMNS``; ``attrs["manifest"]`` holds
-        the manifest, or a list of them in the order of the folders' names where there are several runs.
+        One row per case, columns and units as in ``lstmbench.results.schema.COLUMNS``;
+        ``attrs["manifest"]`` holds the manifest, or a list of them in the order of the folders'
+        names where there are several runs.
 
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
@@ -66,7 +70,8 @@ def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
 
 
 def read_columns(folder: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return some columns of the records of one run, texts as categories: a million rows are read in a moment.
+    """Return some columns of the records of one run, texts as categories: a million rows are read
+    in a moment.
 
     A column that the records lack is left out. ``attrs["manifest"]`` holds the manifest.
 
@@ -85,12 +90,15 @@ def read_columns(folder: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def count_records(folder: str | Path) -> int:
-    """Return how many records a run has, without reading them; what a crash has left twice counts twice."""
+    """Return how many records a run has, without reading them; what a crash has left twice counts
+    twice.
+    """
     return sum(_rows_in(path) for path in _files(Path(folder), "records"))
 
 
 def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
-    """Return the ids of the workloads that are done, and what was learnt from those that still have their part.
+    """Return the ids of the workloads that are done, and what was learnt from those that still have
+    their part.
 
     Not done is what is to be measured ``again``, as its note says; its part is replaced then.
 
@@ -127,7 +135,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
-        json.dumps(manifest, ensure_ascii=False).encode()  # half a character may be escaped, and never written again
+        # Half a character may be escaped, and never written again
+        json.dumps(manifest, ensure_ascii=False).encode()
         seal = manifest.pop(SEAL, None)
         if seal not in (None, _checksum(manifest)):
             raise ValueError("it is not as it was written, its checksum differs")
@@ -170,7 +179,8 @@ class Store:
         samples: list[dict[str, Any]],
         learnt: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the rows of one finished workload. The file of records is written last: it makes the workload done.
+        """Keep the rows of one finished workload. The file of records is written last: it makes the
+        workload done.
 
         Args:
             workload: its name among the parts, whose order is that of these names.
@@ -182,9 +192,11 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder for what workers are handed; it goes with the block, or with the next one's beginning.
+        """Give an empty folder for what workers are handed; it goes with the block, or with the
+        next one's beginning.
 
-        Here, and not among the system's temporary files, where nobody knows what a killed run has left.
+        Here, and not among the system's temporary files, where nobody knows what a killed run has
+        left.
         """
         folder = self.folder.absolute() / ".scratch"
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,9 +218,11 @@ class Store:
             left.unlink(missing_ok=True)  # by a run that was killed while it wrote
 
     def seal(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest of a run whose files are final, and before it the sums of all that was measured.
+        """Write the manifest of a run whose files are final, and before it the sums of all that was
+        measured.
 
-        In this order no run is complete that has no sums; ``sums`` in the manifest says that it has them.
+        In this order no run is complete that has no sums; ``sums`` in the manifest says that it has
+        them.
         """
         manifest = {**manifest, "sums": SUMS}
         sums = {name: sum_of(self.folder / name) for name in FILES if name != "manifest.json"}
@@ -248,7 +262,8 @@ def _read(
 ) -> pd.DataFrame:
     """Read the files of a kind.
 
-    With ``only``, nothing but these columns is read, as far as they are there, and texts come as categories.
+    With ``only``, nothing but these columns is read, as far as they are there, and texts come as
+    categories.
     """
     paths = _files(folder, kind)
     whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
@@ -288,7 +303,8 @@ def _read_some(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     with _opened(path, read_dictionary=words) as file:
         there = [name for name in file.schema_arrow.names if name in columns]
         records = file.read(columns=there).to_pandas(split_blocks=True, self_destruct=True)
-        pa.default_memory_pool().release_unused()  # a million rows leave hundreds of megabytes behind
+        # A million rows leave hundreds of megabytes behind
+        pa.default_memory_pool().release_unused()
         return records
 
 

@@ -1,1 +1,3 @@
-"""Training in every framework: the same weights, batches and optimiser, so that learning can be compared."""
+"""Training in every framework: the same weights, batches and optimiser, so that learning can be
+compared.
+"""

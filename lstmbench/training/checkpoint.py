@@ -1,4 +1,6 @@
-"""Training that was stopped goes on from a file, to the same bits. No pickle: arrays, and notes as JSON."""
+"""Training that was stopped goes on from a file, to the same bits. No pickle: arrays, and notes as
+JSON.
+"""
 
 import json
 import zipfile
@@ -15,7 +17,9 @@ from lstmbench.files import write_atomically
 _NOTES = "notes.json"
 
 
-def write_checkpoint(path: Path, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, Any]
+) -> None:
     """Keep arrays and notes in one file; what was there before is there until all is written.
 
     Raises:

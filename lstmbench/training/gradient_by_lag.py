@@ -1,8 +1,8 @@
 """How much of a gradient is left after so many steps: why an LSTM keeps what a plain RNN forgets.
 
-Bengio, Simard & Frasconi 1994, and Hochreiter & Schmidhuber 1997, section 3: what an output at time T owes to the
-input at time t is a product of T - t Jacobians. In a plain RNN these shrink it, or blow it up; along an LSTM's cell
-state each is the forget gate, which a bias can open.
+Bengio, Simard & Frasconi 1994, and Hochreiter & Schmidhuber 1997, section 3: what an output at time
+T owes to the input at time t is a product of T - t Jacobians. In a plain RNN these shrink it, or
+blow it up; along an LSTM's cell state each is the forget gate, which a bias can open.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,11 @@ KINDS: Mapping[str, dict[str, Any]] = {
 
 
 def gradient_by_lag(
-    seq_len: int = 200, hidden_size: int = 64, sequences: int = 20, seeds: int = 5, implementation: str = "numpy.fused"
+    seq_len: int = 200,
+    hidden_size: int = 64,
+    sequences: int = 20,
+    seeds: int = 5,
+    implementation: str = "numpy.fused",
 ) -> pd.DataFrame:
     """Return how strongly the last output depends on each input, before anything was learnt.
 
@@ -35,8 +39,9 @@ def gradient_by_lag(
         implementation: what computes the LSTM.
 
     Returns:
-        One row per kind of cell, seed and lag: ``kind``, ``seed``, ``lag`` (T - t), and ``norm``, that of the gradient
-        of a random projection of h_T with respect to x_t, over that with respect to x_T.
+        One row per kind of cell, seed and lag: ``kind``, ``seed``, ``lag`` (T - t), and ``norm``,
+        that of the gradient of a random projection of h_T with respect to x_t, over that with
+        respect to x_T.
     """
     rows = []
     for kind, options in KINDS.items():
@@ -46,7 +51,9 @@ def gradient_by_lag(
             make, framework = model.cell_from(implementation, "cpu", "float64")
             with framework.scope():
                 weights = {
-                    name: framework.from_numpy(array) for name, array in model.draw(seed).items() if name in CELL
+                    name: framework.from_numpy(array)
+                    for name, array in model.draw(seed).items()
+                    if name in CELL
                 }
                 x = framework.from_numpy(draw.standard_normal((seq_len, sequences, 1)))
                 zeros = framework.zeros((sequences, hidden_size))
@@ -56,5 +63,8 @@ def gradient_by_lag(
                 _, dx, _, _ = make(weights).backward(saved, dy, dh, zeros)
                 norms = np.sqrt((framework.to_numpy(dx) ** 2).sum(axis=(1, 2)))
             lags = np.arange(seq_len)[::-1]
-            rows += [(kind, seed, int(lag), float(norm / norms[-1])) for lag, norm in zip(lags, norms, strict=True)]
+            rows += [
+                (kind, seed, int(lag), float(norm / norms[-1]))
+                for lag, norm in zip(lags, norms, strict=True)
+            ]
     return pd.DataFrame(rows, columns=["kind", "seed", "lag", "norm"])

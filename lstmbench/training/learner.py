@@ -1,4 +1,6 @@
-"""One model in training: an implementation of the cell, a read-out, a loss and an optimiser, in one framework."""
+"""One model in training: an implementation of the cell, a read-out, a loss and an optimiser, in one
+framework.
+"""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -40,7 +42,8 @@ class Learner:
             dtype: in what.
 
         Raises:
-            LstmbenchError: if something of it is not available here, or the implementation has no backward.
+            LstmbenchError: if something of it is not available here, or the implementation has no
+                backward.
         """
         if dtype == "float16" and optimizer.name == "adam" and np.float16(optimizer.eps) == 0:
             raise LstmbenchError(
@@ -51,7 +54,9 @@ class Learner:
         self.rate = optimizer.learning_rate
         self._scope = ExitStack()
         with self.framework.scope():
-            self.native = {name: self.framework.from_numpy(array) for name, array in weights.items()}
+            self.native = {
+                name: self.framework.from_numpy(array) for name, array in weights.items()
+            }
             self.arithmetic = arithmetic(self.framework, loss, optimizer, self.native)
 
     def __enter__(self) -> "Learner":
@@ -62,7 +67,8 @@ class Learner:
         self._scope.close()
 
     def step(self, x: Array, targets: Array, rate: float | None = None) -> Any:
-        """Update the weights once; return the loss before it, a native number (``float`` waits for it).
+        """Update the weights once; return the loss before it, a native number (``float`` waits for
+        it).
 
         Args:
             x: inputs, (T, B, I).
@@ -88,11 +94,16 @@ class Learner:
 
     def weights(self) -> Weights:
         """Return the weights, in float64."""
-        return {name: self.framework.to_numpy(array).astype(np.float64) for name, array in self.native.items()}
+        return {
+            name: self.framework.to_numpy(array).astype(np.float64)
+            for name, array in self.native.items()
+        }
 
     def state(self) -> dict[str, Array]:
         """Return all that training goes on from: the weights and what the optimiser has learnt."""
-        return self.weights() | {f"optimizer.{name}": array for name, array in self.arithmetic.state().items()}
+        return self.weights() | {
+            f"optimizer.{name}": array for name, array in self.arithmetic.state().items()
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Take up what ``state`` returned.
@@ -103,7 +114,11 @@ class Learner:
         for name, array in self.native.items():
             if name not in state or state[name].shape != tuple(array.shape):
                 raise LstmbenchError(f"What was kept is of another model: its {name} does not fit.")
-        kept = {name.removeprefix("optimizer."): a for name, a in state.items() if name.startswith("optimizer.")}
+        kept = {
+            name.removeprefix("optimizer."): a
+            for name, a in state.items()
+            if name.startswith("optimizer.")
+        }
         self.load({name: state[name] for name in self.native})
         self.arithmetic.restore(kept)
 
@@ -113,4 +128,6 @@ class Learner:
         self.native = self.arithmetic.put(self.native, given)
 
     def _inputs(self, x: Array) -> tuple[Any, Any]:
-        return self.framework.from_numpy(x), self.framework.zeros((x.shape[1], self.model.hidden_size))
+        return self.framework.from_numpy(x), self.framework.zeros(
+            (x.shape[1], self.model.hidden_size)
+        )

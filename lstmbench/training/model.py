@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.core import registry
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.stack.layer import Layer, Plain
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.plain_rnn import PlainParams, plain_class
+from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
 
 Array = NDArray[Any]
 Weights = dict[str, Array]
@@ -28,9 +28,10 @@ class Model:
     Attributes:
         input_size, hidden_size, output_size: I, H and K.
         cell: ``lstm``, or ``rnn``, h_t = tanh(W x_t + U h_{t-1} + b).
-        forget_bias: what is added to the bias of the LSTM's forget gate (Gers et al. 2000: the cell then keeps what
-            it has); or ``chrono``: the bias is the logarithm of a number drawn evenly between 1 and T - 1, and that of
-            the input gate its negative, so that the units remember over all lags up to T (Tallec & Ollivier 2018).
+        forget_bias: what is added to the bias of the LSTM's forget gate (Gers et al. 2000: the cell
+            then keeps what it has); or ``chrono``: the bias is the logarithm of a number drawn
+            evenly between 1 and T - 1, and that of the input gate its negative, so that the units
+            remember over all lags up to T (Tallec & Ollivier 2018).
         horizon: T, for ``chrono``.
     """
 
@@ -48,7 +49,8 @@ class Model:
     def draw(self, seed: int) -> Weights:
         """Return initial weights in float64; the same seed gives the same bits.
 
-        All are drawn evenly from +-1/sqrt(H), as torch.nn.LSTM and torch.nn.RNN do, then the forget bias is set.
+        All are drawn evenly from +-1/sqrt(H), as torch.nn.LSTM and torch.nn.RNN do, then the forget
+        bias is set.
         """
         H, generator = self.hidden_size, np.random.default_rng(seed)
         bound = 1 / np.sqrt(H)
@@ -65,7 +67,9 @@ class Model:
                 f += self.forget_bias
         return weights
 
-    def cell_from(self, implementation: str, device: str, dtype: str) -> "tuple[CellMaker, Framework]":
+    def cell_from(
+        self, implementation: str, device: str, dtype: str
+    ) -> "tuple[CellMaker, ArrayBackend]":
         """Return what makes the cell from native weights, and its framework.
 
         The implementation computes the LSTM; of a plain RNN it decides the framework only.
@@ -75,13 +79,15 @@ class Model:
         """
         found, framework = registry.open_framework(implementation, device, dtype)
         if "training" not in found.modes:
-            raise LstmbenchError(f"{implementation} has no backward: it is registered for inference only.")
+            raise LstmbenchError(
+                f"{implementation} has no backward: it is registered for inference only."
+            )
         plain = self.cell == "rnn"
         cls = plain_class(framework.name) if plain else found.cls
 
         def make(weights: Mapping[str, Any]) -> Layer:
             arrays = {name: framework.to_numpy(weights[name]) for name in CELL}
-            params: Any = PlainParams(*arrays.values()) if plain else LSTMParams(*arrays.values())  # type: ignore[arg-type]
+            params: Any = (PlainRNNParams if plain else LSTMParams)(**arrays)
             return Plain(params, lambda given: cls(given, framework), framework)
 
         return make, framework
@@ -90,7 +96,8 @@ class Model:
 CellMaker = Callable[[Mapping[str, Any]], Layer]
 """From native weights, in the order of ``LSTMParams``, to the cell that computes with them.
 
-An implementation packs its weights when it is loaded, and has no way to change them. So each update loads it again,
-by way of NumPy: a few copies of the weights, small beside the work of a step, and then whatever computes the LSTM can
-be trained, plug-ins and peers too.
+An implementation packs its weights when it is loaded, and has no way to change them. So each update
+loads it again,
+by way of NumPy: a few copies of the weights, small beside the work of a step, and then whatever
+computes the LSTM can be trained, plug-ins and peers too.
 """

@@ -8,14 +8,15 @@ from lstmbench.errors import LstmbenchError
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One update of weights w by gradients d, after these were scaled down to the norm ``clip`` where theirs is larger.
+    """One update of weights w by gradients d, after these were scaled down to the norm ``clip``
+    where theirs is larger.
 
     - ``adam`` (Kingma & Ba 2015, algorithm 1): m = b1 m + (1 - b1) d, v = b2 v + (1 - b2) d^2,
       w -= learning_rate * m / (1 - b1^n) / (sqrt(v / (1 - b2^n)) + eps) at update n
     - ``sgd`` with momentum: m = momentum * m + d, w -= learning_rate * m
 
-    The norm is that of all gradients together (Pascanu et al. 2013, section 3.2); with ``clip`` None they stay as they
-    are.
+    The norm is that of all gradients together (Pascanu et al. 2013, section 3.2); with ``clip``
+    None they stay as they are.
     """
 
     name: Literal["adam", "sgd"] = "adam"
@@ -30,6 +31,8 @@ class Optimizer:
         if self.name not in ("adam", "sgd"):
             raise LstmbenchError(f"The optimizer must be 'adam' or 'sgd', but it is {self.name!r}.")
         if not self.learning_rate > 0:
-            raise LstmbenchError(f"The learning rate must be positive, but it is {self.learning_rate!r}.")
+            raise LstmbenchError(
+                f"The learning rate must be positive, but it is {self.learning_rate!r}."
+            )
         if self.clip is not None and not self.clip > 0:
             raise LstmbenchError(f"clip must be positive, or None, but it is {self.clip!r}.")

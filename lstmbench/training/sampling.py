@@ -10,11 +10,13 @@ from lstmbench.training.model import CELL, READ_OUT
 from lstmbench.training.tasks.language import alphabet
 
 
-def write(learner: Learner, beginning: str, length: int = 300, temperature: float = 1.0, seed: int = 0) -> str:
+def write(
+    learner: Learner, beginning: str, length: int = 300, temperature: float = 1.0, seed: int = 0
+) -> str:
     """Return a text that goes on from ``beginning``, of so many characters more.
 
-    A character a is drawn with a chance proportional to p(a) ** (1 / temperature): at 1 as the model has learnt it;
-    near 0 the likeliest always; above 1 more evenly.
+    A character a is drawn with a chance proportional to p(a) ** (1 / temperature): at 1 as the
+    model has learnt it; near 0 the likeliest always; above 1 more evenly.
 
     Args:
         learner: trained at the task ``language``.

@@ -1,4 +1,6 @@
-"""One model learns one task: epoch by epoch, until it has solved it, gets no better, or has had its epochs."""
+"""One model learns one task: epoch by epoch, until it has solved it, gets no better, or has had its
+epochs.
+"""
 
 import time
 from dataclasses import asdict, dataclass
@@ -41,7 +43,8 @@ class Outcome:
     Attributes:
         score: the task's metric on the test data, with the weights of the best epoch.
         best: the number of that epoch; 0 if none was better than nothing.
-        solved: whether the validation data counted as solved; None where the task has no such point.
+        solved: whether the validation data counted as solved; None where the task has no such
+            point.
         ended: why training ended.
     """
 
@@ -53,7 +56,14 @@ class Outcome:
 
 def model_for(task: Task, recipe: Recipe, cell: str) -> Model:
     """Return the model that a recipe asks for, of the task's sizes."""
-    return Model(task.input_size, recipe.hidden_size, task.output_size, cell, recipe.forget_bias, task.horizon)
+    return Model(
+        task.input_size,
+        recipe.hidden_size,
+        task.output_size,
+        cell,
+        recipe.forget_bias,
+        task.horizon,
+    )
 
 
 class Training:
@@ -87,12 +97,15 @@ class Training:
             checkpoint: a file that is written after every epoch, and read if it is there.
 
         Raises:
-            LstmbenchError: if something is not available here, or the checkpoint is of another training.
+            LstmbenchError: if something is not available here, or the checkpoint is of another
+                training.
         """
         self.task, self.recipe, self.seed, self.checkpoint = task, recipe, seed, checkpoint
         optimizer = Optimizer(recipe.optimizer, recipe.learning_rate, recipe.clip)
         model = model_for(task, recipe, cell)
-        self.learner = Learner(implementation, model, model.draw(seed), task.loss, optimizer, device, dtype)
+        self.learner = Learner(
+            implementation, model, model.draw(seed), task.loss, optimizer, device, dtype
+        )
         self.history: list[Epoch] = []
         self.best: dict[str, NDArray[Any]] = {}
         self.best_epoch = 0
@@ -120,7 +133,10 @@ class Training:
             return "solved"
         if not np.isfinite(last.loss):
             return "the loss is no number any more"
-        if self.recipe.patience is not None and last.epoch - self.best_epoch >= self.recipe.patience:
+        if (
+            self.recipe.patience is not None
+            and last.epoch - self.best_epoch >= self.recipe.patience
+        ):
             return f"no better for {self.recipe.patience} epochs"
         return "all epochs" if last.epoch >= self.recipe.epochs else None
 
@@ -132,7 +148,11 @@ class Training:
         losses = [self.learner.step(*batch, rate) for batch in self.task.epoch(self.seed, number)]
         loss = float(np.mean([float(each) for each in losses]))  # waits for all of them
         seconds = time.perf_counter() - start
-        score = self.task.score(self.learner.outputs, "validation") if np.isfinite(loss) else float("nan")
+        score = (
+            self.task.score(self.learner.outputs, "validation")
+            if np.isfinite(loss)
+            else float("nan")
+        )
         updates = len(losses) + (self.history[-1].updates if self.history else 0)
         done = Epoch(number, updates, loss, score, seconds)
         self.history.append(done)
@@ -141,7 +161,11 @@ class Training:
             self.best, self.best_epoch = self.learner.weights(), number
         if self.checkpoint is not None:
             best = {f"best.{name}": array for name, array in self.best.items()}
-            notes = {"of": self._of, "history": [list(each) for each in self.history], "best": self.best_epoch}
+            notes = {
+                "of": self._of,
+                "history": [list(each) for each in self.history],
+                "best": self.best_epoch,
+            }
             write_checkpoint(self.checkpoint, self.learner.state() | best, notes)
         return done
 
@@ -159,11 +183,17 @@ class Training:
     def _resume(self, path: Path) -> None:
         arrays, notes = read_checkpoint(path)
         if notes.get("of") != self._of:
-            raise LstmbenchError(f"The checkpoint {path} is of another training; choose another file.")
+            raise LstmbenchError(
+                f"The checkpoint {path} is of another training; choose another file."
+            )
         self.history = [Epoch(*each) for each in notes["history"]]
         self.best_epoch = notes["best"]
-        self.best = {name.removeprefix("best."): a for name, a in arrays.items() if name.startswith("best.")}
-        self.learner.restore({name: a for name, a in arrays.items() if not name.startswith("best.")})
+        self.best = {
+            name.removeprefix("best."): a for name, a in arrays.items() if name.startswith("best.")
+        }
+        self.learner.restore(
+            {name: a for name, a in arrays.items() if not name.startswith("best.")}
+        )
 
 
 def train(

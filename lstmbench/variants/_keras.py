@@ -1,7 +1,7 @@
 """Keras 3 for the two implementations that use it: one process can have one of its backends only.
 
-Keras reads its backend once, when it is imported. So the import waits until an implementation is loaded, and an
-implementation that needs the other backend is refused from then on.
+Keras reads its backend once, when it is imported. So the import waits until an implementation is
+loaded, and an implementation that needs the other backend is refused from then on.
 """
 
 import os
@@ -39,9 +39,11 @@ def import_keras(backend: str, name: str) -> Any:
 
 
 def lstm_layer(keras: Any, input_size: int, hidden_size: int, dtype: str, **options: Any) -> Any:
-    """Return Keras' LSTM layer, built, batch-major, which takes and returns states; its weights are to be set.
+    """Return Keras' LSTM layer, built, batch-major, which takes and returns states; its weights are
+    to be set.
 
-    They are kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,); the order of the gates is ours.
+    They are kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,); the order of the gates is
+    ours.
     """
     layer = keras.layers.LSTM(
         hidden_size,

@@ -5,13 +5,15 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from lstmbench.backends.jax_backend import JaxFramework
+from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._jax import Differentiated, Weights
 
 
-def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _run(
+    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     W_ih, W_hh, b, *others = weights
     p = others[0] if others else None
 
@@ -34,10 +36,12 @@ def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[
 class JaxScan(Differentiated):
     """What people write first in JAX."""
 
-    # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I is 65 and not 64,
-    # but 8 % where it is 80
+    # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I
+    # is 65 and not 64, but 8 % where it is 80
     lanes: ClassVar[int] = 16
 
-    def __init__(self, params: LSTMParams, framework: JaxFramework) -> None:
+    def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
         peepholes = [] if params.peephole is None else [params.peephole]
-        super().__init__(_run, [params.weight_ih, params.weight_hh, params.bias, *peepholes], framework)
+        super().__init__(
+            _run, [params.weight_ih, params.weight_hh, params.bias, *peepholes], framework
+        )

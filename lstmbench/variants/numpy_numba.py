@@ -1,28 +1,34 @@
-"""``numpy.numba``: the LSTM in NumPy's arrays, with the loop over time compiled by Numba, and a hand-written backward.
+"""``numpy.numba``: the LSTM in NumPy's arrays, with the loop over time compiled by Numba, and a
+hand-written backward.
 
-All pre-activations of a step are z = W_ih x_t + W_hh h + b, (B, 4H), in the order i, f, g, o. What is compiled and why:
+All pre-activations of a step are z = W_ih x_t + W_hh h + b, (B, 4H), in the order i, f, g, o. What
+is compiled and why:
 
-- The products that a step waits for, h W_hh^T forward and dz W_hh backward, have few rows. A BLAS lays its operands
-  out anew in each call, which costs as much as multiplying where rows are few; here a weight is laid out once
-  (``_pack``), in blocks as wide as two or four vector registers. ``_tile`` keeps a few rows of one block's sum in
-  registers while it runs down the block: for each vector of weights that is loaded there are as many products as rows.
-  The inputs' share, W_ih x + b, is computed for many steps by the same code.
-- exp(x) = 2^n e^r, with n the whole number nearest to x / ln 2, and so |r| <= ln 2 / 2: there Taylor's series to r^7
-  is exact to float32, and to r^13 to float64. From s = 2^n and q = e^r - 1 follow sigmoid(x) = 1 / (1 + s + s q), with
-  s and q of -x, and tanh(x) = E / (E + 2) with E = e^2x - 1 = s q + (s - 1): where x is small s is 1, E is q, and no
-  digit is lost. There is no branch and no call, so LLVM makes vector instructions of it.
-- What is done to a row of a step's gates is a few short loops, while the row is in the first cache. They are several
-  because LLVM must know that the arrays of a loop do not overlap, and checks that for few arrays only.
+- The products that a step waits for, h W_hh^T forward and dz W_hh backward, have few rows. A BLAS
+  lays its operands out anew in each call, which costs as much as multiplying where rows are few;
+  here a weight is laid out once (``_pack``), in blocks as wide as two or four vector registers.
+  ``_tile`` keeps a few rows of one block's sum in
+  registers while it runs down the block: for each vector of weights that is loaded there are as
+  many products as rows. The inputs' share, W_ih x + b, is computed for many steps by the same code.
+- exp(x) = 2^n e^r, with n the whole number nearest to x / ln 2, and so |r| <= ln 2 / 2: there
+  Taylor's series to r^7 is exact to float32, and to r^13 to float64. From s = 2^n and q = e^r - 1
+  follow sigmoid(x) = 1 / (1 + s + s q), with s and q of -x, and tanh(x) = E / (E + 2) with E = e^2x
+  - 1 = s q + (s - 1): where x is small s is 1, E is q, and no digit is lost. There is no branch and
+  no call, so LLVM makes vector instructions of it.
+- What is done to a row of a step's gates is a few short loops, while the row is in the first cache.
+  They are several because LLVM must know that the arrays of a loop do not overlap, and checks that
+  for few arrays only.
 
-Backward, with dh and dc of the step: t = tanh(c), dc += dh o (1 - t^2), and dz = dc g i (1 - i), dc c_before f (1 - f),
-dc i (1 - g^2), dh t o (1 - o) takes the place of the gates; then dc becomes dc f, and dh becomes dz W_hh. The gradients
-of weights, bias and inputs are one product (or sum) over all steps, NumPy's.
+Backward, with dh and dc of the step: t = tanh(c), dc += dh o (1 - t^2), and dz = dc g i (1 - i), dc
+c_before f (1 - f), dc i (1 - g^2), dh t o (1 - o) takes the place of the gates; then dc becomes dc
+f, and dh becomes dz W_hh. The gradients of weights, bias and inputs are one product (or sum) over
+all steps, NumPy's.
 
-Nothing runs in parallel: what is compiled runs in the caller's thread. It is compiled for each dtype at the first call,
-and kept beside this file or in the user's cache, where Numba finds it again for the same source
-and processor; where neither can be written to, each process compiles it.
-Inference uses weights that were laid out beforehand; in training they change after every call, so each call lays them
-out itself.
+Nothing runs in parallel: what is compiled runs in the caller's thread. It is compiled for each
+dtype at the first call, and kept beside this file or in the user's cache, where Numba finds it
+again for the same source and processor; where neither can be written to, each process compiles it.
+Inference uses weights that were laid out beforehand; in training they change after every call, so
+each call lays them out itself.
 """
 
 import math
@@ -35,7 +41,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.backends.numpy_backend import NumpyBackend
 from lstmbench.core.interface import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
@@ -43,20 +49,29 @@ from lstmbench.core.registry import register
 _CAN = binding.get_host_cpu_features()
 REGISTER_BYTES = 64 if _CAN.get("avx512f") else 32 if _CAN.get("avx") else 16
 VECTORS, ROWS = 4 if _CAN.get("avx512f") or _CAN.get("neon") else 2, 6
-"""So many vectors of so many rows hold sums: with a row of weights and a factor, nearly all of 32 or 16 registers."""
+"""So many vectors of so many rows hold sums: with a row of weights and a factor, nearly all of 32
+or 16 registers.
+"""
 CHUNK_BYTES = 1 << 18
-"""The inputs' share is computed for so many steps at once, or as many as W_ih takes: it is used while in a cache."""
+"""The inputs' share is computed for so many steps at once, or as many as W_ih takes: it is used
+while in a cache.
+"""
 
 END = 87
 """Where e^x stops: e^-87 is nearly the smallest normal float32. A gate below that is closed."""
 
 KEPT = os.path.isabs(os.path.expanduser("~"))
-"""Whether what is compiled is kept for other processes. Without a home, Numba would make a folder ``~``."""
+"""Whether what is compiled is kept for other processes. Without a home, Numba would make a folder
+``~``.
+"""
 
 
 def _compiled(function: Any) -> Any:
     global KEPT
-    asked: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}  # a * b + c may be rounded once
+    asked: dict[str, Any] = {
+        "error_model": "numpy",
+        "fastmath": {"contract"},
+    }  # a * b + c may be rounded once
     if KEPT:
         try:
             return njit(cache=True, **asked)(function)
@@ -76,13 +91,19 @@ def code_path() -> str:
 
 @intrinsic
 def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> Any:
-    """Add a W to out: in the columns of one block, and in ROWS rows from ``row`` on, or what is left of them."""
+    """Add a W to out: in the columns of one block, and in ROWS rows from ``row`` on, or what is
+    left of them.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         number, lanes = context.get_value_type(out.dtype), REGISTER_BYTES * 8 // out.dtype.bitwidth
         vector, whole, bits = ir.VectorType(number, lanes), ir.IntType(64), ir.IntType(32)
         mask = ir.VectorType(ir.IntType(1), lanes)
-        zeros, align, fused = ir.Constant(vector, None), bits(out.dtype.bitwidth // 8), ("contract",)
+        zeros, align, fused = (
+            ir.Constant(vector, None),
+            bits(out.dtype.bitwidth // 8),
+            ("contract",),
+        )
         masked = f"v{lanes}f{out.dtype.bitwidth}.p0"
         load, store = (
             cgutils.get_or_insert_function(
@@ -95,7 +116,9 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
         )
 
         def spread(value: Any) -> Any:
-            one = builder.insert_element(ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, bits(0))
+            one = builder.insert_element(
+                ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, bits(0)
+            )
             return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(bits, lanes), None))
 
         def vector_at(data: Any, index: Any) -> Any:
@@ -105,7 +128,9 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
             context.make_array(kind)(context, builder, value)
             for kind, value in zip((out, a, blocks), arguments[:3], strict=True)
         ]
-        (rows, width), (_, depth), _ = (cgutils.unpack_tuple(builder, array.shape) for array in arrays)
+        (rows, width), (_, depth), _ = (
+            cgutils.unpack_tuple(builder, array.shape) for array in arrays
+        )
         into, rows_of_a, weights = (array.data for array in arrays)
         row, block = arguments[3:]
         column = builder.mul(block, whole(VECTORS * lanes))
@@ -114,7 +139,10 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
         weights = builder.gep(weights, [builder.mul(column, depth)])
         lane = ir.Constant(ir.VectorType(whole, lanes), list(range(lanes)))
         left = builder.sub(width, column)
-        inside = [builder.icmp_signed("<", lane, spread(builder.sub(left, whole(v * lanes)))) for v in range(VECTORS)]
+        inside = [
+            builder.icmp_signed("<", lane, spread(builder.sub(left, whole(v * lanes))))
+            for v in range(VECTORS)
+        ]
 
         cases = {count: builder.append_basic_block(f"rows_{count}") for count in range(1, ROWS + 1)}
         done = builder.append_basic_block("done")
@@ -124,17 +152,27 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
                 switch.add_case(whole(count), case)
             builder.position_at_end(case)
             places = [
-                [vector_at(into, builder.add(builder.mul(width, whole(r)), whole(v * lanes))) for v in range(VECTORS)]
+                [
+                    vector_at(into, builder.add(builder.mul(width, whole(r)), whole(v * lanes)))
+                    for v in range(VECTORS)
+                ]
                 for r in range(count)
             ]
-            sums = [[cgutils.alloca_once(builder, vector) for _ in range(VECTORS)] for _ in range(count)]
+            sums = [
+                [cgutils.alloca_once(builder, vector) for _ in range(VECTORS)] for _ in range(count)
+            ]
             for r in range(count):
                 for v in range(VECTORS):
-                    builder.store(builder.call(load, [places[r][v], align, inside[v], zeros]), sums[r][v])
+                    builder.store(
+                        builder.call(load, [places[r][v], align, inside[v], zeros]), sums[r][v]
+                    )
             with cgutils.for_range(builder, depth) as loop:
                 first = builder.mul(loop.index, whole(VECTORS * lanes))
                 b = [
-                    builder.load(vector_at(weights, builder.add(first, whole(v * lanes))), align=align.constant)
+                    builder.load(
+                        vector_at(weights, builder.add(first, whole(v * lanes))),
+                        align=align.constant,
+                    )
                     for v in range(VECTORS)
                 ]
                 for r in range(count):
@@ -142,7 +180,9 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
                     factor = spread(builder.load(builder.gep(rows_of_a, [index])))
                     for v in range(VECTORS):
                         product = builder.fmul(factor, b[v], flags=fused)
-                        builder.store(builder.fadd(builder.load(sums[r][v]), product, flags=fused), sums[r][v])
+                        builder.store(
+                            builder.fadd(builder.load(sums[r][v]), product, flags=fused), sums[r][v]
+                        )
             for r in range(count):
                 for v in range(VECTORS):
                     builder.call(store, [builder.load(sums[r][v]), places[r][v], align, inside[v]])
@@ -171,7 +211,9 @@ def _lay_out(W: Array, blocks: Array) -> None:
 
 
 def _pack(W: Array) -> Array:
-    """Lay W (K, N) out in blocks of as many columns as VECTORS registers have lanes, zeros at the end: (-, K, wide)."""
+    """Lay W (K, N) out in blocks of as many columns as VECTORS registers have lanes, zeros at the
+    end: (-, K, wide).
+    """
     K, N = W.shape
     wide = VECTORS * REGISTER_BYTES // W.itemsize
     blocks = np.zeros((-(-N // wide), K, wide), dtype=W.dtype)
@@ -188,19 +230,25 @@ MANTISSA = {32: 23, 64: 52}
 
 @intrinsic
 def _power_of_two(typing: Any, shifted: Any) -> Any:
-    """Return 2^n for n + 1.5 * 2^mantissa: the last bits of that number are n, and go to the exponent."""
+    """Return 2^n for n + 1.5 * 2^mantissa: the last bits of that number are n, and go to the
+    exponent.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         size, mantissa = shifted.bitwidth, MANTISSA[shifted.bitwidth]
         whole, bias = ir.IntType(size), (1 << (size - mantissa - 2)) - 1
         exponent = builder.add(builder.bitcast(arguments[0], whole), whole(bias))
-        return builder.bitcast(builder.shl(exponent, whole(mantissa)), context.get_value_type(shifted))
+        return builder.bitcast(
+            builder.shl(exponent, whole(mantissa)), context.get_value_type(shifted)
+        )
 
     return shifted(shifted), generate
 
 
 def _exponential(x: Any) -> Any:
-    """Return s and q, of which e^x is s + s q; beyond END, on either side, those of END, and NaN of NaN."""
+    """Return s and q, of which e^x is s + s q; beyond END, on either side, those of END, and NaN of
+    NaN.
+    """
 
 
 @overload(_exponential)
@@ -209,7 +257,10 @@ def _exponential_of(x: Any) -> Any:
     terms = {32: 7, 64: 13}[x.bitwidth]
     end, per_ln2 = number(END), number(1 / math.log(2))
     shift = number(1.5 * 2 ** MANTISSA[x.bitwidth])  # to add it rounds to a whole number
-    high, low = number(0.693359375), number(-2.121944400546905827679e-4)  # ln 2; n times the first is exact
+    high, low = (
+        number(0.693359375),
+        number(-2.121944400546905827679e-4),
+    )  # ln 2; n times the first is exact
     first, *others = (number(1 / math.factorial(k)) for k in range(terms, 0, -1))
     rest = tuple(others)
 
@@ -246,10 +297,14 @@ def _tanh(x: Any) -> Any:
 
 
 @_compiled
-def _forward(x: Array, W: Array, U: Array, b: Array, room: Array, steps: int, hs: Array, cs: Array) -> None:
-    """Run x (T, B, I): hs[0] is h before the first step, and hs (T + 1, B, H); so is cs, or of two states in turn.
+def _forward(
+    x: Array, W: Array, U: Array, b: Array, room: Array, steps: int, hs: Array, cs: Array
+) -> None:
+    """Run x (T, B, I): hs[0] is h before the first step, and hs (T + 1, B, H); so is cs, or of two
+    states in turn.
 
-    room (-, B, 4, H) holds the inputs' share of ``steps`` steps, and then their gates; it may be as long as x.
+    room (-, B, 4, H) holds the inputs' share of ``steps`` steps, and then their gates; it may be as
+    long as x.
     """
     T, B, features = x.shape
     H = hs.shape[2]
@@ -279,8 +334,12 @@ def _forward(x: Array, W: Array, U: Array, b: Array, room: Array, steps: int, hs
 
 
 @_compiled
-def _backward(gates: Array, U: Array, cs: Array, dy: Array, dh: Array, dc: Array, tanh_c: Array) -> None:
-    """Turn the gates (T, B, 4, H) into dz, and dh, dc (B, H) of the end into those of the beginning; tanh_c is (H,)."""
+def _backward(
+    gates: Array, U: Array, cs: Array, dy: Array, dh: Array, dc: Array, tanh_c: Array
+) -> None:
+    """Turn the gates (T, B, 4, H) into dz, and dh, dc (B, H) of the end into those of the
+    beginning; tanh_c is (H,).
+    """
     T, B, _, H = gates.shape
     for t in range(T - 1, -1, -1):
         z, c_before, c = gates[t], cs[t], cs[t + 1]
@@ -310,15 +369,23 @@ def _backward(gates: Array, U: Array, cs: Array, dy: Array, dh: Array, dc: Array
 class NumpyNumba:
     """Compiled steps; the memory is NumPy's."""
 
-    def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
-        self.W_ih, self.W_hh = framework.from_numpy(params.weight_ih), framework.from_numpy(params.weight_hh)
+    def __init__(self, params: LSTMParams, framework: NumpyBackend) -> None:
+        self.W_ih, self.W_hh = (
+            framework.from_numpy(params.weight_ih),
+            framework.from_numpy(params.weight_hh),
+        )
         self.b = framework.from_numpy(params.bias)
         self.packed = _pack(self.W_ih.T), _pack(self.W_hh.T)
         self.H = params.hidden_size
 
-    def _run(self, x: Array, h0: Array, c0: Array, packed: Any, room: int, steps: int, states: int) -> Any:
+    def _run(
+        self, x: Array, h0: Array, c0: Array, packed: Any, room: int, steps: int, states: int
+    ) -> Any:
         T, B, _ = x.shape
-        hs, cs = np.empty((T + 1, B, self.H), dtype=x.dtype), np.empty((states, B, self.H), dtype=x.dtype)
+        hs, cs = (
+            np.empty((T + 1, B, self.H), dtype=x.dtype),
+            np.empty((states, B, self.H), dtype=x.dtype),
+        )
         gates = np.empty((room, B, 4, self.H), dtype=x.dtype)
         hs[0], cs[0] = h0, c0
         _forward(x, *packed, self.b, gates, steps, hs, cs)
@@ -330,7 +397,9 @@ class NumpyNumba:
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         steps = self._steps(x)
-        hs, cs, _ = self._run(np.ascontiguousarray(x), h0, c0, self.packed, room=steps, steps=steps, states=2)
+        hs, cs, _ = self._run(
+            np.ascontiguousarray(x), h0, c0, self.packed, room=steps, steps=steps, states=2
+        )
         return hs[1:], hs[-1].copy(), cs[len(x) % 2].copy()
 
     def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
@@ -350,6 +419,8 @@ class NumpyNumba:
         dW_ih, dW_hh = rows.T @ x.reshape(T * B, features), rows.T @ hs[:-1].reshape(T * B, H)
         return dW_ih, dW_hh, rows.sum(axis=0), (rows @ self.W_ih).reshape(x.shape), dh, dc
 
-    def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
+    def forward_backward(
+        self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array
+    ) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
         return outputs, self.backward(saved, dy, dh, dc)

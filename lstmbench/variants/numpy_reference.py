@@ -1,10 +1,12 @@
-"""``numpy.reference``: the six equations as printed. In float64 it is the oracle; it never gets fast."""
+"""``numpy.reference``: the six equations as printed. In float64 it is the oracle; it never gets
+fast.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from lstmbench.backends.numpy_backend import NumpyFramework
+from lstmbench.backends.numpy_backend import NumpyBackend
 from lstmbench.core import oracle
 from lstmbench.core.oracle import Array
 from lstmbench.core.parameters import LSTMParams
@@ -15,7 +17,7 @@ from lstmbench.core.registry import register
 class NumpyReference:
     """The equations and their hand-written derivatives, see ``lstmbench.core.oracle``."""
 
-    def __init__(self, params: LSTMParams, framework: NumpyFramework) -> None:
+    def __init__(self, params: LSTMParams, framework: NumpyBackend) -> None:
         self.W, self.b = oracle.split_gates(params, framework.dtype)
         self.p = oracle.split_peepholes(params, framework.dtype)
 
@@ -30,6 +32,8 @@ class NumpyReference:
         steps, c0 = saved
         return tuple(oracle.backward(self.W, steps, c0, dy, dh, dc, self.p))
 
-    def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
+    def forward_backward(
+        self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array
+    ) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
         return outputs, self.backward(saved, dy, dh, dc)

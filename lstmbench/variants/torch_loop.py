@@ -1,11 +1,13 @@
-"""``torch.loop``: the equations as one writes them in PyTorch, a loop over time steps and autograd for the rest."""
+"""``torch.loop``: the equations as one writes them in PyTorch, a loop over time steps and autograd
+for the rest.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 
@@ -14,7 +16,7 @@ from lstmbench.core.registry import register
 class TorchLoop:
     """One ``linear`` over [x_t, h] stacked gates per step; what people write first."""
 
-    def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
+    def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
         self.W_ih = framework.from_numpy(params.weight_ih).requires_grad_()  # (4H, I)
         self.W_hh = framework.from_numpy(params.weight_hh).requires_grad_()  # (4H, H)
         self.b = framework.from_numpy(params.bias).requires_grad_()  # (4H,)
@@ -25,8 +27,12 @@ class TorchLoop:
     def _run(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y = []
         p_i, p_f, p_o = (None, None, None) if self.p is None else self.p.unbind()
-        for x_t in x.unbind():  # unbind, not x[t]: the gradient of an index is a whole zero array at each step
-            z = torch.nn.functional.linear(x_t, self.W_ih, self.b) + torch.nn.functional.linear(h, self.W_hh)
+        for x_t in (
+            x.unbind()
+        ):  # unbind, not x[t]: the gradient of an index is a whole zero array at each step
+            z = torch.nn.functional.linear(x_t, self.W_ih, self.b) + torch.nn.functional.linear(
+                h, self.W_hh
+            )
             i, f, g, o = z.chunk(4, dim=1)
             if p_i is not None:
                 i, f = i + p_i * c, f + p_f * c
@@ -55,6 +61,8 @@ class TorchLoop:
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         return torch.autograd.grad(*saved, (dy, dh, dc))
 
-    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+    def forward_backward(
+        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
+    ) -> Any:
         saved = self._graph(x, h0, c0)
         return saved[0], self.backward(saved, dy, dh, dc)

@@ -1,4 +1,6 @@
-"""``torch.nn``: the peer, ``torch.nn.LSTM`` itself (oneDNN on the CPU where it applies, cuDNN on CUDA)."""
+"""``torch.nn``: the peer, ``torch.nn.LSTM`` itself (oneDNN on the CPU where it applies, cuDNN on
+CUDA).
+"""
 
 from typing import Any
 
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstmbench.backends.torch_backend import TorchFramework
+from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.core.stack.stack_parameters import StackParams
@@ -16,9 +18,11 @@ from lstmbench.errors import LstmbenchError
 
 
 class TorchNNStack:
-    """nn.LSTM with its own layers, directions and projections; sequences of different lengths as a PackedSequence."""
+    """nn.LSTM with its own layers, directions and projections; sequences of different lengths as a
+    PackedSequence.
+    """
 
-    def __init__(self, params: StackParams, framework: TorchFramework) -> None:
+    def __init__(self, params: StackParams, framework: TorchBackend) -> None:
         if params.proj_size >= params.hidden_size:
             raise LstmbenchError(
                 f"torch.nn: proj_size must be smaller than hidden_size, {params.hidden_size}, "
@@ -41,7 +45,7 @@ class TorchNNStack:
                 level, reverse = divmod(index, params.num_directions)
                 self._take(layer, framework, f"_l{level}" + "_reverse" * reverse)
 
-    def _take(self, layer: LSTMParams, framework: TorchFramework, suffix: str) -> None:
+    def _take(self, layer: LSTMParams, framework: TorchBackend, suffix: str) -> None:
         arrays = {"weight_ih": layer.weight_ih, "weight_hh": layer.weight_hh}
         if layer.has_bias:
             arrays["bias_ih"] = layer.bias
@@ -55,7 +59,9 @@ class TorchNNStack:
             weight.copy_(framework.from_numpy(array))
             self.weights.append(weight)
 
-    def _run(self, x: Tensor, h0: Tensor, c0: Tensor, lengths: NDArray[Any] | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _run(
+        self, x: Tensor, h0: Tensor, c0: Tensor, lengths: NDArray[Any] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if lengths is None:
             y, (h, c) = self.lstm(x, (h0, c0))
             return y, h, c
@@ -65,7 +71,9 @@ class TorchNNStack:
         y, _ = pad_packed_sequence(out, total_length=len(x))
         return y, h, c
 
-    def forward(self, x: Tensor, h0: Tensor, c0: Tensor, lengths: NDArray[Any] | None = None) -> Any:
+    def forward(
+        self, x: Tensor, h0: Tensor, c0: Tensor, lengths: NDArray[Any] | None = None
+    ) -> Any:
         with torch.inference_mode():
             return self._run(x, h0, c0, lengths)
 
@@ -81,7 +89,8 @@ class TorchNNStack:
     ) -> Any:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = self._run(x, h0, c0, lengths)
-        # Both biases are asked for, as an optimiser would; they are equal, and the first is reported
+        # Both biases are asked for, as an optimiser would; they are equal, and the first is
+        # reported
         inputs = (*self.weights, x, h0, c0, *self.second_biases)
         gradients = torch.autograd.grad(outputs, inputs, (dy, dh, dc))
         n = len(self.weights)
@@ -93,9 +102,11 @@ class TorchNNStack:
 class TorchNN:
     """nn.LSTM keeps two biases that are added: the first holds ours, the second zeros."""
 
-    def __init__(self, params: LSTMParams, framework: TorchFramework) -> None:
+    def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
         dtype = getattr(torch, framework.stored)
-        self.lstm = torch.nn.LSTM(params.input_size, params.hidden_size, device=framework.device, dtype=dtype)
+        self.lstm = torch.nn.LSTM(
+            params.input_size, params.hidden_size, device=framework.device, dtype=dtype
+        )
         with torch.no_grad():
             self.lstm.weight_ih_l0.copy_(framework.from_numpy(params.weight_ih))
             self.lstm.weight_hh_l0.copy_(framework.from_numpy(params.weight_hh))
@@ -114,7 +125,8 @@ class TorchNN:
         x, h0, c0 = (array.detach().requires_grad_() for array in (x, h0, c0))
         outputs = self._run(x, h0, c0)
         lstm = self.lstm
-        # Both biases are asked for, as an optimiser would; they are equal, and the first is reported
+        # Both biases are asked for, as an optimiser would; they are equal, and the first is
+        # reported
         inputs = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0, x, h0, c0)
         return outputs, inputs
 
@@ -126,6 +138,8 @@ class TorchNN:
         dW_ih, dW_hh, db, _, *rest = torch.autograd.grad(*saved, (dy, dh, dc))
         return (dW_ih, dW_hh, db, *rest)
 
-    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+    def forward_backward(
+        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
+    ) -> Any:
         saved = self._graph(x, h0, c0)
         return saved[0], self.backward(saved, dy, dh, dc)

@@ -1,4 +1,6 @@
-"""Is what was measured what was kept? Sums, and records held against their CSV, their manifest and their samples."""
+"""Is what was measured what was kept? Sums, and records held against their CSV, their manifest and
+their samples.
+"""
 
 import csv
 import io
@@ -21,7 +23,9 @@ NO_SUMS = "not there: the run was made before there were sums, so its raw files 
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield the files of a run that are missing, extra, or not what their sums say; those of its notebooks too."""
+    """Yield the files of a run that are missing, extra, or not what their sums say; those of its
+    notebooks too.
+    """
     copies = sorted(path.name for path in folder.glob("notebooks/[!.]*") if path.name != SUMS)
     yield from _check_sums(folder, FILES, "sums" in manifest)
     if not (folder / SUMS).is_file() and "sums" not in manifest:
@@ -55,33 +59,48 @@ def _check_sums(folder: Path, names: Sequence[str], promised: bool) -> Iterator[
 
 def check_csv(folder: Path, records: pd.DataFrame) -> Iterator[Finding]:
     """Yield where records.csv does not say what records.parquet says, to the last digit."""
-    names = pq.read_schema(folder / "records.parquet").names  # an older run has not all columns of today
+    names = pq.read_schema(
+        folder / "records.parquet"
+    ).names  # an older run has not all columns of today
     right = records[names].to_csv(index=False)
     path = folder / "records.csv"
-    found = path.read_bytes() if path.is_file() else right.encode()  # that it is missing is said elsewhere
+    found = (
+        path.read_bytes() if path.is_file() else right.encode()
+    )  # that it is missing is said elsewhere
     if found == right.encode():
         return
-    rows = [list(csv.reader(io.StringIO(text))) for text in (found.decode(errors="backslashreplace"), right)]
+    rows = [
+        list(csv.reader(io.StringIO(text)))
+        for text in (found.decode(errors="backslashreplace"), right)
+    ]
     for number, (there, wanted) in enumerate(zip_longest(*rows), 1):
         if there == wanted:
             continue
         if there is None or wanted is None or len(there) != len(wanted):
             yield Finding("records.csv", f"row {number - 1} is not the one of records.parquet.")
             return
-        column, one, other = next((c, a, b) for c, a, b in zip(rows[1][0], there, wanted, strict=True) if a != b)
+        column, one, other = next(
+            (c, a, b) for c, a, b in zip(rows[1][0], there, wanted, strict=True) if a != b
+        )
         case: Any = records.iloc[number - 2].to_dict()
         name = "the head" if number == 1 else f"row {number - 1} ({case_name(case)})"
-        yield Finding("records.csv", f"{name}, column {column}: {one!r}, and {other!r} in records.parquet.")
+        yield Finding(
+            "records.csv", f"{name}, column {column}: {one!r}, and {other!r} in records.parquet."
+        )
         return
     yield Finding("records.csv", "written otherwise than from records.parquet.")
 
 
 def check_manifest(rows: list[Row], manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield where records and manifest are not of one run, and where the controls do not lead to the noise floor."""
+    """Yield where records and manifest are not of one run, and where the controls do not lead to
+    the noise floor.
+    """
     environments = manifest.get("environments") or {}
     for number, row in enumerate(rows, 1):
         if row["run_id"] != manifest.get("run_id"):
-            what = f"column run_id: {row['run_id']!r}, and {manifest.get('run_id')!r} in the manifest."
+            what = (
+                f"column run_id: {row['run_id']!r}, and {manifest.get('run_id')!r} in the manifest."
+            )
         elif row["environment_id"] is not None and row["environment_id"] not in environments:
             what = f"column environment_id: {row['environment_id']!r}, which the manifest does not have."
         else:
@@ -93,5 +112,6 @@ def check_manifest(rows: list[Row], manifest: Mapping[str, Any]) -> Iterator[Fin
         for key in right:
             if shown.get(key) != right[key]:
                 yield Finding(
-                    "manifest.json", f"controls, {key}: {shown.get(key)!r}, but its rows give {right[key]!r}."
+                    "manifest.json",
+                    f"controls, {key}: {shown.get(key)!r}, but its rows give {right[key]!r}.",
                 )

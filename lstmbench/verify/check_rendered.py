@@ -1,4 +1,6 @@
-"""Are tables, figures and pages what the records give? They are rendered again, in memory, and compared by bytes."""
+"""Are tables, figures and pages what the records give? They are rendered again, in memory, and
+compared by bytes.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
@@ -24,7 +26,11 @@ def check_rendered(folder: Path, manifest: Mapping[str, Any], render: Render) ->
     right = render(folder)
     there = {name: path for name, path in _files(folder) if not name.startswith("notebooks/")}
     if not any(name in there for name in right):
-        yield Finding("README.md", "not there, nor tables and figures: 'lstmbench table' makes them.", "unverifiable")
+        yield Finding(
+            "README.md",
+            "not there, nor tables and figures: 'lstmbench table' makes them.",
+            "unverifiable",
+        )
         return
     strange: list[Finding] = []
     for name, content in right.items():
@@ -63,7 +69,9 @@ def _read(path: Path) -> bytes | None:
 
 
 def _other_versions(manifest: Mapping[str, Any]) -> str:
-    """Say by which other versions than those here the figures were drawn; "" if by none that is known."""
+    """Say by which other versions than those here the figures were drawn; "" if by none that is
+    known.
+    """
     recorded = part(manifest, "packages")
     here = {name: metadata.version(name) for name in DRAWN_WITH}
     others = [name for name in DRAWN_WITH if recorded.get(name) not in (None, here[name])]

@@ -1,7 +1,9 @@
-"""Do the numbers of the records follow from the raw samples? They are computed again, by what computed them.
+"""Do the numbers of the records follow from the raw samples? They are computed again, by what
+computed them.
 
-Counts, medians, percentiles, ratios, shares of the limit and their intervals follow from the samples, for the bootstrap
-has a seed. What a worker saw beside them does not: first calls, memory, errors, how busy the cores were.
+Counts, medians, percentiles, ratios, shares of the limit and their intervals follow from the
+samples, for the bootstrap has a seed. What a worker saw beside them does not: first calls, memory,
+errors, how busy the cores were.
 """
 
 import math
@@ -24,17 +26,33 @@ from lstmbench.verify.finding import Finding, case_name
 Key = tuple[Any, ...]
 Groups = Mapping[Key, list[Row]]
 Computed = Iterator[tuple[Row, Key, dict[str, Any] | None]]
-"""A record, the key of its samples, and what they give; None if they give nothing though the record has numbers."""
+"""A record, the key of its samples, and what they give; None if they give nothing though the record
+has numbers.
+"""
 
 AGREE = 1e-9
 """Relative: another machine may add numbers in another order."""
-LESSON_CASE = ("implementation", "task", "cell", "seed", "sizes", "recipe", "dtype", "device", "threads")
+LESSON_CASE = (
+    "implementation",
+    "task",
+    "cell",
+    "seed",
+    "sizes",
+    "recipe",
+    "dtype",
+    "device",
+    "threads",
+)
 """What tells the cases of lessons apart."""
 _SIZES = tuple(each.name for each in fields(Workload))
 
 
-def check_samples(rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield each case whose numbers are not those of its samples, and samples that belong to no case."""
+def check_samples(
+    rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Yield each case whose numbers are not those of its samples, and samples that belong to no
+    case.
+    """
     lessons = "task" in samples.columns
     keys = LESSON_CASE if lessons else tuple(CASE_COLUMNS)
     plain: list[Any] = samples.astype(object).where(samples.notna(), None).to_dict("records")
@@ -42,11 +60,16 @@ def check_samples(rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str,
     for sample in plain:
         groups.setdefault(_key(sample, keys), []).append(sample)
     used = set()
-    for number, (row, key, right) in enumerate((_lessons if lessons else _cases)(rows, groups, keys, manifest), 1):
+    for number, (row, key, right) in enumerate(
+        (_lessons if lessons else _cases)(rows, groups, keys, manifest), 1
+    ):
         used.add(key)
         where = f"row {number} ({case_name(row)})"
         if right is None:
-            yield Finding("samples.parquet", f"has no rounds of the records' {where}, or not those of the reference.")
+            yield Finding(
+                "samples.parquet",
+                f"has no rounds of the records' {where}, or not those of the reference.",
+            )
             continue
         wrong = [name for name, value in right.items() if not _same(row.get(name), value)]
         if wrong:
@@ -55,15 +78,27 @@ def check_samples(rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str,
             yield Finding("records.parquet", f"{where}, column {first}: {what}")
     for key in set(groups) - used:
         case = case_name(dict(zip(keys, key, strict=True)))
-        yield Finding("samples.parquet", f"{len(groups[key])} samples are of a case that has no record ({case}).")
+        yield Finding(
+            "samples.parquet",
+            f"{len(groups[key])} samples are of a case that has no record ({case}).",
+        )
 
 
-def _cases(rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Mapping[str, Any]) -> Computed:
+def _cases(
+    rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Mapping[str, Any]
+) -> Computed:
     suite = manifest.get("suite") or {}
-    reference, precision = suite.get("reference", ""), (suite.get("budget") or {}).get("precision", math.nan)
+    reference, precision = (
+        suite.get("reference", ""),
+        (suite.get("budget") or {}).get("precision", math.nan),
+    )
     rounds = {key: _rounds(group) for key, group in groups.items()}
     turns = {key: [list(map(_turn, process)) for process in each] for key, each in rounds.items()}
-    bases = {_workload(row): turns.get(_key(row, keys), []) for row in rows if row["implementation"] == reference}
+    bases = {
+        _workload(row): turns.get(_key(row, keys), [])
+        for row in rows
+        if row["implementation"] == reference
+    }
     for row in rows:
         key, workload = _key(row, keys), _workload(row)
         right: dict[str, Any] | None = {"workload": workload.id}
@@ -81,19 +116,27 @@ def _numbers(row: Row, evidence: Evidence) -> dict[str, Any] | None:
         return None
     workload = evidence.workload
     evidence.gate = [{"first_call_s": row["first_call_s"]}]
-    right = speed.compute(evidence) | memory.compute(evidence) | {"workload": workload.id, "flops": workload.flops}
+    right = (
+        speed.compute(evidence)
+        | memory.compute(evidence)
+        | {"workload": workload.id, "flops": workload.flops}
+    )
     if evidence.limits:
         right |= roofline.compute(evidence)
     elif row["roofline_low"] is not None:
         right["roofline_low"] = None
     elif row["products_s"] is not None:  # an older run, whose limits are from one moment
-        right["products_fraction"] = row["products_s"] / float(np.median(np.concatenate(evidence.rounds)))
+        right["products_fraction"] = row["products_s"] / float(
+            np.median(np.concatenate(evidence.rounds))
+        )
     if math.isnan(evidence.precision):
         right.pop("converged", None)
     return right
 
 
-def _lessons(rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[str, Any]) -> Computed:
+def _lessons(
+    rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[str, Any]
+) -> Computed:
     for row in rows:
         key = _key(row, keys)
         right: dict[str, Any] | None = {}
@@ -105,7 +148,9 @@ def _lessons(rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[
 
 
 def _limits(rounds: list[list[list[Row]]]) -> list[list[dict[str, float]]]:
-    """Return what the machine could do in each round, process by process; nothing if the samples do not all say it."""
+    """Return what the machine could do in each round, process by process; nothing if the samples do
+    not all say it.
+    """
     for turn in (turn for process in rounds for turn in process):
         said = {tuple(sample.get(name) for name in LIMITS) for sample in turn}
         if len(said) > 1 or None in said.pop():
@@ -123,7 +168,10 @@ def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
 
 def _turn(samples: list[Row]) -> Turn:
     """Return a turn of these samples; one that was disturbed gets a witness that says so."""
-    seconds, disturbance = [sample["seconds"] for sample in samples], "yes" if samples[0]["disturbed"] else ""
+    seconds, disturbance = (
+        [sample["seconds"] for sample in samples],
+        "yes" if samples[0]["disturbed"] else "",
+    )
     quiet = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
     return Turn(seconds, **quiet, calls=samples[0]["calls"], throttled=disturbance)  # type: ignore[arg-type]
 

@@ -19,8 +19,8 @@ class Finding:
     Attributes:
         where: the file, as a path from the folder that was verified.
         what: one sentence.
-        weight: ``differs`` is a fault; ``unverifiable`` leaves open whether there is one; a ``remark`` says what this
-            verification does not cover.
+        weight: ``differs`` is a fault; ``unverifiable`` leaves open whether there is one; a
+            ``remark`` says what this verification does not cover.
     """
 
     where: str

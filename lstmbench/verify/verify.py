@@ -16,14 +16,16 @@ from lstmbench.verify.finding import Finding, sentence
 
 
 def verify(folder: str | Path, render: Render = render) -> list[Finding]:
-    """Return all that is wrong with a run, or with a folder of runs and its index; empty if nothing is.
+    """Return all that is wrong with a run, or with a folder of runs and its index; empty if nothing
+    is.
 
-    Sums are checked, records held against their CSV, manifest and samples, and tables, figures and pages rendered
-    again and compared byte for byte.
+    Sums are checked, records held against their CSV, manifest and samples, and tables, figures and
+    pages rendered again and compared byte for byte.
 
     Args:
         folder: of one run, or of runs.
-        render: what makes the files of a run, by their names; one who verifies the same run often may keep them.
+        render: what makes the files of a run, by their names; one who verifies the same run often
+            may keep them.
 
     Raises:
         LstmbenchError: if there are no results in the folder.
@@ -32,14 +34,20 @@ def verify(folder: str | Path, render: Render = render) -> list[Finding]:
     if any((root / name).is_file() for name in ("manifest.json", "records.parquet")):
         return list(_verify_run(root, render))
     runs = sorted(path for path in root.glob("[!.]*") if path.is_dir())
-    if not any((run / name).is_file() for run in runs for name in ("manifest.json", "records.parquet")):
-        raise LstmbenchError(f"There are no results in {root}: it has no manifest.json, nor has a folder in it.")
+    if not any(
+        (run / name).is_file() for run in runs for name in ("manifest.json", "records.parquet")
+    ):
+        raise LstmbenchError(
+            f"There are no results in {root}: it has no manifest.json, nor has a folder in it."
+        )
     found = [finding.within(run.name) for run in runs for finding in _verify_run(run, render)]
     return [*found, *verify_index(root)]
 
 
 def verify_index(root: Path) -> Iterator[Finding]:
-    """Yield what is wrong with the pages of a folder of runs, and the files in it that are of no run."""
+    """Yield what is wrong with the pages of a folder of runs, and the files in it that are of no
+    run.
+    """
     pages = render_index(root)
     for name, right in pages.items():
         if not (root / name).is_file():
@@ -61,7 +69,9 @@ def _verify_run(folder: Path, render: Render) -> Iterator[Finding]:
             yield Finding("manifest.json", sentence(error, folder), "unverifiable")
         return
     if not manifest.get("complete") or (folder / "parts").is_dir():
-        yield Finding("manifest.json", "the run is not finished: its command goes on with it.", "unverifiable")
+        yield Finding(
+            "manifest.json", "the run is not finished: its command goes on with it.", "unverifiable"
+        )
         return
     yield from check_files(folder, manifest)
     if not (folder / "records.parquet").is_file():
@@ -83,7 +93,9 @@ def _verify_run(folder: Path, render: Render) -> Iterator[Finding]:
             yield from check()
         except LstmbenchError as error:
             yield Finding(where, sentence(error, folder), "unverifiable")
-        except Exception as error:  # records are foreign: whatever stands in them, the other checks go on
+        except (
+            Exception
+        ) as error:  # records are foreign: whatever stands in them, the other checks go on
             what = f"cannot be verified: {type(error).__name__}: {sentence(error, folder)}"
             yield Finding(where, what, "unverifiable")
 

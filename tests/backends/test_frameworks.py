@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from lstmbench.core import registry
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 
 MEBIBYTE = 1 << 20
 
 
-def _framework(name: str, dtype: str = "float32") -> Framework:
+def _framework(name: str, dtype: str = "float32") -> ArrayBackend:
     if name != "numpy":
         pytest.importorskip(name)
     return registry.framework_class(name)("cpu", dtype)
@@ -34,7 +34,9 @@ def test_the_cpu_comes_first_and_both_float_dtypes_are_there(name: str) -> None:
 def test_what_goes_in_comes_back(name: str, dtype: str) -> None:
     framework = _framework(name, dtype)
     wanted = np.float64 if dtype == "float64" else np.float32
-    array = np.array([[1.0, -2.5, np.nan], [np.inf, -np.inf, 0.15625]])  # all of them numbers of bfloat16
+    array = np.array(
+        [[1.0, -2.5, np.nan], [np.inf, -np.inf, 0.15625]]
+    )  # all of them numbers of bfloat16
     with framework.scope():
         native = framework.from_numpy(array)
         framework.synchronize(((native,), native))
@@ -45,7 +47,9 @@ def test_what_goes_in_comes_back(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch", "jax"])
-def test_all_outputs_are_waited_for_where_calls_are_asynchronous(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_outputs_are_waited_for_where_calls_are_asynchronous(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[Any] = []
     module = pytest.importorskip(name)
     if name == "torch":
@@ -127,7 +131,10 @@ def test_torch_rounds_no_float32_on_cuda_inside_its_scope() -> None:
     with registry.framework_class("torch")("cuda", "float32").scope():
         assert [backend.allow_tf32 for backend in backends] == [False, False]
     assert [backend.allow_tf32 for backend in backends] == before
-    with pytest.raises(ZeroDivisionError), registry.framework_class("torch")("cuda", "float32").scope():
+    with (
+        pytest.raises(ZeroDivisionError),
+        registry.framework_class("torch")("cuda", "float32").scope(),
+    ):
         1 / 0  # noqa: B018
     assert [backend.allow_tf32 for backend in backends] == before
 
@@ -173,7 +180,7 @@ def test_nothing_is_set_on_the_cpu(name: str) -> None:
 # The allocator's bytes: outputs and temporaries of a call, not its arguments
 
 
-def _bytes(framework: Framework, call: Any, *arrays: Any) -> int:
+def _bytes(framework: ArrayBackend, call: Any, *arrays: Any) -> int:
     with framework.scope():
         found = framework.allocated_bytes(call, *(framework.from_numpy(array) for array in arrays))
     assert found is not None
@@ -192,7 +199,9 @@ def test_numpy_s_bytes_are_exact() -> None:
 
     assert 0 <= _bytes(framework, lambda: np.empty(MEBIBYTE, np.uint8)) - MEBIBYTE <= slack
     assert 0 <= _bytes(framework, lambda x: x + x, million) - MEBIBYTE <= slack
-    assert 0 <= _bytes(framework, lambda x: (x + x).sum(), million) - MEBIBYTE <= slack  # freed, but it was there
+    assert (
+        0 <= _bytes(framework, lambda x: (x + x).sum(), million) - MEBIBYTE <= slack
+    )  # freed, but it was there
     assert 0 <= _bytes(framework, three_at_once, million) - 3 * MEBIBYTE <= slack
     assert _bytes(framework, lambda x: None, million) <= slack
 
@@ -263,7 +272,11 @@ def test_jax_s_bytes_are_outputs_and_temporaries() -> None:
     assert _bytes(framework, lambda x: x + x, million) == MEBIBYTE
     assert 0 <= _bytes(framework, lambda x: (x + 1, x + 2), million) - 2 * MEBIBYTE <= slack
     # sorting twice needs room for the first order; one number comes out
-    assert MEBIBYTE <= _bytes(framework, lambda x: jnp.sort(jnp.flip(jnp.sort(x)))[0], million) <= 4 * MEBIBYTE
+    assert (
+        MEBIBYTE
+        <= _bytes(framework, lambda x: jnp.sort(jnp.flip(jnp.sort(x)))[0], million)
+        <= 4 * MEBIBYTE
+    )
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
@@ -282,7 +295,9 @@ def test_a_cpu_tells_nothing_of_a_device(name: str) -> None:
 
 
 def test_the_kernels_that_took_longest_are_named_with_their_shares() -> None:
-    longest = pytest.importorskip("lstmbench.backends.torch_backend", reason="needs PyTorch")._longest
+    longest = pytest.importorskip(
+        "lstmbench.backends.torch_backend", reason="needs PyTorch"
+    )._longest
     times = {
         "void LSTM_elementWise_fp<float, float>(int, int)": 20.0,
         "void LSTM_elementWise_fp<double>(int)": 10.0,

@@ -19,7 +19,9 @@ PICTURES = pytest.StashKey[Path]()
 def chromium() -> Iterator[Any]:
     """The browser."""
     api = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if program is None:
         pytest.skip("there is no Chromium here: `apt-get install chromium` brings it")
     with api.sync_playwright() as playwright:
@@ -43,7 +45,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture
 def page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """An empty page of the browser; what goes wrong in its scripts fails the test."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", accept_downloads=True)
+    page = chromium.new_page(
+        viewport={"width": 1280, "height": 900}, color_scheme="light", accept_downloads=True
+    )
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

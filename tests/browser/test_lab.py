@@ -1,4 +1,6 @@
-"""The notebooks in a real JupyterLab: opened from the browser, run by its menu, and looked at when they have ended."""
+"""The notebooks in a real JupyterLab: opened from the browser, run by its menu, and looked at when
+they have ended.
+"""
 
 import json
 import os
@@ -48,7 +50,9 @@ class Lab(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab on loopback, over a copy of the notebooks, for it saves what it runs; settings are its own."""
+    """JupyterLab on loopback, over a copy of the notebooks, for it saves what it runs; settings are
+    its own.
+    """
     pytest.importorskip("jupyterlab")
     home, settings = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("settings")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
@@ -62,13 +66,35 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     notices = settings / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
     notices.mkdir(parents=True)
     (notices / "notification.jupyterlab-settings").write_text(QUIET)  # it asks nobody for news
-    options = [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", "--no-browser"]
-    options += ["--allow-root", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={home}"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "JUPYTER_PATH")}
-    environment |= {name: str(settings / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
-    environment |= {name: str(settings / name.lower()) for name in ("JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR")}
-    environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(settings / "workspaces"), "JUPYTER_TOKEN": token}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    options = [
+        f"--ServerApp.port={port}",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port_retries=0",
+        "--no-browser",
+    ]
+    options += [
+        "--allow-root",
+        "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={home}",
+    ]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MPLBACKEND", "JUPYTER_PATH")
+    }
+    environment |= {
+        name: str(settings / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
+    }
+    environment |= {
+        name: str(settings / name.lower()) for name in ("JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR")
+    }
+    environment |= {
+        "JUPYTERLAB_WORKSPACES_DIR": str(settings / "workspaces"),
+        "JUPYTER_TOKEN": token,
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    )
     command = [sys.executable, "-m", "jupyter", "lab", *options]
     with open(settings / "log", "wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -112,7 +138,9 @@ def desk(page: Any, lab: Lab) -> Iterator[Any]:
 
 
 def open_notebook(page: Any, lab: Lab, name: str) -> None:
-    """Open it in a workspace of its own: that of another would come back with the notebooks that were open there."""
+    """Open it in a workspace of its own: that of another would come back with the notebooks that
+    were open there.
+    """
     path = f"notebooks/{name}.ipynb"
     page.goto(lab.url(f"lab/workspaces/{name}-{secrets.token_hex(4)}/tree/{path}"))
     page.wait_for_function(OPENED, arg=path)
@@ -124,7 +152,9 @@ def cells_of(page: Any) -> list[dict[str, Any]]:
 
 
 def run_all(page: Any) -> list[dict[str, Any]]:
-    """Choose Run, Run All Cells; return the cells when all have run, one has failed or a dialog has opened."""
+    """Choose Run, Run All Cells; return the cells when all have run, one has failed or a dialog has
+    opened.
+    """
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(ENDED, timeout=RUN_MS, polling=500)
@@ -139,20 +169,30 @@ def failures(cells: list[dict[str, Any]]) -> list[str]:
     """What cells raised, and which code did not run."""
     raised = [f"{o['ename']}: {o['evalue']}" for o in outputs(cells) if o["output_type"] == "error"]
     code = [cell for cell in cells if cell["cell_type"] == "code" and cell["source"]]
-    return raised + [f"not run: {''.join(cell['source'])}" for cell in code if not cell["execution_count"]]
+    return raised + [
+        f"not run: {''.join(cell['source'])}" for cell in code if not cell["execution_count"]
+    ]
 
 
 def draws(cell: dict[str, Any]) -> bool:
-    return any(kind.startswith("image/") for output in outputs([cell]) for kind in output.get("data", {}))
+    return any(
+        kind.startswith("image/") for output in outputs([cell]) for kind in output.get("data", {})
+    )
 
 
 def links(cells: list[dict[str, Any]]) -> list[str]:
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    return [link for link in re.findall(r"\]\(([^)#]+)", text) if not link.startswith(("http", "attachment"))]
+    return [
+        link
+        for link in re.findall(r"\]\(([^)#]+)", text)
+        if not link.startswith(("http", "attachment"))
+    ]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_runs_from_top_to_bottom_and_draws(desk: Any, lab: Lab, name: str, pictures: Path) -> None:
+def test_a_notebook_runs_from_top_to_bottom_and_draws(
+    desk: Any, lab: Lab, name: str, pictures: Path
+) -> None:
     open_notebook(desk, lab, name)
     desk.screenshot(path=pictures / f"{name}-opened.png")
     cells = run_all(desk)
@@ -167,7 +207,10 @@ def test_a_notebook_runs_from_top_to_bottom_and_draws(desk: Any, lab: Lab, name:
         desk.evaluate(f"place => {PANEL}.content.scrollToItem(place, 'start')", place)
         cell = desk.locator(f'.jp-NotebookPanel .jp-Cell[data-windowed-list-index="{place}"]')
         for picture in cell.locator(".jp-OutputArea-output :is(img, svg)").all():
-            assert picture.evaluate("async e => (await e.decode?.(), e.naturalWidth ?? e.clientWidth)") > 100
+            assert (
+                picture.evaluate("async e => (await e.decode?.(), e.naturalWidth ?? e.clientWidth)")
+                > 100
+            )
         desk.screenshot(path=pictures / f"{name}-figure-{place}.png")
 
 
@@ -187,7 +230,9 @@ def test_every_link_of_the_index_opens_its_notebook(desk: Any, lab: Lab, picture
     for link in found:
         index.get_by_role("link", name=link.removesuffix(".ipynb"), exact=True).first.click()
         desk.wait_for_function(OPENED, arg=f"notebooks/{link}")
-        desk.locator(".lm-DockPanel-tabBar").get_by_text(f"{NOTEBOOKS[0]}.ipynb", exact=True).click()
+        desk.locator(".lm-DockPanel-tabBar").get_by_text(
+            f"{NOTEBOOKS[0]}.ipynb", exact=True
+        ).click()
     desk.screenshot(path=pictures / f"{NOTEBOOKS[0]}-links.png")
 
 

@@ -1,4 +1,6 @@
-"""The page of all runs, opened from disk as a reader would: sorted, filtered, drawn, clicked, by mouse and keyboard."""
+"""The page of all runs, opened from disk as a reader would: sorted, filtered, drawn, clicked, by
+mouse and keyboard.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -13,12 +15,16 @@ from lstmbench.results.store import Store
 
 pytestmark = pytest.mark.browser
 
-HOSTILE = '</script><script>window.owned = true</script><img src=x onerror="window.owned = true"><b>x'
+HOSTILE = (
+    '</script><script>window.owned = true</script><img src=x onerror="window.owned = true"><b>x'
+)
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a run with trouble and raw samples in it, one of whose implementations has a hostile name."""
+    """The page of a run with trouble and raw samples in it, one of whose implementations has a
+    hostile name.
+    """
     base = tmp_path_factory.mktemp("results")
     rows = trouble(quick_rows())
     for row in rows:
@@ -26,7 +32,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             row["implementation"] = HOSTILE
     fill(base / "here", rows, suite={"name": HOSTILE}, machine={"cpu": HOSTILE})
     samples = [
-        row | {"process": process, "round": k, "sample": 0, "disturbed": k == 2, "calls": 1, "seconds": 0.001 * (k + 1)}
+        row
+        | {
+            "process": process,
+            "round": k,
+            "sample": 0,
+            "disturbed": k == 2,
+            "calls": 1,
+            "seconds": 0.001 * (k + 1),
+        }
         for row in rows
         if row["status"] == "ok"
         for process in range(2)
@@ -51,13 +65,16 @@ def opened(page: Any, address: str) -> Iterator[Any]:
     page.goto(address)
     page.wait_for_selector("#cases-plots .point")
     yield page
-    assert {url.partition("#")[0] for url in asked if not url.startswith(("blob:", "data:"))} == {address}
+    assert {url.partition("#")[0] for url in asked if not url.startswith(("blob:", "data:"))} == {
+        address
+    }
     assert page.evaluate("window.owned") is None
 
 
 def column(page: Any, name: str) -> list[str]:
     place = page.evaluate(
-        "name => [...document.querySelectorAll('#cases-table thead th')].findIndex(e => e.title === name)", name
+        "name => [...document.querySelectorAll('#cases-table thead th')].findIndex(e => e.title === name)",
+        name,
     )
     return page.locator(f"#cases-table tbody tr > :nth-child({place + 1})").all_inner_texts()
 
@@ -72,7 +89,9 @@ def times(page: Any) -> list[float]:
     return [float(text.split()[0]) * units[text.split()[-1]] for text in texts]
 
 
-def test_every_case_is_in_the_table_and_foreign_text_stays_text(opened: Any, pictures: Path) -> None:
+def test_every_case_is_in_the_table_and_foreign_text_stays_text(
+    opened: Any, pictures: Path
+) -> None:
     assert opened.locator("#count").inner_text() == "175 of 175 cases"
     assert HOSTILE in column(opened, "implementation")
     assert HOSTILE in opened.locator('[aria-label="Table of runs"]').inner_text()
@@ -156,12 +175,18 @@ def test_points_and_samples_are_reached_by_keyboard_alone(opened: Any) -> None:
 def test_learning_curves_are_drawn_hovered_and_walked(opened: Any, pictures: Path) -> None:
     plots = opened.locator("#scores-plots .plot")
     assert plots.count() == 2
-    assert opened.locator("#scores-plots figcaption").all_inner_texts() == ["adding, taught", f"{HOSTILE}, taught"]
+    assert opened.locator("#scores-plots figcaption").all_inner_texts() == [
+        "adding, taught",
+        f"{HOSTILE}, taught",
+    ]
     names = plots.first.locator(".legendtext").all_text_contents()
     assert names == ["torch.fused", "jax.fused", "on the test data"]
     assert plots.first.locator(".shape-label").text_content() == "naive"
     plots.first.focus()
-    for spoken in ("torch.fused, 10 updates, error: 1.5 (1 to 2, 2 seeds)", "torch.fused, 20 updates"):
+    for spoken in (
+        "torch.fused, 10 updates, error: 1.5 (1 to 2, 2 seeds)",
+        "torch.fused, 20 updates",
+    ):
         opened.keyboard.press("ArrowRight")
         assert spoken in opened.locator("#spoken").text_content()
     opened.wait_for_selector("#scores-plots .hovertext")

@@ -1,4 +1,6 @@
-"""Floats of two bytes and fewer, of torch, JAX and ml_dtypes, are taken as the numbers that they hold."""
+"""Floats of two bytes and fewer, of torch, JAX and ml_dtypes, are taken as the numbers that they
+hold.
+"""
 
 from typing import Any
 
@@ -68,15 +70,22 @@ def test_every_number_of_a_framework_is_kept(of: Any, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["int4", "uint4", "complex32"])
 def test_what_is_no_float_is_refused(dtype: str) -> None:
-    with pytest.raises(lb.LstmbenchError, match=f"^x must be an array of real numbers, but its dtype is {dtype}"):
+    with pytest.raises(
+        lb.LstmbenchError, match=f"^x must be an array of real numbers, but its dtype is {dtype}"
+    ):
         numbers(of_ml_dtypes(np.zeros((2, 2), "f4"), dtype), "x")
 
 
 @pytest.mark.parametrize(("name", "dtype", "device"), cases("float32"))
-def test_bfloat16_gives_what_its_numbers_in_float32_give(name: str, dtype: str, device: str) -> None:
+def test_bfloat16_gives_what_its_numbers_in_float32_give(
+    name: str, dtype: str, device: str
+) -> None:
     random = np.random.default_rng(1)
     params = lb.LSTMParams.init(I, H)
-    state, dy = random.standard_normal((2, B, H)).astype("f4"), random.standard_normal((T, B, H)).astype("f4")
+    state, dy = (
+        random.standard_normal((2, B, H)).astype("f4"),
+        random.standard_normal((T, B, H)).astype("f4"),
+    )
     lstm = lb.load(name, params, device=device, dtype=dtype)
     for of in SOURCES:
         wide = [numbers(of(array), "x") for array in (SINGLE, *state, dy)]
@@ -87,7 +96,9 @@ def test_bfloat16_gives_what_its_numbers_in_float32_give(name: str, dtype: str, 
             np.testing.assert_array_equal(found, wanted)
         if "training" in lstm.modes:
             found_gradients = lstm.backward(x, narrow_dy, (h0, c0), (h0, c0))
-            wanted_gradients = lstm.backward(wide[0], wide[3], (wide[1], wide[2]), (wide[1], wide[2]))
+            wanted_gradients = lstm.backward(
+                wide[0], wide[3], (wide[1], wide[2]), (wide[1], wide[2])
+            )
             for found, wanted in zip(found_gradients, wanted_gradients, strict=True):
                 np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
@@ -97,7 +108,9 @@ def test_weights_in_bfloat16_are_taken(of: Any) -> None:
     params = lb.LSTMParams.init(I, H)
     arrays = [of(array.astype("f4")) for array in params.weights().values()]
     found = lb.LSTMParams(*arrays)
-    for array, narrow, wanted in zip(found.weights().values(), arrays, params.weights().values(), strict=True):
+    for array, narrow, wanted in zip(
+        found.weights().values(), arrays, params.weights().values(), strict=True
+    ):
         np.testing.assert_array_equal(array, numbers(narrow, "weights"))
         np.testing.assert_allclose(array, wanted, rtol=2.0**-8)
 

@@ -38,7 +38,9 @@ def test_shapes_of_what_comes_back(lstm: lb.LSTM) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(T, B, I + 1), (T, I), (I,), (), (T, B, I, 1), (T, B, 0), (0, B, I), (T, 0, I), (0, 0, I)], ids=str
+    "shape",
+    [(T, B, I + 1), (T, I), (I,), (), (T, B, I, 1), (T, B, 0), (0, B, I), (T, 0, I), (0, 0, I)],
+    ids=str,
 )
 def test_a_wrong_x_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
     wanted = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
@@ -54,7 +56,9 @@ def test_a_wrong_x_t_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, 
 
 @pytest.mark.parametrize("shape", [(B, H + 1), (B + 1, H), (1, H), (H,), (1, B, H), ()], ids=str)
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_wrong_state_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...], place: int) -> None:
+def test_a_wrong_state_is_named_with_both_shapes(
+    lstm: lb.LSTM, shape: tuple[int, ...], place: int
+) -> None:
     pair = [S, S]
     pair[place] = np.ones(shape)
     end = f"must have shape ({B}, {H}), but it has shape {shape}."
@@ -65,9 +69,13 @@ def test_a_wrong_state_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int
     assert _refused(lstm.backward, X, DY, dstate=pair) == dstate
 
 
-@pytest.mark.parametrize("bad", [S, (S,), (S, S, S), np.ones((2, B, H)), 0, "hc", {"h": S, "c": S}], ids=type)
+@pytest.mark.parametrize(
+    "bad", [S, (S,), (S, S, S), np.ones((2, B, H)), 0, "hc", {"h": S, "c": S}], ids=type
+)
 def test_a_state_is_a_pair(lstm: lb.LSTM, bad: Any) -> None:
-    assert _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), each of shape ({B}, {H})."
+    assert (
+        _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), each of shape ({B}, {H})."
+    )
     wanted = f"dstate must be a pair (dh, dc), each of shape ({B}, {H})."
     assert _refused(lstm.backward, X, DY, dstate=bad) == wanted
 
@@ -95,7 +103,16 @@ def _of_a_tensor_with_a_graph() -> Any:
         (lambda: [[[1.0, 2.0], [3.0]]], "inhomogeneous"),
         (_of_a_tensor_with_a_graph, "detach"),
     ],
-    ids=["complex", "objects", "strings", "string", "None", "dates", "ragged", "tensor with a graph"],
+    ids=[
+        "complex",
+        "objects",
+        "strings",
+        "string",
+        "None",
+        "dates",
+        "ragged",
+        "tensor with a graph",
+    ],
 )
 def test_what_is_no_array_of_real_numbers_is_refused(lstm: lb.LSTM, make: Any, reason: str) -> None:
     bad = make()

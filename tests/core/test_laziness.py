@@ -1,4 +1,6 @@
-"""What is imported when, and what works where a framework is not installed; each in a fresh interpreter."""
+"""What is imported when, and what works where a framework is not installed; each in a fresh
+interpreter.
+"""
 
 import json
 import os
@@ -16,7 +18,11 @@ def _fresh(code: str, **environment: str) -> Any:
     """Run the code in a new interpreter; return what it left in ``out``."""
     program = f"import json, sys\n{code}\nprint('OUT' + json.dumps(out))"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("OUT"))
@@ -24,7 +30,11 @@ def _fresh(code: str, **environment: str) -> Any:
 
 
 def _imported_by(code: str) -> set[str]:
-    return set(_fresh(f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in sys.modules]"))
+    return set(
+        _fresh(
+            f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in sys.modules]"
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +48,15 @@ def _imported_by(code: str) -> set[str]:
         LOAD.format("numpy.reference"),
         "lb.load('numpy.fused', lb.StackParams.init(2, 3, 2, True)).forward([[[1, 2]]])",
     ],
-    ids=["import", "public names", "functions", "names of implementations", "numpy.fused", "numpy.reference", "stack"],
+    ids=[
+        "import",
+        "public names",
+        "functions",
+        "names of implementations",
+        "numpy.fused",
+        "numpy.reference",
+        "stack",
+    ],
 )
 def test_no_framework_is_imported_before_it_is_asked_for(code: str) -> None:
     assert _imported_by(code) == set()
@@ -91,7 +109,11 @@ out = {{"rows": table[["name", "available", "reason"]].values.tolist(), "works":
 
 @pytest.mark.parametrize(
     "missing",
-    [pytest.param(["torch"], marks=pytest.mark.slow), pytest.param(["jax"], marks=pytest.mark.slow), ["torch", "jax"]],
+    [
+        pytest.param(["torch"], marks=pytest.mark.slow),
+        pytest.param(["jax"], marks=pytest.mark.slow),
+        ["torch", "jax"],
+    ],
     ids="+".join,
 )
 def test_without_a_framework_the_rest_works_and_its_rows_say_why(missing: list[str]) -> None:
@@ -105,7 +127,9 @@ def test_without_a_framework_the_rest_works_and_its_rows_say_why(missing: list[s
         seen.add(backend)
         if backend in missing:
             assert (available, reason) == (False, f"the package {backend} is not installed"), name
-            assert outcome == f"{name} is not available here: the package {backend} is not installed."
+            assert (
+                outcome == f"{name} is not available here: the package {backend} is not installed."
+            )
         else:
             assert (available, reason, outcome) == (True, "", "works"), name
     assert seen >= {"numpy", "torch", "jax"}

@@ -1,4 +1,6 @@
-"""The oracle against three things that share nothing with it: finite differences, 50 digits, and PyTorch's own LSTM."""
+"""The oracle against three things that share nothing with it: finite differences, 50 digits, and
+PyTorch's own LSTM.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,12 +18,19 @@ from examples import examples
 from lstmbench.core.tolerance import relative_error
 
 DIGITS = 50
-PARTS = {"dy": (True, False, False), "dh": (False, True, False), "dc": (False, False, True), "all": (True, True, True)}
+PARTS = {
+    "dy": (True, False, False),
+    "dh": (False, True, False),
+    "dc": (False, False, True),
+    "all": (True, True, True),
+}
 
 
 def _loss_of(problem: Problem, part: str) -> Problem:
     """Keep one part of the loss sum(y*dy) + sum(h_T*dh) + sum(c_T*dc), or all of it."""
-    dy, dh, dc = (kept * array for kept, array in zip(PARTS[part], (problem.dy, *problem.dstate), strict=True))
+    dy, dh, dc = (
+        kept * array for kept, array in zip(PARTS[part], (problem.dy, *problem.dstate), strict=True)
+    )
     return replace(problem, dy=dy, dstate=(dh, dc))
 
 
@@ -53,7 +62,9 @@ def _float64_loss(problem: Problem) -> Callable[[dict[str, Array]], float]:
         weights, (x, h0, c0) = list(inputs.values())[:3], list(inputs.values())[3:]
         found = oracle(replace(problem, params=lb.LSTMParams(*weights), x=x, state=(h0, c0)))
         (dh, dc) = problem.dstate
-        return float((found["y"] * problem.dy).sum() + (found["h"] * dh).sum() + (found["c"] * dc).sum())
+        return float(
+            (found["y"] * problem.dy).sum() + (found["h"] * dh).sum() + (found["c"] * dc).sum()
+        )
 
     return loss
 
@@ -68,11 +79,15 @@ def _float64_loss(problem: Problem) -> Callable[[dict[str, Array]], float]:
 @example(sizes=(4, 2, 3, 2), part="dy", seed=1)
 @example(sizes=(4, 2, 3, 2), part="dh", seed=1)
 @example(sizes=(4, 2, 3, 2), part="dc", seed=1)
-def test_the_gradients_are_those_of_finite_differences(sizes: tuple[int, int, int, int], part: str, seed: int) -> None:
+def test_the_gradients_are_those_of_finite_differences(
+    sizes: tuple[int, int, int, int], part: str, seed: int
+) -> None:
     problem = _loss_of(draw(*sizes, seed), part)
     wanted = oracle(problem)
     for name, gradient in _differences(_float64_loss(problem), _inputs(problem), 1e-5):
-        assert np.linalg.norm(wanted[name] - gradient) <= 1e-8 * (1 + np.linalg.norm(gradient)), name
+        assert np.linalg.norm(wanted[name] - gradient) <= 1e-8 * (1 + np.linalg.norm(gradient)), (
+            name
+        )
 
 
 def test_finite_differences_notice_one_wrong_entry() -> None:
@@ -83,7 +98,8 @@ def test_finite_differences_notice_one_wrong_entry() -> None:
     assert np.linalg.norm(spoilt - found["weight_hh"]) > 1e-8 * np.linalg.norm(spoilt)
 
 
-# The six equations once more, number by number, at 50 digits; gates are rows i, f, g, o of the stacked weights
+# The six equations once more, number by number, at 50 digits; gates are rows i, f, g, o of the
+# stacked weights
 
 
 def _exact(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -111,8 +127,12 @@ def _exact(inputs: dict[str, Any]) -> dict[str, Any]:
 _to_exact = np.vectorize(mpmath.mpf, otypes=[object])
 
 
-@pytest.mark.parametrize(("sizes", "seed"), [((1, 1, 1, 1), 0), ((3, 2, 3, 2), 1), ((4, 1, 1, 3), 2)])
-def test_outputs_and_gradients_are_right_to_14_digits(sizes: tuple[int, int, int, int], seed: int) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "seed"), [((1, 1, 1, 1), 0), ((3, 2, 3, 2), 1), ((4, 1, 1, 3), 2)]
+)
+def test_outputs_and_gradients_are_right_to_14_digits(
+    sizes: tuple[int, int, int, int], seed: int
+) -> None:
     problem = draw(*sizes, seed)
     found = oracle(problem)
     with mpmath.workdps(DIGITS):
@@ -132,7 +152,9 @@ def test_outputs_and_gradients_are_right_to_14_digits(sizes: tuple[int, int, int
 def test_the_50_digits_are_there() -> None:
     with mpmath.workdps(DIGITS):
         ((_, gradient),) = _differences(
-            lambda inputs: mpmath.exp(inputs["z"][0]), {"z": _to_exact(np.ones(1))}, mpmath.mpf(10) ** -20
+            lambda inputs: mpmath.exp(inputs["z"][0]),
+            {"z": _to_exact(np.ones(1))},
+            mpmath.mpf(10) ** -20,
         )
         assert abs(gradient[0] - mpmath.e) < mpmath.mpf(10) ** -28
 
@@ -141,9 +163,13 @@ def test_the_50_digits_are_there() -> None:
 def test_torch_s_own_lstm_and_autograd_agree(part: str) -> None:
     torch = pytest.importorskip("torch")
     problem = _loss_of(draw(6, 3, 5, 4), part)
-    arrays = {name: torch.tensor(array, requires_grad=True) for name, array in _inputs(problem).items()}
+    arrays = {
+        name: torch.tensor(array, requires_grad=True) for name, array in _inputs(problem).items()
+    }
     lstm = torch.nn.LSTM(5, 4, dtype=torch.float64)
-    weights = dict(zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"), list(arrays.values())[:3], strict=True))
+    weights = dict(
+        zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0"), list(arrays.values())[:3], strict=True)
+    )
     weights["bias_hh_l0"] = torch.zeros(16, dtype=torch.float64)
     state = (arrays["h0"][None], arrays["c0"][None])
     y, (h, c) = torch.func.functional_call(lstm, weights, (arrays["x"], state))

@@ -65,7 +65,9 @@ def test_the_gates_are_stacked_as_torch_stacks_them() -> None:
         ("bias", (), ["(12,)", "()"]),
     ],
 )
-def test_a_wrong_shape_is_named_beside_the_right_one(name: str, shape: tuple[int, ...], parts: list[str]) -> None:
+def test_a_wrong_shape_is_named_beside_the_right_one(
+    name: str, shape: tuple[int, ...], parts: list[str]
+) -> None:
     with pytest.raises(lb.LstmbenchError) as caught:
         lb.LSTMParams(**_arrays() | {name: np.zeros(shape)})
     assert str(caught.value).startswith(f"{name} must have shape {parts[0]}")
@@ -75,7 +77,15 @@ def test_a_wrong_shape_is_named_beside_the_right_one(name: str, shape: tuple[int
 @pytest.mark.parametrize("name", ["weight_ih", "weight_hh", "bias"])
 @pytest.mark.parametrize(
     "bad",
-    [None, "abc", [["1", "2"]], [[1, 2], [3]], np.ones((4, 1), complex), np.array([object()]), {"a": 1}],
+    [
+        None,
+        "abc",
+        [["1", "2"]],
+        [[1, 2], [3]],
+        np.ones((4, 1), complex),
+        np.array([object()]),
+        {"a": 1},
+    ],
     ids=["None", "string", "strings", "ragged", "complex", "objects", "dict"],
 )
 def test_what_is_no_array_of_real_numbers_is_refused(name: str, bad: Any) -> None:
@@ -95,13 +105,19 @@ def test_without_a_bias_it_is_zero_and_said_to_be_none() -> None:
 
 
 def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
-    params = lb.LSTMParams(np.ones((4 * H, I)), np.ones((4 * H, 2)), np.ones(4 * H), projection=np.ones((2, H)))
+    params = lb.LSTMParams(
+        np.ones((4 * H, I)), np.ones((4 * H, 2)), np.ones(4 * H), projection=np.ones((2, H))
+    )
     assert (params.hidden_size, params.output_size, params.proj_size) == (H, 2, 2)
     plain = lb.LSTMParams(**_arrays())
     assert (plain.hidden_size, plain.output_size, plain.proj_size) == (H, H, 0)
     assert (plain.projection, plain.peephole, plain.has_bias) == (None, None, True)
     drawn = lb.LSTMParams.init(I, H, proj_size=2, peephole=True)
-    assert (drawn.projection.shape, drawn.weight_hh.shape, drawn.peephole.shape) == ((2, H), (4 * H, 2), (3, H))
+    assert (drawn.projection.shape, drawn.weight_hh.shape, drawn.peephole.shape) == (
+        (2, H),
+        (4 * H, 2),
+        (3, H),
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +142,9 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
         ({"peephole": "abc"}, "peephole must be an array of real numbers, but its dtype is <U3."),
     ],
 )
-def test_a_peephole_or_projection_of_a_wrong_form_is_named(given: dict[str, Any], sentence: str) -> None:
+def test_a_peephole_or_projection_of_a_wrong_form_is_named(
+    given: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(lb.LstmbenchError) as caught:
         lb.LSTMParams(**_arrays() | given)
     assert str(caught.value) == sentence
@@ -150,14 +168,18 @@ def test_init_draws_as_torch_does_and_again_the_same() -> None:
 @pytest.mark.parametrize("bad", [-1, 1.0, True, "3", None, np.float64(2)])
 def test_init_takes_whole_numbers_only(name: str, bad: Any) -> None:
     sizes: dict[str, Any] = {"input_size": 2, "hidden_size": 3, "seed": 0}
-    with pytest.raises(lb.LstmbenchError, match=f"^{name} must be a whole number of at least [01], but it is"):
+    with pytest.raises(
+        lb.LstmbenchError, match=f"^{name} must be a whole number of at least [01], but it is"
+    ):
         lb.LSTMParams.init(**sizes | {name: bad})
 
 
 @pytest.mark.parametrize("name", ["input_size", "hidden_size"])
 def test_a_size_is_at_least_one(name: str) -> None:
     sizes: dict[str, Any] = {"input_size": 2, "hidden_size": 3}
-    with pytest.raises(lb.LstmbenchError, match=f"^{name} must be a whole number of at least 1, but it is 0"):
+    with pytest.raises(
+        lb.LstmbenchError, match=f"^{name} must be a whole number of at least 1, but it is 0"
+    ):
         lb.LSTMParams.init(**sizes | {name: 0})
 
 

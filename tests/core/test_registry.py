@@ -13,7 +13,17 @@ import lstmbench as lb
 from lstmbench.core import registry
 
 PARAMS = lb.LSTMParams.init(2, 3)
-COLUMNS = ["name", "backend", "variant", "available", "reason", "devices", "dtypes", "modes", "peer"]
+COLUMNS = [
+    "name",
+    "backend",
+    "variant",
+    "available",
+    "reason",
+    "devices",
+    "dtypes",
+    "modes",
+    "peer",
+]
 
 
 pytestmark = pytest.mark.usefixtures("own_registrations")
@@ -31,7 +41,11 @@ def _refused(call: Any, *arguments: Any, **named: Any) -> str:
 
 def test_it_is_known_by_name_and_float32_on_the_cpu_unless_told() -> None:
     lstm = lb.load("numpy.fused", PARAMS)
-    assert (lstm.name, lstm.framework.device, lstm.framework.dtype) == ("numpy.fused", "cpu", "float32")
+    assert (lstm.name, lstm.framework.device, lstm.framework.dtype) == (
+        "numpy.fused",
+        "cpu",
+        "float32",
+    )
     assert lstm.params is PARAMS
 
 
@@ -45,7 +59,9 @@ def test_it_is_known_by_name_and_float32_on_the_cpu_unless_told() -> None:
         ("numpy.refrence", "numpy.reference"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(asked: str, meant: str) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones_and_the_nearest(
+    asked: str, meant: str
+) -> None:
     sentence = _refused(lb.load, asked, PARAMS)
     assert sentence.startswith(f"There is no implementation {asked!r}; the known ones are ")
     assert all(name in sentence for name in registry.names())
@@ -73,10 +89,14 @@ def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _refused(lb.load, "torch.fused", PARAMS, device="cuda") == wanted
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float", "", np.float32, np.dtype("float32"), None], ids=repr)
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float", "", np.float32, np.dtype("float32"), None], ids=repr
+)
 def test_an_unsupported_dtype_is_answered_with_the_supported_ones(dtype: Any) -> None:
     sentence = _refused(lb.load, "numpy.fused", PARAMS, dtype=dtype)
-    assert sentence == f"numpy.fused does not support dtype {dtype!r}; it supports float32, float64."
+    assert (
+        sentence == f"numpy.fused does not support dtype {dtype!r}; it supports float32, float64."
+    )
 
 
 def test_tf32_is_supported_on_no_cpu() -> None:
@@ -116,7 +136,9 @@ def test_a_registered_class_is_listed_and_loaded() -> None:
 
 def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> None:
     lb.register("mine.fast", devices=("quantum",))(Plain)
-    assert registry.only_in_this_session("mine.fast") and not registry.only_in_this_session("numpy.fused")
+    assert registry.only_in_this_session("mine.fast") and not registry.only_in_this_session(
+        "numpy.fused"
+    )
     row = registry.describe("mine.fast")
     assert (row["available"], row["devices"]) == (False, ())
     assert row["reason"] == "it runs on quantum alone, which is not there"
@@ -135,7 +157,21 @@ def test_registering_again_replaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fast", "", ".", "mine.", ".fast", "mine.very.fast", "mine.fast!", "my own.fast", "1.2", 3, None], ids=repr
+    "name",
+    [
+        "fast",
+        "",
+        ".",
+        "mine.",
+        ".fast",
+        "mine.very.fast",
+        "mine.fast!",
+        "my own.fast",
+        "1.2",
+        3,
+        None,
+    ],
+    ids=repr,
 )
 def test_a_name_has_a_backend_and_a_variant(name: Any) -> None:
     wanted = f"An implementation's name must be of the form backend.variant, but it is {name!r}."
@@ -148,9 +184,13 @@ def test_a_framework_is_one_of_three(framework: Any) -> None:
     assert _refused(lb.register, "mine.fast", framework=framework) == wanted
 
 
-@pytest.mark.parametrize("modes", [(), ("training",), ("inference", "training", "dreaming"), "inference"], ids=repr)
+@pytest.mark.parametrize(
+    "modes", [(), ("training",), ("inference", "training", "dreaming"), "inference"], ids=repr
+)
 def test_modes_are_inference_or_both(modes: Any) -> None:
-    wanted = f"mine.fast: modes must be inference, or inference and training, but they are {modes!r}."
+    wanted = (
+        f"mine.fast: modes must be inference, or inference and training, but they are {modes!r}."
+    )
     assert _refused(lb.register, "mine.fast", modes=modes) == wanted
 
 
@@ -193,7 +233,14 @@ def test_the_list_has_a_row_for_each_name_sorted() -> None:
     assert list(table.name) == registry.names() == sorted(table.name)
     assert (table.name == table.backend + "." + table.variant).all()
     peers = set(table.name[table.peer.astype(bool)])
-    assert not peers & {"numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "jax.scan", "jax.fused"}
+    assert not peers & {
+        "numpy.reference",
+        "numpy.fused",
+        "torch.loop",
+        "torch.fused",
+        "jax.scan",
+        "jax.fused",
+    }
     assert "torch.nn" in peers or not table.set_index("name").available["torch.nn"]
 
 
@@ -202,7 +249,10 @@ def test_every_file_in_variants_registers_the_name_that_it_bears() -> None:
     for name in registry._builtin():
         row = table.loc[name]
         if row.available:
-            assert registry.find(name).cls.__module__ == f"lstmbench.variants.{name.replace('.', '_', 1)}"
+            assert (
+                registry.find(name).cls.__module__
+                == f"lstmbench.variants.{name.replace('.', '_', 1)}"
+            )
 
 
 def test_numpy_needs_nothing_more() -> None:
@@ -250,10 +300,16 @@ def test_a_plug_in_is_listed_and_loaded(install: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ModuleNotFoundError("No module named 'fastlib'", name="fastlib"), "the package fastlib is not installed"),
+        (
+            ModuleNotFoundError("No module named 'fastlib'", name="fastlib"),
+            "the package fastlib is not installed",
+        ),
         (ModuleNotFoundError("somehow"), "ModuleNotFoundError: somehow"),
         (ImportError("cannot import name 'x'\nand more"), "ImportError: cannot import name 'x'"),
-        (OSError("libfast.so: cannot open shared object file"), "OSError: libfast.so: cannot open shared object file"),
+        (
+            OSError("libfast.so: cannot open shared object file"),
+            "OSError: libfast.so: cannot open shared object file",
+        ),
         (ZeroDivisionError("division by zero."), "ZeroDivisionError: division by zero"),
         (RuntimeError(), "RuntimeError"),
         (SyntaxError("invalid syntax"), "SyntaxError: invalid syntax"),
@@ -272,12 +328,21 @@ def test_a_plug_in_that_fails_costs_its_own_row_only(
     table = lb.implementations().set_index("name")
     row = table.loc["theirs.broken"].to_dict()
     nothing = {"devices": (), "dtypes": (), "modes": (), "peer": False}
-    assert row == {"backend": "theirs", "variant": "broken", "available": False, "reason": reason} | nothing
+    assert (
+        row
+        == {"backend": "theirs", "variant": "broken", "available": False, "reason": reason}
+        | nothing
+    )
     assert table.drop("theirs.broken").reset_index().equals(healthy)
-    assert _refused(lb.load, "theirs.broken", PARAMS) == f"theirs.broken is not available here: {reason}."
+    assert (
+        _refused(lb.load, "theirs.broken", PARAMS)
+        == f"theirs.broken is not available here: {reason}."
+    )
 
 
-def test_a_plug_in_that_does_not_register_its_name_is_told_apart(install: Callable[..., None]) -> None:
+def test_a_plug_in_that_does_not_register_its_name_is_told_apart(
+    install: Callable[..., None],
+) -> None:
     install(Point("theirs.fast", lambda: lb.register("theirs.other")(Plain)))
     wanted = "There is no 'theirs.fast': the plug-in their.module was loaded, but it did not register that name."
     assert _refused(lb.load, "theirs.fast", PARAMS) == wanted
@@ -296,11 +361,11 @@ def test_a_plug_in_cannot_shadow_what_comes_with_the_package(install: Callable[.
     assert lb.load("numpy.fused", PARAMS).name == "numpy.fused"
 
 
-def test_a_file_that_does_not_register_its_name_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_does_not_register_its_name_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(registry, "_builtin", lambda: {"numpy.forgotten": "numpy_fused"})
-    wanted = (
-        "There is no 'numpy.forgotten': lstmbench.variants.numpy_fused was loaded, but it did not register that name."
-    )
+    wanted = "There is no 'numpy.forgotten': lstmbench.variants.numpy_fused was loaded, but it did not register that name."
     assert _refused(lb.load, "numpy.forgotten", PARAMS) == wanted
 
 

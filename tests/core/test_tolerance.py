@@ -5,7 +5,13 @@ from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 
 def test_the_tolerances_are_those_that_are_promised() -> None:
-    assert dict(TOLERANCE) == {"float64": 1e-12, "float32": 1e-5, "tf32": 2e-3, "float16": 4e-3, "bfloat16": 3e-2}
+    assert dict(TOLERANCE) == {
+        "float64": 1e-12,
+        "float32": 1e-5,
+        "tf32": 2e-3,
+        "float16": 4e-3,
+        "bfloat16": 3e-2,
+    }
     with pytest.raises(TypeError):
         TOLERANCE["float64"] = 1.0  # type: ignore[index]
 

@@ -37,7 +37,9 @@ def test_a_flat_series_is_one_feature():
 
 @pytest.mark.parametrize("shape", [(0, 2), (5, 3), (5,), (5, 1, 2)])
 def test_a_wrong_shape_is_refused_with_both_shapes(params, shape):
-    with pytest.raises(lb.LstmbenchError, match=r"x must have shape \(T, 2\) with T at least 1, but it has shape"):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"x must have shape \(T, 2\) with T at least 1, but it has shape"
+    ):
         trace(params, np.zeros(shape))
 
 
@@ -67,7 +69,9 @@ def test_the_jacobian_is_that_of_finite_differences(params, x):
             c[unit] += sign * eps
             _, (_, end) = lstm.forward(x[3:, None], (traced.h[2][None], c[None]))
             ends.append(end[0])
-        np.testing.assert_allclose(found[:, unit], (ends[0] - ends[1]) / (2 * eps), rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(
+            found[:, unit], (ends[0] - ends[1]) / (2 * eps), rtol=1e-7, atol=1e-10
+        )
 
 
 def test_without_recurrent_weights_the_forget_gates_are_all_there_is(params, x):

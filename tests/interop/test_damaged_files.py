@@ -1,4 +1,6 @@
-"""Damaged bytes: whatever is changed in a file, it is read, or refused in one sentence; nothing else happens."""
+"""Damaged bytes: whatever is changed in a file, it is read, or refused in one sentence; nothing
+else happens.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,9 @@ DAMAGE = st.lists(BYTES, min_size=1, max_size=4) | st.lists(PIECES, min_size=1, 
 
 
 def damaged(data: bytes, pieces: list[tuple[float, int, bytes]]) -> bytes:
-    """Return the bytes, in which at some places a few are replaced by others: more, fewer, or as many."""
+    """Return the bytes, in which at some places a few are replaced by others: more, fewer, or as
+    many.
+    """
     for where, taken, put in pieces:
         place = int(where * len(data))
         data = data[:place] + put + data[place + taken :]
@@ -61,7 +65,9 @@ def test_onnx(pieces: list[tuple[float, int, bytes]]) -> None:
 
 @examples(400)
 @given(DAMAGE)
-def test_safetensors(tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[float, int, bytes]]) -> None:
+def test_safetensors(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[float, int, bytes]]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(damaged(safetensors_file(), pieces))
     read("open", path)

@@ -33,11 +33,31 @@ def test_what_comes_out_shares_no_memory_with_the_weights() -> None:
 @pytest.mark.parametrize(
     ("place", "array", "sentence"),
     [
-        (0, np.zeros((20, 3)), r"the layer: kernel must have shape \(I, 20\), but it has shape \(20, 3\)"),
-        (1, np.zeros((20, 5)), r"the layer: recurrent_kernel must have shape \(20, 80\), but it has shape \(20, 5\)"),
-        (1, np.zeros(20), r"the layer: recurrent_kernel must have shape \(H, 4H\), but it has shape \(20,\)"),
-        (2, np.zeros((2, 20)), r"the layer: bias must have shape \(20,\), but it has shape \(2, 20\)"),
-        (2, np.zeros(20, int), r"the layer: bias must hold numbers of dtype .*, but its dtype is int64"),
+        (
+            0,
+            np.zeros((20, 3)),
+            r"the layer: kernel must have shape \(I, 20\), but it has shape \(20, 3\)",
+        ),
+        (
+            1,
+            np.zeros((20, 5)),
+            r"the layer: recurrent_kernel must have shape \(20, 80\), but it has shape \(20, 5\)",
+        ),
+        (
+            1,
+            np.zeros(20),
+            r"the layer: recurrent_kernel must have shape \(H, 4H\), but it has shape \(20,\)",
+        ),
+        (
+            2,
+            np.zeros((2, 20)),
+            r"the layer: bias must have shape \(20,\), but it has shape \(2, 20\)",
+        ),
+        (
+            2,
+            np.zeros(20, int),
+            r"the layer: bias must hold numbers of dtype .*, but its dtype is int64",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(place: int, array: Any, sentence: str) -> None:
@@ -50,7 +70,10 @@ def test_what_is_wrong_is_named(place: int, array: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (arrays()[:1], r"the layer must have 2 or 3 arrays, or several times as many, but it has 1\."),
+        (
+            arrays()[:1],
+            r"the layer must have 2 or 3 arrays, or several times as many, but it has 1\.",
+        ),
         ([arrays() * 3], r"layer 0 must have 2 or 3 arrays, or twice as many, but it has 9\."),
         ([], r"the layer must have 2 or 3 arrays, .*, but it has 0\."),
         ([arrays(), 3], r"from_keras takes an LSTM of Keras, .*, but layer 1 is a int\."),
@@ -65,13 +88,19 @@ def test_something_else_is_refused(source: Any, sentence: str) -> None:
 
 
 def test_both_directions_are_no_single_layer() -> None:
-    with pytest.raises(lb.LstmbenchError, match=r"here are 1 layer in both directions: use StackParams\.from_keras\."):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"here are 1 layer in both directions: use StackParams\.from_keras\.",
+    ):
         lb.LSTMParams.from_keras(arrays() * 2)
 
 
 @pytest.mark.parametrize(
     ("kind", "sentence"),
-    [({"peephole": True}, "to_keras: these weights have peepholes"), ({"proj_size": 2}, "to_keras: .* a projection")],
+    [
+        ({"peephole": True}, "to_keras: these weights have peepholes"),
+        ({"proj_size": 2}, "to_keras: .* a projection"),
+    ],
 )
 def test_what_keras_has_not_is_refused(kind: dict[str, Any], sentence: str) -> None:
     with pytest.raises(lb.LstmbenchError, match=sentence):
@@ -81,8 +110,12 @@ def test_what_keras_has_not_is_refused(kind: dict[str, Any], sentence: str) -> N
 @pytest.mark.parametrize("bias", [True, False])
 def test_two_layers_and_two_directions_of_one_shape_are_told_apart(keras: Any, bias: bool) -> None:
     kinds = {"use_bias": bias, "return_sequences": True}
-    stacked = keras.Sequential([keras.Input((4, 5)), keras.layers.LSTM(5, **kinds), keras.layers.LSTM(5, **kinds)])
-    both = keras.Sequential([keras.Input((4, 5)), keras.layers.Bidirectional(keras.layers.LSTM(5, **kinds))])
+    stacked = keras.Sequential(
+        [keras.Input((4, 5)), keras.layers.LSTM(5, **kinds), keras.layers.LSTM(5, **kinds)]
+    )
+    both = keras.Sequential(
+        [keras.Input((4, 5)), keras.layers.Bidirectional(keras.layers.LSTM(5, **kinds))]
+    )
     for model, layers, directions in ((stacked, 2, 1), (both, 1, 2)):
         arrays = model.get_weights()
         half = len(arrays) // 2
@@ -101,18 +134,28 @@ def test_two_layers_and_two_directions_of_one_shape_are_told_apart(keras: Any, b
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
-    ("I", "layers", "both"), [(3, 1, False), (3, 3, False), (5, 3, False), (3, 1, True), (5, 2, True)]
+    ("I", "layers", "both"),
+    [(3, 1, False), (3, 3, False), (5, 3, False), (3, 1, True), (5, 2, True)],
 )
-def test_arrays_that_fit_one_stack_alone_are_that_stack(I: int, layers: int, both: bool, bias: bool) -> None:  # noqa: E741
+def test_arrays_that_fit_one_stack_alone_are_that_stack(
+    I: int,  # noqa: E741
+    layers: int,
+    both: bool,
+    bias: bool,
+) -> None:
     stack = lb.StackParams.init(I, 5, layers, both, bias=bias)
     flat = [array for layer in stack.to_keras() for array in layer]
     assert bits(lb.StackParams.from_keras(flat)) == bits(stack)
 
 
 def test_arrays_that_fit_no_stack_are_named() -> None:
-    with pytest.raises(lb.LstmbenchError, match=r"layers\[1\]\[0\] must have input_size 5, but it has 3\."):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"layers\[1\]\[0\] must have input_size 5, but it has 3\."
+    ):
         lb.StackParams.from_keras(arrays() * 3)
-    with pytest.raises(lb.LstmbenchError, match=r"^the layer, arrays 3 to 5: kernel must have shape \(I, 20\)"):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"^the layer, arrays 3 to 5: kernel must have shape \(I, 20\)"
+    ):
         lb.StackParams.from_keras([*arrays(), np.zeros((3, 15)), *arrays()[1:]])
 
 
@@ -147,8 +190,12 @@ def test_padding_that_keras_masks_is_what_lengths_are(keras: Any) -> None:
 
 
 def test_a_model_with_another_layer_says_what_to_do(keras: Any) -> None:
-    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(5), keras.layers.Dense(1, name="head")])
-    with pytest.raises(lb.LstmbenchError, match=r"'head' is a Dense; .* give a list of its LSTM layers\."):
+    model = keras.Sequential(
+        [keras.Input((4, 3)), keras.layers.LSTM(5), keras.layers.Dense(1, name="head")]
+    )
+    with pytest.raises(
+        lb.LstmbenchError, match=r"'head' is a Dense; .* give a list of its LSTM layers\."
+    ):
         lb.StackParams.from_keras(model)
     lb.StackParams.from_keras(model.layers[:1])
     dropout = keras.layers.Dropout(0.5)
@@ -170,7 +217,9 @@ def test_a_model_with_another_layer_says_what_to_do(keras: Any) -> None:
         ({"stateful": True}, r"mine: stateful must be False here, but it is True"),
     ],
 )
-def test_a_layer_that_computes_something_else_is_refused(keras: Any, options: dict[str, Any], sentence: str) -> None:
+def test_a_layer_that_computes_something_else_is_refused(
+    keras: Any, options: dict[str, Any], sentence: str
+) -> None:
     layer = keras.layers.LSTM(5, name="mine", **options)
     layer.build((2, 4, 3))
     (name,) = options
@@ -187,15 +236,23 @@ def test_a_layer_that_computes_something_else_is_refused(keras: Any, options: di
 def test_a_layer_without_weights_and_one_that_is_no_lstm_are_refused(keras: Any) -> None:
     with pytest.raises(lb.LstmbenchError, match=r"mine has no weights yet: it was not built\."):
         lb.LSTMParams.from_keras(keras.layers.LSTM(5, name="mine"))
-    for kind in (keras.layers.GRU(5, name="other"), keras.layers.RNN(keras.layers.GRUCell(5), name="other")):
-        with pytest.raises(lb.LstmbenchError, match=r"from_keras takes .*, but 'other' is a (GRU|RNN); "):
+    for kind in (
+        keras.layers.GRU(5, name="other"),
+        keras.layers.RNN(keras.layers.GRUCell(5), name="other"),
+    ):
+        with pytest.raises(
+            lb.LstmbenchError, match=r"from_keras takes .*, but 'other' is a (GRU|RNN); "
+        ):
             lb.LSTMParams.from_keras(kind)
 
 
 def test_directions_that_are_merged_in_another_way_are_refused(keras: Any) -> None:
     layer = keras.layers.Bidirectional(keras.layers.LSTM(5), merge_mode="sum", name="both")
     layer.build((None, None, 3))
-    with pytest.raises(lb.LstmbenchError, match=r"both: merge_mode must be 'concat', but it is 'sum'; .*'merge_mode'"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"both: merge_mode must be 'concat', but it is 'sum'; .*'merge_mode'",
+    ):
         lb.StackParams.from_keras(layer)
     assert lb.StackParams.from_keras(layer, ignore="merge_mode").bidirectional
 
@@ -204,7 +261,10 @@ def test_stacked_cells_in_both_directions_are_no_stack_of_ours(keras: Any) -> No
     cells = [keras.layers.LSTMCell(5), keras.layers.LSTMCell(5)]
     layer = keras.layers.Bidirectional(keras.layers.RNN(cells), name="both")
     layer.build((None, None, 3))
-    with pytest.raises(lb.LstmbenchError, match=r"^both runs 2 cells forward and as many backward, and joins only the"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"^both runs 2 cells forward and as many backward, and joins only the",
+    ):
         lb.StackParams.from_keras(layer)
 
 

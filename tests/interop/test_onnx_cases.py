@@ -1,4 +1,6 @@
-"""ONNX's own cases of the operator LSTM, loaded through from_onnx, give the outputs that the cases state."""
+"""ONNX's own cases of the operator LSTM, loaded through from_onnx, give the outputs that the cases
+state.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -16,23 +18,33 @@ LATER = ("reverse", "bidirectional")  # older releases of the package lack these
 
 
 def case(name: str) -> tuple[Any, dict[str, Array], dict[str, Array]]:
-    """Return the model of a case, its inputs by the operator's names for them, and its expected outputs likewise."""
+    """Return the model of a case, its inputs by the operator's names for them, and its expected
+    outputs likewise.
+    """
     import_module("onnx.backend.test.case.node.lstm")  # its classes make the cases
-    cases = {each.name: each for each in import_module("onnx.backend.test.case.node")._NodeTestCases}
+    cases = {
+        each.name: each for each in import_module("onnx.backend.test.case.node")._NodeTestCases
+    }
     found = cases.get(f"test_lstm_{name}")
     if found is None and name in LATER:
         pytest.skip(f"this release of onnx has no case {name}")
     (inputs, outputs) = found.data_sets[0]
     (node,) = found.model.graph.node
     given = dict(zip([name for name in node.input if name], inputs, strict=True))
-    return found.model, given, dict(zip([name for name in node.output if name], outputs, strict=True))
+    return (
+        found.model,
+        given,
+        dict(zip([name for name in node.output if name], outputs, strict=True)),
+    )
 
 
 def as_constants(model: Any, given: dict[str, Array]) -> Any:
     """Return the model with all but X as initializers, as models of trained networks have them."""
     held = onnx.ModelProto.FromString(model.SerializeToString())
     del held.graph.input[1:]
-    held.graph.initializer.extend(onnx.numpy_helper.from_array(given[name], name) for name in list(given)[1:])
+    held.graph.initializer.extend(
+        onnx.numpy_helper.from_array(given[name], name) for name in list(given)[1:]
+    )
     return held
 
 
@@ -50,7 +62,9 @@ def test_the_case_comes_out_right(name: str, held: str) -> None:
     if layer.direction == "bidirectional":
         assert len(lb.StackParams.from_onnx(source, inputs=inputs).layers[0]) == 2
     else:
-        alone = lb.LSTMParams.from_onnx(source, inputs=inputs, ignore=("direction",) * (layer.direction == "reverse"))
+        alone = lb.LSTMParams.from_onnx(
+            source, inputs=inputs, ignore=("direction",) * (layer.direction == "reverse")
+        )
         np.testing.assert_array_equal(alone.weight_ih, layer.params[0].weight_ih)
 
 
@@ -70,7 +84,9 @@ def computed(layer: Any, X: Array) -> dict[str, Array]:
 def test_the_cases_are_those_that_are_known() -> None:
     case("defaults")
     cases = import_module("onnx.backend.test.case.node")._NodeTestCases
-    names = {each.name.removeprefix("test_lstm_") for each in cases if each.name.startswith("test_lstm_")}
+    names = {
+        each.name.removeprefix("test_lstm_") for each in cases if each.name.startswith("test_lstm_")
+    }
     assert names - set(LATER) == set(EVERYWHERE)
 
 
@@ -86,7 +102,12 @@ def test_what_the_case_holds_beside_its_weights_is_told() -> None:
     model, given, _ = case("with_peepholes")
     (layer,) = read_onnx(as_constants(model, given))
     assert layer.h0 is not None
-    assert (layer.h0.shape, layer.direction, layer.layout, layer.fed) == ((1, 2, 3), "forward", 0, ())
+    assert (layer.h0.shape, layer.direction, layer.layout, layer.fed) == (
+        (1, 2, 3),
+        "forward",
+        0,
+        (),
+    )
     assert layer.lengths is not None
     assert layer.lengths.tolist() == [1, 1]
     weights = {name: given[name] for name in ("W", "R", "B", "P")}

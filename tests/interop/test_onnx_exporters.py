@@ -47,49 +47,81 @@ class Writer:
         count = self.layers * self.directions
         if self.optimized and isinstance(self.batch, int):
             return self.constant(np.zeros((count, self.batch, H), "f4"))
-        sizes = [self.constant([count]), self.constant([self.batch]), self.constant([H])] if self.batch == B else []
-        sizes = sizes or [self.constant([count]), self.add("Shape", ["input"], start=1, end=2), self.constant([H])]
+        sizes = (
+            [self.constant([count]), self.constant([self.batch]), self.constant([H])]
+            if self.batch == B
+            else []
+        )
+        sizes = sizes or [
+            self.constant([count]),
+            self.add("Shape", ["input"], start=1, end=2),
+            self.constant([H]),
+        ]
         return self.add("Expand", [self.constant(np.float32(0)), self.add("Concat", sizes, axis=0)])
 
     def rows(self, name: str) -> str:
         """The gates i, f, g, o of PyTorch in the order i, o, f, g of ONNX."""
         if self.optimized:
-            return self.constant(np.concatenate([np.split(self.arrays[name], 4)[gate] for gate in (0, 3, 1, 2)]))
+            return self.constant(
+                np.concatenate([np.split(self.arrays[name], 4)[gate] for gate in (0, 3, 1, 2)])
+            )
         zero = self.constant([0])
         H = self.add("Shape", [self.state], start=2, end=3)
         ends = [self.add("Mul", [H, self.constant([number])]) for number in range(5)]
-        gates = [self.add("Slice", [name, ends[gate], ends[gate + 1], zero]) for gate in (0, 3, 1, 2)]
+        gates = [
+            self.add("Slice", [name, ends[gate], ends[gate + 1], zero]) for gate in (0, 3, 1, 2)
+        ]
         return self.add("Concat", gates, axis=0)
 
     def stacked(self, arrays: list[str]) -> str:
         """One array for each direction, in one."""
         if self.optimized:
             return self.constant(np.stack([self.initializers.pop(name) for name in arrays]))
-        return self.add("Concat", [self.add("Unsqueeze", [each, self.constant([0])]) for each in arrays], axis=0)
+        return self.add(
+            "Concat", [self.add("Unsqueeze", [each, self.constant([0])]) for each in arrays], axis=0
+        )
 
     def layer(self, number: int, x: str) -> str:
         parts = [f"_l{number}", f"_l{number}_reverse"][: self.directions]
-        W, R = (self.stacked([self.rows(kind + part) for part in parts]) for kind in ("weight_ih", "weight_hh"))
+        W, R = (
+            self.stacked([self.rows(kind + part) for part in parts])
+            for kind in ("weight_ih", "weight_hh")
+        )
         both = [[self.rows(kind + part) for kind in ("bias_ih", "bias_hh")] for part in parts]
         if self.optimized:
-            b = self.stacked([self.constant(np.concatenate([self.initializers.pop(n) for n in pair])) for pair in both])
+            b = self.stacked(
+                [
+                    self.constant(np.concatenate([self.initializers.pop(n) for n in pair]))
+                    for pair in both
+                ]
+            )
         else:
             b = self.stacked([self.add("Concat", pair, axis=0) for pair in both])
         state = self.state
         if self.layers > 1:
-            ends = [self.constant([number * self.directions]), self.constant([(number + 1) * self.directions])]
+            ends = [
+                self.constant([number * self.directions]),
+                self.constant([(number + 1) * self.directions]),
+            ]
             state = self.add("Slice", [state, *ends, self.constant([0])])
         outputs = [f"{name}_{number}" for name in ("Y", "h", "c")]
         direction = "bidirectional" if self.directions == 2 else "forward"
         attributes = {"hidden_size": H, "direction": direction, "input_forget": 0, "layout": 0}
-        self.nodes.append(onnx.helper.make_node("LSTM", [x, W, R, b, "", state, state], outputs, **attributes))
+        self.nodes.append(
+            onnx.helper.make_node("LSTM", [x, W, R, b, "", state, state], outputs, **attributes)
+        )
         turned = self.add("Transpose", [outputs[0]], perm=[0, 2, 1, 3])
         if self.optimized and isinstance(self.batch, int):
             shape = self.constant([T, self.batch, self.directions * H])
         else:
             sizes = self.add("Shape", [turned], start=0)
-            pieces = [self.add("Slice", [sizes, self.constant([k]), self.constant([k + 1])]) for k in range(4)]
-            width = self.add("Reshape", [self.add("Mul", pieces[2:]), self.constant([-1])], allowzero=0)
+            pieces = [
+                self.add("Slice", [sizes, self.constant([k]), self.constant([k + 1])])
+                for k in range(4)
+            ]
+            width = self.add(
+                "Reshape", [self.add("Mul", pieces[2:]), self.constant([-1])], allowzero=0
+            )
             shape = self.add("Concat", [*pieces[:2], width], axis=0)
         return self.add("Reshape", [turned, shape], f"y_{number}", allowzero=1)
 
@@ -105,7 +137,10 @@ class Writer:
                 "main_graph",
                 [onnx.helper.make_tensor_value_info("input", kind, [T, self.batch, I])],
                 [onnx.helper.make_tensor_value_info(y, kind, [T, self.batch, self.directions * H])],
-                [onnx.numpy_helper.from_array(np.ascontiguousarray(a), n) for n, a in self.initializers.items()],
+                [
+                    onnx.numpy_helper.from_array(np.ascontiguousarray(a), n)
+                    for n, a in self.initializers.items()
+                ],
             ),
             opset_imports=[onnx.helper.make_opsetid("", 20)],
             ir_version=10,
@@ -123,17 +158,24 @@ def test_what_the_default_exporter_writes_is_taken(
     module = torch.nn.LSTM(I, H, num_layers=num_layers, bidirectional=bidirectional)
     made = Writer(module, optimized, batch).model()
     inputs = None
-    if not (optimized or batch == B):  # there the sizes of the weights are taken from the shape of the input
+    if not (
+        optimized or batch == B
+    ):  # there the sizes of the weights are taken from the shape of the input
         with pytest.raises(
-            lb.LstmbenchError, match="R depends on the model's input 'input': give its value as inputs="
+            lb.LstmbenchError,
+            match="R depends on the model's input 'input': give its value as inputs=",
         ):
             lb.StackParams.from_onnx(made)
         inputs = {"input": np.zeros((T, B, I), "f4")}
-    assert bits(lb.StackParams.from_onnx(made, inputs=inputs)) == bits(lb.StackParams.from_torch(module))
+    assert bits(lb.StackParams.from_onnx(made, inputs=inputs)) == bits(
+        lb.StackParams.from_torch(module)
+    )
     if batch == B:
         x = torch.randn(T, B, I)
         runtime = pytest.importorskip("onnxruntime")
-        session = runtime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(
+            made.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
         (y,) = session.run(None, {"input": x.numpy()})
         np.testing.assert_allclose(y, module(x)[0].detach(), atol=1e-6)
 
@@ -142,14 +184,20 @@ def export(module: Any, arguments: tuple[Any, ...], **options: Any) -> Any:
     pytest.importorskip("onnxscript", reason="PyTorch's default exporter needs onnxscript")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.onnx.export(module.eval(), arguments, dynamo=True, verbose=False, **options).model_proto
+        return torch.onnx.export(
+            module.eval(), arguments, dynamo=True, verbose=False, **options
+        ).model_proto
 
 
 @pytest.mark.parametrize("optimize", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)
-def test_the_default_exporter(num_layers: int, bidirectional: bool, bias: bool, optimize: bool) -> None:
-    module = torch.nn.LSTM(I, H, num_layers, bias=bias, bidirectional=bidirectional, batch_first=not bias)
+def test_the_default_exporter(
+    num_layers: int, bidirectional: bool, bias: bool, optimize: bool
+) -> None:
+    module = torch.nn.LSTM(
+        I, H, num_layers, bias=bias, bidirectional=bidirectional, batch_first=not bias
+    )
     made = export(module, (torch.randn(T, B, I),), optimize=optimize)
     found, wanted = lb.StackParams.from_onnx(made), lb.StackParams.from_torch(module)
     for ours, theirs in zip(found, wanted, strict=True):  # a bias of zeros where there is none

@@ -1,4 +1,6 @@
-"""What an ONNX model says and weights cannot hold is refused, unless it is ignored; what changes nothing is taken."""
+"""What an ONNX model says and weights cannot hold is refused, unless it is ignored; what changes
+nothing is taken.
+"""
 
 from typing import Any
 
@@ -33,7 +35,9 @@ def lstm(made: Any, number: int = 0) -> Any:
     return [node for node in made.graph.node if node.op_type == "LSTM"][number]
 
 
-def with_input(made: Any, place: int, name: str, *nodes: Any, number: int = 0, **constants: Array) -> Any:
+def with_input(
+    made: Any, place: int, name: str, *nodes: Any, number: int = 0, **constants: Array
+) -> Any:
     """Feed an input of an LSTM node by name, from nodes and constants that are put in."""
     node = lstm(made, number)
     node.input.extend([""] * (8 - len(node.input)))
@@ -41,7 +45,9 @@ def with_input(made: Any, place: int, name: str, *nodes: Any, number: int = 0, *
     where = list(made.graph.node).index(node)
     for put_in in reversed(nodes):
         made.graph.node.insert(where, put_in)
-    made.graph.initializer.extend(onnx.numpy_helper.from_array(array, each) for each, array in constants.items())
+    made.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, each) for each, array in constants.items()
+    )
     onnx.checker.check_model(made)
     return made
 
@@ -52,7 +58,11 @@ def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> An
 
 def weights(made: Any) -> list[Any]:
     """Return the weights of a model of as many layers that says nothing else."""
-    return bits(lb.StackParams.from_onnx(model(len([each for each in made.graph.node if each.op_type == "LSTM"]))))
+    return bits(
+        lb.StackParams.from_onnx(
+            model(len([each for each in made.graph.node if each.op_type == "LSTM"]))
+        )
+    )
 
 
 def refused(made: Any, what: str) -> str:
@@ -77,16 +87,21 @@ def test_a_direction_in_reverse_is_refused() -> None:
     del lstm(made).attribute[1]  # the first is the size
     for cls in (lb.LSTMParams, lb.StackParams):
         with pytest.raises(
-            lb.LstmbenchError, match=r"^LSTM node 'LSTM_0' reads in reverse only, .*\('direction',\)\.$"
+            lb.LstmbenchError,
+            match=r"^LSTM node 'LSTM_0' reads in reverse only, .*\('direction',\)\.$",
         ):
             cls.from_onnx(made)
-    assert bits(lb.LSTMParams.from_onnx(made, ignore="direction")) == bits(lb.LSTMParams.from_onnx(model()))
+    assert bits(lb.LSTMParams.from_onnx(made, ignore="direction")) == bits(
+        lb.LSTMParams.from_onnx(model())
+    )
     assert read_onnx(made)[0].direction == "reverse"
 
 
 @pytest.mark.parametrize(("place", "what"), [(5, "initial_h"), (6, "initial_c")])
 def test_a_state_that_the_model_holds_is_refused_unless_it_is_zero(place: int, what: str) -> None:
-    assert "is held by the model, or computed, and not zero" in refused(with_input(model(), place, "s", s=STATE), what)
+    assert "is held by the model, or computed, and not zero" in refused(
+        with_input(model(), place, "s", s=STATE), what
+    )
     assert taken(with_input(model(), place, "s", s=ZERO))
     assert taken(with_input(model(), place, "s", s=-ZERO))
 
@@ -96,12 +111,19 @@ def test_a_state_that_one_layer_hands_to_the_next_is_refused(given: str) -> None
     between = [node("Slice", ["Y_0", "from", "to"], "last"), node("Squeeze", ["last", "from"], "s")]
     numbers = {"from": np.array([0]), "to": np.array([1])}
     made = with_input(model(2), 5, "h_0" if given == "h_0" else "s", *between, number=1, **numbers)
-    assert refused(made, "initial_h").startswith("LSTM node 'LSTM_1': initial_h is held by the model, or computed,")
+    assert refused(made, "initial_h").startswith(
+        "LSTM node 'LSTM_1': initial_h is held by the model, or computed,"
+    )
 
 
 def test_a_state_from_the_input_is_refused() -> None:
-    nodes = [node("ReduceMean", ["x"], "mean", axes=[0, 2]), node("Expand", ["mean", "shape_s"], "s")]
-    assert "initial_c" in refused(with_input(model(), 6, "s", *nodes, shape_s=np.array([1, 1, H])), "initial_c")
+    nodes = [
+        node("ReduceMean", ["x"], "mean", axes=[0, 2]),
+        node("Expand", ["mean", "shape_s"], "s"),
+    ]
+    assert "initial_c" in refused(
+        with_input(model(), 6, "s", *nodes, shape_s=np.array([1, 1, H])), "initial_c"
+    )
 
 
 def test_zeros_of_the_input_s_size_are_no_state() -> None:
@@ -114,8 +136,12 @@ def test_zeros_of_the_input_s_size_are_no_state() -> None:
     zeros = node("ConstantOfShape", ["shape_s"], "s")
     assert taken(with_input(model(), 5, "s", *nodes, zeros, **numbers))
     spread = node("Expand", ["zero", "shape_s"], "s")
-    assert taken(with_input(model(), 5, "s", *nodes, spread, zero=np.zeros((1, 1, 1), "f4"), **numbers))
-    ones = node("ConstantOfShape", ["shape_s"], "s", value=onnx.numpy_helper.from_array(np.ones(1, "f4")))
+    assert taken(
+        with_input(model(), 5, "s", *nodes, spread, zero=np.zeros((1, 1, 1), "f4"), **numbers)
+    )
+    ones = node(
+        "ConstantOfShape", ["shape_s"], "s", value=onnx.numpy_helper.from_array(np.ones(1, "f4"))
+    )
     refused(with_input(model(), 5, "s", *nodes, ones, **numbers), "initial_h")
 
 
@@ -129,12 +155,19 @@ def test_a_state_that_cannot_be_computed_is_named() -> None:
     made = model()
     made.opset_import.append(onnx.helper.make_opsetid("mine", 1))
     made = with_input(made, 5, "s", node("Magic", ["x"], "s", domain="mine"))
-    assert "initial_h is not known before the model runs (it cannot be computed: " in refused(made, "initial_h")
+    assert "initial_h is not known before the model runs (it cannot be computed: " in refused(
+        made, "initial_h"
+    )
 
 
 @pytest.mark.parametrize(
     ("lengths", "sizes", "whole"),
-    [([T] * B, {"T": T, "B": B}, True), ([T, 1], {"T": T, "B": B}, False), ([T] * B, {}, False), ([T], {"T": T}, True)],
+    [
+        ([T] * B, {"T": T, "B": B}, True),
+        ([T, 1], {"T": T, "B": B}, False),
+        ([T] * B, {}, False),
+        ([T], {"T": T}, True),
+    ],
 )
 def test_lengths_that_the_model_holds_are_refused_unless_they_are_whole(
     lengths: list[int], sizes: dict[str, int], whole: bool
@@ -162,7 +195,12 @@ def test_lengths_that_are_given_or_follow_from_the_input_are_no_loss() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("clip", 0.5), ("input_forget", 1), ("mystery", 1), ("activations", ["Sigmoid", "Relu", "Tanh"])],
+    [
+        ("clip", 0.5),
+        ("input_forget", 1),
+        ("mystery", 1),
+        ("activations", ["Sigmoid", "Relu", "Tanh"]),
+    ],
 )
 def test_what_makes_a_node_another_lstm_can_be_ignored(name: str, value: Any) -> None:
     made = model()
@@ -176,10 +214,15 @@ def test_what_makes_a_node_another_lstm_can_be_ignored(name: str, value: Any) ->
 def test_numbers_that_our_activations_do_not_take_are_passed_over() -> None:
     runtime = pytest.importorskip("onnxruntime")
     made = model()
-    lstm(made).attribute.append(onnx.helper.make_attribute("activations", ["Sigmoid", "Tanh", "Tanh"]))
+    lstm(made).attribute.append(
+        onnx.helper.make_attribute("activations", ["Sigmoid", "Tanh", "Tanh"])
+    )
     lstm(made).attribute.append(onnx.helper.make_attribute("activation_alpha", [0.5, 0.5, 0.5]))
     lstm(made).attribute.append(onnx.helper.make_attribute("activation_beta", [0.5, 0.5, 0.5]))
     assert taken(made)
     x = np.random.default_rng(0).standard_normal((T, B, I)).astype("f4")
     session = runtime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
-    assert relative_error(session.run(["y"], {"x": x})[0], oracle(lb.StackParams.init(I, H), x)[0]) < 1e-5
+    assert (
+        relative_error(session.run(["y"], {"x": x})[0], oracle(lb.StackParams.init(I, H), x)[0])
+        < 1e-5
+    )

@@ -1,4 +1,6 @@
-"""Models of ONNX: which LSTM nodes are found and taken together, and what is refused in which words."""
+"""Models of ONNX: which LSTM nodes are found and taken together, and what is refused in which
+words.
+"""
 
 import io
 import warnings
@@ -34,7 +36,9 @@ def attribute(**values: Any) -> Callable[[Any], None]:
     def spoil(made: Any) -> None:
         kept = [each for each in lstm(made).attribute if each.name not in values]
         del lstm(made).attribute[:]
-        lstm(made).attribute.extend([*kept, *(onnx.helper.make_attribute(*item) for item in values.items())])
+        lstm(made).attribute.extend(
+            [*kept, *(onnx.helper.make_attribute(*item) for item in values.items())]
+        )
 
     return spoil
 
@@ -52,11 +56,15 @@ def test_a_node_is_named_or_numbered() -> None:
     made = model(2)
     one, two = lb.StackParams.from_onnx(made)
     assert (
-        bits(lb.LSTMParams.from_onnx(made, node="LSTM_1")) == bits(lb.LSTMParams.from_onnx(made, node=1)) == bits(two)
+        bits(lb.LSTMParams.from_onnx(made, node="LSTM_1"))
+        == bits(lb.LSTMParams.from_onnx(made, node=1))
+        == bits(two)
     )
     assert bits(lb.LSTMParams.from_onnx(made, node=0)) == bits(one)
     for node in ("LSTM_2", 2, -1, ""):
-        with pytest.raises(lb.LstmbenchError, match=r"has no LSTM node .*; its LSTM nodes are LSTM_0, LSTM_1\."):
+        with pytest.raises(
+            lb.LstmbenchError, match=r"has no LSTM node .*; its LSTM nodes are LSTM_0, LSTM_1\."
+        ):
             lb.LSTMParams.from_onnx(made, node=node)
     with pytest.raises(lb.LstmbenchError, match=r"here are 2 layers: use StackParams\.from_onnx\."):
         lb.LSTMParams.from_onnx(made)
@@ -64,14 +72,22 @@ def test_a_node_is_named_or_numbered() -> None:
 
 @pytest.mark.parametrize("folded", [True, False])
 @pytest.mark.parametrize("batch_first", [True, False])
-@pytest.mark.parametrize(("num_layers", "bidirectional"), [(1, False), (2, False), (1, True), (3, True)])
-def test_what_torch_exports_is_taken(num_layers: int, bidirectional: bool, batch_first: bool, folded: bool) -> None:
+@pytest.mark.parametrize(
+    ("num_layers", "bidirectional"), [(1, False), (2, False), (1, True), (3, True)]
+)
+def test_what_torch_exports_is_taken(
+    num_layers: int, bidirectional: bool, batch_first: bool, folded: bool
+) -> None:
     torch = pytest.importorskip("torch")
-    module = torch.nn.LSTM(I, H, num_layers=num_layers, bidirectional=bidirectional, batch_first=batch_first)
+    module = torch.nn.LSTM(
+        I, H, num_layers=num_layers, bidirectional=bidirectional, batch_first=batch_first
+    )
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(module, (torch.zeros(4, 2, I),), buffer, dynamo=False, do_constant_folding=folded)
+        torch.onnx.export(
+            module, (torch.zeros(4, 2, I),), buffer, dynamo=False, do_constant_folding=folded
+        )
     found, wanted = lb.StackParams.from_onnx(buffer.getvalue()), lb.StackParams.from_torch(module)
     assert bits(found) == bits(wanted)
     for layer in read_onnx(buffer.getvalue()):
@@ -116,14 +132,18 @@ def test_constants_may_be_nodes_and_be_rearranged() -> None:
 
 def test_squeezed_outputs_make_a_chain_too() -> None:
     made = model(2)
-    (between,) = (node for node in made.graph.node if node.op_type == "Reshape" and node.output[0] == "y_0")
+    (between,) = (
+        node for node in made.graph.node if node.op_type == "Reshape" and node.output[0] == "y_0"
+    )
     between.CopyFrom(onnx.helper.make_node("Squeeze", ["Y_0", "axis"], ["y_0"]))
     made.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1]), "axis"))
     assert bits(lb.StackParams.from_onnx(made)) == bits(lb.StackParams.from_onnx(model(2)))
 
 
 def put_between(made: Any, *nodes: Any) -> None:
-    """Put nodes after the lower layer's output y_0; the last of them gives ``other``, the upper layer's input."""
+    """Put nodes after the lower layer's output y_0; the last of them gives ``other``, the upper
+    layer's input.
+    """
     place = next(number for number, each in enumerate(made.graph.node) if "y_0" in each.output)
     for node in reversed(nodes):
         made.graph.node.insert(place + 1, node)
@@ -149,7 +169,9 @@ def test_what_lies_between_layers_is_tried_at_the_model_s_own_sizes() -> None:
         r"'LSTM_1' cannot be computed: .*; read them one by one with node=\.$",
     ):
         lb.StackParams.from_onnx(free)
-    assert bits(lb.LSTMParams.from_onnx(free, node=1)) == bits(lb.LSTMParams.from_onnx(made, node=1))
+    assert bits(lb.LSTMParams.from_onnx(free, node=1)) == bits(
+        lb.LSTMParams.from_onnx(made, node=1)
+    )
 
 
 def node_of(operator: str, inputs: list[str], output: str, **attributes: Any) -> Any:
@@ -173,10 +195,16 @@ def node_of(operator: str, inputs: list[str], output: str, **attributes: Any) ->
     ids=lambda nodes: nodes[0][0],
 )
 @pytest.mark.parametrize("sizes", [{}, {"T": 3, "B": 3}], ids=["free", "fixed"])
-def test_what_changes_nothing_between_layers_is_passed_over(nodes: list[Any], sizes: dict[str, int]) -> None:
+def test_what_changes_nothing_between_layers_is_passed_over(
+    nodes: list[Any], sizes: dict[str, int]
+) -> None:
     made = sized(model(2), **sizes)
     put_between(made, *(node_of(*each[:3], **dict(*each[3:])) for each in nodes))
-    numbers = {"0": [0], "2": [2], "H": [H]} if len(nodes) == 4 else {"low": np.float32(-1), "high": np.float32(1)}
+    numbers = (
+        {"0": [0], "2": [2], "H": [H]}
+        if len(nodes) == 4
+        else {"low": np.float32(-1), "high": np.float32(1)}
+    )
     made.graph.initializer.extend(
         onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in numbers.items()
     )
@@ -203,7 +231,11 @@ def test_layers_with_something_between_them_are_no_stack(
     operator, attributes = between
     put_between(made, node_of(operator, ["y_0"], "other", **attributes))
     nodes = "LSTM nodes 'LSTM_0' and 'LSTM_1' are"
-    sentence = f"^{nodes} not layers of one stack: .* node=" if told else f"^It cannot be told whether {nodes} layers"
+    sentence = (
+        f"^{nodes} not layers of one stack: .* node="
+        if told
+        else f"^It cannot be told whether {nodes} layers"
+    )
     with pytest.raises(lb.LstmbenchError, match=sentence):
         lb.StackParams.from_onnx(made)
     lb.LSTMParams.from_onnx(made, node="LSTM_1")
@@ -214,7 +246,9 @@ def test_layers_in_a_function_of_the_model_are_found() -> None:
     opsets = list(made.opset_import)
     given = ["x", *(each.name for each in made.graph.initializer)]
     made.functions.append(
-        onnx.helper.make_function("mine", "Stack", given, ["y", "h", "c"], list(made.graph.node), opsets)
+        onnx.helper.make_function(
+            "mine", "Stack", given, ["y", "h", "c"], list(made.graph.node), opsets
+        )
     )
     del made.graph.node[:]
     made.graph.node.append(onnx.helper.make_node("Stack", given, ["y", "h", "c"], domain="mine"))
@@ -228,8 +262,15 @@ def test_weights_that_constants_make_are_constants() -> None:
     wanted = bits(lb.StackParams.from_onnx(made))
     arrays = taken_weights(made)
     i, o, f, c = np.split(arrays["W_0"][0], 4)
-    numbers = {"torch": np.concatenate([i, f, c, o]), "0": [0], "double": arrays["R_0"] * 2, "two": np.float32(2)}
-    numbers |= {str(number * H): [number * H] for number in range(1, 5)} | {"halves": np.split(arrays["B_0"], 2, 1)[0]}
+    numbers = {
+        "torch": np.concatenate([i, f, c, o]),
+        "0": [0],
+        "double": arrays["R_0"] * 2,
+        "two": np.float32(2),
+    }
+    numbers |= {str(number * H): [number * H] for number in range(1, 5)} | {
+        "halves": np.split(arrays["B_0"], 2, 1)[0]
+    }
     numbers |= {"others": np.split(arrays["B_0"], 2, 1)[1]}
     made.graph.initializer.extend(
         onnx.numpy_helper.from_array(np.asarray(each), name) for name, each in numbers.items()
@@ -263,34 +304,64 @@ def no_input(place: int) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda m: lstm(m).__setattr__("op_type", "GRU"), "The model has no LSTM node in its main graph"),
-        (lambda m: lstm(m).__setattr__("domain", "mine"), "The model has no LSTM node in its main graph"),
-        (attribute(activations=["Sigmoid", "Relu", "Tanh"]), r"activations must be .*\['Sigmoid', 'Relu', 'Tanh'\]"),
+        (
+            lambda m: lstm(m).__setattr__("op_type", "GRU"),
+            "The model has no LSTM node in its main graph",
+        ),
+        (
+            lambda m: lstm(m).__setattr__("domain", "mine"),
+            "The model has no LSTM node in its main graph",
+        ),
+        (
+            attribute(activations=["Sigmoid", "Relu", "Tanh"]),
+            r"activations must be .*\['Sigmoid', 'Relu', 'Tanh'\]",
+        ),
         (
             attribute(activations=["Sigmoid", "Tanh"]),
             r"activations must be Sigmoid, Tanh, Tanh for each direction, but",
         ),
-        (attribute(activations=3), "activations must be Sigmoid, Tanh, Tanh for each direction, but they are 3"),
+        (
+            attribute(activations=3),
+            "activations must be Sigmoid, Tanh, Tanh for each direction, but they are 3",
+        ),
         (attribute(clip=1.0), r"the attribute 'clip' = 1\.0 makes it another LSTM than ours"),
-        (attribute(input_forget=1), "the attribute 'input_forget' = 1 makes it another LSTM than ours"),
+        (
+            attribute(input_forget=1),
+            "the attribute 'input_forget' = 1 makes it another LSTM than ours",
+        ),
         (attribute(mystery=1), "the attribute 'mystery' = 1 makes it another LSTM than ours"),
         (
             attribute(direction="sideways"),
             "direction must be one of forward, reverse, bidirectional, but it is 'sideways'",
         ),
         (attribute(direction=["forward"]), r"direction must be one of .*, but it is \['forward'\]"),
-        (attribute(direction=1), "direction must be one of forward, reverse, bidirectional, but it is 1"),
-        (attribute(direction="bidirectional"), r"R must have shape \(2, 4H, H\), but it has shape \(1, 20, 5\)"),
+        (
+            attribute(direction=1),
+            "direction must be one of forward, reverse, bidirectional, but it is 1",
+        ),
+        (
+            attribute(direction="bidirectional"),
+            r"R must have shape \(2, 4H, H\), but it has shape \(1, 20, 5\)",
+        ),
         (attribute(layout=2), "layout must be 0 or 1, but it is 2"),
         (attribute(hidden_size=6), "hidden_size must be 5 to go with R, but it is 6"),
         (no_input(1), r"LSTM node 'LSTM_0': W is missing\."),
-        (lambda m: lstm(m).input.__delitem__(slice(2, None)), r"LSTM node 'LSTM_0': R is missing\."),
+        (
+            lambda m: lstm(m).input.__delitem__(slice(2, None)),
+            r"LSTM node 'LSTM_0': R is missing\.",
+        ),
         (
             lambda m: lstm(m).input.__setitem__(1, "x"),
             r"W depends on the model's input 'x': give its value as inputs=\{'x': \.\.\.\}",
         ),
-        (lambda m: lstm(m).input.__setitem__(1, "y"), "W depends on the model's input 'x': give its value as inputs="),
-        (lambda m: lstm(m).input.__setitem__(1, "nowhere"), "W depends on 'nowhere', which the model does not have"),
+        (
+            lambda m: lstm(m).input.__setitem__(1, "y"),
+            "W depends on the model's input 'x': give its value as inputs=",
+        ),
+        (
+            lambda m: lstm(m).input.__setitem__(1, "nowhere"),
+            "W depends on 'nowhere', which the model does not have",
+        ),
         (
             lambda m: constant(m, "W_0", np.zeros((1, 15, 3))),
             r"W must have shape \(1, 20, I\), but it has .*\(1, 15, 3\)",
@@ -299,17 +370,26 @@ def no_input(place: int) -> Callable[[Any], None]:
             lambda m: constant(m, "R_0", np.zeros((20, 5))),
             r"R must have shape \(1, 4H, H\), but it has shape \(20, 5\)",
         ),
-        (lambda m: constant(m, "B_0", np.zeros((1, 20))), r"B must have shape \(1, 40\), but it has shape \(1, 20\)"),
+        (
+            lambda m: constant(m, "B_0", np.zeros((1, 20))),
+            r"B must have shape \(1, 40\), but it has shape \(1, 20\)",
+        ),
         (
             lambda m: constant(m, "B_0", np.zeros((1, 40), int)),
             "B must hold numbers of dtype .*, but its dtype is int64",
         ),
-        (lambda m: constant(m, "B_0", np.array([["a"] * 40])), "B must hold numbers of dtype .*, but its dtype is"),
+        (
+            lambda m: constant(m, "B_0", np.array([["a"] * 40])),
+            "B must hold numbers of dtype .*, but its dtype is",
+        ),
         (
             lambda m: lstm(m).input.extend(["", "W_0"]),
             r"initial_h must have shape \(1, B, 5\), but it has .*\(1, 20, 3\)",
         ),
-        (lambda m: lstm(m).input.extend(["W_0"]), r"sequence_lens must be whole numbers of shape \(B,\)"),
+        (
+            lambda m: lstm(m).input.extend(["W_0"]),
+            r"sequence_lens must be whole numbers of shape \(B,\)",
+        ),
         (
             lambda m: lstm(m).input.extend(["", "", "", "W_0"]),
             r"P must have shape \(1, 15\), but it has .*\(1, 20, 3\)",
@@ -318,7 +398,10 @@ def no_input(place: int) -> Callable[[Any], None]:
             lambda m: m.graph.initializer[0].dims.__setitem__(0, 2),
             r"W depends on 'W_0', which cannot be read: .*(reshape|size|shape)",
         ),
-        (lambda m: m.graph.initializer[0].__setattr__("data_type", 99), "W depends on 'W_0', which cannot be read: "),
+        (
+            lambda m: m.graph.initializer[0].__setattr__("data_type", 99),
+            "W depends on 'W_0', which cannot be read: ",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(spoil: Callable[[Any], Any], sentence: str) -> None:
@@ -338,7 +421,8 @@ def test_default_activations_that_are_written_out_are_taken() -> None:
 
 def test_an_input_that_is_none_is_named() -> None:
     with pytest.raises(
-        lb.LstmbenchError, match=r"The model has no input 'W'; its inputs are h0, x, c0|are c0, h0, x\."
+        lb.LstmbenchError,
+        match=r"The model has no input 'W'; its inputs are h0, x, c0|are c0, h0, x\.",
     ):
         lb.LSTMParams.from_onnx(model(state=True), inputs={"W": np.zeros(3)})
 
@@ -359,9 +443,19 @@ def test_something_else_is_refused(source: Any, sentence: str) -> None:
 
 def test_weights_beside_the_model_are_read_from_its_folder_only(tmp_path: Path) -> None:
     made = model()
-    onnx.save(made, tmp_path / "a.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert bits(lb.StackParams.from_onnx(tmp_path / "a.onnx")) == bits(lb.StackParams.from_onnx(model()))
-    with pytest.raises(lb.LstmbenchError, match="'R_0', which cannot be read: it is kept in another file"):
+    onnx.save(
+        made,
+        tmp_path / "a.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    assert bits(lb.StackParams.from_onnx(tmp_path / "a.onnx")) == bits(
+        lb.StackParams.from_onnx(model())
+    )
+    with pytest.raises(
+        lb.LstmbenchError, match="'R_0', which cannot be read: it is kept in another file"
+    ):
         lb.StackParams.from_onnx((tmp_path / "a.onnx").read_bytes())
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(lb.LstmbenchError, match=r"a\.onnx cannot be read as an ONNX model: "):
@@ -381,8 +475,12 @@ def test_weights_beside_the_model_are_read_from_its_folder_only(tmp_path: Path) 
 
 def test_a_projection_has_no_place_in_it() -> None:
     with pytest.raises(
-        lb.LstmbenchError, match="to_onnx: these weights have a projection, for which ONNX's LSTM has no"
+        lb.LstmbenchError,
+        match="to_onnx: these weights have a projection, for which ONNX's LSTM has no",
     ):
         lb.LSTMParams.init(3, 5, proj_size=2).to_onnx()
-    with pytest.raises(lb.LstmbenchError, match=r"dtype must be float64, float32 or float16 .*, but it is 'bfloat16'"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"dtype must be float64, float32 or float16 .*, but it is 'bfloat16'",
+    ):
         lb.LSTMParams.init(3, 5).to_onnx(dtype="bfloat16")

@@ -1,4 +1,6 @@
-"""A format's package is imported when the format is asked for; where it is not installed, a sentence says so."""
+"""A format's package is imported when the format is asked for; where it is not installed, a
+sentence says so.
+"""
 
 import json
 import subprocess
@@ -9,16 +11,27 @@ import pytest
 
 import lstmbench as lb
 
-METHODS = ("from_torch", "to_torch", "from_keras", "to_keras", "from_flax", "to_flax", "from_equinox", "to_equinox")
+METHODS = (
+    "from_torch",
+    "to_torch",
+    "from_keras",
+    "to_keras",
+    "from_flax",
+    "to_flax",
+    "from_equinox",
+    "to_equinox",
+)
 HEAVY = ("torch", "jax", "flax", "equinox", "keras", "onnx", "onnxruntime", "pandas")
 
 
 def fresh(code: str) -> Any:
-    """Run the code in a new interpreter; return what it left in ``out``, and which packages it had imported."""
-    program = (
-        f"import json, sys\nimport lstmbench as lb\n{code}\nprint(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    """Run the code in a new interpreter; return what it left in ``out``, and which packages it had
+    imported.
+    """
+    program = f"import json, sys\nimport lstmbench as lb\n{code}\nprint(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -74,7 +87,8 @@ def test_a_package_that_is_not_installed_is_named(
     params = lb.LSTMParams.init(3, 5)
     options = {"form": arguments[1]} if method == "to_flax" else {}
     with pytest.raises(
-        lb.LstmbenchError, match=rf"^{method} needs the package {package}[\w.]*, which is not installed\.$"
+        lb.LstmbenchError,
+        match=rf"^{method} needs the package {package}[\w.]*, which is not installed\.$",
     ):
         getattr(params, method)(*arguments[: 1 if options else None], **options)
 
@@ -86,7 +100,10 @@ def test_a_package_that_is_broken_says_how(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError("libonnx.so: undefined symbol: foo\nmore")
 
     monkeypatch.setattr(weight_checks, "import_module", broken)
-    with pytest.raises(lb.LstmbenchError, match=r"^to_onnx needs the package onnx, which cannot be .*symbol: foo\.$"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"^to_onnx needs the package onnx, which cannot be .*symbol: foo\.$",
+    ):
         lb.LSTMParams.init(3, 5).to_onnx()
 
 

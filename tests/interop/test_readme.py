@@ -11,7 +11,11 @@ def test_the_readmes_lines_on_weights_run(
 ) -> None:
     for package in ("torch", "onnx", "safetensors"):
         pytest.importorskip(package)
-    section = README.read_text(encoding="utf-8").partition("## Weights in and out\n")[2].partition("\n## ")[0]
+    section = (
+        README.read_text(encoding="utf-8")
+        .partition("## Weights in and out\n")[2]
+        .partition("\n## ")[0]
+    )
     (lines,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(lines, "README.md", "exec"), {})

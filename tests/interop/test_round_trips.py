@@ -20,7 +20,10 @@ def one(stack: lb.StackParams, several: bool) -> Any:
 
 
 def check(
-    data: st.DataObject, there_and_back: Callable[[Any, str], Any], dtypes: tuple[str, ...], **kinds: bool
+    data: st.DataObject,
+    there_and_back: Callable[[Any, str], Any],
+    dtypes: tuple[str, ...],
+    **kinds: bool,
 ) -> None:
     several, dtype = data.draw(SEVERAL), data.draw(st.sampled_from(dtypes))
     params = one(data.draw(stacks(dtype, several, **kinds)), several)
@@ -31,14 +34,21 @@ def check(
 
 def with_zero_biases(stack: lb.StackParams) -> lb.StackParams:
     """What a format makes of weights without bias, if it always has one."""
-    layers = [[lb.LSTMParams(p.weight_ih, p.weight_hh, p.bias) for p in layer] for layer in stack.layers]
+    layers = [
+        [lb.LSTMParams(p.weight_ih, p.weight_hh, p.bias) for p in layer] for layer in stack.layers
+    ]
     return lb.StackParams(layers)
 
 
 @given(st.data())
 def test_torch_state_dict(data: st.DataObject) -> None:
     pytest.importorskip("torch")
-    check(data, lambda p, dtype: type(p).from_torch(p.to_torch(dtype)), ("float64", "float32"), projection=True)
+    check(
+        data,
+        lambda p, dtype: type(p).from_torch(p.to_torch(dtype)),
+        ("float64", "float32"),
+        projection=True,
+    )
 
 
 @given(st.data())

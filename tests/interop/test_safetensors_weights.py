@@ -15,12 +15,20 @@ from weights import bits
 import lstmbench as lb
 
 safetensors = pytest.importorskip("safetensors.numpy")
-WANTED = {"input_size": "3", "hidden_size": "5", "num_layers": "2", "num_directions": "2", "proj_size": "2"}
+WANTED = {
+    "input_size": "3",
+    "hidden_size": "5",
+    "num_layers": "2",
+    "num_directions": "2",
+    "proj_size": "2",
+}
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    lb.StackParams.init(3, 5, 2, bidirectional=True, proj_size=2, peephole=True).save(tmp_path / "a.safetensors")
+    lb.StackParams.init(3, 5, 2, bidirectional=True, proj_size=2, peephole=True).save(
+        tmp_path / "a.safetensors"
+    )
     return tmp_path / "a.safetensors"
 
 
@@ -53,7 +61,9 @@ def test_a_single_layer_is_a_stack_of_one(tmp_path: Path) -> None:
 
 
 def test_several_layers_are_no_single_one(path: Path) -> None:
-    with pytest.raises(lb.LstmbenchError, match=r"here are 2 layers in both directions: use StackParams\.open\."):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"here are 2 layers in both directions: use StackParams\.open\."
+    ):
         lb.LSTMParams.open(path)
 
 
@@ -67,36 +77,71 @@ def test_float32_is_half_the_size_and_rounds(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda a, m: a.pop("bias_l1"), "a.safetensors has no entry 'bias_l1'; its entries are bias_l0, "),
+        (
+            lambda a, m: a.pop("bias_l1"),
+            "a.safetensors has no entry 'bias_l1'; its entries are bias_l0, ",
+        ),
         (lambda a, m: a.update(more=np.zeros(1)), "a.safetensors has an entry 'more' too many"),
-        (lambda a, m: a.update(bias_l0=np.zeros(5)), r"bias_l0 must have shape \(20,\), but it has shape \(5,\)"),
+        (
+            lambda a, m: a.update(bias_l0=np.zeros(5)),
+            r"bias_l0 must have shape \(20,\), but it has shape \(5,\)",
+        ),
         (
             lambda a, m: a.update(bias_l0=np.zeros(20, np.int8)),
             "bias_l0 must hold .* F64, F32, F16, but its dtype is I8",
         ),
-        (lambda a, m: a.update(peephole_l0=np.zeros((5, 3))), r"peephole_l0 must have shape \(3, 5\), but .*\(5, 3\)"),
-        (lambda a, m: a.update(weight_hr_l0=np.zeros((3, 5))), r"weight_hr_l0 must have shape \(2, 5\)"),
+        (
+            lambda a, m: a.update(peephole_l0=np.zeros((5, 3))),
+            r"peephole_l0 must have shape \(3, 5\), but .*\(5, 3\)",
+        ),
+        (
+            lambda a, m: a.update(weight_hr_l0=np.zeros((3, 5))),
+            r"weight_hr_l0 must have shape \(2, 5\)",
+        ),
         (
             lambda a, m: m.clear(),
             "has no metadata of lstmbench; if it holds the state_dict of an nn.LSTM, load it with",
         ),
-        (lambda a, m: m.pop("hidden_size"), "hidden_size must be a whole number of at least 1 in its .* it is ''"),
-        (lambda a, m: m.update(hidden_size="0"), "hidden_size must be a whole number of at least 1 .* it is '0'"),
+        (
+            lambda a, m: m.pop("hidden_size"),
+            "hidden_size must be a whole number of at least 1 in its .* it is ''",
+        ),
+        (
+            lambda a, m: m.update(hidden_size="0"),
+            "hidden_size must be a whole number of at least 1 .* it is '0'",
+        ),
         (lambda a, m: m.update(hidden_size="5.0"), "hidden_size must be a whole number"),
         (lambda a, m: m.update(hidden_size="²"), "hidden_size must be a whole number"),
         (lambda a, m: m.update(hidden_size="9" * 5000), "hidden_size must be a whole number"),
-        (lambda a, m: m.update(hidden_size="6"), r"weight_ih_l0 must have shape \(24, 3\), but it has shape \(20, 3\)"),
+        (
+            lambda a, m: m.update(hidden_size="6"),
+            r"weight_ih_l0 must have shape \(24, 3\), but it has shape \(20, 3\)",
+        ),
         (lambda a, m: m.update(num_layers="1"), "has an entry '.*_l1.*' too many"),
         (lambda a, m: m.update(num_layers="99999999999999"), "has no entry 'weight_ih_l2'"),
-        (lambda a, m: m.update(num_directions="3"), "num_directions must be 1 or 2 in its metadata, but it is '3'"),
+        (
+            lambda a, m: m.update(num_directions="3"),
+            "num_directions must be 1 or 2 in its metadata, but it is '3'",
+        ),
         (lambda a, m: m.update(num_directions="1"), "has an entry '.*_reverse' too many"),
-        (lambda a, m: m.update(bias="yes"), "bias must be false or true in its metadata, but it is 'yes'"),
+        (
+            lambda a, m: m.update(bias="yes"),
+            "bias must be false or true in its metadata, but it is 'yes'",
+        ),
         (lambda a, m: m.update(bias="false"), "has an entry 'bias_l.*' too many"),
-        (lambda a, m: m.update(gates="i f c o"), "gates must be i f g o in its metadata, but it is 'i f c o'"),
-        (lambda a, m: m.update(format_version="2"), "format_version must be 1 in its metadata, but it is '2'"),
+        (
+            lambda a, m: m.update(gates="i f c o"),
+            "gates must be i f g o in its metadata, but it is 'i f c o'",
+        ),
+        (
+            lambda a, m: m.update(format_version="2"),
+            "format_version must be 1 in its metadata, but it is '2'",
+        ),
     ],
 )
-def test_what_is_wrong_is_named(path: Path, spoil: Callable[[Any, Any], Any], sentence: str) -> None:
+def test_what_is_wrong_is_named(
+    path: Path, spoil: Callable[[Any, Any], Any], sentence: str
+) -> None:
     arrays, metadata = content(path)
     spoil(arrays, metadata)
     path.write_bytes(safetensors.save(arrays, metadata))
@@ -108,7 +153,9 @@ def test_what_is_wrong_is_named(path: Path, spoil: Callable[[Any, Any], Any], se
 @pytest.mark.parametrize("kept", [0, 7, 8, 100, -1])
 def test_a_file_that_was_cut_is_damaged(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(lb.LstmbenchError, match=r"a\.safetensors is no safetensors file, or is damaged: "):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"a\.safetensors is no safetensors file, or is damaged: "
+    ):
         lb.StackParams.open(path)
 
 
@@ -159,9 +206,13 @@ def test_an_old_pickle_is_refused_too(tmp_path: Path, protocol: int) -> None:
 def test_what_torch_and_numpy_save_is_refused(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.save(torch.nn.LSTM(3, 5).state_dict(), tmp_path / "lstm.pt")
-    assert "a zip archive, as torch.save and" in unpickled(tmp_path, "lstm.pt", (tmp_path / "lstm.pt").read_bytes())
+    assert "a zip archive, as torch.save and" in unpickled(
+        tmp_path, "lstm.pt", (tmp_path / "lstm.pt").read_bytes()
+    )
     np.save(tmp_path / "lstm.npy", np.array([Bomb(tmp_path / "run")]), allow_pickle=True)
-    assert "a file of numpy.save" in unpickled(tmp_path, "lstm.npy", (tmp_path / "lstm.npy").read_bytes())
+    assert "a file of numpy.save" in unpickled(
+        tmp_path, "lstm.npy", (tmp_path / "lstm.npy").read_bytes()
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -169,7 +220,10 @@ def test_a_header_whose_length_looks_like_a_pickle_is_none(tmp_path: Path) -> No
     params = lb.LSTMParams.init(3, 5)
     params.save(tmp_path / "a")
     arrays, metadata = content(tmp_path / "a")
-    longer = (safetensors.save(arrays, metadata | {"padding": "x" * padding}) for padding in range(0, 1000, 8))
+    longer = (
+        safetensors.save(arrays, metadata | {"padding": "x" * padding})
+        for padding in range(0, 1000, 8)
+    )
     data = next(data for data in longer if data[0] == 0x80 and data[1] in range(2, 6))
     (tmp_path / "b").write_bytes(data)
     assert bits(lb.LSTMParams.open(tmp_path / "b")) == bits(params)
@@ -188,13 +242,17 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, where: str) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_what_was_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = path.read_bytes()
 
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(lb.LstmbenchError, match=r"a\.safetensors cannot be written: No space left on device\."):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"a\.safetensors cannot be written: No space left on device\."
+    ):
         lb.LSTMParams.init(3, 5).save(path)
     assert [path.read_bytes() for path in path.parent.iterdir()] == [before]

@@ -1,4 +1,6 @@
-"""The weights mean the same on the other side: each framework's own LSTM computes what the oracle computes."""
+"""The weights mean the same on the other side: each framework's own LSTM computes what the oracle
+computes.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ KINDS = [(1, False), (2, False), (1, True), (2, True)]
 T, B, I, H = 7, 3, 4, 5  # noqa: E741 - the letters of the equations
 
 
-def problem(num_layers: int = 1, bidirectional: bool = False, **kinds: Any) -> tuple[lb.StackParams, Array]:
+def problem(
+    num_layers: int = 1, bidirectional: bool = False, **kinds: Any
+) -> tuple[lb.StackParams, Array]:
     stack = lb.StackParams.init(I, H, num_layers, bidirectional, seed=num_layers, **kinds)
     return stack, np.random.default_rng(0).normal(size=(T, B, I))
 
@@ -31,13 +35,19 @@ def test_nn_lstm(num_layers: int, bidirectional: bool, bias: bool) -> None:
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)
-def test_weights_that_torch_drew_are_taken_as_torch_means_them(num_layers: int, bidirectional: bool) -> None:
+def test_weights_that_torch_drew_are_taken_as_torch_means_them(
+    num_layers: int, bidirectional: bool
+) -> None:
     torch = pytest.importorskip("torch")
-    module = torch.nn.LSTM(I, H, num_layers=num_layers, bidirectional=bidirectional, dtype=torch.float64)
+    module = torch.nn.LSTM(
+        I, H, num_layers=num_layers, bidirectional=bidirectional, dtype=torch.float64
+    )
     x = problem()[1]
     with torch.no_grad():
         y, _ = module(torch.tensor(x))
-    np.testing.assert_allclose(oracle(lb.StackParams.from_torch(module), x)[0], y.numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        oracle(lb.StackParams.from_torch(module), x)[0], y.numpy(), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -77,7 +87,10 @@ def test_keras_cells(keras: Any, kind: str) -> None:
         layer = layers.Bidirectional(layer)
     y = keras.ops.convert_to_numpy(layer(x)).swapaxes(0, 1)
     stack = lb.StackParams.from_keras(layer.cell if kind == "cell" else layer)
-    assert (stack.num_layers, stack.bidirectional) == (1 + (kind == "stacked"), kind == "bidirectional")
+    assert (stack.num_layers, stack.bidirectional) == (
+        1 + (kind == "stacked"),
+        kind == "bidirectional",
+    )
     assert relative_error(oracle(stack, x.swapaxes(0, 1))[0], y) < 1e-5
 
 
@@ -133,7 +146,9 @@ def test_nnx_layers(name: str, both: bool) -> None:
     def layer(features: int) -> Any:
         if not both:
             return rnn(features, return_carry=False)
-        return nnx.Bidirectional(rnn(features), rnn(features, reverse=True, keep_order=True), time_major=True)
+        return nnx.Bidirectional(
+            rnn(features), rnn(features, reverse=True, keep_order=True), time_major=True
+        )
 
     layers = [layer(I), layer(H * (1 + both))]
     x = x.astype(np.float32)
@@ -184,8 +199,12 @@ def test_equinox_cells(bias: bool) -> None:
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)
-@pytest.mark.parametrize("kind", [{}, {"bias": False}, {"peephole": True}], ids=["plain", "no bias", "peepholes"])
-def test_onnxruntime(tmp_path: Path, num_layers: int, bidirectional: bool, kind: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "kind", [{}, {"bias": False}, {"peephole": True}], ids=["plain", "no bias", "peepholes"]
+)
+def test_onnxruntime(
+    tmp_path: Path, num_layers: int, bidirectional: bool, kind: dict[str, bool]
+) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     stack, x = problem(num_layers, bidirectional, **kind)
@@ -208,7 +227,9 @@ def test_onnxruntime_from_a_state_and_with_lengths(num_layers: int, bidirectiona
     lengths = np.array([T, 1, 4], dtype=np.int32)
     model = stack.to_onnx(state=True, lengths=True).SerializeToString()
     session = runtime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    floats = {name: array.astype(np.float32) for name, array in {"x": x, "h0": h0, "c0": c0}.items()}
+    floats = {
+        name: array.astype(np.float32) for name, array in {"x": x, "h0": h0, "c0": c0}.items()
+    }
     y, h, c = session.run(["y", "h", "c"], floats | {"lengths": lengths})
     for row, length in enumerate(lengths):
         rows = slice(row, row + 1)
@@ -232,7 +253,9 @@ def test_gates_in_another_order_would_be_seen() -> None:
     stack, x = problem()
     (params,) = stack
     W, R, b = ({**zip_gates(array)} for array in (params.weight_ih, params.weight_hh, params.bias))
-    swapped = lb.LSTMParams(*(np.concatenate([part[gate] for gate in "iogf"]) for part in (W, R, b)))
+    swapped = lb.LSTMParams(
+        *(np.concatenate([part[gate] for gate in "iogf"]) for part in (W, R, b))
+    )
     assert relative_error(oracle(lb.StackParams([[swapped]]), x)[0], oracle(stack, x)[0]) > 0.01
 
 

@@ -1,4 +1,6 @@
-"""What measuring is tested with: a way to run a tiny suite, plug-ins, and a look at the processes left over."""
+"""What measuring is tested with: a way to run a tiny suite, plug-ins, and a look at the processes
+left over.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ import tiny
 from tiny import install, uninstall, write_suite
 
 import lstmbench as lb
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.worker_pool import WorkerPool
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def measure(tmp_path: Path) -> Callable[..., lb.Run]:
 def given_limits() -> Iterator[None]:
     """Have the machine's limits given, not measured."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(Team, "machine", tiny.given_limits)
+        monkeypatch.setattr(WorkerPool, "machine", tiny.given_limits)
         yield
 
 

@@ -1,4 +1,6 @@
-"""A duel's sides: what they are called, where their code comes from, and what is refused before any measuring."""
+"""A duel's sides: what they are called, where their code comes from, and what is refused before any
+measuring.
+"""
 
 import os
 import shutil
@@ -18,7 +20,9 @@ THERE = f"numpy.fused@{sys.executable}"
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository that the package seems to run from; its first commit, tagged ``wrong``, has a wrong numpy.fused."""
+    """A repository that the package seems to run from; its first commit, tagged ``wrong``, has a
+    wrong numpy.fused.
+    """
     root = tmp_path / "checkout"
     shutil.copytree(ab.PACKAGE, root / "lstmbench", ignore=shutil.ignore_patterns("__pycache__"))
     code = root / "lstmbench" / "variants" / "numpy_fused.py"
@@ -48,7 +52,12 @@ def test_an_implementation_against_another_is_called_by_its_name() -> None:
 
 def test_an_implementation_against_itself_has_another_name() -> None:
     one, other = sides("torch.nn", "torch.nn")
-    assert (one.label, other.label, other.name, other.asked) == ("torch.nn", "torch.nn@again", "torch.nn", "torch.nn")
+    assert (one.label, other.label, other.name, other.asked) == (
+        "torch.nn",
+        "torch.nn@again",
+        "torch.nn",
+        "torch.nn",
+    )
 
 
 def test_a_revision_is_called_by_its_commit_whatever_it_was_asked_by(checkout: Path) -> None:
@@ -61,7 +70,10 @@ def test_a_revision_is_called_by_its_commit_whatever_it_was_asked_by(checkout: P
 def test_an_interpreter_is_called_by_its_version_and_its_path_is_nowhere() -> None:
     one, other = sides(THERE, THERE)
     version = ".".join(map(str, sys.version_info[:3]))
-    assert (one.label, other.label) == (f"numpy.fused@python-{version}", f"numpy.fused@python-{version}-again")
+    assert (one.label, other.label) == (
+        f"numpy.fused@python-{version}",
+        f"numpy.fused@python-{version}-again",
+    )
     assert sys.executable not in one.label + one.asked
 
 
@@ -83,24 +95,38 @@ def test_what_is_not_there_is_refused_with_its_reason(side: str, why: str) -> No
         sides("numpy.fused", side)
 
 
-def test_without_a_checkout_there_are_no_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_checkout_there_are_no_revisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ab, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
     with pytest.raises(lb.LstmbenchError, match="the package runs from no git checkout"):
         sides("numpy.fused@HEAD", "numpy.fused")
 
 
-def test_in_a_shallow_clone_the_reason_is_told(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{checkout}", str(tmp_path / "shallow")], check=True)
+def test_in_a_shallow_clone_the_reason_is_told(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(
+        ["git", "clone", "-q", "--depth", "1", f"file://{checkout}", str(tmp_path / "shallow")],
+        check=True,
+    )
     monkeypatch.setattr(ab, "PACKAGE", tmp_path / "shallow" / "lstmbench")
-    with pytest.raises(lb.LstmbenchError, match=r"no git revision of that name .*shallow clone; git fetch --unshallow"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"no git revision of that name .*shallow clone; git fetch --unshallow",
+    ):
         sides("numpy.fused@HEAD~1", "numpy.fused")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
 def test_in_a_checkout_of_another_owner_the_reason_is_git_s(checkout: Path) -> None:
     for path in (checkout, checkout / ".git"):
         os.chown(path, 65534, 65534)
-    with pytest.raises(lb.LstmbenchError, match=r"detected dubious ownership .* safe.directory") as caught:
+    with pytest.raises(
+        lb.LstmbenchError, match=r"detected dubious ownership .* safe.directory"
+    ) as caught:
         sides("numpy.fused@HEAD", "numpy.fused")
     assert "\n" not in str(caught.value)
 
@@ -115,29 +141,54 @@ def test_a_revision_is_looked_for_in_the_checkout_whatever_a_hook_s_environment_
 
 
 @pytest.mark.usefixtures("given_limits", "no_process_left")
-def test_what_is_measured_of_a_revision_is_the_code_of_that_revision(checkout: Path, tmp_path: Path) -> None:
+def test_what_is_measured_of_a_revision_is_the_code_of_that_revision(
+    checkout: Path, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    done = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused@wrong"))
+    done = lb.run(
+        suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused@wrong")
+    )
     records = done.records.set_index("implementation")
     (label,) = (name for name in records.index if "@" in name)
     assert records.loc["numpy.fused", "status"] == "ok"
     assert records.loc[label, "status"] == "wrong_result"
     assert (records.loc[label, "backend"], records.loc[label, "variant"]) == ("numpy", "fused")
     environments = done.manifest["environments"]
-    assert environments[records.loc[label, "environment_id"]]["revision"].startswith(label.partition("@")[2])
+    assert environments[records.loc[label, "environment_id"]]["revision"].startswith(
+        label.partition("@")[2]
+    )
     assert environments[records.loc["numpy.fused", "environment_id"]]["revision"] is None
 
 
 @pytest.mark.usefixtures("given_limits", "no_process_left")
-def test_a_revision_that_cannot_be_imported_costs_its_own_row_only(checkout: Path, tmp_path: Path) -> None:
-    (checkout / "lstmbench" / "cell" / "registry.py").write_text("raise RuntimeError('half written')\n")
+def test_a_revision_that_cannot_be_imported_costs_its_own_row_only(
+    checkout: Path, tmp_path: Path
+) -> None:
+    (checkout / "lstmbench" / "cell" / "registry.py").write_text(
+        "raise RuntimeError('half written')\n"
+    )
     subprocess.run(
-        ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "broken"],
+        [
+            "git",
+            "-C",
+            str(checkout),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b.c",
+            "commit",
+            "-qam",
+            "broken",
+        ],
         check=True,
     )
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    done = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused@HEAD"))
-    statuses = dict(zip(done.records["implementation"].str.contains("@"), done.records["status"], strict=True))
+    done = lb.run(
+        suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused@HEAD")
+    )
+    statuses = dict(
+        zip(done.records["implementation"].str.contains("@"), done.records["status"], strict=True)
+    )
     assert statuses == {False: "ok", True: "skipped"}
     assert "half written" in " ".join(done.records["error"].dropna())
 
@@ -155,7 +206,9 @@ def test_another_interpreter_runs_the_code_that_is_here(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("given_limits")
 def test_a_duel_goes_on_where_it_stopped_and_another_one_is_refused(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    first = lb.run(suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused"))
+    first = lb.run(
+        suite, tmp_path / "out", progress=False, seed=0, ab=("numpy.fused", "numpy.fused")
+    )
     again = lb.run(suite, tmp_path / "out", progress=False, ab=("numpy.fused", "numpy.fused"))
     assert again.manifest == first.manifest
     with pytest.raises(lb.LstmbenchError, match="another suite"):

@@ -17,7 +17,9 @@ def test_every_implementation_that_is_here_agrees_in_every_dtype():
     inference_only = set(here[here["modes"].map(lambda modes: "training" not in modes)]["name"])
     skipped = found[found["implementation"].isin(here["name"]) & (found["status"] == "skipped")]
     # Keras, in its second variant, cannot be had in a process that has the first
-    assert {name for name in skipped["implementation"] if not name.startswith("keras.")} <= inference_only
+    assert {
+        name for name in skipped["implementation"] if not name.startswith("keras.")
+    } <= inference_only
     assert skipped["error"].str.len().min() > 0
     assert set(found["status"]) <= {"ok", "skipped"}
     assert set(found["dtype"]) == {"float64", "float32"}
@@ -59,12 +61,18 @@ def test_what_is_not_here_or_not_supported_is_skipped_with_its_reason(monkeypatc
 
     def describe(name):
         if name == "numpy.fused":
-            return right(name) | {"reason": "the package numpy is not installed", "available": False}
+            return right(name) | {
+                "reason": "the package numpy is not installed",
+                "available": False,
+            }
         return right(name)
 
     monkeypatch.setattr(module, "describe", describe)
     found = agreement(seq_lens=[2], hidden_size=2, dtypes=["bfloat16"]).set_index("implementation")
-    assert tuple(found.loc["numpy.fused", ["status", "error"]]) == ("skipped", "the package numpy is not installed")
+    assert tuple(found.loc["numpy.fused", ["status", "error"]]) == (
+        "skipped",
+        "the package numpy is not installed",
+    )
     assert found.loc["numpy.reference", "status"] == "skipped"
     assert "bfloat16" in found.loc["numpy.reference", "error"]
 
@@ -103,6 +111,8 @@ def test_the_records_say_where_they_come_from():
 
 
 def test_what_has_not_the_device_is_skipped() -> None:
-    found = agreement(seq_lens=[2], hidden_size=2, dtypes=["float32"], device="cuda").set_index("implementation")
+    found = agreement(seq_lens=[2], hidden_size=2, dtypes=["float32"], device="cuda").set_index(
+        "implementation"
+    )
     assert found.loc["numpy.fused", "error"] == "numpy.fused does not support cuda"
     assert "device='cuda'" in found.attrs["manifest"]["command"]

@@ -17,7 +17,12 @@ def rows(same, slower, processes=5):
 
 def test_controls_that_hold_give_a_noise_floor_and_a_sensitivity():
     found = summary(rows([QUIET] * 20, [SEEN] * 20))
-    assert (found["failed"], found["false_alarms"], found["seen"], found["held"]) == (False, 0, 20, 20)
+    assert (found["failed"], found["false_alarms"], found["seen"], found["held"]) == (
+        False,
+        0,
+        20,
+        20,
+    )
     assert found["floor"] == pytest.approx(0.0)
     assert "5%" in found["noise_floor"] and "FAILED" not in found["noise_floor"]
 

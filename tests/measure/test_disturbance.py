@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lstmbench.measure.disturbance import MOST_LEFT_OUT, Turn, disturbed, epoch_disturbed, left_out, reasons
+from lstmbench.measure.disturbance import (
+    MAX_LEFT_OUT,
+    Turn,
+    disturbed,
+    epoch_disturbed,
+    left_out,
+    reasons,
+)
 
 QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
 
@@ -51,10 +58,10 @@ def test_waiting_for_helper_threads_is_how_a_case_is_and_not_a_disturbance():
 
 def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the_case_is_noisy():
     few, many = np.zeros((2, 10), dtype=bool), np.zeros((2, 10), dtype=bool)
-    few[0, : int(MOST_LEFT_OUT * 20)] = True
-    many[0, : int(MOST_LEFT_OUT * 20) + 1] = True
+    few[0, : int(MAX_LEFT_OUT * 20)] = True
+    many[0, : int(MAX_LEFT_OUT * 20) + 1] = True
     masks, noisy = left_out(list(few))
-    assert not noisy and sum(mask.sum() for mask in masks) == MOST_LEFT_OUT * 20
+    assert not noisy and sum(mask.sum() for mask in masks) == MAX_LEFT_OUT * 20
     masks, noisy = left_out(list(many))
     assert noisy and not any(mask.any() for mask in masks)
 

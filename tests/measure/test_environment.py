@@ -1,4 +1,6 @@
-"""What a number depends on beside the code is read as it is, and a system that does not tell costs no run."""
+"""What a number depends on beside the code is read as it is, and a system that does not tell costs
+no run.
+"""
 
 import json
 import os
@@ -17,14 +19,24 @@ from lstmbench.measure import environment
 
 def test_the_machine_is_described() -> None:
     found = environment.machine()
-    assert set(found) - {"cpu_id"} == {"cpu", "cpu_flags", "cores", "memory_bytes", "os", "kernel", "arch"}
+    assert set(found) - {"cpu_id"} == {
+        "cpu",
+        "cpu_flags",
+        "cores",
+        "memory_bytes",
+        "os",
+        "kernel",
+        "arch",
+    }
     assert found["memory_bytes"] > 2**26
     assert found["cores"] >= 1
     assert found["cpu_flags"] == sorted(found["cpu_flags"])
     assert json.loads(json.dumps(found)) == found
 
 
-def test_a_system_without_its_usual_files_is_described_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_its_usual_files_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def missing(*_: Any, **__: Any) -> Any:
         raise FileNotFoundError
 
@@ -61,7 +73,12 @@ CPU revision\t: 1
 @pytest.mark.parametrize(
     ("cpuinfo", "cpu", "cpu_id", "flags"),
     [
-        (ZEN, "AMD EPYC", "AuthenticAMD family 25 model 1 stepping 1", ["avx", "avx2", "fpu", "sse"]),
+        (
+            ZEN,
+            "AMD EPYC",
+            "AuthenticAMD family 25 model 1 stepping 1",
+            ["avx", "avx2", "fpu", "sse"],
+        ),
         (ARM, "silicon", "CPU implementer 0x41 variant 0x3 part 0xd0c revision 1", ["asimd", "fp"]),
         ("vendor_id : IBM/S390\nfeatures : vx\n", "silicon", None, []),
         ("model : 3\nnonsense\n", "silicon", None, []),
@@ -78,10 +95,19 @@ def test_a_processor_is_described_by_what_the_system_tells_of_its_first_core(
     assert (found["cpu"], found.get("cpu_id"), found["cpu_flags"]) == (cpu, cpu_id, flags)
 
 
-def test_machines_whose_processors_bear_one_name_are_of_one_kind_only_if_nothing_else_differs() -> None:
-    one = {"cpu": "AMD EPYC", "cpu_id": "A family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2"], "cores": 2}
+def test_machines_whose_processors_bear_one_name_are_of_one_kind_only_if_nothing_else_differs() -> (
+    None
+):
+    one = {
+        "cpu": "AMD EPYC",
+        "cpu_id": "A family 25 model 1 stepping 1",
+        "cpu_flags": ["avx", "avx2"],
+        "cores": 2,
+    }
     assert environment.kind(one) == "AMD EPYC (family 25, model 1, stepping 1) with AVX2, 2 cores"
-    assert environment.kind(one | {"cpu_flags": ["avx2", "aes"], "kernel": "6.9"}) == environment.kind(one)
+    assert environment.kind(
+        one | {"cpu_flags": ["avx2", "aes"], "kernel": "6.9"}
+    ) == environment.kind(one)
     others: list[dict[str, Any]] = [
         {"cpu_flags": ["avx", "avx2", "avx512f"]},
         {"cpu_id": "A family 25 model 17 stepping 1"},
@@ -120,30 +146,44 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     module = tmp_path / "lstmbench" / "measure" / "environment.py"
     module.parent.mkdir(parents=True)
     module.write_text("")
-    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
         subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
     monkeypatch.setattr(environment, "__file__", str(module))
     return tmp_path
 
 
-def test_the_commit_is_that_of_the_package_and_a_change_to_it_makes_it_dirty(checkout: Path) -> None:
-    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True)
+def test_the_commit_is_that_of_the_package_and_a_change_to_it_makes_it_dirty(
+    checkout: Path,
+) -> None:
+    head = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True
+    )
     assert environment.git() == {"commit": head.stdout.strip(), "dirty": False}
     (checkout / "results").mkdir()
-    (checkout / "results" / "new.md").write_text("a run's results are no change of what is measured")
+    (checkout / "results" / "new.md").write_text(
+        "a run's results are no change of what is measured"
+    )
     assert not environment.git()["dirty"]
     (checkout / "lstmbench" / "measure" / "new.py").write_text("")
     assert environment.git()["dirty"]
 
 
-def test_another_project_s_repository_is_not_ours(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_project_s_repository_is_not_ours(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when the package is installed into an environment that lies in somebody's checkout."""
     module = checkout / "venv" / "site-packages" / "lstmbench" / "measure" / "environment.py"
     monkeypatch.setattr(environment, "__file__", str(module))
     assert environment.git() == {"commit": None, "dirty": None}
 
 
-def test_without_git_there_is_no_commit_and_the_reason(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_there_is_no_commit_and_the_reason(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     reason = "git cannot be run: No such file or directory"
     assert environment.git() == {"commit": None, "dirty": None, "reason": reason}
@@ -156,12 +196,20 @@ def test_without_git_there_is_no_commit_and_the_reason(checkout: Path, monkeypat
     ids=" ".join,
 )  # fmt: skip
 def test_what_a_hook_s_environment_says_of_another_repository_is_not_heeded(
-    names: list[str], checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    names: list[str],
+    checkout: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = environment.git()
     other = tmp_path_factory.mktemp("other")
     subprocess.run(["git", "init", "-q", str(other)], check=True)
-    places = {"GIT_DIR": ".git", "GIT_COMMON_DIR": ".git", "GIT_OBJECT_DIRECTORY": ".git/objects", "GIT_TRACE": "log"}
+    places = {
+        "GIT_DIR": ".git",
+        "GIT_COMMON_DIR": ".git",
+        "GIT_OBJECT_DIRECTORY": ".git/objects",
+        "GIT_TRACE": "log",
+    }
     places |= {"GIT_WORK_TREE": "", "GIT_PREFIX": "", "GIT_INDEX_FILE": ".git/index"}
     for name in names:
         monkeypatch.setenv(name, str(other / places[name] if name in places else checkout.parent))
@@ -177,14 +225,18 @@ def test_a_new_file_makes_it_dirty_whatever_the_user_has_git_show(
     assert environment.git()["dirty"]
 
 
-def test_a_folder_of_git_s_that_holds_nothing_is_told_and_not_looked_for_above(checkout: Path) -> None:
+def test_a_folder_of_git_s_that_holds_nothing_is_told_and_not_looked_for_above(
+    checkout: Path,
+) -> None:
     inner = checkout / "inner"
     (inner / ".git").mkdir(parents=True)
     with pytest.raises(lb.LstmbenchError, match=r"^not a git repository"):
         environment.run_git(inner, "rev-parse", "HEAD")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
 def test_a_checkout_of_another_owner_has_git_s_own_reason_and_no_path(checkout: Path) -> None:
     for path in (checkout, checkout / ".git"):
         os.chown(path, 65534, 65534)

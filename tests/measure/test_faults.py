@@ -1,4 +1,6 @@
-"""A machine that fails a run costs a clear sentence and nothing that is done: no room, no right, a wrong clock."""
+"""A machine that fails a run costs a clear sentence and nothing that is done: no room, no right, a
+wrong clock.
+"""
 
 import os
 import shutil
@@ -26,7 +28,9 @@ DISK = 1024 * KIB
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workloads, whose inputs take a third of a mebibyte each."""
     grid = {"seq_len": [32, 33], "batch_size": 4, "hidden_size": 32, "input_size": 32}
-    return write_suite(tmp_path_factory.mktemp("suite") / "tiny.yaml", ["numpy.fused", "numpy.reference"], grid)
+    return write_suite(
+        tmp_path_factory.mktemp("suite") / "tiny.yaml", ["numpy.fused", "numpy.reference"], grid
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one mebibyte."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not shutil.which("mount") or _mount("-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)):
+    if not shutil.which("mount") or _mount(
+        "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)
+    ):
         pytest.skip("only root may mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -97,7 +103,10 @@ def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_rea
 ) -> None:
     lb.run(suite, disk / "whole", progress=False, seed=1)
     assert _mount("-o", "remount,ro", str(disk)) == 0
-    assert refused(suite, disk / "out") == f"Results cannot be written to {disk / 'out'}: Read-only file system."
+    assert (
+        refused(suite, disk / "out")
+        == f"Results cannot be written to {disk / 'out'}: Read-only file system."
+    )
     found = lb.run(suite, disk / "whole", progress=False)
     assert not found.new
     assert found.records[SAME].equals(whole)
@@ -108,7 +117,9 @@ def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_rea
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_of_somebody_else_is_refused(suite: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert refused(suite, tmp_path) == f"Results cannot be written to {tmp_path}: Permission denied."
+    assert (
+        refused(suite, tmp_path) == f"Results cannot be written to {tmp_path}: Permission denied."
+    )
     tmp_path.chmod(0o700)
 
 

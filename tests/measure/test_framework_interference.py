@@ -1,4 +1,6 @@
-"""The comparison of processes measures each kind, in interpreters of its own, and says what cannot be timed."""
+"""The comparison of processes measures each kind, in interpreters of its own, and says what cannot
+be timed.
+"""
 
 import pytest
 
@@ -12,12 +14,16 @@ SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size
 def test_every_call_is_there_alone_and_in_one_process() -> None:
     found = together(("numpy.fused", "numpy.reference"), SMALL, calls=3, repeats=2)
     counted = found.groupby(["implementation", "processes"]).size()
-    assert counted.to_dict() == {(n, kind): 6 for n in ("numpy.fused", "numpy.reference") for kind in (APART, TOGETHER)}
+    assert counted.to_dict() == {
+        (n, kind): 6 for n in ("numpy.fused", "numpy.reference") for kind in (APART, TOGETHER)
+    }
     assert (found["seconds"] > 0).all()
 
 
 def test_what_is_not_there_is_said() -> None:
-    with pytest.raises(LstmbenchError, match=r"numpy\.none could not be timed: .*There is no implementation"):
+    with pytest.raises(
+        LstmbenchError, match=r"numpy\.none could not be timed: .*There is no implementation"
+    ):
         together(("numpy.none", "numpy.fused"), SMALL, calls=1, repeats=1)
 
 

@@ -1,4 +1,6 @@
-"""Nothing is timed that was not held against the oracle: each dtype has its bound, and beyond it there are no times."""
+"""Nothing is timed that was not held against the oracle: each dtype has its bound, and beyond it
+there are no times.
+"""
 
 import math
 from collections.abc import Callable
@@ -13,21 +15,28 @@ import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.measure.workload_session import Trial
+from lstmbench.measure.workload_session import CaseRun
 
-GOOD = {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": 0.0}
+GOOD = {
+    "first_call_s": 1.0,
+    "invalid_outputs": "",
+    "output_rel_error": 0.0,
+    "grad_rel_error": 0.0,
+}
 
 
-def judged(dtype: str, **gate: Any) -> Trial:
+def judged(dtype: str, **gate: Any) -> CaseRun:
     workload = Workload("training", 2, 3, 4, 5, dtype=dtype)
-    trial = Trial(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
+    trial = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
     trial.judge(GOOD | gate)
     return trial
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("which", ["output_rel_error", "grad_rel_error"])
-def test_the_bound_is_that_of_the_dtype_for_outputs_and_for_gradients(dtype: str, which: str) -> None:
+def test_the_bound_is_that_of_the_dtype_for_outputs_and_for_gradients(
+    dtype: str, which: str
+) -> None:
     bound = TOLERANCE[dtype]
     assert judged(dtype, **{which: bound}).status == "ok"
     for beyond in (np.nextafter(bound, 1), math.inf, math.nan):
@@ -40,7 +49,9 @@ def test_the_bound_is_that_of_the_dtype_for_outputs_and_for_gradients(dtype: str
 def test_what_is_refused_keeps_its_errors_and_has_no_times() -> None:
     record = judged("float32", output_rel_error=0.5).record()
     assert record["output_rel_error"] == 0.5
-    assert not {"time_median_s", "ratio", "first_call_s", "samples", "roofline_fraction"} & set(record)
+    assert not {"time_median_s", "ratio", "first_call_s", "samples", "roofline_fraction"} & set(
+        record
+    )
 
 
 def test_without_a_backward_the_outputs_alone_count() -> None:
@@ -49,7 +60,11 @@ def test_without_a_backward_the_outputs_alone_count() -> None:
 
 
 def test_an_answer_of_the_wrong_form_is_said_so() -> None:
-    found = judged("float32", output_rel_error=math.inf, misfit="y has shape (1,), and (2,) is right")
+    found = judged(
+        "float32",
+        output_rel_error=math.inf,
+        invalid_outputs="y has shape (1,), and (2,) is right",
+    )
     assert (found.status, found.error) == ("wrong_result", "y has shape (1,), and (2,) is right")
 
 

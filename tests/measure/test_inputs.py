@@ -1,4 +1,6 @@
-"""What goes into the measured LSTMs: representable, never zeros, the same from the same seed, rightly answered."""
+"""What goes into the measured LSTMs: representable, never zeros, the same from the same seed,
+rightly answered.
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from lstmbench.measure import inputs
 from lstmbench.measure.suites.case import Workload
 
 SMALL = Workload("training", batch_size=3, seq_len=5, input_size=4, hidden_size=6)
-SERIES = Workload("training", batch_size=3, seq_len=50, input_size=1, hidden_size=6, input="temperatures")
+SERIES = Workload(
+    "training", batch_size=3, seq_len=50, input_size=1, hidden_size=6, input="temperatures"
+)
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
@@ -24,10 +28,16 @@ def bits(*patterns: int) -> np.ndarray:
 
 
 @given(array=arrays(np.float32, st.integers(1, 20), elements=FLOATS))
-@example(array=bits(0x3F808000, 0x3F818000, 0xBF808000)).via("ties, to the even neighbour above and below")
+@example(array=bits(0x3F808000, 0x3F818000, 0xBF808000)).via(
+    "ties, to the even neighbour above and below"
+)
 @example(array=bits(0x3F807FFF, 0x3F808001, 0x3F817FFF, 0x3F818001)).via("just beside ties")
-@example(array=bits(0x3FFFFFFF, 0x00007FFF, 0x00008000, 0x00018000, 0x007FFFFF)).via("into the exponent, denormals")
-@example(array=bits(0x7F7FFFFF, 0x7F7F7FFF, 0xFF7F8000, 0x7F800000, 0x80000000)).via("beyond the largest, inf, -0")
+@example(array=bits(0x3FFFFFFF, 0x00007FFF, 0x00008000, 0x00018000, 0x007FFFFF)).via(
+    "into the exponent, denormals"
+)
+@example(array=bits(0x7F7FFFFF, 0x7F7F7FFF, 0xFF7F8000, 0x7F800000, 0x80000000)).via(
+    "beyond the largest, inf, -0"
+)
 def test_rounding_to_bfloat16_is_to_the_nearest_ties_to_even(array: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
     expected = torch.from_numpy(array.copy()).to(torch.bfloat16).to(torch.float64).numpy()
@@ -38,7 +48,9 @@ def test_rounding_to_bfloat16_is_to_the_nearest_ties_to_even(array: np.ndarray) 
 
 @given(array=arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e30, 1e30)))
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
-def test_what_is_rounded_stays_as_it_is_when_it_is_rounded_again(dtype: str, array: np.ndarray) -> None:
+def test_what_is_rounded_stays_as_it_is_when_it_is_rounded_again(
+    dtype: str, array: np.ndarray
+) -> None:
     once = inputs.rounded(array, dtype)
     assert once.dtype == np.float64
     np.testing.assert_array_equal(inputs.rounded(once, dtype), once)
@@ -48,7 +60,9 @@ def test_what_is_rounded_stays_as_it_is_when_it_is_rounded_again(dtype: str, arr
 
 @pytest.mark.parametrize("workload", [SMALL, SERIES], ids=["random", "temperatures"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
-def test_the_same_seed_draws_the_same_and_another_seed_something_else(workload: Workload, dtype: str) -> None:
+def test_the_same_seed_draws_the_same_and_another_seed_something_else(
+    workload: Workload, dtype: str
+) -> None:
     workload = Workload(**(vars(workload) | {"dtype": dtype}))
     first, again, other = (inputs.draw(workload, seed) for seed in (1, 1, 2))
     for name, array in first.items():
@@ -70,7 +84,9 @@ def test_the_shapes_are_those_of_the_workload() -> None:
     found = {name: array.shape for name, array in inputs.draw(SMALL, seed=0).items()}
     sets = {"x": (T, B, I), "h0": (B, H), "c0": (B, H), "dy": (T, B, H), "dh": (B, H), "dc": (B, H)}
     expected = {"weight_ih": (4 * H, I), "weight_hh": (4 * H, H), "bias": (4 * H,)}
-    assert found == expected | {f"{name}{k}": shape for name, shape in sets.items() for k in range(inputs.SETS)}
+    assert found == expected | {
+        f"{name}{k}": shape for name, shape in sets.items() for k in range(inputs.SETS)
+    }
 
 
 def test_the_temperatures_are_a_real_series_standardised() -> None:
@@ -78,9 +94,12 @@ def test_the_temperatures_are_a_real_series_standardised() -> None:
     assert series.shape == (inputs.HOURS,)
     assert abs(series.mean()) < 1e-12
     assert abs(series.std() - 1) < 1e-12
-    # What a sorted or a shuffled series has not: an hour is like the one before, noon is unlike midnight
+    # What a sorted or a shuffled series has not: an hour is like the one before, noon is unlike
+    # midnight
     assert np.corrcoef(series[:-1], series[1:])[0, 1] > 0.95
-    assert np.corrcoef(series[:-12], series[12:])[0, 1] < np.corrcoef(series[:-24], series[24:])[0, 1]
+    assert (
+        np.corrcoef(series[:-12], series[12:])[0, 1] < np.corrcoef(series[:-24], series[24:])[0, 1]
+    )
 
 
 def test_the_inputs_are_windows_of_the_series() -> None:

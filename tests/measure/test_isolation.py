@@ -1,4 +1,6 @@
-"""An implementation that misbehaves gets its own status and reason; what stands beside it is measured all the same."""
+"""An implementation that misbehaves gets its own status and reason; what stands beside it is
+measured all the same.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +17,16 @@ from lstmbench.measure.process import forkserver, resource_limits
 from lstmbench.variants.numpy_reference import NumpyReference
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
-TIMES = ["time_median_s", "time_low_s", "time_high_s", "first_call_s", "compile_s", "ratio", "samples", "rounds"]
+TIMES = [
+    "time_median_s",
+    "time_low_s",
+    "time_high_s",
+    "first_call_s",
+    "compile_s",
+    "ratio",
+    "samples",
+    "rounds",
+]
 
 FAILING = {
     "mutant.raises": ("failed", "RuntimeError: the sky fell"),
@@ -28,7 +39,10 @@ FAILING = {
     "mutant.asks_too_much": ("out_of_memory", "MemoryError: Unable to allocate"),
     "mutant.is_killed": ("out_of_memory", "the process was killed by signal 9 (SIGKILL)"),
     "mutant.fails_in_the_memory_pass": ("out_of_memory", "MemoryError: one pass too many"),
-    "mutant.incomplete": ("failed", "it must return (y, h, c), or in training ((y, h, c), six gradients)"),
+    "mutant.incomplete": (
+        "failed",
+        "it must return (y, h, c), or in training ((y, h, c), six gradients)",
+    ),
 }
 WRONG = {
     "mutant.narrow": "y has shape (4, 2, 1), and (4, 2, 3) is right",
@@ -59,19 +73,26 @@ def records(run: lb.Run) -> pd.DataFrame:
 
 
 def row(records: pd.DataFrame, name: str, seq_len: int = 4) -> Mapping[str, Any]:
-    (found,) = records[(records["implementation"] == name) & (records["seq_len"] == seq_len)].to_dict("records")
+    (found,) = records[
+        (records["implementation"] == name) & (records["seq_len"] == seq_len)
+    ].to_dict("records")
     return found
 
 
 @pytest.mark.parametrize("name", FAILING)
 def test_what_fails_says_how(records: pd.DataFrame, name: str) -> None:
     status, reason = FAILING[name]
-    assert (row(records, name)["status"], row(records, name)["error"][: len(reason)]) == (status, reason)
+    assert (row(records, name)["status"], row(records, name)["error"][: len(reason)]) == (
+        status,
+        reason,
+    )
     assert "\n" not in row(records, name)["error"]
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_does_not_compute_the_lstm_is_told_apart_from_what_fails(records: pd.DataFrame, name: str) -> None:
+def test_what_does_not_compute_the_lstm_is_told_apart_from_what_fails(
+    records: pd.DataFrame, name: str
+) -> None:
     assert row(records, name)["status"] == "wrong_result"
     assert row(records, name)["error"].startswith(WRONG[name])
     assert row(records, name)["output_rel_error"] > 1e-5
@@ -88,7 +109,9 @@ def test_only_what_is_ok_has_samples(run: lb.Run) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("seq_len", [4, 5])
-def test_what_is_well_is_measured_beside_them_also_after_them(records: pd.DataFrame, name: str, seq_len: int) -> None:
+def test_what_is_well_is_measured_beside_them_also_after_them(
+    records: pd.DataFrame, name: str, seq_len: int
+) -> None:
     found = row(records, name, seq_len)
     assert (found["status"], found["processes"]) == ("ok", 2)
     assert found["time_low_s"] <= found["time_median_s"] <= found["time_high_s"]
@@ -101,7 +124,9 @@ def test_every_case_has_its_row(run: lb.Run) -> None:
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_fails_in_one_workload_is_tried_again_in_the_next(records: pd.DataFrame, name: str) -> None:
+def test_what_fails_in_one_workload_is_tried_again_in_the_next(
+    records: pd.DataFrame, name: str
+) -> None:
     assert row(records, name, 5)["error"][:20] == row(records, name, 4)["error"][:20]
 
 
@@ -151,7 +176,10 @@ def test_threads_that_wait_by_computing_are_waited_for_and_those_that_never_rest
     plugins(mutants())
     done = measure(["mutant.honest", "mutant.spins", "mutant.spins_a_while"])
     found = row(done.records, "mutant.spins")
-    assert (found["status"], found["error"]) == ("failed", "its threads still computed 1 s after it had answered")
+    assert (found["status"], found["error"]) == (
+        "failed",
+        "its threads still computed 1 s after it had answered",
+    )
     assert pd.isna(found["time_median_s"])
     assert row(done.records, "mutant.honest")["status"] == "ok"
     assert "still computed" not in str(row(done.records, "mutant.spins_a_while")["error"])
@@ -175,11 +203,41 @@ def test_what_hangs_is_ended_when_its_time_is_over(
 @pytest.mark.parametrize(
     ("name", "bound", "most", "status", "reason"),
     [
-        ("mutant.hoards", "MOST_BYTES", 2**28, "out_of_memory", r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here"),
-        ("mutant.hoards", "LEAST_LEFT_BYTES", 2**60, "out_of_memory", r"the machine had \d+\.\d\d GiB left"),
-        ("mutant.swarms", "MOST_THREADS", 64, "failed", r"its process had \d+ threads, and 64 are allowed"),
-        ("mutant.breeds", "MOST_THREADS", 16, "failed", r"its \d+ processes had \d+ threads, and 16 are allowed"),
-        ("mutant.hoards_below", "MOST_BYTES", 2**28, "out_of_memory", r"its 2 processes held 0\.\d\d GiB"),
+        (
+            "mutant.hoards",
+            "MAX_BYTES",
+            2**28,
+            "out_of_memory",
+            r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here",
+        ),
+        (
+            "mutant.hoards",
+            "MIN_LEFT_BYTES",
+            2**60,
+            "out_of_memory",
+            r"the machine had \d+\.\d\d GiB left",
+        ),
+        (
+            "mutant.swarms",
+            "MAX_THREADS",
+            64,
+            "failed",
+            r"its process had \d+ threads, and 64 are allowed",
+        ),
+        (
+            "mutant.breeds",
+            "MAX_THREADS",
+            16,
+            "failed",
+            r"its \d+ processes had \d+ threads, and 16 are allowed",
+        ),
+        (
+            "mutant.hoards_below",
+            "MAX_BYTES",
+            2**28,
+            "out_of_memory",
+            r"its 2 processes held 0\.\d\d GiB",
+        ),
     ],
 )
 def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
@@ -220,7 +278,10 @@ def test_where_the_reference_fails_there_are_times_and_no_ratios(
     found = row(done.records, "numpy.fused")
     assert found["status"] == "ok"
     assert found["time_median_s"] > 0
-    assert all(pd.isna(found[column]) for column in ("ratio", "ratio_low", "ratio_high", "ratio_to", "converged"))
+    assert all(
+        pd.isna(found[column])
+        for column in ("ratio", "ratio_low", "ratio_high", "ratio_to", "converged")
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,14 +305,18 @@ def test_an_import_that_ends_the_process_costs_its_backend_and_no_other(
 
 
 @pytest.mark.usefixtures("own_registrations")
-def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(measure: Callable[..., lb.Run]) -> None:
+def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(
+    measure: Callable[..., lb.Run],
+) -> None:
     class Mine(NumpyReference):
         pass
 
     lb.register("mine.fast")(Mine)
     assert lb.load("mine.fast", lb.LSTMParams.init(3, 4)).forward(np.zeros((2, 1, 3)))
     (reason,) = skipped(measure(["numpy.fused", "mine.fast"])).values()
-    assert reason.startswith("mine.fast is not available here: it is registered in this session alone, and workers are")
+    assert reason.startswith(
+        "mine.fast is not available here: it is registered in this session alone, and workers are"
+    )
     assert "entry point of the group 'lstmbench.implementations'" in reason
 
 

@@ -11,8 +11,8 @@ import lstmbench as lb
 from lstmbench import report
 from lstmbench.measure import run_training, runner
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, WorkerDied, WorkerTimeout
-from lstmbench.measure.process.worker_pool import Team
-from lstmbench.measure.suites.training_suite import Lesson
+from lstmbench.measure.process.worker_pool import WorkerPool
+from lstmbench.measure.suites.training_suite import TrainingWorkload
 from lstmbench.verify.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
@@ -40,16 +40,16 @@ def at(command: str, error: Exception) -> Broken:
 
 def never_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker of the second workload not start."""
-    worker = Team.worker
+    worker = WorkerPool.worker
     started: list[str] = []
 
-    def once(self: Team, label: str, workload: Any, *how: Any, **more: Any) -> Any:
+    def once(self: WorkerPool, label: str, workload: Any, *how: Any, **more: Any) -> Any:
         if workload.seq_len == 4 and label == "numpy.fused" and not started:
             started.append(label)
             raise GONE
         return worker(self, label, workload, *how, **more)
 
-    monkeypatch.setattr(Team, "worker", once)
+    monkeypatch.setattr(WorkerPool, "worker", once)
 
 
 HARNESS: dict[str, Broken] = {
@@ -58,7 +58,9 @@ HARNESS: dict[str, Broken] = {
     "the one that describes it": at("describe", GONE),
     "none started": never_started,
     "the oracle": at("draw", WorkerDied("the process was killed by signal 15 (SIGTERM)")),
-    "what the oracle needs": at("draw", lb.LstmbenchError("ModuleNotFoundError: No module named 'vega_datasets'")),
+    "what the oracle needs": at(
+        "draw", lb.LstmbenchError("ModuleNotFoundError: No module named 'vega_datasets'")
+    ),
 }
 OWN: dict[str, Broken] = {
     "it crashed": at("gate", WorkerDied("the process was killed by signal 11 (SIGSEGV)")),
@@ -71,7 +73,9 @@ OWN: dict[str, Broken] = {
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Iterator[Path]:
-    return write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]})
+    return write_suite(
+        tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]}
+    )
 
 
 @pytest.mark.parametrize("broken", HARNESS.values(), ids=HARNESS)
@@ -90,7 +94,9 @@ def test_where_the_harness_failed_the_next_call_measures_again(
     with monkeypatch.context() as patched:
         measure = runner.measure_workload
         patched.setattr(
-            runner, "measure_workload", lambda workload, *_: measured.append(workload.seq_len) or measure(workload, *_)
+            runner,
+            "measure_workload",
+            lambda workload, *_: measured.append(workload.seq_len) or measure(workload, *_),
         )
         again = lb.run(suite, out, progress=False)
     assert measured == list(dict.fromkeys(failed["seq_len"]))  # and no other
@@ -112,11 +118,15 @@ def test_what_failed_by_itself_is_a_row_of_a_run_that_is_complete(
     assert not lb.run(suite, tmp_path / "out", progress=False).new
 
 
-def test_a_lesson_that_the_harness_failed_is_learnt_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "lessons.yaml").write_text("implementations: [numpy.fused]\nseeds: 1\ntasks: [adding]\n")
+def test_a_lesson_that_the_harness_failed_is_learnt_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lessons.yaml").write_text(
+        "implementations: [numpy.fused]\nseeds: 1\ntasks: [adding]\n"
+    )
     taught: list[str] = []
 
-    def learn(name: str, lesson: Lesson, *_: Any) -> Any:
+    def learn(name: str, lesson: TrainingWorkload, *_: Any) -> Any:
         taught.append(lesson.id)
         where = lesson.columns() | {"implementation": name, "workload": lesson.id, "peer": False}
         first = taught == [lesson.id]
@@ -124,7 +134,9 @@ def test_a_lesson_that_the_harness_failed_is_learnt_again(tmp_path: Path, monkey
 
     monkeypatch.setattr(run_training, "_learn", learn)
     monkeypatch.setattr(run_training, "_baselines", lambda *_: [])
-    assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
+    assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest[
+        "complete"
+    ]
     before = len(taught)
     assert lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
     assert len(taught) == before + 1

@@ -9,14 +9,24 @@ import pytest
 
 from lstmbench.measure import metrics
 from lstmbench.measure.disturbance import Turn
-from lstmbench.measure.metrics import Evidence, accuracy, gpu_clock, memory, roofline, speed, timing_validity
+from lstmbench.measure.metrics import (
+    Evidence,
+    accuracy,
+    gpu_clock,
+    memory,
+    roofline,
+    speed,
+    timing_validity,
+)
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.labels import quantity
 from lstmbench.results.schema import number
 
 # T=2 B=3 I=5 H=7: 2 * 2 * 3 * 28 * 12 = 4032 FLOP, 2 * 3 * 12 = 72 numbers in and out
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
-TRAINING = Workload("training", batch_size=3, seq_len=2, input_size=5, hidden_size=7, dtype="float64")
+TRAINING = Workload(
+    "training", batch_size=3, seq_len=2, input_size=5, hidden_size=7, dtype="float64"
+)
 
 
 def turns(*seconds: float, **witnesses: Any) -> list[Turn]:
@@ -25,9 +35,13 @@ def turns(*seconds: float, **witnesses: Any) -> list[Turn]:
     return [Turn(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
 
 
-def evidence(own: list[list[Turn]], reference: list[list[Turn]] | None = None, **more: Any) -> Evidence:
+def evidence(
+    own: list[list[Turn]], reference: list[list[Turn]] | None = None, **more: Any
+) -> Evidence:
     gate = [{"first_call_s": 1.0, "output_rel_error": 1e-7, "grad_rel_error": None} for _ in own]
-    found = Evidence(SMALL, "torch.nn", precision=0.02, gate=gate, turns=own, reference_turns=reference or [])
+    found = Evidence(
+        SMALL, "torch.nn", precision=0.02, gate=gate, turns=own, reference_turns=reference or []
+    )
     for name, value in more.items():
         setattr(found, name, value)
     return found
@@ -86,10 +100,14 @@ def test_rounds_and_samples_are_counted_by_processes() -> None:
 
 
 def test_a_round_s_time_does_not_depend_on_how_many_calls_make_a_sample() -> None:
-    """Call times are skewed: medians of single calls, beside means over twenty, would find a difference in nothing."""
+    """Call times are skewed: medians of single calls, beside means over twenty, would find a
+    difference in nothing.
+    """
     calls = np.random.default_rng(0).lognormal(0, 0.5, (25, 100))
     single = [Turn(list(row), 1.0, 1.0, 0, 1e-4) for row in calls]
-    means = [Turn(list(row.reshape(-1, 20).mean(axis=1)), 1.0, 1.0, 0, 1e-4, calls=20) for row in calls]
+    means = [
+        Turn(list(row.reshape(-1, 20).mean(axis=1)), 1.0, 1.0, 0, 1e-4, calls=20) for row in calls
+    ]
     found = speed.compute(evidence([single], [means]))
     assert found["ratio"] == pytest.approx(1, abs=1e-12)
 
@@ -115,12 +133,18 @@ def test_disturbed_rounds_are_left_out_and_counted() -> None:
 
 def test_the_worst_process_counts() -> None:
     gate = [{"output_rel_error": a, "grad_rel_error": b} for a, b in ((1e-7, 3e-7), (2e-7, 1e-7))]
-    assert accuracy.compute(evidence([], gate=gate)) == {"output_rel_error": 2e-7, "grad_rel_error": 3e-7}
+    assert accuracy.compute(evidence([], gate=gate)) == {
+        "output_rel_error": 2e-7,
+        "grad_rel_error": 3e-7,
+    }
 
 
 def test_without_a_backward_there_is_no_gradient_s_error() -> None:
     gate = [{"output_rel_error": 0.0, "grad_rel_error": None}]
-    assert accuracy.compute(evidence([], gate=gate)) == {"output_rel_error": 0.0, "grad_rel_error": None}
+    assert accuracy.compute(evidence([], gate=gate)) == {
+        "output_rel_error": 0.0,
+        "grad_rel_error": None,
+    }
 
 
 # Memory
@@ -128,7 +152,10 @@ def test_without_a_backward_there_is_no_gradient_s_error() -> None:
 
 def test_the_formula_stands_beside_what_was_found() -> None:
     found = {"peak_host_bytes": 5, "allocated_bytes": 4, "peak_device_bytes": None}
-    formula = {"formula_bytes": SMALL.formula_bytes, "formula_bytes_per_step": SMALL.formula_bytes_per_step}
+    formula = {
+        "formula_bytes": SMALL.formula_bytes,
+        "formula_bytes_per_step": SMALL.formula_bytes_per_step,
+    }
     assert memory.compute(evidence([], memory=found)) == found | formula
 
 
@@ -136,7 +163,9 @@ def test_the_formula_stands_beside_what_was_found() -> None:
 
 
 def limits(*rates: Any) -> list[list[dict[str, float]]]:
-    """What the machine could do in each round of one process: flop/s, bytes/s, and seconds of the products."""
+    """What the machine could do in each round of one process: flop/s, bytes/s, and seconds of the
+    products.
+    """
     rounds = rates if isinstance(rates[0], tuple) else (rates,)
     names = ("machine_flops_per_s", "machine_bytes_per_s", "products_s")
     return [[dict(zip(names, (*each, 1.0), strict=False)) for each in rounds]]
@@ -144,7 +173,10 @@ def limits(*rates: Any) -> list[list[dict[str, float]]]:
 
 def test_a_case_that_computes_is_held_against_the_rate_of_products() -> None:
     found = roofline.compute(evidence([turns(4.0)], limits=limits(1008.0, 1e9)))
-    assert (found["flops"], found["roofline_fraction"]) == (4032, 1.0)  # 4 s at the least, and 4 s taken
+    assert (found["flops"], found["roofline_fraction"]) == (
+        4032,
+        1.0,
+    )  # 4 s at the least, and 4 s taken
 
 
 def test_a_case_that_moves_data_is_held_against_the_bandwidth() -> None:
@@ -154,7 +186,10 @@ def test_a_case_that_moves_data_is_held_against_the_bandwidth() -> None:
 
 def test_training_moves_twice_as_much_and_computes_three_times_as_much() -> None:
     found = roofline.compute(evidence([turns(16.0)], limits=limits(1e9, 72.0), workload=TRAINING))
-    assert (found["flops"], found["roofline_fraction"]) == (3 * 4032, 1.0)  # 2 * 72 numbers of 8 bytes
+    assert (found["flops"], found["roofline_fraction"]) == (
+        3 * 4032,
+        1.0,
+    )  # 2 * 72 numbers of 8 bytes
 
 
 def test_without_limits_there_is_no_fraction() -> None:
@@ -197,7 +232,9 @@ def test_samples_that_account_for_their_time_are_not_flagged() -> None:
 
 
 @pytest.mark.parametrize("loop_s", [1.011e-2, 0.989e-2])
-def test_time_that_no_sample_accounts_for_is_flagged_and_so_is_time_counted_twice(loop_s: float) -> None:
+def test_time_that_no_sample_accounts_for_is_flagged_and_so_is_time_counted_twice(
+    loop_s: float,
+) -> None:
     found = timing_validity.compute(evidence([[clean(loop_s=loop_s, cpu_s=loop_s)]]))
     assert found["flags"] == "unaccounted"
     assert timing_validity.compute(evidence([[clean(loop_s=1.009e-2, cpu_s=1e-2)]]))["flags"] == ""
@@ -205,17 +242,29 @@ def test_time_that_no_sample_accounts_for_is_flagged_and_so_is_time_counted_twic
 
 def test_one_that_waits_in_every_turn_is_flagged_and_one_that_was_pushed_aside_is_not() -> None:
     assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 20]))["flags"] == "waits"
-    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"] == ""
+    assert (
+        timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 15 + [clean()] * 5]))["flags"]
+        == ""
+    )
 
 
 def test_one_that_stands_in_line_for_a_core_does_not_wait_of_its_own_accord() -> None:
-    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.45e-2)] * 20]))["flags"] == ""
-    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.35e-2)] * 20]))["flags"] == "waits"
+    assert (
+        timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.45e-2)] * 20]))["flags"]
+        == ""
+    )
+    assert (
+        timing_validity.compute(evidence([[clean(cpu_s=0.5e-2, queued_s=0.35e-2)] * 20]))["flags"]
+        == "waits"
+    )
 
 
 def test_one_that_waits_for_a_gpu_does_what_it_should() -> None:
     on_gpu = replace(SMALL, device="cuda")
-    assert timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"] == ""
+    assert (
+        timing_validity.compute(evidence([[clean(cpu_s=0.5e-2)] * 20], workload=on_gpu))["flags"]
+        == ""
+    )
 
 
 # One file each
@@ -259,8 +308,14 @@ def test_a_metric_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_gpu_s_clock_is_the_median_and_all_that_held_it_down_is_named() -> None:
     on_gpu = replace(SMALL, device="cuda")
-    own = [turns(1.0, 1.0, mhz=1980.0), turns(1.0, mhz=1200.0, throttled="software power cap, hardware slowdown")]
+    own = [
+        turns(1.0, 1.0, mhz=1980.0),
+        turns(1.0, mhz=1200.0, throttled="software power cap, hardware slowdown"),
+    ]
     found = gpu_clock.compute(evidence(own, workload=on_gpu))
     assert found == {"gpu_mhz": 1980.0, "gpu_throttled": "hardware slowdown, software power cap"}
-    assert gpu_clock.compute(evidence([turns(1.0)], workload=on_gpu)) == {"gpu_mhz": None, "gpu_throttled": ""}
+    assert gpu_clock.compute(evidence([turns(1.0)], workload=on_gpu)) == {
+        "gpu_mhz": None,
+        "gpu_throttled": "",
+    }
     assert gpu_clock.compute(evidence([turns(1.0, mhz=2600.0)])) == {}

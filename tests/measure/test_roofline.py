@@ -16,10 +16,14 @@ def test_the_products_are_all_those_whose_flop_are_counted(
 ) -> None:
     B, T, features, H = sizes
     workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
-    monkeypatch.setattr(roofline, "_product", lambda m, k, n, dtype, cut="": lambda: 2.0 * m * k * n)
+    monkeypatch.setattr(
+        roofline, "_product", lambda m, k, n, dtype, cut="": lambda: 2.0 * m * k * n
+    )
     stack = replace(workload, num_layers=3, bidirectional=True, lengths="staggered")
     for each in (workload, stack):
-        assert sum(times * seconds() for times, seconds in roofline.products(each)) == pytest.approx(each.flops)
+        assert sum(
+            times * seconds() for times, seconds in roofline.products(each)
+        ) == pytest.approx(each.flops)
 
 
 @pytest.mark.parametrize("cut", ["m", "k"])
@@ -32,7 +36,9 @@ def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(
     monkeypatch.setattr(roofline, "SLICE", 5)
     monkeypatch.setattr(roofline, "_repeated", lambda call: lambda: 1.0)
     monkeypatch.setattr(
-        roofline, "_draw", lambda generator, shape, dtype: shapes.append(shape) or draw(generator, shape, dtype)
+        roofline,
+        "_draw",
+        lambda generator, shape, dtype: shapes.append(shape) or draw(generator, shape, dtype),
     )
     m, k = (1000, 4) if cut == "m" else (4, 1000)
     assert roofline._product(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
@@ -41,7 +47,9 @@ def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_times_are_positive_in_every_dtype(dtype: str) -> None:
-    workload = Workload("training", batch_size=2, seq_len=3, input_size=4, hidden_size=5, dtype=dtype)
-    machine = roofline.Limits(workload)
+    workload = Workload(
+        "training", batch_size=2, seq_len=3, input_size=4, hidden_size=5, dtype=dtype
+    )
+    machine = roofline.MachinePeaks(workload)
     for _ in range(roofline.COPIES + 1):
         assert all(math.isfinite(found) and found > 0 for found in machine.measure().values())

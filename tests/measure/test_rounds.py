@@ -1,4 +1,6 @@
-"""Who measures when, and when it is enough: on workers that only pretend, and a clock that only they move."""
+"""Who measures when, and when it is enough: on workers that only pretend, and a clock that only
+they move.
+"""
 
 import random
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import pytest
 from lstmbench.measure import workload_session as module
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.suite import Budget, Suite
-from lstmbench.measure.workload_session import MOST_PROCESSES, Comparison
+from lstmbench.measure.workload_session import MAX_PROCESSES, WorkloadSession
 
 SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
 NAMES = ["numpy.reference", "numpy.fused"]
@@ -20,7 +22,9 @@ Times = Callable[[str, int], float]
 
 
 class PretendTeam:
-    """Workers whose times are ``times(label, process)`` seconds a call, and that keep a diary of who was asked."""
+    """Workers whose times are ``times(label, process)`` seconds a call, and that keep a diary of
+    who was asked.
+    """
 
     scratch = Path("nowhere")
 
@@ -33,7 +37,12 @@ class PretendTeam:
         elsewhere: float = 0.0,
         machine_fails_at: int | None = None,
     ) -> None:
-        self.times, self.cores_busy, self.pools, self.shares = times, cores_busy, pools, list(shares)
+        self.times, self.cores_busy, self.pools, self.shares = (
+            times,
+            cores_busy,
+            pools,
+            list(shares),
+        )
         self.elsewhere, self.machine_fails_at = elsewhere, machine_fails_at
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
@@ -41,7 +50,11 @@ class PretendTeam:
         self.diary: list[str] = []
 
     def describe(self, label: str, workload: Workload) -> dict[str, Any]:
-        can = {"devices": (workload.device,), "dtypes": (workload.dtype,), "modes": (workload.mode,)}
+        can = {
+            "devices": (workload.device,),
+            "dtypes": (workload.dtype,),
+            "modes": (workload.mode,),
+        }
         return {"name": label, "available": True, "peer": False} | can
 
     def draw(self, *arguments: Any) -> None:
@@ -83,16 +96,29 @@ class PretendTeam:
         return {"pools": [{"internal_api": "openblas", "num_threads": self.pools}]}
 
     def gate(self, label: str, process: int) -> dict[str, Any]:
-        return {"first_call_s": 1.0, "misfit": "", "output_rel_error": 0.0, "grad_rel_error": None}
+        return {
+            "first_call_s": 1.0,
+            "invalid_outputs": "",
+            "output_rel_error": 0.0,
+            "grad_rel_error": None,
+        }
 
-    def warm(self, label: str, process: int, turn_s: float, whole_calls: bool | None) -> dict[str, Any]:
+    def warm(
+        self, label: str, process: int, turn_s: float, whole_calls: bool | None
+    ) -> dict[str, Any]:
         self.asked_for_whole_calls.append(whole_calls)
         return {"truth": 1.0, "whole_calls": process % 2 == 0}
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
         self.clock += turn_s
         cpu_s = self.cores_busy * turn_s
-        witnesses = {"loop_s": turn_s, "cpu_s": cpu_s, "switches": 0, "sentinel_s": 1e-4, "calls": 1}
+        witnesses = {
+            "loop_s": turn_s,
+            "cpu_s": cpu_s,
+            "switches": 0,
+            "sentinel_s": 1e-4,
+            "calls": 1,
+        }
         return witnesses | {"seconds": [self.times(label, process)]}
 
     def threads(self, label: str, process: int) -> dict[str, Any]:
@@ -102,19 +128,21 @@ class PretendTeam:
         return {}
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, team: PretendTeam, **budget: Any) -> Comparison:
+def measured(monkeypatch: pytest.MonkeyPatch, team: PretendTeam, **budget: Any) -> WorkloadSession:
     """Measure both implementations, and the controls, on a pretended team."""
     monkeypatch.setattr(module.time, "perf_counter", lambda: team.clock)
     monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)
-    chosen = Budget(**{"processes": 5, "min_rounds": 3, "seconds_per_case": 5.0, "turn_s": 0.01, **budget})
+    chosen = Budget(
+        **{"processes": 5, "min_rounds": 3, "seconds_per_case": 5.0, "turn_s": 0.01, **budget}
+    )
     grid = {"seq_len": 4, "batch_size": 2, "hidden_size": 3}
     suite = Suite(implementations=NAMES, reference=NAMES[0], grids=[grid], budget=chosen)
-    comparison = Comparison(SMALL, suite, team, random.Random(0))  # type: ignore[arg-type]
+    comparison = WorkloadSession(SMALL, suite, team, random.Random(0))  # type: ignore[arg-type]
     comparison.measure()
     return comparison
 
 
-def rounds(comparison: Comparison) -> list[int]:
+def rounds(comparison: WorkloadSession) -> list[int]:
     return [len(turns) for turns in comparison.trials[0].evidence.turns]
 
 
@@ -130,25 +158,35 @@ def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
     return times
 
 
-def test_rounds_that_agree_end_a_process_long_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounds_that_agree_end_a_process_long_before_its_time_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     comparison = measured(monkeypatch, PretendTeam(noisy(1e-4)))
     assert rounds(comparison) == [6] * 5  # fewer than six rounds have no interval
 
 
-def test_noisy_rounds_go_on_until_the_time_of_the_process_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    comparison = measured(monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128)
+def test_noisy_rounds_go_on_until_the_time_of_the_process_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    comparison = measured(
+        monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128
+    )
     assert rounds(comparison) == [20] * 5
 
 
-def test_the_least_number_of_rounds_is_measured_whatever_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_number_of_rounds_is_measured_whatever_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert rounds(measured(monkeypatch, PretendTeam(noisy(1e-4)), min_rounds=9)) == [9] * 5
     assert rounds(measured(monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=0.001)) == [3] * 5
 
 
-def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     team = PretendTeam(noisy(1e-4, between=0.1))
     comparison = measured(monkeypatch, team)
-    assert rounds(comparison) == [6] * (5 * MOST_PROCESSES)
+    assert rounds(comparison) == [6] * (5 * MAX_PROCESSES)
     assert set(team.layouts) == set(range(5))  # a fork of what has been imported is new enough
     spent = measured(monkeypatch, PretendTeam(noisy(0.5, between=0.1)), seconds_per_case=1.0)
     assert len(rounds(spent)) == 5  # nothing was left
@@ -160,14 +198,18 @@ def test_every_case_and_the_machine_have_one_turn_in_each_round_in_an_order_that
     team = PretendTeam(noisy(0.5))
     measured(monkeypatch, team, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
     turns = [entry for entry in team.diary if entry.startswith("measure")]
-    in_rounds = [tuple(turns[k : k + 5]) for k in range(0, len(turns), 5)]  # both cases, two controls, the machine
+    in_rounds = [
+        tuple(turns[k : k + 5]) for k in range(0, len(turns), 5)
+    ]  # both cases, two controls, the machine
     assert len(in_rounds) == 20
     assert {tuple(sorted(each)) for each in in_rounds} == {tuple(sorted(in_rounds[0]))}
     assert len(set(in_rounds)) > 3
     assert len({each.index("measure the machine") for each in in_rounds}) > 2
 
 
-def test_shares_of_the_limit_are_given_only_if_it_was_measured_in_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_of_the_limit_are_given_only_if_it_was_measured_in_every_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     whole = measured(monkeypatch, team := PretendTeam(noisy(1e-4)))
     assert all(trial.record()["roofline_fraction"] > 0 for trial in whole.trials)
     at = len(team.diary) - team.diary[::-1].index("measure the machine")  # the last of them
@@ -188,18 +230,26 @@ def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.Monkey
     assert rounds(comparison) == [6] * 5
 
 
-def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=1.9))
     assert {trial.status for trial in comparison.trials} == {"failed"}
     assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 are allowed"
     assert comparison.trials[0].record().get("time_median_s") is None
 
 
-def test_every_process_of_a_control_repeats_what_its_first_one_chose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls in one and time steps in another would be two slowdowns, and their ratios those of neither."""
+def test_every_process_of_a_control_repeats_what_its_first_one_chose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Calls in one and time steps in another would be two slowdowns, and their ratios those of
+    neither.
+    """
     team = PretendTeam(noisy(1e-4))
     measured(monkeypatch, team)
-    first, *others = [team.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)]  # two cases, two controls
+    first, *others = [
+        team.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)
+    ]  # two cases, two controls
     assert first == [None] * 4
     assert others == [[None, None, False, True]] * 4
 
@@ -212,7 +262,9 @@ def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let
 ) -> None:
     comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, shares=shares))
     assert {trial.status for trial in comparison.trials} == {status}
-    assert comparison.trials[0].error == ("" if status == "ok" else "5 threads computed, and 1 are allowed")
+    assert comparison.trials[0].error == (
+        "" if status == "ok" else "5 threads computed, and 1 are allowed"
+    )
 
 
 @pytest.mark.parametrize(("elsewhere", "status"), [(0.04, "ok"), (0.3, "failed")])

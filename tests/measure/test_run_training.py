@@ -11,7 +11,7 @@ from tiny import measure_in_process
 import lstmbench as lb
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.suite_file import read_suite
-from lstmbench.measure.suites.training_suite import BASELINES, LearningSuite
+from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite
 from lstmbench.report.tables.standard_tables import tables
 from lstmbench.report.tables.training_tables import learning_table, mean, summary, verdicts
 from lstmbench.results.schema import LEARNING_COLUMNS
@@ -47,14 +47,20 @@ def test_every_lesson_is_a_record_and_so_is_every_baseline(done: lb.Run) -> None
     assert len(trained) == 3 * 2 * 2 and set(trained["implementation"]) == set(OURS)
     assert records[records["cell"] == BASELINES]["variant"].tolist() == ["always 1"]
     assert set(LEARNING_COLUMNS) - {"loss"} <= set(records.columns)
-    assert (trained["updates"] == 6).all() and (trained["epochs"] == 2).all() and (trained["epoch_s"] > 0).all()
+    assert (
+        (trained["updates"] == 6).all()
+        and (trained["epochs"] == 2).all()
+        and (trained["epoch_s"] > 0).all()
+    )
     assert (trained["hidden_size"] == 4).all() and (trained["seq_len"] == 8).all()
     assert trained["environment_id"].notna().all() and trained["time_median_s"].isna().all()
 
 
 def test_the_frameworks_learn_the_same_from_the_same_seed(done: lb.Run) -> None:
     trained = done.records.query("cell != 'baselines'")
-    spread = trained.groupby(["cell", "seed"])["score"].agg(lambda scores: scores.max() / scores.min() - 1)
+    spread = trained.groupby(["cell", "seed"])["score"].agg(
+        lambda scores: scores.max() / scores.min() - 1
+    )
     assert (spread < 1e-4).all()  # float32
     assert trained.groupby("cell")["score"].nunique().min() > 1  # and not from different ones
 
@@ -62,7 +68,12 @@ def test_the_frameworks_learn_the_same_from_the_same_seed(done: lb.Run) -> None:
 def test_samples_hold_every_epoch_s_loss_score_and_seconds(done: lb.Run) -> None:
     samples = read_samples(done.folder)
     assert len(samples) == 3 * 2 * 2 * 2
-    assert samples.groupby(["implementation", "cell", "seed"])["round"].apply(list).map(lambda r: r == [1, 2]).all()
+    assert (
+        samples.groupby(["implementation", "cell", "seed"])["round"]
+        .apply(list)
+        .map(lambda r: r == [1, 2])
+        .all()
+    )
     assert samples[["loss", "score", "seconds"]].notna().all(axis=None)
 
 
@@ -75,8 +86,15 @@ def test_a_run_that_is_asked_for_again_learns_nothing_again(done: lb.Run, tmp_pa
 def test_its_tables_are_of_scores(done: lb.Run) -> None:
     (table,) = tables(done.records)
     text = table.markdown()
-    assert table.id == "lessons-learning" and "always 1 (baseline)" in text and "plain RNN, jax" in text
-    assert "adding (batches = 3, held\\_out = 20, seq\\_len = 8): mean squared error, lower is better" in text
+    assert (
+        table.id == "lessons-learning"
+        and "always 1 (baseline)" in text
+        and "plain RNN, jax" in text
+    )
+    assert (
+        "adding (batches = 3, held\\_out = 20, seq\\_len = 8): mean squared error, lower is better"
+        in text
+    )
     assert text == learning_table(done.records, done.manifest).markdown()
     assert len(table.tidy) == len(done.records)
     assert "the LSTM" in str(summary(done.records))
@@ -110,12 +128,19 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(
 
 
 def test_of_several_baselines_it_is_held_against_the_best() -> None:
-    rows = [row("lstm", 1.0), row("lstm", 1.1) | {"seed": 1}, row(BASELINES, 5.0, "bad"), row(BASELINES, 0.1, "good")]
+    rows = [
+        row("lstm", 1.0),
+        row("lstm", 1.1) | {"seed": 1},
+        row(BASELINES, 5.0, "bad"),
+        row(BASELINES, 0.1, "good"),
+    ]
     assert "loses to the best baseline (good)" in verdicts(rows)[0]
 
 
 def test_implementations_that_start_from_one_seed_are_one_training_and_not_three() -> None:
-    rows = [row("lstm", 1.0) | {"implementation": name} for name in OURS] + [row(BASELINES, 2.0, "naive")]
+    rows = [row("lstm", 1.0) | {"implementation": name} for name in OURS] + [
+        row(BASELINES, 2.0, "naive")
+    ]
     assert "one seed: no interval" in verdicts(rows)[0]
 
 
@@ -125,8 +150,12 @@ def test_the_mean_of_one_seed_has_no_interval_and_of_five_students() -> None:
     assert found.value == 3 and found.high == pytest.approx(3 + 2.776 * 1.5811 / 5**0.5, rel=1e-3)
 
 
-def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_many_are(done: lb.Run) -> None:
-    epochs: list[dict[str, Any]] = [{"seconds": 1.0, "disturbed": False}] * 7 + [{"seconds": 9.0, "disturbed": True}]
+def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_many_are(
+    done: lb.Run,
+) -> None:
+    epochs: list[dict[str, Any]] = [{"seconds": 1.0, "disturbed": False}] * 7 + [
+        {"seconds": 9.0, "disturbed": True}
+    ]
     few = {"rounds": 8, "disturbed_rounds": 1, "noisy": False, "epoch_s": 1.0}
     assert epoch_times(epochs) == few
     many = [{"seconds": 1.0, "disturbed": False}, *[{"seconds": 9.0, "disturbed": True}] * 3]
@@ -134,28 +163,48 @@ def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_man
     noisy = done.records.assign(noisy=done.records["implementation"] == "jax.fused")
     quiet = done.records.assign(noisy=False)
     text = learning_table(noisy, done.manifest).markdown()
-    assert sum(" ‡" in line for line in text.splitlines() if line.startswith("|")) == 2  # the LSTM and the plain RNN
+    assert (
+        sum(" ‡" in line for line in text.splitlines() if line.startswith("|")) == 2
+    )  # the LSTM and the plain RNN
     assert "noisy: more than a quarter" in text and "noisy:" not in learning_table(quiet).markdown()
 
 
 # What goes wrong
 
 
-def test_what_cannot_learn_here_is_a_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_learn_here_is_a_row_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measure_in_process(monkeypatch)
     wrong = TINY | {"sizes": {"length": 3}}
     done = lb.run(
-        suite_file(tmp_path, tasks=[wrong], implementations=["numpy.fused"]), tmp_path / "out", progress=False
+        suite_file(tmp_path, tasks=[wrong], implementations=["numpy.fused"]),
+        tmp_path / "out",
+        progress=False,
     )
     assert set(done.records["status"]) == {"failed"} and done.failed
     assert done.records["error"].str.contains("has no size 'length'").all()
 
 
-def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measure_in_process(monkeypatch)
-    wild = TINY | {"recipe": {"optimizer": "sgd", "learning_rate": 1000.0, "clip": 1e30, "epochs": 5, "hidden_size": 4}}
+    wild = TINY | {
+        "recipe": {
+            "optimizer": "sgd",
+            "learning_rate": 1000.0,
+            "clip": 1e30,
+            "epochs": 5,
+            "hidden_size": 4,
+        }
+    }
     wild |= {"sizes": {"seq_len": 8, "batches": 30, "held_out": 20}}
-    done = lb.run(suite_file(tmp_path, tasks=[wild], implementations=["numpy.fused"]), tmp_path / "out", progress=False)
+    done = lb.run(
+        suite_file(tmp_path, tasks=[wild], implementations=["numpy.fused"]),
+        tmp_path / "out",
+        progress=False,
+    )
     trained = done.records[done.records["cell"] == "lstm"].iloc[0]
     assert trained["status"] == "failed" and pd.isna(trained["score"]), trained.to_dict()
     assert "it learnt nothing" in trained["error"]
@@ -194,7 +243,7 @@ def test_a_suite_of_lessons_that_is_wrong_is_refused_with_the_place(
 
 def test_only_some_tasks_of_a_suite(tmp_path: Path) -> None:
     suite = read_suite("learning")
-    assert isinstance(suite, LearningSuite)
+    assert isinstance(suite, TrainingSuite)
     assert {lesson.task for lesson in suite.of(["digits"]).workloads()} == {"digits"}
     with pytest.raises(lb.LstmbenchError, match="no task 'adding2'; it has adding"):
         suite.of(["adding2"])

@@ -1,4 +1,6 @@
-"""From a suite to a folder: what is recorded, what is done only once, what is refused before anything is written."""
+"""From a suite to a folder: what is recorded, what is done only once, what is refused before
+anything is written.
+"""
 
 import json
 import os
@@ -39,11 +41,21 @@ def done(tmp_path_factory: pytest.TempPathFactory, in_process: None) -> lb.Run:
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold that no worker is asked for."""
-    monkeypatch.setattr(worker_pool.Team, "worker", lambda *_, **__: pytest.fail("a worker was asked for"))
+    monkeypatch.setattr(
+        worker_pool.WorkerPool, "worker", lambda *_, **__: pytest.fail("a worker was asked for")
+    )
 
 
 def rows(records: pd.DataFrame) -> list[tuple[Any, ...]]:
-    columns = ["implementation", "mode", "seq_len", "status", "workload", "output_rel_error", "grad_rel_error"]
+    columns = [
+        "implementation",
+        "mode",
+        "seq_len",
+        "status",
+        "workload",
+        "output_rel_error",
+        "grad_rel_error",
+    ]
     return list(records[columns].astype(object).fillna("").itertuples(index=False, name=None))
 
 
@@ -63,7 +75,9 @@ def test_a_run_returns_its_folder_its_records_its_samples_and_its_manifest(done:
     assert lb.read_results(done.folder).attrs["manifest"] == done.manifest
 
 
-def test_records_have_the_columns_and_types_of_the_schema_with_nothing_missing_that_was_measured(done: lb.Run) -> None:
+def test_records_have_the_columns_and_types_of_the_schema_with_nothing_missing_that_was_measured(
+    done: lb.Run,
+) -> None:
     records = done.records
     assert list(records.columns) == list(COLUMNS)
     assert {name: str(kind) for name, kind in records.dtypes.items()} == COLUMNS
@@ -102,8 +116,12 @@ def test_samples_are_those_behind_the_records(done: lb.Run) -> None:
     keys = ["implementation", "mode", "seq_len"]
     counted = samples.groupby(keys).size()
     assert counted.to_dict() == records.set_index(keys)["samples"].to_dict()
-    rounds = samples.groupby([*keys, "process", "round"]).agg({"seconds": "mean", "disturbed": "first"})
-    counts = rounds.groupby(keys).agg(rounds=("seconds", "size"), disturbed_rounds=("disturbed", "sum"))
+    rounds = samples.groupby([*keys, "process", "round"]).agg(
+        {"seconds": "mean", "disturbed": "first"}
+    )
+    counts = rounds.groupby(keys).agg(
+        rounds=("seconds", "size"), disturbed_rounds=("disturbed", "sum")
+    )
     expected = records.set_index(keys)
     for column in counts:
         assert counts[column].to_dict() == expected[column].to_dict()
@@ -112,7 +130,9 @@ def test_samples_are_those_behind_the_records(done: lb.Run) -> None:
             assert expected.loc[key, "noisy"]
         elif not case["disturbed"].groupby("process").all().any():
             case = case[~case["disturbed"]]
-        assert case["seconds"].median() == pytest.approx(expected.loc[key, "time_median_s"], rel=1e-12)
+        assert case["seconds"].median() == pytest.approx(
+            expected.loc[key, "time_median_s"], rel=1e-12
+        )
 
 
 def test_all_implementations_take_part_in_every_round(done: lb.Run) -> None:
@@ -165,8 +185,16 @@ def test_a_path_is_published_without_its_root(given: str, shown: str) -> None:
 
 
 def test_nothing_that_is_written_names_a_folder_or_the_host(done: lb.Run) -> None:
-    written = (done.folder / "manifest.json").read_text() + (done.folder / "records.csv").read_text()
-    for private in (str(done.folder), os.getcwd(), str(Path.home()), sys.prefix, socket.gethostname()):
+    written = (done.folder / "manifest.json").read_text() + (
+        done.folder / "records.csv"
+    ).read_text()
+    for private in (
+        str(done.folder),
+        os.getcwd(),
+        str(Path.home()),
+        sys.prefix,
+        socket.gethostname(),
+    ):
         assert not re.search(rf"(?<!\w){re.escape(private)}(?!\w)", written), private
 
 
@@ -182,7 +210,9 @@ def test_the_seed_makes_the_inputs(tmp_path: Path, done: lb.Run) -> None:
     assert not other[errors].equals(same[errors])
 
 
-def test_without_a_seed_one_is_drawn_and_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_seed_one_is_drawn_and_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     used: list[int] = []
     measure = lambda workload, suite, team, seed: used.append(seed) or ([], [], [])  # noqa: E731
     monkeypatch.setattr(runner, "measure_workload", measure)
@@ -204,8 +234,12 @@ def test_a_complete_run_is_returned_without_measuring(done: lb.Run) -> None:
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_the_same_suite_from_a_file_of_another_name_is_the_same_suite(tmp_path: Path, done: lb.Run) -> None:
-    other = write_suite(tmp_path / "other.yaml", BOTH, FOUR, {"processes": 2}, description="Said otherwise.")
+def test_the_same_suite_from_a_file_of_another_name_is_the_same_suite(
+    tmp_path: Path, done: lb.Run
+) -> None:
+    other = write_suite(
+        tmp_path / "other.yaml", BOTH, FOUR, {"processes": 2}, description="Said otherwise."
+    )
     assert lb.run(other, done.folder, progress=False).manifest["suite"]["name"] == "tiny"
 
 
@@ -233,16 +267,22 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
     assert measured[2:] == list(dict.fromkeys(done.records["workload"]))[2:3] * 2 + measured[4:]
     assert len(measured) == 5
     assert rows(finished.records) == rows(done.records)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in done.folder.iterdir())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in done.folder.iterdir()
+    )
     assert finished.manifest["started"] == started
     assert finished.manifest["complete"]
     assert set(finished.records["run_id"]) == {finished.manifest["run_id"]}
 
 
-def test_what_a_killed_run_left_half_written_is_not_counted_and_does_not_stay(tmp_path: Path, done: lb.Run) -> None:
+def test_what_a_killed_run_left_half_written_is_not_counted_and_does_not_stay(
+    tmp_path: Path, done: lb.Run
+) -> None:
     suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(runner.Store, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(
+            runner.Store, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             lb.run(suite, folder, progress=False, seed=5)
     parts = folder / "parts"
@@ -253,7 +293,9 @@ def test_what_a_killed_run_left_half_written_is_not_counted_and_does_not_stay(tm
     assert len(lb.read_results(folder)) == 0
     finished = lb.run(suite, folder, progress=False)
     assert rows(finished.records) == rows(done.records)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in done.folder.iterdir())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in done.folder.iterdir()
+    )
 
 
 def test_what_each_workload_showed_is_in_the_manifest_of_a_run_that_was_killed_and_went_on(
@@ -263,7 +305,9 @@ def test_what_each_workload_showed_is_in_the_manifest_of_a_run_that_was_killed_a
     suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
     writing = runner.Store.write_manifest
     monkeypatch.setattr(
-        runner.Store, "write_manifest", lambda self, manifest: writing(self, manifest | {"environments": {}})
+        runner.Store,
+        "write_manifest",
+        lambda self, manifest: writing(self, manifest | {"environments": {}}),
     )
     append = runner.Store.append
 
@@ -288,7 +332,9 @@ def test_the_manifest_is_not_written_again_for_every_workload(
     tmp_path: Path, done: lb.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    monkeypatch.setattr(runner.Store, "write_manifest", lambda self, manifest: written.append(len(manifest)))
+    monkeypatch.setattr(
+        runner.Store, "write_manifest", lambda self, manifest: written.append(len(manifest))
+    )
     monkeypatch.setattr(runner, "measure_workload", lambda *_: ([], [], []))
     many = write_suite(tmp_path / "tiny.yaml", BOTH, {"seq_len": list(range(1, 30))})
     lb.run(many, tmp_path / "out", progress=False)
@@ -310,13 +356,17 @@ def test_a_run_whose_records_are_gone_is_measured_again(tmp_path: Path) -> None:
 def test_a_folder_of_another_suite_is_refused(change: Any, tmp_path: Path, done: lb.Run) -> None:
     before = (done.folder / "manifest.json").read_bytes()
     other = write_suite(tmp_path / "other.yaml", BOTH, FOUR | change, {"processes": 2})
-    with pytest.raises(lb.LstmbenchError, match="holds the results of another suite, 'tiny'; choose another folder"):
+    with pytest.raises(
+        lb.LstmbenchError, match="holds the results of another suite, 'tiny'; choose another folder"
+    ):
         lb.run(other, done.folder, progress=False)
     assert (done.folder / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("no_worker")
-@pytest.mark.parametrize("change", [{"cpu_flags": ["avx512f"]}, {"cpu_flags": ["sse"]}, {"cores": 1000}, {"gpu": "H"}])
+@pytest.mark.parametrize(
+    "change", [{"cpu_flags": ["avx512f"]}, {"cpu_flags": ["sse"]}, {"cores": 1000}, {"gpu": "H"}]
+)
 def test_a_run_does_not_go_on_on_another_machine(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None
 ) -> None:
@@ -334,9 +384,14 @@ def test_a_run_does_not_go_on_on_another_machine(
 
 
 def test_a_folder_of_another_seed_is_refused(done: lb.Run) -> None:
-    with pytest.raises(lb.LstmbenchError, match="results of the seed 5, not of 6; choose another folder"):
+    with pytest.raises(
+        lb.LstmbenchError, match="results of the seed 5, not of 6; choose another folder"
+    ):
         lb.run(done.folder.parent / "tiny.yaml", done.folder, progress=False, seed=6)
-    assert lb.run(done.folder.parent / "tiny.yaml", done.folder, progress=False, seed=5).folder == done.folder
+    assert (
+        lb.run(done.folder.parent / "tiny.yaml", done.folder, progress=False, seed=5).folder
+        == done.folder
+    )
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -349,7 +404,9 @@ def test_a_folder_of_another_seed_is_refused(done: lb.Run) -> None:
         ('{"name": "a web page", "suite": "no"}', "is not that of a run; choose another folder"),
     ],
 )
-def test_a_folder_of_something_else_is_refused(manifest: str, expected: str, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_refused(
+    manifest: str, expected: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "manifest.json").write_text(manifest)
@@ -362,7 +419,9 @@ def test_a_folder_of_something_else_is_refused(manifest: str, expected: str, tmp
 def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     for folder in (suite, suite / "below", suite / "further" / "below", Path("/proc/lstmbench")):
-        with pytest.raises(lb.LstmbenchError, match=f"Results cannot be written to {folder}: ") as caught:
+        with pytest.raises(
+            lb.LstmbenchError, match=f"Results cannot be written to {folder}: "
+        ) as caught:
             lb.run(suite, folder, progress=False)
         assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
@@ -371,7 +430,9 @@ def test_a_folder_that_cannot_be_made_is_refused_in_a_sentence(tmp_path: Path) -
 @pytest.mark.usefixtures("no_worker")
 def test_a_bad_suite_leaves_nothing(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fast"])
-    with pytest.raises(lb.LstmbenchError, match=re.escape("There is no implementation 'numpy.fast'")):
+    with pytest.raises(
+        lb.LstmbenchError, match=re.escape("There is no implementation 'numpy.fast'")
+    ):
         lb.run(suite, tmp_path / "out", progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
@@ -399,16 +460,23 @@ def test_a_disk_that_fills_up_costs_a_sentence_and_no_workload_that_is_done(
 # What cannot run here
 
 
-def test_a_dtype_that_a_framework_has_not_is_skipped_with_its_reason(measure: Callable[..., lb.Run]) -> None:
+def test_a_dtype_that_a_framework_has_not_is_skipped_with_its_reason(
+    measure: Callable[..., lb.Run],
+) -> None:
     found = skipped(measure(["numpy.fused", "numpy.reference"], {"dtype": ["bfloat16", "float64"]}))
-    assert found["numpy.fused"] == "numpy.fused does not support bfloat16; it supports float32, float64"
+    assert (
+        found["numpy.fused"]
+        == "numpy.fused does not support bfloat16; it supports float32, float64"
+    )
     assert set(found) == {"numpy.fused", "numpy.reference"}
 
 
 def test_a_device_that_is_not_there_is_skipped_and_nothing_is_computed_for_it(
     measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool.Team, "draw", lambda *_: pytest.fail("the oracle was asked"))
+    monkeypatch.setattr(
+        worker_pool.WorkerPool, "draw", lambda *_: pytest.fail("the oracle was asked")
+    )
     found = skipped(measure(["numpy.fused"], {"device": "cuda"}))
     assert found == {"numpy.fused": "numpy.fused sees no device 'cuda' here; it sees cpu"}
 
@@ -418,13 +486,17 @@ def test_more_threads_than_cores_are_skipped(measure: Callable[..., lb.Run]) -> 
     assert reason == f"1024 threads were asked for, and this machine has {os.cpu_count()} cores"
 
 
-def test_without_a_folder_a_fresh_temporary_one_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_folder_a_fresh_temporary_one_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     first, second = lb.run(suite, progress=False).folder, lb.run(suite, progress=False).folder
     assert first != second
     assert first.parent == second.parent == tmp_path
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["tiny.yaml", first.name, second.name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["tiny.yaml", first.name, second.name]
+    )
 
 
 def test_the_bar_counts_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -436,25 +508,37 @@ def test_the_bar_counts_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_manifest_is_json_of_sorted_keys(done: lb.Run) -> None:
     text = (done.folder / "manifest.json").read_text(encoding="utf-8")
     seal = json.loads(text)["sha256"]
-    assert text == json.dumps(done.manifest | {"sha256": seal}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    assert (
+        text
+        == json.dumps(
+            done.manifest | {"sha256": seal}, indent=2, sort_keys=True, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 # A time for the whole run
 
 
 def test_what_has_not_begun_in_time_is_skipped_and_the_run_is_complete(tmp_path: Path) -> None:
-    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [2, 3]})
+    suite = write_suite(
+        tmp_path / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [2, 3]}
+    )
     run = lb.run(suite, tmp_path / "out", progress=False, minutes=0)
     assert run.records["status"].eq("skipped").all() and len(run.records) == 4
     assert run.records["error"].eq("the time of the run, 0 minutes, was over before").all()
     assert run.manifest["complete"]
     assert "--minutes 0" in run.manifest["command"]
-    assert lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("skipped").all()  # as it is complete
+    assert (
+        lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("skipped").all()
+    )  # as it is complete
     (merged,) = merge([tmp_path / "out"], tmp_path / "results")
     assert merged.copied
 
 
-def test_what_has_begun_in_time_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_begun_in_time_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [2, 3]})
     clock = iter([0.0, 59.0, 61.0])
     monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))

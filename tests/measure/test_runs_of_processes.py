@@ -1,4 +1,6 @@
-"""Runs whose workers are processes, wherever they are started from: what only these can show of the runner."""
+"""Runs whose workers are processes, wherever they are started from: what only these can show of the
+runner.
+"""
 
 import io
 import resource
@@ -20,7 +22,11 @@ KIB = 1024
 
 
 def test_the_limits_are_measured_in_every_dtype(tmp_path: Path) -> None:
-    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [3, 4], "dtype": ["float32", "float64"]})
+    suite = write_suite(
+        tmp_path / "tiny.yaml",
+        ["numpy.fused"],
+        {"seq_len": [3, 4], "dtype": ["float32", "float64"]},
+    )
     records = lb.run(suite, tmp_path / "out", progress=False).records
     assert (records["machine_flops_per_s"] > 1e8).all()
     assert (records["machine_bytes_per_s"] > 1e8).all()
@@ -60,7 +66,9 @@ def test_a_plain_script_measures_without_a_guard_around_its_main_part(tmp_path: 
         "run = lb.run('../tiny.yaml', '../out', progress=False)\n"
         "print(run.records['status'].tolist(), sorted({'torch', 'jax'} & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, script], cwd=tmp_path / "work", capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path / "work", capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "['ok', 'ok'] []\n", "")
 
 
@@ -94,7 +102,18 @@ def suite(tmp_path: Path) -> Path:
 def test_files_that_must_not_grow_cost_a_sentence_and_no_row(suite: Path, tmp_path: Path) -> None:
     """As where a user's quota is spent; nobody has to be root for it."""
     done = subprocess.run(
-        [sys.executable, "-m", "lstmbench", "run", suite, "--out", tmp_path / "out", "--seed", "1", "--no-progress"],
+        [
+            sys.executable,
+            "-m",
+            "lstmbench",
+            "run",
+            suite,
+            "--out",
+            tmp_path / "out",
+            "--seed",
+            "1",
+            "--no-progress",
+        ],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, 64 * KIB)),
@@ -118,6 +137,7 @@ def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.run(suite, tmp_path / "out", progress=False)
     assert (
-        str(caught.value) == f"The run in {tmp_path / 'out'} cannot go on: [Errno 11] Resource temporarily unavailable."
+        str(caught.value)
+        == f"The run in {tmp_path / 'out'} cannot go on: [Errno 11] Resource temporarily unavailable."
     )
     assert lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("ok").all()

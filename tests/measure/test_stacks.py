@@ -1,4 +1,6 @@
-"""Layers, directions and lengths are measured like everything else: drawn, answered by an oracle, gated, timed."""
+"""Layers, directions and lengths are measured like everything else: drawn, answered by an oracle,
+gated, timed.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,14 +14,26 @@ from tiny import mutants
 import lstmbench as lb
 from lstmbench.core.stack import stack_oracle
 from lstmbench.measure import inputs
-from lstmbench.measure.process.prepared_case import Held
+from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.suites.case import Workload
 
 STACK = Workload(
-    "training", batch_size=3, seq_len=6, input_size=4, hidden_size=5, num_layers=2, bidirectional=True, dtype="float64"
+    "training",
+    batch_size=3,
+    seq_len=6,
+    input_size=4,
+    hidden_size=5,
+    num_layers=2,
+    bidirectional=True,
+    dtype="float64",
 )
 STAGGERED = Workload(**(vars(STACK) | {"lengths": "staggered", "batch_size": 4}))
-GRID = {"mode": ["inference", "training"], "num_layers": 2, "bidirectional": True, "lengths": ["full", "staggered"]}
+GRID = {
+    "mode": ["inference", "training"],
+    "num_layers": 2,
+    "bidirectional": True,
+    "lengths": ["full", "staggered"],
+}
 
 
 @pytest.fixture
@@ -32,7 +46,12 @@ def test_weights_and_states_have_the_shapes_of_every_layer_and_direction() -> No
     arrays = inputs.draw(STACK, 0)
     params = inputs.params_of(STACK, arrays)
     assert isinstance(params, lb.StackParams)
-    assert (params.num_layers, params.num_directions, params.input_size, params.hidden_size) == (2, 2, 4, 5)
+    assert (params.num_layers, params.num_directions, params.input_size, params.hidden_size) == (
+        2,
+        2,
+        4,
+        5,
+    )
     assert [each.input_size for each in params] == STACK.layer_inputs
     assert arrays["h00"].shape == arrays["dc1"].shape == (4, 3, 5)
     assert arrays["dy0"].shape == (6, 3, 10)
@@ -57,7 +76,9 @@ def test_the_answers_are_the_oracle_s_for_each_set(workload: Workload, tmp_path:
     assert isinstance(params, lb.StackParams)
     for k in range(inputs.SETS):
         given = [arrays[f"{name}{k}"] for name in inputs.TRAINING]
-        outputs, (weights, *rest) = stack_oracle.forward_backward(params, *given, arrays.get(f"lengths{k}"))
+        outputs, (weights, *rest) = stack_oracle.forward_backward(
+            params, *given, arrays.get(f"lengths{k}")
+        )
         for name, array in zip(inputs.OUTPUTS, outputs, strict=True):
             np.testing.assert_array_equal(arrays[f"answer_{name}{k}"], array)
         for name, array in zip(inputs.gradient_names(workload), (*weights, *rest), strict=True):
@@ -71,7 +92,7 @@ def test_implementations_of_every_framework_hold_against_it(
 ) -> None:
     pytest.importorskip(name.partition(".")[0])
     inputs.write_with_answers(workload, 3, tmp_path / "inputs.npz")
-    held = Held(name, workload, tmp_path / "inputs.npz", scope)
+    held = PreparedCase(name, workload, tmp_path / "inputs.npz", scope)
     for k in range(inputs.SETS):
         check = held.check(held.call(k), k)
         assert max(check["output_rel_error"], check["grad_rel_error"]) < 1e-12
@@ -80,7 +101,9 @@ def test_implementations_of_every_framework_hold_against_it(
 
 
 @pytest.mark.usefixtures("given_limits", "no_process_left")
-def test_a_stack_of_what_is_wrong_gets_no_time(plugins: Callable[..., None], measure: Callable[..., lb.Run]) -> None:
+def test_a_stack_of_what_is_wrong_gets_no_time(
+    plugins: Callable[..., None], measure: Callable[..., lb.Run]
+) -> None:
     plugins(mutants())
     done = measure(["numpy.fused", "mutant.honest", "mutant.swapped"], GRID)
     records = done.records

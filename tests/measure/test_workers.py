@@ -1,4 +1,6 @@
-"""The processes that are timed: what is in them, how they are spoken to, and that none is left over, come what may."""
+"""The processes that are timed: what is in them, how they are spoken to, and that none is left
+over, come what may.
+"""
 
 import importlib.util
 import json
@@ -16,9 +18,15 @@ from tiny import all_end, mutants, write_suite
 
 import lstmbench as lb
 from lstmbench.measure.process import forkserver
-from lstmbench.measure.process.forkserver import HARNESS_FAILED, ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.process.forkserver import (
+    HARNESS_FAILED,
+    ORACLE,
+    Worker,
+    WorkerDied,
+    WorkerTimeout,
+)
 from lstmbench.measure.process.worker_environment import POOLS
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.case import Workload
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("no_process_left")]
@@ -29,15 +37,17 @@ DEADLINE_S = 60
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
+def team(tmp_path: Path) -> Iterator[WorkerPool]:
     (tmp_path / "scratch").mkdir()
-    with Team(tmp_path / "scratch") as team:
+    with WorkerPool(tmp_path / "scratch") as team:
         yield team
 
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What workers of every backend, with one thread and with two, saw of themselves; and what their parent had."""
+    """What workers of every backend, with one thread and with two, saw of themselves; and what
+    their parent had.
+    """
     folder = tmp_path_factory.mktemp("spy")
     names = [f"{backend}.spy" for backend in BACKENDS]
     script = (
@@ -53,13 +63,21 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "modules = [name for name in modules if name in sys.modules]\n"
         "print(json.dumps({'pid': os.getpid(), 'modules': modules, 'rows': rows}))\n"
     )
-    grids = [{"dtype": ["bfloat16", "float64"]}, {"threads": THREADS}]  # the note that stays is that of the last
+    grids = [
+        {"dtype": ["bfloat16", "float64"]},
+        {"threads": THREADS},
+    ]  # the note that stays is that of the last
     write_suite(folder / "tiny.yaml", names, grids)
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(lb.__file__).parents[1])])
     variables = os.environ | {"SPY_FOLDER": str(folder), "PYTHONPATH": path, "OMP_NUM_THREADS": "7"}
-    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=variables, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    found = {path.name.removesuffix(".json"): json.loads(path.read_text()) for path in folder.glob("*.json")}
+    found = {
+        path.name.removesuffix(".json"): json.loads(path.read_text())
+        for path in folder.glob("*.json")
+    }
     return found | {
         "parent": json.loads(done.stdout),
         "manifest": json.loads((folder / "out/manifest.json").read_text()),
@@ -71,7 +89,9 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("threads", THREADS)
-def test_a_worker_has_imported_its_own_framework_only(notes: dict[str, Any], backend: str, threads: int) -> None:
+def test_a_worker_has_imported_its_own_framework_only(
+    notes: dict[str, Any], backend: str, threads: int
+) -> None:
     assert notes[f"{backend}.spy.{threads}.1"]["modules"] == sorted({"numpy", backend})
 
 
@@ -92,13 +112,17 @@ def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("threads", THREADS)
-def test_every_pool_has_as_many_threads_as_asked_for(notes: dict[str, Any], backend: str, threads: int) -> None:
+def test_every_pool_has_as_many_threads_as_asked_for(
+    notes: dict[str, Any], backend: str, threads: int
+) -> None:
     """Whatever the user's own environment says; it said 7."""
     note = notes[f"{backend}.spy.{threads}.1"]
     assert {note["environment"][name] for name in POOLS} == {str(threads)}
     assert set(note["pools"].values()) == {threads}
     assert note["torch_threads"] == (threads if backend == "torch" else None)
-    if backend == "jax" and note["threads"]:  # threadpoolctl does not know XLA's pool; Linux knows its threads' names
+    if (
+        backend == "jax" and note["threads"]
+    ):  # threadpoolctl does not know XLA's pool; Linux knows its threads' names
         assert sum("XLAEigen" in name for name in note["threads"]) == threads
 
 
@@ -124,29 +148,44 @@ def test_a_worker_for_the_cpu_sees_no_gpu(notes: dict[str, Any]) -> None:
 # How they are spoken to
 
 
-def test_each_worker_is_a_fresh_process_of_one_zygote(team: Team) -> None:
+def test_each_worker_is_a_fresh_process_of_one_zygote(team: WorkerPool) -> None:
     workers = [team.worker("numpy", SMALL) for _ in range(3)]
     assert len({worker.pid for worker in workers}) == 3
     assert len({psutil.Process(worker.pid).ppid() for worker in workers}) == 1
-    assert psutil.Process(team.worker("numpy", SMALL, layout=1).pid).ppid() != psutil.Process(workers[0].pid).ppid()
+    assert (
+        psutil.Process(team.worker("numpy", SMALL, layout=1).pid).ppid()
+        != psutil.Process(workers[0].pid).ppid()
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_zygote_has_started_no_thread_that_a_fork_would_lose(team: Team, backend: str) -> None:
+def test_a_zygote_has_started_no_thread_that_a_fork_would_lose(
+    team: WorkerPool, backend: str
+) -> None:
     worker = team.worker(backend, SMALL)
     assert psutil.Process(worker.pid).parent().num_threads() == 1  # type: ignore[union-attr]
 
 
-def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: Team) -> None:
+def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
-    with pytest.raises(lb.LstmbenchError, match="the worker was asked to measure before it was prepared"):
+    with pytest.raises(
+        lb.LstmbenchError, match="the worker was asked to measure before it was prepared"
+    ):
         worker.ask("gate", DEADLINE_S)
     with pytest.raises(lb.LstmbenchError, match="FileNotFoundError"):
-        worker.ask("prepare", DEADLINE_S, implementation="numpy.fused", workload=vars(SMALL), inputs="nowhere")
+        worker.ask(
+            "prepare",
+            DEADLINE_S,
+            implementation="numpy.fused",
+            workload=vars(SMALL),
+            inputs="nowhere",
+        )
     assert worker.ask("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
 
 
-def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_known(team: Team) -> None:
+def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_known(
+    team: WorkerPool,
+) -> None:
     worker, other = team.worker("numpy", SMALL), team.worker("numpy", SMALL)
     os.kill(worker.pid, signal.SIGKILL)
     for _ in range(2):
@@ -157,7 +196,7 @@ def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_know
     assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
 
 
-def test_a_worker_that_does_not_answer_in_time_is_killed(team: Team) -> None:
+def test_a_worker_that_does_not_answer_in_time_is_killed(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
     worker.ask("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGSTOP)
@@ -166,7 +205,7 @@ def test_a_worker_that_does_not_answer_in_time_is_killed(team: Team) -> None:
     assert not psutil.pid_exists(worker.pid)
 
 
-def test_a_worker_that_hangs_up_but_lives_is_killed(team: Team) -> None:
+def test_a_worker_that_hangs_up_but_lives_is_killed(team: WorkerPool) -> None:
     """Its end of the connection is gone, as after a stray close, while the process goes on."""
     worker = team.worker("numpy", SMALL)
     worker.ask("describe", DEADLINE_S, names=[])
@@ -176,7 +215,7 @@ def test_a_worker_that_hangs_up_but_lives_is_killed(team: Team) -> None:
         worker.ask("describe", DEADLINE_S, names=[])
 
 
-def test_a_zygote_that_was_killed_is_started_anew(team: Team) -> None:
+def test_a_zygote_that_was_killed_is_started_anew(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
     worker.ask("describe", DEADLINE_S, names=[])
     with all_end([worker.pid]):
@@ -186,30 +225,38 @@ def test_a_zygote_that_was_killed_is_started_anew(team: Team) -> None:
     assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
 
 
-def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: Team) -> None:
+def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
     with all_end([worker.pid]):
         os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
-    with pytest.raises(WorkerDied, match=f"{HARNESS_FAILED}: the process that imports numpy has ended"):
+    with pytest.raises(
+        WorkerDied, match=f"{HARNESS_FAILED}: the process that imports numpy has ended"
+    ):
         worker.zygote.fork()
 
 
-def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: Team) -> None:
+def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
     worker.ask("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGRTMIN + 1)
-    with pytest.raises(WorkerDied, match=f"killed by signal {signal.SIGRTMIN + 1} \\(without a name\\)"):
+    with pytest.raises(
+        WorkerDied, match=f"killed by signal {signal.SIGRTMIN + 1} \\(without a name\\)"
+    ):
         worker.ask("describe", DEADLINE_S, names=[])
 
 
-def test_a_zygote_that_cannot_start_says_what_it_last_said(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zygote_that_cannot_start_says_what_it_last_said(
+    team: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(forkserver.sys, "executable", "/bin/false")
-    with pytest.raises(WorkerDied, match="the process that imports numpy has ended; it said nothing"):
+    with pytest.raises(
+        WorkerDied, match="the process that imports numpy has ended; it said nothing"
+    ):
         team.worker("numpy", SMALL)
 
 
 def test_no_plug_in_is_imported_where_the_oracle_answers(
-    team: Team, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    team: WorkerPool, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins({f"{ORACLE}.broken": "broken_exits", "numpy.broken": "broken_exits"})
     assert team.worker(ORACLE, SMALL).ask("describe", DEADLINE_S, names=[]) == []
@@ -222,7 +269,9 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
 ) -> None:
     from lstmbench.measure.process import worker as worker_
 
-    monkeypatch.setattr(worker_.denormals, "flush", lambda: "kept")  # or this process would flush them from here on
+    monkeypatch.setattr(
+        worker_.denormals, "flush", lambda: "kept"
+    )  # or this process would flush them from here on
     server = worker_.Server()
     server.draw(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
     monkeypatch.setattr(worker_, "_forget_high_water_mark", lambda: False)
@@ -234,10 +283,15 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
 # None is left over
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("command", ["draw", "prepare", "gate", "measure", "memory"])
 def test_no_process_is_left_when_a_run_is_interrupted(
-    command: str, error: type[BaseException], measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    error: type[BaseException],
+    measure: Callable[..., lb.Run],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
     ask = Worker.ask
@@ -255,11 +309,14 @@ def test_no_process_is_left_when_a_run_is_interrupted(
 
 
 @pytest.mark.usefixtures("given_limits")
-def test_no_process_is_left_after_a_run(plugins: Callable[..., None], measure: Callable[..., lb.Run]) -> None:
+def test_no_process_is_left_after_a_run(
+    plugins: Callable[..., None], measure: Callable[..., lb.Run]
+) -> None:
     plugins(mutants())
     before = psutil.Process().children(recursive=True)
     assert measure(
-        ["numpy.fused", "mutant.exits", "mutant.segfaults", "mutant.is_killed"], budget={"processes": 3}
+        ["numpy.fused", "mutant.exits", "mutant.segfaults", "mutant.is_killed"],
+        budget={"processes": 3},
     ).failed
     assert psutil.Process().children(recursive=True) == before
 
@@ -269,11 +326,11 @@ import json, sys
 from pathlib import Path
 import psutil
 from lstmbench.measure.suites.case import Workload
-from lstmbench.measure.process.worker_pool import Team
-from lstmbench.measure.process.forkserver import Zygote
+from lstmbench.measure.process.worker_pool import WorkerPool
+from lstmbench.measure.process.forkserver import ForkServer
 
 folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
-with Team(folder) as team:
+with WorkerPool(folder) as team:
     team.draw(workload, 0, folder / "inputs.npz", 60)
     idle, hanging = team.worker("numpy", workload), team.worker("mutant", workload)
     what = dict(implementation="mutant.hangs", workload=vars(workload), inputs=str(folder / "inputs.npz"))
@@ -281,22 +338,32 @@ with Team(folder) as team:
     leaving = team.worker("mutant", workload)
     leaving.ask("prepare", 60, **what | {"implementation": "mutant.leaves_a_child"})
     leaving.ask("gate", 60)
-    importing = Zygote("torch", 1, "cpu", 0, folder / "log")
+    importing = ForkServer("torch", 1, "cpu", 0, folder / "log")
     print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
     hanging.ask("gate", 600)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes")
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="needs Linux's file descriptors of processes"
+)
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGINT))],
+    [
+        signal.SIGKILL,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGINT)),
+    ],
     ids=lambda number: number.name,
 )
 def test_no_process_is_left_when_the_parent_is_killed(
-    number: signal.Signals, plugins: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals,
+    plugins: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Among them one that hangs and ignores SIGTERM, one that is still importing, and one that a case has left."""
+    """Among them one that hangs and ignores SIGTERM, one that is still importing, and one that a
+    case has left.
+    """
     plugins(mutants())
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -306,7 +373,9 @@ def test_no_process_is_left_when_the_parent_is_killed(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
         pids = json.loads(parent.stdout.readline())
-        assert len(pids) >= 11  # four keepers; the zygotes of the oracle, numpy and mutant; three workers; one left
+        assert (
+            len(pids) >= 11
+        )  # four keepers; the zygotes of the oracle, numpy and mutant; three workers; one left
         assert {int(path.name) for path in tmp_path.glob("[0-9]*")} <= set(pids)
         assert pipe.read_text() == "hanging"
         with all_end(pids):

@@ -3,17 +3,27 @@
 from lstmbench.measure.disturbance import Turn
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.measure.workload_session import Trial
+from lstmbench.measure.workload_session import CaseRun
 
 SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
 
 
 def test_every_sample_is_kept_with_its_process_its_round_and_its_number_of_calls() -> None:
     """Each process finds for itself how many calls make a sample."""
-    first = [Turn([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10), Turn([3.0], 1.0, 1.0, 0, 1e-4, calls=10)]
+    first = [
+        Turn([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10),
+        Turn([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
+    ]
     second = [Turn([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
-    trial = Trial(Case("torch.nn", SMALL), Evidence(SMALL, "torch.nn", 0.02, turns=[first, second]), peer=True)
+    trial = CaseRun(
+        Case("torch.nn", SMALL), Evidence(SMALL, "torch.nn", 0.02, turns=[first, second]), peer=True
+    )
     rows = list(trial.samples())
-    kept = [tuple(row[name] for name in ("process", "round", "sample", "calls", "seconds")) for row in rows]
+    kept = [
+        tuple(row[name] for name in ("process", "round", "sample", "calls", "seconds"))
+        for row in rows
+    ]
     assert kept == [(0, 0, 0, 10, 1.0), (0, 0, 1, 10, 2.0), (0, 1, 0, 10, 3.0), (1, 0, 0, 7, 4.0)]
-    assert all(row["implementation"] == "torch.nn" and row["peer"] and row["seq_len"] == 2 for row in rows)
+    assert all(
+        row["implementation"] == "torch.nn" and row["peer"] and row["seq_len"] == 2 for row in rows
+    )

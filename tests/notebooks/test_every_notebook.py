@@ -24,7 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WITHOUT_FRAMEWORKS = [path for path in PATHS if not path.stem.startswith(("00", "01"))]
 SHARED = {"results": "str", "suite": "str"}
-STRIP = ["--keep-id", "--extra-keys", "metadata.papermill cell.metadata.papermill metadata.language_info.version"]
+STRIP = [
+    "--keep-id",
+    "--extra-keys",
+    "metadata.papermill cell.metadata.papermill metadata.language_info.version",
+]
 SUITE = """
 implementations: [numpy.reference, torch.nn]
 grids:
@@ -54,7 +58,11 @@ every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.st
 
 def cells(path, kind=None):
     found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell | {"source": "".join(cell["source"])} for cell in found if kind in (None, cell["cell_type"])]
+    return [
+        cell | {"source": "".join(cell["source"])}
+        for cell in found
+        if kind in (None, cell["cell_type"])
+    ]
 
 
 def shown(path):
@@ -64,7 +72,11 @@ def shown(path):
         for output in cell["outputs"]:
             kinds += [output["output_type"], output.get("name", ""), *output.get("data", {})]
             text += ["".join(output.get("text", ""))]
-            text += ["".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
+            text += [
+                "".join(value)
+                for kind, value in output.get("data", {}).items()
+                if kind.startswith("text/")
+            ]
     return "\n".join(text), kinds
 
 
@@ -94,7 +106,12 @@ def test_it_begins_with_its_question_and_ends_with_its_answer_and_how_to_cite_it
     assert title["cell_type"] == "markdown"
     assert re.match(r"# .+\n\n", title["source"])
     assert "?" in title["source"]
-    headings = [line for cell in cells(path, "markdown") for line in cell["source"].splitlines() if line[:2] == "##"]
+    headings = [
+        line
+        for cell in cells(path, "markdown")
+        for line in cell["source"].splitlines()
+        if line[:2] == "##"
+    ]
     assert any(heading.startswith("## The answer") for heading in headings)
     assert "cite" in cells(path, "markdown")[-1]["source"].lower()
 
@@ -110,7 +127,9 @@ def test_it_is_an_argument_of_10_to_20_cells_with_little_code_in_each(path):
 @every_notebook
 def test_its_parameters_are_declared_as_all_notebooks_do_and_checked_in_the_next_code_cell(path):
     code = cells(path, "code")
-    tagged = [index for index, cell in enumerate(code) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [
+        index for index, cell in enumerate(code) if "parameters" in cell["metadata"].get("tags", [])
+    ]
     assert tagged == [0]
     found = notebooks.parameters_of(path)
     assert {name: found[name].kind for name in SHARED} == SHARED
@@ -131,7 +150,16 @@ def test_a_parameter_means_the_same_everywhere():
 def test_it_holds_no_logic(path):
     for cell in cells(path, "code"):
         for node in ast.walk(ast.parse(cell["source"])):
-            kinds = (ast.If, ast.While, ast.Try, ast.With, ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.IfExp)
+            kinds = (
+                ast.If,
+                ast.While,
+                ast.Try,
+                ast.With,
+                ast.FunctionDef,
+                ast.ClassDef,
+                ast.Lambda,
+                ast.IfExp,
+            )
             assert not isinstance(node, kinds), cell["source"]
 
 
@@ -151,15 +179,23 @@ def test_its_metadata_is_small(path):
 
 def test_all_are_stripped():
     pytest.importorskip("nbstripout")
-    subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, *map(str, PATHS)], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", *STRIP, *map(str, PATHS)],
+        check=True,
+        timeout=60,
+    )
 
 
 def test_a_notebook_with_an_output_would_be_seen(tmp_path):
     pytest.importorskip("nbstripout")
     executed = tmp_path / "executed.ipynb"
     shutil.copy(PATHS[0], executed)
-    executed.write_text(executed.read_text().replace('"execution_count": null', '"execution_count": 3', 1))
-    done = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *STRIP, str(executed)], timeout=60)
+    executed.write_text(
+        executed.read_text().replace('"execution_count": null', '"execution_count": 3', 1)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", *STRIP, str(executed)], timeout=60
+    )
     assert done.returncode != 0
 
 
@@ -176,7 +212,9 @@ def test_the_index_names_every_other_notebook():
 
 
 def results_in(prose):
-    """Return the numbers in a text that may be results; what is a formula, code, a name or a year is none."""
+    """Return the numbers in a text that may be results; what is a formula, code, a name or a year
+    is none.
+    """
     code_and_formulas = r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$"
     names = r"\]\([^)]*\)|\b\d\d_\w+|\bfloat\d\d\b|Neural Computation \d+, \d{4}|95 % interval"
     return re.findall(r"\d+", re.sub(f"{code_and_formulas}|{names}", "", prose, flags=re.DOTALL))
@@ -189,7 +227,9 @@ def test_a_number_in_its_prose_is_printed_by_a_cell(path):
 
 
 def test_a_number_in_prose_would_be_seen():
-    assert results_in("In float32, see [03_speed](03_speed.ipynb), $6TBH$ and `-p 3`: JAX is 2.5 times faster.") == [
+    assert results_in(
+        "In float32, see [03_speed](03_speed.ipynb), $6TBH$ and `-p 3`: JAX is 2.5 times faster."
+    ) == [
         "2",
         "5",
     ]
@@ -230,11 +270,15 @@ def kernel(monkeypatch):
     """Let kernels find this checkout, installed or not."""
     pytest.importorskip("papermill")
     pytest.importorskip("ipykernel")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
 
 
 def by_kernel(*values, id, slow=True):
-    return pytest.param(*values, "papermill", id=id, marks=[pytest.mark.notebook, *[pytest.mark.slow] * slow])
+    return pytest.param(
+        *values, "papermill", id=id, marks=[pytest.mark.notebook, *[pytest.mark.slow] * slow]
+    )
 
 
 both_ways = pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill")], indirect=True)
@@ -242,42 +286,64 @@ both_ways = pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill"
 
 @pytest.fixture
 def execute(request, monkeypatch, tmp_path):
-    """Return a function that executes a notebook with these parameters, and returns the path of the executed copy."""
+    """Return a function that executes a notebook with these parameters, and returns the path of the
+    executed copy.
+    """
     if request.param == "papermill":
         request.getfixturevalue("kernel")
         return lambda path, given: notebooks.execute(path, tmp_path / "out.ipynb", given)
     pytest.importorskip("IPython")
     monkeypatch.chdir(PATHS[0].parent)
     monkeypatch.setattr(module, "together", interference)
-    for name in ("drawing", "temperatures", "anomalies"):  # what notebooks train themselves learns for one epoch
+    for name in (
+        "drawing",
+        "temperatures",
+        "anomalies",
+    ):  # what notebooks train themselves learns for one epoch
         task = type(make_task(name))
         monkeypatch.setattr(task, "recipe", replace(task.recipe, epochs=1))
     return lambda path, given: executed_here(path, given, tmp_path / "out.ipynb")
 
 
 def interference(names):
-    """What ``framework interference`` is measured to be, in place of starting processes; test_together.py measures."""
+    """What ``framework interference`` is measured to be, in place of starting processes;
+    test_together.py measures.
+    """
     rows = itertools.product(names, (module.APART, module.TOGETHER), range(2), range(5))
     columns = ["implementation", "processes", "repeat", "call"]
-    return pd.DataFrame(rows, columns=columns).assign(seconds=lambda rows: 1e-3 * (1 + rows["call"]))
+    return pd.DataFrame(rows, columns=columns).assign(
+        seconds=lambda rows: 1e-3 * (1 + rows["call"])
+    )
 
 
 def executed_here(path, given, out):
-    """Execute the cells in this process, with the parameters in a cell of their own as papermill puts them there."""
+    """Execute the cells in this process, with the parameters in a cell of their own as papermill
+    puts them there.
+    """
     from IPython.core.displaypub import CapturingDisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     content = json.loads(path.read_text(encoding="utf-8"))
-    (at,) = (k for k, cell in enumerate(content["cells"]) if "parameters" in cell["metadata"].get("tags", []))
-    source = "\n".join([notebooks.INJECTED, *(f"{name} = {value!r}" for name, value in given.items())])
-    content["cells"].insert(at + 1, {"cell_type": "code", "id": "injected", "metadata": {}, "source": source})
+    (at,) = (
+        k
+        for k, cell in enumerate(content["cells"])
+        if "parameters" in cell["metadata"].get("tags", [])
+    )
+    source = "\n".join(
+        [notebooks.INJECTED, *(f"{name} = {value!r}" for name, value in given.items())]
+    )
+    content["cells"].insert(
+        at + 1, {"cell_type": "code", "id": "injected", "metadata": {}, "source": source}
+    )
     shell = InteractiveShell.instance()
     shell.displayhook.write_output_prompt = shell.displayhook.finish_displayhook = lambda: None
     try:
         for cell in (cell for cell in content["cells"] if cell["cell_type"] == "code"):
             values = []
-            shell.displayhook.write_format_data = lambda data, _=None, values=values: values.append(data)
+            shell.displayhook.write_format_data = lambda data, _=None, values=values: values.append(
+                data
+            )
             shell.display_pub = CapturingDisplayPublisher()
             with capture_output(display=False) as printed:
                 shell.run_cell("".join(cell["source"]), store_history=True).raise_error()
@@ -285,7 +351,11 @@ def executed_here(path, given, out):
             cell["outputs"] = [
                 *(data_output("execute_result", data) for data in values),
                 *(data_output("display_data", each["data"]) for each in shell.display_pub.outputs),
-                *({"output_type": "stream", "name": name, "text": text} for name, text in streams.items() if text),
+                *(
+                    {"output_type": "stream", "name": name, "text": text}
+                    for name, text in streams.items()
+                    if text
+                ),
             ]
     finally:
         InteractiveShell.clear_instance()
@@ -295,7 +365,10 @@ def executed_here(path, given, out):
 
 def data_output(kind, data):
     """What a cell shows, without the bytes of pictures."""
-    return {"output_type": kind, "data": {form: x if isinstance(x, str) else "" for form, x in data.items()}}
+    return {
+        "output_type": kind,
+        "data": {form: x if isinstance(x, str) else "" for form, x in data.items()},
+    }
 
 
 NO_DRIVER = "No CUDA runtime is found, using CUDA_HOME="
@@ -304,8 +377,18 @@ NO_DRIVER = "No CUDA runtime is found, using CUDA_HOME="
 
 def check_output(path, *places):
     text, kinds = shown(path)
-    said = [each for cell in cells(path, "code") for each in cell["outputs"] if each.get("name") == "stderr"]
-    assert [line for each in said for line in "".join(each["text"]).splitlines() if NO_DRIVER not in line] == []
+    said = [
+        each
+        for cell in cells(path, "code")
+        for each in cell["outputs"]
+        if each.get("name") == "stderr"
+    ]
+    assert [
+        line
+        for each in said
+        for line in "".join(each["text"]).splitlines()
+        if NO_DRIVER not in line
+    ] == []
     text = "\n".join(line for line in text.splitlines() if NO_DRIVER not in line)
     assert "error" not in kinds, text
     for place in (*map(str, places), str(ROOT), str(Path.home()), sys.prefix):
@@ -318,15 +401,27 @@ def check_output(path, *places):
     ("path", "execute"),
     [
         *(pytest.param(path, "here", id=path.stem) for path in WITHOUT_FRAMEWORKS),
-        *(by_kernel(p, id=f"{p.stem}-papermill", slow=p.stem not in BY_PAPERMILL) for p in WITHOUT_FRAMEWORKS),
+        *(
+            by_kernel(p, id=f"{p.stem}-papermill", slow=p.stem not in BY_PAPERMILL)
+            for p in WITHOUT_FRAMEWORKS
+        ),
     ],
     indirect=["execute"],
 )
-def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, execute, folders, tmp_path, request):
+def test_it_shows_a_run_without_torch_or_jax_and_without_noise(
+    path, execute, folders, tmp_path, request
+):
     lessons = path.stem >= "07"
     content = json.loads(path.read_text(encoding="utf-8"))
     ask = "import sys\n\nprint('imported:', sorted({'torch', 'jax', 'numpy'} & set(sys.modules)))"
-    last = {"cell_type": "code", "id": "ask", "metadata": {}, "outputs": [], "source": ask, "execution_count": None}
+    last = {
+        "cell_type": "code",
+        "id": "ask",
+        "metadata": {},
+        "outputs": [],
+        "source": ask,
+        "execution_count": None,
+    }
     content["cells"].append(last)
     copy = tmp_path / path.name
     copy.write_text(json.dumps(content))
@@ -339,7 +434,11 @@ def test_it_shows_a_run_without_torch_or_jax_and_without_noise(path, execute, fo
     assert kinds.count("image/png") >= (1 if lessons else 2)
     assert "Table tiny-" in text
     assert "lstmbench 0." in text
-    said = [cell["id"] for cell in cells(out, "code") if "hold no GPU rows" in json.dumps(cell["outputs"])]
+    said = [
+        cell["id"]
+        for cell in cells(out, "code")
+        if "hold no GPU rows" in json.dumps(cell["outputs"])
+    ]
     assert len(said) == (path.stem in BY_DEVICE)  # in one place, and nothing else is said of it
 
 
@@ -352,13 +451,19 @@ def test_a_run_on_both_devices_is_shown_side_by_side(name, execute, tmp_path):
     text, _ = check_output(execute(notebooks.find(name), {"results": str(folder)}), tmp_path)
     charts = [line for line in text.splitlines() if "chart of" in line]
     assert charts
-    assert any("CPU, 1 thread, " in chart and "GPU (cuda), 4 threads, " in chart for chart in charts)
+    assert any(
+        "CPU, 1 thread, " in chart and "GPU (cuda), 4 threads, " in chart for chart in charts
+    )
     assert "| **CPU, 1 thread, training**" in text
     assert "| **GPU (cuda), 4 threads, training**" in text
     assert " on the GPU (cuda)" in text.split("Table quick-")[-2]  # the answer, above how to cite
     assert "no GPU rows" not in text
     assert ("Peak memory of the device" in text) == (name == "04_memory")
-    assert ("2 processes each: GPU (cuda)" in text) == ("2 processes each: CPU" in text) == (name == "03_speed")
+    assert (
+        ("2 processes each: GPU (cuda)" in text)
+        == ("2 processes each: CPU" in text)
+        == (name == "03_speed")
+    )
 
 
 @both_ways
@@ -370,7 +475,9 @@ def test_the_index_shows_the_run_that_it_is_given(execute, folders, tmp_path):
 
 
 @both_ways
-def test_the_cell_is_explained_and_every_implementation_agrees(execute, folders, tmp_path, monkeypatch):
+def test_the_cell_is_explained_and_every_implementation_agrees(
+    execute, folders, tmp_path, monkeypatch
+):
     from lstmbench.measure import accuracy_check
 
     quick = ["numpy.reference", "numpy.fused", "torch.fused", "torch.nn", "jax.fused"]
@@ -381,7 +488,9 @@ def test_the_cell_is_explained_and_every_implementation_agrees(execute, folders,
     assert "and 0 did not" in text
     assert "agreement-accuracy" in text
     assert len(re.findall(r"difference [0-9.e+-]+", text)) == 2
-    assert all(float(number.split()[1]) < 1e-15 for number in re.findall(r"difference [0-9.e+-]+", text))
+    assert all(
+        float(number.split()[1]) < 1e-15 for number in re.findall(r"difference [0-9.e+-]+", text)
+    )
 
 
 @pytest.mark.usefixtures("kernel")
@@ -397,8 +506,18 @@ def test_papermill_itself_cannot_pass_an_unknown_parameter_by(tmp_path, monkeypa
 
 @pytest.mark.usefixtures("kernel")
 def test_the_command_line_runs_a_notebook_and_refuses_a_mistyped_parameter(tmp_path):
-    command = [sys.executable, "-m", "lstmbench", "notebook", "03_speed", "--out", str(tmp_path / "out.ipynb")]
-    done = subprocess.run([*command, "-p", "sweet=quick"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    command = [
+        sys.executable,
+        "-m",
+        "lstmbench",
+        "notebook",
+        "03_speed",
+        "--out",
+        str(tmp_path / "out.ipynb"),
+    ]
+    done = subprocess.run(
+        [*command, "-p", "sweet=quick"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 2
     assert "no parameter 'sweet'; its parameters are results, suite" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

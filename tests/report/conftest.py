@@ -25,7 +25,9 @@ def troubled() -> pd.DataFrame:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A small run's folder, with trouble in it."""
-    rows = [row for row in trouble(quick_rows()) if row["seq_len"] > 64 and row["hidden_size"] == 256]
+    rows = [
+        row for row in trouble(quick_rows()) if row["seq_len"] > 64 and row["hidden_size"] == 256
+    ]
     return fill(tmp_path / "results" / "here", rows)
 
 

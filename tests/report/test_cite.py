@@ -34,26 +34,40 @@ def fields(entry: str) -> dict[str, str]:
 
 def test_the_entry_of_a_table_tells_its_data_run_date_and_commit(results):
     software, table = cite("quick-ratio", results)["bibtex"].split("\n\n")
-    digest = next(made for made in run_tables(results / "new") if made.id == "quick-ratio").content_hash
+    digest = next(
+        made for made in run_tables(results / "new") if made.id == "quick-ratio"
+    ).content_hash
     assert table.startswith(f"@misc{{quick-ratio-{digest},")
     said = fields(table)
     assert said["year"] == "{2026}"
     assert said["month"] == "nov"
     assert "Table quick-ratio: Time of one call relative to that of torch.nn" in said["title"]
-    for word in (f"Data sha256 {digest}.", "Run r-new, 2026-11-20, commit 0123456789ab.", "numpy 2.4.6"):
+    for word in (
+        f"Data sha256 {digest}.",
+        "Run r-new, 2026-11-20, commit 0123456789ab.",
+        "numpy 2.4.6",
+    ):
         assert word in said["note"]
     assert software.startswith("@misc{lstmbench,")
 
 
-def test_the_software_is_cited_as_citation_cff_says_in_the_version_that_measured(results, monkeypatch):
-    about = yaml.safe_load(Path(module.__file__).parents[2].joinpath("CITATION.cff").read_text(encoding="utf-8"))
+def test_the_software_is_cited_as_citation_cff_says_in_the_version_that_measured(
+    results, monkeypatch
+):
+    about = yaml.safe_load(
+        Path(module.__file__).parents[2].joinpath("CITATION.cff").read_text(encoding="utf-8")
+    )
     software = fields(cite("quick-ratio", results)["bibtex"].split("\n\n")[0])
     assert software["author"] == "{{The lstmbench developers}}"
     assert software["title"] == f"{{{{{about['title']}}}}}"
     assert software["version"] == f"{{{about['version']}}}"
     assert "doi" not in software
     assert "url" not in software
-    more = {"doi": "10.1/x", "repository-code": "https://example.org", "date-released": "2027-01-02"}
+    more = {
+        "doi": "10.1/x",
+        "repository-code": "https://example.org",
+        "date-released": "2027-01-02",
+    }
     more["authors"] = [{"family-names": "Ä_b", "given-names": "C."}, {"name": "D & E"}]
     monkeypatch.setattr(module, "_software", lambda: about | more)
     software = fields(cite("quick-ratio", results)["bibtex"].split("\n\n")[0])
@@ -70,7 +84,9 @@ def test_the_version_is_the_one_that_is_recorded(tmp_path):
 
 def test_foreign_names_are_escaped_and_braces_stay_balanced(results):
     note = fields(cite("quick-ratio", results)["bibtex"].split("\n\n")[1])["note"]
-    assert r"50\% \textbraceleft{}of\textbraceright{} a\_CPU \& \textbackslash{}more \$1 \#2" in note
+    assert (
+        r"50\% \textbraceleft{}of\textbraceright{} a\_CPU \& \textbackslash{}more \$1 \#2" in note
+    )
     assert note.count("{") == note.count("}")
     markdown = cite("quick-ratio", results)["markdown"]
     assert "a\\_CPU &amp; &#92;more" in markdown
@@ -98,14 +114,23 @@ def test_the_newest_finished_run_counts_and_a_runs_folder_is_taken_as_it_is(resu
 
 def test_a_run_that_lacks_the_table_or_cannot_be_read_is_passed_by(results, tmp_path):
     root = shutil.copytree(results, tmp_path / "results")
-    fill(root / "other", [row | {"suite": "smoke"} for row in FEW], run_id="r-smoke", started="2027-01-01T00:00:00Z")
-    (fill(root / "broken", FEW, started="2027-02-01T00:00:00Z") / "records.parquet").write_bytes(b"no")
+    fill(
+        root / "other",
+        [row | {"suite": "smoke"} for row in FEW],
+        run_id="r-smoke",
+        started="2027-01-01T00:00:00Z",
+    )
+    (fill(root / "broken", FEW, started="2027-02-01T00:00:00Z") / "records.parquet").write_bytes(
+        b"no"
+    )
     assert "Run r-new, " in cite("quick-ratio", root)["bibtex"]
     assert "Run r-smoke, " in cite("smoke-ratio", root)["bibtex"]
 
 
 def test_an_unknown_table_is_refused_and_those_there_are_listed(results, tmp_path):
-    with pytest.raises(LstmbenchError, match=r"no table 'quick-rat' in .*; the tables are quick-ratio, quick-speed"):
+    with pytest.raises(
+        LstmbenchError, match=r"no table 'quick-rat' in .*; the tables are quick-ratio, quick-speed"
+    ):
         cite("quick-rat", results)
     with pytest.raises(LstmbenchError, match="There is no run in"):
         cite("quick-ratio", tmp_path)
@@ -118,7 +143,9 @@ def test_a_date_that_was_not_recorded_is_left_out(tmp_path):
     assert "month" not in said
 
 
-@pytest.mark.skipif(not (shutil.which("pdflatex") and shutil.which("bibtex")), reason="LaTeX is not installed")
+@pytest.mark.skipif(
+    not (shutil.which("pdflatex") and shutil.which("bibtex")), reason="LaTeX is not installed"
+)
 def test_latex_and_bibtex_set_what_is_printed(results, tmp_path):
     report.write(results / "new")
     found = cite("quick-ratio", results)
@@ -131,8 +158,14 @@ def test_latex_and_bibtex_set_what_is_printed(results, tmp_path):
     )
     said = ""
     for command in ("pdflatex", "bibtex", "pdflatex", "pdflatex"):
-        words = [command, *(["-halt-on-error", "-interaction=nonstopmode"] if command == "pdflatex" else []), "a"]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+        words = [
+            command,
+            *(["-halt-on-error", "-interaction=nonstopmode"] if command == "pdflatex" else []),
+            "a",
+        ]
+        done = subprocess.run(
+            words, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120
+        )
         assert done.returncode == 0, done.stdout
         said = done.stdout
     assert "undefined" not in said

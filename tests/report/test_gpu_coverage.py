@@ -19,7 +19,10 @@ def both():
 @pytest.fixture(scope="module")
 def skipped():
     """Records of a machine without a GPU, on which the GPU's cases were asked for."""
-    return make(quick_rows() + [unwell(row, "skipped", "torch sees no device cuda.") for row in on_gpu(quick_rows())])
+    return make(
+        quick_rows()
+        + [unwell(row, "skipped", "torch sees no device cuda.") for row in on_gpu(quick_rows())]
+    )
 
 
 def test_records_without_a_gpu_say_so_in_one_sentence(quick):
@@ -47,11 +50,15 @@ def test_one_device_is_neither_a_key_nor_named(quick, both):
     assert len(rows) == len(quick)
 
 
-@pytest.mark.parametrize("column", ["output_rel_error", "time_median_s", "first_call_s", "allocated_bytes"])
+@pytest.mark.parametrize(
+    "column", ["output_rel_error", "time_median_s", "first_call_s", "allocated_bytes"]
+)
 def test_every_figure_holds_the_same_workload_on_both_devices_next_to_each_other(both, column):
     figures = report.series(both, column)
     assert [len(figure.axes) for figure in figures] == [8, 4]
-    heads = [axes.get_title(loc="left").replace("\n", " ") for figure in figures for axes in figure.axes]
+    heads = [
+        axes.get_title(loc="left").replace("\n", " ") for figure in figures for axes in figure.axes
+    ]
     heads = [head for head in heads if head]
     assert heads == [
         "I = H = 64, CPU, 1 thread", f"I = H = 64, {GPU}", "I = H = 256, CPU, 1 thread", f"I = H = 256, {GPU}",
@@ -79,8 +86,15 @@ def test_a_device_that_was_skipped_changes_no_figure(quick, skipped):
 
 def test_different_dtypes_stay_apart_though_each_has_both_devices():
     rows = quick_rows() + on_gpu(quick_rows())
-    names = [figure.id for figure in report.series(make(rows + [row | {"dtype": "float64"} for row in rows]), "ratio")]
-    assert names == [f"quick-ratio-{dtype}-page-{page}" for dtype in ("float64", "float32") for page in (1, 2)]
+    names = [
+        figure.id
+        for figure in report.series(
+            make(rows + [row | {"dtype": "float64"} for row in rows]), "ratio"
+        )
+    ]
+    assert names == [
+        f"quick-ratio-{dtype}-page-{page}" for dtype in ("float64", "float32") for page in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize("answer", [summaries.accuracy, summaries.speed, summaries.memory])
@@ -99,7 +113,9 @@ def test_growth_has_rows_for_each_device(both, quick):
     alone = typical_growth(quick)
     assert alone.index.names == ["mode", "implementation"]
     assert typical_growth(both).loc["cpu"].equals(alone)
-    several = growth(quick).query("mode == 'training' and implementation == 'torch.nn'")["bytes_per_step"]
+    several = growth(quick).query("mode == 'training' and implementation == 'torch.nn'")[
+        "bytes_per_step"
+    ]
     assert alone.loc[("training", "torch.nn"), "bytes_per_step"] == round(several.median(), 1)
 
 

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from lstmbench.report.labels import SHAPE, describe, ordered, phrase, quantity, shapes
 
-SAME = {"device": "cpu", "dtype": "float32", "threads": 1, "mode": "training", "input": "random", "run_id": "r"}
+SAME = {
+    "device": "cpu",
+    "dtype": "float32",
+    "threads": 1,
+    "mode": "training",
+    "input": "random",
+    "run_id": "r",
+}
 SAME |= {"bidirectional": False, "lengths": "full", "num_layers": 1}
 
 
@@ -15,7 +22,9 @@ def sized(B: int, T: int, H: int, **more: object) -> dict[str, object]:
 
 @given(st.lists(st.integers(0, 10**9)))
 def test_numbers_within_words_count_as_numbers(numbers: list[int]) -> None:
-    assert ordered("implementation", [f"mine.v{n}" for n in numbers]) == [f"mine.v{n}" for n in sorted(set(numbers))]
+    assert ordered("implementation", [f"mine.v{n}" for n in numbers]) == [
+        f"mine.v{n}" for n in sorted(set(numbers))
+    ]
 
 
 def test_a_shape_says_what_is_not_the_same_in_all_of_them() -> None:
@@ -50,5 +59,8 @@ def test_values_are_said_in_words() -> None:
     assert [phrase(column, value) for column, value in said.items()] == [
         "1 thread", "GPU (cuda)", "relative to a.b", "suite quick", "run id not recorded",
     ]  # fmt: skip
-    assert describe({"mode": "training", "lengths": "full", "input_size": 8, "hidden_size": 8}) == "training, I = H = 8"
+    assert (
+        describe({"mode": "training", "lengths": "full", "input_size": 8, "hidden_size": 8})
+        == "training, I = H = 8"
+    )
     assert describe({"lengths": "full"}) == "full lengths"  # alone, the usual is said

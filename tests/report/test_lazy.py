@@ -11,7 +11,9 @@ HEAVY = ("matplotlib", "seaborn", "scipy.stats", "torch", "jax")
 
 def loaded(script: str) -> list[str]:
     code = f"import sys; {script}; print(*[name for name in {HEAVY} if name in sys.modules])"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def test_tables_and_comparisons_import_nothing_that_draws():

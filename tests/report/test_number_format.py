@@ -57,7 +57,8 @@ def test_an_interval_has_the_decimals_of_its_value():
 
 
 @pytest.mark.parametrize(
-    ("values", "unit"), [([2, 3], "s"), ([2e-3, 5, 1e-4], "ms"), ([3e-6], "µs"), ([], "s"), ([1e-12], "s")]
+    ("values", "unit"),
+    [([2, 3], "s"), ([2e-3, 5, 1e-4], "ms"), ([3e-6], "µs"), ([], "s"), ([1e-12], "s")],
 )
 def test_the_unit_fits_the_middle_value(values, unit):
     assert pick_unit(values, SECONDS) == unit
@@ -104,7 +105,8 @@ def test_latex_sets_what_pdflatex_can(text, written):
 
 
 @pytest.mark.parametrize(
-    ("text", "written"), [("My Suite_2!", "my-suite-2"), ("../../etc", "etc"), ("", "records"), ("a" * 99, "a" * 60)]
+    ("text", "written"),
+    [("My Suite_2!", "my-suite-2"), ("../../etc", "etc"), ("", "records"), ("a" * 99, "a" * 60)],
 )
 def test_a_name_of_a_file_is_harmless(text, written):
     assert slug(text) == written
@@ -113,7 +115,9 @@ def test_a_name_of_a_file_is_harmless(text, written):
 @pytest.fixture
 def hostile():
     rows = [
-        row | {"implementation": HOSTILE, "suite": HOSTILE} if row["implementation"] == "torch.nn" else row
+        row | {"implementation": HOSTILE, "suite": HOSTILE}
+        if row["implementation"] == "torch.nn"
+        else row
         for row in quick_rows()
     ]
     rows[0] = unwell(rows[0], "failed", HOSTILE)
@@ -123,7 +127,9 @@ def hostile():
 def test_hostile_names_leave_tables_whole_in_markdown(hostile):
     for table in hostile:
         lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
-        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(table.frame.columns) + 2}
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {
+            len(table.frame.columns) + 2
+        }
         assert "<script" not in table.markdown()
 
 
@@ -145,5 +151,9 @@ def test_hostile_names_come_back_from_csv(hostile):
 
 
 def test_a_label_that_begins_with_a_bracket_is_no_argument_of_the_line_before():
-    rows = [row | {"implementation": "[2cm].x"} for row in quick_rows() if row["implementation"] == "torch.nn"]
+    rows = [
+        row | {"implementation": "[2cm].x"}
+        for row in quick_rows()
+        if row["implementation"] == "torch.nn"
+    ]
     assert "\n  {}[2cm].x" in tables(make(rows))[0].latex()

@@ -51,26 +51,40 @@ def test_enough_processes_are_not_exploratory():
     ],
 )
 def test_the_noise_floor_is_what_the_controls_showed(controls, text):
-    assert f"Noise floor: {text}." in report.speed_table(make(quick_rows(), controls=controls)).footer
+    assert (
+        f"Noise floor: {text}." in report.speed_table(make(quick_rows(), controls=controls)).footer
+    )
 
 
 def test_uncommitted_changes_and_unfinished_runs_are_said():
-    footer = report.speed_table(make(quick_rows(), git={"commit": "ab" * 20, "dirty": True}, complete=False)).footer
+    footer = report.speed_table(
+        make(quick_rows(), git={"commit": "ab" * 20, "dirty": True}, complete=False)
+    ).footer
     assert "with uncommitted changes" in footer[1]
     assert "(not finished)" in footer[1]
 
 
-@pytest.mark.parametrize("environments", [{}, {"e0": {}}, {"e0": None}, {"e0": {"frameworks": {"code_paths": 3}}}, []])
+@pytest.mark.parametrize(
+    "environments", [{}, {"e0": {}}, {"e0": None}, {"e0": {"frameworks": {"code_paths": 3}}}, []]
+)
 def test_where_nothing_says_what_was_slower_nothing_is_said(environments):
-    assert "Slower here" not in report.speed_table(make(quick_rows(), environments=environments)).markdown()
+    assert (
+        "Slower here"
+        not in report.speed_table(make(quick_rows(), environments=environments)).markdown()
+    )
 
 
 def test_what_ran_in_a_slower_way_is_named_once_with_its_reason():
-    paths = {"recurrence": "not compiled, and torch.fused is slower: no compiler", "numpy.exp": "AVX2"}
+    paths = {
+        "recurrence": "not compiled, and torch.fused is slower: no compiler",
+        "numpy.exp": "AVX2",
+    }
     environments = {name: {"frameworks": {"code_paths": paths}} for name in ("e0", "e1")}
     footer = report.speed_table(make(quick_rows(), environments=environments)).footer
     slower = [line for line in footer if "recurrence" in line]
-    assert slower == ["Slower here: recurrence not compiled, and torch.fused is slower: no compiler."]
+    assert slower == [
+        "Slower here: recurrence not compiled, and torch.fused is slower: no compiler."
+    ]
 
 
 def test_why_the_commit_is_not_known_is_said():
@@ -80,7 +94,9 @@ def test_why_the_commit_is_not_known_is_said():
 
 
 def test_a_command_that_was_typed_elsewhere_is_not_repeated():
-    footer = report.speed_table(make(quick_rows(), command="ipykernel_launcher.py -f /home/me/x.json")).footer
+    footer = report.speed_table(
+        make(quick_rows(), command="ipykernel_launcher.py -f /home/me/x.json")
+    ).footer
     assert footer[-1] == "Made again by: lstmbench run quick --out FOLDER"
 
 
@@ -95,7 +111,10 @@ def test_without_a_manifest_the_table_says_so(quick):
 def test_several_runs_stay_apart():
     second = [row | {"run_id": "quick-2"} for row in quick_rows()]
     records = make(quick_rows() + second)
-    records.attrs["manifest"] = [MANIFEST, MANIFEST | {"run_id": "quick-2", "started": "2026-12-01T00:00:00Z"}]
+    records.attrs["manifest"] = [
+        MANIFEST,
+        MANIFEST | {"run_id": "quick-2", "started": "2026-12-01T00:00:00Z"},
+    ]
     table = report.speed_table(records)
     assert table.id == "quick-speed"
     assert next(line for line in table.footer if line.startswith("Run ")).startswith("Run quick-2,")

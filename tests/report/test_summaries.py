@@ -7,14 +7,32 @@ from lstmbench.results.schema import frame
 
 
 def records(*rows):
-    same = {"device": "cpu", "dtype": "float32", "threads": 1, "input": "random", "batch_size": 1, "num_layers": 1}
-    same |= {"input_size": 4, "hidden_size": 4, "seq_len": 16, "mode": "inference", "status": "ok", "run_id": "r"}
+    same = {
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 1,
+        "input": "random",
+        "batch_size": 1,
+        "num_layers": 1,
+    }
+    same |= {
+        "input_size": 4,
+        "hidden_size": 4,
+        "seq_len": 16,
+        "mode": "inference",
+        "status": "ok",
+        "run_id": "r",
+    }
     return frame([same | row for row in rows])
 
 
 def timed(name, low, median, high, **more):
     times = {"time_low_s": low, "time_median_s": median, "time_high_s": high}
-    return {"implementation": name, "ratio_to": "torch.nn", "ratio": median, "converged": True} | times | more
+    return (
+        {"implementation": name, "ratio_to": "torch.nn", "ratio": median, "converged": True}
+        | times
+        | more
+    )
 
 
 def test_an_answer_is_shown_as_prose_in_a_notebook():
@@ -27,11 +45,18 @@ def test_accuracy_names_the_worst_and_the_tolerance():
         records(
             {"implementation": "a.b", "output_rel_error": 1.234e-7},
             {"implementation": "a.c", "output_rel_error": 3e-7, "seq_len": 64},
-            {"implementation": "a.c", "output_rel_error": 1e-7, "grad_rel_error": 4e-7, "mode": "training"},
+            {
+                "implementation": "a.c",
+                "output_rel_error": 1e-7,
+                "grad_rel_error": 4e-7,
+                "mode": "training",
+            },
         )
     )
     assert "3 computed the LSTM within the tolerance (2 implementations), and 0 did not." in answer
-    assert "In float32 the largest relative error was 3.0e-07 in the outputs (a.c, T = 64)" in answer
+    assert (
+        "In float32 the largest relative error was 3.0e-07 in the outputs (a.c, T = 64)" in answer
+    )
     assert "and 4.0e-07 in the gradients (a.c, T = 16), where 1e-05 is allowed." in answer
 
 
@@ -57,12 +82,19 @@ def test_the_fastest_is_named_only_where_no_interval_overlaps():
             timed("torch.nn", 1.05, 1.2, 1.3, seq_len=64),
         )
     )
-    assert "of 2 workloads, the fastest was a.b in 1; in 1 the interval of the fastest overlaps another." in answer
+    assert (
+        "of 2 workloads, the fastest was a.b in 1; in 1 the interval of the fastest overlaps another."
+        in answer
+    )
 
 
 def test_an_interval_of_a_slower_row_that_reaches_below_the_fastest_leaves_it_open():
     answer = summaries.speed(
-        records(timed("a.b", 0.9, 1.0, 1.1), timed("a.c", 1.2, 1.3, 1.4), timed("torch.nn", 0.5, 2.0, 4.0))
+        records(
+            timed("a.b", 0.9, 1.0, 1.1),
+            timed("a.c", 1.2, 1.3, 1.4),
+            timed("torch.nn", 0.5, 2.0, 4.0),
+        )
     )
     assert "of 1 workload, the fastest was none for certain; in 1" in answer
 
@@ -79,23 +111,35 @@ def test_means_are_over_the_workloads_that_all_have():
         for name, ratio, T in (("a.b", 2, 8), ("a.b", 9, 64), ("a.c", 3, 8))
     ]
     answer = summaries.speed(records(*rows))
-    assert "geometric mean over the 1 of 2 workloads that all of them have: a.b 2.00, a.c 3.00." in answer
+    assert (
+        "geometric mean over the 1 of 2 workloads that all of them have: a.b 2.00, a.c 3.00."
+        in answer
+    )
 
 
 def test_modes_are_answered_apart(quick):
     answer = summaries.speed(quick)
-    assert answer.index("In inference, of 12 workloads") < answer.index("In training, of 12 workloads")
+    assert answer.index("In inference, of 12 workloads") < answer.index(
+        "In training, of 12 workloads"
+    )
 
 
 def test_ratios_that_did_not_converge_are_counted_without_the_base():
-    rows = [timed("a.b", 1, 1, 1, converged=False), timed("a.c", 1, 1, 1), timed("torch.nn", 1, 1, 1)]
+    rows = [
+        timed("a.b", 1, 1, 1, converged=False),
+        timed("a.c", 1, 1, 1),
+        timed("torch.nn", 1, 1, 1),
+    ]
     assert "1 of 2 ratios had not converged" in summaries.speed(records(*rows))
     assert "converged" not in summaries.speed(records(*rows[1:]))
 
 
 def test_memory_compares_growth_with_the_formula(quick):
     answer = summaries.memory(quick)
-    assert "In inference, each further time step takes so many times the formula's bytes: numpy" in answer
+    assert (
+        "In inference, each further time step takes so many times the formula's bytes: numpy"
+        in answer
+    )
     assert "numpy.fused 1.3" in answer
     assert "torch.nn 1.9" in answer
 
@@ -112,14 +156,18 @@ def test_trouble_is_counted_and_nothing_breaks(troubled, answer):
 
 @pytest.mark.parametrize("answer", [summaries.accuracy, summaries.speed, summaries.memory])
 def test_records_in_which_everything_was_skipped_get_an_answer(answer):
-    assert "2 skipped" in answer(records(*({"implementation": name, "status": "skipped"} for name in ("a.b", "a.c"))))
+    assert "2 skipped" in answer(
+        records(*({"implementation": name, "status": "skipped"} for name in ("a.b", "a.c")))
+    )
 
 
 # Trust
 
 
 def test_what_the_controls_showed_and_what_was_disturbed_is_told(quick):
-    said = summaries.trust(quick, {"controls": {"noise_floor": "1.0% (the reference against itself)"}})
+    said = summaries.trust(
+        quick, {"controls": {"noise_floor": "1.0% (the reference against itself)"}}
+    )
     rounds = int(quick["rounds"].sum())
     assert "Noise floor: 1.0%" in said
     assert f"{2 * len(quick)} of {rounds} rounds were disturbed; 0 of {len(quick)} rows" in said

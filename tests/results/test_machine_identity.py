@@ -1,4 +1,6 @@
-"""Of which kind a machine is: told by processor, cores and GPUs, and not by what only one record tells of them."""
+"""Of which kind a machine is: told by processor, cores and GPUs, and not by what only one record
+tells of them.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""Runs of several machines in one folder: none is lost, none is changed, and what contradicts itself is refused."""
+"""Runs of several machines in one folder: none is lost, none is changed, and what contradicts
+itself is refused.
+"""
 
 import json
 import shutil

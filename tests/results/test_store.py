@@ -1,4 +1,6 @@
-"""The store: readable after a crash at any moment, nothing lost, nothing twice, a sentence for what cannot be read."""
+"""The store: readable after a crash at any moment, nothing lost, nothing twice, a sentence for what
+cannot be read.
+"""
 
 import contextlib
 import json
@@ -116,7 +118,8 @@ def test_the_records_of_a_workload_are_written_after_its_samples(folder: Path, m
 def test_a_crash_while_parts_are_put_together_loses_nothing(
     folder: Path, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each step that changes what is on the disk: three files, the parts' folder, and within it."""
+    """At each step that changes what is on the disk: three files, the parts' folder, and within it.
+    """
     kept = fill(folder, 3, 5)
     expected, expected_samples = read_results(folder), read_samples(folder)
     steps: list[Any] = []
@@ -276,7 +279,8 @@ def test_a_bit_that_has_changed_is_found_or_changes_nothing(folder: Path, name: 
             assert str(path) in str(error)  # noqa: PT017
             found += 1
             continue
-        assert right[0].items() <= read[0].items()  # the name of the seal may have become that of an unknown key
+        # The name of the seal may have become that of an unknown key
+        assert right[0].items() <= read[0].items()
         pd.testing.assert_frame_equal(read[1], right[1], check_exact=True)
         pd.testing.assert_frame_equal(read[2], right[2], check_exact=True)
     assert found > 100

@@ -15,7 +15,11 @@ from lstmbench.training.tasks.language import alphabet
 
 def test_the_gradient_is_that_of_the_last_state_with_respect_to_each_input() -> None:
     T, H = 12, 5
-    found = gradient_by_lag(T, H, sequences=3, seeds=1).query("kind == 'LSTM, forget bias 1'").set_index("lag")["norm"]
+    found = (
+        gradient_by_lag(T, H, sequences=3, seeds=1)
+        .query("kind == 'LSTM, forget bias 1'")
+        .set_index("lag")["norm"]
+    )
     model = Model(1, H, 1, forget_bias=1.0)
     weights, draw = model.draw(0), np.random.default_rng([0, 1])
     x = draw.standard_normal((T, 3, 1))
@@ -49,10 +53,16 @@ def test_a_text_is_as_long_as_asked_and_the_same_for_the_same_seed(learner: Lear
 
 
 def test_near_zero_degrees_only_the_likeliest_is_written(learner: Learner) -> None:
-    assert write(learner, "é", 30, temperature=1e-6, seed=1) == write(learner, "é", 30, temperature=1e-6, seed=2)
+    assert write(learner, "é", 30, temperature=1e-6, seed=1) == write(
+        learner, "é", 30, temperature=1e-6, seed=2
+    )
 
 
-@pytest.mark.parametrize(("beginning", "temperature"), [("", 1.0), ("a", 0.0), ("a", -1.0), ("a", float("nan"))])
-def test_what_cannot_be_written_is_refused(learner: Learner, beginning: str, temperature: float) -> None:
+@pytest.mark.parametrize(
+    ("beginning", "temperature"), [("", 1.0), ("a", 0.0), ("a", -1.0), ("a", float("nan"))]
+)
+def test_what_cannot_be_written_is_refused(
+    learner: Learner, beginning: str, temperature: float
+) -> None:
     with pytest.raises(LstmbenchError, match="must be" if beginning else "must begin"):
         write(learner, beginning, 5, temperature)

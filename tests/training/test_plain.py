@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from lstmbench.core.registry import FRAMEWORKS, framework_class
-from lstmbench.training.plain_rnn import PlainParams, plain_class
+from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
 DRAW = np.random.default_rng(0)
-PARAMS = PlainParams(DRAW.normal(size=(H, I)), DRAW.normal(size=(H, H)) / 2, DRAW.normal(size=H))
-INPUTS = [DRAW.normal(size=shape) for shape in ((T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H))]
+PARAMS = PlainRNNParams(DRAW.normal(size=(H, I)), DRAW.normal(size=(H, H)) / 2, DRAW.normal(size=H))
+INPUTS = [
+    DRAW.normal(size=shape) for shape in ((T, B, I), (B, H), (B, H), (T, B, H), (B, H), (B, H))
+]
 
 
-def equation(params: PlainParams, x: Any, h: Any) -> Any:
+def equation(params: PlainRNNParams, x: Any, h: Any) -> Any:
     """h_t = tanh(W x_t + U h_{t-1} + b), sequence by sequence."""
     y = np.zeros((T, B, H))
     for b in range(B):
@@ -25,7 +27,7 @@ def equation(params: PlainParams, x: Any, h: Any) -> Any:
     return y
 
 
-def loss(params: PlainParams, x: Any, h0: Any, c0: Any) -> float:
+def loss(params: PlainRNNParams, x: Any, h0: Any, c0: Any) -> float:
     y = equation(params, x, h0)
     _, _, _, dy, dh, dc = INPUTS
     return float((y * dy).sum() + (y[-1] * dh).sum() + (c0 * dc).sum())
@@ -53,5 +55,5 @@ def test_outputs_and_gradients_are_those_of_the_equation(framework: str) -> None
             for step in (1e-6, -1e-6):
                 moved = [each.copy() for each in arrays]
                 moved[k][place] += step
-                ends.append(loss(PlainParams(*moved[:3]), *moved[3:]))
+                ends.append(loss(PlainRNNParams(*moved[:3]), *moved[3:]))
             assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-8)

@@ -1,4 +1,6 @@
-"""Training: the same in every framework, stopped and gone on with to the same bits, ended when it should be."""
+"""Training: the same in every framework, stopped and gone on with to the same bits, ended when it
+should be.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -22,7 +24,9 @@ SMALL = Adding(seq_len=12, batch_size=10, batches=20, held_out=50)
 RECIPE = Recipe(hidden_size=8, epochs=3)
 
 
-def curve(implementation: str, cell: str = "lstm", updates: int = 200, **options: Any) -> list[float]:
+def curve(
+    implementation: str, cell: str = "lstm", updates: int = 200, **options: Any
+) -> list[float]:
     """Return the loss before each update."""
     task = replace(SMALL, batches=updates)
     with Training(task, RECIPE, implementation, cell=cell, dtype="float64", **options) as training:
@@ -65,14 +69,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(implementatio
 
 @pytest.mark.parametrize("implementation", OURS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_who_is_stopped_goes_on_to_the_same_bits(implementation: str, optimizer: Any, tmp_path: Path) -> None:
+def test_who_is_stopped_goes_on_to_the_same_bits(
+    implementation: str, optimizer: Any, tmp_path: Path
+) -> None:
     recipe = replace(RECIPE, optimizer=optimizer, decay=0.5)
     whole, _ = train(SMALL, implementation, recipe, progress=False)
     for _ in range(2):
         with Training(SMALL, recipe, implementation, checkpoint=tmp_path / "kept") as part:
             part.epoch()
-    rest, outcome = train(SMALL, implementation, recipe, progress=False, checkpoint=tmp_path / "kept")
-    assert [each[:4] for each in rest.history] == [each[:4] for each in whole.history]  # all but the seconds
+    rest, outcome = train(
+        SMALL, implementation, recipe, progress=False, checkpoint=tmp_path / "kept"
+    )
+    assert [each[:4] for each in rest.history] == [
+        each[:4] for each in whole.history
+    ]  # all but the seconds
     for name, array in whole.learner.weights().items():
         np.testing.assert_array_equal(rest.learner.weights()[name], array)
     assert outcome.ended == "all epochs"
@@ -90,7 +100,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04.", b"nothing of the kind" * 99])
-def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_loaded(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_loaded(
+    content: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "kept").write_bytes(content)
     with (
         pytest.raises(LstmbenchError, match="kept cannot be read"),
@@ -113,13 +125,19 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "optimizer"), [("bfloat16", "adam"), ("float16", "sgd")])
-def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(dtype: str, optimizer: Any) -> None:
-    _, outcome = train(SMALL, "torch.fused", replace(RECIPE, optimizer=optimizer), progress=False, dtype=dtype)
+def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(
+    dtype: str, optimizer: Any
+) -> None:
+    _, outcome = train(
+        SMALL, "torch.fused", replace(RECIPE, optimizer=optimizer), progress=False, dtype=dtype
+    )
     assert np.isfinite(outcome.score)
 
 
 def test_adam_in_float16_is_refused_for_its_eps_is_0_there() -> None:
-    with pytest.raises(LstmbenchError, match=r"^Adam cannot train in float16, where its eps, 1e-08, is 0: "):
+    with pytest.raises(
+        LstmbenchError, match=r"^Adam cannot train in float16, where its eps, 1e-08, is 0: "
+    ):
         train(SMALL, "torch.fused", RECIPE, progress=False, dtype="float16")
 
 
@@ -149,7 +167,12 @@ class Scripted:
     horizon: ClassVar[int] = 3
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        return [Batch(np.ones((3, 1, 1)), np.full((1, 1, 1), np.nan if self.scores[epoch - 1] == 9 else 1.0))]
+        return [
+            Batch(
+                np.ones((3, 1, 1)),
+                np.full((1, 1, 1), np.nan if self.scores[epoch - 1] == 9 else 1.0),
+            )
+        ]
 
     def score(self, predict: Predict, part: str) -> float:
         seen: list[float] = self.__dict__.setdefault("seen", [])
@@ -175,7 +198,9 @@ def test_training_ends_when_it_should(
     scores: tuple[float, ...], patience: int | None, ended: str, epochs: int, best: int
 ) -> None:
     task = Scripted(scores)
-    training, outcome = train(task, "numpy.fused", replace(task.recipe, patience=patience), progress=False)  # type: ignore[arg-type]
+    training, outcome = train(
+        task, "numpy.fused", replace(task.recipe, patience=patience), progress=False
+    )  # type: ignore[arg-type]
     assert (outcome.ended, len(training.history), outcome.best) == (ended, epochs, best)
     assert outcome.solved is (ended == "solved")
 
@@ -198,9 +223,12 @@ def test_the_task_s_seconds_are_not_those_of_scoring() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forget_bias", "low", "high"), [(0.0, -0.36, 0.36), (3.0, 2.64, 3.36), ("chrono", 0, np.log(49))]
+    ("forget_bias", "low", "high"),
+    [(0.0, -0.36, 0.36), (3.0, 2.64, 3.36), ("chrono", 0, np.log(49))],
 )
-def test_the_forget_bias_is_where_it_was_asked_for(forget_bias: Any, low: float, high: float) -> None:
+def test_the_forget_bias_is_where_it_was_asked_for(
+    forget_bias: Any, low: float, high: float
+) -> None:
     H = 8
     bias = Model(1, H, 1, forget_bias=forget_bias, horizon=50).draw(0)["bias"]
     assert (bias[H : 2 * H] >= low).all() and (bias[H : 2 * H] <= high).all()

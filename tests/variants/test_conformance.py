@@ -1,4 +1,6 @@
-"""Every implementation computes the LSTM, in every dtype that it claims, on every device that it sees."""
+"""Every implementation computes the LSTM, in every dtype that it claims, on every device that it
+sees.
+"""
 
 import warnings
 from dataclasses import replace
@@ -16,10 +18,17 @@ from lstmbench.core.tolerance import TOLERANCE, relative_error
 
 Shape = tuple[int, int, int, int]
 
-# T, B, I, H from short tables, since XLA compiles each shape anew: of one, also its halves, and a single step
+# T, B, I, H from short tables, since XLA compiles each shape anew: of one, also its halves, and a
+# single step
 WIDE = ((4, 3, 9, 8), (1, 3, 9, 8), (2, 2, 8, 8), (4, 1, 8, 12))
 LONG = (40, 9, 17, 33)  # and wider than a vector register, and odd
-STABLE = (1, 7, 8, 10, 11)  # seeds where in NARROW no gradient is what is left of numbers that cancel
+STABLE = (
+    1,
+    7,
+    8,
+    10,
+    11,
+)  # seeds where in NARROW no gradient is what is left of numbers that cancel
 NARROW = ((1, 1, 1, 1), (2, 1, 1, 1), (1, 3, 5, 2), (7, 1, 2, 6), (6, 4, 6, 3))
 
 
@@ -32,12 +41,15 @@ def test_it_is_the_lstm(name: str, dtype: str, device: str, shape: Shape, seed: 
     check(name, dtype, device, draw(*shape, seed))
 
 
-# Not in two bytes: where a gradient is a handful of numbers, they can cancel and leave mostly their rounding
+# Not in two bytes: where a gradient is a handful of numbers, they can cancel and leave mostly their
+# rounding
 @pytest.mark.parametrize(("name", "dtype", "device"), cases("float64", "float32", many_shapes=True))
 @examples(10)
 @given(shape=st.sampled_from(NARROW), seed=st.integers(0, 2**32))
 @example(shape=(1, 1, 1, 1), seed=0).via("everything is 1")
-def test_it_is_the_lstm_in_the_smallest_sizes(name: str, dtype: str, device: str, shape: Shape, seed: int) -> None:
+def test_it_is_the_lstm_in_the_smallest_sizes(
+    name: str, dtype: str, device: str, shape: Shape, seed: int
+) -> None:
     if dtype == "float32":
         seed = STABLE[seed % len(STABLE)]
     check(name, dtype, device, draw(*shape, seed))
@@ -50,7 +62,9 @@ def test_saturated_gates_are_exact_and_quiet(name: str, dtype: str, device: str)
     params = lb.LSTMParams(problem.params.weight_ih, problem.params.weight_hh, 1e4 * signs)
     problem = Problem(params, problem.x, problem.state, problem.dy, problem.dstate)
     lstm = lb.load(name, params, device=device, dtype=dtype)
-    results(lstm, problem)  # its compiler may warn of things that have nothing to do with the numbers
+    results(
+        lstm, problem
+    )  # its compiler may warn of things that have nothing to do with the numbers
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = results(lstm, problem)
@@ -59,27 +73,42 @@ def test_saturated_gates_are_exact_and_quiet(name: str, dtype: str, device: str)
         assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], key
 
 
-# Absolute, not relative to a gate that is itself next to nothing: a sigmoid may be written with a tanh
+# Absolute, not relative to a gate that is itself next to nothing: a sigmoid may be written with a
+# tanh
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
-def test_gates_that_are_all_but_closed_let_through_next_to_nothing(name: str, dtype: str, device: str) -> None:
+def test_gates_that_are_all_but_closed_let_through_next_to_nothing(
+    name: str, dtype: str, device: str
+) -> None:
     problem = draw(4, 3, 3, 4)
     for z, gate in product([-5.0, -10.0, -16.0, -40.0, -100.0], range(4)):
         bias = problem.params.bias.copy()
         bias[4 * gate : 4 * gate + 4] = z
-        closed = replace(problem, params=lb.LSTMParams(problem.params.weight_ih, problem.params.weight_hh, bias))
+        closed = replace(
+            problem, params=lb.LSTMParams(problem.params.weight_ih, problem.params.weight_hh, bias)
+        )
         wanted = expected_results(closed)
-        for key, array in results(lb.load(name, closed.params, device=device, dtype=dtype), closed).items():
+        for key, array in results(
+            lb.load(name, closed.params, device=device, dtype=dtype), closed
+        ).items():
             scale = max(1.0, np.linalg.norm(wanted[key]))
-            assert np.linalg.norm(array - wanted[key]) <= TOLERANCE[dtype] * scale, (key, z, "ifgo"[gate])
+            assert np.linalg.norm(array - wanted[key]) <= TOLERANCE[dtype] * scale, (
+                key,
+                z,
+                "ifgo"[gate],
+            )
 
 
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
 def test_huge_inputs_saturate_without_nan_or_warning(name: str, dtype: str, device: str) -> None:
     problem = draw(4, 3, 3, 4)
-    problem = Problem(problem.params, 1e4 * np.sign(problem.x), problem.state, problem.dy, problem.dstate)
+    problem = Problem(
+        problem.params, 1e4 * np.sign(problem.x), problem.state, problem.dy, problem.dstate
+    )
     lstm = lb.load(name, problem.params, device=device, dtype=dtype)
     if name == "torch.compile":
-        results(lstm, problem)  # its compiler may warn of things that have nothing to do with the numbers
+        results(
+            lstm, problem
+        )  # its compiler may warn of things that have nothing to do with the numbers
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = results(lstm, problem)
@@ -135,7 +164,10 @@ def test_numbers_of_any_kind_and_layout_are_taken(name: str, dtype: str, device:
     for kind, form in FORMS.items():
         arrays = [form(np.abs(np.round(4 * array))) for array in problem.all_inputs]
         plain = [np.array(np.asarray(array), dtype=np.float64, order="C") for array in arrays]
-        given, same = (Problem(problem.params, x, (h0, c0), dy, (dh, dc)) for x, h0, c0, dy, dh, dc in (arrays, plain))
+        given, same = (
+            Problem(problem.params, x, (h0, c0), dy, (dh, dc))
+            for x, h0, c0, dy, dh, dc in (arrays, plain)
+        )
         wanted = expected_results(same)
         for key, array in results(lstm, given).items():
             assert relative_error(array, wanted[key]) <= TOLERANCE[dtype], (key, kind)
@@ -160,5 +192,13 @@ def test_results_belong_to_the_caller(name: str, dtype: str, device: str) -> Non
 
 
 def test_the_seven_implementations_are_among_the_cases() -> None:
-    ours = {"numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"}
+    ours = {
+        "numpy.reference",
+        "numpy.fused",
+        "torch.loop",
+        "torch.fused",
+        "torch.nn",
+        "jax.scan",
+        "jax.fused",
+    }
     assert ours <= {case.values[0] for case in cases()}

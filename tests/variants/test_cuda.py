@@ -1,4 +1,6 @@
-"""What only a GPU can show: programs that wait for each other, graphs that are replayed, very long sequences."""
+"""What only a GPU can show: programs that wait for each other, graphs that are replayed, very long
+sequences.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,10 @@ import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+]
 
 OURS = ["torch.fused", "torch.graph", "torch.persistent", "jax.fused", "jax.pallas"]
 
@@ -44,10 +49,15 @@ def test_a_call_gives_the_same_to_the_bit_as_the_one_before(name: str) -> None:
 
 
 def test_the_persistent_kernel_is_what_runs_where_the_weights_fit() -> None:
-    lstm = lb.load(here("torch.persistent"), lb.LSTMParams.init(64, 512), device="cuda", dtype="bfloat16")
+    lstm = lb.load(
+        here("torch.persistent"), lb.LSTMParams.init(64, 512), device="cuda", dtype="bfloat16"
+    )
     with lstm.framework.scope():
         x, state = torch.zeros(8, 16, 64), torch.zeros(16, 512)
-        arrays = [each.to("cuda", torch.bfloat16) for each in (x, state, state, torch.zeros(8, 16, 512), state, state)]
+        arrays = [
+            each.to("cuda", torch.bfloat16)
+            for each in (x, state, state, torch.zeros(8, 16, 512), state, state)
+        ]
         told = lstm.framework.on_device(lstm.implementation.forward_backward, *arrays)
     assert "forward_kernel" in told["kernels"] or "backward_kernel" in told["kernels"]
 
@@ -56,7 +66,8 @@ def test_sequences_beyond_what_cudnn_takes_are_computed() -> None:
     T, B, H = 100_000, 2, 64
     params = lb.LSTMParams.init(3, H)
     fused, persistent = (
-        lb.load(here(name), params, device="cuda", dtype="float32") for name in ("torch.fused", "torch.persistent")
+        lb.load(here(name), params, device="cuda", dtype="float32")
+        for name in ("torch.fused", "torch.persistent")
     )
     x = np.random.default_rng(0).normal(size=(T, B, 3))
     y, _ = persistent.forward(x)

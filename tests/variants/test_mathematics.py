@@ -1,4 +1,6 @@
-"""What must hold of every LSTM whatever its weights, without an oracle: checked in float64 on every implementation."""
+"""What must hold of every LSTM whatever its weights, without an oracle: checked in float64 on every
+implementation.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -28,7 +30,9 @@ def test_sequences_of_a_batch_do_not_know_of_each_other(lstm: lb.LSTM) -> None:
     order = np.array([2, 0, 3, 1])
     pairs = (PROBLEM.state, PROBLEM.dstate)
     state, dstate = (tuple(array[order] for array in pair) for pair in pairs)
-    shuffled = replace(PROBLEM, x=PROBLEM.x[:, order], state=state, dy=PROBLEM.dy[:, order], dstate=dstate)
+    shuffled = replace(
+        PROBLEM, x=PROBLEM.x[:, order], state=state, dy=PROBLEM.dy[:, order], dstate=dstate
+    )
     found, plain = results(lstm, shuffled), results(lstm, PROBLEM)
     for key in ("y", "x"):
         assert _same(found[key], plain[key][:, order]), key
@@ -42,8 +46,12 @@ def test_gradients_of_a_batch_are_the_sum_over_its_sequences(lstm: lb.LSTM) -> N
     whole = results(lstm, PROBLEM)
     parts = []
     for half in (slice(0, B // 2), slice(B // 2, B)):
-        state, dstate = (tuple(array[half] for array in pair) for pair in (PROBLEM.state, PROBLEM.dstate))
-        part = replace(PROBLEM, x=PROBLEM.x[:, half], state=state, dy=PROBLEM.dy[:, half], dstate=dstate)
+        state, dstate = (
+            tuple(array[half] for array in pair) for pair in (PROBLEM.state, PROBLEM.dstate)
+        )
+        part = replace(
+            PROBLEM, x=PROBLEM.x[:, half], state=state, dy=PROBLEM.dy[:, half], dstate=dstate
+        )
         parts.append(results(lstm, part))
     for key in ("weight_ih", "weight_hh", "bias"):
         assert _same(parts[0][key] + parts[1][key], whole[key]), key
@@ -72,7 +80,9 @@ def test_gradients_are_linear_in_what_comes_from_above(lstm: lb.LSTM) -> None:
     random = np.random.default_rng(5)
     dy, dh, dc = (random.normal(size=array.shape) for array in (PROBLEM.dy, *PROBLEM.dstate))
     (dh1, dc1) = PROBLEM.dstate
-    mixed = lstm.backward(PROBLEM.x, 2 * PROBLEM.dy - dy, PROBLEM.state, (2 * dh1 - dh, 2 * dc1 - dc))
+    mixed = lstm.backward(
+        PROBLEM.x, 2 * PROBLEM.dy - dy, PROBLEM.state, (2 * dh1 - dh, 2 * dc1 - dc)
+    )
     first = lstm.backward(PROBLEM.x, PROBLEM.dy, PROBLEM.state, PROBLEM.dstate)
     second = lstm.backward(PROBLEM.x, dy, PROBLEM.state, (dh, dc))
     for key in GRADIENTS:
@@ -88,10 +98,17 @@ def test_no_loss_has_no_gradient(lstm: lb.LSTM) -> None:
 
 def _load(name: str, device: str, bias: Array) -> lb.LSTM:
     """An LSTM of 5 units that sees 3 inputs, with no weights but its bias, (4H,)."""
-    return lb.load(name, lb.LSTMParams(np.zeros((20, 3)), np.zeros((20, 5)), bias), device=device, dtype="float64")
+    return lb.load(
+        name,
+        lb.LSTMParams(np.zeros((20, 3)), np.zeros((20, 5)), bias),
+        device=device,
+        dtype="float64",
+    )
 
 
-def test_without_weights_the_cell_is_halved_at_each_step(name: str, dtype: str, device: str) -> None:
+def test_without_weights_the_cell_is_halved_at_each_step(
+    name: str, dtype: str, device: str
+) -> None:
     lstm = _load(name, device, np.zeros(20))
     c0 = PROBLEM.state[1]
     cs = c0 * 0.5 ** np.arange(1, T + 1)[:, None, None]
@@ -100,7 +117,9 @@ def test_without_weights_the_cell_is_halved_at_each_step(name: str, dtype: str, 
     assert _same(h, np.tanh(cs[-1]) / 2)
     assert _same(c, cs[-1])
     # d(sum of c_T) / d c0 = 2^-T, and nothing else of the input matters
-    gradients = lstm.backward(PROBLEM.x, np.zeros_like(y), PROBLEM.state, (np.zeros_like(h), np.ones_like(c)))
+    gradients = lstm.backward(
+        PROBLEM.x, np.zeros_like(y), PROBLEM.state, (np.zeros_like(h), np.ones_like(c))
+    )
     assert _same(gradients.c0, np.full_like(c0, 0.5**T))
     assert not gradients.x.any()
     assert not gradients.h0.any()
@@ -118,7 +137,9 @@ def test_with_a_bias_only_each_gate_has_its_closed_form(name: str, dtype: str, d
     assert _same(y, o * np.tanh(cs))
 
 
-def test_a_closed_input_gate_and_an_open_forget_gate_keep_the_cell(name: str, dtype: str, device: str) -> None:
+def test_a_closed_input_gate_and_an_open_forget_gate_keep_the_cell(
+    name: str, dtype: str, device: str
+) -> None:
     lstm = _load(name, device, np.repeat([-1e3, 1e3, 0.5, 0.0], 5))
     _, (_, c) = lstm.forward(PROBLEM.x, PROBLEM.state)
     assert _same(c, PROBLEM.state[1])

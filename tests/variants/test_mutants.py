@@ -1,6 +1,8 @@
-"""The conformance check has teeth: each of these broken LSTMs must fail it, for the reason that was put in.
+"""The conformance check has teeth: each of these broken LSTMs must fail it, for the reason that was
+put in.
 
-A mutant is ``tests/plain.py`` with one piece of its text replaced, registered and loaded like any other.
+A mutant is ``tests/plain.py`` with one piece of its text replaced, registered and loaded like any
+other.
 """
 
 from pathlib import Path
@@ -26,8 +28,12 @@ class Mutant(NamedTuple):
 ORACLE = "is wrong against the oracle"
 MUTANTS = {
     # the function
-    "input and forget gates swapped": Mutant("i, f, g, o = np.split", "f, i, g, o = np.split", f"y {ORACLE}"),
-    "weights taken in the order i, f, o, g": Mutant("i, f, g, o = np.split", "i, f, o, g = np.split", f"y {ORACLE}"),
+    "input and forget gates swapped": Mutant(
+        "i, f, g, o = np.split", "f, i, g, o = np.split", f"y {ORACLE}"
+    ),
+    "weights taken in the order i, f, o, g": Mutant(
+        "i, f, g, o = np.split", "i, f, o, g = np.split", f"y {ORACLE}"
+    ),
     "bias dropped": Mutant(" + self.b", "", f"y {ORACLE}"),
     "bias added twice": Mutant(" + self.b", " + 2 * self.b", f"y {ORACLE}"),
     "weight_hh transposed": Mutant(
@@ -39,26 +45,50 @@ MUTANTS = {
     "c0 ignored": Mutant("h, c = h0, c0", "h, c = h0, np.zeros_like(c0)", f"y {ORACLE}"),
     "h not carried": Mutant("h_prev, c_prev = h, c", "h_prev, c_prev = h0, c", f"y {ORACLE}"),
     "c not carried": Mutant("h_prev, c_prev = h, c", "h_prev, c_prev = h, c0", f"y {ORACLE}"),
-    "last h is the one before": Mutant("return (y, h, c), steps", "return (y, h_prev, c), steps", f"h {ORACLE}"),
-    "last c is the one before": Mutant("return (y, h, c), steps", "return (y, h, c_prev), steps", f"c {ORACLE}"),
+    "last h is the one before": Mutant(
+        "return (y, h, c), steps", "return (y, h_prev, c), steps", f"h {ORACLE}"
+    ),
+    "last c is the one before": Mutant(
+        "return (y, h, c), steps", "return (y, h, c_prev), steps", f"c {ORACLE}"
+    ),
     "output not squashed": Mutant("h = o * np.tanh(c)", "h = o * c", f"y {ORACLE}"),
-    "sigmoid hardened": Mutant("return 1 / (1 + np.exp(-z))", "return np.clip(z / 4 + 0.5, 0, 1)", f"y {ORACLE}"),
+    "sigmoid hardened": Mutant(
+        "return 1 / (1 + np.exp(-z))", "return np.clip(z / 4 + 0.5, 0, 1)", f"y {ORACLE}"
+    ),
     # its gradients
-    "detached from h": Mutant("dh = dz @ self.W_hh", "dh = np.zeros_like(dh)", f"weight_ih {ORACLE}"),
+    "detached from h": Mutant(
+        "dh = dz @ self.W_hh", "dh = np.zeros_like(dh)", f"weight_ih {ORACLE}"
+    ),
     "detached from c": Mutant("dc = dc * f", "dc = np.zeros_like(dc)", f"weight_ih {ORACLE}"),
-    "dh of the last step ignored": Mutant("dh, dc = dh_T, dc_T", "dh, dc = 0 * dh_T, dc_T", f"weight_ih {ORACLE}"),
-    "dh of the last step at every step": Mutant("dh = dh + dy[t]", "dh = dh + dy[t] + dh_T", f"weight_ih {ORACLE}"),
-    "dc of the last step ignored": Mutant("dh, dc = dh_T, dc_T", "dh, dc = dh_T, 0 * dc_T", f"weight_ih {ORACLE}"),
+    "dh of the last step ignored": Mutant(
+        "dh, dc = dh_T, dc_T", "dh, dc = 0 * dh_T, dc_T", f"weight_ih {ORACLE}"
+    ),
+    "dh of the last step at every step": Mutant(
+        "dh = dh + dy[t]", "dh = dh + dy[t] + dh_T", f"weight_ih {ORACLE}"
+    ),
+    "dc of the last step ignored": Mutant(
+        "dh, dc = dh_T, dc_T", "dh, dc = dh_T, 0 * dc_T", f"weight_ih {ORACLE}"
+    ),
     "dy of the last step only": Mutant("dy[t]", "dy[t] * (t == len(x) - 1)", f"weight_ih {ORACLE}"),
     "derivative of tanh(c) forgotten": Mutant(" * (1 - tanh_c**2)", "", f"weight_ih {ORACLE}"),
     "derivative of a sigmoid forgotten": Mutant("df * f * (1 - f)", "df", f"weight_ih {ORACLE}"),
     "gradients in the order i, f, o, g": Mutant(
-        "dg * (1 - g**2), do * o * (1 - o)", "do * o * (1 - o), dg * (1 - g**2)", f"weight_ih {ORACLE}"
+        "dg * (1 - g**2), do * o * (1 - o)",
+        "do * o * (1 - o), dg * (1 - g**2)",
+        f"weight_ih {ORACLE}",
     ),
-    "weight_ih's gradient of one step only": Mutant("dW_ih += dz.T", "dW_ih = dz.T", f"weight_ih {ORACLE}"),
-    "weight_hh's gradient from the later h": Mutant("dz.T @ h_prev", "dz.T @ outputs[0][t]", f"weight_hh {ORACLE}"),
-    "bias's gradient not summed over the batch": Mutant("dz.sum(axis=0)", "dz[0]", f"bias {ORACLE}"),
-    "bias's gradient averaged over the batch": Mutant("dz.sum(axis=0)", "dz.mean(axis=0)", f"bias {ORACLE}"),
+    "weight_ih's gradient of one step only": Mutant(
+        "dW_ih += dz.T", "dW_ih = dz.T", f"weight_ih {ORACLE}"
+    ),
+    "weight_hh's gradient from the later h": Mutant(
+        "dz.T @ h_prev", "dz.T @ outputs[0][t]", f"weight_hh {ORACLE}"
+    ),
+    "bias's gradient not summed over the batch": Mutant(
+        "dz.sum(axis=0)", "dz[0]", f"bias {ORACLE}"
+    ),
+    "bias's gradient averaged over the batch": Mutant(
+        "dz.sum(axis=0)", "dz.mean(axis=0)", f"bias {ORACLE}"
+    ),
     "x's gradient a step late": Mutant("dx[t] = dz", "dx[t - 1] = dz", f"x {ORACLE}"),
     "gradients of the initial state swapped": Mutant("dx, dh, dc)", "dx, dc, dh)", f"h0 {ORACLE}"),
     # its behaviour over several calls
@@ -78,30 +108,56 @@ MUTANTS = {
         "weight_ih is wrong for a second input",
     ),
     "state kept from the call before": Mutant(
-        "h, c = h0, c0", "h, c = self.__dict__.get('kept', (h0, c0)); self.kept = (h0, c0)", "y is wrong for a second"
+        "h, c = h0, c0",
+        "h, c = self.__dict__.get('kept', (h0, c0)); self.kept = (h0, c0)",
+        "y is wrong for a second",
     ),
-    "weights trained in passing": Mutant("dc = dc * f", "dc = dc * f; self.b -= 0.01 * db", "y is wrong for a second"),
+    "weights trained in passing": Mutant(
+        "dc = dc * f", "dc = dc * f; self.b -= 0.01 * db", "y is wrong for a second"
+    ),
     "output buffer used again": Mutant(
         "y = np.empty((*x.shape[:2], h0.shape[1]), dtype=x.dtype)",
         "y = self.__dict__.setdefault(str(x.shape), np.empty((*x.shape[:2], h0.shape[1]), dtype=x.dtype))",
         "y of the first call is overwritten by the second",
     ),
-    "x used as scratch": Mutant("+= dz.T @ x_t", "+= dz.T @ x_t; x_t *= 2", "its input x is modified"),
-    "h0 used as scratch": Mutant("+= dz.T @ h_prev", "+= dz.T @ h_prev; h_prev *= 2", "its input h0 is modified"),
-    "c0 updated in place": Mutant("c = f * c_prev + i * g", "c = c_prev; c *= f; c += i * g", f"weight_ih {ORACLE}"),
-    "dy updated in place": Mutant("dh = dh + dy[t]", "dy[t] += dh; dh = dy[t]", "its input dy is modified"),
+    "x used as scratch": Mutant(
+        "+= dz.T @ x_t", "+= dz.T @ x_t; x_t *= 2", "its input x is modified"
+    ),
+    "h0 used as scratch": Mutant(
+        "+= dz.T @ h_prev", "+= dz.T @ h_prev; h_prev *= 2", "its input h0 is modified"
+    ),
+    "c0 updated in place": Mutant(
+        "c = f * c_prev + i * g", "c = c_prev; c *= f; c += i * g", f"weight_ih {ORACLE}"
+    ),
+    "dy updated in place": Mutant(
+        "dh = dh + dy[t]", "dy[t] += dh; dh = dy[t]", "its input dy is modified"
+    ),
     "outputs of the training call left out": Mutant(
-        "return outputs, (dW_ih", "return tuple(map(np.zeros_like, outputs)), (dW_ih", "y is wrong from the native call"
+        "return outputs, (dW_ih",
+        "return tuple(map(np.zeros_like, outputs)), (dW_ih",
+        "y is wrong from the native call",
     ),
     # its numbers
-    "computed in float16": Mutant("y[t] = h", "h = h.astype(np.float16).astype(x.dtype); y[t] = h", f"y {ORACLE}"),
-    "returned in another dtype": Mutant(
-        "return outputs\n", "return tuple(array.astype(np.longdouble) for array in outputs)\n", "y has dtype"
+    "computed in float16": Mutant(
+        "y[t] = h", "h = h.astype(np.float16).astype(x.dtype); y[t] = h", f"y {ORACLE}"
     ),
-    "NaN swallowed": Mutant("h, c = h0, c0", "h, c = h0, c0; x = np.nan_to_num(x)", "NaN in x at t="),
-    "NaN of the state swallowed": Mutant("h, c = h0, c0", "h, c = h0, np.nan_to_num(c0)", "NaN in c0"),
-    "NaN spread over the batch": Mutant("h, c = h0, c0", "h, c = h0, c0 + 0 * x.sum()", "NaN in x at t="),
-    "NaN lost in the gradient": Mutant("dh = dh + dy[t]", "dh = dh + np.nan_to_num(dy[t])", "NaN in dy at t="),
+    "returned in another dtype": Mutant(
+        "return outputs\n",
+        "return tuple(array.astype(np.longdouble) for array in outputs)\n",
+        "y has dtype",
+    ),
+    "NaN swallowed": Mutant(
+        "h, c = h0, c0", "h, c = h0, c0; x = np.nan_to_num(x)", "NaN in x at t="
+    ),
+    "NaN of the state swallowed": Mutant(
+        "h, c = h0, c0", "h, c = h0, np.nan_to_num(c0)", "NaN in c0"
+    ),
+    "NaN spread over the batch": Mutant(
+        "h, c = h0, c0", "h, c = h0, c0 + 0 * x.sum()", "NaN in x at t="
+    ),
+    "NaN lost in the gradient": Mutant(
+        "dh = dh + dy[t]", "dh = dh + np.nan_to_num(dy[t])", "NaN in dy at t="
+    ),
 }
 
 

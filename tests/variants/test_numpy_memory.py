@@ -13,10 +13,17 @@ from lstmbench.variants.numpy_fused import NumpyFused
 BEYOND = 0.02
 
 
-def excess(implementation: Any, mode: str, T: int, B: int, features: int, H: int, dtype: str) -> float:
+def excess(
+    implementation: Any, mode: str, T: int, B: int, features: int, H: int, dtype: str
+) -> float:
     """How much more it allocates than the formula says, as a share."""
     framework = implementation.framework
-    shapes = [(T, B, features), (B, H), (B, H), *([(T, B, H), (B, H), (B, H)] * (mode == "training"))]
+    shapes = [
+        (T, B, features),
+        (B, H),
+        (B, H),
+        *([(T, B, H), (B, H), (B, H)] * (mode == "training")),
+    ]
     random = np.random.default_rng(0)
     arrays = [framework.from_numpy(random.normal(size=shape)) for shape in shapes]
     native = implementation.implementation
@@ -56,10 +63,15 @@ def test_a_copy_of_all_outputs_would_be_noticed(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("T", [127, 128, 129, 140, 200, 1000])
-def test_working_in_the_outputs_memory_changes_no_result(T: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_working_in_the_outputs_memory_changes_no_result(
+    T: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lstm = lb.load("numpy.fused", lb.LSTMParams.init(3, 5), dtype="float64")
     random = np.random.default_rng(T)
-    x, state = random.normal(size=(T, 2, 3)), (random.normal(size=(2, 5)), random.normal(size=(2, 5)))
+    x, state = (
+        random.normal(size=(T, 2, 3)),
+        (random.normal(size=(2, 5)), random.normal(size=(2, 5))),
+    )
     y, (h, c) = lstm.forward(x, state)
     monkeypatch.setattr(numpy_fused, "LONG", 10_000)
     plain, (h_plain, c_plain) = lstm.forward(x, state)
@@ -76,5 +88,7 @@ def test_numpy_s_own_buffers_are_as_they_were() -> None:
     lstm = lb.load("numpy.fused", lb.LSTMParams.init(3, 5))
     lstm.backward(np.ones((4, 2, 3)), np.ones((4, 2, 5)))
     with pytest.raises(ValueError, match="matmul"):
-        lstm.implementation.forward(np.ones((4, 2, 9), "f4"), np.ones((2, 5), "f4"), np.ones((2, 5), "f4"))
+        lstm.implementation.forward(
+            np.ones((4, 2, 9), "f4"), np.ones((2, 5), "f4"), np.ones((2, 5), "f4")
+        )
     assert np.getbufsize() == before

@@ -1,4 +1,6 @@
-"""``numpy.numba``: without Numba a row that says so, its gates to the last digits, its products at every edge."""
+"""``numpy.numba``: without Numba a row that says so, its gates to the last digits, its products at
+every edge.
+"""
 
 import os
 from pathlib import Path
@@ -20,7 +22,10 @@ def test_without_numba_it_is_a_row_that_says_so_and_others_are_there() -> None:
         "from lstmbench.core import registry\n"
         "out = [registry.describe(name) for name in ('numpy.numba', 'numpy.fused')]"
     )
-    assert (rows[0]["available"], rows[0]["reason"]) == (False, "the package numba is not installed")
+    assert (rows[0]["available"], rows[0]["reason"]) == (
+        False,
+        "the package numba is not installed",
+    )
     assert rows[1]["available"]
 
 
@@ -37,7 +42,9 @@ def test_nothing_else_imports_numba() -> None:
     ],
     ids=["read-only", "no home"],
 )
-def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(broken: str, tmp_path: Path) -> None:
+def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(
+    broken: str, tmp_path: Path
+) -> None:
     pytest.importorskip("numba")
     found = fresh(
         f"os.chdir({str(tmp_path)!r})\n{broken}"
@@ -73,8 +80,16 @@ def test_sigmoid_and_tanh_keep_all_digits_of_what_is_small(numba: Any, dtype: An
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sigmoid_and_tanh_end_where_they_should(numba: Any, dtype: Any) -> None:
-    for x, sigmoid, tanh in ((np.inf, 1, 1), (-np.inf, 0, -1), (1e30, 1, 1), (-1e30, 0, -1), (np.nan, np.nan, np.nan)):
-        assert np.array_equal([numba._sigmoid(dtype(x)), numba._tanh(dtype(x))], [sigmoid, tanh], equal_nan=True)
+    for x, sigmoid, tanh in (
+        (np.inf, 1, 1),
+        (-np.inf, 0, -1),
+        (1e30, 1, 1),
+        (-1e30, 0, -1),
+        (np.nan, np.nan, np.nan),
+    ):
+        assert np.array_equal(
+            [numba._sigmoid(dtype(x)), numba._tanh(dtype(x))], [sigmoid, tanh], equal_nan=True
+        )
 
 
 # Products
@@ -82,7 +97,9 @@ def test_sigmoid_and_tanh_end_where_they_should(numba: Any, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("columns", [1, 31, 64, 65, 130])
-def test_a_product_writes_its_rows_and_columns_and_nothing_else(numba: Any, columns: int, dtype: str) -> None:
+def test_a_product_writes_its_rows_and_columns_and_nothing_else(
+    numba: Any, columns: int, dtype: str
+) -> None:
     random = np.random.default_rng(columns)
     for rows in range(1, 2 * numba.ROWS + 2):
         a, W = (random.integers(-9, 9, shape).astype(dtype) for shape in ((rows, 5), (5, columns)))
@@ -92,7 +109,9 @@ def test_a_product_writes_its_rows_and_columns_and_nothing_else(numba: Any, colu
         assert (memory[[0, -1]] == 1).all()
 
 
-def test_weights_laid_out_in_the_wrong_order_fail_the_check(numba: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_laid_out_in_the_wrong_order_fail_the_check(
+    numba: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = numba._pack
     monkeypatch.setattr(numba, "_pack", lambda W: right(W)[:, ::-1].copy())
     with pytest.raises(NotTheLSTM, match="y is wrong against the oracle"):
@@ -101,8 +120,12 @@ def test_weights_laid_out_in_the_wrong_order_fail_the_check(numba: Any, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("feature", ["avx512f", "avx", "neon", "none"])
-def test_with_another_processor_s_registers_it_is_the_lstm_as_well(numba: Any, feature: str) -> None:
-    cache = Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).parent / f"numba-{feature}"  # one for each: it freezes sizes
+def test_with_another_processor_s_registers_it_is_the_lstm_as_well(
+    numba: Any, feature: str
+) -> None:
+    cache = (
+        Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).parent / f"numba-{feature}"
+    )  # one for each: it freezes sizes
     code = (
         "from llvmlite import binding\n"
         "from llvmlite.binding.targets import FeatureMap\n"

@@ -1,4 +1,6 @@
-"""``numpy.fused`` cuts its products where the BLAS multiplies small ones faster, and only there; no result changes."""
+"""``numpy.fused`` cuts its products where the BLAS multiplies small ones faster, and only there; no
+result changes.
+"""
 
 from typing import Any
 
@@ -9,16 +11,20 @@ from conformance import check, draw
 import lstmbench as lb
 from lstmbench.variants import numpy_fused
 from lstmbench.variants.kernels import blocked_matmul
-from lstmbench.variants.kernels.blocked_matmul import CutProducts
+from lstmbench.variants.kernels.blocked_matmul import BlockedMatmul
 
 H, ROWS = 64, 32
 CUT = 40_000
 """A product of so many multiplications is cut into rows of 8: 9 would fit, and 8 divides 32."""
 CUT_BACK = 150_000
-"""So is, with so many, the one product of all gates with W; those of 64 numbers in a row are then small as they are."""
+"""So is, with so many, the one product of all gates with W; those of 64 numbers in a row are then
+small as they are.
+"""
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, dtype: str = "float64") -> Any:
+def loaded(
+    monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, dtype: str = "float64"
+) -> Any:
     monkeypatch.setattr(blocked_matmul, "_blas_likes_small_products", lambda: small_kernels)
     monkeypatch.setattr(blocked_matmul, "SMALL", small)
     return lb.load("numpy.fused", lb.LSTMParams.init(H, H), dtype=dtype).implementation
@@ -36,22 +42,26 @@ def test_it_is_the_lstm_in_small_products_too(
     check("numpy.fused", dtype, "cpu", draw(5, ROWS, H, H))
 
 
-def test_a_block_of_columns_in_the_wrong_place_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_of_columns_in_the_wrong_place_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(blocked_matmul, "COLUMNS", 16)
-    right = CutProducts.blocks.func
+    right = BlockedMatmul.blocks.func
 
     def swapped(self: Any) -> Any:
         blocks = right(self)
         blocks[:, :2] = blocks[:, 1::-1].copy()
         return blocks
 
-    monkeypatch.setattr(CutProducts, "blocks", property(swapped))
+    monkeypatch.setattr(BlockedMatmul, "blocks", property(swapped))
     loaded(monkeypatch, True, CUT)
     with pytest.raises(AssertionError, match="is wrong against the oracle"):
         check("numpy.fused", "float64", "cpu", draw(5, ROWS, H, H))
 
 
-def test_training_lays_the_weights_out_in_every_call_and_inference_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_lays_the_weights_out_in_every_call_and_inference_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     implementation = loaded(monkeypatch, True, CUT)
     x, state = np.ones((3, ROWS, H)), np.zeros((ROWS, H))
     y, _, _ = implementation.forward(x, state, state)
@@ -90,7 +100,10 @@ def test_products_of_small_ones_are_numpy_s(monkeypatch: pytest.MonkeyPatch) -> 
     loaded(monkeypatch, True, CUT)
     random = np.random.default_rng(0)
     matrices, rows = random.normal(size=(4, H, H)), random.normal(size=(4, ROWS, H))
-    products, out = CutProducts((4, H, H), "float64", lambda g: matrices[g]), np.empty((4, ROWS, H))
+    products, out = (
+        BlockedMatmul((4, H, H), "float64", lambda g: matrices[g]),
+        np.empty((4, ROWS, H)),
+    )
     for a in (rows[0], rows):
         products.multiply(a, out)
         assert np.allclose(out, a @ matrices, rtol=1e-12, atol=1e-12)

@@ -1,4 +1,6 @@
-"""The Pallas kernels compute the LSTM: without a GPU, as JAX interprets them; and they can be compiled for one."""
+"""The Pallas kernels compute the LSTM: without a GPU, as JAX interprets them; and they can be
+compiled for one.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -17,11 +19,15 @@ SHAPES = [(1, 1, 1, 1), (3, 2, 5, 7), (4, 18, 3, 33), (2, 66, 4, 70)]
 
 
 def load(problem: Any, dtype: str) -> LSTM:
-    framework = jax_pallas.JaxFramework("cpu", dtype)
-    return LSTM("jax.pallas", problem.params, framework, jax_pallas.JaxPallas(problem.params, framework))
+    framework = jax_pallas.JaxBackend("cpu", dtype)
+    return LSTM(
+        "jax.pallas", problem.params, framework, jax_pallas.JaxPallas(problem.params, framework)
+    )
 
 
-@pytest.mark.parametrize("shape", [SHAPES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SHAPES[1:])], ids=str)
+@pytest.mark.parametrize(
+    "shape", [SHAPES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SHAPES[1:])], ids=str
+)
 def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
     problem = draw(*shape)
     wanted = expected_results(problem)
@@ -48,11 +54,12 @@ def a_gpu() -> AbstractContextManager[Any]:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_it_can_be_lowered_for_cuda_where_there_is_none(dtype: str) -> None:
-    framework = jax_pallas.JaxFramework("cpu", dtype)
+    framework = jax_pallas.JaxBackend("cpu", dtype)
     problem = draw(3, 18, 5, 70)
     x, h0, c0, *_ = arrays = [framework.from_numpy(array) for array in problem.all_inputs]
     weights = tuple(
-        framework.from_numpy(each) for each in (problem.params.weight_ih, problem.params.weight_hh, problem.params.bias)
+        framework.from_numpy(each)
+        for each in (problem.params.weight_ih, problem.params.weight_hh, problem.params.bias)
     )
     run = jax_pallas.sequence(jax_pallas.Pallas(interpret=False))
 
@@ -63,8 +70,13 @@ def test_it_can_be_lowered_for_cuda_where_there_is_none(dtype: str) -> None:
     for function, given, kernels in ((run, (x, h0, c0), 1), (train, arrays, 2)):
         try:
             with a_gpu():
-                lowered = jax.jit(function).trace(weights, *given).lower(lowering_platforms=("cuda",))
-        except (ImportError, NotImplementedError) as error:  # later versions compile here, and need what CUDA's has
+                lowered = (
+                    jax.jit(function).trace(weights, *given).lower(lowering_platforms=("cuda",))
+                )
+        except (
+            ImportError,
+            NotImplementedError,
+        ) as error:  # later versions compile here, and need what CUDA's has
             pytest.skip(f"JAX cannot lower for CUDA here: {error}")
         assert lowered.as_text().count("triton") >= kernels
 

@@ -1,6 +1,8 @@
-"""Peers: what is said of one that is not there, what each promises beside being the LSTM, and Keras' two backends.
+"""Peers: what is said of one that is not there, what each promises beside being the LSTM, and
+Keras' two backends.
 
-That they compute the LSTM is checked with all others, in test_conformance.py and test_mathematics.py.
+That they compute the LSTM is checked with all others, in test_conformance.py and
+test_mathematics.py.
 """
 
 from collections.abc import Iterator
@@ -71,7 +73,10 @@ def test_a_peer_whose_package_is_missing_is_a_row_that_says_so(missing: tuple[st
     found = fresh(WITHOUT.format(packages=missing, names=list(names)))
     for name, package in names.items():
         row, sentence = found[name]
-        assert (row["available"], row["reason"]) == (False, f"the package {package} is not installed")
+        assert (row["available"], row["reason"]) == (
+            False,
+            f"the package {package} is not installed",
+        )
         assert sentence == f"{name} is not available here: the package {package} is not installed."
 
 
@@ -86,7 +91,9 @@ def compiler() -> Iterator[Any]:
 
     torch._dynamo.reset()
     counters.clear()
-    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):  # instead of running the plain loop
+    with torch._dynamo.config.patch(
+        fail_on_recompile_limit_hit=True
+    ):  # instead of running the plain loop
         yield lambda: counters["stats"]["unique_graphs"]
     torch._dynamo.reset()
 
@@ -114,7 +121,9 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
         "paths = sysconfig.get_paths\n"
         "sysconfig.get_paths = lambda *words, **more: paths(*words, **more) | {'include': '/nowhere'}",
     }
-    found = fresh(f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.describe('torch.compile')")
+    found = fresh(
+        f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.describe('torch.compile')"
+    )
     wanted = {
         "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the path",
         "headers": "torch.compile needs Python's C headers, and there is no /nowhere/Python.h",
@@ -126,7 +135,9 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_onnxruntime_has_as_many_threads_as_the_environment_says(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+def test_onnxruntime_has_as_many_threads_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
     needs("onnxruntime.lstm")
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     lstm = lb.load("onnxruntime.lstm", lb.LSTMParams.init(2, 3))
@@ -138,10 +149,15 @@ def test_onnxruntime_has_as_many_threads_as_the_environment_says(monkeypatch: py
 def test_onnxruntime_has_no_backward_and_no_float64() -> None:
     needs("onnxruntime.lstm")
     params = lb.LSTMParams.init(2, 3)
-    with pytest.raises(lb.LstmbenchError, match=r"^onnxruntime\.lstm does not support dtype 'float64'; it supports"):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"^onnxruntime\.lstm does not support dtype 'float64'; it supports"
+    ):
         lb.load("onnxruntime.lstm", params, dtype="float64")
     lstm = lb.load("onnxruntime.lstm", params)
-    with pytest.raises(lb.LstmbenchError, match=r"^onnxruntime\.lstm has no backward: it is registered for inference"):
+    with pytest.raises(
+        lb.LstmbenchError,
+        match=r"^onnxruntime\.lstm has no backward: it is registered for inference",
+    ):
         lstm.backward(np.ones((2, 1, 2)), np.ones((2, 1, 3)))
 
 
@@ -164,7 +180,9 @@ def test_a_peer_with_its_gates_in_another_order_fails_the_check(own_registration
 
     class Swapped(right):  # type: ignore[misc, valid-type]
         def __init__(self, params: lb.LSTMParams, framework: Any) -> None:
-            order = np.arange(4 * params.hidden_size).reshape(4, -1)[[0, 3, 1, 2]].ravel()  # i, o, f, g
+            order = (
+                np.arange(4 * params.hidden_size).reshape(4, -1)[[0, 3, 1, 2]].ravel()
+            )  # i, o, f, g
             arrays = (params.weight_ih, params.weight_hh, params.bias)
             super().__init__(lb.LSTMParams(*(array[order] for array in arrays)), framework)
 
@@ -179,19 +197,25 @@ def test_a_peer_with_its_gates_in_another_order_fails_the_check(own_registration
 def test_cudnn_through_jax_gets_its_weights_and_inputs_as_jax_says_that_it_wants_them(
     own_registrations: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a GPU: JAX's own reference for that function, which is made for its tests, stands in for cuDNN."""
+    """Without a GPU: JAX's own reference for that function, which is made for its tests, stands in
+    for cuDNN.
+    """
     pytest.importorskip("jax")
     from jax.experimental import rnn
 
     from lstmbench.variants import jax_cudnn
 
-    def stand_in(x: Any, h0: Any, c0: Any, weights: Any, lengths: Any, *sizes: Any, precision: Any) -> Any:
+    def stand_in(
+        x: Any, h0: Any, c0: Any, weights: Any, lengths: Any, *sizes: Any, precision: Any
+    ) -> Any:
         *widths, dropout, bidirectional = sizes
         arrays = rnn.unpack_lstm_weights(weights, *widths, bidirectional)
         return rnn.lstm_ref(x, h0, c0, *arrays, lengths, *widths, dropout, bidirectional)
 
     monkeypatch.setattr(rnn, "lstm", stand_in)
-    lb.register("jax.stand_in", framework="jax", dtypes=("float32",))(type("StandIn", (jax_cudnn.JaxCudnn,), {}))
+    lb.register("jax.stand_in", framework="jax", dtypes=("float32",))(
+        type("StandIn", (jax_cudnn.JaxCudnn,), {})
+    )
     jax_cudnn._compiled.cache_clear()
     try:
         check("jax.stand_in", "float32", "cpu", draw(5, 3, 4, 6))
@@ -208,7 +232,7 @@ from lstmbench.core import registry
 names = ("keras.jax", "keras.lstm")
 rows = [registry.describe(name) for name in names]
 out = [[row["available"] for row in rows], "keras" in sys.modules]
-for dtype in (each for each in registry.describe({name!r})["dtypes"] if not registry.misfit(each, "cpu")):
+for dtype in (each for each in registry.describe({name!r})["dtypes"] if not registry.unsupported_reason(each, "cpu")):
     check({name!r}, dtype, "cpu", draw(6, 4, 12, 8))
 out.append(os.environ.get("KERAS_BACKEND"))
 try:
@@ -219,7 +243,9 @@ except lb.LstmbenchError as error:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "given"), [("torch", None), ("torch", "jax"), ("jax", "torch")])
+@pytest.mark.parametrize(
+    ("backend", "given"), [("torch", None), ("torch", "jax"), ("jax", "torch")]
+)
 def test_keras_is_imported_with_the_backend_that_is_asked_for_and_refuses_the_other(
     monkeypatch: pytest.MonkeyPatch, backend: str, given: str | None
 ) -> None:

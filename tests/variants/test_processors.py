@@ -1,6 +1,8 @@
-"""On a processor with fewer instructions than this one, the libraries choose other kernels: it is the LSTM there, too.
+"""On a processor with fewer instructions than this one, the libraries choose other kernels: it is
+the LSTM there, too.
 
-What is compiled here and by Numba is held for all processors in test_recurrence.py and test_numpy_numba.py.
+What is compiled here and by Numba is held for all processors in test_recurrence.py and
+test_numpy_numba.py.
 """
 
 import platform
@@ -12,7 +14,9 @@ pytest.importorskip("torch")
 pytest.importorskip("jax")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(platform.machine() != "x86_64", reason="the libraries' switches are those of x86-64"),
+    pytest.mark.skipif(
+        platform.machine() != "x86_64", reason="the libraries' switches are those of x86-64"
+    ),
 ]
 
 NAMES = ("numpy.fused", "torch.fused", "torch.nn", "jax.fused", "jax.scan")

@@ -29,8 +29,14 @@ def test_training_keeps_the_outputs_and_little_more() -> None:
 
 @pytest.mark.parametrize(("T", "B"), [(1, 1), (255, 1), (257, 1), (300, 3), (700, 2)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_chunks_of_any_number_and_a_shorter_last_one_give_what_the_whole_gives(T: int, B: int, dtype: str) -> None:
+def test_chunks_of_any_number_and_a_shorter_last_one_give_what_the_whole_gives(
+    T: int, B: int, dtype: str
+) -> None:
     problem = draw(T, B, 3, 5)
     wanted = results(lb.load("torch.fused", problem.params, dtype=dtype), problem)
-    for name, found in results(lb.load("torch.recompute", problem.params, dtype=dtype), problem).items():
-        assert relative_error(found, wanted[name]) < {"float32": 3e-6, "float64": 1e-13}[dtype], name
+    for name, found in results(
+        lb.load("torch.recompute", problem.params, dtype=dtype), problem
+    ).items():
+        assert relative_error(found, wanted[name]) < {"float32": 3e-6, "float64": 1e-13}[dtype], (
+            name
+        )

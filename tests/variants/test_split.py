@@ -7,7 +7,15 @@ from conformance import cases, draw
 import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE, relative_error
 
-OURS = ["numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"]
+OURS = [
+    "numpy.reference",
+    "numpy.fused",
+    "torch.loop",
+    "torch.fused",
+    "torch.nn",
+    "jax.scan",
+    "jax.fused",
+]
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -1,4 +1,6 @@
-"""The Triton kernels compute the LSTM: without a GPU, in Triton's interpreter, in a process of its own."""
+"""The Triton kernels compute the LSTM: without a GPU, in Triton's interpreter, in a process of its
+own.
+"""
 
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +15,8 @@ pytestmark = [
     pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton"),
 ]
 
-# T, B, I, H: one of each; neither the units nor the sequences fill a block; several blocks of sequences; a second half
+# T, B, I, H: one of each; neither the units nor the sequences fill a block; several blocks of
+# sequences; a second half
 SHAPES = [(1, 1, 1, 1), (3, 2, 5, 7), (4, 18, 3, 33), (2, 5, 9, 70), (3, 1, 2, 64)]
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -39,7 +42,9 @@ def too_wrong(found: dict[str, dict[str, float]]) -> list[str]:
 def test_whole_sequences_agree_with_the_oracle_in_every_dtype(way: str) -> None:
     shapes = [*SHAPES, (40, 3, 4, 12)]
     cases = [(shape, "float32") for shape in shapes] + [(SHAPES[2], dtype) for dtype in DTYPES[1:]]
-    found = interpreted({f"{shape} {dtype}": f"{way}(*{shape}, dtype={dtype!r})" for shape, dtype in cases})
+    found = interpreted(
+        {f"{shape} {dtype}": f"{way}(*{shape}, dtype={dtype!r})" for shape, dtype in cases}
+    )
     assert too_wrong(found) == []
     assert all(len(errors) == 9 for errors in found.values())  # three outputs, six gradients
 
@@ -47,12 +52,16 @@ def test_whole_sequences_agree_with_the_oracle_in_every_dtype(way: str) -> None:
 def test_one_step_by_many_programs_agrees_with_the_oracle() -> None:
     shapes = [(1, 3, 40), (18, 5, 33), (3, 2, 130)]
     cases = [(shape, "float32") for shape in shapes] + [(shapes[0], dtype) for dtype in DTYPES[1:]]
-    found = interpreted({f"{shape} {dtype}": f"slices(*{shape}, dtype={dtype!r})" for shape, dtype in cases})
+    found = interpreted(
+        {f"{shape} {dtype}": f"slices(*{shape}, dtype={dtype!r})" for shape, dtype in cases}
+    )
     assert too_wrong(found) == []
 
 
 def test_the_parts_of_the_kernels_do_what_they_say() -> None:
-    products = {f"product {B} {H}": f"product({B}, {H})" for B, H in [(1, 16), (18, 40), (3, 70), (2, 200)]}
+    products = {
+        f"product {B} {H}": f"product({B}, {H})" for B, H in [(1, 16), (18, 40), (3, 70), (2, 200)]
+    }
     found = interpreted({"digits": "digits()", "waited": "waited(5)", **products})
     assert max(found.pop("digits").values()) < 1e-6
     assert found.pop("waited") == 5
@@ -89,7 +98,8 @@ out = whole(4, 2, 3, 5)
 
 
 @pytest.mark.parametrize(
-    ("H", "halves"), [(1, (64, 0)), (64, (64, 0)), (65, (64, 64)), (768, (512, 256)), (1000, (512, 512))]
+    ("H", "halves"),
+    [(1, (64, 0)), (64, (64, 0)), (65, (64, 64)), (768, (512, 256)), (1000, (512, 512))],
 )
 def test_a_product_is_split_into_powers_of_two(H: int, halves: tuple[int, int]) -> None:
     from lstmbench.variants.kernels.triton_persistent import split
@@ -102,7 +112,9 @@ def test_what_fits_on_a_chip_is_decided_by_its_processors_and_their_memory() -> 
 
     h100 = Chip(processors=132, shared_bytes=232448)
     assert rows_that_fit(16, 768, 2, 16, h100) == 16
-    assert rows_that_fit(128, 768, 2, 16, h100) == 64  # 48 programs for the units, so 2 for the sequences
+    assert (
+        rows_that_fit(128, 768, 2, 16, h100) == 64
+    )  # 48 programs for the units, so 2 for the sequences
     assert rows_that_fit(16, 1024, 2, 16, h100) == 16
     assert rows_that_fit(16, 1536, 2, 16, h100) == 16
     assert rows_that_fit(16, 4096, 2, 16, h100) is None  # too many units for the processors

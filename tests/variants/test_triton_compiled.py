@@ -1,4 +1,6 @@
-"""The Triton kernels can be compiled for a GPU that is not there, and keep the weights where they should be."""
+"""The Triton kernels can be compiled for a GPU that is not there, and keep the weights where they
+should be.
+"""
 
 from importlib.util import find_spec
 
@@ -38,7 +40,9 @@ def test_the_kernels_of_a_step_can_be_compiled_for_a_gpu_that_is_not_there() -> 
     assert min(found) > 0
 
 
-def test_the_persistent_kernels_can_too_and_bring_the_weights_into_shared_memory_before_the_first_step() -> None:
+def test_the_persistent_kernels_can_too_and_bring_the_weights_into_shared_memory_before_the_first_step() -> (
+    None
+):
     found = fresh(f"""{COMPILING}
 K1, K2 = persistent.split(768)
 sizes = dict(U=16, R=16, K1=K1, K2=K2, PRECISION="tf32x3")

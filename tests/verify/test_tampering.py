@@ -19,7 +19,9 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
-    outcomes = list(load_script("benchmarks/tamper.py").tampered(copy(run, tmp_path / "here"), 100, seed=0))
+    outcomes = list(
+        load_script("benchmarks/tamper.py").tampered(copy(run, tmp_path / "here"), 100, seed=0)
+    )
     assert len(outcomes) == 100
     assert [outcome for outcome in outcomes if not (outcome.found and outcome.named)] == []
 

@@ -66,9 +66,17 @@ def said(found: list[Finding]) -> str:
 
 
 def test_a_run_as_it_was_made_has_nothing_wrong_and_no_byte_of_it_is_touched(run):
-    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.rglob("*") if path.is_file()}
+    before = {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in run.rglob("*")
+        if path.is_file()
+    }
     assert verify(run) == []
-    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.rglob("*") if path.is_file()} == before
+    assert {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in run.rglob("*")
+        if path.is_file()
+    } == before
 
 
 def test_a_run_from_before_there_were_sums_is_verified_with_one_remark(bare, drawn):
@@ -97,11 +105,21 @@ def test_a_changed_number_in_the_records_is_named_by_row_and_column_even_without
 
 @pytest.mark.parametrize("column", ["time_median_s", "time_high_s", "roofline_fraction"])
 def test_a_number_that_is_off_by_a_millionth_is_told(bare, drawn, column):
-    cell(bare / "records.parquet", 2, column, pd.read_parquet(bare / "records.parquet")[column][2] * (1 + 1e-6))
-    assert f"column {column}: " in said(verify(bare, render=lambda _: drawn)).partition("records.parquet: ")[2]
+    cell(
+        bare / "records.parquet",
+        2,
+        column,
+        pd.read_parquet(bare / "records.parquet")[column][2] * (1 + 1e-6),
+    )
+    assert (
+        f"column {column}: "
+        in said(verify(bare, render=lambda _: drawn)).partition("records.parquet: ")[2]
+    )
 
 
-@pytest.mark.parametrize(("row", "column"), [(0, "seconds"), (0, "machine_flops_per_s"), (1, "products_s")])
+@pytest.mark.parametrize(
+    ("row", "column"), [(0, "seconds"), (0, "machine_flops_per_s"), (1, "products_s")]
+)
 def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn, row, column):
     cell(bare / "samples.parquet", row, column, 0.5)
     (remark, found) = verify(bare, render=lambda _: drawn)
@@ -153,24 +171,40 @@ def test_samples_that_were_left_out_or_belong_to_no_case_are_told(bare, drawn):
 
 def test_a_noise_floor_that_the_controls_do_not_lead_to_is_told(bare, drawn):
     manifest = read_manifest(bare)
-    told = manifest["controls"] | {"noise_floor": manifest["controls"]["noise_floor"].replace("1.0%", "0.1%")}
+    told = manifest["controls"] | {
+        "noise_floor": manifest["controls"]["noise_floor"].replace("1.0%", "0.1%")
+    }
     Store(bare).write_manifest(manifest | {"controls": told})
-    assert "manifest.json: controls, noise_floor: '0.1%" in said(verify(bare, render=lambda _: drawn))
+    assert "manifest.json: controls, noise_floor: '0.1%" in said(
+        verify(bare, render=lambda _: drawn)
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "records.parquet", "records.csv", "samples.parquet", "notebooks/03_speed.ipynb", SUMS]
+    "name",
+    [
+        "manifest.json",
+        "records.parquet",
+        "records.csv",
+        "samples.parquet",
+        "notebooks/03_speed.ipynb",
+        SUMS,
+    ],
 )
 def test_a_raw_file_that_is_missing_is_one_sentence(run, drawn, name):
     (run / name).unlink()
-    found = [finding for finding in verify(run, render=lambda _: drawn) if finding.weight != "remark"]
+    found = [
+        finding for finding in verify(run, render=lambda _: drawn) if finding.weight != "remark"
+    ]
     assert [str(finding) for finding in found] == [f"{name}: missing."]
 
 
 @pytest.mark.parametrize("name", ["tables/quick-speed.md", "figures/quick-speed.png", "README.md"])
 def test_a_rendered_file_that_is_missing_is_one_sentence(run, drawn, name):
     (run / name).unlink()
-    assert [str(finding) for finding in verify(run, render=lambda _: drawn)] == [f"{name}: missing."]
+    assert [str(finding) for finding in verify(run, render=lambda _: drawn)] == [
+        f"{name}: missing."
+    ]
 
 
 @pytest.mark.parametrize("name", ["tables/quick-better.md", "more.txt", "figures/quick-speed.jpg"])
@@ -196,7 +230,9 @@ def test_hidden_files_and_a_comparison_with_another_run_are_no_faults(run, drawn
 @pytest.mark.parametrize("name", ["records.parquet", "samples.parquet", "manifest.json"])
 def test_a_file_that_cannot_be_read_is_told_without_a_path_of_this_machine(bare, drawn, name):
     (bare / name).write_bytes(b"garbage")
-    found = [finding for finding in verify(bare, render=lambda _: drawn) if finding.weight != "remark"]
+    found = [
+        finding for finding in verify(bare, render=lambda _: drawn) if finding.weight != "remark"
+    ]
     assert [(finding.where, finding.weight) for finding in found] == [(name, "unverifiable")]
     assert str(bare) not in said(found)
     assert exit_code(found) == 2
@@ -229,10 +265,16 @@ def test_figures_of_another_matplotlib_are_no_false_alarm_but_missing_ones_are_t
     manifest = read_manifest(run)
     Store(run).seal(manifest | {"packages": manifest["packages"] | {"matplotlib": "3.0.0"}})
     drawn = render(run)
-    others = {name: content + b" " if name.startswith("figures/") else content for name, content in drawn.items()}
+    others = {
+        name: content + b" " if name.startswith("figures/") else content
+        for name, content in drawn.items()
+    }
     here = metadata.version("matplotlib")
     (remark,) = verify(run, render=lambda _: others)
-    assert str(remark) == f"figures: cannot be compared: drawn by matplotlib 3.0.0, here is matplotlib {here}."
+    assert (
+        str(remark)
+        == f"figures: cannot be compared: drawn by matplotlib 3.0.0, here is matplotlib {here}."
+    )
     assert remark.weight == "remark"
     (run / "figures/quick-speed.png").unlink()
     assert "figures/quick-speed.png: missing." in said(verify(run, render=lambda _: others))
@@ -240,9 +282,17 @@ def test_figures_of_another_matplotlib_are_no_false_alarm_but_missing_ones_are_t
 
 def test_figures_of_this_matplotlib_that_differ_are_told(run, drawn):
     manifest = read_manifest(run)
-    others = {name: content + b" " if name.startswith("figures/") else content for name, content in drawn.items()}
+    others = {
+        name: content + b" " if name.startswith("figures/") else content
+        for name, content in drawn.items()
+    }
     assert "packages" in manifest
-    assert sum(finding.where.startswith("figures/") for finding in verify(run, render=lambda _: others)) == 18
+    assert (
+        sum(
+            finding.where.startswith("figures/") for finding in verify(run, render=lambda _: others)
+        )
+        == 18
+    )
 
 
 def test_records_that_cannot_be_rendered_leave_the_other_checks_standing(run):
@@ -310,8 +360,15 @@ def test_of_a_long_line_the_part_that_differs_is_shown():
 
 
 def test_the_exit_code_is_that_of_the_worst():
-    differs, open_, remark = (Finding("a", "b", weight) for weight in ("differs", "unverifiable", "remark"))
-    assert [exit_code(found) for found in ([], [remark], [open_, remark], [differs, open_])] == [0, 0, 2, 1]
+    differs, open_, remark = (
+        Finding("a", "b", weight) for weight in ("differs", "unverifiable", "remark")
+    )
+    assert [exit_code(found) for found in ([], [remark], [open_, remark], [differs, open_])] == [
+        0,
+        0,
+        2,
+        1,
+    ]
 
 
 def test_verifying_loads_no_framework(run):
@@ -329,16 +386,35 @@ def test_verifying_loads_no_framework(run):
 def test_the_numbers_of_lessons_lead_to_their_epochs():
     from lstmbench.verify.check_samples import check_samples
 
-    lesson = {"implementation": "numpy.fused", "task": "adding", "cell": "lstm", "seed": 0, "sizes": "", "recipe": ""}
+    lesson = {
+        "implementation": "numpy.fused",
+        "task": "adding",
+        "cell": "lstm",
+        "seed": 0,
+        "sizes": "",
+        "recipe": "",
+    }
     lesson |= {"dtype": "float32", "device": "cpu", "threads": 1}
     seconds = [0.2, 0.1, 0.4, 0.3, 0.25]
     epochs = [
         lesson | {"round": k, "seconds": value, "disturbed": k == 2, "updates": 8 * (k + 1)}
         for k, value in enumerate(seconds)
     ]
-    right = {"status": "ok", "rounds": 5, "disturbed_rounds": 1, "noisy": False, "epochs": 5, "updates": 40}
+    right = {
+        "status": "ok",
+        "rounds": 5,
+        "disturbed_rounds": 1,
+        "noisy": False,
+        "epochs": 5,
+        "updates": 40,
+    }
     row = lesson | right | {"epoch_s": float(np.median([0.2, 0.1, 0.3, 0.25]))}
-    baseline = lesson | {"implementation": "baseline", "cell": "baselines", "status": "ok", "epochs": None}
+    baseline = lesson | {
+        "implementation": "baseline",
+        "cell": "baselines",
+        "status": "ok",
+        "epochs": None,
+    }
     samples = pd.DataFrame(epochs)
     assert list(check_samples([row, baseline], samples, {})) == []
     (found,) = check_samples([row | {"epoch_s": 0.25}, baseline], samples, {})

@@ -1,1 +1,3 @@
-"""Several layers, both directions, sequences of different lengths: written once over any single layer."""
+"""Several layers, both directions, sequences of different lengths: written once over any single
+layer.
+"""

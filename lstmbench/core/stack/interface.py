@@ -13,16 +13,20 @@ class NativeStack(Protocol):
     """Computes a stack on the framework's own arrays; these two methods are what is timed.
 
     A peer with layers, directions and lengths of its own offers them in a class that it registers,
-    ``register(..., stack=Class)``. T time steps, B sequences, L layers, D directions; P is H without a projection.
+    ``register(..., stack=Class)``. T time steps, B sequences, L layers, D directions; P is H
+    without a projection.
     """
 
     def __init__(self, params: StackParams, framework: Any) -> None: ...
 
-    def forward(self, x: Any, h0: Any, c0: Any, lengths: NDArray[Any] | None = None) -> tuple[Any, Any, Any]:
+    def forward(
+        self, x: Any, h0: Any, c0: Any, lengths: NDArray[Any] | None = None
+    ) -> tuple[Any, Any, Any]:
         """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H) for x (T, B, I), h0 like h, c0 like c.
 
-        ``lengths`` (B,) are whole numbers of NumPy, on the host, or None. Beyond its length a sequence's y is 0, and
-        whatever stands in x there has no influence; h and c are those at its length.
+        ``lengths`` (B,) are whole numbers of NumPy, on the host, or None. Beyond its length a
+        sequence's y is 0, and whatever stands in x there has no influence; h and c are those at its
+        length.
         """
         ...
 
@@ -38,9 +42,9 @@ class NativeStack(Protocol):
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
         """Return (y, h, c) and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
 
-        They are (weights, dx, dh0, dc0), where weights holds the gradient of each layer's and direction's arrays in
-        turn, in the order of ``LSTMParams.weights``: weight_ih, weight_hh, and where there are such bias,
-        projection, peephole.
+        They are (weights, dx, dh0, dc0), where weights holds the gradient of each layer's and
+        direction's arrays in turn, in the order of ``LSTMParams.weights``: weight_ih, weight_hh,
+        and where there are such bias, projection, peephole.
         """
         ...
 
@@ -56,13 +60,17 @@ class LayerGradients:
     peephole: Array | None = None  # (3, H)
 
     def __repr__(self) -> str:
-        shapes = (f"{name} {array.shape}" for name, array in vars(self).items() if array is not None)
+        shapes = (
+            f"{name} {array.shape}" for name, array in vars(self).items() if array is not None
+        )
         return f"LayerGradients({', '.join(shapes)})"
 
 
 @dataclass(frozen=True, eq=False)
 class StackGradients:
-    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for bfloat16, float16)."""
+    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for
+    bfloat16, float16).
+    """
 
     layers: tuple[tuple[LayerGradients, ...], ...]  # [l][d], as in StackParams
     x: Array  # (T, B, I), 0 beyond the lengths
@@ -74,7 +82,9 @@ class StackGradients:
         return f"StackGradients(layers {count}, x {self.x.shape}, h0 {self.h0.shape}, c0 {self.c0.shape})"
 
 
-def stack_gradients(params: StackParams, native: tuple[tuple[Array, ...], Array, Array, Array]) -> StackGradients:
+def stack_gradients(
+    params: StackParams, native: tuple[tuple[Array, ...], Array, Array, Array]
+) -> StackGradients:
     """Name the gradients that ``NativeStack.forward_backward`` returns."""
     flat, dx, dh0, dc0 = native
     rest = iter(flat)

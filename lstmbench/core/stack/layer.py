@@ -1,7 +1,8 @@
-"""One layer in one direction, over any implementation of the plain LSTM: with a projection, and with padding.
+"""One layer in one direction, over any implementation of the plain LSTM: with a projection, and
+with padding.
 
-Nothing here computes gates: each class asks an implementation, with other weights or inputs, for something that it
-offers, and takes the answer apart. All arrays are the framework's own.
+Nothing here computes gates: each class asks an implementation, with other weights or inputs, for
+something that it offers, and takes the answer apart. All arrays are the framework's own.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
 
 Make = Callable[[LSTMParams], Any]
@@ -21,7 +22,8 @@ HOLD = 2.0**40
 HOLD_FLOAT16 = 2.0**14
 """What padding adds to a pre-activation, or takes off: sigmoid is then 1, or 0, whatever the rest.
 
-In float16, whose largest number is 65504, that holds while the rest, W_hh h + b with x = 0, is below 16000.
+In float16, whose largest number is 65504, that holds while the rest, W_hh h + b with x = 0, is
+below 16000.
 """
 
 
@@ -32,7 +34,9 @@ class Layer(Protocol):
         """Return y, h, c; lengths (B,) are given only to one that takes them."""
         ...
 
-    def forward_saving(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> tuple[tuple[Any, Any, Any], Any]:
+    def forward_saving(
+        self, x: Any, h0: Any, c0: Any, *lengths: Any
+    ) -> tuple[tuple[Any, Any, Any], Any]:
         """Return (y, h, c), and what ``backward`` needs; it may use it up."""
         ...
 
@@ -41,19 +45,24 @@ class Layer(Protocol):
         ...
 
 
-def make_layer(params: LSTMParams, make: Make, framework: Framework) -> Layer:
+def make_layer(params: LSTMParams, make: Make, framework: ArrayBackend) -> Layer:
     """Return one layer in one direction, with its projection if it has one."""
-    return Plain(params, make, framework) if params.projection is None else Projected(params, make, framework)
+    return (
+        Plain(params, make, framework)
+        if params.projection is None
+        else Projected(params, make, framework)
+    )
 
 
 class Plain:
-    """The implementation itself; where it does not offer to go back from a forward pass, it goes forward again.
+    """The implementation itself; where it does not offer to go back from a forward pass, it goes
+    forward again.
 
     Attributes:
         takes_lengths: whether ``lengths`` may be given; then h and c are those at the lengths.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: Framework) -> None:
+    def __init__(self, params: LSTMParams, make: Make, framework: ArrayBackend) -> None:
         self.implementation, self.framework = make(params), framework
         pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
         self.saves = all(callable(method) for method in pair)
@@ -84,19 +93,26 @@ class Plain:
 class Projected:
     """h_t = W_hr u_t with u_t = o_t * tanh(c_t), over an implementation that knows u only.
 
-    From the second step on, W_hh h_{t-1} = (W_hh W_hr) u_{t-1}: a plain LSTM whose state is u. At the first step h_0 is
-    given as it is: a plain LSTM of one step, which has it among its inputs and starts from u = 0. All outputs are then
-    projected by one product.
+    From the second step on, W_hh h_{t-1} = (W_hh W_hr) u_{t-1}: a plain LSTM whose state is u. At
+    the first step h_0 is
+    given as it is: a plain LSTM of one step, which has it among its inputs and starts from u = 0.
+    All outputs are then projected by one product.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: Framework) -> None:
+    def __init__(self, params: LSTMParams, make: Make, framework: ArrayBackend) -> None:
         assert params.projection is not None
         bias = params.bias if params.has_bias else None
         H = params.hidden_size
         at_first = np.hstack([params.weight_ih, params.weight_hh])  # (4H, I+P)
-        self.first = Plain(LSTMParams(at_first, np.zeros((4 * H, H)), bias, peephole=params.peephole), make, framework)
+        self.first = Plain(
+            LSTMParams(at_first, np.zeros((4 * H, H)), bias, peephole=params.peephole),
+            make,
+            framework,
+        )
         later = params.weight_hh @ params.projection  # (4H, H)
-        self.later = Plain(LSTMParams(params.weight_ih, later, bias, peephole=params.peephole), make, framework)
+        self.later = Plain(
+            LSTMParams(params.weight_ih, later, bias, peephole=params.peephole), make, framework
+        )
         self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, P)
         self.W_hr = framework.from_numpy(params.projection)  # (P, H)
         self.framework = framework
@@ -135,7 +151,11 @@ class Projected:
         if saved_later is not None:
             later, dx, du_T, dc = self.later.backward(saved_later, du[1:], du_T, dc)
         first, dx_and_h, _, dc0 = self.first.backward(saved_first, du[:1], du_T, dc)
-        return self._weights(first, later, dW_hr, dx_and_h.shape[2]), *self._inputs(dx_and_h, dx), dc0
+        return (
+            self._weights(first, later, dW_hr, dx_and_h.shape[2]),
+            *self._inputs(dx_and_h, dx),
+            dc0,
+        )
 
     def _weights(self, first: Weights, later: Weights, dW_hr: Any, width: int) -> Weights:
         features = width - self.W_hh.shape[1]
@@ -154,19 +174,23 @@ class Projected:
         return dx_first if dx is None else self.framework.concatenate([dx_first, dx], axis=0), dh0
 
 
-class Held:
+class MaskedLayer:
     """A layer that keeps its cell state through padding, over one that takes no lengths.
 
-    The input has a feature more, 0 at a step inside and 1 at one of padding. Its weights open the forget gate and
-    close the input gate, so far that in every dtype f is 1 and i is 0: c stays as it is, to the bit. There the
-    gradients of f and i vanish, and that of g; that of o does where dy is 0. So padding adds nothing to any gradient.
-    Outputs at padding mean nothing; they are finite where the inputs are.
+    The input has a feature more, 0 at a step inside and 1 at one of padding. Its weights open the
+    forget gate and
+    close the input gate, so far that in every dtype f is 1 and i is 0: c stays as it is, to the
+    bit. There the gradients of f and i vanish, and that of g; that of o does where dy is 0. So
+    padding adds nothing to any gradient. Outputs at padding mean nothing; they are finite where the
+    inputs are.
 
     Attributes:
         extra: how many features more; those besides the one have no weights.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: Framework, lanes: int = 1) -> None:
+    def __init__(
+        self, params: LSTMParams, make: Make, framework: ArrayBackend, lanes: int = 1
+    ) -> None:
         H = params.hidden_size
         self.features = params.input_size
         self.extra = lanes if self.features % lanes == 0 else 1
@@ -175,7 +199,13 @@ class Held:
         hold[:H, 0], hold[H : 2 * H, 0] = -amount, amount  # rows i, f, g, o
         bias = params.bias if params.has_bias else None
         weight_ih = np.hstack([params.weight_ih, hold])
-        held = LSTMParams(weight_ih, params.weight_hh, bias, peephole=params.peephole, projection=params.projection)
+        held = LSTMParams(
+            weight_ih,
+            params.weight_hh,
+            bias,
+            peephole=params.peephole,
+            projection=params.projection,
+        )
         self.layer = make_layer(held, make, framework)
 
     def forward(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:

@@ -14,22 +14,27 @@ from lstmbench.errors import LstmbenchError
 def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float32") -> LSTM: ...
 @overload
 def load(name: str, params: StackParams, device: str = "cpu", dtype: str = "float32") -> Stack: ...
-def load(name: str, params: LSTMParams | StackParams, device: str = "cpu", dtype: str = "float32") -> LSTM | Stack:
+def load(
+    name: str, params: LSTMParams | StackParams, device: str = "cpu", dtype: str = "float32"
+) -> LSTM | Stack:
     """Return an LSTM with these weights, computed by this implementation.
 
     Args:
         name: one of ``lstmbench.implementations()``, for example ``"torch.fused"``.
-        params: the canonical weights. ``StackParams`` give a ``Stack``; ``LSTMParams`` give an ``LSTM``, but with a
-            projection or peepholes they give a ``Stack`` of one layer.
+        params: the canonical weights. ``StackParams`` give a ``Stack``; ``LSTMParams`` give an
+            ``LSTM``, but with a projection or peepholes they give a ``Stack`` of one layer.
         device: ``cpu``, or ``cuda`` where the framework sees one.
-        dtype: ``float32``, ``float64``, ``bfloat16``, ``float16``, or on CUDA ``tf32``, as far as the implementation
-            supports it.
+        dtype: ``float32``, ``float64``, ``bfloat16``, ``float16``, or on CUDA ``tf32``, as far as
+            the implementation supports it.
 
     Raises:
-        LstmbenchError: if the name is unknown, the framework is not installed, the device is not there, the dtype is
-            not supported, or there are peepholes and the implementation has none.
+        LstmbenchError: if the name is unknown, the framework is not installed, the device is not
+            there, the dtype is not supported, or there are peepholes and the implementation has
+            none.
     """
-    if isinstance(params, LSTMParams) and (params.projection is not None or params.peephole is not None):
+    if isinstance(params, LSTMParams) and (
+        params.projection is not None or params.peephole is not None
+    ):
         params = StackParams([[params]])
     if not isinstance(params, StackParams):
         return registry.load(name, params, device, dtype)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmbench.core.array_checks import Array, State, mapped, numbers, shaped
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.registry import Registration
 from lstmbench.core.stack.composed_stack import ComposedStack
 from lstmbench.core.stack.dropout import draw_masks
@@ -21,11 +21,12 @@ Pair = tuple[ArrayLike, ArrayLike]
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Several LSTM layers in one or both directions, computed by one implementation: NumPy in, NumPy out, time-major.
+    """Several LSTM layers in one or both directions, computed by one implementation: NumPy in,
+    NumPy out, time-major.
 
-    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16 come as
-    float32. L layers, D directions; P stands for H where there is no projection; index l*D + d of a state is layer l,
-    direction d.
+    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16
+    come as float32. L layers, D directions; P stands for H where there is no projection; index l*D
+    + d of a state is layer l, direction d.
 
     Attributes:
         params: the canonical weights.
@@ -34,7 +35,7 @@ class Stack:
     """
 
     params: StackParams
-    framework: Framework
+    framework: ArrayBackend
     registration: Registration
 
     def __repr__(self) -> str:
@@ -52,7 +53,9 @@ class Stack:
 
     @cached_property
     def implementation(self) -> NativeStack:
-        """The object that computes on native arrays: the implementation's own stack, or one composed of its layers."""
+        """The object that computes on native arrays: the implementation's own stack, or one
+        composed of its layers.
+        """
         if self.registration.stack is None:
             return self._composed
         with self.framework.scope():
@@ -64,7 +67,9 @@ class Stack:
         with self.framework.scope():
             single = self.registration.cls
             lanes = getattr(single, "lanes", 1)
-            return ComposedStack(self.params, self.framework, lambda each: single(each, self.framework), lanes)
+            return ComposedStack(
+                self.params, self.framework, lambda each: single(each, self.framework), lanes
+            )
 
     def forward(
         self,
@@ -79,16 +84,19 @@ class Stack:
         Args:
             x: inputs, (T, B, I), T and B at least 1.
             state: initial (h, c), (L*D, B, P) and (L*D, B, H); zeros if None.
-            lengths: of each sequence, (B,), whole numbers from 1 to T; all T if None. What stands in x beyond them has
-                no influence. The reverse direction starts at each sequence's own end.
-            dropout: the probability that an output of a layer below the last is dropped; 0 but in training.
+            lengths: of each sequence, (B,), whole numbers from 1 to T; all T if None. What stands
+                in x beyond them has no influence. The reverse direction starts at each sequence's
+                own end.
+            dropout: the probability that an output of a layer below the last is dropped; 0 but in
+                training.
             seed: what drops which; the same seed drops the same outputs, whatever computes them.
 
         Returns:
             y (T, B, D*P), 0 beyond the lengths, and the state (h, c) at the lengths.
 
         Raises:
-            LstmbenchError: if something is of the wrong form; what was found and what was expected are named.
+            LstmbenchError: if something is of the wrong form; what was found and what was expected
+                are named.
         """
         x, (h0, c0), lengths = self._inputs(x, state, lengths)
         T, B, _ = x.shape
@@ -110,18 +118,23 @@ class Stack:
 
         Args:
             x: inputs, (T, B, I).
-            dy: gradient of the loss with respect to the outputs, (T, B, D*P); has no influence beyond the lengths.
+            dy: gradient of the loss with respect to the outputs, (T, B, D*P); has no influence
+                beyond the lengths.
             state: initial (h, c), (L*D, B, P) and (L*D, B, H); zeros if None.
-            dstate: gradient with respect to the state at the lengths (dh, dc), shaped as it is; zeros if None.
+            dstate: gradient with respect to the state at the lengths (dh, dc), shaped as it is;
+                zeros if None.
             lengths: as in ``forward``.
             dropout: as in ``forward``.
             seed: as in ``forward``; with the same one, these are the gradients of that very pass.
 
         Raises:
-            LstmbenchError: if something is of the wrong form, or the implementation has no backward.
+            LstmbenchError: if something is of the wrong form, or the implementation has no
+                backward.
         """
         if "training" not in self.modes:
-            raise LstmbenchError(f"{self.name} has no backward: it is registered for inference only.")
+            raise LstmbenchError(
+                f"{self.name} has no backward: it is registered for inference only."
+            )
         x, (h0, c0), lengths = self._inputs(x, state, lengths)
         T, B, _ = x.shape
         dy = shaped(dy, "dy", (T, B, self.params.num_directions * self.params.output_size))
@@ -131,11 +144,16 @@ class Stack:
         return stack_gradients(self.params, gradients)
 
     def _native(
-        self, method: str, arrays: tuple[Array, ...], lengths: NDArray[Any] | None, masks: tuple[Array, ...]
+        self,
+        method: str,
+        arrays: tuple[Array, ...],
+        lengths: NDArray[Any] | None,
+        masks: tuple[Array, ...],
     ) -> Any:
         """Call a method on NumPy arrays, and bring its nested tuple of outputs back to NumPy.
 
-        A stack of the implementation's own would draw its own masks, so with dropout its single layers are composed.
+        A stack of the implementation's own would draw its own masks, so with dropout its single
+        layers are composed.
         """
         with self.framework.scope():
             given = [self.framework.from_numpy(array) for array in arrays]
@@ -153,7 +171,11 @@ class Stack:
         if x.ndim != 3 or x.shape[2] != self.params.input_size or 0 in x.shape:
             wanted = f"(T, B, {self.params.input_size}) with T and B at least 1"
             raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
-        return x, self._state(state, x.shape[1], "state", ("h", "c")), check_lengths(lengths, *x.shape[:2])
+        return (
+            x,
+            self._state(state, x.shape[1], "state", ("h", "c")),
+            check_lengths(lengths, *x.shape[:2]),
+        )
 
     def _state(self, state: Pair | None, batch: int, name: str, parts: tuple[str, str]) -> State:
         params = self.params
@@ -165,7 +187,10 @@ class Stack:
             raise LstmbenchError(
                 f"{name} must be a pair ({parts[0]}, {parts[1]}), of shapes {shapes[0]} and {shapes[1]}."
             )
-        h, c = (shaped(*each) for each in zip(state, (f"{name}'s {part}" for part in parts), shapes, strict=True))
+        h, c = (
+            shaped(*each)
+            for each in zip(state, (f"{name}'s {part}" for part in parts), shapes, strict=True)
+        )
         return h, c
 
 

@@ -1,8 +1,10 @@
-"""The oracle of stacks: layer by layer, direction by direction, step by step in float64, derivatives by hand.
+"""The oracle of stacks: layer by layer, direction by direction, step by step in float64,
+derivatives by hand.
 
-What ``lstmbench.core.oracle`` is for one layer. It shares nothing with the composed stack but the parameters: a
-sequence that has ended takes no part in the step any more, a reverse direction reads each sequence from its own end,
-and a projection and the peepholes stand in the equations of the step.
+What ``lstmbench.core.oracle`` is for one layer. It shares nothing with the composed stack but the
+parameters: a sequence that has ended takes no part in the step any more, a reverse direction reads
+each sequence from its own end, and a projection and the peepholes stand in the equations of the
+step.
 """
 
 from typing import NamedTuple
@@ -43,7 +45,12 @@ class Tape(NamedTuple):
 
 
 def forward(
-    params: StackParams, x: Array, h0: Array, c0: Array, lengths: Lengths | None = None, masks: tuple[Array, ...] = ()
+    params: StackParams,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    lengths: Lengths | None = None,
+    masks: tuple[Array, ...] = (),
 ) -> Outputs:
     """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H); P is H where there is no projection.
 
@@ -53,7 +60,8 @@ def forward(
         h0: initial hidden states, (L*D, B, P).
         c0: initial cell states, (L*D, B, H).
         lengths: of each sequence, (B,); T if None.
-        masks: what the outputs of each layer but the last are multiplied with, (T, B, D*P) each; nothing if empty.
+        masks: what the outputs of each layer but the last are multiplied with, (T, B, D*P) each;
+            nothing if empty.
     """
     return _forward(params, x, h0, c0, lengths, masks)[0]
 
@@ -71,8 +79,8 @@ def forward_backward(
 ) -> tuple[Outputs, tuple[tuple[Array, ...], Array, Array, Array]]:
     """Return what ``forward`` does, and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
 
-    The gradients are those of all weights (layer by layer, direction by direction, each in the order of
-    ``LSTMParams.weights``), of x, h0 and c0.
+    The gradients are those of all weights (layer by layer, direction by direction, each in the
+    order of ``LSTMParams.weights``), of x, h0 and c0.
     """
     outputs, tapes = _forward(params, x, h0, c0, lengths, masks)
     D, P = params.num_directions, params.output_size
@@ -93,7 +101,12 @@ def forward_backward(
 
 
 def _forward(
-    params: StackParams, x: Array, h0: Array, c0: Array, lengths: Lengths | None, masks: tuple[Array, ...]
+    params: StackParams,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    lengths: Lengths | None,
+    masks: tuple[Array, ...],
 ) -> tuple[Outputs, list[Tape]]:
     T, B, _ = x.shape
     lengths = np.full(B, T) if lengths is None else lengths
@@ -106,7 +119,9 @@ def _forward(
         ys: list[Array] = []
         for direction, weights in enumerate(layer):
             k = len(tapes)
-            (y, h, c), tape = _layer_forward(weights, x, h0[k], c0[k], lengths, reverse=direction == 1)
+            (y, h, c), tape = _layer_forward(
+                weights, x, h0[k], c0[k], lengths, reverse=direction == 1
+            )
             for found, array in ((ys, y), (hs, h), (cs, c)):
                 found.append(array)
             tapes.append(tape)
@@ -134,7 +149,9 @@ def _step(
     params: LSTMParams, rows: Lengths, times: Lengths, x: Array, h_prev: Array, c_prev: Array
 ) -> tuple[Step, Array]:
     p_i, p_f, p_o = np.zeros((3, 1)) if params.peephole is None else params.peephole
-    z_i, z_f, z_g, z_o = np.split(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias, 4, axis=1)
+    z_i, z_f, z_g, z_o = np.split(
+        x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias, 4, axis=1
+    )
     i, f, g = sigmoid(z_i + p_i * c_prev), sigmoid(z_f + p_f * c_prev), np.tanh(z_g)
     c = f * c_prev + i * g
     o = sigmoid(z_o + p_o * c)
@@ -143,11 +160,15 @@ def _step(
     return Step(rows, times, x, h_prev, c_prev, i, f, g, o, c), h
 
 
-def _layer_backward(tape: Tape, dy: Array, dh: Array, dc: Array) -> tuple[tuple[Array, ...], Array, Array, Array]:
+def _layer_backward(
+    tape: Tape, dy: Array, dh: Array, dc: Array
+) -> tuple[tuple[Array, ...], Array, Array, Array]:
     params = tape.params
     p_i, p_f, p_o = np.zeros((3, 1)) if params.peephole is None else params.peephole
     W_hr = np.eye(params.hidden_size) if params.projection is None else params.projection
-    dW_ih, dW_hh, db = (np.zeros_like(array) for array in (params.weight_ih, params.weight_hh, params.bias))
+    dW_ih, dW_hh, db = (
+        np.zeros_like(array) for array in (params.weight_ih, params.weight_hh, params.bias)
+    )
     dW_hr, dp = np.zeros_like(W_hr), np.zeros((3, params.hidden_size))
     dx = np.zeros(tape.x_shape)
     dh, dc = dh.copy(), dc.copy()
@@ -159,7 +180,11 @@ def _layer_backward(tape: Tape, dy: Array, dh: Array, dc: Array) -> tuple[tuple[
         dz_o = du * np.tanh(c) * o * (1 - o)
         dc_t = dc[rows] + du * o * (1 - np.tanh(c) ** 2) + dz_o * p_o
         # c = f * c_prev + i * g
-        dz_i, dz_f, dz_g = dc_t * g * i * (1 - i), dc_t * c_prev * f * (1 - f), dc_t * i * (1 - g**2)
+        dz_i, dz_f, dz_g = (
+            dc_t * g * i * (1 - i),
+            dc_t * c_prev * f * (1 - f),
+            dc_t * i * (1 - g**2),
+        )
         dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1)
         dW_ih += dz.T @ x
         dW_hh += dz.T @ h_prev
@@ -168,5 +193,11 @@ def _layer_backward(tape: Tape, dy: Array, dh: Array, dc: Array) -> tuple[tuple[
         dx[times, rows] += dz @ params.weight_ih
         dh[rows] = dz @ params.weight_hh
         dc[rows] = dc_t * f + dz_i * p_i + dz_f * p_f
-    found = {"weight_ih": dW_ih, "weight_hh": dW_hh, "bias": db, "projection": dW_hr, "peephole": dp}
+    found = {
+        "weight_ih": dW_ih,
+        "weight_hh": dW_hh,
+        "bias": db,
+        "projection": dW_hr,
+        "peephole": dp,
+    }
     return tuple(found[name] for name in params.weights()), dx, dh, dc

@@ -7,16 +7,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lstmbench.core.parameters import LSTMParams, whole_number
-from lstmbench.core.weight_formats import Exchange
+from lstmbench.core.weight_formats import WeightFormats
 from lstmbench.errors import LstmbenchError
 
 
 @dataclass(frozen=True, eq=False)
-class StackParams(Exchange):
-    """Weights of several layers: ``layers[l][d]``, where d = 0 reads forward and d = 1, if it is there, in reverse.
+class StackParams(WeightFormats):
+    """Weights of several layers: ``layers[l][d]``, where d = 0 reads forward and d = 1, if it is
+    there, in reverse.
 
-    Layer l > 0 takes the outputs of the layer below, those of its two directions side by side. A state of the whole
-    stack is laid out as in torch: h (L*D, B, P or H), c (L*D, B, H), layer l, direction d at index l*D + d.
+    Layer l > 0 takes the outputs of the layer below, those of its two directions side by side. A
+    state of the whole
+    stack is laid out as in torch: h (L*D, B, P or H), c (L*D, B, H), layer l, direction d at index
+    l*D + d.
 
     Attributes:
         layers: L layers of D directions each, D the same 1 or 2 in all of them.
@@ -84,12 +87,17 @@ class StackParams(Exchange):
         for layer in range(num_layers):
             features = input_size if layer == 0 else D * (proj_size or hidden_size)
             layers.append(
-                [LSTMParams.draw(generator, features, hidden_size, proj_size, bias, peephole) for _ in range(D)]
+                [
+                    LSTMParams.draw(generator, features, hidden_size, proj_size, bias, peephole)
+                    for _ in range(D)
+                ]
             )
         return cls(layers)
 
     def __iter__(self) -> Iterator[LSTMParams]:
-        """Yield the parameters of every layer and direction, in the order of the state's first axis."""
+        """Yield the parameters of every layer and direction, in the order of the state's first
+        axis.
+        """
         return (params for layer in self.layers for params in layer)
 
     def __repr__(self) -> str:
@@ -132,7 +140,9 @@ class StackParams(Exchange):
 
     @property
     def output_size(self) -> int:
-        """P with projections, H without: the width of one direction's output. The stack's is D times that."""
+        """P with projections, H without: the width of one direction's output. The stack's is D
+        times that.
+        """
         return self.layers[0][0].output_size
 
     @property
@@ -159,9 +169,13 @@ def _check_types(layer: int, directions: tuple[Any, ...], wanted: int) -> None:
     for direction, params in enumerate(directions):
         if not isinstance(params, LSTMParams):
             found = type(params).__name__
-            raise LstmbenchError(f"layers[{layer}][{direction}] must be an LSTMParams, but it is a {found}.")
+            raise LstmbenchError(
+                f"layers[{layer}][{direction}] must be an LSTMParams, but it is a {found}."
+            )
     if len(directions) not in (1, 2):
-        raise LstmbenchError(f"layers[{layer}] must hold one or two directions, but it holds {len(directions)}.")
+        raise LstmbenchError(
+            f"layers[{layer}] must hold one or two directions, but it holds {len(directions)}."
+        )
     if len(directions) != wanted:
         raise LstmbenchError(
             f"layers[{layer}] must hold as many directions as layers[0], {wanted}, but it holds {len(directions)}."
@@ -170,15 +184,24 @@ def _check_types(layer: int, directions: tuple[Any, ...], wanted: int) -> None:
 
 def _check(name: str, params: LSTMParams, first: LSTMParams, input_size: int) -> None:
     if params.input_size != input_size:
-        raise LstmbenchError(f"{name} must have input_size {input_size}, but it has {params.input_size}.")
+        raise LstmbenchError(
+            f"{name} must have input_size {input_size}, but it has {params.input_size}."
+        )
     for what in ("hidden_size", "proj_size"):
         wanted, found = getattr(first, what), getattr(params, what)
         if found != wanted:
-            raise LstmbenchError(f"{name} must have {what} {wanted} as layers[0][0] has, but it has {found}.")
+            raise LstmbenchError(
+                f"{name} must have {what} {wanted} as layers[0][0] has, but it has {found}."
+            )
     for what, wanted, found in (
         ("a bias", first.has_bias, params.has_bias),
         ("peepholes", first.peephole is not None, params.peephole is not None),
     ):
         if found != wanted:
-            ours, theirs = (f"has {what}" if has else f"has no {what.removeprefix('a ')}" for has in (found, wanted))
-            raise LstmbenchError(f"{name} must be like layers[0][0], which {theirs}, but it {ours}.")
+            ours, theirs = (
+                f"has {what}" if has else f"has no {what.removeprefix('a ')}"
+                for has in (found, wanted)
+            )
+            raise LstmbenchError(
+                f"{name} must be like layers[0][0], which {theirs}, but it {ours}."
+            )

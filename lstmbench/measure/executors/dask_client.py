@@ -1,6 +1,8 @@
-"""Many hosts, as a client of their dask scheduler sees them: workloads go there, and what was measured comes back.
+"""Many hosts, as a client of their dask scheduler sees them: workloads go there, and what was
+measured comes back.
 
-A workload is one task. The scheduler holds on to the tasks of a run by its id, so that the client may leave and come
+A workload is one task. The scheduler holds on to the tasks of a run by its id, so that the client
+may leave and come
 back: what was finished in the meantime is collected, what is being measured is not begun again.
 """
 
@@ -23,12 +25,12 @@ from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.executors.dask_worker import RESOURCE
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.measure.suites.suite import Suite
-from lstmbench.measure.suites.training_suite import BASELINES, LearningSuite, Lesson
+from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite, TrainingWorkload
 
 Found = tuple[Any, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]
 """A workload, its records, its samples, and what else was learnt."""
 CONNECT_S = 5.0
-MOST_REFUSALS = 3
+MAX_REFUSALS = 3
 """So often may a workload come to a host that cannot measure it, before the run is given up."""
 QUIET: Mapping[str, Any] = {
     "distributed.scheduler.http.routes": [],
@@ -40,21 +42,26 @@ QUIET: Mapping[str, Any] = {
 
 @contextmanager
 def cluster(scheduler: str | None) -> Iterator["Cluster"]:
-    """Connect to a scheduler, for the block; without an address to one of our own, in this process, with one worker.
+    """Connect to a scheduler, for the block; without an address to one of our own, in this process,
+    with one worker.
 
     Raises:
         LstmbenchError: if there is no scheduler at this address.
     """
     with ExitStack() as scope:
         if scheduler is None:
-            yield Cluster(scope.enter_context(Client(scope.enter_context(_own()), set_as_default=False)))
+            yield Cluster(
+                scope.enter_context(Client(scope.enter_context(_own()), set_as_default=False))
+            )
         else:
             yield Cluster(scope.enter_context(_client(scheduler)))
 
 
 @contextmanager
 def _own() -> Iterator[LocalCluster]:
-    """Give a scheduler with a worker, both in this process; what they listen to, no other machine can reach."""
+    """Give a scheduler with a worker, both in this process; what they listen to, no other machine
+    can reach.
+    """
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     one = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "resources": {RESOURCE: 1}}
     with dask.config.set(QUIET):
@@ -76,7 +83,9 @@ def _client(address: str) -> Client:
             f"{address!r} is no scheduler's address; one looks like tcp://10.0.0.1:8786, or tls://10.0.0.1:8786."
         ) from None
     try:
-        socket.create_connection((host, port), CONNECT_S).close()  # the client itself would go on trying
+        socket.create_connection(
+            (host, port), CONNECT_S
+        ).close()  # the client itself would go on trying
         return Client(address, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:
         raise LstmbenchError(f"No scheduler answers at {address}: {error}.") from None
@@ -86,7 +95,8 @@ class Cluster:
     """The hosts of one run.
 
     Attributes:
-        machine: the description of the first host of the run's kind, once ``choose`` has been called.
+        machine: the description of the first host of the run's kind, once ``choose`` has been
+            called.
     """
 
     def __init__(self, client: Client) -> None:
@@ -97,15 +107,18 @@ class Cluster:
         self._said: set[str] = set()
 
     def choose(self, machine: Mapping[str, Any] | None = None) -> None:
-        """Choose the hosts that measure: those of one kind of machine with the software that is here.
+        """Choose the hosts that measure: those of one kind of machine with the software that is
+        here.
 
         Waits for the first worker if there is none yet.
 
         Args:
-            machine: what a run that goes on was begun on; for a new run, the kind that most hosts are of is taken.
+            machine: what a run that goes on was begun on; for a new run, the kind that most hosts
+                are of is taken.
 
         Raises:
-            LstmbenchError: if no worker offers to measure, or none has the kind of machine and the software.
+            LstmbenchError: if no worker offers to measure, or none has the kind of machine and the
+                software.
         """
         with _answering():
             found = self._described()
@@ -127,13 +140,20 @@ class Cluster:
         else:
             kind = environment.kind(machine)
         self._wanted = {"machine": kind} | software
-        why = {address: dask_worker.unlike(self._wanted, each["traits"]) for address, each in there.items()}
+        why = {
+            address: dask_worker.unlike(self._wanted, each["traits"])
+            for address, each in there.items()
+        }
         fit = [address for address in there if not why[address]]
         if not fit:
             host = next(iter(there))
-            raise LstmbenchError(f"No worker can measure this run: {there[host]['host']} has {why[host]}.")
+            raise LstmbenchError(
+                f"No worker can measure this run: {there[host]['host']} has {why[host]}."
+            )
         self.machine = there[fit[0]]["machine"]
-        for host, reason in {there[address]["host"]: why[address] for address in there if why[address]}.items():
+        for host, reason in {
+            there[address]["host"]: why[address] for address in there if why[address]
+        }.items():
             if host not in self._said:
                 _say(f"{host} measures nothing of this run, for it has {reason}.")
                 self._said.add(host)
@@ -143,20 +163,29 @@ class Cluster:
         try:
             return self.client.run(dask_worker.describe)
         except ModuleNotFoundError as error:
-            raise LstmbenchError(f"A worker cannot describe its host: {error}; lstmbench is needed there.") from None
+            raise LstmbenchError(
+                f"A worker cannot describe its host: {error}; lstmbench is needed there."
+            ) from None
 
     def measure(
-        self, workloads: Sequence[Workload | Lesson], suite: Suite | LearningSuite, run_id: str, seed: int
+        self,
+        workloads: Sequence[Workload | TrainingWorkload],
+        suite: Suite | TrainingSuite,
+        run_id: str,
+        seed: int,
     ) -> Iterator[Found]:
         """Yield the workloads as they come back.
 
-        What is yielded, the scheduler forgets when the next one is asked for: by then it must be kept.
+        What is yielded, the scheduler forgets when the next one is asked for: by then it must be
+            kept.
 
         Raises:
-            LstmbenchError: if a workload could not be measured for another reason than the death of workers, or the
-                scheduler does not answer any more.
+            LstmbenchError: if a workload could not be measured for another reason than the death of
+                workers, or the scheduler does not answer any more.
         """
-        tasks = _Tasks(self, suite.model_copy(update={"implementations": suite.names()}), run_id, seed)
+        tasks = _Tasks(
+            self, suite.model_copy(update={"implementations": suite.names()}), run_id, seed
+        )
         with _answering():
             arriving = as_completed(tasks.begin(workloads), loop=self.client.loop)
             for future in arriving:
@@ -172,20 +201,36 @@ class Cluster:
 class _Tasks:
     """The tasks of a run: each is published at the scheduler under the run's id and the workload's."""
 
-    def __init__(self, hosts: Cluster, suite: Suite | LearningSuite, run_id: str, seed: int) -> None:
-        self.hosts, self.client, self.suite, self.run_id, self.seed = hosts, hosts.client, suite, run_id, seed
-        self._workloads: dict[str, Workload | Lesson] = {}
+    def __init__(
+        self, hosts: Cluster, suite: Suite | TrainingSuite, run_id: str, seed: int
+    ) -> None:
+        self.hosts, self.client, self.suite, self.run_id, self.seed = (
+            hosts,
+            hosts.client,
+            suite,
+            run_id,
+            seed,
+        )
+        self._workloads: dict[str, Workload | TrainingWorkload] = {}
 
-    def begin(self, workloads: Sequence[Workload | Lesson]) -> list[Future]:
+    def begin(self, workloads: Sequence[Workload | TrainingWorkload]) -> list[Future]:
         """Take up the tasks that the scheduler holds, and submit the others."""
         self._workloads = {workload.id: workload for workload in workloads}
-        held = {name for name in self.client.list_datasets() if str(name).startswith(self._name(""))}
+        held = {
+            name for name in self.client.list_datasets() if str(name).startswith(self._name(""))
+        }
         if kept := sorted(held - {*map(self._name, self._workloads)}):  # before the client left
             self.client.unpublish_dataset(kept)
-        found = [self.client.get_dataset(name) for name in map(self._name, self._workloads) if name in held]
+        found = [
+            self.client.get_dataset(name)
+            for name in map(self._name, self._workloads)
+            if name in held
+        ]
         return found + self._submit([each for each in workloads if self._name(each.id) not in held])
 
-    def _submit(self, workloads: Sequence[Workload | Lesson], attempt: int = 0) -> list[Future]:
+    def _submit(
+        self, workloads: Sequence[Workload | TrainingWorkload], attempt: int = 0
+    ) -> list[Future]:
         if not workloads:
             return []
         futures: list[Future] = self.client.map(
@@ -197,7 +242,10 @@ class _Tasks:
             pure=False,
             suite=self.suite, run_id=self.run_id, seed=self.seed, wanted=self.hosts._wanted,
         )  # fmt: skip
-        named = {self._name(workload.id): future for workload, future in zip(workloads, futures, strict=True)}
+        named = {
+            self._name(workload.id): future
+            for workload, future in zip(workloads, futures, strict=True)
+        }
         self.client.publish_dataset(**named, override=True)
         return futures
 
@@ -205,13 +253,16 @@ class _Tasks:
         """Return what came back of a workload, or the task that measures it again."""
         name, _, attempt = str(future.key).rpartition("-")
         workload = self._workloads[name.rpartition("-")[2]]
-        if future.status in ("pending", "lost"):  # what it brought has gone with its worker: it is measured again
+        if future.status in (
+            "pending",
+            "lost",
+        ):  # what it brought has gone with its worker: it is measured again
             return future
         if future.status == "finished":
             result = future.result()
             if "refused" not in result:
                 return workload, result["records"], result["samples"], result["note"]
-            if int(attempt) >= MOST_REFUSALS:
+            if int(attempt) >= MAX_REFUSALS:
                 self.forget(workload)
                 raise LstmbenchError(f"No worker can measure this run: {result['refused']}.")
             self.hosts.choose(self.hosts.machine)  # it came after the others
@@ -223,7 +274,8 @@ class _Tasks:
                     f"A worker could not measure {workload}: {type(error).__name__}: {error}"
                 ) from error
             deaths = sum(
-                event["begun"] == workload.id for _, event in self.client.get_events(dask_worker.topic(self.run_id))
+                event["begun"] == workload.id
+                for _, event in self.client.get_events(dask_worker.topic(self.run_id))
             )
             if deaths > error.allowed_failures:
                 reason = f"the dask worker died {deaths} times while it measured this"
@@ -231,10 +283,12 @@ class _Tasks:
                 return workload, _marked(workload, self.suite, reason), [], note
         else:
             raise CancelledError
-        (again,) = self._submit([workload], int(attempt) + 1)  # it had only waited where others died
+        (again,) = self._submit(
+            [workload], int(attempt) + 1
+        )  # it had only waited where others died
         return again
 
-    def forget(self, workload: Workload | Lesson) -> None:
+    def forget(self, workload: Workload | TrainingWorkload) -> None:
         """Have the scheduler forget a workload."""
         self.client.unpublish_dataset(self._name(workload.id))
 
@@ -242,11 +296,11 @@ class _Tasks:
         return f"lstmbench-{self.run_id}-{workload}"
 
 
-def _marked(workload: Any, suite: Suite | LearningSuite, reason: str) -> list[dict[str, Any]]:
+def _marked(workload: Any, suite: Suite | TrainingSuite, reason: str) -> list[dict[str, Any]]:
     """Return the rows of a workload that could not be measured anywhere."""
     failed = {"status": "failed", "error": reason, "workload": workload.id}
     names = suite.names()
-    if isinstance(workload, Lesson):
+    if isinstance(workload, TrainingWorkload):
         names = ["baseline"] if workload.cell == BASELINES else names
         failed |= workload.columns()
     return [Case(name, workload).columns() | failed for name in names]

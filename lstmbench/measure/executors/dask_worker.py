@@ -1,7 +1,8 @@
-"""What a dask worker runs: it describes its host, and measures workloads there as they are measured on one machine.
+"""What a dask worker runs: it describes its host, and measures workloads there as they are measured
+on one machine.
 
-The processes of a run stay from one of its workloads to the next. They go when the run has come to its end, when
-another run comes, and with the dask worker, however that ends.
+The processes of a run stay from one of its workloads to the next. They go when the run has come to
+its end, when another run comes, and with the dask worker, however that ends.
 """
 
 import os
@@ -18,17 +19,20 @@ from distributed.utils import sync
 
 from lstmbench.measure import environment
 from lstmbench.measure.process import locks
-from lstmbench.measure.process.worker_pool import Team
+from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.runner import measured
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.suite import Suite
-from lstmbench.measure.suites.training_suite import LearningSuite, Lesson
+from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
 
 RESOURCE = "lstmbench"
-"""What a dask worker offers one of if it is to measure: so there is one workload at a time in it."""
+"""What a dask worker offers one of if it is to measure: so there is one workload at a time in it.
+"""
 
-_teams: dict[str, tuple[Team, ExitStack]] = {}
-"""By the run's id, the processes of the run that is being measured in this dask worker; never more than one."""
+_teams: dict[str, tuple[WorkerPool, ExitStack]] = {}
+"""By the run's id, the processes of the run that is being measured in this dask worker; never more
+than one.
+"""
 
 
 def topic(run_id: str) -> str:
@@ -45,7 +49,9 @@ def traits() -> dict[str, str]:
 def unlike(wanted: Mapping[str, str], here: Mapping[str, str]) -> str:
     """Return in what a host differs from what is wanted, as a phrase; empty if in nothing."""
     return ", ".join(
-        f"{name} {here.get(name)}, not {value}" for name, value in wanted.items() if here.get(name) != value
+        f"{name} {here.get(name)}, not {value}"
+        for name, value in wanted.items()
+        if here.get(name) != value
     )
 
 
@@ -57,13 +63,17 @@ def describe(dask_worker: Worker) -> dict[str, Any]:
 
 
 def measure(
-    workload: Workload | Lesson, suite: Suite | LearningSuite, run_id: str, seed: int, wanted: Mapping[str, str]
+    workload: Workload | TrainingWorkload,
+    suite: Suite | TrainingSuite,
+    run_id: str,
+    seed: int,
+    wanted: Mapping[str, str],
 ) -> dict[str, Any]:
     """Measure a workload, once no other run is being timed on this machine.
 
     Returns:
-        ``records``, ``samples``, and what else was learnt as ``note``; or ``refused``, and why: this is another kind of
-        machine, or it has other software.
+        ``records``, ``samples``, and what else was learnt as ``note``; or ``refused``, and why:
+        this is another kind of machine, or it has other software.
     """
     if why := unlike(wanted, traits()):
         return {"refused": f"{socket.gethostname()} has {why}"}
@@ -92,14 +102,18 @@ def dismiss_all() -> None:
         dismiss(run_id)
 
 
-def _team(run_id: str, worker: Worker) -> Team:
+def _team(run_id: str, worker: Worker) -> WorkerPool:
     """Return the processes of a run; those of another one are ended first."""
     if run_id not in _teams:
         dismiss_all()
-        if worker.nanny:  # it sets this for its own worker; the time of memory that is allocated depends on it
+        if (
+            worker.nanny
+        ):  # it sets this for its own worker; the time of memory that is allocated depends on it
             os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
         with ExitStack() as scope:
-            folder = scope.enter_context(TemporaryDirectory(prefix="lstmbench-", dir=worker.local_directory))
-            team = scope.enter_context(Team(Path(folder)))
+            folder = scope.enter_context(
+                TemporaryDirectory(prefix="lstmbench-", dir=worker.local_directory)
+            )
+            team = scope.enter_context(WorkerPool(Path(folder)))
             _teams[run_id] = team, scope.pop_all()
     return _teams[run_id][0]

@@ -1,9 +1,10 @@
 """What is computed from the evidence of a case: one file per metric, found by being here.
 
-A metric is a module with ``NEEDS``, the kinds of evidence that it asks for (``gate``, ``samples``, ``memory``), and
-``compute(evidence)``, which returns the columns that it adds to the record. The worker collects each kind once,
-whoever asks for it. Columns that are not in ``lstmbench.results.schema`` the module declares itself, with their labels
-and units, as ``COLUMNS``.
+A metric is a module with ``NEEDS``, the kinds of evidence that it asks for (``gate``, ``samples``,
+``memory``), and ``compute(evidence)``, which returns the columns that it adds to the record. The
+worker collects each kind once, whoever asks for it. Columns that are not in
+``lstmbench.results.schema`` the module declares itself, with their labels and units, as
+``COLUMNS``.
 """
 
 import pkgutil
@@ -30,13 +31,15 @@ class Evidence:
     Attributes:
         workload: the sizes and settings.
         reference: the implementation that ratios are taken against.
-        precision: half-width of the ratio's interval, as a share, at which a row counts as converged.
+        precision: half-width of the ratio's interval, as a share, at which a row counts as
+            converged.
         gate: one entry per process, ``first_call_s``, ``output_rel_error``, ``grad_rel_error``.
         turns: per process, this case's turn of each round.
         reference_turns: per process, the reference's turns of the same rounds.
         memory: what the worker's ``memory`` returned.
-        limits: per process, what the machine could do in the same rounds, see ``lstmbench.measure.roofline``; empty, as
-            a whole or in a round, where it was not measured.
+        limits: per process, what the machine could do in the same rounds, see
+            ``lstmbench.measure.roofline``; empty, as a whole or in a round, where it was not
+            measured.
     """
 
     workload: Workload
@@ -57,9 +60,9 @@ class Evidence:
 def round_times(turns: list[list[Turn]]) -> list[NDArray[np.float64]]:
     """Return, per process, the seconds of a call in each turn: the mean over all calls of the turn.
 
-    Not the median of its samples: call times are skewed, so that the median of single calls lies below that of means
-    over many, and an implementation would gain by being so slow that a sample is one call. What stands far out is
-    left to the median over rounds, and to the guard.
+    Not the median of its samples: call times are skewed, so that the median of single calls lies
+    below that of means over many, and an implementation would gain by being so slow that a sample
+    is one call. What stands far out is left to the median over rounds, and to the guard.
     """
     return [np.array([np.mean(turn.seconds) for turn in process]) for process in turns]
 

@@ -1,4 +1,6 @@
-"""Rounding error: relative L2 distance to the float64 oracle, the worst over outputs and over gradients."""
+"""Rounding error: relative L2 distance to the float64 oracle, the worst over outputs and over
+gradients.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""Time of one call in the steady state, its ratio to the reference in the same rounds, and the first call apart."""
+"""Time of one call in the steady state, its ratio to the reference in the same rounds, and the
+first call apart.
+"""
 
 from typing import Any
 
@@ -12,12 +14,15 @@ NEEDS = frozenset({"gate", "samples"})
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
-    """Return times in seconds and ratios (above 1 is slower than the reference), with 95 % intervals of the medians.
+    """Return times in seconds and ratios (above 1 is slower than the reference), with 95 %
+    intervals of the medians.
 
-    A round's time is the mean over its calls (see ``round_times``), and what is quoted is the median over rounds.
-    ``first_call_s`` is the median over processes of the first call; ``compile_s`` is what it took beyond a call in
-    the steady state: compilation, lazy initialisation, first touch of memory. Medians leave out disturbed rounds (see
-    ``lstmbench.measure.disturbance``); ``time_p05_s`` and ``time_p95_s`` are percentiles of all samples.
+    A round's time is the mean over its calls (see ``round_times``), and what is quoted is the
+    median over rounds. ``first_call_s`` is the median over processes of the first call;
+    ``compile_s`` is what it took beyond a call in
+    the steady state: compilation, lazy initialisation, first touch of memory. Medians leave out
+    disturbed rounds (see ``lstmbench.measure.disturbance``); ``time_p05_s`` and ``time_p95_s`` are
+    percentiles of all samples.
     """
     marks = [disturbed(turns) for turns in evidence.turns]
     out, noisy = left_out(marks)
@@ -54,8 +59,12 @@ def compute(evidence: Evidence) -> dict[str, Any]:
 
 
 def ratio_interval(turns: list[list[Turn]], reference: list[list[Turn]]) -> tuple[Interval, bool]:
-    """Return the median of the ratios within rounds and its interval, and whether too many rounds were disturbed."""
+    """Return the median of the ratios within rounds and its interval, and whether too many rounds
+    were disturbed.
+    """
     pairs = list(zip(turns, reference, strict=True))
     out, noisy = left_out([disturbed(own) | disturbed(base) for own, base in pairs])
-    ratios = [own / base for own, base in zip(round_times(turns), round_times(reference), strict=True)]
+    ratios = [
+        own / base for own, base in zip(round_times(turns), round_times(reference), strict=True)
+    ]
     return median_interval([ratio[~leave] for ratio, leave in zip(ratios, out, strict=True)]), noisy

@@ -1,4 +1,6 @@
-"""Was the timing clean? What its samples account for, how many cores were busy, and flags where something is odd."""
+"""Was the timing clean? What its samples account for, how many cores were busy, and flags where
+something is odd.
+"""
 
 from typing import Any
 
@@ -8,25 +10,37 @@ from lstmbench.measure.metrics import Evidence
 
 NEEDS = frozenset({"samples"})
 
-LEAST_ACCOUNTED = 0.99
+MIN_ACCOUNTED = 0.99
 """Samples must account for this share of the wall time of the loops that took them."""
-MOST_WAITED = 0.1
-"""On a CPU a call computes; one that neither computes nor stands in line for a core for more than this share of its
-time, in nearly all of its turns (the 10th percentile), waits: it sleeps, or another process works for it unseen."""
+MAX_WAITED = 0.1
+"""On a CPU a call computes; one that neither computes nor stands in line for a core for more than
+this share of its time, in nearly all of its turns (the 10th percentile), waits: it sleeps, or
+another process works
+for it unseen."""
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
     """Return ``accounted_share``, ``cores_busy`` and ``flags``.
 
-    ``accounted_share`` is the sum of all samples over the wall time of the loops that took them; ``cores_busy`` the
-    median over turns of computing time over wall time. ``flags`` is "" or some of ``unaccounted`` and ``waits``.
+    ``accounted_share`` is the sum of all samples over the wall time of the loops that took them;
+    ``cores_busy`` the median over turns of computing time over wall time. ``flags`` is "" or some
+    of ``unaccounted`` and ``waits``.
     """
     turns = [turn for process in evidence.turns for turn in process]
-    accounted = sum(turn.calls * sum(turn.seconds) for turn in turns) / sum(turn.loop_s for turn in turns)
+    accounted = sum(turn.calls * sum(turn.seconds) for turn in turns) / sum(
+        turn.loop_s for turn in turns
+    )
     busy = [turn.cores_busy for turn in turns]
     flags = []
-    if not LEAST_ACCOUNTED <= accounted <= 2 - LEAST_ACCOUNTED:
+    if not MIN_ACCOUNTED <= accounted <= 2 - MIN_ACCOUNTED:
         flags.append("unaccounted")
-    if evidence.workload.device == "cpu" and np.percentile([turn.waited_share for turn in turns], 10) > MOST_WAITED:
+    if (
+        evidence.workload.device == "cpu"
+        and np.percentile([turn.waited_share for turn in turns], 10) > MAX_WAITED
+    ):
         flags.append("waits")
-    return {"accounted_share": accounted, "cores_busy": float(np.median(busy)), "flags": ", ".join(flags)}
+    return {
+        "accounted_share": accounted,
+        "cores_busy": float(np.median(busy)),
+        "flags": ", ".join(flags),
+    }

@@ -1,7 +1,7 @@
 """How many cores and how much memory this process may use, which may be less than the machine has.
 
-A process may be bound to some cores (``taskset``, a batch system), and a control group may limit the processor time
-and the memory of all processes in it (containers; cgroups(7), version 1 and 2).
+A process may be bound to some cores (``taskset``, a batch system), and a control group may limit
+the processor time and the memory of all processes in it (containers; cgroups(7), version 1 and 2).
 """
 
 import math
@@ -17,7 +17,9 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
-    """Return the cores that this process may keep busy: those it is bound to, or what a quota of time allows."""
+    """Return the cores that this process may keep busy: those it is bound to, or what a quota of
+    time allows.
+    """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -25,18 +27,24 @@ def available_cores() -> int:
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that this process and those beside it in its control groups may hold."""
+    """Return the bytes of memory that this process and those beside it in its control groups may
+    hold.
+    """
     return min([psutil.virtual_memory().total, *_memory_limits()])
 
 
 def _quotas() -> Iterator[float]:
     """Yield how many cores each control group's quota is worth."""
     for group in _groups("cpu"):
-        with suppress(OSError, ValueError, ZeroDivisionError):  # version 2: "max 100000" where there is no limit
+        with suppress(
+            OSError, ValueError, ZeroDivisionError
+        ):  # version 2: "max 100000" where there is no limit
             quota, period = (group / "cpu.max").read_text().split()
             yield int(quota) / int(period)
         with suppress(OSError, ValueError, ZeroDivisionError):  # version 1: -1 where there is none
-            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = (
+                (group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+            )
             if int(quota) > 0:
                 yield int(quota) / int(period)
 
@@ -49,7 +57,9 @@ def _memory_limits() -> Iterator[int]:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's control groups, from its own to the root; none where there are none."""
+    """Yield the folders of this process's control groups, from its own to the root; none where
+    there are none.
+    """
     with suppress(OSError, ValueError):
         for line in OWN_GROUPS.read_text().splitlines():
             _, controllers, path = line.split(":", 2)

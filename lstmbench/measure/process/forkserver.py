@@ -1,11 +1,13 @@
-"""Cheap fresh processes: a zygote imports one backend once, and is forked for every case of that backend.
+"""Cheap fresh processes: a zygote imports one backend once, and is forked for every case of that
+backend.
 
-The zygote holds the framework's modules, but has run nothing and started no thread, so a fork of it is what a new
-process is right after its imports, a hundred times cheaper. No two backends share a zygote. Several zygotes of one
-backend, each started with another hash seed and another size of its environment, stand for the several processes
-that a case is measured in.
+The zygote holds the framework's modules, but has run nothing and started no thread, so a fork of it
+is what a new process is right after its imports, a hundred times cheaper. No two backends share a
+zygote. Several zygotes of one backend, each started with another hash seed and another size of its
+environment, stand for the several processes that a case is measured in.
 
-Parent and worker talk in JSON over a socket pair. Nothing of this outlives the parent, also if that is killed, nor does
+Parent and worker talk in JSON over a socket pair. Nothing of this outlives the parent, also if that
+is killed, nor does
 what an implementation started outlive its worker: see ``keeper``.
 """
 
@@ -36,9 +38,13 @@ HARNESS_FAILED = "the harness failed"
 """How a reason begins that is no case's own; the row is measured again by the next call."""
 
 FRESH = "nothing"
-"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs itself alone."""
+"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs
+itself alone.
+"""
 ORACLE = "the-oracle"
-"""In place of a backend: no implementation, and so no plug-in, is imported there; it computes answers and limits."""
+"""In place of a backend: no implementation, and so no plug-in, is imported there; it computes
+answers and limits.
+"""
 
 
 class WorkerDied(Exception):
@@ -52,7 +58,7 @@ class WorkerTimeout(Exception):
 class Worker:
     """The parent's hand on one worker process."""
 
-    def __init__(self, zygote: "Zygote", pid: int, connection: Connection) -> None:
+    def __init__(self, zygote: "ForkServer", pid: int, connection: Connection) -> None:
         self.zygote, self.pid, self.connection = zygote, pid, connection
         self._end: str | None = None
 
@@ -78,7 +84,9 @@ class Worker:
         """Wait until there is an answer, or the connection's end."""
         end = time.monotonic() + timeout
         while not self.connection.poll(max(0.0, min(EVERY_S, end - time.monotonic()))):
-            if ended(self.pid) and not self.connection.poll(0):  # what it started may hold its end of the connection
+            if ended(self.pid) and not self.connection.poll(
+                0
+            ):  # what it started may hold its end of the connection
                 raise EOFError
             if excess := too_much(self.pid):
                 self.kill()
@@ -97,7 +105,7 @@ class Worker:
         return self._end
 
 
-class Zygote:
+class ForkServer:
     """A process that has imported one backend, and is forked at request."""
 
     def __init__(
@@ -117,7 +125,8 @@ class Zygote:
             threads, device, layout: as ``worker_environment.worker_environment`` takes them.
             log: where what it prints goes.
             python: the interpreter, this one if None.
-            code: the folder that this package is imported from, if not from where it is imported here.
+            code: the folder that this package is imported from, if not from where it is imported
+                here.
         """
         self.backend, self.log, self.ready = backend, log, False
         here, there = socket.socketpair()
@@ -125,8 +134,16 @@ class Zygote:
         if code is not None:  # another interpreter has packages of its own, and must not find ours
             behind = [] if python else [environment["PYTHONPATH"]]
             environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
-        # -P: what a worker can import follows from the parent's sys.path, not from where the parent stands
-        arguments = [python or sys.executable, "-P", reaper.__file__, str(there.fileno()), backend, str(os.getpid())]
+        # -P: what a worker can import follows from the parent's sys.path, not from where the parent
+        # stands
+        arguments = [
+            python or sys.executable,
+            "-P",
+            reaper.__file__,
+            str(there.fileno()),
+            backend,
+            str(os.getpid()),
+        ]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 arguments,
@@ -159,7 +176,11 @@ class Zygote:
         except (OSError, ValueError) as error:
             here.close()
             self.close()
-            how = f"was not ready in {START_TIMEOUT_S:.0f} s" if isinstance(error, TimeoutError) else "has ended"
+            how = (
+                f"was not ready in {START_TIMEOUT_S:.0f} s"
+                if isinstance(error, TimeoutError)
+                else "has ended"
+            )
             how = f"the process that imports {self.backend} {how}; {self.last_words()}"
             raise WorkerDied(f"{HARNESS_FAILED}: {how}" if self.ready else how) from None
         self.ready = True  # what it imports did not end it
@@ -171,7 +192,8 @@ class Zygote:
             self.socket.sendall(b"r" + str(pid).encode().ljust(16))
             status = int(self._answer())
         except (OSError, ValueError):
-            self.close()  # or its keeper might live on for a moment, and the zygote seem to be there
+            # Or its keeper might live on for a moment, and the zygote seem to be there
+            self.close()
             return f"{HARNESS_FAILED}: its zygote has ended"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
@@ -189,9 +211,14 @@ class Zygote:
         self.socket.close()
 
     def close(self, within_s: float = 2.0) -> None:
-        """End the zygote and all that is below it; what does not end by itself within the time is killed."""
+        """End the zygote and all that is below it; what does not end by itself within the time is
+        killed.
+        """
         self.hang_up()
-        for number in (reaper.END, signal.SIGKILL):  # the keeper is asked to kill all, and then killed
+        for number in (
+            reaper.END,
+            signal.SIGKILL,
+        ):  # the keeper is asked to kill all, and then killed
             try:
                 self.process.wait(timeout=within_s)
             except subprocess.TimeoutExpired:
@@ -207,13 +234,17 @@ class Zygote:
 
 
 def _be_the_first_to_go() -> None:
-    """Where memory runs out, have the kernel end this process, and no other program of the machine (Linux)."""
+    """Where memory runs out, have the kernel end this process, and no other program of the machine
+    (Linux).
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def preload(backend: str) -> None:
-    """Import every implementation of a backend; one that cannot be imported is found out when it is asked for."""
+    """Import every implementation of a backend; one that cannot be imported is found out when it is
+    asked for.
+    """
     if backend == FRESH:
         return
     import lstmbench.measure.process.worker  # noqa: F401
@@ -228,7 +259,9 @@ def preload(backend: str) -> None:
 
 
 def main() -> None:
-    """Serve: ``f`` with a file descriptor forks a worker; ``r`` with its id waits for it, and ends what it left."""
+    """Serve: ``f`` with a file descriptor forks a worker; ``r`` with its id waits for it, and ends
+    what it left.
+    """
     descriptor, backend = int(sys.argv[1]), sys.argv[2]
     reaper.adopt()
     control = socket.socket(fileno=descriptor)

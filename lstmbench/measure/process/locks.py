@@ -1,6 +1,8 @@
-"""One at a time: two runs that are timed at once on one machine would disturb each other, and two in one folder mix.
+"""One at a time: two runs that are timed at once on one machine would disturb each other, and two
+in one folder mix.
 
-Both locks are the kernel's: a process that dies, however it does, holds none any more, and nothing has to be tidied up.
+Both locks are the kernel's: a process that dies, however it does, holds none any more, and nothing
+has to be tidied up.
 """
 
 import os
@@ -30,7 +32,9 @@ def only_run_in(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not _taken(descriptor, wait=False):
-            other = f"Another run is at work in {folder}; wait for its end, or choose another folder."
+            other = (
+                f"Another run is at work in {folder}; wait for its end, or choose another folder."
+            )
             raise LstmbenchError(f"{other}{_holder(descriptor)}")
         yield
     finally:
@@ -39,7 +43,8 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def only_run_here(wait: bool = True) -> Iterator[None]:
-    """Be the only run that is timed on this machine, for the block; wait for the end of another one, and say so.
+    """Be the only run that is timed on this machine, for the block; wait for the end of another
+    one, and say so.
 
     Raises:
         LstmbenchError: if there is another one, and it is not to be waited for.
@@ -59,7 +64,9 @@ def only_run_here(wait: bool = True) -> Iterator[None]:
 
 
 def _taken(descriptor: int, wait: bool) -> bool:
-    """Take the lock of an open file; return whether it is ours. A file system that has no locks gives it to all."""
+    """Take the lock of an open file; return whether it is ours. A file system that has no locks
+    gives it to all.
+    """
     import fcntl  # POSIX only, as are the workers
 
     try:
@@ -89,8 +96,8 @@ def _holder(descriptor: int) -> str:
 def _machine() -> int | None:
     """Open the machine's lock, which all its users share; None where there is no place for it.
 
-    Not in TMPDIR, which may be another one for each user or job. It is only read: in such a folder nobody may write to
-    the file of another.
+    Not in TMPDIR, which may be another one for each user or job. It is only read: in such a folder
+    nobody may write to the file of another.
     """
     shared = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     path = os.environ.get(VARIABLE) or shared / "lstmbench.lock"

@@ -1,4 +1,6 @@
-"""The implementation under test, with its inputs on the device: what is called, what is timed, what is checked."""
+"""The implementation under test, with its inputs on the device: what is called, what is timed, what
+is checked.
+"""
 
 import itertools
 import math
@@ -19,14 +21,20 @@ from lstmbench.measure.inputs import INFERENCE, OUTPUTS, SETS, TRAINING, gradien
 from lstmbench.measure.suites.case import Workload
 
 SHORTEST_SAMPLE_S = 2e-3
-"""A sample is at least this long. Far above the resolution of the clock; but to read it is itself a pause, after which
-a call is slower by microseconds: with samples of half a millisecond a control of 5 % was seen at 4.4 %."""
+"""A sample is at least this long. Far above the resolution of the clock; but to read it is itself a
+pause, after which a call is slower by microseconds: with samples of half a millisecond a control of
+5 % was seen at
+4.4 %."""
 TRUTH_PAIRS = 7
-"""So often is the call of a few time steps held against a whole one, to know what repeating it adds."""
+"""So often is the call of a few time steps held against a whole one, to know what repeating it
+adds.
+"""
 
 
-class Held:
-    """An implementation, loaded, with sets of inputs; the oracle's answers to them stay in their file."""
+class PreparedCase:
+    """An implementation, loaded, with sets of inputs; the oracle's answers to them stay in their
+    file.
+    """
 
     def __init__(
         self,
@@ -45,7 +53,9 @@ class Held:
         self.lstm: LSTM | Stack = lstm
         self.inputs = [self._native(self._read(k)) for k in range(sets)]
         self.method: Callable[..., Any] = (
-            lstm.implementation.forward_backward if workload.mode == "training" else lstm.implementation.forward
+            lstm.implementation.forward_backward
+            if workload.mode == "training"
+            else lstm.implementation.forward
         )
         self.beginning = self._begin(math.ceil(repeat * workload.seq_len)) if repeat else ()
         self.calls = 1
@@ -56,11 +66,14 @@ class Held:
     def check(self, outputs: Any, k: int = 0) -> dict[str, Any]:
         """Hold native outputs for the k-th inputs against the oracle's.
 
-        Returned are the largest relative errors, ``output_rel_error`` and ``grad_rel_error``, and ``misfit``: why the
-        outputs can't be held against the oracle's at all, "" if they can.
+        Returned are the largest relative errors, ``output_rel_error`` and ``grad_rel_error``, and
+        ``invalid_outputs``: why the outputs can't be held against the oracle's at all, "" if they
+        can.
         """
         arrays, misfits, errors = self._named(outputs), [], {}
-        with np.load(self.file, allow_pickle=False) as answers:  # none is kept: memory is the implementation's alone
+        with np.load(
+            self.file, allow_pickle=False
+        ) as answers:  # none is kept: memory is the implementation's alone
             for name, array in arrays.items():
                 answer = answers[f"answer_{name}{k}"]
                 errors[name] = relative_error(array, answer)
@@ -72,11 +85,13 @@ class Held:
         return {
             "output_rel_error": max(errors[name] for name in OUTPUTS),
             "grad_rel_error": max(gradients, default=None),
-            "misfit": next(iter(misfits), ""),
+            "invalid_outputs": next(iter(misfits), ""),
         }
 
     def _named(self, outputs: Any) -> dict[str, Any]:
-        """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with ``d_``."""
+        """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with
+        ``d_``.
+        """
         try:
             outputs, gradients = outputs if self.workload.mode == "training" else (outputs, None)
             named = dict(zip(OUTPUTS, outputs, strict=True))
@@ -84,16 +99,22 @@ class Held:
                 if self.workload.stacked:
                     weights, *rest = gradients
                     gradients = (*weights, *rest)
-                named |= zip((f"d_{name}" for name in gradient_names(self.workload)), gradients, strict=True)
+                named |= zip(
+                    (f"d_{name}" for name in gradient_names(self.workload)), gradients, strict=True
+                )
         except (TypeError, ValueError):
-            raise LstmbenchError("it must return (y, h, c), or in training ((y, h, c), six gradients)") from None
+            raise LstmbenchError(
+                "it must return (y, h, c), or in training ((y, h, c), six gradients)"
+            ) from None
         return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
 
     def _read(self, k: int) -> dict[str, Any]:
         """Return the k-th set of inputs, as float64."""
         names = TRAINING if self.workload.mode == "training" else INFERENCE
         with np.load(self.file, allow_pickle=False) as arrays:
-            return {name: arrays[f"{name}{k}"] for name in (*names, "lengths") if f"{name}{k}" in arrays}
+            return {
+                name: arrays[f"{name}{k}"] for name in (*names, "lengths") if f"{name}{k}" in arrays
+            }
 
     def call(self, k: int) -> Any:
         """Run the timed method on the k-th set of inputs, and wait for all that it returns."""
@@ -112,11 +133,12 @@ class Held:
             synchronize(method(*self.beginning))
 
     def samples(self, turn_s: float) -> list[float]:
-        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row, for a turn.
+        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row,
+        for a turn.
 
-        There is at least one. A sample begins where the one before has ended, at the same reading of the clock: pauses
-        between samples, be they of a microsecond, were seen to make a call slower by ten, so that who needs many
-        samples would lose.
+        There is at least one. A sample begins where the one before has ended, at the same reading
+        of the clock: pauses between samples, be they of a microsecond, were seen to make a call
+        slower by ten, so that who needs many samples would lose.
         """
         clock, stamps = time.perf_counter, [time.perf_counter()]
         end = stamps[0] + turn_s
@@ -128,10 +150,12 @@ class Held:
     def calibrate(self, seconds: float, turn_s: float, whole_calls: bool | None = None) -> None:
         """Set how many calls make one sample, from the time of a call, for turns of ``turn_s``.
 
-        A control takes so many that what it repeats are whole calls, if these fit into a turn; or else single calls,
-        each with a few time steps repeated. And ``truth`` is set, how many times longer a call takes for what is
-        repeated. Of whole calls it is known by their count. Of time steps it is not, for a call of few steps costs
-        more than its share: that is measured. ``whole_calls`` says which, if another process of the case has decided.
+        A control takes so many that what it repeats are whole calls, if these fit into a turn; or
+        else single calls, each with a few time steps repeated. And ``truth`` is set, how many times
+        longer a call takes for what is repeated. Of whole calls it is known by their count. Of time
+        steps it is not, for a call of few steps costs
+        more than its share: that is measured. ``whole_calls`` says which, if another process of the
+        case has decided.
         """
         self.seconds = seconds
         self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
@@ -143,7 +167,9 @@ class Held:
             self.truth = 1 + round(self.repeat * self.calls) / self.calls
         else:
             self.calls = 1
-            pairs = [(self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)]
+            pairs = [
+                (self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)
+            ]
             self.truth = 1 + float(np.median([few / all_ for few, all_ in pairs]))
 
     @property
@@ -159,13 +185,18 @@ class Held:
 
     def _begin(self, steps: int) -> tuple[Any, ...]:
         """Return the first set of inputs, cut to its first time steps where it has some."""
-        cut = {name: array[:steps] if name in ("x", "dy") else array for name, array in self._read(0).items()}
+        cut = {
+            name: array[:steps] if name in ("x", "dy") else array
+            for name, array in self._read(0).items()
+        }
         if "lengths" in cut:
             cut["lengths"] = np.minimum(cut["lengths"], steps)
         return self._native(cut)
 
     def _native(self, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return inputs as the timed method takes them: lengths as users have them, all else on the device."""
+        """Return inputs as the timed method takes them: lengths as users have them, all else on the
+        device.
+        """
         bring = self.lstm.framework.from_numpy
         return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
 
@@ -174,9 +205,11 @@ class Held:
         return self.lstm.framework.on_device(self.method, *self.inputs[0])
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
-        """Return the allocator's peak of one call beyond its inputs, over the first time steps only if told so.
+        """Return the allocator's peak of one call beyond its inputs, over the first time steps only
+        if told so.
 
-        None where an implementation says that its framework's accounting does not see what it allocates.
+        None where an implementation says that its framework's accounting does not see what it
+        allocates.
         """
         if getattr(self.lstm.implementation, "hides_memory", False):
             return None
@@ -184,4 +217,6 @@ class Held:
         if self.workload.lengths == "full":
             return self.lstm.framework.allocated_bytes(self.method, *inputs)
         *native, lengths = inputs  # which are not for a compiler to trace
-        return self.lstm.framework.allocated_bytes(lambda *arrays: self.method(*arrays, lengths), *native)
+        return self.lstm.framework.allocated_bytes(
+            lambda *arrays: self.method(*arrays, lengths), *native
+        )

@@ -1,12 +1,15 @@
-"""No process outlives the run: a keeper stands between the run and each zygote, and ends whatever is left below it.
+"""No process outlives the run: a keeper stands between the run and each zygote, and ends whatever
+is left below it.
 
-The kernel kills a zygote with its keeper and a worker with its zygote, but nothing kills with a worker what an
-implementation has started there. So each of them adopts the orphans below it, however far they have gone: what a worker
-leaves behind is its zygote's, what a zygote leaves behind its keeper's. And a keeper is told when the run dies, also if
-that is killed, and ends all of them before it goes.
+The kernel kills a zygote with its keeper and a worker with its zygote, but nothing kills with a
+worker what an implementation has started there. So each of them adopts the orphans below it,
+however far they have gone: what a worker leaves behind is its zygote's, what a zygote leaves behind
+its keeper's. And a keeper is told when the run dies, also if that is killed, and ends all of them
+before it goes.
 
-It is run by its path, and has the standard library alone: it must be on its guard before the first import that takes
-long. On a busy machine, or a slow disk, importing this package alone may take seconds.
+It is run by its path, and has the standard library alone: it must be on its guard before the first
+import that takes long. On a busy machine, or a slow disk, importing this package alone may take
+seconds.
 """
 
 import ctypes
@@ -27,7 +30,9 @@ and so heeds none of it."""
 
 
 def die_with(parent: int, number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to send this process a signal when its parent ends (Linux; elsewhere a closed socket ends it)."""
+    """Ask the kernel to send this process a signal when its parent ends (Linux; elsewhere a closed
+    socket ends it).
+    """
     _prctl(DEATH_SIGNAL, number)
     if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
         os._exit(1)
@@ -57,7 +62,9 @@ def descendants(pid: int) -> set[int]:
 
 
 def end_children(kept: Collection[int] = ()) -> None:
-    """Kill this process's children but some; what they leave becomes its own where it adopts, and is killed too."""
+    """Kill this process's children but some; what they leave becomes its own where it adopts, and
+    is killed too.
+    """
     while left := children(os.getpid()).difference(kept):
         for pid in left:
             with suppress(ProcessLookupError, ChildProcessError):
@@ -66,9 +73,13 @@ def end_children(kept: Collection[int] = ()) -> None:
 
 
 def main() -> None:
-    """Fork the zygote, whose arguments these are; when it ends, or the run does, end all that is left."""
+    """Fork the zygote, whose arguments these are; when it ends, or the run does, end all that is
+    left.
+    """
     descriptor, parent, own = int(sys.argv[1]), int(sys.argv[3]), os.getpid()
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # by default it may be dropped, though it is awaited
+    signal.signal(
+        signal.SIGCHLD, lambda *_: None
+    )  # by default it may be dropped, though it is awaited
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     die_with(parent, END)
     adopt()
@@ -77,7 +88,9 @@ def main() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         die_with(own)
-        runpy.run_module("lstmbench.measure.process.forkserver", run_name="__main__", alter_sys=True)
+        runpy.run_module(
+            "lstmbench.measure.process.forkserver", run_name="__main__", alter_sys=True
+        )
         return
     os.close(descriptor)  # which is the zygote's alone: its end must be seen there
     while signal.sigwait({signal.SIGCHLD, END}) == signal.SIGCHLD:

@@ -1,7 +1,9 @@
-"""What one case may take of the machine: beyond it, its process is ended, so that the machine and the run live on.
+"""What one case may take of the machine: beyond it, its process is ended, so that the machine and
+the run live on.
 
-Looked at from outside, while an answer is waited for: a limit of the kernel's own on address space (RLIMIT_AS) would
-stop frameworks that reserve far more than they use, and one on processes counts all of a user's.
+Looked at from outside, while an answer is waited for: a limit of the kernel's own on address space
+(RLIMIT_AS) would stop frameworks that reserve far more than they use, and one on processes counts
+all of a user's.
 """
 
 import os
@@ -13,12 +15,14 @@ from lstmbench.measure.process.available_resources import available_memory
 from lstmbench.measure.process.reaper import descendants
 
 EVERY_S = 0.1
-"""How often is looked; answers that come sooner, as those of all timed turns of a usual budget, are not disturbed."""
-MOST_BYTES = int(0.9 * available_memory())
+"""How often is looked; answers that come sooner, as those of all timed turns of a usual budget, are
+not disturbed.
+"""
+MAX_BYTES = int(0.9 * available_memory())
 """Most resident memory of a case's process, and of those that it starts."""
-LEAST_LEFT_BYTES = int(0.03 * psutil.virtual_memory().total)
+MIN_LEFT_BYTES = int(0.03 * psutil.virtual_memory().total)
 """So much memory must be left on the machine."""
-MOST_THREADS = 512 + 8 * (os.cpu_count() or 1)
+MAX_THREADS = 512 + 8 * (os.cpu_count() or 1)
 """Most threads of these, far more than any framework starts. A process has at least one."""
 
 
@@ -32,18 +36,20 @@ def too_much(pid: int) -> str | None:
         return None
     resident, threads = (sum(each) for each in zip(*taken, strict=True))
     who = "its process" if len(taken) == 1 else f"its {len(taken)} processes"
-    if resident > MOST_BYTES:
-        return f"out of memory: {who} held {_gib(resident)}, and {_gib(MOST_BYTES)} are allowed here"
-    if threads > MOST_THREADS:
-        return f"{who} had {threads} threads, and {MOST_THREADS} are allowed"
+    if resident > MAX_BYTES:
+        return f"out of memory: {who} held {_gib(resident)}, and {_gib(MAX_BYTES)} are allowed here"
+    if threads > MAX_THREADS:
+        return f"{who} had {threads} threads, and {MAX_THREADS} are allowed"
     left = psutil.virtual_memory().available
-    if left < LEAST_LEFT_BYTES:
+    if left < MIN_LEFT_BYTES:
         return f"out of memory: {who} held {_gib(resident)}, and the machine had {_gib(left)} left"
     return None
 
 
 def ended(pid: int) -> bool:
-    """Return whether a process has ended, though nobody has waited for it yet; False where the system does not tell."""
+    """Return whether a process has ended, though nobody has waited for it yet; False where the
+    system does not tell.
+    """
     return _status(pid).get("State", [""])[0] == "Z"
 
 
@@ -52,13 +58,17 @@ def _taken(pid: int) -> tuple[int, int] | None:
     found = _status(pid)
     if not found:
         return None
-    resident, threads = (int(found[name][0]) if name in found else 0 for name in ("VmRSS", "Threads"))
+    resident, threads = (
+        int(found[name][0]) if name in found else 0 for name in ("VmRSS", "Threads")
+    )
     return resident * 1024, threads
 
 
 def _status(pid: int) -> dict[str, list[str]]:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (
+            Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        )
     except OSError:
         return {}
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}

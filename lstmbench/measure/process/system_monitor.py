@@ -1,6 +1,8 @@
-"""What went on around a round, as far as the system tells: stolen time, the clock's frequency, a throttled GPU.
+"""What went on around a round, as far as the system tells: stolen time, the clock's frequency, a
+throttled GPU.
 
-And what there is to be told of GPUs besides. All of it is only read, between turns; no setting is changed.
+And what there is to be told of GPUs besides. All of it is only read, between turns; no setting is
+changed.
 """
 
 import os
@@ -18,19 +20,22 @@ SLOWED_DOWN = {
     "hardware thermal slowdown": 0x40,
     "hardware power brake": 0x80,
 }
-"""NVML's reasons for a lower clock that disturb a measurement, nvmlClocksEventReason...; being idle is none of them."""
+"""NVML's reasons for a lower clock that disturb a measurement, nvmlClocksEventReason...; being idle
+is none of them.
+"""
 SM_CLOCK = 1
 """NVML's number of the clock of a GPU's processors, NVML_CLOCK_SM."""
 
 
-class Surroundings(NamedTuple):
+class SystemState(NamedTuple):
     """What was seen during one round.
 
     Attributes:
         stolen: share of the machine's time that its host gave to others.
-        mhz: clock frequency at the round's end, the mean of the cores', or the GPU's where that computes; None where
-            the system does not tell.
-        throttled: why the GPU ran below its clock at the round's end, "" if it did not or there is none.
+        mhz: clock frequency at the round's end, the mean of the cores', or the GPU's where that
+            computes; None where the system does not tell.
+        throttled: why the GPU ran below its clock at the round's end, "" if it did not or there is
+            none.
     """
 
     stolen: float = 0.0
@@ -39,18 +44,22 @@ class Surroundings(NamedTuple):
 
 
 @contextmanager
-def watched(device: str) -> Iterator[Callable[[], Surroundings]]:
+def watched(device: str) -> Iterator[Callable[[], SystemState]]:
     """Give a function that returns, after the block, what was seen during it."""
     before = psutil.cpu_times()
-    after: list[Surroundings] = []
+    after: list[SystemState] = []
     yield lambda: after[0]
     mhz, throttled = (gpu_mhz(), throttle_reasons()) if device == "cuda" else (_mhz(), "")
-    after.append(Surroundings(_stolen_share(before, psutil.cpu_times()), mhz, throttled))
+    after.append(SystemState(_stolen_share(before, psutil.cpu_times()), mhz, throttled))
 
 
 def _stolen_share(before: Any, after: Any) -> float:
     total = sum(after) - sum(before)
-    return float((after.steal - before.steal) / total) if hasattr(after, "steal") and total > 0 else 0.0
+    return (
+        float((after.steal - before.steal) / total)
+        if hasattr(after, "steal") and total > 0
+        else 0.0
+    )
 
 
 def _mhz() -> float | None:
@@ -61,7 +70,9 @@ def _mhz() -> float | None:
 
 
 def throttle_reasons() -> str:
-    """Return why the first GPU runs below its clock now, or "" if it does not, or NVML is not there to ask."""
+    """Return why the first GPU runs below its clock now, or "" if it does not, or NVML is not there
+    to ask.
+    """
     mask = _ask("nvmlDeviceGetCurrentClocksEventReasons") or 0
     return ", ".join(reason for reason, bit in SLOWED_DOWN.items() if mask & bit)
 
@@ -73,7 +84,8 @@ def gpu_mhz() -> float | None:
 
 
 def device_bytes() -> int | None:
-    """Return the memory of the first GPU that this process holds now, None where NVML does not tell.
+    """Return the memory of the first GPU that this process holds now, None where NVML does not
+    tell.
 
     In a container it may know the process by another number, or see no process at all.
     """
@@ -84,10 +96,14 @@ def device_bytes() -> int | None:
 
 
 def gpus() -> dict[str, Any]:
-    """Return ``gpu``, what NVML tells of each, as ``environment.machine`` has it; {} where it tells nothing."""
+    """Return ``gpu``, what NVML tells of each, as ``environment.machine`` has it; {} where it tells
+    nothing.
+    """
     found = []
     with suppress(Exception):
-        nvml: Any = (_gpu() or (None, None))[0]  # without it, what follows fails, and nothing is told
+        nvml: Any = (_gpu() or (None, None))[
+            0
+        ]  # without it, what follows fails, and nothing is told
         for index in range(nvml.nvmlDeviceGetCount()):
             gpu = nvml.nvmlDeviceGetHandleByIndex(index)
             found.append(

@@ -1,4 +1,5 @@
-"""What runs in the process that is timed: it holds one implementation and answers the parent's commands.
+"""What runs in the process that is timed: it holds one implementation and answers the parent's
+commands.
 
 prepare   load the implementation and the inputs (nothing is timed yet)
 gate      the first call, timed, and two more; their outputs and gradients are held against the oracle's
@@ -7,7 +8,8 @@ measure   one turn of a round: samples until the turn's time is over
 threads   how the computing was shared among threads
 memory    peaks of the allocator and of the process, in a process that does nothing else
 
-Or it learns: enrol, then epoch until that says why it was the last, then finish; or it computes a task's baselines.
+Or it learns: enrol, then epoch until that says why it was the last, then finish; or it computes a
+task's baselines.
 """
 
 import gc
@@ -26,10 +28,10 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.process import denormals
-from lstmbench.measure.process.prepared_case import Held
+from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     REST_WITHIN_S,
-    Witness,
+    Probe,
     come_to_rest,
     computed_below,
     computing_by_thread,
@@ -37,7 +39,7 @@ from lstmbench.measure.process.probes import (
     shares,
 )
 from lstmbench.measure.process.system_monitor import device_bytes
-from lstmbench.measure.roofline import Limits
+from lstmbench.measure.roofline import MachinePeaks
 from lstmbench.measure.suites.case import Workload
 
 if TYPE_CHECKING:
@@ -50,20 +52,22 @@ class Server:
 
     def __init__(self) -> None:
         self.scope = ExitStack()
-        self.held: Held | None = None
+        self.held: PreparedCase | None = None
         self.threads_before: dict[str, int] = {}
         self.below_before = 0
         self.training: Training | None = None
-        self.machine: Limits | None = None
+        self.machine: MachinePeaks | None = None
 
     @property
-    def case(self) -> Held:
+    def case(self) -> PreparedCase:
         if self.held is None:
             raise LstmbenchError("the worker was asked to measure before it was prepared")
         return self.held
 
     def describe(self, names: list[str]) -> list[dict[str, Any]]:
-        """Say what is known of implementations: whether they are available, on which devices, in which dtypes."""
+        """Say what is known of implementations: whether they are available, on which devices, in
+        which dtypes.
+        """
         return [describe(name) for name in names]
 
     def draw(self, workload: dict[str, Any], seed: int, path: str) -> None:
@@ -71,18 +75,24 @@ class Server:
         write_with_answers(Workload(**workload), seed, Path(path))
 
     def limits(self, workload: dict[str, Any]) -> dict[str, float]:
-        """Take a turn at the machine's own limits, on NumPy's matrix product; always at the same workload."""
-        self.machine = self.machine or Limits(Workload(**workload))
+        """Take a turn at the machine's own limits, on NumPy's matrix product; always at the same
+        workload.
+        """
+        self.machine = self.machine or MachinePeaks(Workload(**workload))
         return self.machine.measure()
 
     def prepare(
         self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0
     ) -> dict[str, Any]:
-        """Load the implementation and its inputs; from here on the garbage collector is off, and denormals are zero."""
+        """Load the implementation and its inputs; from here on the garbage collector is off, and
+        denormals are zero.
+        """
         if reason := untimeable():
             raise LstmbenchError(reason)
         mode = denormals.flush()
-        self.held = Held(implementation, Workload(**workload), Path(inputs), self.scope, repeat)
+        self.held = PreparedCase(
+            implementation, Workload(**workload), Path(inputs), self.scope, repeat
+        )
         gc.collect()
         gc.disable()
         return environment.frameworks() | {"denormals": mode}
@@ -90,8 +100,8 @@ class Server:
     def gate(self) -> dict[str, Any]:
         """Make the first call, and hold what it returns against the oracle.
 
-        Then other inputs, and the first ones again: what is kept from one call to the next shows here, be it a result,
-        a state, or an input that is written to.
+        Then other inputs, and the first ones again: what is kept from one call to the next shows
+        here, be it a result, a state, or an input that is written to.
         """
         start = time.perf_counter()
         outputs = self.case.call(0)
@@ -103,15 +113,21 @@ class Server:
             self.case.seconds = time.perf_counter() - start
             checks.append(self.case.check(outputs, k))
         found: dict[str, Any] = {"first_call_s": first_call_s}
-        found["misfit"] = next((check["misfit"] for check in checks if check["misfit"]), "")
+        found["invalid_outputs"] = next(
+            (check["invalid_outputs"] for check in checks if check["invalid_outputs"]), ""
+        )
         for name in ("output_rel_error", "grad_rel_error"):
-            found[name] = max((check[name] for check in checks if check[name] is not None), default=None)
+            found[name] = max(
+                (check[name] for check in checks if check[name] is not None), default=None
+            )
         return found
 
     def warm(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
-        """Call until the last three times agree within 5 %, then set how many calls make one sample.
+        """Call until the last three times agree within 5 %, then set how many calls make one
+        sample.
 
-        No longer than ten turns. Returned is what a control repeats, ``whole_calls`` or time steps, and its ``truth``.
+        No longer than ten turns. Returned is what a control repeats, ``whole_calls`` or time steps,
+        and its ``truth``.
         """
         times = [self.case.seconds]  # of the gate's last call: a long one is warm by then
         end = time.perf_counter() + 10 * turn_s - self.case.seconds
@@ -124,27 +140,37 @@ class Server:
         return {"truth": self.case.truth, "whole_calls": self.case.repeats_whole_calls}
 
     def threads(self) -> dict[str, Any]:
-        """Tell by whom was computed since this process was warm: ``trial.Trial.check_threads`` says how."""
+        """Tell by whom was computed since this process was warm: ``trial.CaseRun.check_threads``
+        says how.
+        """
         after, below = computing_by_thread(), computed_below() - self.below_before
         own = sum(after.values()) - sum(self.threads_before.values())
-        return {"shares": shares(self.threads_before, after), "elsewhere": below / max(1, below + own)}
+        return {
+            "shares": shares(self.threads_before, after),
+            "elsewhere": below / max(1, below + own),
+        }
 
     def measure(self, turn_s: float) -> dict[str, Any]:
-        """Take samples until the turn is over, at least one, with the witnesses that ``guard`` judges it by.
+        """Take samples until the turn is over, at least one, with the witnesses that ``guard``
+        judges it by.
 
-        Before, it is called untimed for a fifth of the turn, to bring its data back into the caches after the turns of
-        others: the first milliseconds were seen to be 3 to 10 % slower. A long call evicts what it finds there anyway.
+        Before, it is called untimed for a fifth of the turn, to bring its data back into the caches
+        after the turns of
+        others: the first milliseconds were seen to be 3 to 10 % slower. A long call evicts what it
+        finds there anyway.
         """
         case, sentinel_s = self.case, sentinel()
         end = time.perf_counter() + turn_s / 5
         while case.seconds < turn_s / 2 and time.perf_counter() < end:
             case.run(1)
-        witness = Witness(sentinel_s)
+        witness = Probe(sentinel_s)
         seconds = case.samples(turn_s)
         return witness.tell() | {"seconds": seconds, "calls": case.calls}
 
-    def enrol(self, implementation: str, lesson: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
-        """Begin to learn a task, see ``Lesson.asked``."""
+    def enrol(
+        self, implementation: str, lesson: dict[str, Any], device: str, dtype: str
+    ) -> dict[str, Any]:
+        """Begin to learn a task, see ``TrainingWorkload.asked``."""
         from lstmbench.training.tasks.task import make_task
         from lstmbench.training.trainer import Training  # no process that is timed needs it
 
@@ -154,13 +180,19 @@ class Server:
         self.training = self.scope.enter_context(Training(task, recipe, implementation, **options))
         model = self.training.learner.model
         sizes = {name: getattr(model, name) for name in ("input_size", "hidden_size")}
-        sizes |= {"seq_len": task.horizon, "batch_size": getattr(task, "batch_size", None), "num_layers": 1}
+        sizes |= {
+            "seq_len": task.horizon,
+            "batch_size": getattr(task, "batch_size", None),
+            "num_layers": 1,
+        }
         return about(task) | sizes | {"frameworks": environment.frameworks()}
 
     def epoch(self) -> tuple[dict[str, Any], str | None]:
-        """Learn for an epoch; return what it showed, with its witnesses, and why it was the last if it was."""
+        """Learn for an epoch; return what it showed, with its witnesses, and why it was the last if
+        it was.
+        """
         assert self.training is not None
-        witness = Witness(sentinel())
+        witness = Probe(sentinel())
         showed = self.training.epoch()._asdict()
         return showed | witness.tell(), self.training.ended
 
@@ -179,13 +211,16 @@ class Server:
         return about(made) | {"scores": made.baselines()}
 
     def memory(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
-        """Return the peaks of one call: of the process, also on the device, and of the allocator (beyond the inputs).
+        """Return the peaks of one call: of the process, also on the device, and of the allocator
+        (beyond the inputs).
 
-        And by how many bytes the allocator's peak grows with each time step, from a half of the sequence to the whole;
-        and what the device did, see ``Framework.on_device``. Asked of a process that has imported nothing before, it
-        is what a process needs that makes such calls: it holds the implementation, and one set of inputs.
+        And by how many bytes the allocator's peak grows with each time step, from a half of the
+        sequence to the whole; and what the device did, see ``ArrayBackend.on_device``. Asked of a
+        process that has imported nothing before, it
+        is what a process needs that makes such calls: it holds the implementation, and one set of
+        inputs.
         """
-        case = Held(implementation, Workload(**workload), Path(inputs), self.scope, sets=1)
+        case = PreparedCase(implementation, Workload(**workload), Path(inputs), self.scope, sets=1)
         for _ in range(2):  # what is compiled or set up at first is no part of a call
             case.call(0)
         gc.collect()
@@ -196,8 +231,12 @@ class Server:
         allocated = case.allocated_bytes()
         steps = case.workload.seq_len
         half = case.allocated_bytes(steps // 2) if steps > 1 else None
-        growth = None if allocated is None or half is None else (allocated - half) / (steps - steps // 2)
-        device = device_bytes() if case.workload.device != "cpu" else None  # frameworks give nothing back
+        growth = (
+            None if allocated is None or half is None else (allocated - half) / (steps - steps // 2)
+        )
+        device = (
+            device_bytes() if case.workload.device != "cpu" else None
+        )  # frameworks give nothing back
         return {
             "peak_host_bytes": peak_host,
             "allocated_bytes": allocated,
@@ -208,9 +247,11 @@ class Server:
 
 
 def untimeable() -> str:
-    """Return why no time of this process would be that of the implementation, "" if one may be taken.
+    """Return why no time of this process would be that of the implementation, "" if one may be
+    taken.
 
-    Variables of the environment are kept from a worker, but a file of settings or a plug-in can have the same effect.
+    Variables of the environment are kept from a worker, but a file of settings or a plug-in can
+    have the same effect.
     """
     if sys.gettrace() or sys.getprofile():
         return "a debugger, profiler or coverage traces every call in this process"
@@ -228,7 +269,9 @@ def about(task: "Task") -> dict[str, Any]:
 
 
 def _forget_high_water_mark() -> bool:
-    """Set the high-water mark of resident memory back to what is resident now; return whether the system lets us."""
+    """Set the high-water mark of resident memory back to what is resident now; return whether the
+    system lets us.
+    """
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -245,13 +288,17 @@ def _high_water_mark() -> int | None:
 
 
 def answer(server: Server, request: bytes) -> bytes:
-    """Return the answer to a request, or what failed, once the process rests: the parent decides what that means."""
+    """Return the answer to a request, or what failed, once the process rests: the parent decides
+    what that means.
+    """
     arguments = json.loads(request)
     command = getattr(server, arguments.pop("command"))
     try:
         found = command(**arguments)
         if not come_to_rest():  # it would take a core from the turns of others
-            raise LstmbenchError(f"its threads still computed {REST_WITHIN_S:g} s after it had answered")
+            raise LstmbenchError(
+                f"its threads still computed {REST_WITHIN_S:g} s after it had answered"
+            )
         return json.dumps({"answer": found}).encode()
     except LstmbenchError as error:
         reason = str(error)

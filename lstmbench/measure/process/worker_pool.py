@@ -1,4 +1,6 @@
-"""All the worker processes of a run: zygotes by backend, started when first needed, ended with the run."""
+"""All the worker processes of a run: zygotes by backend, started when first needed, ended with the
+run.
+"""
 
 import os
 import time
@@ -8,10 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lstmbench.core.registry import ENTRY_POINTS, FRAMEWORKS, misfit, only_in_this_session
+from lstmbench.core.registry import (
+    ENTRY_POINTS,
+    FRAMEWORKS,
+    only_in_this_session,
+    unsupported_reason,
+)
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
-from lstmbench.measure.ab import Side
+from lstmbench.measure.ab import Variant
 from lstmbench.measure.process import worker_environment
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import (
@@ -19,10 +26,10 @@ from lstmbench.measure.process.forkserver import (
     HARNESS_FAILED,
     ORACLE,
     START_TIMEOUT_S,
+    ForkServer,
     Worker,
     WorkerDied,
     WorkerTimeout,
-    Zygote,
 )
 from lstmbench.measure.suites.case import Workload
 
@@ -48,7 +55,7 @@ class Needs(Protocol):
     def threads(self) -> int: ...
 
 
-def why_not(known: dict[str, Any], workload: Needs) -> str | None:
+def skip_reason(known: dict[str, Any], workload: Needs) -> str | None:
     """Return why what is described cannot run a workload on this machine, or None if it can.
 
     Args:
@@ -59,34 +66,39 @@ def why_not(known: dict[str, Any], workload: Needs) -> str | None:
     if not known["available"]:
         return f"{name} is not available here: {known['reason']}"
     if workload.device not in known["devices"]:
-        return f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
+        return (
+            f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
+        )
     if workload.dtype not in known["dtypes"]:
         return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
-    if reason := misfit(workload.dtype, workload.device):
+    if reason := unsupported_reason(workload.dtype, workload.device):
         return f"{name} does not support {workload.dtype} on {workload.device}: {reason}"
     if workload.mode not in known["modes"]:
         return f"{name} has no {workload.mode}"
     if threads > cores:
         machine = os.cpu_count() or 1
-        limit = f"this machine has {machine} cores" + (f", of which {cores} may be used" if cores < machine else "")
+        limit = f"this machine has {machine} cores" + (
+            f", of which {cores} may be used" if cores < machine else ""
+        )
         return f"{threads} threads were asked for, and {limit}"
     return None
 
 
-class Team:
+class WorkerPool:
     """Zygotes, and what was learnt through them about implementations and environments.
 
     Attributes:
         scratch: a folder for inputs and logs that goes with the run.
-        sides: by label, the implementations that run on other code or another interpreter, see ``duel``.
+        sides: by label, the implementations that run on other code or another interpreter, see
+            ``duel``.
         environments: by ``environment_id``, what each kind of worker runs on.
     """
 
-    def __init__(self, scratch: Path, sides: Iterable[Side] = ()) -> None:
+    def __init__(self, scratch: Path, sides: Iterable[Variant] = ()) -> None:
         self.scratch = scratch
         self.sides = {side.label: side for side in sides}
         self.environments: dict[str, Any] = {}
-        self._zygotes: dict[tuple[str, int, str, int], Zygote] = {}
+        self._zygotes: dict[tuple[str, int, str, int], ForkServer] = {}
         self._known: dict[tuple[str, int, str], dict[str, Any]] = {}
         self._base = {"machine": environment.machine(), "packages": environment.packages()}
 
@@ -94,7 +106,10 @@ class Team:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for zygote in self._zygotes.values():
             zygote.hang_up()
@@ -107,10 +122,12 @@ class Team:
         return self.sides[label].name if label in self.sides else label
 
     def worker(self, label: str, workload: Needs, layout: int = 0, fresh: bool = False) -> Worker:
-        """Return a new process that has imported an implementation, with the workload's threads and devices.
+        """Return a new process that has imported an implementation, with the workload's threads and
+        devices.
 
-        The implementations of numpy, of torch, and of jax share a process to be forked from; any other has its own,
-        so that one that fails at import fails alone. One that is ``fresh`` has imported nothing yet.
+        The implementations of numpy, of torch, and of jax share a process to be forked from; any
+        other has its own, so that one that fails at import fails alone. One that is ``fresh`` has
+        imported nothing yet.
 
         Raises:
             WorkerDied: if the process that imports it ends, or does not become ready.
@@ -120,24 +137,32 @@ class Team:
     def start(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
         """Have what these workers are forked from imported, all at once, and wait until it is.
 
-        On two cores that takes half as long as one after the other, and nothing is being timed yet. What cannot
-        start is left to be found out when a worker is asked for.
+        On two cores that takes half as long as one after the other, and nothing is being timed yet.
+        What cannot start is left to be found out when a worker is asked for.
         """
-        for zygote in [self._zygote(label, workload, layout) for label in labels for layout in layouts]:
+        for zygote in [
+            self._zygote(label, workload, layout) for label in labels for layout in layouts
+        ]:
             with suppress(WorkerDied):
                 zygote.fork().kill()
 
-    def _zygote(self, label: str, workload: Needs, layout: int, fresh: bool = False) -> Zygote:
-        """Return the process that this worker is forked from, started if it is not there; it may not be ready yet."""
+    def _zygote(self, label: str, workload: Needs, layout: int, fresh: bool = False) -> ForkServer:
+        """Return the process that this worker is forked from, started if it is not there; it may
+        not be ready yet.
+        """
         side, name = self.sides.get(label), self.name(label)
         apart = side is not None and side.apart
         backend = name.partition(".")[0]
         family = FRESH if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
         key = (f"{label}, {family}" if apart else family, workload.threads, workload.device, layout)
         if key not in self._zygotes or not self._zygotes[key].alive:
-            python, code = (side.python, side.unpack(self.scratch)) if side is not None and apart else (None, None)
+            python, code = (
+                (side.python, side.unpack(self.scratch))
+                if side is not None and apart
+                else (None, None)
+            )
             log = self.scratch / f"{key[0]}.log"
-            self._zygotes[key] = Zygote(family, *key[1:], log=log, python=python, code=code)
+            self._zygotes[key] = ForkServer(family, *key[1:], log=log, python=python, code=code)
         return self._zygotes[key]
 
     def describe(self, name: str, workload: Needs) -> dict[str, Any]:
@@ -156,11 +181,16 @@ class Team:
         return self._known[key]
 
     def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
-        """Have the workload's inputs drawn and the oracle's answers computed, in a process of their own."""
-        self._ask_once(ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path))
+        """Have the workload's inputs drawn and the oracle's answers computed, in a process of their
+        own.
+        """
+        self._ask_once(
+            ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path)
+        )
 
     def machine(self, workload: Workload) -> Worker | None:
-        """Return a fresh process that can measure the machine's limits; None on a GPU, whose limits are not measured.
+        """Return a fresh process that can measure the machine's limits; None on a GPU, whose limits
+        are not measured.
 
         Raises:
             WorkerDied: if it does not become ready.
@@ -168,7 +198,13 @@ class Team:
         return self.worker(ORACLE, workload) if workload.device == "cpu" else None
 
     def _ask_once(
-        self, label: str, workload: Needs, command: str, timeout: float = START_TIMEOUT_S, /, **arguments: Any
+        self,
+        label: str,
+        workload: Needs,
+        command: str,
+        timeout: float = START_TIMEOUT_S,
+        /,
+        **arguments: Any,
     ) -> Any:
         """Ask a worker that is ended after its answer."""
         worker = self.worker(label, workload)
@@ -179,7 +215,11 @@ class Team:
 
     def environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
         """Keep the environment of a worker, and return its id."""
-        described = {"frameworks": frameworks, "threads": workload.threads, "device": workload.device}
+        described = {
+            "frameworks": frameworks,
+            "threads": workload.threads,
+            "device": workload.device,
+        }
         described["variables"] = worker_environment.recorded(workload.threads, workload.device)
         if label in self.sides:
             described["revision"] = self.sides[label].revision or None

@@ -1,4 +1,6 @@
-"""A workload is what all rows of one comparison share; a case is one implementation at one workload."""
+"""A workload is what all rows of one comparison share; a case is one implementation at one
+workload.
+"""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -9,8 +11,8 @@ from typing import Any
 class Workload:
     """The sizes are T = seq_len, B = batch_size, I = input_size, H = hidden_size, L = num_layers.
 
-    ``lengths`` is ``full``, or ``staggered``: one of B sequences has ceil(T / B) steps, the next ceil(2 T / B), up to
-    T; the order is drawn.
+    ``lengths`` is ``full``, or ``staggered``: one of B sequences has ceil(T / B) steps, the next
+    ceil(2 T / B), up to T; the order is drawn.
     """
 
     mode: str
@@ -55,9 +57,11 @@ class Workload:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of the matrix products, 2 * 4H (I + H) a step; training takes them three times.
+        """Floating-point operations of the matrix products, 2 * 4H (I + H) a step; training takes
+        them three times.
 
-        I is the input size of each layer and direction. Steps beyond a sequence's length are not counted.
+        I is the input size of each layer and direction. Steps beyond a sequence's length are not
+        counted.
         """
         H = self.hidden_size
         forward = 2.0 * self.steps * sum(4 * H * (features + H) for features in self.layer_inputs)
@@ -72,16 +76,18 @@ class Workload:
     def formula_bytes(self) -> int:
         """Bytes that an LSTM must keep beyond inputs and weights, as numbers of the dtype.
 
-        Inference: the outputs of the last layer and, where there is one, of the layer below, T B D H each, and the last
-        states, 2 L D B H. Training: h, c and the four gates of every step, layer and direction, 6 T B L D H, and the
-        gradients, which are as large as weights, inputs and states. Steps beyond a sequence's length are counted:
-        arrays are padded.
+        Inference: the outputs of the last layer and, where there is one, of the layer below, T B D
+        H each, and the last states, 2 L D B H. Training: h, c and the four gates of every step,
+        layer and direction, 6 T B L D H, and the gradients, which are as large as weights, inputs
+        and states. Steps beyond a sequence's length are counted: arrays are padded.
         """
         B, H, many = self.batch_size, self.hidden_size, len(self.layer_inputs)
         if self.mode == "inference":
             fixed = 2 * many * B * H
         else:
-            fixed = 4 * many * B * H + sum(4 * H * (features + H + 1) for features in self.layer_inputs)
+            fixed = 4 * many * B * H + sum(
+                4 * H * (features + H + 1) for features in self.layer_inputs
+            )
         return self.seq_len * self.formula_bytes_per_step + fixed * self.item_bytes
 
     @property
@@ -101,7 +107,9 @@ class Workload:
 
     def __str__(self) -> str:
         sizes = f"T={self.seq_len} B={self.batch_size} I={self.input_size} H={self.hidden_size}"
-        sizes += f" L={self.num_layers}" * (self.num_layers > 1) + " bidirectional" * self.bidirectional
+        sizes += (
+            f" L={self.num_layers}" * (self.num_layers > 1) + " bidirectional" * self.bidirectional
+        )
         sizes += f" {self.lengths} lengths" * (self.lengths != "full")
         return f"{self.mode} {sizes} {self.dtype} {self.device} {self.input}"
 
@@ -110,7 +118,8 @@ class Workload:
 class Case:
     """One implementation at one workload.
 
-    The implementation may be a side of a duel, ``backend.variant@where``, see ``lstmbench.measure.ab``.
+    The implementation may be a side of a duel, ``backend.variant@where``, see
+    ``lstmbench.measure.ab``.
     """
 
     implementation: str
@@ -119,4 +128,8 @@ class Case:
     def columns(self) -> dict[str, Any]:
         """Return the columns of a record that say what was asked for."""
         backend, _, variant = self.implementation.partition("@")[0].partition(".")
-        return {"implementation": self.implementation, "backend": backend, "variant": variant} | asdict(self.workload)
+        return {
+            "implementation": self.implementation,
+            "backend": backend,
+            "variant": variant,
+        } | asdict(self.workload)

@@ -29,30 +29,38 @@ Dtype = Literal["float32", "float64", "bfloat16", "float16", "tf32"]
 Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """What a suite's file says: no other keys, and nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Grid(Strict):
+class Grid(StrictModel):
     """The product of lists; a single value stands for a list of one."""
 
     seq_len: Sizes
     batch_size: Sizes
     hidden_size: Sizes
-    input_size: Annotated[list[Size | Literal["hidden_size"]], BeforeValidator(listed), Field(min_length=1)] = [
-        "hidden_size"
-    ]
-    mode: Annotated[list[Literal["inference", "training"]], BeforeValidator(listed), Field(min_length=1)] = [
+    input_size: Annotated[
+        list[Size | Literal["hidden_size"]], BeforeValidator(listed), Field(min_length=1)
+    ] = ["hidden_size"]
+    mode: Annotated[
+        list[Literal["inference", "training"]], BeforeValidator(listed), Field(min_length=1)
+    ] = [
         "inference",
         "training",
     ]
     dtype: Annotated[list[Dtype], BeforeValidator(listed), Field(min_length=1)] = ["float32"]
     num_layers: Sizes = [1]
-    bidirectional: Annotated[list[StrictBool], BeforeValidator(listed), Field(min_length=1)] = [False]
-    lengths: Annotated[list[Literal["full", "staggered"]], BeforeValidator(listed), Field(min_length=1)] = ["full"]
-    device: Annotated[list[Literal["cpu", "cuda"]], BeforeValidator(listed), Field(min_length=1)] = ["cpu"]
+    bidirectional: Annotated[list[StrictBool], BeforeValidator(listed), Field(min_length=1)] = [
+        False
+    ]
+    lengths: Annotated[
+        list[Literal["full", "staggered"]], BeforeValidator(listed), Field(min_length=1)
+    ] = ["full"]
+    device: Annotated[
+        list[Literal["cpu", "cuda"]], BeforeValidator(listed), Field(min_length=1)
+    ] = ["cpu"]
     threads: Annotated[list[Threads], BeforeValidator(listed), Field(min_length=1)] = [1]
     input: Literal["random", "temperatures"] = "random"
 
@@ -75,7 +83,9 @@ class Grid(Strict):
 
     def workloads(self) -> Iterator[Workload]:
         """Yield the workloads, sequence length running fastest."""
-        for device, threads, dtype, mode, lengths, both, L, B, H, features, T in itertools.product(*self.axes):
+        for device, threads, dtype, mode, lengths, both, L, B, H, features, T in itertools.product(
+            *self.axes
+        ):
             yield Workload(
                 mode=mode,
                 batch_size=B,
@@ -92,7 +102,7 @@ class Grid(Strict):
             )
 
 
-class Budget(Strict):
+class Budget(StrictModel):
     """How much measuring a case gets."""
 
     processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 8
@@ -108,7 +118,7 @@ class Budget(Strict):
         return self.seconds_per_case / self.processes
 
 
-class Suite(Strict):
+class Suite(StrictModel):
     """What a suite's file says."""
 
     description: str = ""

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from lstmbench.core.registry import find_name
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import HOURS
-from lstmbench.measure.suites.suite import Budget, Grid, Strict, Suite
-from lstmbench.measure.suites.training_suite import LearningSuite, RecipeChanges, Subject
+from lstmbench.measure.suites.suite import Budget, Grid, StrictModel, Suite
+from lstmbench.measure.suites.training_suite import RecipeChanges, TrainingGrid, TrainingSuite
 from lstmbench.measure.suites.yaml_file import YamlFile
 from lstmbench.training.tasks.task import tasks
 
-MOST_CASES = 100_000
+MAX_CASES = 100_000
 
 
 def suites() -> dict[str, Path]:
@@ -24,18 +24,21 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read_suite(suite: str | Path) -> Suite | LearningSuite:
-    """Read a suite by its name, or from a YAML file. With the key ``tasks`` it is a suite of lessons.
+def read_suite(suite: str | Path) -> Suite | TrainingSuite:
+    """Read a suite by its name, or from a YAML file. With the key ``tasks`` it is a suite of
+    lessons.
 
     Raises:
-        LstmbenchError: if there is no such suite, or the file is not a suite: the sentence names the file, the line
-            and the key, and says what was expected.
+        LstmbenchError: if there is no such suite, or the file is not a suite: the sentence names
+            the file, the line and the key, and says what was expected.
     """
     known = suites()
     path = known.get(str(suite), Path(suite))
     if not _is_file(path):
         there = ", ".join(known)
-        raise LstmbenchError(f"There is no suite {str(suite)!r}: it is neither one of {there}, nor a YAML file.")
+        raise LstmbenchError(
+            f"There is no suite {str(suite)!r}: it is neither one of {there}, nor a YAML file."
+        )
     file = YamlFile(path)
     if not isinstance(file.content, dict):
         raise LstmbenchError(
@@ -43,11 +46,13 @@ def read_suite(suite: str | Path) -> Suite | LearningSuite:
         )
     if "name" in file.content:
         raise file.error(("name",), "a suite's name is that of its file")
-    kind = LearningSuite if "tasks" in file.content else Suite
+    kind = TrainingSuite if "tasks" in file.content else Suite
     try:
-        found: Suite | LearningSuite = kind.model_validate(file.content | {"name": path.stem})
+        found: Suite | TrainingSuite = kind.model_validate(file.content | {"name": path.stem})
     except ValidationError as error:
-        faults = error.errors(include_url=False)  # of a union's members, the one that the value came nearest to
+        faults = error.errors(
+            include_url=False
+        )  # of a union's members, the one that the value came nearest to
         first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
         raise file.error(_where(first), _problem(first)) from None
     _check_names(found, file)
@@ -57,35 +62,41 @@ def read_suite(suite: str | Path) -> Suite | LearningSuite:
     return found
 
 
-def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | LearningSuite:
+def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | TrainingSuite:
     """Return the suite that a run's manifest holds; ``folder`` is where it is.
 
     Raises:
         LstmbenchError: if it holds none that can be measured.
     """
     content = manifest.get("suite")
-    kind = LearningSuite if isinstance(content, dict) and "tasks" in content else Suite
+    kind = TrainingSuite if isinstance(content, dict) and "tasks" in content else Suite
     try:
-        found: Suite | LearningSuite = kind.model_validate(content)
+        found: Suite | TrainingSuite = kind.model_validate(content)
     except ValidationError:
-        raise LstmbenchError(f"The manifest in {folder} holds no suite that can be measured here.") from None
+        raise LstmbenchError(
+            f"The manifest in {folder} holds no suite that can be measured here."
+        ) from None
     _check_count(found, folder)
     return found
 
 
-def _check_count(found: Suite | LearningSuite, path: Path) -> None:
-    if found.count() > MOST_CASES:  # counted, not made
-        raise LstmbenchError(f"The suite {path} has {found.count():,} cases; at most {MOST_CASES:,} are taken.")
+def _check_count(found: Suite | TrainingSuite, path: Path) -> None:
+    if found.count() > MAX_CASES:  # counted, not made
+        raise LstmbenchError(
+            f"The suite {path} has {found.count():,} cases; at most {MAX_CASES:,} are taken."
+        )
 
 
-def _check_names(found: Suite | LearningSuite, file: YamlFile) -> None:
+def _check_names(found: Suite | TrainingSuite, file: YamlFile) -> None:
     """Refuse implementations and tasks that there are not.
 
     Raises:
         LstmbenchError: if there is one.
     """
     chosen = [] if found.implementations == "all" else found.implementations
-    names: dict[tuple[Any, ...], str] = {("implementations", k): name for k, name in enumerate(chosen)}
+    names: dict[tuple[Any, ...], str] = {
+        ("implementations", k): name for k, name in enumerate(chosen)
+    }
     if isinstance(found, Suite):
         names |= {("reference",): found.reference}
     for key, name in names.items():
@@ -93,13 +104,18 @@ def _check_names(found: Suite | LearningSuite, file: YamlFile) -> None:
             find_name(name)
         except LstmbenchError as error:
             raise file.error(key, str(error)) from None
-    if isinstance(found, LearningSuite):
+    if isinstance(found, TrainingSuite):
         for k, subject in enumerate(found.tasks):
             if subject.task not in tasks():
-                raise file.error(("tasks", k), f"there is no task {subject.task!r}; the tasks are {', '.join(tasks())}")
+                raise file.error(
+                    ("tasks", k),
+                    f"there is no task {subject.task!r}; the tasks are {', '.join(tasks())}",
+                )
     elif chosen and found.reference not in chosen:
         there = ", ".join(chosen)
-        raise file.error(("reference",), f"{found.reference!r} must be one of the implementations, {there}")
+        raise file.error(
+            ("reference",), f"{found.reference!r} must be one of the implementations, {there}"
+        )
 
 
 def _check_grids(found: Suite, file: YamlFile) -> None:
@@ -110,9 +126,15 @@ def _check_grids(found: Suite, file: YamlFile) -> None:
     """
     for k, grid in enumerate(found.grids):
         if grid.input == "temperatures" and grid.input_size != [1]:
-            raise file.error(("grids", k, "input_size"), "with input 'temperatures' it must be 1: it is one series")
+            raise file.error(
+                ("grids", k, "input_size"),
+                "with input 'temperatures' it must be 1: it is one series",
+            )
         if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
-            raise file.error(("grids", k, "seq_len"), f"the series 'temperatures' has no more than {HOURS:,} steps")
+            raise file.error(
+                ("grids", k, "seq_len"),
+                f"the series 'temperatures' has no more than {HOURS:,} steps",
+            )
 
 
 def _is_file(path: Path) -> bool:
@@ -123,8 +145,10 @@ def _is_file(path: Path) -> bool:
 
 
 def _where(error: Any) -> tuple[Any, ...]:
-    """Return where in the document an error of pydantic's is, without the names that it gives to types."""
-    models = (Suite, Grid, Budget, LearningSuite, Subject, RecipeChanges)
+    """Return where in the document an error of pydantic's is, without the names that it gives to
+    types.
+    """
+    models = (Suite, Grid, Budget, TrainingSuite, TrainingGrid, RecipeChanges)
     keys = {key for model in models for key in model.model_fields}
     where = [part for part in error["loc"][:-1] if isinstance(part, int) or part in keys]
     last = error["loc"][-1:]
@@ -135,10 +159,14 @@ def _where(error: Any) -> tuple[Any, ...]:
 def _problem(error: Any) -> str:
     """Return what is wrong and what was expected, in words that need no knowledge of pydantic."""
     if error["type"] == "extra_forbidden":
-        sections: dict[str, type[Strict]] = {"grids": Grid, "budget": Budget}
+        sections: dict[str, type[StrictModel]] = {"grids": Grid, "budget": Budget}
         model = sections.get(error["loc"][0], Suite) if len(error["loc"]) > 1 else Suite
         keys = ", ".join(key for key in model.model_fields if key != "name")
         return f"there is no such key; the keys here are {keys}"
-    plain = {"missing": "it is missing", "too_short": "it is empty", "model_type": "a mapping is expected"}
+    plain = {
+        "missing": "it is missing",
+        "too_short": "it is empty",
+        "model_type": "a mapping is expected",
+    }
     message = error["msg"].removeprefix("Value error, ")
     return plain.get(error["type"], message[0].lower() + message[1:])

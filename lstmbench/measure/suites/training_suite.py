@@ -1,4 +1,6 @@
-"""A suite of lessons: which tasks are learnt, by which cells, in which implementations, from which seeds."""
+"""A suite of lessons: which tasks are learnt, by which cells, in which implementations, from which
+seeds.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -9,15 +11,16 @@ from pydantic import BeforeValidator, Field
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Case
-from lstmbench.measure.suites.suite import Names, Number, Size, Strict, Threads, listed
+from lstmbench.measure.suites.suite import Names, Number, Size, StrictModel, Threads, listed
 
 BASELINES = "baselines"
 """In place of a cell: the simple methods that a task must beat."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What all rows of one comparison share: a task, a cell and a seed. A case is one implementation at a lesson.
+class TrainingWorkload:
+    """What all rows of one comparison share: a task, a cell and a seed. A case is one
+    implementation at a lesson.
 
     Attributes:
         task: its name.
@@ -58,15 +61,22 @@ class Lesson:
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a record that say what was asked for."""
-        asked = {name: getattr(self, name) for name in ("task", "cell", "seed", "dtype", "device", "threads")}
-        return asked | {"mode": "learning", "sizes": _text(self.sizes), "recipe": _text(self.recipe)}
+        asked = {
+            name: getattr(self, name)
+            for name in ("task", "cell", "seed", "dtype", "device", "threads")
+        }
+        return asked | {
+            "mode": "learning",
+            "sizes": _text(self.sizes),
+            "recipe": _text(self.recipe),
+        }
 
     def __str__(self) -> str:
         sizes = f" ({_text(self.sizes)})" if self.sizes else ""
         return f"{self.task}{sizes}, {self.cell}, {self.dtype}, seed {self.seed}"
 
 
-class RecipeChanges(Strict):
+class RecipeChanges(StrictModel):
     """What of a task's recipe a suite changes, see ``lstmbench.training.tasks.task.Recipe``."""
 
     hidden_size: Size | None = None
@@ -79,13 +89,15 @@ class RecipeChanges(Strict):
     patience: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
-class Subject(Strict):
+class TrainingGrid(StrictModel):
     """A task with the cells and seeds that learn it."""
 
     task: str
     sizes: dict[str, Size] = Field(default_factory=dict)
     recipe: RecipeChanges = RecipeChanges()
-    cells: Annotated[list[Literal["lstm", "rnn"]], BeforeValidator(listed), Field(min_length=1)] = ["lstm"]  # noqa: RUF012
+    cells: Annotated[list[Literal["lstm", "rnn"]], BeforeValidator(listed), Field(min_length=1)] = (
+        Field(default=["lstm"])
+    )
     seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
 
 
@@ -93,23 +105,36 @@ def _subject(value: Any) -> Any:
     return {"task": value} if isinstance(value, str) else value
 
 
-class LearningSuite(Strict):
+class TrainingSuite(StrictModel):
     """What the file of a learning suite says."""
 
     description: str = ""
     implementations: Names = Field(default=["numpy.fused", "torch.fused", "jax.fused"])
-    tasks: Annotated[list[Annotated[Subject, BeforeValidator(_subject)]], BeforeValidator(listed), Field(min_length=1)]
+    tasks: Annotated[
+        list[Annotated[TrainingGrid, BeforeValidator(_subject)]],
+        BeforeValidator(listed),
+        Field(min_length=1),
+    ]
     seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
-    dtype: Annotated[list[Literal["float32", "float64"]], BeforeValidator(listed), Field(min_length=1)] = ["float32"]  # noqa: RUF012
+    dtype: Annotated[
+        list[Literal["float32", "float64"]], BeforeValidator(listed), Field(min_length=1)
+    ] = ["float32"]  # noqa: RUF012
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Threads = 1
     timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
     name: str = ""
 
-    SAME: ClassVar[tuple[str, ...]] = ("implementations", "tasks", "seeds", "dtype", "device", "threads")
+    SAME: ClassVar[tuple[str, ...]] = (
+        "implementations",
+        "tasks",
+        "seeds",
+        "dtype",
+        "device",
+        "threads",
+    )
     """What two runs must share to be one."""
 
-    def of(self, tasks: Sequence[str]) -> "LearningSuite":
+    def of(self, tasks: Sequence[str]) -> "TrainingSuite":
         """Return the suite with some of its tasks only.
 
         Raises:
@@ -117,8 +142,12 @@ class LearningSuite(Strict):
         """
         there = list(dict.fromkeys(subject.task for subject in self.tasks))
         if missing := [task for task in tasks if task not in there]:
-            raise LstmbenchError(f"The suite {self.name!r} has no task {missing[0]!r}; it has {', '.join(there)}.")
-        return self.model_copy(update={"tasks": [subject for subject in self.tasks if subject.task in tasks]})
+            raise LstmbenchError(
+                f"The suite {self.name!r} has no task {missing[0]!r}; it has {', '.join(there)}."
+            )
+        return self.model_copy(
+            update={"tasks": [subject for subject in self.tasks if subject.task in tasks]}
+        )
 
     def names(self) -> list[str]:
         """Return the implementations."""
@@ -129,7 +158,7 @@ class LearningSuite(Strict):
         trained = sum(len(subject.cells) * (subject.seeds or self.seeds) for subject in self.tasks)
         return trained * len(self.dtype) * len(self.names()) + len(self.tasks)
 
-    def workloads(self) -> list[Lesson]:
+    def workloads(self) -> list[TrainingWorkload]:
         """Return every lesson once, task by task, the baselines of each first."""
         return list(dict.fromkeys(self._lessons()))
 
@@ -138,15 +167,24 @@ class LearningSuite(Strict):
         lessons = [lesson for lesson in self.workloads() if lesson.cell != BASELINES]
         return [Case(name, lesson) for lesson in lessons for name in self.names()]  # type: ignore[arg-type]
 
-    def _lessons(self) -> Iterator[Lesson]:
+    def _lessons(self) -> Iterator[TrainingWorkload]:
         for subject in self.tasks:
             sizes = tuple(sorted(subject.sizes.items()))
             recipe = tuple(sorted(subject.recipe.model_dump(exclude_none=True).items()))
-            yield Lesson(subject.task, sizes, cell=BASELINES)
+            yield TrainingWorkload(subject.task, sizes, cell=BASELINES)
             for dtype in self.dtype:
                 for cell in subject.cells:
                     for seed in range(subject.seeds or self.seeds):
-                        yield Lesson(subject.task, sizes, recipe, cell, seed, dtype, self.device, self.threads)
+                        yield TrainingWorkload(
+                            subject.task,
+                            sizes,
+                            recipe,
+                            cell,
+                            seed,
+                            dtype,
+                            self.device,
+                            self.threads,
+                        )
 
 
 def _text(pairs: tuple[tuple[str, Any], ...]) -> str:

@@ -36,7 +36,7 @@ from lstmbench.report.comparison.verdicts import (
     is_replicated,
 )
 from lstmbench.report.number_format import plural
-from lstmbench.report.provenance import ENOUGH_PROCESSES, Manifest, part
+from lstmbench.report.provenance import MIN_PROCESSES, Manifest, part
 
 _COLUMNS: Final = [
     *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
@@ -150,7 +150,7 @@ def _notes_on_cases(frame: pd.DataFrame) -> Iterator[str]:
     exploratory = frame["flags"].str.contains("exploratory") & frame["quantity"].notna()
     if exploratory.any():
         cases = plural(int(exploratory.sum()), "case")
-        few = f"fewer than {ENOUGH_PROCESSES} processes in one of the runs"
+        few = f"fewer than {MIN_PROCESSES} processes in one of the runs"
         yield f"{cases} with {few}: exploratory."
     changed = frame[frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])]
     if len(changed) and (frame["quantity"] == "ratio").any():

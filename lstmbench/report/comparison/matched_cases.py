@@ -9,7 +9,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.report.comparison.verdicts import category
 from lstmbench.report.labels import WORKLOAD, Row, describe, ordered, status_words
 from lstmbench.report.number_format import shorten
-from lstmbench.report.provenance import ENOUGH_PROCESSES, Manifest
+from lstmbench.report.provenance import MIN_PROCESSES, Manifest
 from lstmbench.results.schema import COLUMNS
 from lstmbench.results.store import read_columns
 
@@ -80,7 +80,7 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     errors = failed["error"].map(lambda error: error and f": {shorten(error)}")
     failure = failed["status"].map(status_words) + f" in {name}" + errors
     records["failure"] = failure.astype(str)  # also if no case failed
-    few = ok & ~(records["processes"] >= ENOUGH_PROCESSES)
+    few = ok & ~(records["processes"] >= MIN_PROCESSES)
     records["flags"] = (records["converged"] == 0) + 2 * (records["noisy"] == 1) + 4 * few
     values = ["status", "ratio_to", *TIME, *RATIO, "processes", "flags", "failure"]
     return records[KEYS].join(records[values].add_prefix(f"{name.lower()}_")), manifests[0]

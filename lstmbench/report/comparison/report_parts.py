@@ -88,7 +88,9 @@ def case_table(
 
 def text_table(title: str, texts: pd.DataFrame) -> str:
     """Return texts as a Markdown table; the index, under this title, is the first column."""
-    places = pd.MultiIndex.from_tuples([("", str(label)) for label in texts.index], names=["panel", title])
+    places = pd.MultiIndex.from_tuples(
+        [("", str(label)) for label in texts.index], names=["panel", title]
+    )
     columns = pd.MultiIndex.from_tuples([("", str(column)) for column in texts.columns])
     return to_markdown(pd.DataFrame(texts.to_numpy(), places, columns)).rstrip()
 

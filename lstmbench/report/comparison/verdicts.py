@@ -12,10 +12,11 @@ otherwise a run of two processes that happen to agree would count as precise. Th
 per process is not used.
 
 Many comparisons. With m comparisons, each interval has the confidence 1 - 0.05 / m (Bonferroni), so
-that all m intervals contain their true changes in at least 95 % of runs. Bonferroni instead of Holm,
-because it needs no independence (all ratios of a workload share the noise of one reference), and
-because FASTER, SLOWER and SAME are read in the same way from its intervals. Holm rejects slightly
-more often, but has no simple intervals for what it does not reject, and hence no verdict SAME.
+that all m intervals contain their true changes in at least 95 % of runs. Bonferroni instead of
+Holm, because it needs no independence (all ratios of a workload share the noise of one reference),
+and because FASTER, SLOWER and SAME are read in the same way from its intervals. Holm rejects
+slightly more often, but has no simple intervals for what it does not reject, and hence no verdict
+SAME.
 
 Limitation. The intervals do not contain what differs from day to day but is equal in all processes
 of a run. The threshold, and ratios to a reference that was measured on both days, protect from it.

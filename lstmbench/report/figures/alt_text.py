@@ -13,7 +13,11 @@ def alt_text(shown: Facets) -> str:
     panels = list(shown.points.groupby(["row", "col"]))
     kind = f"{'Line' if shown.joined else 'Dot'} chart{f' of {len(panels)} panels' if len(panels) > 1 else ''}"
     scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(shown.log, "logarithmic")
-    span = ", ".join(shown.ticks) if shown.ticks else f"{shown.points['x'].min():g} to {shown.points['x'].max():g}"
+    span = (
+        ", ".join(shown.ticks)
+        if shown.ticks
+        else f"{shown.points['x'].min():g} to {shown.points['x'].max():g}"
+    )
     sentences = [
         f"{shown.title}. {kind}, {scale} axes. x: {shown.x_label}, {span}. y: {shown.y_label}.",
         f"Lines: {', '.join(shorten(hue, 40) for hue in shown.hues)}.",
@@ -32,7 +36,10 @@ def _summary(shown: Facets, row: Any, col: Any, panel: pd.DataFrame) -> str:
     if shown.x.name in ORDERED:
         place = f"{shown.x.label.split()[-1]} = {place}"
     ends = panel[panel["x"] == last].set_index("hue")["y"].sort_index()
-    lowest, highest = (f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}" for hue in (ends.idxmin(), ends.idxmax()))
+    lowest, highest = (
+        f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}"
+        for hue in (ends.idxmin(), ends.idxmax())
+    )
     where = ", ".join(part for part in (shown.rows[row], shown.cols[col], place) if part)
     values = f"lowest {lowest}, highest {highest}" if len(ends) > 1 else lowest
     return f"{where[:1].upper()}{where[1:]}: {values}."

@@ -28,7 +28,9 @@ def write(place: Callable[..., Any], text: str, **look: Any) -> None:
     place(text.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True, **look)
 
 
-def draw_lines(axes: Axes, points: pd.DataFrame, looks: Mapping[Any, Mapping[str, Any]], joined: bool = True) -> None:
+def draw_lines(
+    axes: Axes, points: pd.DataFrame, looks: Mapping[Any, Mapping[str, Any]], joined: bool = True
+) -> None:
     """Draw a line with a band for each value of ``hue``; marks with bars if not joined.
 
     Args:
@@ -69,7 +71,9 @@ def line_chart(
     return figure, axes
 
 
-def scale_values(axes: Axes, values: Sequence[float], words: Sequence[str] | None, log: bool) -> None:
+def scale_values(
+    axes: Axes, values: Sequence[float], words: Sequence[str] | None, log: bool
+) -> None:
     """Label the x axis with the values themselves, or with the words for them."""
     if words is not None:
         axes.set_xticks(values, [word.replace(" ", "\n") for word in words])
@@ -93,7 +97,9 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     if log and high >= LINEAR_BELOW * low:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
+        axes.yaxis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,))
+        )
         axes.minorticks_off()
     elif low >= 0:
         axes.set_ylim(bottom=0.0)
@@ -106,7 +112,9 @@ def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
     for axes in panels:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     for columns in range(6, 0, -1):
-        legend = figure.legend([*handles.values()], [*handles], loc="outside upper left", ncols=columns)
+        legend = figure.legend(
+            [*handles.values()], [*handles], loc="outside upper left", ncols=columns
+        )
         if columns == 1 or legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
             break
         legend.remove()
@@ -125,7 +133,11 @@ def fit(figure: Figure, panels: Any) -> None:
     boxes = [label.get_window_extent() for label in labels]
     if any(left.x1 >= right.x0 for left, right in pairwise(boxes)):
         for axes in panels[-1]:
-            axes.set_xticks(axes.get_xticks(), [label.get_text().replace("\n", " ") for label in labels], rotation=90)
+            axes.set_xticks(
+                axes.get_xticks(),
+                [label.get_text().replace("\n", " ") for label in labels],
+                rotation=90,
+            )
         figure.draw_without_rendering()
     height = PANEL_HEIGHT if panels.size > 1 else SINGLE_PANEL_HEIGHT
     lacking = height - panels[-1, 0].get_window_extent().height / figure.dpi

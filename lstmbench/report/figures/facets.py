@@ -115,16 +115,23 @@ def facets(
     cases = rows_of(records, [x, y, hue, *col, *row, *([guide] if guide else [])])
     y_quantity = quantity(y)
     columns = {"y": y, "low": y_quantity.low, "high": y_quantity.high, "guide": guide}
-    points = pd.DataFrame({name: [case.get(column or "") for case in cases] for name, column in columns.items()})
+    points = pd.DataFrame(
+        {name: [case.get(column or "") for case in cases] for name, column in columns.items()}
+    )
     points = points.apply(pd.to_numeric, errors="coerce").astype(float)
     measured = np.array([case["status"] == "ok" for case in cases]) & np.isfinite(points["y"])
     drawn = measured & (points["y"] > 0) if "y" in log else measured
     points.loc[~drawn, ["y", "low", "high"]] = np.nan
     known = [case for case, has_point in zip(cases, drawn, strict=True) if has_point]
     if not known:
-        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))}).")
+        raise LstmbenchError(
+            f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))})."
+        )
     _check_lines(cases, x, hue, [*col, *row])
-    hues, values = ordered(hue, (case[hue] for case in known)), ordered(x, (case[x] for case in cases))
+    hues, values = (
+        ordered(hue, (case[hue] for case in known)),
+        ordered(x, (case[x] for case in cases)),
+    )
     if len(hues) > MAX_LINES:
         raise LstmbenchError(
             f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: choose some of them."
@@ -141,7 +148,9 @@ def facets(
     base = bases.pop() if y == "ratio" and len(bases) == 1 else None
     remarks = {
         "Coinciding lines": _coinciding(points, hues),
-        "Not drawn": _missing([case for case, has_point in zip(cases, drawn, strict=True) if not has_point], x, hue, y),
+        "Not drawn": _missing(
+            [case for case, has_point in zip(cases, drawn, strict=True) if not has_point], x, hue, y
+        ),
     }
     return Facets(
         points=points,
@@ -186,13 +195,23 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[st
                 "col= or row=, or choose records with one value."
             )
         if len({case[x] for case in line}) < len(line):
-            raise LstmbenchError(f"Two records are of the same case: {', '.join(map(str, names))}, at the same {x}.")
+            raise LstmbenchError(
+                f"Two records are of the same case: {', '.join(map(str, names))}, at the same {x}."
+            )
 
 
 def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
-    values = {key: {case[key] for case in cases} for key in ("implementation", *workload_keys(cases))}
-    same = {key: found.pop() for key, found in values.items() if len(found) == 1 and key not in (*shown, "run_id")}
-    return plain(describe({key: value for key, value in same.items() if value is not None}, is_square(cases)))
+    values = {
+        key: {case[key] for case in cases} for key in ("implementation", *workload_keys(cases))
+    }
+    same = {
+        key: found.pop()
+        for key, found in values.items()
+        if len(found) == 1 and key not in (*shown, "run_id")
+    }
+    return plain(
+        describe({key: value for key, value in same.items() if value is not None}, is_square(cases))
+    )
 
 
 def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
@@ -201,10 +220,17 @@ def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
     phrases = []
     for (name, reason), group in grouped(reasons, [hue, "reason"]).items():
         values = ordered(x, (case[x] for case in group))
-        where = f"{quantity(x).label.split()[-1]} = {', '.join(map(str, values))}, " if len(values) <= 3 else ""
+        where = (
+            f"{quantity(x).label.split()[-1]} = {', '.join(map(str, values))}, "
+            if len(values) <= 3
+            else ""
+        )
         phrases.append(f"{shorten(name, 40)}: {reason} ({where}{plural(len(group), 'case')})")
     if len(phrases) > MAX_NOTES:
-        return [*phrases[: MAX_NOTES - 1], f"{len(phrases) - MAX_NOTES + 1} more kinds, in the table"]
+        return [
+            *phrases[: MAX_NOTES - 1],
+            f"{len(phrases) - MAX_NOTES + 1} more kinds, in the table",
+        ]
     return phrases
 
 

@@ -46,18 +46,27 @@ class Figure(matplotlib.figure.Figure):
 
     def svg(self) -> str:
         """Return the figure as SVG; its title is ``caption``, its description ``alt``."""
-        text = self._saved("svg", {"Date": None, "Creator": CREATOR, "Title": self.caption}).decode()
+        text = self._saved(
+            "svg", {"Date": None, "Creator": CREATOR, "Title": self.caption}
+        ).decode()
         text = text.replace("</title>", f"</title>\n <desc>{escape(self.alt)}</desc>", 1)
         return text.replace("<svg ", '<svg role="img" ', 1)
 
     def png(self, dpi: int = 200) -> bytes:
         """Return the figure as PNG, with ``caption`` and ``alt`` in its metadata."""
-        return self._saved("png", {"Software": CREATOR, "Title": self.caption, "Description": self.alt}, dpi=dpi)
+        return self._saved(
+            "png", {"Software": CREATOR, "Title": self.caption, "Description": self.alt}, dpi=dpi
+        )
 
     def pdf(self) -> bytes:
         """Return the figure as PDF for print, as wide as a column if it has such a form."""
         figure = self.narrow() if self.narrow else self
-        metadata = {"CreationDate": None, "Creator": CREATOR, "Producer": CREATOR, "Title": self.caption}
+        metadata = {
+            "CreationDate": None,
+            "Creator": CREATOR,
+            "Producer": CREATOR,
+            "Title": self.caption,
+        }
         return figure._saved("pdf", metadata)
 
     def _saved(self, kind: str, metadata: Mapping[str, str | None], **options: Any) -> bytes:

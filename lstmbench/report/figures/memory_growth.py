@@ -23,8 +23,12 @@ def growth(records: pd.DataFrame) -> pd.DataFrame:
         ``formula_bytes_per_step``, ``times_formula``.
     """
     line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
-    measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")].sort_values("seq_len")
-    ends = measured.groupby(line, sort=False, dropna=False)[["seq_len", "allocated_bytes", "formula_bytes"]]
+    measured = records[
+        records["allocated_bytes"].notna() & (records["status"] == "ok")
+    ].sort_values("seq_len")
+    ends = measured.groupby(line, sort=False, dropna=False)[
+        ["seq_len", "allocated_bytes", "formula_bytes"]
+    ]
     first, last = ends.first(), ends.last()
     several = first["seq_len"] < last["seq_len"]
     first, last = first[several], last[several]

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.report.figures.alt_text import alt_text
-from lstmbench.report.figures.axes import add_legend, draw_lines, fit, scale_numbers, scale_values, write
+from lstmbench.report.figures.axes import (
+    add_legend,
+    draw_lines,
+    fit,
+    scale_numbers,
+    scale_values,
+    write,
+)
 from lstmbench.report.figures.facets import Facets, Line, facets
 from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
 from lstmbench.report.figures.styles import MUTED, style_of
@@ -52,10 +59,14 @@ def plot(
         LstmbenchError: if there is nothing to draw, a column is missing, a line would join
             different workloads, or there are more than eight lines.
     """
-    shown = facets(records, x, y, hue, _names(col), _names(row), log=log, title=title, guide=guide, line=line)
+    shown = facets(
+        records, x, y, hue, _names(col), _names(row), log=log, title=title, guide=guide, line=line
+    )
     wide = len(shown.cols) > 1 or len(shown.ticks or ()) > MAX_WORDS
     figure = _draw(shown, PAGE if wide else SINGLE)
-    figure.narrow = partial(_draw, shown.transposed() if len(shown.cols) > len(shown.rows) else shown, COLUMN)
+    figure.narrow = partial(
+        _draw, shown.transposed() if len(shown.cols) > len(shown.rows) else shown, COLUMN
+    )
     figure.caption = ". ".join(text for text in (shown.title, shown.constants) if text) + "."
     figure.alt = alt_text(shown)
     return figure
@@ -81,13 +92,21 @@ def _draw(shown: Facets, width: float) -> Figure:
     body.supxlabel(shown.x_label)
     body.supylabel(shown.y_label, ha="center", va="top", wrap=True)
 
-    looks = {place: {"label": shorten(phrase(shown.hue, value), 40)} for place, value in enumerate(shown.hues)}
+    looks = {
+        place: {"label": shorten(phrase(shown.hue, value), 40)}
+        for place, value in enumerate(shown.hues)
+    }
     if shown.hue == "implementation":
-        looks = {place: look | style_of(str(shown.hues[place])).line_options() for place, look in looks.items()}
+        looks = {
+            place: look | style_of(str(shown.hues[place])).line_options()
+            for place, look in looks.items()
+        }
     points = shown.points.assign(place=shown.points["x"])
     if shown.ticks:  # lines have places side by side
         points["x"] += (points["hue"] + 0.5) / len(looks) / 2 - 0.25
-    panels = body.subplots(len(shown.rows), len(shown.cols), sharex=True, sharey=True, squeeze=False)
+    panels = body.subplots(
+        len(shown.rows), len(shown.cols), sharex=True, sharey=True, squeeze=False
+    )
     for (row, col), axes in np.ndenumerate(panels):
         panel = points[(points["row"] == row) & (points["col"] == col)]
         draw_lines(axes, panel, looks, shown.joined)
@@ -96,16 +115,22 @@ def _draw(shown: Facets, width: float) -> Figure:
             options = {"color": MUTED, "linestyle": ":", "marker": "", "zorder": 1.5}
             axes.plot(formula["place"], formula["guide"], label=shown.guide, **options)
         if shown.line:
-            axes.axhline(shown.line[1], color=MUTED, linestyle="--", zorder=1.5, label=shown.line[0])
+            axes.axhline(
+                shown.line[1], color=MUTED, linestyle="--", zorder=1.5, label=shown.line[0]
+            )
         if panel.empty:
-            axes.text(0.5, 0.5, "not in these records", transform=axes.transAxes, ha="center", color=MUTED)
+            axes.text(
+                0.5, 0.5, "not in these records", transform=axes.transAxes, ha="center", color=MUTED
+            )
     for axes, title in zip(panels[0], shown.cols, strict=True):
         axes.set_title(title.replace(", ", ",\n"))
     for axes, title in zip(panels[:, -1], shown.rows, strict=True):
         side = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ma": "center"}
         axes.annotate(title.replace(", ", ",\n"), (1.02, 0.5), **side)
     scale_values(panels[0, 0], sorted(points["place"].unique()), shown.ticks, "x" in shown.log)
-    numbers = points[["y", "low", "high", "guide"]].assign(line=shown.line[1] if shown.line else np.nan)
+    numbers = points[["y", "low", "high", "guide"]].assign(
+        line=shown.line[1] if shown.line else np.nan
+    )
     scale_numbers(panels[0, 0], numbers, "y" in shown.log)
     add_legend(body, panels.flat)
     fit(figure, panels)

@@ -38,7 +38,9 @@ def sample_plot(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
     samples, workload = _choose(samples, where)
     names = ordered("implementation", samples["implementation"])
     samples = samples.sort_values(["process", "round", "sample"])
-    calls = pd.concat(samples[samples["implementation"] == name].assign(label=name) for name in names)
+    calls = pd.concat(
+        samples[samples["implementation"] == name].assign(label=name) for name in names
+    )
     figure = draw_calls(calls, describe(workload))
     count = calls.groupby("implementation")["process"].nunique().max()
     return figure.described(
@@ -53,7 +55,10 @@ def sample_plots(samples: pd.DataFrame, **where: Any) -> list[Figure | Sentence]
     """Return the ``sample_plot`` of each device that was measured; it takes the same arguments."""
     if "device" in where or samples.empty:
         return [sample_plot(samples, **where)]
-    return [sample_plot(samples, **where, device=device) for device in ordered("device", samples["device"])]
+    return [
+        sample_plot(samples, **where, device=device)
+        for device in ordered("device", samples["device"])
+    ]
 
 
 @figure_style()
@@ -72,9 +77,17 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     for place, label in enumerate(labels):
         column = calls[calls["label"] == label]
         edges = np.linspace(place - 0.42, place + 0.42, column["process"].nunique() + 1)
-        for left, right, (_, strip) in zip(edges[:-1], edges[1:], column.groupby("process"), strict=True):
+        for left, right, (_, strip) in zip(
+            edges[:-1], edges[1:], column.groupby("process"), strict=True
+        ):
             x = np.linspace(left, right, len(strip) + 2)
-            axes.plot(x[1:-1], strip["time"], "o", color=style_of(strip["implementation"].iloc[0]).color, **MARKS)
+            axes.plot(
+                x[1:-1],
+                strip["time"],
+                "o",
+                color=style_of(strip["implementation"].iloc[0]).color,
+                **MARKS,
+            )
             axes.hlines(strip["time"].median(), left + 0.02, right - 0.02, color=INK)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel(f"time of one call, {unit}")

@@ -43,7 +43,11 @@ MACHINE = ("run_id", "device", "threads")
 KINDS: Mapping[str, dict[str, Any]] = {
     "ratio": {"y": "ratio"},
     "speed": {"y": "time_median_s"},
-    "allocated": {"y": "allocated_bytes", "title": "Memory allocated by one call", "guide": "formula_bytes"},
+    "allocated": {
+        "y": "allocated_bytes",
+        "title": "Memory allocated by one call",
+        "guide": "formula_bytes",
+    },
     "peak": {"y": "peak_host_bytes", "log": "x", "title": "Peak memory of the process"},
     "device-peak": {"y": "peak_device_bytes", "log": "x", "title": "Peak memory of the device"},
     "output-error": {"y": "output_rel_error", "title": "Rounding error of the outputs"},
@@ -57,7 +61,9 @@ def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) ->
 
 
 def standard_figures(
-    records: pd.DataFrame, manifest: Mapping[str, Any] | None = None, samples: pd.DataFrame | None = None
+    records: pd.DataFrame,
+    manifest: Mapping[str, Any] | None = None,
+    samples: pd.DataFrame | None = None,
 ) -> tuple[dict[str, Figure], list[str]]:
     """Return the standard figures by their names, and sentences about those without a point.
 
@@ -108,7 +114,11 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
 
 def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
     """Return the figures of the device's peak memory, or a sentence that no row is of a GPU."""
-    return series(records, "peak_device_bytes") if (records["device"] == GPU).any() else [gpu_coverage(records)]
+    return (
+        series(records, "peak_device_bytes")
+        if (records["device"] == GPU).any()
+        else [gpu_coverage(records)]
+    )
 
 
 def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -> dict[str, Figure]:

@@ -8,9 +8,9 @@ from cycler import cycler
 
 INK: Final = "#222222"
 MUTED: Final = "#666666"
-_BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _BROWN, _PINK, _GREY, _YELLOW, _SKY = seaborn.color_palette(
-    "colorblind"
-).as_hex()
+_BLUE, _ORANGE, _GREEN, _VERMILION, _PURPLE, _BROWN, _PINK, _GREY, _YELLOW, _SKY = (
+    seaborn.color_palette("colorblind").as_hex()
+)
 
 _SOLID, _DASHED, _DOTTED = (), (4.5, 1.6), (1.2, 1.3)
 _DASH_DOT, _SHORT, _DASH_DOT_DOT = (6.0, 1.4, 1.2, 1.4), (2.6, 1.2), (6.0, 1.2, 1.2, 1.2, 1.2, 1.2)
@@ -58,7 +58,13 @@ _KNOWN: Final = {
 _BACKEND_DASHES: Final = {"numpy": _DOTTED, "torch": _SOLID, "jax": _DASHED}
 _OTHER_DASHES: Final = (_DASH_DOT, _SHORT, _DASH_DOT_DOT)
 _OTHER_COLORS: Final = ("#2E9C8A", "#661100", "#CC6677", "#6A51A3")
-_OTHER_MARKERS: Final = ((3, 1, 0), (4, 1, 45), (5, 1, 0), (6, 1, 0), (4, 1, 0))  # stars: no known one has them
+_OTHER_MARKERS: Final = (
+    (3, 1, 0),
+    (4, 1, 45),
+    (5, 1, 0),
+    (6, 1, 0),
+    (4, 1, 0),
+)  # stars: no known one has them
 
 
 def style_of(name: str) -> Style:
@@ -66,7 +72,9 @@ def style_of(name: str) -> Style:
     if name in _KNOWN:
         return _KNOWN[name]
     digest = hashlib.sha256(name.encode()).digest()
-    dashes = _BACKEND_DASHES.get(name.partition(".")[0], _OTHER_DASHES[digest[0] % len(_OTHER_DASHES)])
+    dashes = _BACKEND_DASHES.get(
+        name.partition(".")[0], _OTHER_DASHES[digest[0] % len(_OTHER_DASHES)]
+    )
     color = _OTHER_COLORS[digest[1] % len(_OTHER_COLORS)]
     return Style(color, dashes, _OTHER_MARKERS[digest[2] % len(_OTHER_MARKERS)])
 
@@ -76,7 +84,12 @@ RC: Final[dict[str, Any]] = {
     **seaborn.plotting_context("paper", font_scale=0.83),  # 8 points, the size of captions in print
     "font.sans-serif": ["DejaVu Sans"],  # comes with Matplotlib, so it is the same everywhere
     "axes.prop_cycle": cycler(color=[_BLUE, _ORANGE, INK, _GREEN, _VERMILION, _PURPLE])
-    + cycler(linestyle=["-", *((0, dashes) for dashes in (_DASHED, _DOTTED, _DASH_DOT, _SHORT, _DASH_DOT_DOT))])
+    + cycler(
+        linestyle=[
+            "-",
+            *((0, dashes) for dashes in (_DASHED, _DOTTED, _DASH_DOT, _SHORT, _DASH_DOT_DOT)),
+        ]
+    )
     + cycler(marker=["v", "P", "o", "D", "X", "s"]),
     "axes.spines.top": False,
     "axes.spines.right": False,

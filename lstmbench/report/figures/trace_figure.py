@@ -56,12 +56,16 @@ def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") 
     add_legend(figure, panels[-1:])
     caption = f"Input, gates, cell state and output of an LSTM over {len(time)} time steps."
     return figure.described(
-        "cell-gates", caption, f"Seven panels below each other, a line for each of {count} hidden units."
+        "cell-gates",
+        caption,
+        f"Seven panels below each other, a line for each of {count} hidden units.",
     )
 
 
 @figure_style()
-def gradient_highway(params: LSTMParams, x: ArrayLike, forget_biases: Sequence[float] = (0, 2, 4)) -> Figure:
+def gradient_highway(
+    params: LSTMParams, x: ArrayLike, forget_biases: Sequence[float] = (0, 2, 4)
+) -> Figure:
     """Draw how the gradient of the last cell state fades with distance, by forget gate bias.
 
     Lines are the products of the forget gates, marks are the whole derivative with all paths
@@ -82,8 +86,16 @@ def gradient_highway(params: LSTMParams, x: ArrayLike, forget_biases: Sequence[f
         along_cell = np.sqrt((forget_products(f) ** 2).mean(axis=1))
         along_all = np.sqrt((jacobian(biased, x, times) ** 2).sum(axis=2).mean(axis=1))
         label = f"bias {bias:+g}"
-        (line,) = axes.plot(T - np.arange(1, T + 1), along_cell, marker="", label=f"{label}: forget gates alone")
-        axes.plot(T - times, along_all, linestyle="none", color=line.get_color(), label=f"{label}: all paths")
+        (line,) = axes.plot(
+            T - np.arange(1, T + 1), along_cell, marker="", label=f"{label}: forget gates alone"
+        )
+        axes.plot(
+            T - times,
+            along_all,
+            linestyle="none",
+            color=line.get_color(),
+            label=f"{label}: all paths",
+        )
     axes.set(yscale="log", ylim=(MIN_GRADIENT, 3), xlabel="distance T - t (time steps)")
     axes.set_ylabel(r"gradient $|\partial c_T / \partial c_t|$")
     add_legend(figure, [axes])

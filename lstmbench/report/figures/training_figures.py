@@ -71,9 +71,14 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
     for line in curve.lines:
         thin = {"marker": "", "linewidth": 0.9} if line.cell == "rnn" else {}
         markers = max(1, len(line.updates) // MARKERS)
-        looks[line.label] = style_of(line.implementation).line_options() | thin | {"markevery": markers}
+        looks[line.label] = (
+            style_of(line.implementation).line_options() | thin | {"markevery": markers}
+        )
     columns = {"x": "updates", "y": "mean", "low": "least", "high": "most"}
-    lines = [pd.DataFrame({name: getattr(line, column) for name, column in columns.items()}) for line in curve.lines]
+    lines = [
+        pd.DataFrame({name: getattr(line, column) for name, column in columns.items()})
+        for line in curve.lines
+    ]
     points = pd.concat(lines, keys=looks, names=["hue"]).reset_index("hue")
     draw_lines(axes, points, looks)
     if curve.score is not None:
@@ -90,8 +95,20 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
     for name, score in curve.baselines.items():
         if least <= score <= greatest:  # the table has those that are far from the curves
             axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
-            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
-            axes.text(0.01, score, name, fontsize="small", color=MUTED, backgroundcolor="#ffffff99", **place)
+            place: dict[str, Any] = {
+                "transform": axes.get_yaxis_transform(),
+                "va": "bottom",
+                "parse_math": False,
+            }
+            axes.text(
+                0.01,
+                score,
+                name,
+                fontsize="small",
+                color=MUTED,
+                backgroundcolor="#ffffff99",
+                **place,
+            )
     axes.margins(y=0.1)  # the name of the highest line fits below the top
     axes.set_title(curve.title, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -100,8 +117,12 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
 
 
 def gradient_by_lag(norms: pd.DataFrame) -> Figure:
-    """Draw ``lstmbench.training.gradient_by_lag.gradient_by_lag``: medians over seeds, bands of all seeds."""
-    by_lag = norms.groupby(["kind", "lag"], sort=False)["norm"].agg(y="median", low="min", high="max")
+    """Draw ``lstmbench.training.gradient_by_lag.gradient_by_lag``: medians over seeds, bands of all
+    seeds.
+    """
+    by_lag = norms.groupby(["kind", "lag"], sort=False)["norm"].agg(
+        y="median", low="min", high="max"
+    )
     points = by_lag.reset_index().rename(columns={"kind": "hue", "lag": "x"})
     looks = {hue: {"marker": ""} for hue in points["hue"]}
     figure, axes = line_chart(points, "lag (steps)", "gradient, relative to lag 0", looks)
@@ -117,7 +138,10 @@ def precision_recall(points: pd.DataFrame) -> Figure:
     """Draw precision against recall: columns ``detector``, ``recall``, ``precision``."""
     points = points.rename(columns={"detector": "hue", "recall": "x", "precision": "y"})
     looks = {hue: {"marker": ""} for hue in points["hue"]}
-    labels = "recall: share of the wrong values found", "precision:\nshare of the finds that are wrong values"
+    labels = (
+        "recall: share of the wrong values found",
+        "precision:\nshare of the finds that are wrong values",
+    )
     figure, axes = line_chart(points, *labels, looks)
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     caption = "Precision against recall of detectors of wrong values."
@@ -151,11 +175,21 @@ def continued_curves(
     for k, axes in enumerate(panels):
         whole = truth[:, k].cumsum(axis=0)
         alone = whole[prompt - 1] + generated[:, k].cumsum(axis=0)
-        axes.plot(*whole[prompt - 1 :].T, color=MUTED, linestyle=":", marker="", label="the true curve")
+        axes.plot(
+            *whole[prompt - 1 :].T, color=MUTED, linestyle=":", marker="", label="the true curve"
+        )
         axes.plot(*whole[:prompt].T, color=INK, linestyle="-", marker="", label="what it was shown")
-        axes.plot(*alone.T, color=style_of("torch.fused").color, linestyle="-", marker="", label="what it drew")
+        axes.plot(
+            *alone.T,
+            color=style_of("torch.fused").color,
+            linestyle="-",
+            marker="",
+            label="what it drew",
+        )
         axes.set_axis_off()
         axes.set_aspect("equal")
     add_legend(figure, panels[:1])
     details = f"{count} curves; the model reads its own movements after {prompt} steps."
-    return figure.described("drawings", "Curves, and how a model went on with them by itself.", details)
+    return figure.described(
+        "drawings", "Curves, and how a model went on with them by itself.", details
+    )

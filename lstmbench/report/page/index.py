@@ -27,11 +27,17 @@ def write(folder: str | Path) -> Path:
     """Write ``tables/``, ``figures/`` and ``README.md`` of a run, and return the README's path.
 
     Raises:
-        LstmbenchError: if the folder holds no run, it has no records yet, or it cannot be written to.
+        LstmbenchError: if the folder holds no run, it has no records yet, or it cannot be written
+            to.
     """
     root = Path(folder)
     files, suite = _render_run(root)
-    present = {path for kind, ends in FORMATS.items() for end in ends for path in (root / kind).glob(f"{suite}-*{end}")}
+    present = {
+        path
+        for kind, ends in FORMATS.items()
+        for end in ends
+        for path in (root / kind).glob(f"{suite}-*{end}")
+    }
     _save(root, files, outdated=present - {root / name for name in files})
     return root / "README.md"
 
@@ -57,17 +63,25 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
         # Matplotlib is loaded only where there is something to draw
         from lstmbench.report.figures.standard_figures import standard_figures
 
-        figures, remarks = standard_figures(records, samples=read_samples(root) if is_learning(records) else None)
+        figures, remarks = standard_figures(
+            records, samples=read_samples(root) if is_learning(records) else None
+        )
     else:
         figures, remarks = {}, [left_out, "Of so many cases no figures are drawn."]
     files: dict[str, bytes] = {}
     for table in tables:
-        for end, text in zip(FORMATS["tables"], (table.markdown(), table.latex(), table.csv()), strict=True):
+        for end, text in zip(
+            FORMATS["tables"], (table.markdown(), table.latex(), table.csv()), strict=True
+        ):
             files[f"tables/{table.id}{end}"] = text.encode()
     for name, figure in figures.items():
-        for end, image in zip(FORMATS["figures"], (figure.svg().encode(), figure.png(), figure.pdf()), strict=True):
+        for end, image in zip(
+            FORMATS["figures"], (figure.svg().encode(), figure.png(), figure.pdf()), strict=True
+        ):
             files[f"figures/{name}{end}"] = image
-    page = run_page(rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root))
+    page = run_page(
+        rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root)
+    )
     return files | {"README.md": page.encode()}, slug(suite_of(rows, [manifest]))
 
 
@@ -98,9 +112,14 @@ def render_index(root: str | Path) -> dict[str, bytes]:
         raise LstmbenchError(f"There is no folder {base}.")
     folders = newest_first(base)
     runs = [_summary(path) for path in folders]
-    newest = next((run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")), None)
+    newest = next(
+        (run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")),
+        None,
+    )
     newest = newest or next((run.folder for run in runs if run.statuses), None)
-    page = index_page(runs, newest, run_tables(base / newest)[0] if newest else None, machine_tables(folders))
+    page = index_page(
+        runs, newest, run_tables(base / newest)[0] if newest else None, machine_tables(folders)
+    )
     return {"README.md": page.encode(), "index.html": results_page(base, runs).encode()}
 
 

@@ -82,7 +82,9 @@ def run_page(
         notebooks: as ``executed_notebooks`` returns them.
     """
     suite = provenance.suite_of(rows, [manifest])
-    names = ordered("implementation", (row["implementation"] for row in rows if row["implementation"]))
+    names = ordered(
+        "implementation", (row["implementation"] for row in rows if row["implementation"])
+    )
     description = provenance.description(manifest)
     blocks = [
         f"# Suite {markdown(suite)} on {markdown(provenance.cpu(manifest))}, {provenance.date(manifest)}",
@@ -90,7 +92,9 @@ def run_page(
         f"Implementations: {markdown(', '.join(names))}. Workloads: {markdown('; '.join(_sizes(rows)))}.".lstrip(),
     ]
     for title, kinds in SECTIONS.items():
-        content = [block for kind in kinds for block in _content(f"{slug(suite)}-{kind}", tables, figures)]
+        content = [
+            block for kind in kinds for block in _content(f"{slug(suite)}-{kind}", tables, figures)
+        ]
         blocks += [f"## {title}", *content] if content else []
     facts = [f"| {name} | {markdown(fact)} |" for name, fact in provenance.facts(rows, manifest)]
     blocks += [
@@ -105,7 +109,10 @@ def run_page(
         "- [manifest.json](manifest.json): how the run came about",
     ]
     if notebooks:
-        links = (" · ".join(_link(name, f"notebooks/{quote(name)}") for name in files) for files in notebooks.values())
+        links = (
+            " · ".join(_link(name, f"notebooks/{quote(name)}") for name in files)
+            for files in notebooks.values()
+        )
         blocks += [
             "Notebooks, executed with these records, and the same as pages to read without Jupyter:",
             "\n".join(f"- {line}" for line in links),
@@ -115,7 +122,16 @@ def run_page(
 
 def _sizes(rows: list[Row]) -> Iterator[str]:
     """Yield the values in each column of a workload as one phrase, such as ``T = 16, 64``."""
-    for column in ("task", "mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size"):
+    for column in (
+        "task",
+        "mode",
+        "dtype",
+        "device",
+        "input",
+        "seq_len",
+        "batch_size",
+        "hidden_size",
+    ):
         values = ordered(column, (row[column] for row in rows if row.get(column) is not None))
         if values:
             first, *others = (phrase(column, value) for value in values)
@@ -136,7 +152,9 @@ def _content(stem: str, tables: Iterable[Table], figures: Mapping[str, "Figure"]
             yield f"{name}: [SVG](figures/{name}.svg) · [PDF for a column](figures/{name}.pdf)"
 
 
-def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None, machines: Sequence[Table] = ()) -> str:
+def index_page(
+    runs: Sequence[Summary], newest: str | None, table: Table | None, machines: Sequence[Table] = ()
+) -> str:
     """Return the README of a folder of runs.
 
     Args:
@@ -151,10 +169,16 @@ def index_page(runs: Sequence[Summary], newest: str | None, table: Table | None,
         NO_RUNS,
     ]
     if runs:
-        head = ["| date | run | suite | machine | ok | not ok |", "| :-- | :-- | :-- | :-- | --: | :-- |"]
+        head = [
+            "| date | run | suite | machine | ok | not ok |",
+            "| :-- | :-- | :-- | :-- | --: | :-- |",
+        ]
         blocks[2] = "\n".join([*head, *map(_line, runs)])
     if newest is not None and table is not None:
-        blocks += [f"## The newest: {_link(newest, f'{quote(newest)}/README.md')}", table.markdown().rstrip()]
+        blocks += [
+            f"## The newest: {_link(newest, f'{quote(newest)}/README.md')}",
+            table.markdown().rstrip(),
+        ]
     if machines:
         blocks += ["## Several machines", *(table.markdown().rstrip() for table in machines)]
     return "\n\n".join(blocks) + "\n"
@@ -165,7 +189,13 @@ def _line(run: Summary) -> str:
         return f"| | {markdown(run.folder)} | | {markdown(run.trouble)} | | |"
     suite, cpu = provenance.suite_of([], [run.manifest]), provenance.cpu(run.manifest)
     link = _link(run.folder, f"{quote(run.folder)}/README.md")
-    cells = [provenance.date(run.manifest), link, markdown(suite), markdown(cpu), str(run.statuses.get("ok", 0))]
+    cells = [
+        provenance.date(run.manifest),
+        link,
+        markdown(suite),
+        markdown(cpu),
+        str(run.statuses.get("ok", 0)),
+    ]
     return f"| {' | '.join(cells)} | {markdown(run.counts('ok'))} |"
 
 

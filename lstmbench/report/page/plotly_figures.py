@@ -88,17 +88,26 @@ def learning_panel(curve: LearningCurve, run: str) -> Json:
 
 def _thinned(line: ScoreLine) -> ScoreLine:
     step = -(-len(line.updates) // MAX_EPOCHS)
-    return replace(line, **{name: getattr(line, name)[::step] for name in ("updates", "mean", "least", "most")})
+    return replace(
+        line, **{name: getattr(line, name)[::step] for name in ("updates", "mean", "least", "most")}
+    )
 
 
 def _mean(line: ScoreLine, metric: str) -> Json:
     """Return the mean over seeds; that of a plain RNN is thin."""
     texts = []
-    for updates, mean, least, most in zip(line.updates, line.mean, line.least, line.most, strict=True):
+    for updates, mean, least, most in zip(
+        line.updates, line.mean, line.least, line.most, strict=True
+    ):
         seeds = f" ({least:.4g} to {most:.4g}, {line.seeds} seeds)" if line.seeds > 1 else ""
         texts.append(f"{line.label}\n{updates:.0f} updates\n{metric}: {mean:.4g}{seeds}")
     style = line_style(line.implementation, 1 if line.cell == "rnn" else 2) | {"mode": "lines"}
-    return style | {"name": str(escape(line.label)), "x": line.updates, "y": rounded(line.mean, 4), "text": texts}
+    return style | {
+        "name": str(escape(line.label)),
+        "x": line.updates,
+        "y": rounded(line.mean, 4),
+        "text": texts,
+    }
 
 
 def _band(line: ScoreLine) -> Json:
@@ -137,7 +146,11 @@ def _baseline(name: str, score: float) -> Json:
         "y0": score,
         "y1": score,
         "line": {"color": MUTED, "width": 1, "dash": "dot"},
-        "label": {"text": str(escape(name)), "textposition": "start", "font": {"size": 10, "color": MUTED}},
+        "label": {
+            "text": str(escape(name)),
+            "textposition": "start",
+            "font": {"size": 10, "color": MUTED},
+        },
     }
 
 
@@ -151,6 +164,10 @@ def _is_near(score: float, least: float, most: float, log: bool) -> bool:
 def rounded(values: Iterable[Any], digits: int) -> list[Any]:
     """Return floats with so many significant digits, None if infinite, and all else as it is."""
     return [
-        value if not isinstance(value, float) else float(f"{value:.{digits}g}") if isfinite(value) else None
+        value
+        if not isinstance(value, float)
+        else float(f"{value:.{digits}g}")
+        if isfinite(value)
+        else None
         for value in values
     ]

@@ -84,7 +84,9 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
             tables.append(records.assign(run=run.folder))
     rows = pd.concat(tables[1:] or tables, ignore_index=True)
     is_training = rows.get("task", pd.Series(index=rows.index)).notna()
-    cases = rows[~is_training].sort_values([*GROUPS, "implementation"], key=_in_order, ignore_index=True)
+    cases = rows[~is_training].sort_values(
+        [*GROUPS, "implementation"], key=_in_order, ignore_index=True
+    )
     samples = {run: read_samples(base / run) for run in rows["run"].unique() if not left_out[run]}
     data = {
         "cases": _columns(cases),
@@ -166,7 +168,9 @@ def _column(table: pd.DataFrame, name: str) -> Json:
 
 def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
     """Return a column as plain Python values, None where there is none."""
-    column = table[name].astype(object) if name in table else pd.Series(index=table.index, dtype=object)
+    column = (
+        table[name].astype(object) if name in table else pd.Series(index=table.index, dtype=object)
+    )
     return rounded(column.where(column.notna(), None), DIGITS)
 
 
@@ -190,15 +194,23 @@ def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[s
     if not samples:
         return {}
     keys = ["run", *CASE_COLUMNS]
-    everything = pd.concat([table.assign(run=run) for run, table in samples.items()], ignore_index=True)
+    everything = pd.concat(
+        [table.assign(run=run) for run, table in samples.items()], ignore_index=True
+    )
     everything = cases[keys].rename_axis("case").reset_index().merge(everything, on=keys)
-    everything = everything.sort_values(["case", "process", "round", "sample"]).fillna({"disturbed": False})
+    everything = everything.sort_values(["case", "process", "round", "sample"]).fillna(
+        {"disturbed": False}
+    )
     by_case = everything[["case", "process", "seconds", "disturbed"]].dropna().groupby("case")
     share = max(1, min(MAX_SAMPLES_PER_CASE, MAX_SAMPLES // max(1, by_case.ngroups)))
     samples_of = {}
     for case, own in by_case:
         kept = own.iloc[:: -(-len(own) // share)]
-        extent = f"All {len(own)}" if len(kept) == len(own) else f"{len(kept)} of {len(own)}, evenly chosen,"
+        extent = (
+            f"All {len(own)}"
+            if len(kept) == len(own)
+            else f"{len(kept)} of {len(own)}, evenly chosen,"
+        )
         processes = [_process(process, part) for process, part in kept.groupby("process")]
         samples_of[str(case)] = {"extent": f"{extent} samples", "processes": processes}
     return samples_of
@@ -209,4 +221,9 @@ def _process(process: Any, samples: pd.DataFrame) -> Json:
     disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
     times = [_text(time, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
     summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
-    return {"process": int(process), "seconds": rounded(seconds, 4), "disturbed": disturbed, "summary": summary}
+    return {
+        "process": int(process),
+        "seconds": rounded(seconds, 4),
+        "disturbed": disturbed,
+        "summary": summary,
+    }

@@ -15,7 +15,7 @@ from lstmbench.report.tables.standard_tables import tables
 from lstmbench.report.tables.table import Table
 from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
 
-MOST_CASES = 10_000
+MAX_CASES = 10_000
 """Maximum number of cases of a run that is shown whole."""
 
 SHOWN_CASES = 1_000
@@ -31,13 +31,16 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
     """
     root = Path(folder)
     total = count_records(root)
-    if total <= MOST_CASES:
+    if total <= MAX_CASES:
         return read_results(root), ""
     records = read_results(root, first=SHOWN_CASES + 1)
     workloads = records[list(WORKLOAD)].astype(object).apply(tuple, axis=1)
     whole = records[workloads != workloads.iloc[-1]]
     shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
-    return shown, f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all."
+    return (
+        shown,
+        f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all.",
+    )
 
 
 def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -58,7 +61,9 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
 def run_tables(folder: str | Path) -> list[Table]:
     """Return the tables of one run; a note says so if they do not show all of it."""
     records, left_out = read_shown(folder)
-    return [replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)]
+    return [
+        replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)
+    ]
 
 
 def statuses(folder: str | Path) -> dict[str, int]:
@@ -67,5 +72,12 @@ def statuses(folder: str | Path) -> dict[str, int]:
     if "status" not in records.columns:
         raise LstmbenchError("The records have no column status.")
     counts = records["status"].value_counts(dropna=False)
-    words = {status_words(None if pd.isna(status) else str(status)): int(counts[status]) for status in counts.index}
-    return {word: words[word] for word in sorted(words, key=lambda word: (word != "ok", word)) if words[word]}
+    words = {
+        status_words(None if pd.isna(status) else str(status)): int(counts[status])
+        for status in counts.index
+    }
+    return {
+        word: words[word]
+        for word in sorted(words, key=lambda word: (word != "ok", word))
+        if words[word]
+    }

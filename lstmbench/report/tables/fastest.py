@@ -26,7 +26,9 @@ def fastest_per_workload(records: pd.DataFrame) -> pd.DataFrame:
     varying = [key for key in WORKLOAD if key in timed and timed[key].nunique(dropna=False) > 1]
     groups = timed.groupby(["run_id", *WORKLOAD], sort=False, dropna=False)
     rows = [_fastest(group.sort_values("time_median_s"), varying) for _, group in groups]
-    return pd.DataFrame(rows, columns=["workload", "fastest", "time_s", "reference_times", "ours", "ours_times"])
+    return pd.DataFrame(
+        rows, columns=["workload", "fastest", "time_s", "reference_times", "ours", "ours_times"]
+    )
 
 
 def fastest_names(rows: pd.DataFrame) -> list[str]:
@@ -78,5 +80,7 @@ def summary(records: pd.DataFrame) -> Sentence:
         points.append(point)
     skipped = records[records["status"] == "skipped"]["implementation"].drop_duplicates()
     if len(skipped):
-        points.append(f"Skipped somewhere, with the reason in its row: {', '.join(map(markdown, skipped))}.")
+        points.append(
+            f"Skipped somewhere, with the reason in its row: {', '.join(map(markdown, skipped))}."
+        )
     return Sentence("\n".join(f"- {point}" for point in points) or "Nothing was timed.")

@@ -36,9 +36,15 @@ class Notes:
         """Return the notes."""
         lines = []
         for index, ((word, reason), cases) in enumerate(self._cases.items()):
-            names = ", ".join(ordered("implementation", (str(row["implementation"]) for row in cases)))
-            lines.append(f"{_letter(index)} {word}: {names}, {plural(len(cases), 'case')}: {reason}")
-        return lines + [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in self._marks]
+            names = ", ".join(
+                ordered("implementation", (str(row["implementation"]) for row in cases))
+            )
+            lines.append(
+                f"{_letter(index)} {word}: {names}, {plural(len(cases), 'case')}: {reason}"
+            )
+        return lines + [
+            f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in self._marks
+        ]
 
 
 def _letter(index: int) -> str:

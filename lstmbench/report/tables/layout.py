@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.labels import WORKLOAD, Row, combinations, describe, is_square, key_of, ordered, workload_keys
+from lstmbench.report.labels import (
+    WORKLOAD,
+    Row,
+    combinations,
+    describe,
+    is_square,
+    key_of,
+    ordered,
+    workload_keys,
+)
 
 MAX_COLUMNS = 8
 """More do not fit on a printed page."""
@@ -43,7 +52,9 @@ def name_of(row: Row) -> str:
     return f"{row['implementation']} (peer)" if row["peer"] else str(row["implementation"])
 
 
-def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | None = None) -> Layout:
+def arrange(
+    rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | None = None
+) -> Layout:
     """Return where each case stands.
 
     Args:
@@ -60,7 +71,11 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | No
         keys = [along, *(key for key in keys if key != "run_id")]
     distinct = {key: ordered(key, (row[key] for row in rows)) for key in keys}
     varying = [key for key in keys if len(distinct[key]) > 1]
-    constants = {key: values[0] for key, values in distinct.items() if key not in varying and values != [None]}
+    constants = {
+        key: values[0]
+        for key, values in distinct.items()
+        if key not in varying and values != [None]
+    }
     constants.pop("run_id", None)
 
     axis = along or _axis(rows, varying)
@@ -92,7 +107,9 @@ def arrange(rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | No
     if repeated.any():
         row = rows[int(repeated.argmax())]
         workload = describe({key: row[key] for key in WORKLOAD})
-        raise LstmbenchError(f"Two records are of the same case: {row['implementation']}, {workload}.")
+        raise LstmbenchError(
+            f"Two records are of the same case: {row['implementation']}, {workload}."
+        )
     return Layout(describe(constants, square), axis, stub, places)
 
 
@@ -105,4 +122,8 @@ def _axis(rows: Sequence[Row], varying: Sequence[str]) -> str | None:
             lines = len({key_of(row, others) for row in rows})
             if len(rows) >= MIN_FILLED * lines * columns:
                 return axis
-    return "implementation" if varying and len({row["implementation"] for row in rows}) <= MAX_COLUMNS else None
+    return (
+        "implementation"
+        if varying and len({row["implementation"] for row in rows}) <= MAX_COLUMNS
+        else None
+    )

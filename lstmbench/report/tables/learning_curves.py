@@ -66,8 +66,14 @@ def learning_curves(
         tasks: which, in this order; those of the records if None.
     """
     wanted = [str(task) for task in (tasks if tasks is not None else records["task"].unique())]
-    trained = samples[["task", "sizes"]].dropna().drop_duplicates() if "task" in samples else pd.DataFrame()
-    trainings = [(str(task), str(sizes)) for task, sizes in trained.itertuples(index=False) if task in wanted]
+    trained = (
+        samples[["task", "sizes"]].dropna().drop_duplicates()
+        if "task" in samples
+        else pd.DataFrame()
+    )
+    trainings = [
+        (str(task), str(sizes)) for task, sizes in trained.itertuples(index=False) if task in wanted
+    ]
     curves = []
     for task, sizes in sorted(trainings, key=lambda training: wanted.index(training[0])):
         others = [other.split(", ") for name, other in trainings if name == task and other != sizes]
@@ -85,11 +91,16 @@ def _curve(task: str, title: str, samples: pd.DataFrame, records: pd.DataFrame) 
     groups = samples.groupby(["cell", "implementation"], sort=False)
     lines = [_line(str(cell), str(name), group) for (cell, name), group in groups]
     scored = records[records["score"].notna()]
-    seeds = by_seed([{str(name): value for name, value in row.items()} for row in scored.to_dict("records")], "lstm")
+    seeds = by_seed(
+        [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")],
+        "lstm",
+    )
     baselines = scored[scored["cell"] == BASELINES]
     metric = records["metric"].dropna()
     scores = samples["score"].astype(float).dropna()
-    errors = bool(len(scores)) and scores.min() > 0 and not records["higher_is_better"].eq(True).any()
+    errors = (
+        bool(len(scores)) and scores.min() > 0 and not records["higher_is_better"].eq(True).any()
+    )
     return LearningCurve(
         task=task,
         title=title,
@@ -97,7 +108,9 @@ def _curve(task: str, title: str, samples: pd.DataFrame, records: pd.DataFrame) 
         log=bool(errors and scores.max() > MAX_LINEAR_RANGE * scores.min()),
         lines=[line for line in lines if line.updates],
         score=mean(seeds) if seeds else None,
-        baselines=dict(zip(baselines["variant"].astype(str), baselines["score"].astype(float), strict=True)),
+        baselines=dict(
+            zip(baselines["variant"].astype(str), baselines["score"].astype(float), strict=True)
+        ),
     )
 
 
@@ -106,5 +119,10 @@ def _line(cell: str, implementation: str, samples: pd.DataFrame) -> ScoreLine:
     over_seeds = [getattr(by_updates, name)(axis=1).tolist() for name in ("mean", "min", "max")]
     updates = by_updates.index.astype(float).tolist()
     return ScoreLine(
-        contender_name(cell, implementation), cell, implementation, by_updates.shape[1], updates, *over_seeds
+        contender_name(cell, implementation),
+        cell,
+        implementation,
+        by_updates.shape[1],
+        updates,
+        *over_seeds,
     )

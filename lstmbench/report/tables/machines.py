@@ -53,14 +53,20 @@ def _table(folders: Mapping[str, Path]) -> Table | None:
         except LstmbenchError:
             continue
         manifests.append(records.attrs["manifest"])
-        rows += [row | {"machine": machine} for row in cases if row["implementation"] != row["ratio_to"]]
+        rows += [
+            row | {"machine": machine} for row in cases if row["implementation"] != row["ratio_to"]
+        ]
     # A case that was skipped was not measured on that machine
-    measured = {(key_of(row, WORKLOAD), row["machine"]) for row in rows if row["status"] != "skipped"}
+    measured = {
+        (key_of(row, WORKLOAD), row["machine"]) for row in rows if row["status"] != "skipped"
+    }
     machines = Counter(workload for workload, _ in measured)
     shared = [row for row in rows if machines[key_of(row, WORKLOAD)] > 1]
     if not shared:
         return None
-    bases = ordered("implementation", (row["ratio_to"] for row in shared if row["ratio_to"] is not None))
+    bases = ordered(
+        "implementation", (row["ratio_to"] for row in shared if row["ratio_to"] is not None)
+    )
     what = f"Time of one call relative to {base_words(bases)}, machine by machine: median of the ratios within rounds"
     return make(
         "machines-ratio",
@@ -69,7 +75,9 @@ def _table(folders: Mapping[str, Path]) -> Table | None:
         f"{what} [95 % interval]",
         {"ratio": ratio_cell},
         ["machine", "run_id", "ratio", "ratio_low", "ratio_high", "ratio_to", *EXTENT],
-        ["Of each suite, the newest run on a machine counts, and workloads that two or more machines have measured."],
+        [
+            "Of each suite, the newest run on a machine counts, and workloads that two or more machines have measured."
+        ],
         more=" Columns: machines. Below 1 is faster.",
         extra_keys=["ratio_to"] if len(bases) > 1 else [],
         along="machine",

@@ -31,7 +31,14 @@ _PUBLISHED: Final = (
     "source", "published_what", "published_device", "published_dtype", "published_s", "published_ratio", "step_s",
     "published_step_s",
 )  # fmt: skip
-_HEADS: Final = ("dtype", "ours, ms", "published, ms", "published / ours", "ours, µs a step", "published, µs a step")
+_HEADS: Final = (
+    "dtype",
+    "ours, ms",
+    "published, ms",
+    "published / ours",
+    "ours, µs a step",
+    "published, µs a step",
+)
 _CAPTION: Final = (
     "Time of one call in ms: median [95 % interval], beside times that others published for these sizes. Another "
     "machine's time is for orientation: the two were not compared in one run."
@@ -67,10 +74,18 @@ class Published:
     def matches(self, row: Row) -> bool:
         """Say whether a case is of these sizes, on a GPU, in a dtype that may be set beside this
         one."""
-        single = row["num_layers"] == 1 and not row["bidirectional"] and row["lengths"] in ("full", None)
+        single = (
+            row["num_layers"] == 1 and not row["bidirectional"] and row["lengths"] in ("full", None)
+        )
         square = row["input_size"] == row["hidden_size"]
         same = {key: row[key] for key in self.sizes} == self.sizes
-        return single and square and same and row["device"] == GPU and row["dtype"] in AGAINST[self.dtype]
+        return (
+            single
+            and square
+            and same
+            and row["device"] == GPU
+            and row["dtype"] in AGAINST[self.dtype]
+        )
 
     def beside(self, row: Row) -> Row:
         """Return a case with what was published, and what follows from both."""
@@ -117,7 +132,9 @@ def published_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[T
             pairs += matching
     if not pairs:
         return []
-    varying = [key for key in ("run_id", "threads", "input") if len({row[key] for _, row in pairs}) > 1]
+    varying = [
+        key for key in ("run_id", "threads", "input") if len({row[key] for _, row in pairs}) > 1
+    ]
     notes = Notes()
     places = [(time.heading, _label(row, varying)) for time, row in pairs]
     frame = pd.DataFrame(
@@ -149,7 +166,10 @@ def _label(row: Row, varying: Sequence[str]) -> str:
 
 def _cells(row: Row, time: Published, notes: Notes) -> list[str]:
     numbers = time.beside(row)
-    published, published_step = number(numbers["published_s"] * 1e3), number(numbers["published_step_s"] * 1e6)
+    published, published_step = (
+        number(numbers["published_s"] * 1e3),
+        number(numbers["published_step_s"] * 1e6),
+    )
     if not _timed(row):
         return [row["dtype"], status(row, notes), published, "–", "–", published_step]
     ours = interval(*(row[name] and row[name] * 1e3 for name in _TIMES)) + marked(row, notes)
@@ -158,8 +178,12 @@ def _cells(row: Row, time: Published, notes: Notes) -> list[str]:
 
 
 def _remarks(times: Sequence[Published]) -> list[str]:
-    sources, dtypes = (dict.fromkeys(getattr(time, name) for time in times) for name in ("source", "dtype"))
-    pairs = "; ".join(f"{dtype} stands beside our {' and '.join(AGAINST[dtype])}" for dtype in dtypes)
+    sources, dtypes = (
+        dict.fromkeys(getattr(time, name) for time in times) for name in ("source", "dtype")
+    )
+    pairs = "; ".join(
+        f"{dtype} stands beside our {' and '.join(AGAINST[dtype])}" for dtype in dtypes
+    )
     return [
         "Orientation, not a comparison in one run: published times are of another machine, other software and another "
         "way of timing, and how wide their intervals are is not known.",

@@ -18,8 +18,9 @@ from lstmbench.report.number_format import latex, markdown
 if TYPE_CHECKING:
     from lstmbench.report.tables.table import Table
 
-# For the text of LaTeX's article, 345 pt wide and 550 pt high: with the gaps between columns, a letter of a table in
-# \scriptsize takes up to 3.8 pt (measured in Computer Modern, on all committed tables).
+# For the text of LaTeX's article, 345 pt wide and 550 pt high: with the gaps between columns, a
+# letter of a table in \scriptsize takes up to 3.8 pt (measured in Computer Modern, on all committed
+# tables).
 LETTERS_IN_PORTRAIT, LETTERS_IN_LANDSCAPE = 90, 145
 _GAP = 2
 MAX_WITH_INTERVALS_BESIDE = 3
@@ -34,12 +35,16 @@ _PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
 def to_markdown(cells: pd.DataFrame) -> str:
     """Return cells as a table in GitHub's Markdown; panels begin with a row in bold."""
     lines = zip(cells.index, cells.to_numpy().tolist(), strict=True)
-    return _TEMPLATES.get_template("grid.md.j2").render(stub=cells.index.names[-1], columns=heads(cells), lines=lines)
+    return _TEMPLATES.get_template("grid.md.j2").render(
+        stub=cells.index.names[-1], columns=heads(cells), lines=lines
+    )
 
 
 def table_markdown(table: "Table", footer: Sequence[str]) -> str:
     """Return a table with its caption, its notes and these lines of its footer."""
-    return _TEMPLATES.get_template("table.md.j2").render(table=table, grid=to_markdown(table.frame), footer=footer)
+    return _TEMPLATES.get_template("table.md.j2").render(
+        table=table, grid=to_markdown(table.frame), footer=footer
+    )
 
 
 def table_latex(table: "Table") -> str:
@@ -71,7 +76,9 @@ def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the cells with panels for each quantity."""
     parts = []
     for quantity in cells.columns.unique(0):
-        headings = {heading: f"{quantity}: {heading}".rstrip(": ") for heading in cells.index.unique(0)}
+        headings = {
+            heading: f"{quantity}: {heading}".rstrip(": ") for heading in cells.index.unique(0)
+        }
         parts.append(cells[[quantity]].rename(index=headings, columns={quantity: ""}, level=0))
     return pd.concat(parts)
 
@@ -88,7 +95,9 @@ def heads(cells: pd.DataFrame) -> list[tuple[str, str]]:
 def _letters(cells: pd.DataFrame) -> int:
     """Return about how many letters a row holds when intervals stand beneath their values."""
     widths = cells.map(lambda text: max(map(len, _PARTS.findall(text)[0][:2]))).max()
-    names = [max(map(len, _wrap(head or quantity, HEAD_LETTERS))) for quantity, head in heads(cells)]
+    names = [
+        max(map(len, _wrap(head or quantity, HEAD_LETTERS))) for quantity, head in heads(cells)
+    ]
     labels = min(max(map(len, cells.index.get_level_values(1))), LABEL_LETTERS)
     return labels + sum(max(pair) + _GAP for pair in zip(widths, names, strict=True))
 

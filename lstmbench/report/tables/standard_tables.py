@@ -46,7 +46,9 @@ def ratio_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
     ``speed_table``.
     """
     rows = with_base(rows_of(records))
-    bases = ordered("implementation", (row["ratio_to"] for row in rows if row["ratio_to"] is not None))
+    bases = ordered(
+        "implementation", (row["ratio_to"] for row in rows if row["ratio_to"] is not None)
+    )
     unit = _unit((row for row in rows if row["implementation"] in bases), "time_median_s")
 
     def ratio(row: Row, notes: Notes) -> str:
@@ -78,17 +80,24 @@ def memory_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
         "process peak: the high-water mark of the process's memory during the call, libraries included."
     ]
     if any(row["formula_bytes"] is not None for row in rows):
-        remarks.append("formula: the bytes that an LSTM must keep beyond inputs and weights; it has no process (–).")
+        remarks.append(
+            "formula: the bytes that an LSTM must keep beyond inputs and weights; it has no process (–)."
+        )
     if any(_has(row, "peak_device_bytes") for row in rows):
         columns.append("peak_device_bytes")
-        remarks.append("device peak: the most of a GPU's memory that the process held; on the CPU there is none (–).")
+        remarks.append(
+            "device peak: the most of a GPU's memory that the process held; on the CPU there is none (–)."
+        )
 
     return make(
         "memory",
         rows + _formula(rows),
         manifest_of(records, manifest),
         "Memory of one call in MiB (1 MiB is 1,048,576 bytes)",
-        {f"{schema.BY_NAME[column].label}, MiB": numbers(column, BYTES["MiB"]) for column in columns},
+        {
+            f"{schema.BY_NAME[column].label}, MiB": numbers(column, BYTES["MiB"])
+            for column in columns
+        },
         ["allocated_bytes", "peak_host_bytes", "peak_device_bytes", "formula_bytes"],
         remarks,
     )
@@ -103,7 +112,9 @@ def accuracy_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
     """
     rows = rows_of(records)
     modes = {row["mode"] for row in rows}
-    columns = ["output_rel_error"] if modes == {"inference"} else ["output_rel_error", "grad_rel_error"]
+    columns = (
+        ["output_rel_error"] if modes == {"inference"} else ["output_rel_error", "grad_rel_error"]
+    )
     dtypes = ordered("dtype", (row["dtype"] for row in rows if row["dtype"] in TOLERANCE))
     tolerance = ", ".join(f"{TOLERANCE[dtype]:.0e} in {dtype}" for dtype in dtypes) or "not known"
 
@@ -124,7 +135,9 @@ def accuracy_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
         "Relative L2 error against the float64 reference, the worst of all outputs and of all gradients",
         {schema.BY_NAME[column].label: errors(column) for column in columns},
         ["output_rel_error", "grad_rel_error"],
-        ["–: inference computes no gradients."] if len(columns) > 1 and "inference" in modes else [],
+        ["–: inference computes no gradients."]
+        if len(columns) > 1 and "inference" in modes
+        else [],
         more=f" Tolerance: {tolerance}.",
     )
 
@@ -193,7 +206,9 @@ def growth_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
         "Growth of a call's memory in bytes per time step",
         {"bytes per step": numbers("allocated_bytes_per_step")},
         ["allocated_bytes_per_step", "formula_bytes_per_step"],
-        ["The allocator's peak of the whole sequence less that of its first half, over the steps of the other half."],
+        [
+            "The allocator's peak of the whole sequence less that of its first half, over the steps of the other half."
+        ],
     )
 
 
@@ -201,7 +216,15 @@ def tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
     """Return every table of these records, in the order in which they are read."""
     if is_learning(records):
         return [learning_table(records, manifest)]
-    kinds = (ratio_table, speed_table, limit_table, memory_table, growth_table, accuracy_table, first_call_table)
+    kinds = (
+        ratio_table,
+        speed_table,
+        limit_table,
+        memory_table,
+        growth_table,
+        accuracy_table,
+        first_call_table,
+    )
     return [*(kind(records, manifest) for kind in kinds), *published_tables(records, manifest)]
 
 
@@ -217,11 +240,15 @@ def numbers(column: str, per: float = 1.0, marks: bool = False) -> Cell:
 
     def cell(row: Row, notes: Notes) -> str:
         if not _has(row, column):
-            on_cpu = column == "peak_device_bytes" and row["device"] == "cpu" and row["status"] == "ok"
+            on_cpu = (
+                column == "peak_device_bytes" and row["device"] == "cpu" and row["status"] == "ok"
+            )
             return "–" if on_cpu or row["implementation"] == FORMULA else status(row, notes)
         text = number(row[column] * per)
         if known.low is not None and known.high is not None:
-            low, high = (None if row[end] is None else row[end] * per for end in (known.low, known.high))
+            low, high = (
+                None if row[end] is None else row[end] * per for end in (known.low, known.high)
+            )
             text = interval(row[column] * per, low, high)
         return text + (marked(row, notes) if marks else "")
 
@@ -243,7 +270,9 @@ def base_words(bases: list[str]) -> str:
 
 def with_base(rows: list[Row]) -> list[Row]:
     """Return the rows, each with the base of its workload, also where it has no ratio itself."""
-    bases = {key_of(row, _RUN_WORKLOAD): row["ratio_to"] for row in rows if row["ratio_to"] is not None}
+    bases = {
+        key_of(row, _RUN_WORKLOAD): row["ratio_to"] for row in rows if row["ratio_to"] is not None
+    }
     distinct = set(bases.values())
     only = distinct.pop() if len(distinct) == 1 else None
     return [row | {"ratio_to": bases.get(key_of(row, _RUN_WORKLOAD), only)} for row in rows]
@@ -268,8 +297,16 @@ def _unit(rows: Iterable[Row], column: str) -> str:
 
 def _formula(rows: list[Row]) -> list[Row]:
     """Return one row per workload that stands for the formula."""
-    workloads = {key_of(row, _RUN_WORKLOAD): row for row in rows if row["formula_bytes"] is not None}
-    own = {"implementation": FORMULA, "peer": None, "status": "ok", "peak_host_bytes": None, "peak_device_bytes": None}
+    workloads = {
+        key_of(row, _RUN_WORKLOAD): row for row in rows if row["formula_bytes"] is not None
+    }
+    own = {
+        "implementation": FORMULA,
+        "peer": None,
+        "status": "ok",
+        "peak_host_bytes": None,
+        "peak_device_bytes": None,
+    }
     return [
         row
         | own

@@ -144,7 +144,9 @@ def make(
     frame = pd.concat([places, pd.DataFrame(texts, places.index)], axis=1)
     frame = frame.pivot(index=["heading", "label"], columns="head", values=[*cells])
     absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
-    frame = frame.fillna("not run").rename_axis(index=["panel", layout.stub], columns=["quantity", str(layout.axis)])
+    frame = frame.fillna("not run").rename_axis(
+        index=["panel", layout.stub], columns=["quantity", str(layout.axis)]
+    )
     measured = [row for row in rows if row["implementation"] != FORMULA]
     return publish(
         kind,

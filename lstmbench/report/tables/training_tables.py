@@ -35,7 +35,11 @@ _CAPTION = (
 
 def is_learning(records: pd.DataFrame) -> bool:
     """Say whether these are the records of training runs."""
-    return isinstance(records, pd.DataFrame) and "task" in records.columns and bool(records["task"].notna().any())
+    return (
+        isinstance(records, pd.DataFrame)
+        and "task" in records.columns
+        and bool(records["task"].notna().any())
+    )
 
 
 class Mean(NamedTuple):
@@ -81,7 +85,9 @@ def learning_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
         pd.MultiIndex.from_product([columns, [""]]),
     )
     below = [*notes.lines(), *remarks]
-    return publish("learning", _CAPTION, frame, shown, _NUMBERS, below, manifest_of(records, manifest), rows)
+    return publish(
+        "learning", _CAPTION, frame, shown, _NUMBERS, below, manifest_of(records, manifest), rows
+    )
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
@@ -113,7 +119,10 @@ def by_seed(rows: Sequence[Row], cell: str) -> list[float]:
     for row in rows:
         if row["cell"] == cell:
             scores.setdefault(row["seed"], []).append(row["score"])
-    return [float(np.mean(scores[seed])) for seed in sorted(scores, key=lambda seed: (seed is None, seed))]
+    return [
+        float(np.mean(scores[seed]))
+        for seed in sorted(scores, key=lambda seed: (seed is None, seed))
+    ]
 
 
 def summary(records: pd.DataFrame) -> Sentence:
@@ -124,7 +133,9 @@ def summary(records: pd.DataFrame) -> Sentence:
         scored = _scored(training)
         scores = by_seed(scored, "lstm")
         seeds = plural(len(scores), "seed")
-        numbers = f" Its {scored[0]['metric']}: {interval(*mean(scores))}, {seeds}." if scores else ""
+        numbers = (
+            f" Its {scored[0]['metric']}: {interval(*mean(scores))}, {seeds}." if scores else ""
+        )
         sentences = verdicts(training) or [f"{_title(training)}: nothing was learnt."]
         points += [f"- {markdown(sentence + numbers)}" for sentence in sentences]
     return Sentence("\n".join(points))
@@ -153,12 +164,15 @@ def _trainings(rows: Sequence[Row]) -> Iterator[list[Row]]:
     lesson = ("task", "sizes", "dtype")
     trained = dict.fromkeys(key_of(row, lesson) for row in rows if row["cell"] != BASELINES)
     tasks = {key[:2] for key in trained}
-    untrained = dict.fromkeys(key_of(row, lesson) for row in rows if key_of(row, lesson[:2]) not in tasks)
+    untrained = dict.fromkeys(
+        key_of(row, lesson) for row in rows if key_of(row, lesson[:2]) not in tasks
+    )
     for key in trained | untrained:
         yield [
             row
             for row in rows
-            if key_of(row, lesson[:2]) == key[:2] and (row["cell"] == BASELINES or row["dtype"] == key[2])
+            if key_of(row, lesson[:2]) == key[:2]
+            and (row["cell"] == BASELINES or row["dtype"] == key[2])
         ]
 
 
@@ -180,7 +194,9 @@ def contender_name(cell: str, implementation: str) -> str:
 
 def _heading(rows: Sequence[Row]) -> str:
     scored = next((row for row in rows if row["metric"]), rows[0])
-    better = {True: ", higher is better", False: ", lower is better"}.get(scored["higher_is_better"], "")
+    better = {True: ", higher is better", False: ", lower is better"}.get(
+        scored["higher_is_better"], ""
+    )
     return f"{_title(rows)}: {scored['metric'] or 'no metric'}{better}"
 
 
@@ -206,7 +222,11 @@ def _cells(rows: Sequence[Row], unit: str, notes: Notes) -> list[str]:
     def known(rows: Sequence[Row], column: str) -> list[float]:
         return [row[column] for row in rows if row[column] is not None]
 
-    solved, updates, times = known(rows, "solved"), known(scored, "updates"), known(scored, "epoch_s")
+    solved, updates, times = (
+        known(rows, "solved"),
+        known(scored, "updates"),
+        known(scored, "epoch_s"),
+    )
     score = interval(*mean(known(scored, "score"))) + (f" ({len(failed)} failed)" if failed else "")
     noisy = "‡" if times and any(row["noisy"] is True for row in scored) else ""
     return [

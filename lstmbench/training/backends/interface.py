@@ -1,7 +1,7 @@
 """What training needs of a framework besides the cell: a read-out with its loss, and an optimiser.
 
-One file per framework, each in its own idiom: by hand in NumPy, autograd and ``torch.optim`` in PyTorch,
-``jax.grad`` and optax in JAX.
+One file per framework, each in its own idiom: by hand in NumPy, autograd and ``torch.optim`` in
+PyTorch, ``jax.grad`` and optax in JAX.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,20 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import Framework
+from lstmbench.core.interface import ArrayBackend
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.optimizer import Optimizer
 
 Loss = Literal["mse", "cross_entropy"]
-"""Means over all targets: of the squared error, over the K outputs too; of the cross-entropy, in nats."""
+"""Means over all targets: of the squared error, over the K outputs too; of the cross-entropy, in
+nats.
+"""
 
 
-class Slopes(NamedTuple):
-    """The loss, and its gradients with respect to y (T, B, H) and to weight (K, H) and bias (K,) of the read-out."""
+class LossAndGrads(NamedTuple):
+    """The loss, and its gradients with respect to y (T, B, H) and to weight (K, H) and bias (K,) of
+    the read-out.
+    """
 
     loss: Any
     y: Any
@@ -27,29 +31,37 @@ class Slopes(NamedTuple):
     bias: Any
 
 
-class Arithmetic(Protocol):
+class TrainingBackend(Protocol):
     """One framework's share; all arrays are its own, weights are dictionaries by name."""
 
-    def __init__(self, framework: Framework, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]) -> None: ...
+    def __init__(
+        self, framework: ArrayBackend, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]
+    ) -> None: ...
 
     def targets(self, targets: NDArray[Any]) -> Any:
-        """Bring targets to the device: classes (S, B) as whole numbers, or numbers (S, B, K) in the dtype."""
+        """Bring targets to the device: classes (S, B) as whole numbers, or numbers (S, B, K) in the
+        dtype.
+        """
         ...
 
     def read_out(self, y: Any, weight: Any, bias: Any) -> Any:
         """Return y weight^T + bias."""
         ...
 
-    def slopes(self, y: Any, weight: Any, bias: Any, targets: Any) -> Slopes:
+    def slopes(self, y: Any, weight: Any, bias: Any, targets: Any) -> LossAndGrads:
         """Return the loss of the last S steps of y against the targets, with its gradients."""
         ...
 
-    def update(self, weights: Mapping[str, Any], gradients: Mapping[str, Any], rate: float) -> dict[str, Any]:
+    def update(
+        self, weights: Mapping[str, Any], gradients: Mapping[str, Any], rate: float
+    ) -> dict[str, Any]:
         """Return the weights after one update with this learning rate; those given may be used up."""
         ...
 
     def put(self, weights: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the weights with these values, from which updates go on; those given may be used up."""
+        """Return the weights with these values, from which updates go on; those given may be used
+        up.
+        """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -61,7 +73,9 @@ class Arithmetic(Protocol):
         ...
 
 
-def arithmetic(framework: Framework, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]) -> Arithmetic:
+def arithmetic(
+    framework: ArrayBackend, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]
+) -> TrainingBackend:
     """Return the share of this framework, for these initial weights.
 
     Raises:
@@ -72,6 +86,10 @@ def arithmetic(framework: Framework, loss: Loss, optimizer: Optimizer, weights: 
     try:
         module = import_module(f"lstmbench.training.backends.{framework.name}_training")
     except ModuleNotFoundError as error:
-        raise LstmbenchError(f"Training in {framework.name} needs the package {error.name}.") from None
-    made: Arithmetic = getattr(module, f"{framework.name.capitalize()}Arithmetic")(framework, loss, optimizer, weights)
+        raise LstmbenchError(
+            f"Training in {framework.name} needs the package {error.name}."
+        ) from None
+    made: TrainingBackend = getattr(module, f"{framework.name.capitalize()}Training")(
+        framework, loss, optimizer, weights
+    )
     return made

@@ -10,19 +10,27 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import Framework
-from lstmbench.training.backends.interface import Arithmetic, Loss, Slopes
+from lstmbench.core.interface import ArrayBackend
+from lstmbench.training.backends.interface import Loss, LossAndGrads, TrainingBackend
 from lstmbench.training.optimizer import Optimizer
 
 
-class JaxArithmetic(Arithmetic):
+class JaxTraining(TrainingBackend):
     """Two compiled functions: the loss with its gradients, and the update."""
 
     def __init__(
-        self, framework: Framework, loss: Loss, optimizer: Optimizer, weights: Mapping[str, jax.Array]
+        self,
+        framework: ArrayBackend,
+        loss: Loss,
+        optimizer: Optimizer,
+        weights: Mapping[str, jax.Array],
     ) -> None:
         self.framework, self.loss = framework, loss
-        clip = optax.identity() if optimizer.clip is None else optax.clip_by_global_norm(optimizer.clip)
+        clip = (
+            optax.identity()
+            if optimizer.clip is None
+            else optax.clip_by_global_norm(optimizer.clip)
+        )
         if optimizer.name == "sgd":
             rule = optax.trace(optimizer.momentum)
         else:
@@ -40,9 +48,11 @@ class JaxArithmetic(Arithmetic):
     def read_out(self, y: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
         return _read_out(y, weight, bias)
 
-    def slopes(self, y: jax.Array, weight: jax.Array, bias: jax.Array, targets: jax.Array) -> Slopes:
+    def slopes(
+        self, y: jax.Array, weight: jax.Array, bias: jax.Array, targets: jax.Array
+    ) -> LossAndGrads:
         loss, gradients = _slopes(y, weight, bias, targets, self.loss)
-        return Slopes(loss, *gradients)
+        return LossAndGrads(loss, *gradients)
 
     def update(
         self, weights: Mapping[str, jax.Array], gradients: Mapping[str, jax.Array], rate: float
@@ -51,7 +61,9 @@ class JaxArithmetic(Arithmetic):
         updated, self.slots = self._update(dict(weights), given, self.slots, rate)
         return updated
 
-    def put(self, weights: Mapping[str, jax.Array], values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    def put(
+        self, weights: Mapping[str, jax.Array], values: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
         return {**weights, **values}
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -70,7 +82,9 @@ def _read_out(y: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnums=4)
 @partial(jax.value_and_grad, argnums=(0, 1, 2))
-def _slopes(y: jax.Array, weight: jax.Array, bias: jax.Array, targets: jax.Array, loss: Loss) -> jax.Array:
+def _slopes(
+    y: jax.Array, weight: jax.Array, bias: jax.Array, targets: jax.Array, loss: Loss
+) -> jax.Array:
     outputs = _read_out(y[-len(targets) :], weight, bias)
     if loss == "mse":
         return jnp.mean((outputs - targets) ** 2)
@@ -79,4 +93,6 @@ def _slopes(y: jax.Array, weight: jax.Array, bias: jax.Array, targets: jax.Array
 
 def _update(optimize: Any, weights: Any, gradients: Any, slots: Any, rate: Any) -> Any:
     steps, slots = optimize.update(gradients, slots, weights)
-    return {name: weight - (rate * steps[name]).astype(weight.dtype) for name, weight in weights.items()}, slots
+    return {
+        name: weight - (rate * steps[name]).astype(weight.dtype) for name, weight in weights.items()
+    }, slots

@@ -6,17 +6,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import Framework
-from lstmbench.training.backends.interface import Arithmetic, Loss, Slopes
+from lstmbench.core.interface import ArrayBackend
+from lstmbench.training.backends.interface import Loss, LossAndGrads, TrainingBackend
 from lstmbench.training.optimizer import Optimizer
 
 Array = NDArray[Any]
 
 
-class NumpyArithmetic(Arithmetic):
+class NumpyTraining(TrainingBackend):
     """The formulas of ``Optimizer``, in place."""
 
-    def __init__(self, framework: Framework, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        framework: ArrayBackend,
+        loss: Loss,
+        optimizer: Optimizer,
+        weights: Mapping[str, Array],
+    ) -> None:
         self.dtype, self.loss, self.optimizer = framework.dtype, loss, optimizer
         self.updates = 0
         self.m = {name: np.zeros_like(array) for name, array in weights.items()}
@@ -28,7 +34,7 @@ class NumpyArithmetic(Arithmetic):
     def read_out(self, y: Array, weight: Array, bias: Array) -> Array:
         return y @ weight.T + bias
 
-    def slopes(self, y: Array, weight: Array, bias: Array, targets: Array) -> Slopes:
+    def slopes(self, y: Array, weight: Array, bias: Array, targets: Array) -> LossAndGrads:
         last = y[-len(targets) :].reshape(-1, y.shape[2])  # (S*B, H)
         outputs = self.read_out(last, weight, bias)  # (S*B, K)
         if self.loss == "mse":
@@ -46,9 +52,11 @@ class NumpyArithmetic(Arithmetic):
             d /= len(d)
         dy = np.zeros_like(y)
         dy[-len(targets) :] = (d @ weight).reshape(len(targets), *y.shape[1:])
-        return Slopes(loss, dy, d.T @ last, d.sum(axis=0))
+        return LossAndGrads(loss, dy, d.T @ last, d.sum(axis=0))
 
-    def update(self, weights: Mapping[str, Array], gradients: Mapping[str, Array], rate: float) -> dict[str, Array]:
+    def update(
+        self, weights: Mapping[str, Array], gradients: Mapping[str, Array], rate: float
+    ) -> dict[str, Array]:
         o = self.optimizer
         scale = 1.0
         if o.clip is not None:

@@ -9,19 +9,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from lstmbench.core.interface import Framework
-from lstmbench.training.backends.interface import Arithmetic, Loss, Slopes
+from lstmbench.core.interface import ArrayBackend
+from lstmbench.training.backends.interface import Loss, LossAndGrads, TrainingBackend
 from lstmbench.training.optimizer import Optimizer
 
 
-class TorchArithmetic(Arithmetic):
+class TorchTraining(TrainingBackend):
     """``torch.optim`` keeps the weights that it is given, and updates them in place."""
 
-    def __init__(self, framework: Framework, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        framework: ArrayBackend,
+        loss: Loss,
+        optimizer: Optimizer,
+        weights: Mapping[str, Tensor],
+    ) -> None:
         self.framework, self.loss, self.clip = framework, loss, optimizer.clip
         rate, given = optimizer.learning_rate, list(weights.values())
         if optimizer.name == "sgd":
-            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(given, lr=rate, momentum=optimizer.momentum)
+            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                given, lr=rate, momentum=optimizer.momentum
+            )
         else:
             betas = (optimizer.b1, optimizer.b2)
             self.optimizer = torch.optim.Adam(given, lr=rate, betas=betas, eps=optimizer.eps)
@@ -35,18 +43,22 @@ class TorchArithmetic(Arithmetic):
     def read_out(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.linear(y, weight, bias)
 
-    def slopes(self, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Slopes:
+    def slopes(self, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> LossAndGrads:
         y, weight, bias = (array.detach().requires_grad_() for array in (y, weight, bias))
         outputs = self.read_out(y[-len(targets) :], weight, bias)
         if self.loss == "mse":
             loss = functional.mse_loss(outputs, targets)
         else:
             loss = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
-        return Slopes(loss.detach(), *torch.autograd.grad(loss, (y, weight, bias)))
+        return LossAndGrads(loss.detach(), *torch.autograd.grad(loss, (y, weight, bias)))
 
-    def update(self, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float) -> dict[str, Tensor]:
+    def update(
+        self, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float
+    ) -> dict[str, Tensor]:
         given = [gradients[name] for name in weights]
-        if self.clip is not None:  # clip_grad_norm_ adds 1e-6 to the norm; the other frameworks don't
+        if (
+            self.clip is not None
+        ):  # clip_grad_norm_ adds 1e-6 to the norm; the other frameworks don't
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(given)))
             given = [gradient * torch.clamp(self.clip / norm, max=1.0) for gradient in given]
         for weight, gradient in zip(weights.values(), given, strict=True):

@@ -5,12 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstmbench.backends.jax_backend import JaxFramework
-from lstmbench.training.plain_rnn import PlainParams
+from lstmbench.backends.jax_backend import JaxBackend
+from lstmbench.training.plain_rnn import PlainRNNParams
 from lstmbench.variants._jax import Differentiated, Weights
 
 
-def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _run(
+    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     W, U, b = weights
 
     def step(h: Any, z: jax.Array) -> Any:
@@ -21,8 +23,8 @@ def _run(weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array) -> tuple[
     return y, h, c0
 
 
-class JaxPlain(Differentiated):
+class JaxPlainRNN(Differentiated):
     """What people write first in JAX."""
 
-    def __init__(self, params: PlainParams, framework: JaxFramework) -> None:
+    def __init__(self, params: PlainRNNParams, framework: JaxBackend) -> None:
         super().__init__(_run, (params.weight_ih, params.weight_hh, params.bias), framework)

@@ -5,17 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.backends.numpy_backend import NumpyFramework
-from lstmbench.training.plain_rnn import PlainParams
+from lstmbench.backends.numpy_backend import NumpyBackend
+from lstmbench.training.plain_rnn import PlainRNNParams
 
 Array = NDArray[Any]
 
 
-class NumpyPlain:
+class NumpyPlainRNN:
     """One product for all inputs; dz of each step kept, and one product for each weight gradient."""
 
-    def __init__(self, params: PlainParams, framework: NumpyFramework) -> None:
-        self.W, self.U, self.b = map(framework.from_numpy, (params.weight_ih, params.weight_hh, params.bias))
+    def __init__(self, params: PlainRNNParams, framework: NumpyBackend) -> None:
+        self.W, self.U, self.b = map(
+            framework.from_numpy, (params.weight_ih, params.weight_hh, params.bias)
+        )
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         y = x @ self.W.T + self.b  # (T, B, H)
@@ -40,6 +42,8 @@ class NumpyPlain:
         dW, dU = flat.T @ x.reshape(len(flat), -1), flat.T @ h_prevs
         return dW, dU, flat.sum(axis=0), dzs @ self.W, dh, dc.copy()
 
-    def forward_backward(self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array) -> Any:
+    def forward_backward(
+        self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array
+    ) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
         return outputs, self.backward(saved, dy, dh, dc)

@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstmbench.backends.torch_backend import TorchFramework
-from lstmbench.training.plain_rnn import PlainParams
+from lstmbench.backends.torch_backend import TorchBackend
+from lstmbench.training.plain_rnn import PlainRNNParams
 
 
-class TorchPlain:
+class TorchPlainRNN:
     """What people write first in PyTorch."""
 
-    def __init__(self, params: PlainParams, framework: TorchFramework) -> None:
+    def __init__(self, params: PlainRNNParams, framework: TorchBackend) -> None:
         arrays = (params.weight_ih, params.weight_hh, params.bias)
         self.weights = [framework.from_numpy(array).requires_grad_() for array in arrays]
 
@@ -36,6 +36,8 @@ class TorchPlain:
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
         return *torch.autograd.grad(*saved, (dy, dh)), dc.clone()
 
-    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
+    def forward_backward(
+        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
+    ) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
         return outputs, self.backward(saved, dy, dh, dc)

@@ -7,8 +7,11 @@ from lstmbench.training.tasks.task import Array
 KINDS = ("spike", "drift", "stuck", "swapped phase")
 
 
-def with_faults(series: Array, draw: np.random.Generator, every: int, size: float) -> tuple[Array, Array]:
-    """Return a copy of a series (N,) with a fault in each stretch of ``every`` values, and each value's kind of fault.
+def with_faults(
+    series: Array, draw: np.random.Generator, every: int, size: float
+) -> tuple[Array, Array]:
+    """Return a copy of a series (N,) with a fault in each stretch of ``every`` values, and each
+    value's kind of fault.
 
     The kind is a place in ``KINDS``, and -1 where the value is right.
 
@@ -18,8 +21,8 @@ def with_faults(series: Array, draw: np.random.Generator, every: int, size: floa
         every: how many values have one fault between them; at least 60.
         size: of spikes, and at the end of a drift, at most; at least half of it.
 
-    A *spike* is one value, a *drift* grows over 24 values, *stuck* is one value for 12 to 24 steps; in a *swapped
-    phase* the halves of 24 values have changed places.
+    A *spike* is one value, a *drift* grows over 24 values, *stuck* is one value for 12 to 24 steps;
+    in a *swapped phase* the halves of 24 values have changed places.
     """
     kinds = np.full(len(series), -1)
     found = series.copy()

@@ -16,8 +16,8 @@ from lstmbench.training.tasks.task import Array, Batch, Predict
 class Forecasting:
     """All steps ahead are forecast at once; the score is the mean absolute error of the last.
 
-    A task names its series, to which ``resolution`` it was rounded, of which ``period`` steps are a season, how many
-    steps are forecast, and whether the series may be learnt from upside down.
+    A task names its series, to which ``resolution`` it was rounded, of which ``period`` steps are a
+    season, how many steps are forecast, and whether the series may be learnt from upside down.
     """
 
     seq_len: int
@@ -40,7 +40,9 @@ class Forecasting:
     def forecasts(self) -> Forecasts:
         """The windows of the series."""
         values = tuple(type(self).series())
-        return Forecasts(values, self.period, self.seq_len, self.output_size, self.resolution, self.mirrored)
+        return Forecasts(
+            values, self.period, self.seq_len, self.output_size, self.resolution, self.mirrored
+        )
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         return self.forecasts.epoch(self.batch_size, seed, epoch)
@@ -53,4 +55,7 @@ class Forecasting:
         return self.forecasts.horizon_errors(predict)
 
     def baselines(self) -> dict[str, float]:
-        return {name: float(np.mean(np.abs(errors[:, -1]))) for name, errors in self.forecasts.baselines().items()}
+        return {
+            name: float(np.mean(np.abs(errors[:, -1])))
+            for name, errors in self.forecasts.baselines().items()
+        }

@@ -1,8 +1,10 @@
-"""Forecasts of one series: from the values up to now, the next K, each as a change from one period before.
+"""Forecasts of one series: from the values up to now, the next K, each as a change from one period
+before.
 
-What is learnt is the difference from the seasonal naive forecast, which says what was one period ago: the model need
-not learn the season by heart, and starts from a forecast that makes sense. The past is all that is used: scale and mean
-come from the training part, and a window may reach back from the test part, never forward into it.
+What is learnt is the difference from the seasonal naive forecast, which says what was one period
+ago: the model need not learn the season by heart, and starts from a forecast that makes sense. The
+past is all that is used: scale and mean come from the training part, and a window may reach back
+from the test part, never forward into it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -43,10 +45,11 @@ class Forecasts:
     FEATURES = 3
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> Iterable[Batch]:
-        """Yield the windows of the training part, each once; the last half of a window's steps has targets.
+        """Yield the windows of the training part, each once; the last half of a window's steps has
+        targets.
 
-        The changes that go in are moved within what their rounding left open, else its pattern is learnt by heart;
-        and half of the windows stand upside down if that is allowed.
+        The changes that go in are moved within what their rounding left open, else its pattern is
+        learnt by heart; and half of the windows stand upside down if that is allowed.
         """
         draw = generator(seed, epoch, 1)
         for batch in minibatches(*self._train, batch_size, seed, epoch):
@@ -59,19 +62,24 @@ class Forecasts:
     @cached_property
     def _train(self) -> Batch:
         origins = self._origins("train")
-        late = np.arange(-(self.steps // 2) + 1, 1)  # the steps that have targets, before and at the origin
+        late = np.arange(
+            -(self.steps // 2) + 1, 1
+        )  # the steps that have targets, before and at the origin
         targets = np.stack([self._changes(origins + k) for k in late])  # (S, N, K)
         return Batch(self._windows(origins), targets / self._scale)
 
     def errors(self, predict: Predict, part: Part) -> Array:
-        """Return the errors of all forecasts of a part, from every origin, in the units of the series: (N, K)."""
+        """Return the errors of all forecasts of a part, from every origin, in the units of the
+        series: (N, K).
+        """
         origins = self._origins(part)
         changes = predict(self._windows(origins))[-1] * self._scale
         found: Array = changes - self._changes(origins)
         return found
 
     def baselines(self, part: Part = "test") -> dict[str, Array]:
-        """Return the errors of persistence, of the seasonal naive forecast and of ridge regression: (N, K) each.
+        """Return the errors of persistence, of the seasonal naive forecast and of ridge regression:
+        (N, K) each.
 
         The regression sees either the values that the model's inputs are made of, or these inputs.
         """
@@ -80,11 +88,14 @@ class Forecasts:
             "persistence": self._series[origins][:, None] - self._next(origins),
             "seasonal naive": -self._changes(origins),
             "ridge regression on lags": self._ridge(origins, self._lags) - self._changes(origins),
-            "ridge regression on changes": self._ridge(origins, self._flat) - self._changes(origins),
+            "ridge regression on changes": self._ridge(origins, self._flat)
+            - self._changes(origins),
         }
 
     def horizon_errors(self, predict: Predict) -> pd.DataFrame:
-        """Return the mean absolute errors on the test part by steps ahead: ``method``, ``ahead``, ``error``."""
+        """Return the mean absolute errors on the test part by steps ahead: ``method``, ``ahead``,
+        ``error``.
+        """
         found = {"LSTM": self.errors(predict, "test"), **self.baselines()}
         rows = [
             (name, ahead, float(error))
@@ -94,7 +105,9 @@ class Forecasts:
         return pd.DataFrame(rows, columns=["method", "ahead", "error"])
 
     def _ridge(self, origins: Array, see: Callable[[Array], Array]) -> Array:
-        """Forecast the changes by one linear map from what ``see`` shows; the penalty is chosen on validation data."""
+        """Forecast the changes by one linear map from what ``see`` shows; the penalty is chosen on
+        validation data.
+        """
         train, validation = self._origins("train"), self._origins("validation")
         seen, known = see(train), self._changes(train)
         held, wanted = see(validation), self._changes(validation)
@@ -104,7 +117,9 @@ class Forecasts:
         return found
 
     def _lags(self, origins: Array) -> Array:
-        """Return the values of a window and of the period before it, and the phase at its end: (N, T + period + 2)."""
+        """Return the values of a window and of the period before it, and the phase at its end: (N,
+        T + period + 2).
+        """
         back = np.arange(-self.steps - self.period + 1, 1)
         known = self._series[: self._end("train")]
         values = (self._series[origins[:, None] + back] - known.mean()) / known.std()
@@ -129,9 +144,13 @@ class Forecasts:
         return round(sum(shares) * len(self._series))
 
     def _origins(self, part: Part) -> Array:
-        """Return the places of the last known value, for all forecasts that lie in a part altogether."""
+        """Return the places of the last known value, for all forecasts that lie in a part
+        altogether.
+        """
         parts = list(SHARES)
-        start = self._end(parts[parts.index(part) - 1]) if part != "train" else self.period + self.steps
+        start = (
+            self._end(parts[parts.index(part) - 1]) if part != "train" else self.period + self.steps
+        )
         return np.arange(max(start - 1, self.period + self.steps), self._end(part) - self.ahead)
 
     def _windows(self, origins: Array) -> Array:
@@ -149,7 +168,9 @@ class Forecasts:
         return found
 
     def _changes(self, origins: Array) -> Array:
-        """Return by how much the next K values differ from those one period (or several) before: (N, K)."""
+        """Return by how much the next K values differ from those one period (or several) before:
+        (N, K).
+        """
         ahead = np.arange(1, self.ahead + 1)
         back = self.period * -(-ahead // self.period)  # the last time that is known already
         found: Array = self._next(origins) - self._series[origins[:, None] + ahead - back]

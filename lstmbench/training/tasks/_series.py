@@ -18,9 +18,14 @@ SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 def fahrenheit() -> Array:
     """Return Seattle's hourly temperatures in degrees Fahrenheit, (8759,), from vega_datasets.
 
-    They are the normals of the National Oceanic and Atmospheric Administration: means of each hour over 1981 to 2010.
+    They are the normals of the National Oceanic and Atmospheric Administration: means of each hour
+    over 1981 to 2010.
     """
-    lines = (files("vega_datasets") / "_data" / "seattle-temps.csv").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (files("vega_datasets") / "_data" / "seattle-temps.csv")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     return np.array([float(row["temp"]) for row in csv.DictReader(lines)])
 
 
@@ -32,7 +37,8 @@ def temperatures() -> Array:
 
 @cache
 def carbon_dioxide() -> Array:
-    """Return the weekly concentration of CO2 at Mauna Loa in ppm, 1958 to 2001, (2284,), from statsmodels.
+    """Return the weekly concentration of CO2 at Mauna Loa in ppm, 1958 to 2001, (2284,), from
+    statsmodels.
 
     Weeks without a measurement take the value on the line between their neighbours.
     """

@@ -1,8 +1,10 @@
-"""The adding problem (Hochreiter & Schmidhuber 1997, section 5.4): add two numbers that came long ago.
+"""The adding problem (Hochreiter & Schmidhuber 1997, section 5.4): add two numbers that came long
+ago.
 
-Each step brings a number, drawn evenly from 0 to 1, and a mark; two steps are marked, one in each half of the
-sequence. At the end the sum of the two is asked for. Who says 1 always has a mean squared error of 1/6. Usually
-an error below 0.01 is asked for; here training ends below 0.005 on the validation data, to be sure of it on the test's.
+Each step brings a number, drawn evenly from 0 to 1, and a mark; two steps are marked, one in each
+half of the sequence. At the end the sum of the two is asked for. Who says 1 always has a mean
+squared error of 1/6. Usually an error below 0.01 is asked for; here training ends below 0.005 on
+the validation data, to be sure of it on the test's.
 """
 
 from collections.abc import Iterable
@@ -27,7 +29,9 @@ class Adding:
     question: ClassVar[str] = "Can it add two numbers that came far apart?"
     loss: ClassVar[Literal["mse"]] = "mse"
     metric: ClassVar[Metric] = Metric("mean squared error", higher_is_better=False, solved=0.005)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=5e-3, forget_bias="chrono", epochs=20)
+    recipe: ClassVar[Recipe] = Recipe(
+        hidden_size=64, learning_rate=5e-3, forget_bias="chrono", epochs=20
+    )
     input_size: ClassVar[int] = 2
     output_size: ClassVar[int] = 1
 
@@ -49,7 +53,10 @@ class Adding:
 
     @cached_property
     def _held_out(self) -> dict[str, Batch]:
-        return {part: self._draw(generator(k), self.held_out) for k, part in enumerate(("validation", "test"))}
+        return {
+            part: self._draw(generator(k), self.held_out)
+            for k, part in enumerate(("validation", "test"))
+        }
 
     def _draw(self, draw: np.random.Generator, B: int) -> Batch:
         T, half = self.seq_len, max(1, self.seq_len // 2)

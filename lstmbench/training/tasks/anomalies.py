@@ -1,7 +1,9 @@
-"""Find the values that a broken sensor made up: where the next value is far from what was forecast, something is wrong.
+"""Find the values that a broken sensor made up: where the next value is far from what was forecast,
+something is wrong.
 
-Data: Seattle's hourly temperatures. The model learns to forecast the next hour on the first part of the year; into the
-last part faults are put, spikes, drifts, a stuck sensor, a swapped phase. Nothing is learnt from faults.
+Data: Seattle's hourly temperatures. The model learns to forecast the next hour on the first part of
+the year; into the last part faults are put, spikes, drifts, a stuck sensor, a swapped phase.
+Nothing is learnt from faults.
 """
 
 from collections.abc import Iterable
@@ -21,7 +23,9 @@ DAY = 24
 
 
 class Faulty(NamedTuple):
-    """Copies of a stretch with other faults in each: values (N, B), and the kind of each one's fault, -1 for none."""
+    """Copies of a stretch with other faults in each: values (N, B), and the kind of each one's
+    fault, -1 for none.
+    """
 
     values: Array
     kinds: Array
@@ -35,7 +39,9 @@ class Faulty(NamedTuple):
 
 @dataclass(frozen=True)
 class Anomalies:
-    """A sequence is ``seq_len`` hours; ``copies`` of the held-out stretch have faults of their own each."""
+    """A sequence is ``seq_len`` hours; ``copies`` of the held-out stretch have faults of their own
+    each.
+    """
 
     seq_len: int = 72
     batch_size: int = 50
@@ -56,24 +62,37 @@ class Anomalies:
         return minibatches(*self._train, self.batch_size, seed, epoch)
 
     def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        return _precision(self.suspicion(predict, self.held_out[part].values, part), self.held_out[part].wrong)
+        return _precision(
+            self.suspicion(predict, self.held_out[part].values, part), self.held_out[part].wrong
+        )
 
     def suspicion(self, predict: Predict, values: Array, part: str) -> Array:
-        """Return how far each value (N, B) is from its forecast, in degrees: (N, B); 0 for the first."""
+        """Return how far each value (N, B) is from its forecast, in degrees: (N, B); 0 for the
+        first.
+        """
         times = np.arange(len(values))[:, None] + self._start(part)
-        changes = predict(self._inputs(values, np.broadcast_to(times, values.shape)))[:-1, :, 0] / DAY
+        changes = (
+            predict(self._inputs(values, np.broadcast_to(times, values.shape)))[:-1, :, 0] / DAY
+        )
         errors = np.diff(self._scaled(values), axis=0) - changes
         return np.abs(np.concatenate([np.zeros_like(errors[:1]), errors])) * self._scales[1]
 
     def baselines(self) -> dict[str, float]:
         faulty = self.held_out["test"]
-        return {name: _precision(found, faulty.wrong) for name, found in self._z_scores(faulty.values).items()}
+        return {
+            name: _precision(found, faulty.wrong)
+            for name, found in self._z_scores(faulty.values).items()
+        }
 
     def precision_recall(self, predict: Predict) -> pd.DataFrame:
-        """Return the curves of this detector and the baselines, test data: ``detector``, ``recall``, ``precision``."""
+        """Return the curves of this detector and the baselines, test data: ``detector``,
+        ``recall``, ``precision``.
+        """
         parts = []
         for name, suspicion in self._detectors(predict).items():
-            precision, recall, _ = precision_recall_curve(self.held_out["test"].wrong.ravel(), suspicion.ravel())
+            precision, recall, _ = precision_recall_curve(
+                self.held_out["test"].wrong.ravel(), suspicion.ravel()
+            )
             places = np.unique(np.linspace(0, len(recall) - 1, 300).astype(int))
             curve = {"detector": name, "recall": recall[places], "precision": precision[places]}
             parts.append(pd.DataFrame(curve))
@@ -88,7 +107,9 @@ class Anomalies:
         rows = {}
         for name, suspicion in self._detectors(predict).items():
             named = suspicion >= np.sort(suspicion, axis=None)[-int(faulty.wrong.sum())]
-            rows[name] = {kind: float(named[faulty.kinds == k].mean()) for k, kind in enumerate(KINDS)}
+            rows[name] = {
+                kind: float(named[faulty.kinds == k].mean()) for k, kind in enumerate(KINDS)
+            }
         return pd.DataFrame(rows).T
 
     def _detectors(self, predict: Predict) -> dict[str, Array]:
@@ -104,7 +125,10 @@ class Anomalies:
         found = {}
         for k, part in enumerate(("validation", "test")):
             draw = np.random.default_rng([1, k])
-            pairs = [with_faults(self._part(part), draw, every=4 * DAY, size=4.0) for _ in range(self.copies)]
+            pairs = [
+                with_faults(self._part(part), draw, every=4 * DAY, size=4.0)
+                for _ in range(self.copies)
+            ]
             found[part] = Faulty(*(np.stack(arrays, axis=1) for arrays in zip(*pairs, strict=True)))
         return found
 
@@ -115,7 +139,9 @@ class Anomalies:
         starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
         times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
         steps = self._scaled(hours)[times]
-        return Batch(self._inputs(hours[times[:-1]], times[:-1]), np.diff(steps, axis=0)[:, :, None] * DAY)
+        return Batch(
+            self._inputs(hours[times[:-1]], times[:-1]), np.diff(steps, axis=0)[:, :, None] * DAY
+        )
 
     @cached_property
     def _scales(self) -> tuple[float, float]:
@@ -141,7 +167,9 @@ class Anomalies:
 
 
 def rolling_z_score(values: Array, window: int) -> Array:
-    """Return how far each value (N, B) is from the mean of those before it, in their standard deviations."""
+    """Return how far each value (N, B) is from the mean of those before it, in their standard
+    deviations.
+    """
     found = np.zeros_like(values)
     for t in range(2, len(values)):
         before = values[max(0, t - window) : t]

@@ -1,8 +1,9 @@
-"""The copy task (Hochreiter & Schmidhuber 1997; in this form Arjovsky et al. 2016): say again what came long ago.
+"""The copy task (Hochreiter & Schmidhuber 1997; in this form Arjovsky et al. 2016): say again what
+came long ago.
 
-Ten symbols of eight come first, then blanks for ``delay`` steps, then a sign to begin; in the last ten steps the
-symbols must be said in their order, and before that the blank. Who remembers nothing, but knows when to speak, has a
-cross-entropy of 10 log 8 / (delay + 20).
+Ten symbols of eight come first, then blanks for ``delay`` steps, then a sign to begin; in the last
+ten steps the symbols must be said in their order, and before that the blank. Who remembers nothing,
+but knows when to speak, has a cross-entropy of 10 log 8 / (delay + 20).
 """
 
 from collections.abc import Iterable
@@ -29,8 +30,12 @@ class Copying:
 
     question: ClassVar[str] = "Can it say again what it read long ago?"
     loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
-    metric: ClassVar[Metric] = Metric("share of the symbols right", higher_is_better=True, solved=0.99)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=100, learning_rate=5e-3, forget_bias="chrono", epochs=20)
+    metric: ClassVar[Metric] = Metric(
+        "share of the symbols right", higher_is_better=True, solved=0.99
+    )
+    recipe: ClassVar[Recipe] = Recipe(
+        hidden_size=100, learning_rate=5e-3, forget_bias="chrono", epochs=20
+    )
     input_size: ClassVar[int] = SYMBOLS + 2
     output_size: ClassVar[int] = SYMBOLS + 1
 
@@ -53,7 +58,10 @@ class Copying:
 
     @cached_property
     def _held_out(self) -> dict[str, Batch]:
-        return {part: self._draw(generator(k), self.held_out) for k, part in enumerate(("validation", "test"))}
+        return {
+            part: self._draw(generator(k), self.held_out)
+            for k, part in enumerate(("validation", "test"))
+        }
 
     def _draw(self, draw: np.random.Generator, B: int) -> Batch:
         symbols = draw.integers(0, SYMBOLS, (LENGTH, B))

@@ -1,7 +1,9 @@
 """Handwritten digits, pixel by pixel: 64 steps of one grey value each, then the digit is asked for.
 
-Data: scikit-learn's own (Alpaydin & Kaynak 1998), 1,797 images of 8 by 8 pixels by 13 people. They are divided at
-random, so that whoever wrote a digit of the test also wrote some that were learnt from: a new writer is harder.
+Data: scikit-learn's own (Alpaydin & Kaynak 1998), 1,797 images of 8 by 8 pixels by 13 people. They
+are divided at
+random, so that whoever wrote a digit of the test also wrote some that were learnt from: a new
+writer is harder.
 """
 
 from collections.abc import Iterable
@@ -13,7 +15,15 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from lstmbench.training.tasks.task import Array, Batch, Metric, Predict, Recipe, generator, minibatches
+from lstmbench.training.tasks.task import (
+    Array,
+    Batch,
+    Metric,
+    Predict,
+    Recipe,
+    generator,
+    minibatches,
+)
 
 TEST, VALIDATION = 360, 180
 SIDE = 8
@@ -21,7 +31,9 @@ SIDE = 8
 
 @dataclass(frozen=True)
 class Digits:
-    """One image is a sequence; an epoch shows all of the training part, each image moved by up to a pixel."""
+    """One image is a sequence; an epoch shows all of the training part, each image moved by up to a
+    pixel.
+    """
 
     batch_size: int = 50
 
@@ -56,7 +68,9 @@ def _shifted(x: Array, draw: np.random.Generator) -> Array:
     """Move each image by -1, 0 or 1 pixel down and across; what comes in is black."""
     B = x.shape[1]
     padded = np.pad(x[:, :, 0].reshape(SIDE, SIDE, B), ((1, 1), (1, 1), (0, 0)))
-    down, across = (np.arange(SIDE)[:, None] + draw.integers(0, 3, B) for _ in range(2))  # (SIDE, B)
+    down, across = (
+        np.arange(SIDE)[:, None] + draw.integers(0, 3, B) for _ in range(2)
+    )  # (SIDE, B)
     moved: Array = padded[down[:, None], across[None], np.arange(B)]  # (SIDE, SIDE, B)
     return moved.reshape(SIDE * SIDE, B, 1)
 

@@ -1,9 +1,11 @@
-"""Go on with a drawing: curves like handwriting, a pen that swings in two directions while it moves on.
+"""Go on with a drawing: curves like handwriting, a pen that swings in two directions while it moves
+on.
 
-A sequence is the way of the pen at each step, (dx, dy), drawn from a family of curves with other frequencies, widths
-and phases each time (Lissajous's curves, on a line that moves to the right). In training the model is shown the true
-way up to every step (teacher forcing); to draw by itself (free running) it reads what it has drawn. The score is how
-far the pen is from where it should be, over the steps that it drew alone.
+A sequence is the way of the pen at each step, (dx, dy), drawn from a family of curves with other
+frequencies, widths and phases each time (Lissajous's curves, on a line that moves to the right). In
+training the model is shown the true way up to every step (teacher forcing); to draw by itself (free
+running) it reads what it has drawn. The score is how far the pen is from where it should be, over
+the steps that it drew alone.
 """
 
 from collections.abc import Iterable
@@ -22,7 +24,9 @@ SCALE = 5.0
 
 @dataclass(frozen=True)
 class Drawing:
-    """Curves are drawn afresh for every batch; after ``prompt`` steps the model goes on for ``alone`` steps."""
+    """Curves are drawn afresh for every batch; after ``prompt`` steps the model goes on for
+    ``alone`` steps.
+    """
 
     prompt: int = 60
     alone: int = 40
@@ -52,7 +56,9 @@ class Drawing:
         return self._distance(self.free_running(predict, truth[: self.prompt]), truth)
 
     def free_running(self, predict: Predict, beginning: Array) -> Array:
-        """Return the ways that the model draws after this beginning (P, B, 2), reading its own: (alone, B, 2)."""
+        """Return the ways that the model draws after this beginning (P, B, 2), reading its own:
+        (alone, B, 2).
+        """
         ways = beginning
         for _ in range(self.alone):
             ways = np.concatenate([ways, predict(ways)[-1:]])
@@ -63,25 +69,37 @@ class Drawing:
         return self._held_out[part]
 
     def errors_by_step(self, predict: Predict) -> pd.DataFrame:
-        """Return the mean distance of the pen on the test data at each step, running free and forced: one row per step.
+        """Return the mean distance of the pen on the test data at each step, running free and
+        forced: one row per step.
 
         Forced, the pen is put where it should be before each step.
         """
         truth = self.truth("test")
         wanted = truth[self.prompt :]
         free = np.cumsum(self.free_running(predict, truth[: self.prompt]) - wanted, axis=0)
-        off = {"free running": free, "teacher forcing": self.teacher_forcing(predict, truth) - wanted}
-        means = {name: np.hypot(way[:, :, 0], way[:, :, 1]).mean(axis=1) / SCALE for name, way in off.items()}
+        off = {
+            "free running": free,
+            "teacher forcing": self.teacher_forcing(predict, truth) - wanted,
+        }
+        means = {
+            name: np.hypot(way[:, :, 0], way[:, :, 1]).mean(axis=1) / SCALE
+            for name, way in off.items()
+        }
         return pd.DataFrame(means, index=pd.RangeIndex(1, self.alone + 1, name="step"))
 
     def teacher_forcing(self, predict: Predict, truth: Array) -> Array:
-        """Return each of the last ways as the model sees it coming after the true ones: (alone, B, 2)."""
+        """Return each of the last ways as the model sees it coming after the true ones: (alone, B,
+        2).
+        """
         return predict(truth[:-1])[-self.alone :]
 
     def baselines(self) -> dict[str, float]:
         truth = self._held_out["test"]
         straight = np.broadcast_to(truth[self.prompt - 1], (self.alone, *truth.shape[1:]))
-        return {"straight on": self._distance(straight, truth), "stays": self._distance(0 * straight, truth)}
+        return {
+            "straight on": self._distance(straight, truth),
+            "stays": self._distance(0 * straight, truth),
+        }
 
     def _distance(self, ways: Array, truth: Array) -> float:
         """Return the mean distance of the pen over the steps drawn alone, in the units of the page."""
@@ -90,7 +108,10 @@ class Drawing:
 
     @cached_property
     def _held_out(self) -> dict[str, Array]:
-        return {part: self._draw(generator(k), self.held_out) for k, part in enumerate(("validation", "test"))}
+        return {
+            part: self._draw(generator(k), self.held_out)
+            for k, part in enumerate(("validation", "test"))
+        }
 
     def _draw(self, draw: np.random.Generator, B: int) -> Array:
         """Return the ways of B curves: (prompt + alone, B, 2)."""

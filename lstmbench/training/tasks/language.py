@@ -1,7 +1,9 @@
-"""A language model, character by character, of the manual that comes with Python itself (``pydoc_data.topics``).
+"""A language model, character by character, of the manual that comes with Python itself
+(``pydoc_data.topics``).
 
-Topics are divided among training, validation and test; a paragraph that stands in several topics counts once, where it
-comes first. The text is that of the Python that runs, so scores of two versions of Python are not of the same text.
+Topics are divided among training, validation and test; a paragraph that stands in several topics
+counts once, where it comes first. The text is that of the Python that runs, so scores of two
+versions of Python are not of the same text.
 """
 
 import re
@@ -15,18 +17,28 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from lstmbench.training.tasks._ngrams import NGrams
-from lstmbench.training.tasks.task import Array, Batch, Metric, Predict, Recipe, generator, minibatches
+from lstmbench.training.tasks.task import (
+    Array,
+    Batch,
+    Metric,
+    Predict,
+    Recipe,
+    generator,
+    minibatches,
+)
 
 RARE = 50
 """A character that comes less often in all of the text is one of a kind, "something else"."""
 PARTS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 STREAMS = 16
-"""Held-out text is read as so many streams side by side."""
+"""PreparedCase-out text is read as so many streams side by side."""
 
 
 @dataclass(frozen=True)
 class Language:
-    """An epoch is ``share`` percent of the training text, cut at other places each time into windows from nothing."""
+    """An epoch is ``share`` percent of the training text, cut at other places each time into
+    windows from nothing.
+    """
 
     seq_len: int = 64
     batch_size: int = 16
@@ -71,7 +83,9 @@ class Language:
 
     def baselines(self) -> dict[str, float]:
         text = encoded("test")
-        return {f"{n}-gram": NGrams(encoded("train"), n, len(alphabet())).bits(text) for n in (1, 3, 5)}
+        return {
+            f"{n}-gram": NGrams(encoded("train"), n, len(alphabet())).bits(text) for n in (1, 3, 5)
+        }
 
     def _one_hot(self, symbols: Array) -> Array:
         return np.eye(len(alphabet()), dtype=np.float32)[symbols]
@@ -94,9 +108,14 @@ def _texts() -> dict[str, str]:
 
 @cache
 def alphabet() -> str:
-    """Return the characters that are told apart, in the order of their numbers; the last stands for all others."""
+    """Return the characters that are told apart, in the order of their numbers; the last stands for
+    all others.
+    """
     counts = Counter("".join(_texts().values()))
-    return "".join(sorted(each for each, count in counts.items() if count >= RARE)) + "\N{REPLACEMENT CHARACTER}"
+    return (
+        "".join(sorted(each for each, count in counts.items() if count >= RARE))
+        + "\N{REPLACEMENT CHARACTER}"
+    )
 
 
 @cache

@@ -1,7 +1,8 @@
 """Is a word kind or unkind? Read letter by letter, it is told from the words that were rated.
 
-Data: the lexicon of VADER (Hutto & Gilbert 2014), rated by ten people each. Words that begin with the same five letters
-(abandon, abandoned, abandonment) are in the same part, or the test would ask for what was learnt by heart.
+Data: the lexicon of VADER (Hutto & Gilbert 2014), rated by ten people each. Words that begin with
+the same five letters (abandon, abandoned, abandonment) are in the same part, or the test would ask
+for what was learnt by heart.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,15 @@ import numpy as np
 import vaderSentiment
 from sklearn.linear_model import LogisticRegression
 
-from lstmbench.training.tasks.task import Array, Batch, Metric, Predict, Recipe, generator, minibatches
+from lstmbench.training.tasks.task import (
+    Array,
+    Batch,
+    Metric,
+    Predict,
+    Recipe,
+    generator,
+    minibatches,
+)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST, STEM = 16, 5
@@ -25,7 +34,9 @@ PARTS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 @dataclass(frozen=True)
 class Sentiment:
-    """A word is a sequence, shorter ones after steps of zeros; an epoch shows every word of the training part."""
+    """A word is a sequence, shorter ones after steps of zeros; an epoch shows every word of the
+    training part.
+    """
 
     batch_size: int = 50
 
@@ -72,8 +83,15 @@ def _parts() -> dict[str, Batch]:
     for word in sorted(rated()):
         families.setdefault(word[:STEM], []).append(word)
     found: dict[str, list[str]] = {part: [] for part in PARTS}
-    for kind in (False, True):  # apart, so that the share of kind words is about the same in all parts
-        several = [words for words in families.values() if bool(np.mean([rated()[word] for word in words]) > 0) is kind]
+    for kind in (
+        False,
+        True,
+    ):  # apart, so that the share of kind words is about the same in all parts
+        several = [
+            words
+            for words in families.values()
+            if bool(np.mean([rated()[word] for word in words]) > 0) is kind
+        ]
         order = generator(0).permutation(len(several))
         ends = np.cumsum(list(PARTS.values())) * sum(map(len, several))
         done = 0
@@ -92,7 +110,9 @@ def _bags(batch: Batch) -> tuple[Array, Array]:
 def _encoded(words: list[str]) -> Batch:
     x: Array = np.zeros((LONGEST, len(words), len(LETTERS)), dtype=np.float32)
     for k, word in enumerate(words):
-        x[np.arange(LONGEST - len(word), LONGEST), k, [LETTERS.index(letter) for letter in word]] = 1
+        x[
+            np.arange(LONGEST - len(word), LONGEST), k, [LETTERS.index(letter) for letter in word]
+        ] = 1
     return Batch(x, np.array([[int(rated()[word] > 0) for word in words]]))
 
 

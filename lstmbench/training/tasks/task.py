@@ -1,4 +1,6 @@
-"""What a task is: where its data come from, what is learnt, how it is scored, and what must be beaten."""
+"""What a task is: where its data come from, what is learnt, how it is scored, and what must be
+beaten.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -17,7 +19,9 @@ Predict = Callable[[Array], Array]
 
 
 class Batch(NamedTuple):
-    """Inputs x (T, B, I), and the targets of the last S steps: classes (S, B), or numbers (S, B, K)."""
+    """Inputs x (T, B, I), and the targets of the last S steps: classes (S, B), or numbers (S, B,
+    K).
+    """
 
     x: Array
     targets: Array
@@ -33,9 +37,11 @@ class Recipe:
         learning_rate: of the optimiser, in the first epoch.
         decay: the learning rate of an epoch is that of the one before times this.
         clip: the largest norm of all gradients together.
-        forget_bias: added to the bias of the LSTM's forget gate; ``chrono``: drawn for all lags of the task.
+        forget_bias: added to the bias of the LSTM's forget gate; ``chrono``: drawn for all lags of
+            the task.
         epochs: at most so many; an epoch is what ``Task.epoch`` yields.
-        patience: end after so many epochs without a better score on the validation data; never if None.
+        patience: end after so many epochs without a better score on the validation data; never if
+            None.
     """
 
     hidden_size: int = 64
@@ -55,7 +61,8 @@ class Metric:
     Attributes:
         name: in words, with its unit.
         higher_is_better: whether it is.
-        solved: from where on the task counts as solved, and training ends; None if there is no such point.
+        solved: from where on the task counts as solved, and training ends; None if there is no such
+            point.
     """
 
     name: str
@@ -72,7 +79,9 @@ class Metric:
 
 
 class Task(Protocol):
-    """One use of an LSTM. A class is a frozen dataclass whose fields are its sizes; the file's ``TASK`` names it."""
+    """One use of an LSTM. A class is a frozen dataclass whose fields are its sizes; the file's
+    ``TASK`` names it.
+    """
 
     question: ClassVar[str]
     loss: ClassVar[Literal["mse", "cross_entropy"]]
@@ -95,7 +104,9 @@ class Task(Protocol):
         ...
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        """Yield the batches of an epoch: the same for the same seed and epoch, whoever learns from them."""
+        """Yield the batches of an epoch: the same for the same seed and epoch, whoever learns from
+        them.
+        """
         ...
 
     def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
@@ -117,14 +128,17 @@ def task_class(name: str) -> type[Task]:
     """Return the class of a task.
 
     Raises:
-        LstmbenchError: if there is no such task, or the package that its data come from is not installed.
+        LstmbenchError: if there is no such task, or the package that its data come from is not
+            installed.
     """
     if name not in tasks():
         raise LstmbenchError(f"There is no task {name!r}; the tasks are {', '.join(tasks())}.")
     try:
         found: type[Task] = import_module(f"lstmbench.training.tasks.{name}").TASK
     except ModuleNotFoundError as error:
-        raise LstmbenchError(f"The task {name!r} needs the package {error.name}, which is not installed.") from None
+        raise LstmbenchError(
+            f"The task {name!r} needs the package {error.name}, which is not installed."
+        ) from None
     return found
 
 
@@ -148,7 +162,9 @@ def make_task(name: str, sizes: Mapping[str, Any] | None = None) -> Task:
     known = _sizes(cls)
     for key, value in (sizes or {}).items():
         if key not in known:
-            raise LstmbenchError(f"The task {name!r} has no size {key!r}; it has {', '.join(known) or 'none'}.")
+            raise LstmbenchError(
+                f"The task {name!r} has no size {key!r}; it has {', '.join(known) or 'none'}."
+            )
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise LstmbenchError(
                 f"The size {key!r} of the task {name!r} must be a positive whole number, not {value!r}."
@@ -162,13 +178,18 @@ def _sizes(cls: type[Task]) -> dict[str, int]:
 
 
 def generator(*numbers: int) -> np.random.Generator:
-    """Return a generator for these numbers, such as a seed and an epoch: others for others, the same for the same."""
-    # Their count goes in as well: to NumPy (3,) and (3, 0) are one seed, and held-out data would be training data
+    """Return a generator for these numbers, such as a seed and an epoch: others for others, the
+    same for the same.
+    """
+    # Their count goes in as well: to NumPy (3,) and (3, 0) are one seed, and held-out data would be
+    # training data
     return np.random.default_rng([len(numbers), *numbers])
 
 
 def minibatches(x: Array, targets: Array, size: int, seed: int, epoch: int) -> Iterable[Batch]:
-    """Yield the sequences of x (T, N, I) in the order of an epoch, ``size`` at a time; the rest is left out."""
+    """Yield the sequences of x (T, N, I) in the order of an epoch, ``size`` at a time; the rest is
+    left out.
+    """
     order = generator(seed, epoch).permutation(x.shape[1])
     for start in range(0, max(1, len(order) - size + 1), size):
         chosen = order[start : start + size]

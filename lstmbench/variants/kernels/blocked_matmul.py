@@ -1,8 +1,10 @@
-"""Products with the matrices of some gates by NumPy's BLAS, cut into small ones where that is faster.
+"""Products with the matrices of some gates by NumPy's BLAS, cut into small ones where that is
+faster.
 
-A BLAS lays its operands out anew in each product, which costs much where one of them has few rows. OpenBLAS leaves
-that out for small matrices, on processors with AVX-512. So a product is cut into small ones there: some rows by some
-columns, with the matrices laid out beforehand in blocks of these columns.
+A BLAS lays its operands out anew in each product, which costs much where one of them has few rows.
+OpenBLAS leaves that out for small matrices, on processors with AVX-512. So a product is cut into
+small ones there: some rows by some columns, with the matrices laid out beforehand in blocks of
+these columns.
 """
 
 from collections.abc import Callable
@@ -20,13 +22,17 @@ Product = Callable[[Array, Array], Any]
 FEWEST_ROWS = 8
 """With fewer rows in a product, to cut it does not pay."""
 SMALL, COLUMNS = 10**6, 64
-"""OpenBLAS takes a product of (m, k) with (k, n) for small up to this m * k * n; so many columns then are a good n."""
+"""OpenBLAS takes a product of (m, k) with (k, n) for small up to this m * k * n; so many columns
+then are a good n.
+"""
 WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
 @cache
 def _blas_likes_small_products() -> bool:
-    """Say whether NumPy's BLAS is an OpenBLAS with kernels for them; they run on one thread, and so must it."""
+    """Say whether NumPy's BLAS is an OpenBLAS with kernels for them; they run on one thread, and so
+    must it.
+    """
     return any(
         library.get("architecture") in WITH_SMALL_KERNELS and library["num_threads"] == 1
         for library in threadpool_info()
@@ -38,13 +44,16 @@ def code_path() -> str:
     return "products cut into small ones" if _blas_likes_small_products() else "whole products"
 
 
-class CutProducts:
+class BlockedMatmul:
     """Products of rows, from the left, with G matrices (K, N), of which ``matrix(g)`` returns one.
 
-    They are laid out when they are first needed, as the product needs them: whole, or in blocks of columns.
+    They are laid out when they are first needed, as the product needs them: whole, or in blocks of
+    columns.
     """
 
-    def __init__(self, shape: tuple[int, int, int], dtype: DTypeLike, matrix: Callable[[int], Array]) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], dtype: DTypeLike, matrix: Callable[[int], Array]
+    ) -> None:
         self.shape, self.dtype, self.matrix = shape, dtype, matrix
 
     @cached_property
@@ -74,7 +83,9 @@ class CutProducts:
         return best if best >= FEWEST_ROWS else 0
 
     def multiply(self, a: Array, out: Array) -> None:
-        """Write a @ matrices to ``out``, (G, rows, N): a is (rows, K), or (G, rows, K) with rows for each matrix."""
+        """Write a @ matrices to ``out``, (G, rows, N): a is (rows, K), or (G, rows, K) with rows
+        for each matrix.
+        """
         *_, rows, K = a.shape
         some = self.rows_at_once(rows)
         if not some:
@@ -86,14 +97,18 @@ class CutProducts:
         np.matmul(cut, self.blocks, out=blocks)
 
     def product(self, rows: int) -> Product:
-        """Return ``multiply`` for a (rows, K), decided once: of few numbers, to decide takes as long as the product."""
+        """Return ``multiply`` for a (rows, K), decided once: of few numbers, to decide takes as
+        long as the product.
+        """
         if self.rows_at_once(rows):
             return self.multiply
         whole = self.whole
         return lambda a, out: np.matmul(a, whole, out)
 
     def summed(self, rows: int) -> Product:
-        """Return what writes the sum over the matrices of a (rows, G K) @ matrices to ``out``, (rows, N)."""
+        """Return what writes the sum over the matrices of a (rows, G K) @ matrices to ``out``,
+        (rows, N).
+        """
         G, K, N = self.shape
         if G == 1:
             if not self.rows_at_once(rows):

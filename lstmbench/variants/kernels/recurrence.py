@@ -1,9 +1,11 @@
-"""The steps of an LSTM in float32 as compiled code, ``recurrence.cpp``: built once, with the system's compiler.
+"""The steps of an LSTM in float32 as compiled code, ``recurrence.cpp``: built once, with the
+system's compiler.
 
-What is built lies in the user's cache, under a name that says from what and for which processor; it is found there
-again. Where that folder cannot be written to, one of the user's among the temporary files takes
-its place. Where there is no compiler, ``recurrence()`` is None, and those that use it compute in
-their framework's own operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks for that.
+What is built lies in the user's cache, under a name that says from what and for which processor; it
+is found there again. Where that folder cannot be written to, one of the user's among the temporary
+files takes its place. Where there is no compiler, ``recurrence()`` is None, and those that use it
+compute in their framework's own operations. The environment variable ``LSTMBENCH_COMPILED=0`` asks
+for that.
 """
 
 import ctypes
@@ -25,7 +27,15 @@ from pathlib import Path
 from lstmbench.core.registry import NOT_COMPILED
 
 HERE = Path(__file__).parent
-FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-shared", "-fPIC")
+FLAGS = (
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-std=c++17",
+    "-shared",
+    "-fPIC",
+)
 TUNED = ("-march=native",)
 _Array, _Size = ctypes.c_void_p, ctypes.c_size_t
 
@@ -36,7 +46,11 @@ class Recurrence:
     def __init__(self, library: ctypes.CDLL) -> None:
         self.pack_forward, self.pack_backward = library.pack_forward, library.pack_backward
         self.inputs, self.forward, self.backward = library.inputs, library.forward, library.backward
-        self.cells, self.inputs_back, self.weights_back = library.cells, library.inputs_back, library.weights_back
+        self.cells, self.inputs_back, self.weights_back = (
+            library.cells,
+            library.inputs_back,
+            library.weights_back,
+        )
         self.pack_forward.argtypes = [_Array] * 2 + [_Size] * 2
         self.pack_backward.argtypes = [_Array] * 2 + [_Size] * 2
         self.inputs.argtypes = [_Size] * 4 + [_Array] * 5 + [_Size]
@@ -55,14 +69,17 @@ class Recurrence:
         return str(self._library.instructions().decode())
 
     def packed_size(self, H: int, depth: int) -> int:
-        """Return how many numbers ``pack_forward`` writes for W (4H, depth), at most, and ``pack_backward`` for
+        """Return how many numbers ``pack_forward`` writes for W (4H, depth), at most, and
+        ``pack_backward`` for
         W (4 depth, H)."""
         return 4 * depth * -(-H // self.wide) * self.wide
 
 
 @cache
 def recurrence() -> Recurrence | None:
-    """Return the compiled functions, built now if they are not there yet; None if they cannot be had."""
+    """Return the compiled functions, built now if they are not there yet; None if they cannot be
+    had.
+    """
     found = library("recurrence.cpp")
     return None if isinstance(found, str) else Recurrence(found)
 
@@ -88,7 +105,9 @@ def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | 
 
 
 def code_path() -> str:
-    """Say how the functions were built and what they compute with, or that they were not: a time depends on it."""
+    """Say how the functions were built and what they compute with, or that they were not: a time
+    depends on it.
+    """
     if steps := recurrence():
         return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}"
     slower = "torch.fused, torch.recompute and jax.fused are slower"
@@ -96,7 +115,9 @@ def code_path() -> str:
 
 
 def _built(source: str, headers: str, version: str) -> Path:
-    """Return the library, made now if need be: under a name of its own first, so that nobody finds half of it."""
+    """Return the library, made now if need be: under a name of its own first, so that nobody finds
+    half of it.
+    """
     texts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("recurrence*.[ch]*"))]
     what = [*texts, _version(), *FLAGS, *TUNED, headers, version, _processor()]
     name = f"{Path(source).stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
@@ -130,18 +151,28 @@ def _folders() -> Iterator[Path]:
         folder.mkdir(mode=0o700, exist_ok=True)
         about = folder.lstat()
         # What lies there is run: it must be this user's own, and nobody else's to write
-        if stat.S_ISDIR(about.st_mode) and user in ("user", about.st_uid) and not about.st_mode & 0o022:
+        if (
+            stat.S_ISDIR(about.st_mode)
+            and user in ("user", about.st_uid)
+            and not about.st_mode & 0o022
+        ):
             yield folder
 
 
 def compile_library(source: Path, made: Path, *more: str) -> None:
-    """Compile a file with the flags of all, and ``more``; raise what ``subprocess`` does where that fails."""
+    """Compile a file with the flags of all, and ``more``; raise what ``subprocess`` does where that
+    fails.
+    """
     command = [*_compiler(), *FLAGS, *TUNED, *more, str(source), "-o", str(made)]
-    subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=300)
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, errors="replace", timeout=300
+    )
 
 
 def _compiler() -> list[str]:
-    """Return the words that call the compiler: ``CXX`` may be a command, such as ``ccache g++ -m64``."""
+    """Return the words that call the compiler: ``CXX`` may be a command, such as ``ccache g++
+    -m64``.
+    """
     named = os.environ.get("CXX", "").strip()
     if named and not shutil.which(named):  # else it is a path, which may have blanks in it
         return shlex.split(named)
@@ -151,7 +182,9 @@ def _compiler() -> list[str]:
 @cache
 def _version() -> str:
     """Return the first line in which the compiler tells its version."""
-    told = subprocess.run([*_compiler(), "--version"], check=True, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(
+        [*_compiler(), "--version"], check=True, capture_output=True, text=True, timeout=60
+    )
     return (told.stdout.splitlines() or ["a compiler without a version"])[0]
 
 
@@ -159,5 +192,9 @@ def _processor() -> str:
     """Return what the compiler builds for: the processor and all that it can do."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
-        return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
+        return "\n".join(
+            line
+            for line in lines
+            if line.startswith(("model name", "flags", "Features", "CPU part"))
+        )
     return f"{sys.platform} {platform.machine()} {platform.processor()}"

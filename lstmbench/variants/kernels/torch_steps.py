@@ -1,10 +1,12 @@
-"""The steps of a sequence in PyTorch: what those ways to compute them share, and PyTorch's own operations as one.
+"""The steps of a sequence in PyTorch: what those ways to compute them share, and PyTorch's own
+operations as one.
 
-Every way has the methods of ``Products``, and ``forward`` and ``backward`` besides, which go from step to step:
+Every way has the methods of ``Products``, and ``forward`` and ``backward`` besides, which go from
+step to step:
 
 - ``forward(h, c, steps)`` fills the gates, h and c of all steps, from those before the first;
-- ``backward(c0, steps, dy, dh, dc)`` returns dz of all steps, and turns dh and dc, of the last step, into dh0 and dc0.
-  dz may lie where the gates were.
+- ``backward(c0, steps, dy, dh, dc)`` returns dz of all steps, and turns dh and dc, of the last
+  step, into dh0 and dc0. dz may lie where the gates were.
 """
 
 from typing import NamedTuple
@@ -17,8 +19,8 @@ class Steps(NamedTuple):
     """All that has a value at each step.
 
     Attributes:
-        gates: (T, B, 4H), W_ih x + b before the forward pass, i, f, g, o after it; what the backward pass leaves there
-            is its own.
+        gates: (T, B, 4H), W_ih x + b before the forward pass, i, f, g, o after it; what the
+            backward pass leaves there is its own.
         h, c: (T, B, H).
     """
 
@@ -55,7 +57,9 @@ class Products:
             flat.copy_(torch.addmm(self.b, x.flatten(0, 1), self.W_ih.t()))
 
     def again(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        """Fill the gates and c of all steps where every h is known: h (T, B, H) before each, c before the first."""
+        """Fill the gates and c of all steps where every h is known: h (T, B, H) before each, c
+        before the first.
+        """
         H = h.shape[2]
         flat = steps.gates.flatten(0, 1)
         if flat.dtype == h.dtype:
@@ -68,7 +72,9 @@ class Products:
             c = torch.mul(f, c, out=c_next).addcmul_(i, g)
 
     def add_gradients(self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, *weights: Tensor) -> None:
-        """Fill dx, and add to dW_ih, dW_hh and db, from x and h before each step and dz, all (T, B, ...)."""
+        """Fill dx, and add to dW_ih, dW_hh and db, from x and h before each step and dz, all (T, B,
+        ...).
+        """
         dW_ih, dW_hh, db = weights
         db += dz.sum((0, 1)).to(db.dtype)
         flat = dz.to(x.dtype).flatten(0, 1)  # (TB, 4H)
@@ -77,7 +83,7 @@ class Products:
         torch.mm(flat, self.W_ih, out=dx.flatten(0, 1))
 
 
-class Plain(Products):
+class EagerSteps(Products):
     """The steps in PyTorch's own operations."""
 
     def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:

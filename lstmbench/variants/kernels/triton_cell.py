@@ -1,4 +1,6 @@
-"""The equations of one time step in Triton, forward and backward, on blocks of float32: parts of other kernels."""
+"""The equations of one time step in Triton, forward and backward, on blocks of float32: parts of
+other kernels.
+"""
 
 import triton
 import triton.language as tl
@@ -14,7 +16,9 @@ def sigmoid(x):
 
 @triton.jit
 def tanh(x):
-    """Return tanh(x) to a few of its last digits: near 0 from its series, for there 1 - exp(-2x) cancels."""
+    """Return tanh(x) to a few of its last digits: near 0 from its series, for there 1 - exp(-2x)
+    cancels.
+    """
     size = tl.abs(x)
     e = tl.exp(-2 * size)
     q = x * x
@@ -36,7 +40,9 @@ def cell(z_i, z_f, z_g, z_o, c):
 
 @triton.jit
 def cell_back(i, f, g, o, c, c_before, dh, dc):
-    """Return dz of the four gates, and dc of the step before, from dh and dc that come from above and from later."""
+    """Return dz of the four gates, and dc of the step before, from dh and dc that come from above
+    and from later.
+    """
     tanh_c = tanh(c)
     dc = dc + dh * o * (1 - tanh_c * tanh_c)
     dz_i = dc * g * i * (1 - i)

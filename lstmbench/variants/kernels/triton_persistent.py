@@ -1,12 +1,15 @@
-"""All steps of a sequence in one Triton kernel, whose programs keep W_hh on chip; see ``torch_persistent``.
+"""All steps of a sequence in one Triton kernel, whose programs keep W_hh on chip; see
+``torch_persistent``.
 
-Program (n, m) computes ``units`` of the H units for ``rows`` of the B sequences, at every step. Before the first it
-loads what it needs of W_hh, all four gates of its units; from then on, what changes hands at a step is h forward, and
-dz backward, through global memory. Between two steps the programs of the same sequences wait for each other; other
-sequences are other programs' concern. So all programs must be on the GPU at once.
+Program (n, m) computes ``units`` of the H units for ``rows`` of the B sequences, at every step.
+Before the first it loads what it needs of W_hh, all four gates of its units; from then on, what
+changes hands at a step is h forward, and dz backward, through global memory. Between two steps the
+programs of the same sequences wait for each other; other sequences are other programs' concern. So
+all programs must be on the GPU at once.
 
-Blocks of Triton are powers of two. To keep H = 768 from costing as much as 1024, a product over H is the sum of one
-over the ``K1`` first units, the largest power of two in H, and one over the ``K2`` others.
+Blocks of Triton are powers of two. To keep H = 768 from costing as much as 1024, a product over H
+is the sum of one over the ``K1`` first units, the largest power of two in H, and one over the
+``K2`` others.
 """
 
 from typing import Any, NamedTuple
@@ -21,12 +24,17 @@ from lstmbench.variants.kernels.triton_cell import cell, cell_back
 from lstmbench.variants.kernels.triton_step import backward_by_step, forward_by_step, room_for_dz
 
 UNITS = 16
-"""Units of a program: with four gates each, the 64 rows that the tensor cores of a Hopper GPU take at once."""
+"""Units of a program: with four gates each, the 64 rows that the tensor cores of a Hopper GPU take
+at once.
+"""
 ROWS = (16, 32, 64, 128)
-"""Sequences of a program, tried in this order: few, so that many programs share the work of a step."""
+"""Sequences of a program, tried in this order: few, so that many programs share the work of a step.
+"""
 SPLIT = 4
-"""A product over 4H has few results, too few for the warps of a program: it is split into so many sums."""
-LEAST_K = 16 * SPLIT
+"""A product over 4H has few results, too few for the warps of a program: it is split into so many
+sums.
+"""
+MIN_K = 16 * SPLIT
 """Fewest units of a product: 16 for each of these sums."""
 RESERVED_BYTES = 1 << 10
 """Shared memory that CUDA takes for itself, of what a program may have."""
@@ -34,7 +42,9 @@ RESERVED_BYTES = 1 << 10
 
 @triton.jit
 def wait_for_all(counter, arrivals):
-    """Return when so many programs have come here in all, with what all of them had written to be seen by all."""
+    """Return when so many programs have come here in all, with what all of them had written to be
+    seen by all.
+    """
     tl.debug_barrier()
     tl.atomic_add(counter, 1, sem="release")
     while tl.atomic_add(counter, 0, sem="acquire") < arrivals:
@@ -44,7 +54,9 @@ def wait_for_all(counter, arrivals):
 
 @triton.jit
 def add_dot(total, a, b, PRECISION: tl.constexpr):
-    """Return total + a b. The interpreter takes bfloat16 for whole numbers here; in float32 its products are exact."""
+    """Return total + a b. The interpreter takes bfloat16 for whole numbers here; in float32 its
+    products are exact.
+    """
     if PRECISION == "interpreted":
         total = tl.dot(a.to(tl.float32), b.to(tl.float32), acc=total)
     else:
@@ -54,17 +66,23 @@ def add_dot(total, a, b, PRECISION: tl.constexpr):
 
 @triton.jit
 def rows_of_W(W, first_unit, first, H, U: tl.constexpr, K: tl.constexpr):
-    """Return (4U, K) of W (4H, H): rows of the units, the four gates of each after each other, and K columns."""
+    """Return (4U, K) of W (4H, H): rows of the units, the four gates of each after each other, and
+    K columns.
+    """
     row = tl.arange(0, 4 * U)
     unit = first_unit + row // 4
     row = (row % 4) * H + unit
     k = first + tl.arange(0, K)
-    return tl.load(W + row[:, None] * H + k[None, :], (unit < H)[:, None] & (k < H)[None, :], other=0.0)
+    return tl.load(
+        W + row[:, None] * H + k[None, :], (unit < H)[:, None] & (k < H)[None, :], other=0.0
+    )
 
 
 @triton.jit
 def part_of_h(h, rows, first, B, H, K: tl.constexpr):
-    """Return (K, rows) of h (B, H), which other programs have written: not from this one's own cache."""
+    """Return (K, rows) of h (B, H), which other programs have written: not from this one's own
+    cache.
+    """
     k = first + tl.arange(0, K)
     inside = (k < H)[:, None] & (rows < B)[None, :]
     return tl.load(h + rows[None, :] * H + k[:, None], inside, other=0.0, cache_modifier=".cg")
@@ -99,7 +117,9 @@ def step_forward(
     KEEP: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute one step: return the next c (U, R), store the next h, and the gates in place of z if they are kept."""
+    """Compute one step: return the next c (U, R), store the next h, and the gates in place of z if
+    they are kept.
+    """
     inside = (units < H)[:, None] & (rows < B)[None, :]
     at = z + rows[None, :] * (4 * H) + units[:, None]
     z_i = tl.load(at, inside, other=0.0)
@@ -140,7 +160,9 @@ def forward_kernel(
     KEEP: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute T steps; z, h_next and, if it is kept, c_next have a value for each, h and c are those before."""
+    """Compute T steps; z, h_next and, if it is kept, c_next have a value for each, h and c are
+    those before.
+    """
     first_unit = tl.program_id(0) * U
     units = first_unit + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
@@ -152,7 +174,9 @@ def forward_kernel(
     state = rows[None, :] * H + units[:, None]
     c_t = tl.load(c + state, inside, other=0.0)
     for t in range(T):
-        c_t = step_forward(z, h, h_next, c_t, W1, W2, units, rows, B, H, U, R, K1, K2, KEEP, PRECISION)
+        c_t = step_forward(
+            z, h, h_next, c_t, W1, W2, units, rows, B, H, U, R, K1, K2, KEEP, PRECISION
+        )
         if KEEP:
             tl.store(c_next + state, c_t, inside)
             c_next += B * H
@@ -167,7 +191,9 @@ def forward_kernel(
 
 @triton.jit
 def columns_of_W(W, units, gate: tl.constexpr, first, H, S: tl.constexpr, K: tl.constexpr):
-    """Return (S, U, K / S) of W (4H, H): K rows of one gate, in S parts, and the columns of the units."""
+    """Return (S, U, K / S) of W (4H, H): K rows of one gate, in S parts, and the columns of the
+    units.
+    """
     k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, None, :]
     column = units[None, :, None]
     return tl.load(W + (gate * H + k) * H + column, (k < H) & (column < H), other=0.0)
@@ -175,12 +201,24 @@ def columns_of_W(W, units, gate: tl.constexpr, first, H, S: tl.constexpr, K: tl.
 
 @triton.jit
 def add_product(
-    total, W, dz, rows, gate: tl.constexpr, first, B, H, S: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr
+    total,
+    W,
+    dz,
+    rows,
+    gate: tl.constexpr,
+    first,
+    B,
+    H,
+    S: tl.constexpr,
+    K: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):
     """Add to total (S, U, R) what K rows of one gate, as ``columns_of_W`` returns them, add to dh."""
     k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, :, None]
     row = rows[None, None, :]
-    part = tl.load(dz + row * (4 * H) + gate * H + k, (k < H) & (row < B), other=0.0, cache_modifier=".cg")
+    part = tl.load(
+        dz + row * (4 * H) + gate * H + k, (k < H) & (row < B), other=0.0, cache_modifier=".cg"
+    )
     return add_dot(total, W, part, PRECISION)
 
 
@@ -205,7 +243,9 @@ def through_W(
     K2: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Return dh (U, R) from dz (B, 4H) of the step after, and for each gate the columns of W, K1 rows and K2 rows."""
+    """Return dh (U, R) from dz (B, 4H) of the step after, and for each gate the columns of W, K1
+    rows and K2 rows.
+    """
     total = tl.zeros((S, U, R), dtype=tl.float32)
     total = add_product(total, i1, dz, rows, 0, 0, B, H, S, K1, PRECISION)
     total = add_product(total, f1, dz, rows, 1, 0, B, H, S, K1, PRECISION)
@@ -221,7 +261,9 @@ def through_W(
 
 @triton.jit
 def step_backward(gates, dy, dz, dh, dc, c, c_before, units, rows, B, H):
-    """Compute one step: store dz, and return dc (U, R) and c of the step before, which lies at ``c_before``."""
+    """Compute one step: store dz, and return dc (U, R) and c of the step before, which lies at
+    ``c_before``.
+    """
     inside = (units < H)[:, None] & (rows < B)[None, :]
     at = rows[None, :] * (4 * H) + units[:, None]
     state = rows[None, :] * H + units[:, None]
@@ -260,7 +302,9 @@ def backward_kernel(
     K2: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute T steps backwards, but for dh0. Of gates, c, dy and dz the last is given; before it lie the others."""
+    """Compute T steps backwards, but for dh0. Of gates, c, dy and dz the last is given; before it
+    lie the others.
+    """
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
     inside = (units < H)[:, None] & (rows < B)[None, :]
@@ -318,8 +362,8 @@ class Chip(NamedTuple):
 
 def split(H: int) -> tuple[int, int]:
     """Return K1 and K2, powers of two, or K2 = 0: together at least H."""
-    first = max(LEAST_K, 1 << (H.bit_length() - 1))
-    return first, max(LEAST_K, triton.next_power_of_2(H - first)) if first < H else 0
+    first = max(MIN_K, 1 << (H.bit_length() - 1))
+    return first, max(MIN_K, triton.next_power_of_2(H - first)) if first < H else 0
 
 
 def rows_that_fit(B: int, H: int, item_bytes: int, units: int, chip: Chip) -> int | None:
@@ -327,7 +371,10 @@ def rows_that_fit(B: int, H: int, item_bytes: int, units: int, chip: Chip) -> in
     K1, K2 = split(H)
     for rows in ROWS:
         bytes_ = (4 * units * (K1 + K2) + K1 * rows) * item_bytes + RESERVED_BYTES
-        if triton.cdiv(H, units) * triton.cdiv(B, rows) <= chip.processors and bytes_ <= chip.shared_bytes:
+        if (
+            triton.cdiv(H, units) * triton.cdiv(B, rows) <= chip.processors
+            and bytes_ <= chip.shared_bytes
+        ):
             return rows
     return None
 
@@ -335,21 +382,29 @@ def rows_that_fit(B: int, H: int, item_bytes: int, units: int, chip: Chip) -> in
 class Persistent(Products):
     """The steps in one kernel where W_hh can be kept on chip, and else those of ``Stepped``."""
 
-    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, chip: Chip | None = None, units: int = UNITS) -> None:
+    def __init__(
+        self, W_ih: Tensor, W_hh: Tensor, b: Tensor, chip: Chip | None = None, units: int = UNITS
+    ) -> None:
         super().__init__(W_ih, W_hh, b)
         self.chip, self.units = chip or Chip.of(b.device), units
 
     def _rows(self, B: int) -> int | None:
         parts = 2 if self._precision() == "tf32x3" and self.W_hh.itemsize == 4 else 1
-        return rows_that_fit(B, self.W_hh.shape[1], parts * self.W_hh.itemsize, self.units, self.chip)
+        return rows_that_fit(
+            B, self.W_hh.shape[1], parts * self.W_hh.itemsize, self.units, self.chip
+        )
 
     def _precision(self) -> str:
-        """Return how float32 is multiplied: TF32 where PyTorch may, else in three products of two parts each."""
+        """Return how float32 is multiplied: TF32 where PyTorch may, else in three products of two
+        parts each.
+        """
         if self.b.device.type == "cpu":
             return "interpreted"
         return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
 
-    def _launch(self, kernel: Any, arrays: tuple[Tensor, ...], T: int, B: int, rows: int, **constants: int) -> None:
+    def _launch(
+        self, kernel: Any, arrays: tuple[Tensor, ...], T: int, B: int, rows: int, **constants: int
+    ) -> None:
         H = self.W_hh.shape[1]
         K1, K2 = split(H)
         grid = triton.cdiv(H, self.units), triton.cdiv(B, rows)

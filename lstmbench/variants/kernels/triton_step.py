@@ -1,4 +1,6 @@
-"""One time step as a product by cuBLAS and one Triton kernel for all that is elementwise; see ``torch_fused``."""
+"""One time step as a product by cuBLAS and one Triton kernel for all that is elementwise; see
+``torch_fused``.
+"""
 
 import torch
 import triton
@@ -14,14 +16,20 @@ BLOCK = 256
 
 @triton.jit
 def forward_cells(z, product, c, h_next, c_next, count, H, BLOCK: tl.constexpr):
-    """Turn z (B, 4H), to which the product is added, into the gates, and c (B, H) into the next c and h."""
+    """Turn z (B, 4H), to which the product is added, into the gates, and c (B, H) into the next c
+    and h.
+    """
     k = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)  # of B * H units
     inside = k < count
     at = k + 3 * H * (k // H)  # of its input gate
     z_i = tl.load(z + at, inside, other=0.0) + tl.load(product + at, inside, other=0.0)
     z_f = tl.load(z + at + H, inside, other=0.0) + tl.load(product + at + H, inside, other=0.0)
-    z_g = tl.load(z + at + 2 * H, inside, other=0.0) + tl.load(product + at + 2 * H, inside, other=0.0)
-    z_o = tl.load(z + at + 3 * H, inside, other=0.0) + tl.load(product + at + 3 * H, inside, other=0.0)
+    z_g = tl.load(z + at + 2 * H, inside, other=0.0) + tl.load(
+        product + at + 2 * H, inside, other=0.0
+    )
+    z_o = tl.load(z + at + 3 * H, inside, other=0.0) + tl.load(
+        product + at + 3 * H, inside, other=0.0
+    )
     i, f, g, o, c_new, h_new = cell(z_i, z_f, z_g, z_o, tl.load(c + k, inside, other=0.0))
     tl.store(z + at, i, inside)
     tl.store(z + at + H, f, inside)
@@ -33,7 +41,9 @@ def forward_cells(z, product, c, h_next, c_next, count, H, BLOCK: tl.constexpr):
 
 @triton.jit
 def backward_cells(gates, c, c_before, dy, dh, dc, dz, count, H, BLOCK: tl.constexpr):
-    """Fill dz (B, 4H), and turn dc (B, H) into that of the step before; dz may lie where the gates are."""
+    """Fill dz (B, 4H), and turn dc (B, H) into that of the step before; dz may lie where the gates
+    are.
+    """
     k = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = k < count
     at = k + 3 * H * (k // H)
@@ -41,7 +51,9 @@ def backward_cells(gates, c, c_before, dy, dh, dc, dz, count, H, BLOCK: tl.const
     f = tl.load(gates + at + H, inside, other=0.0)
     g = tl.load(gates + at + 2 * H, inside, other=0.0)
     o = tl.load(gates + at + 3 * H, inside, other=0.0)
-    above = tl.load(dy + k, inside, other=0.0).to(tl.float32) + tl.load(dh + k, inside, other=0.0).to(tl.float32)
+    above = tl.load(dy + k, inside, other=0.0).to(tl.float32) + tl.load(
+        dh + k, inside, other=0.0
+    ).to(tl.float32)
     c_now = tl.load(c + k, inside, other=0.0)
     before = tl.load(c_before + k, inside, other=0.0)
     later = tl.load(dc + k, inside, other=0.0)
@@ -63,26 +75,38 @@ def forward_by_step(weights: Products, h: Tensor, c: Tensor, steps: Steps) -> No
         h, c = h_next, c_next
 
 
-def backward_by_step(weights: Products, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> Tensor:
+def backward_by_step(
+    weights: Products, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor
+) -> Tensor:
     """Return dz of all steps, and turn dh and dc, of the last step, into dh0 and dc0."""
     T, B, H = dy.shape
     dz = room_for_dz(steps, dy)
     dy, above, grid = dy.contiguous(), dh.to(dy.dtype), (triton.cdiv(B * H, BLOCK),)
     for t in range(T - 1, -1, -1):
         c_before = steps.c[t - 1] if t else c0
-        backward_cells[grid](steps.gates[t], steps.c[t], c_before, dy[t], above, dc, dz[t], B * H, H, BLOCK=BLOCK)
+        backward_cells[grid](
+            steps.gates[t], steps.c[t], c_before, dy[t], above, dc, dz[t], B * H, H, BLOCK=BLOCK
+        )
         torch.mm(dz[t], weights.W_hh, out=above)
     dh.copy_(above)
     return dz
 
 
 def room_for_dz(steps: Steps, dy: Tensor) -> Tensor:
-    """Return where dz (T, B, 4H) goes, in the dtype of its products: where the gates are, if they are of that dtype."""
-    return steps.gates if steps.gates.dtype == dy.dtype else torch.empty_like(steps.gates, dtype=dy.dtype)
+    """Return where dz (T, B, 4H) goes, in the dtype of its products: where the gates are, if they
+    are of that dtype.
+    """
+    return (
+        steps.gates
+        if steps.gates.dtype == dy.dtype
+        else torch.empty_like(steps.gates, dtype=dy.dtype)
+    )
 
 
 class Stepped(Products):
-    """The steps as two kernels each. Gates, c and dc are float32; h, dh and dz are of the weights' dtype."""
+    """The steps as two kernels each. Gates, c and dc are float32; h, dh and dz are of the weights'
+    dtype.
+    """
 
     def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
         forward_by_step(self, h, c, steps)

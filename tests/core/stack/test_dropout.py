@@ -1,4 +1,6 @@
-"""Dropout between layers: the same outputs are dropped in every backend, and the gradients are of that very pass."""
+"""Dropout between layers: the same outputs are dropped in every backend, and the gradients are of
+that very pass.
+"""
 
 from typing import Any
 
@@ -43,18 +45,27 @@ def test_masks_keep_the_mean_and_are_drawn_for_each_layer_but_the_last() -> None
     assert draw_masks(lb.StackParams.init(3, 5), 4, 2, 0.5, seed=0) == ()
 
 
-@pytest.mark.parametrize("dropout", [1, 1.0, -0.1, 2, float("nan"), float("inf"), "0.5", None, True, [0.5]], ids=repr)
+@pytest.mark.parametrize(
+    "dropout", [1, 1.0, -0.1, 2, float("nan"), float("inf"), "0.5", None, True, [0.5]], ids=repr
+)
 def test_a_dropout_out_of_range_is_refused(dropout: Any) -> None:
     stack = lb.load("numpy.fused", PARAMS)
     with pytest.raises(lb.LstmbenchError) as caught:
         stack.forward(np.ones((2, 1, 3)), dropout=dropout, seed=0)
-    assert str(caught.value) == f"dropout must be a number from 0 to below 1, but it is {dropout!r}."
+    assert (
+        str(caught.value) == f"dropout must be a number from 0 to below 1, but it is {dropout!r}."
+    )
 
 
 def test_a_dropout_needs_a_seed() -> None:
     stack = lb.load("numpy.fused", PARAMS)
     with pytest.raises(lb.LstmbenchError) as caught:
         stack.backward(np.ones((2, 1, 3)), np.ones((2, 1, 10)), dropout=0.5)
-    assert str(caught.value) == "With a dropout of 0.5 a seed must be given, a whole number of at least 0."
-    with pytest.raises(lb.LstmbenchError, match=r"seed must be a whole number of at least 0, but it is 1\.5"):
+    assert (
+        str(caught.value)
+        == "With a dropout of 0.5 a seed must be given, a whole number of at least 0."
+    )
+    with pytest.raises(
+        lb.LstmbenchError, match=r"seed must be a whole number of at least 0, but it is 1\.5"
+    ):
         stack.forward(np.ones((2, 1, 3)), dropout=0.5, seed=1.5)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Stacks against nn.LSTM in float64, to 1e-10: every layer count, direction, length, bias and projection."""
+"""Stacks against nn.LSTM in float64, to 1e-10: every layer count, direction, length, bias and
+projection.
+"""
 
 from typing import Any
 
@@ -15,7 +17,9 @@ pytest.importorskip("torch")
 
 
 @pytest.mark.parametrize("varied", [False, True], ids=["padded", "lengths"])
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: "-".join(str(value) for value in kind.values()))
+@pytest.mark.parametrize(
+    "kind", EVERY, ids=lambda kind: "-".join(str(value) for value in kind.values())
+)
 @pytest.mark.parametrize("name", ["numpy.fused", "torch.fused", "torch.nn", "oracle"])
 def test_every_combination_is_nn_lstm(name: str, kind: dict[str, Any], varied: bool) -> None:
     problem = problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, kind, varied, seed=1)
@@ -44,30 +48,46 @@ def test_all_shapes_are_nn_lstm(
 
 
 @pytest.mark.parametrize("name", ["numpy.fused", "torch.fused"])
-def test_a_gate_that_does_not_hold_would_be_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_that_does_not_hold_would_be_noticed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lstmbench.core.stack import layer
 
     monkeypatch.setattr(layer, "HOLD", 20.0)
-    problem = problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, EVERY[0], True, seed=1)
+    problem = problem_of(
+        {"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, EVERY[0], True, seed=1
+    )
     with pytest.raises(AssertionError):
         check(name, problem)
 
 
-def test_a_direction_that_starts_at_the_padding_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_direction_that_starts_at_the_padding_would_be_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from lstmbench.core.stack.composed_stack import ComposedStack
 
     monkeypatch.setattr(ComposedStack, "_turn", lambda self, x, pad: self.framework.flip(x))
     both = EVERY[0] | {"bidirectional": True}
-    check("numpy.fused", problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, both, False, seed=1))
+    check(
+        "numpy.fused",
+        problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, both, False, seed=1),
+    )
     with pytest.raises(AssertionError):
-        check("numpy.fused", problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, both, True, seed=1))
+        check(
+            "numpy.fused",
+            problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, both, True, seed=1),
+        )
 
 
 @pytest.mark.parametrize("varied", [False, True])
 @pytest.mark.parametrize("proj_size", [0, 3])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["numpy.fused", "torch.fused", "torch.recompute", "torch.nn", "jax.fused"])
-def test_narrow_dtypes_are_as_close_as_they_can_be(name: str, dtype: str, proj_size: int, varied: bool) -> None:
+@pytest.mark.parametrize(
+    "name", ["numpy.fused", "torch.fused", "torch.recompute", "torch.nn", "jax.fused"]
+)
+def test_narrow_dtypes_are_as_close_as_they_can_be(
+    name: str, dtype: str, proj_size: int, varied: bool
+) -> None:
     pytest.importorskip(name.partition(".")[0])
     if dtype == "bfloat16" and name == "numpy.fused":
         pytest.skip("NumPy has no bfloat16")

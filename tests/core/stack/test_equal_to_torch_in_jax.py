@@ -1,4 +1,6 @@
-"""Stacks in JAX against nn.LSTM, as in test_equal_to_torch.py; apart, since XLA compiles each combination anew."""
+"""Stacks in JAX against nn.LSTM, as in test_equal_to_torch.py; apart, since XLA compiles each
+combination anew.
+"""
 
 from typing import Any
 
@@ -23,15 +25,23 @@ IN_SHORT = (EVERY[0], EVERY[-2])  # one plain layer; three, both directions, a p
     ids=lambda kind: "-".join(str(value) for value in kind.values()),
 )
 def test_every_combination_is_nn_lstm(kind: dict[str, Any], varied: bool) -> None:
-    check("jax.scan", problem_of({"T": 4, "B": 3, "input_size": 3, "hidden_size": 4}, kind, varied, seed=1))
+    check(
+        "jax.scan",
+        problem_of({"T": 4, "B": 3, "input_size": 3, "hidden_size": 4}, kind, varied, seed=1),
+    )
 
 
 @examples(5)
 @given(sizes=sizes, kind=kinds, varied=st.booleans(), seed=st.integers(0, 2**32))
-def test_all_shapes_are_nn_lstm(sizes: dict[str, int], kind: dict[str, Any], varied: bool, seed: int) -> None:
+def test_all_shapes_are_nn_lstm(
+    sizes: dict[str, int], kind: dict[str, Any], varied: bool, seed: int
+) -> None:
     check("jax.scan", problem_of(sizes, kind, varied, seed))
 
 
 def test_inputs_of_a_whole_number_of_lanes_stay_one() -> None:
     kind = {"num_layers": 2, "bidirectional": True, "proj_size": 0, "bias": True}
-    check("jax.scan", problem_of({"T": 4, "B": 3, "input_size": 16, "hidden_size": 8}, kind, True, seed=1))
+    check(
+        "jax.scan",
+        problem_of({"T": 4, "B": 3, "input_size": 16, "hidden_size": 8}, kind, True, seed=1),
+    )

@@ -1,4 +1,6 @@
-"""Every implementation, in every dtype, with every feature of a stack: the right number, or a refusal in a sentence."""
+"""Every implementation, in every dtype, with every feature of a stack: the right number, or a
+refusal in a sentence.
+"""
 
 from typing import Any
 
@@ -26,12 +28,16 @@ REFUSES = {"backward": ("onnxruntime.lstm",)}
 def problem_of(dtype: str, lengths: bool = False, **kind: Any) -> Problem:
     """Draw a problem whose numbers the dtype holds: then an error is the implementation's."""
     params = lb.StackParams.init(5, 8, **kind, seed=3)
-    weights = [{name: rounded(array, dtype) for name, array in each.weights().items()} for each in params]
+    weights = [
+        {name: rounded(array, dtype) for name, array in each.weights().items()} for each in params
+    ]
     layers = iter([lb.LSTMParams(**each) for each in weights])
     params = lb.StackParams([[next(layers) for _ in layer] for layer in params.layers])
     made = draw(6, 4, params, lengths, seed=1)
     x, dy = rounded(made.x, dtype), rounded(made.dy, dtype)
-    state, dstate = (tuple(rounded(array, dtype) for array in pair) for pair in (made.state, made.dstate))
+    state, dstate = (
+        tuple(rounded(array, dtype) for array in pair) for pair in (made.state, made.dstate)
+    )
     return Problem(params, x, state, dy, dstate, made.lengths)
 
 
@@ -39,7 +45,8 @@ QUICK = ("lengths", "all at once")
 
 
 @pytest.mark.parametrize(
-    "feature", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FEATURES]
+    "feature",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FEATURES],
 )
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
 def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str) -> None:
@@ -51,7 +58,9 @@ def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str
         with pytest.raises(lb.LstmbenchError, match=f"^{name} has no backward: .*\\.$"):
             stack.backward(problem.x, problem.dy, problem.state, problem.dstate, problem.lengths)
     elif stack.framework.name == "jax" and feature not in ("one layer", "all at once"):
-        results = found_at_once(stack, problem)  # a program less to compile: inference is in the other two
+        results = found_at_once(
+            stack, problem
+        )  # a program less to compile: inference is in the other two
     else:
         results = found(stack, problem)
     errors = {key: relative_error(array, wanted[key]) for key, array in results.items()}
@@ -59,7 +68,9 @@ def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str
 
 
 @pytest.mark.parametrize("amount", [2.0**40, 4.0], ids=["infinite", "too small"])
-def test_a_gate_that_float16_does_not_hold_would_be_noticed(amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_that_float16_does_not_hold_would_be_noticed(
+    amount: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     from lstmbench.core.stack import layer
 

@@ -1,4 +1,6 @@
-"""Sequences of different lengths: padding has no influence, whatever stands in it, and each sequence is on its own."""
+"""Sequences of different lengths: padding has no influence, whatever stands in it, and each
+sequence is on its own.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +14,15 @@ from stacks import Problem, draw, errors, expected, found, found_at_once
 import lstmbench as lb
 from examples import examples
 
-NAMES = ["numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"]
+NAMES = [
+    "numpy.reference",
+    "numpy.fused",
+    "torch.loop",
+    "torch.fused",
+    "torch.nn",
+    "jax.scan",
+    "jax.fused",
+]
 LENGTHS = np.array([3, 6, 1, 5])
 
 
@@ -44,7 +54,9 @@ def test_whatever_stands_in_the_padding_never_leaks(name: str, dtype: str, proj_
     for value in (np.nan, np.inf, -np.inf, 1e30):
         ask = found_at_once if name.startswith("jax") else found
         poisoned = ask(stack, _poisoned(problem, value))
-        assert max(errors(poisoned, wanted).values()) <= (1e-12 if dtype == "float64" else 1e-5), value
+        assert max(errors(poisoned, wanted).values()) <= (1e-12 if dtype == "float64" else 1e-5), (
+            value
+        )
         for key in ("y", "dx"):
             assert not poisoned[key][outside].any(), (key, value)
 
@@ -52,24 +64,37 @@ def test_whatever_stands_in_the_padding_never_leaks(name: str, dtype: str, proj_
 def test_padding_that_is_multiplied_away_would_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = _problem()
     stack = _stack("numpy.fused", problem.params)
-    monkeypatch.setattr(type(stack.framework), "select", lambda self, x, inside: x * inside[:, :, None])
+    monkeypatch.setattr(
+        type(stack.framework), "select", lambda self, x, inside: x * inside[:, :, None]
+    )
     assert max(errors(found(stack, _poisoned(problem, 7.0)), expected(problem)).values()) <= 1e-12
     with np.errstate(all="ignore"):
-        assert max(errors(found(stack, _poisoned(problem, np.nan)), expected(problem)).values()) == np.inf
+        assert (
+            max(errors(found(stack, _poisoned(problem, np.nan)), expected(problem)).values())
+            == np.inf
+        )
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 19])
 @given(
-    T=st.integers(1, 9), B=st.integers(1, 14), H=st.integers(1, 70), bidirectional=st.booleans(), seed=st.integers(0, 9)
+    T=st.integers(1, 9),
+    B=st.integers(1, 14),
+    H=st.integers(1, 70),
+    bidirectional=st.booleans(),
+    seed=st.integers(0, 9),
 )
 @examples(25)
 def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
     T: int, B: int, H: int, bidirectional: bool, seed: int, chunk_bytes: int
 ) -> None:
     torch_fused = pytest.importorskip("lstmbench.variants.torch_fused")
-    problem = draw(T, B, lb.StackParams.init(2, H, 2, bidirectional=bidirectional), varied=True, seed=seed)
+    problem = draw(
+        T, B, lb.StackParams.init(2, H, 2, bidirectional=bidirectional), varied=True, seed=seed
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_fused, "CHUNK_BYTES", chunk_bytes)  # inference goes on in the middle of a sequence
+        patch.setattr(
+            torch_fused, "CHUNK_BYTES", chunk_bytes
+        )  # inference goes on in the middle of a sequence
         stack = _stack("torch.fused", problem.params, "float32")
         assert max(errors(found(stack, problem), expected(problem)).values()) <= 1e-5
         composed: Any = stack.implementation
@@ -78,7 +103,9 @@ def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
         assert not composed.held  # nothing was added to any input
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "jax.fused"])  # it compiles for seconds
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name != "jax.fused"]
+)  # it compiles for seconds
 def test_a_sequence_in_a_batch_is_the_sequence_alone(name: str) -> None:
     problem = _problem()
     stack = _stack(name, problem.params)
@@ -92,7 +119,9 @@ def test_a_sequence_in_a_batch_is_the_sequence_alone(name: str) -> None:
         for key in ("h", "c", "dh0", "dc0"):
             assert np.allclose(alone[key][:, 0], whole[key][:, row], rtol=1e-11, atol=1e-13), key
         for key in ("y", "dx"):
-            assert np.allclose(alone[key][:, 0], whole[key][:length, row], rtol=1e-11, atol=1e-13), key
+            assert np.allclose(
+                alone[key][:, 0], whole[key][:length, row], rtol=1e-11, atol=1e-13
+            ), key
         total = {key: total[key] + alone[key] for key in total}
     if not name.startswith("jax"):
         assert all(np.allclose(total[key], whole[key], rtol=1e-10, atol=1e-12) for key in total)
@@ -145,6 +174,8 @@ def test_native_calls_touch_nothing_and_return_what_is_new(name: str) -> None:
         kept = [framework.to_numpy(array) for array in (*outputs, *gradients[0], *gradients[1:])]
         stack.implementation.forward_backward(*(2 * array for array in given), lengths[::-1])
         again = [framework.to_numpy(array) for array in (*outputs, *gradients[0], *gradients[1:])]
-        assert all(np.array_equal(framework.to_numpy(a), b) for a, b in zip(given, before, strict=True))
+        assert all(
+            np.array_equal(framework.to_numpy(a), b) for a, b in zip(given, before, strict=True)
+        )
         assert all(np.array_equal(a, b) for a, b in zip(again, kept, strict=True))
     assert np.array_equal(lengths, LENGTHS)

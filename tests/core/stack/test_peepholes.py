@@ -14,7 +14,9 @@ WITHOUT = ["numpy.fused", "torch.fused", "torch.nn", "jax.fused"]
 @pytest.mark.parametrize("name", WITH)
 def test_they_are_computed_as_the_oracle_does(name: str, proj_size: int, varied: bool) -> None:
     pytest.importorskip(name.partition(".")[0])
-    params = lb.StackParams.init(3, 4, 2, bidirectional=True, proj_size=proj_size, peephole=True, seed=3)
+    params = lb.StackParams.init(
+        3, 4, 2, bidirectional=True, proj_size=proj_size, peephole=True, seed=3
+    )
     problem = draw(5, 3, params, varied)
     stack = lb.load(name, params, dtype="float64")
     assert max(errors(found_at_once(stack, problem), expected(problem)).values()) <= 1e-12
@@ -31,7 +33,10 @@ def test_they_matter() -> None:
 @pytest.mark.parametrize("name", WITHOUT)
 def test_an_implementation_without_them_says_who_has_them(name: str) -> None:
     pytest.importorskip(name.partition(".")[0])
-    for params in (lb.StackParams.init(3, 4, peephole=True), lb.LSTMParams.init(3, 4, peephole=True)):
+    for params in (
+        lb.StackParams.init(3, 4, peephole=True),
+        lb.LSTMParams.init(3, 4, peephole=True),
+    ):
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.load(name, params)
         wanted = f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan compute them."

@@ -1,4 +1,6 @@
-"""What a notebook prints at the end of a cell is one readable line: sizes, never weights or addresses."""
+"""What a notebook prints at the end of a cell is one readable line: sizes, never weights or
+addresses.
+"""
 
 from pathlib import Path
 

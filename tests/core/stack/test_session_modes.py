@@ -53,7 +53,9 @@ MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "torch: no gradients": torch.no_grad,
     "torch: inference mode": torch.inference_mode,
     "torch: anomalies are detected": lambda: torch.autograd.detect_anomaly(check_nan=True),
-    "torch: float64 is the default": lambda: torch_setting("get_default_dtype", "set_default_dtype", torch.float64),
+    "torch: float64 is the default": lambda: torch_setting(
+        "get_default_dtype", "set_default_dtype", torch.float64
+    ),
     "torch: products may be bfloat16": lambda: torch_setting(
         "get_float32_matmul_precision", "set_float32_matmul_precision", "medium"
     ),
@@ -73,8 +75,12 @@ MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 
 
 def problem() -> Problem:
-    """Two layers in both directions, with lengths; some numbers underflow, and a gate overflows what exp can hold."""
-    made = draw(5, 3, lb.StackParams.init(4, 6, num_layers=2, bidirectional=True, seed=2), varied=True)
+    """Two layers in both directions, with lengths; some numbers underflow, and a gate overflows
+    what exp can hold.
+    """
+    made = draw(
+        5, 3, lb.StackParams.init(4, 6, num_layers=2, bidirectional=True, seed=2), varied=True
+    )
     made.x[0], made.x[1] = 1e4 * np.sign(made.x[0]), 1e-42
     return made
 
@@ -92,7 +98,9 @@ def compute(name: str) -> dict[str, Array]:
 
 
 def pairs() -> list[Any]:
-    """Each implementation in float32 with the modes of what it computes with; of one that is not here, there is one."""
+    """Each implementation in float32 with the modes of what it computes with; of one that is not
+    here, there is one.
+    """
     found = []
     for case in cases("float32"):
         name = case.values[0]
@@ -101,7 +109,9 @@ def pairs() -> list[Any]:
         if not any(mark.name == "skip" for mark in marks):
             registration = find(name)
             about.add(registration.framework.name)
-            marks += [pytest.mark.slow] * (registration.peer and registration.framework.name == "jax")  # compiled anew
+            marks += [pytest.mark.slow] * (
+                registration.peer and registration.framework.name == "jax"
+            )  # compiled anew
         modes = [mode for mode in MODES if mode.partition(":")[0] in about]
         found += [pytest.param(name, mode, marks=marks, id=f"{name}-{mode}") for mode in modes]
     return found
@@ -116,6 +126,12 @@ def test_a_session_s_mode_makes_no_difference(name: str, mode: str) -> None:
         changed = compute(name)
     usual = _usual[name]
     if name == "torch.compile":  # whose code is another where it was compiled under another mode
-        assert [key for key in changed if relative_error(changed[key], usual[key]) > TOLERANCE["float32"]] == []
+        assert [
+            key
+            for key in changed
+            if relative_error(changed[key], usual[key]) > TOLERANCE["float32"]
+        ] == []
     else:
-        assert [key for key, array in changed.items() if not np.array_equal(array, usual[key])] == []
+        assert [
+            key for key, array in changed.items() if not np.array_equal(array, usual[key])
+        ] == []

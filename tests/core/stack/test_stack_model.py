@@ -1,4 +1,6 @@
-"""What a user may hand to a stack, and the one sentence that the rest is answered with; how stacks are loaded."""
+"""What a user may hand to a stack, and the one sentence that the rest is answered with; how stacks
+are loaded.
+"""
 
 from typing import Any
 
@@ -39,7 +41,11 @@ def test_shapes_of_what_comes_back(stack: lb.Stack) -> None:
             shapes = {name: getattr(each, name).shape for name in weights.weights()}
             assert shapes == {name: array.shape for name, array in weights.weights().items()}
             assert each.peephole is None
-    assert (gradients.x.shape, gradients.h0.shape, gradients.c0.shape) == (X.shape, H0.shape, C0.shape)
+    assert (gradients.x.shape, gradients.h0.shape, gradients.c0.shape) == (
+        X.shape,
+        H0.shape,
+        C0.shape,
+    )
 
 
 def test_there_is_no_gradient_of_a_bias_that_is_not_there() -> None:
@@ -69,7 +75,10 @@ def test_a_wrong_state_is_named_with_both_shapes(stack: lb.Stack) -> None:
 
 def test_a_wrong_dy_is_named_with_both_shapes(stack: lb.Stack) -> None:
     bad = np.ones((T, B, P))
-    assert _refused(stack.backward, X, bad) == f"dy must have shape {DY.shape}, but it has shape {bad.shape}."
+    assert (
+        _refused(stack.backward, X, bad)
+        == f"dy must have shape {DY.shape}, but it has shape {bad.shape}."
+    )
 
 
 LENGTHS: dict[str, tuple[Any, str]] = {
@@ -93,13 +102,17 @@ LENGTHS: dict[str, tuple[Any, str]] = {
 def test_wrong_lengths_are_named(name: str, lengths: Any, reason: str) -> None:
     pytest.importorskip(name.partition(".")[0])
     stack = lb.load(name, lb.StackParams.init(I, H))
-    wanted = f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence, but {reason}"
+    wanted = (
+        f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence, but {reason}"
+    )
     assert _refused(stack.forward, X, lengths=lengths) == wanted
     assert _refused(stack.backward, X, np.ones((T, B, H)), lengths=lengths) == wanted
 
 
 def test_ragged_lengths_are_refused(stack: lb.Stack) -> None:
-    assert _refused(stack.forward, X, lengths=[[1], [2, 3], 4]).startswith("lengths must be 3 whole numbers from 1")
+    assert _refused(stack.forward, X, lengths=[[1], [2, 3], 4]).startswith(
+        "lengths must be 3 whole numbers from 1"
+    )
 
 
 # loading
@@ -115,7 +128,11 @@ def test_the_kind_of_the_parameters_decides_what_is_loaded() -> None:
 
 def test_a_stack_knows_its_name_and_its_framework() -> None:
     stack = lb.load("numpy.fused", PARAMS)
-    assert (stack.name, stack.framework.device, stack.framework.dtype) == ("numpy.fused", "cpu", "float32")
+    assert (stack.name, stack.framework.device, stack.framework.dtype) == (
+        "numpy.fused",
+        "cpu",
+        "float32",
+    )
     assert stack.modes == ("inference", "training")
     assert stack.params is PARAMS
 
@@ -129,13 +146,20 @@ def test_parameters_of_another_type_are_refused(params: Any) -> None:
 def test_names_devices_and_dtypes_are_checked_as_for_one_layer() -> None:
     with pytest.raises(lb.LstmbenchError, match=r"Did you mean 'numpy.fused'\?$"):
         lb.load("numpy.fuse", PARAMS)
-    assert _refused(lb.load, "numpy.fused", PARAMS, device="tpu").startswith("numpy.fused sees no device 'tpu'")
-    assert _refused(lb.load, "numpy.fused", PARAMS, dtype="float16").startswith("numpy.fused does not support dtype")
+    assert _refused(lb.load, "numpy.fused", PARAMS, device="tpu").startswith(
+        "numpy.fused sees no device 'tpu'"
+    )
+    assert _refused(lb.load, "numpy.fused", PARAMS, dtype="float16").startswith(
+        "numpy.fused does not support dtype"
+    )
 
 
 def test_one_layer_with_a_projection_is_no_plain_layer() -> None:
     sentence = _refused(registry.load, "numpy.fused", lb.LSTMParams.init(I, H, proj_size=P))
-    assert sentence == "numpy.fused: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
+    assert (
+        sentence
+        == "numpy.fused: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
+    )
 
 
 def test_torch_s_own_lstm_projects_to_fewer_only() -> None:
@@ -147,7 +171,12 @@ def test_torch_s_own_lstm_projects_to_fewer_only() -> None:
     )
     problem = draw(T, B, wide, varied=True)
     assert (
-        max(errors(found(lb.load("numpy.fused", wide, dtype="float64"), problem), expected(problem)).values()) < 1e-12
+        max(
+            errors(
+                found(lb.load("numpy.fused", wide, dtype="float64"), problem), expected(problem)
+            ).values()
+        )
+        < 1e-12
     )
 
 
@@ -182,7 +211,9 @@ def test_a_stack_of_one_s_own_is_used_but_for_dropout() -> None:
             Own.calls += 1
             return np.zeros((*x.shape[:2], 2 * P)), h0, c0
 
-    with pytest.raises(lb.LstmbenchError, match=r"^mine.own: class Own has no method forward_backward\.$"):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"^mine.own: class Own has no method forward_backward\.$"
+    ):
         lb.register("mine.own", stack=Own)(Plain)
     lb.register("mine.own", modes=("inference",), stack=Own)(Plain)
     stack = lb.load("mine.own", PARAMS)
@@ -206,6 +237,8 @@ def test_the_allocator_s_bytes_of_a_stack_are_told(name: str) -> None:
     stack = lb.load(name, PARAMS)
     with stack.framework.scope():
         arrays = [stack.framework.from_numpy(array) for array in (problem.x, *problem.state)]
-        taken = stack.framework.allocated_bytes(stack.implementation.forward, *arrays, problem.lengths)
+        taken = stack.framework.allocated_bytes(
+            stack.implementation.forward, *arrays, problem.lengths
+        )
     assert taken is not None
     assert taken >= 4 * 64 * 4 * 2 * P

@@ -1,4 +1,6 @@
-"""The oracle of stacks against finite differences, with everything at once; and against the oracle of one layer."""
+"""The oracle of stacks against finite differences, with everything at once; and against the oracle
+of one layer.
+"""
 
 from dataclasses import replace
 
@@ -26,8 +28,12 @@ KINDS = {
 def _loss(problem: Problem) -> float:
     T, B, _ = problem.x.shape
     masks = draw_masks(problem.params, T, B, 0.4, 5)
-    outputs = stack_oracle.forward(problem.params, problem.x, *problem.state, problem.lengths, masks)
-    return float(sum((a * b).sum() for a, b in zip(outputs, (problem.dy, *problem.dstate), strict=True)))
+    outputs = stack_oracle.forward(
+        problem.params, problem.x, *problem.state, problem.lengths, masks
+    )
+    return float(
+        sum((a * b).sum() for a, b in zip(outputs, (problem.dy, *problem.dstate), strict=True))
+    )
 
 
 def _inputs(problem: Problem) -> dict[str, Array]:
@@ -74,7 +80,10 @@ def test_one_layer_in_one_direction_is_the_oracle_of_the_cell() -> None:
 
 
 def test_what_stands_beyond_a_length_is_not_read() -> None:
-    problem = replace(draw(4, 2, lb.StackParams.init(2, 3, 2, bidirectional=True), False), lengths=np.array([2, 4]))
+    problem = replace(
+        draw(4, 2, lb.StackParams.init(2, 3, 2, bidirectional=True), False),
+        lengths=np.array([2, 4]),
+    )
     plain = expected(problem)
     problem.x[2:, 0] = np.nan
     problem.dy[2:, 0] = np.inf

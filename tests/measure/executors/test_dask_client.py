@@ -107,7 +107,9 @@ def test_without_an_address_there_is_a_scheduler_here_that_nobody_else_can_reach
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, suite: Path, tmp_path: Path) -> None:
+def test_a_worker_that_dies_has_its_workload_measured_elsewhere(
+    address: str, suite: Path, tmp_path: Path
+) -> None:
     flag = tmp_path / "flag"
     with hosts.workers(address, tmp_path, *[hosts.DIES.format(flag=str(flag))] * 3) as processes:
         done = on_dask(suite, tmp_path / "out", address)
@@ -123,7 +125,9 @@ def test_a_worker_that_dies_has_its_workload_measured_elsewhere(address: str, su
 def test_a_workload_whose_workers_die_is_marked_and_those_that_waited_behind_it_are_measured(
     suite: Path, tmp_path: Path
 ) -> None:
-    deadly = hosts.DIES.format(flag=str(tmp_path / "nowhere" / "flag")).replace("flag.write_text", "bool")
+    deadly = hosts.DIES.format(flag=str(tmp_path / "nowhere" / "flag")).replace(
+        "flag.write_text", "bool"
+    )
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         hosts.scheduler() as cluster,
@@ -158,12 +162,16 @@ def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_meas
         before = lb.read_results(tmp_path / "out")
         assert len(before) == 2
         with distributed.Client(address) as client:  # for wait(), the default one
-            distributed.wait([client.get_dataset(name) for name in client.list_datasets()], timeout=120)
+            distributed.wait(
+                [client.get_dataset(name) for name in client.list_datasets()], timeout=120
+            )
         done = runner.resume(tmp_path / "out", progress=False, executor="dask", scheduler=address)
         assert set(begun(address, done).values()) == {1}
     check_whole(done)
     after = done.records
-    pd.testing.assert_frame_equal(after[after["workload"].isin(before["workload"])].reset_index(drop=True), before)
+    pd.testing.assert_frame_equal(
+        after[after["workload"].isin(before["workload"])].reset_index(drop=True), before
+    )
 
 
 @pytest.mark.slow
@@ -178,8 +186,12 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
             cluster.close()
 
         monkeypatch.setattr(runner.Store, "append", end)
-        monkeypatch.setitem(dask.config.config["distributed"]["comm"]["timeouts"], "connect", "2s")  # not half a minute
-        with pytest.raises(lb.LstmbenchError, match="does not answer any more; the same command goes on"):
+        monkeypatch.setitem(
+            dask.config.config["distributed"]["comm"]["timeouts"], "connect", "2s"
+        )  # not half a minute
+        with pytest.raises(
+            lb.LstmbenchError, match="does not answer any more; the same command goes on"
+        ):
             on_dask(suite, tmp_path / "out", cluster.scheduler_address)
     monkeypatch.setattr(runner.Store, "append", append)
     before = lb.read_results(tmp_path / "out")
@@ -187,7 +199,9 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
     done = on_dask(suite, tmp_path / "out")
     check_whole(done)
     after = done.records
-    pd.testing.assert_frame_equal(after[after["workload"].isin(before["workload"])].reset_index(drop=True), before)
+    pd.testing.assert_frame_equal(
+        after[after["workload"].isin(before["workload"])].reset_index(drop=True), before
+    )
 
 
 # Other machines, other software
@@ -204,7 +218,10 @@ def test_another_kind_of_machine_measures_nothing_of_a_run(
         done = on_dask(suite, tmp_path / "out", address)
         assert hosts_of(address, done) == {"127.0.0.1"}
     check_whole(done)
-    assert "measures nothing of this run, for it has machine zzz with 1 core, not " in capfd.readouterr().err
+    assert (
+        "measures nothing of this run, for it has machine zzz with 1 core, not "
+        in capfd.readouterr().err
+    )
 
 
 @pytest.mark.slow
@@ -218,14 +235,24 @@ def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind
         done = on_dask(suite, tmp_path / "out", address)
         assert len(hosts_of(address, done)) == 1
     check_whole(done)
-    assert re.search("measures nothing of this run, for it has machine .* with SSE, .* not ", capfd.readouterr().err)
+    assert re.search(
+        "measures nothing of this run, for it has machine .* with SSE, .* not ",
+        capfd.readouterr().err,
+    )
 
 
 @pytest.mark.slow
-def test_one_that_comes_later_hands_back_what_it_was_given(address: str, suite: Path, tmp_path: Path) -> None:
+def test_one_that_comes_later_hands_back_what_it_was_given(
+    address: str, suite: Path, tmp_path: Path
+) -> None:
     late = "real = on_host.traits()\ncalls = []\n"
-    late += "on_host.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
-    with hosts.workers(address, tmp_path, ""), hosts.workers(address, tmp_path, late, host="127.0.0.2"):
+    late += (
+        "on_host.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
+    )
+    with (
+        hosts.workers(address, tmp_path, ""),
+        hosts.workers(address, tmp_path, late, host="127.0.0.2"),
+    ):
         done = on_dask(suite, tmp_path / "out", address)
         assert hosts_of(address, done) == {"127.0.0.1"}
     check_whole(done)
@@ -237,11 +264,17 @@ def hosts_of(address: str, run: lb.Run) -> set[str]:
     return {event["worker"].removeprefix("tcp://").partition(":")[0] for _, event in events}
 
 
-def test_other_software_is_refused_before_anything_is_measured(address: str, suite: Path, tmp_path: Path) -> None:
-    other = "real = environment.software()\nenvironment.software = lambda: real | {'numpy': '1.0'}\n"
+def test_other_software_is_refused_before_anything_is_measured(
+    address: str, suite: Path, tmp_path: Path
+) -> None:
+    other = (
+        "real = environment.software()\nenvironment.software = lambda: real | {'numpy': '1.0'}\n"
+    )
     with (
         hosts.workers(address, tmp_path, other),
-        pytest.raises(lb.LstmbenchError, match=r"No worker can measure this run: \S+ has numpy 1.0, not 2"),
+        pytest.raises(
+            lb.LstmbenchError, match=r"No worker can measure this run: \S+ has numpy 1.0, not 2"
+        ),
     ):
         on_dask(suite, tmp_path / "out", address)
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -266,10 +299,18 @@ def test_a_run_goes_on_only_on_the_kind_of_machine_that_it_was_begun_on(
 
 
 def test_workers_that_do_not_offer_to_measure_are_told_how(suite: Path, tmp_path: Path) -> None:
-    options = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    options = {
+        "dashboard_address": "127.0.0.1:0",
+        "worker_dashboard_address": "127.0.0.1:0",
+        "silence_logs": 50,
+    }
     with (
-        distributed.LocalCluster(n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", **options) as cluster,
-        pytest.raises(lb.LstmbenchError, match="start them with --nthreads 1 --resources lstmbench=1"),
+        distributed.LocalCluster(
+            n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", **options
+        ) as cluster,
+        pytest.raises(
+            lb.LstmbenchError, match="start them with --nthreads 1 --resources lstmbench=1"
+        ),
     ):
         on_dask(suite, tmp_path / "out", cluster.scheduler_address)
 
@@ -278,21 +319,32 @@ def test_an_address_at_which_nobody_answers_is_one_sentence(suite: Path, tmp_pat
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(lb.LstmbenchError, match=f"No scheduler answers at {address}: .*refused"):
+        with pytest.raises(
+            lb.LstmbenchError, match=f"No scheduler answers at {address}: .*refused"
+        ):
             on_dask(suite, tmp_path / "out", address)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "http://127.0.0.1:1", ""])
 def test_what_is_no_address_is_one_sentence(address: str, suite: Path, tmp_path: Path) -> None:
-    with pytest.raises(lb.LstmbenchError, match=f"'{address}' is no scheduler's address; one looks like tcp://"):
+    with pytest.raises(
+        lb.LstmbenchError, match=f"'{address}' is no scheduler's address; one looks like tcp://"
+    ):
         on_dask(suite, tmp_path / "out", address)
 
 
-def test_without_the_package_it_is_one_sentence(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("lstmbench.measure.executors.dask_client", "lstmbench.measure.executors.dask_worker"):
+def test_without_the_package_it_is_one_sentence(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "lstmbench.measure.executors.dask_client",
+        "lstmbench.measure.executors.dask_worker",
+    ):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(lb.LstmbenchError, match=r"needs the package distributed: pip install 'lstmbench\[dask\]'"):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"needs the package distributed: pip install 'lstmbench\[dask\]'"
+    ):
         on_dask(suite, tmp_path / "out")
 
 
@@ -301,11 +353,16 @@ def test_without_the_package_it_is_one_sentence(suite: Path, tmp_path: Path, mon
     [
         ({"executor": "slurm"}, "There is no executor 'slurm'; the executors are local, dask."),
         ({"scheduler": "tcp://127.0.0.1:1"}, "--scheduler belongs to --executor dask."),
-        ({"executor": "dask", "ab": ("numpy.fused", "numpy.reference")}, "A duel is between two on one machine"),
+        (
+            {"executor": "dask", "ab": ("numpy.fused", "numpy.reference")},
+            "A duel is between two on one machine",
+        ),
         ({"executor": "dask", "wait": False}, "it is the workers that wait"),
         ({"executor": "dask", "minutes": 1.0}, "--minutes is about one machine"),
     ],
 )
-def test_what_does_not_go_together_is_refused(options: Any, sentence: str, suite: Path, tmp_path: Path) -> None:
+def test_what_does_not_go_together_is_refused(
+    options: Any, sentence: str, suite: Path, tmp_path: Path
+) -> None:
     with pytest.raises(lb.LstmbenchError, match=sentence):
         lb.run(suite, tmp_path / "out", progress=False, **options)

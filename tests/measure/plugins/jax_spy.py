@@ -1,4 +1,6 @@
-"""``jax.spy``: ``jax.scan`` that leaves a note of its process. A module of its own, as it imports jax."""
+"""``jax.spy``: ``jax.scan`` that leaves a note of its process. A module of its own, as it imports
+jax.
+"""
 
 from typing import Any
 

@@ -1,6 +1,8 @@
-"""A plug-in of implementations that misbehave, each in one way. In the tests, workers find it through PYTHONPATH.
+"""A plug-in of implementations that misbehave, each in one way. In the tests, workers find it
+through PYTHONPATH.
 
-They go wrong only in the worker: an import of this module in the parent is as harmless as that of any other plug-in.
+They go wrong only in the worker: an import of this module in the parent is as harmless as that of
+any other plug-in.
 """
 
 import ctypes
@@ -337,7 +339,9 @@ class Spins(_Mutant):
 
 @register("mutant.spins_a_while")
 class SpinsAWhile(_Mutant):
-    """Right, but after each call a thread waits for the next one by computing, as those of pools do: for 50 ms."""
+    """Right, but after each call a thread waits for the next one by computing, as those of pools
+    do: for 50 ms.
+    """
 
     def after(self, outputs: Any) -> Any:
         threading.Thread(target=_burn, args=(0.05,), daemon=True).start()
@@ -352,15 +356,22 @@ def _burn(seconds: float = math.inf) -> None:
 
 
 def spy(name: str) -> None:
-    """Leave a note of what the process that is timed looks like: ``<name>.<threads>.<layout>.json``."""
+    """Leave a note of what the process that is timed looks like:
+    ``<name>.<threads>.<layout>.json``.
+    """
     from threadpoolctl import threadpool_info
 
     found = {
         "modules": sorted({"numpy", "torch", "jax"} & set(sys.modules)),
-        "pools": {f"{pool['internal_api']} {pool['prefix']}": pool["num_threads"] for pool in threadpool_info()},
+        "pools": {
+            f"{pool['internal_api']} {pool['prefix']}": pool["num_threads"]
+            for pool in threadpool_info()
+        },
         "environment": dict(os.environ),
         "torch_threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
-        "threads": sorted((task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")),
+        "threads": sorted(
+            (task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")
+        ),
         "pid": os.getpid(),
     }
     which = f"{name}.{os.environ['OMP_NUM_THREADS']}.{os.environ['PYTHONHASHSEED']}.json"

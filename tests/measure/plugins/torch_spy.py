@@ -1,4 +1,6 @@
-"""``torch.spy``: ``torch.nn`` that leaves a note of its process. A module of its own, as it imports torch."""
+"""``torch.spy``: ``torch.nn`` that leaves a note of its process. A module of its own, as it imports
+torch.
+"""
 
 from typing import Any
 

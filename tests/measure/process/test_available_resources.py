@@ -14,12 +14,26 @@ from lstmbench.measure.suites.case import Workload
 from lstmbench.results import machine_identity
 
 FILES = {
-    "version 2, own group": ("0::/a/b\n", {"a/b/cpu.max": "150000 100000\n", "a/b/memory.max": "1000000\n"}),
-    "version 2, a group above": ("0::/a/b\n", {"a/cpu.max": "200000 100000\n", "a/memory.max": "1000000\n"}),
-    "version 2, the root of a container": ("0::/\n", {"cpu.max": "110000 100000\n", "memory.max": "1000000\n"}),
+    "version 2, own group": (
+        "0::/a/b\n",
+        {"a/b/cpu.max": "150000 100000\n", "a/b/memory.max": "1000000\n"},
+    ),
+    "version 2, a group above": (
+        "0::/a/b\n",
+        {"a/cpu.max": "200000 100000\n", "a/memory.max": "1000000\n"},
+    ),
+    "version 2, the root of a container": (
+        "0::/\n",
+        {"cpu.max": "110000 100000\n", "memory.max": "1000000\n"},
+    ),
     "version 2, of several the smallest": (
         "0::/a/b\n",
-        {"a/cpu.max": "400000 100000", "a/b/cpu.max": "200000 100000", "a/memory.max": "1000000", "memory.max": "max"},
+        {
+            "a/cpu.max": "400000 100000",
+            "a/b/cpu.max": "200000 100000",
+            "a/memory.max": "1000000",
+            "memory.max": "max",
+        },
     ),
     "version 1": (
         "5:cpu,cpuacct:/d\n4:memory:/d\n1:name=systemd:/d\n",
@@ -34,13 +48,21 @@ UNLIMITED = {
     "no groups": ("", {}),
     "nothing that can be read": ("0::/a\nnonsense\n", {}),
     "version 2": ("0::/\n", {"cpu.max": "max 100000\n", "memory.max": "max\n"}),
-    "version 1": ("2:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}),
+    "version 1": (
+        "2:cpu:/\n",
+        {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+    ),
     "no period": ("0::/\n", {"cpu.max": "100000 0\n", "memory.max": "\n"}),
 }
 
 
-def pretend(folder: Path, groups: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in {"own": groups, **{f"tree/{name}": text for name, text in files.items()}}.items():
+def pretend(
+    folder: Path, groups: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "own": groups,
+        **{f"tree/{name}": text for name, text in files.items()},
+    }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     monkeypatch.setattr(available_resources, "OWN_GROUPS", folder / "own")
@@ -50,18 +72,24 @@ def pretend(folder: Path, groups: str, files: dict[str, str], monkeypatch: pytes
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_control_group_limits_cores_and_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_control_group_limits_cores_and_memory(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretend(tmp_path, *FILES[kind], monkeypatch)
     assert (available_cores(), available_memory()) == (2, 1_000_000)
 
 
 @pytest.mark.parametrize("kind", UNLIMITED)
-def test_without_a_limit_all_may_be_used(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_limit_all_may_be_used(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretend(tmp_path, *UNLIMITED[kind], monkeypatch)
     assert (available_cores(), available_memory()) == (64, psutil.virtual_memory().total)
 
 
-def test_a_system_that_knows_neither_has_the_cores_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_knows_neither_has_the_cores_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(available_resources, "OWN_GROUPS", tmp_path / "nowhere")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
@@ -77,12 +105,18 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("bound")
 def test_more_threads_than_cores_that_may_be_used_are_refused_with_both_numbers() -> None:
-    known = {"name": "a.b", "available": True, "devices": ["cpu"], "dtypes": ["float32"], "modes": ["inference"]}
+    known = {
+        "name": "a.b",
+        "available": True,
+        "devices": ["cpu"],
+        "dtypes": ["float32"],
+        "modes": ["inference"],
+    }
     workload = Workload("inference", 1, 1, 1, 1, threads=2)
-    assert worker_pool.why_not(known, workload) == (
+    assert worker_pool.skip_reason(known, workload) == (
         "2 threads were asked for, and this machine has 4 cores, of which 1 may be used"
     )
-    assert worker_pool.why_not(known, Workload("inference", 1, 1, 1, 1)) is None
+    assert worker_pool.skip_reason(known, Workload("inference", 1, 1, 1, 1)) is None
 
 
 @pytest.mark.usefixtures("bound")
@@ -90,5 +124,9 @@ def test_the_machine_is_described_and_named_by_what_may_be_used_of_it() -> None:
     machine = environment.machine()
     assert (machine["cores"], machine["available_cores"]) == (4, 1)
     assert machine_identity.cores(machine) == "1 of 4 cores"
-    whole: dict[str, Any] = {name: value for name, value in machine.items() if name != "available_cores"}
-    assert machine_identity.differ(machine, whole) and not machine_identity.differ(machine, machine | {"cores": 8})
+    whole: dict[str, Any] = {
+        name: value for name, value in machine.items() if name != "available_cores"
+    }
+    assert machine_identity.differ(machine, whole) and not machine_identity.differ(
+        machine, machine | {"cores": 8}
+    )

@@ -1,4 +1,6 @@
-"""Denormals count as zero in a worker, and in the threads that it starts, and in nobody else's process."""
+"""Denormals count as zero in a worker, and in the threads that it starts, and in nobody else's
+process.
+"""
 
 import platform
 import subprocess
@@ -21,5 +23,7 @@ print(*modes)
 
 
 def test_flushing_holds_in_the_thread_that_asked_and_in_those_that_it_starts():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CODE], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CODE], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["kept", "flushed", "flushed", "flushed"]

@@ -1,4 +1,6 @@
-"""One run at a time: in a folder the second is refused, on a machine it waits, and who dies holds nothing up."""
+"""One run at a time: in a folder the second is refused, on a machine it waits, and who dies holds
+nothing up.
+"""
 
 import fcntl
 import os
@@ -35,7 +37,9 @@ def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Pat
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     (tmp_path / "out").mkdir()
     with locks.only_run_in(tmp_path / "out"):
-        with pytest.raises(lb.LstmbenchError, match=r"Another run is at work in .*out; wait for its end, or choose"):
+        with pytest.raises(
+            lb.LstmbenchError, match=r"Another run is at work in .*out; wait for its end, or choose"
+        ):
             lb.run(suite, tmp_path / "out", progress=False)
         assert list((tmp_path / "out").iterdir()) == []
         lb.run(suite, tmp_path / "other", progress=False)
@@ -45,7 +49,10 @@ def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Pat
 @pytest.mark.usefixtures("nothing_measured")
 def test_the_second_run_on_a_machine_is_refused_where_it_is_not_to_wait(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    with locks.only_run_here(), pytest.raises(lb.LstmbenchError, match="Another run is being timed on this machine"):
+    with (
+        locks.only_run_here(),
+        pytest.raises(lb.LstmbenchError, match="Another run is being timed on this machine"),
+    ):
         lb.run(suite, tmp_path / "out", progress=False, wait=False)
     assert lb.run(suite, tmp_path / "out", progress=False, wait=False).manifest["complete"]
 
@@ -75,12 +82,20 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
-        with pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"), locks.only_run_here(wait=False):
+        with (
+            pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"),
+            locks.only_run_here(wait=False),
+        ):
             pass
-        with pytest.raises(lb.LstmbenchError, match=f"another folder\\.{named}"), locks.only_run_in(tmp_path):
+        with (
+            pytest.raises(lb.LstmbenchError, match=f"another folder\\.{named}"),
+            locks.only_run_in(tmp_path),
+        ):
             pass
         taken = locks._taken
-        monkeypatch.setattr(locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait))
+        monkeypatch.setattr(
+            locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait)
+        )
         with locks.only_run_here():
             pass
         assert re.search(f"this one waits for its end\\.{named}", capsys.readouterr().err)
@@ -105,18 +120,24 @@ def test_what_works_in_a_folder_without_a_lock_of_its_own_is_no_reason_to_stop(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A file system without locks; and no place for the machine's lock."""
-    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported")))
+    monkeypatch.setattr(
+        fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported"))
+    )
     monkeypatch.setenv(locks.VARIABLE, str(tmp_path / "none" / "lock"))
     with locks.only_run_in(tmp_path), locks.only_run_here(wait=False):
         pass
 
 
-def test_a_lock_that_another_user_has_made_is_only_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_lock_that_another_user_has_made_is_only_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "lock").write_text("")
     (tmp_path / "lock").chmod(0o444)
     monkeypatch.setenv(locks.VARIABLE, str(tmp_path / "lock"))
     opened: list[int] = []
     really = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, *mode: opened.append(flags) or really(path, flags, *mode))
+    monkeypatch.setattr(
+        os, "open", lambda path, flags, *mode: opened.append(flags) or really(path, flags, *mode)
+    )
     with locks.only_run_here(wait=False):
         assert opened == [os.O_RDONLY]

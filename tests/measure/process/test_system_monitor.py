@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from lstmbench.measure.process import system_monitor
-from lstmbench.measure.process.system_monitor import Surroundings, throttle_reasons, watched
+from lstmbench.measure.process.system_monitor import SystemState, throttle_reasons, watched
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
@@ -28,7 +28,9 @@ def test_the_clock_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("answer", [None, SimpleNamespace(current=0.0), OSError("not here")])
-def test_a_clock_that_is_not_told_is_missing_and_not_0(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+def test_a_clock_that_is_not_told_is_missing_and_not_0(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
     def ask() -> Any:
         if isinstance(answer, Exception):
             raise answer
@@ -65,7 +67,7 @@ def test_a_gpu_that_does_not_answer_is_not_throttled(monkeypatch: pytest.MonkeyP
     assert throttle_reasons() == ""
     monkeypatch.setattr(system_monitor, "_gpu", lambda: None)
     assert throttle_reasons() == ""
-    assert Surroundings() == (0.0, None, "")
+    assert SystemState() == (0.0, None, "")
 
 
 # What NVML tells besides
@@ -111,7 +113,13 @@ def test_gpus_are_described_as_far_as_nvml_tells(monkeypatch: pytest.MonkeyPatch
         "nvmlSystemGetDriverVersion": "580.1",
     }
     pretend_nvml(monkeypatch, **answers)
-    one = {"name": "H100", "memory_bytes": 80 << 30, "most_mhz": 1980, "power_limit_w": 700.0, "driver": "580.1"}
+    one = {
+        "name": "H100",
+        "memory_bytes": 80 << 30,
+        "most_mhz": 1980,
+        "power_limit_w": 700.0,
+        "driver": "580.1",
+    }
     assert system_monitor.gpus() == {"gpu": [one, one]}
     pretend_nvml(monkeypatch, nvmlDeviceGetCount=1)
     assert system_monitor.gpus() == {}

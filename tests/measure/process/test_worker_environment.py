@@ -1,4 +1,6 @@
-"""What a worker gets of the user's environment: nothing that changes what is timed without being told."""
+"""What a worker gets of the user's environment: nothing that changes what is timed without being
+told.
+"""
 
 import os
 from typing import Any
@@ -6,7 +8,12 @@ from typing import Any
 import pytest
 
 from lstmbench.measure.process import worker_environment as module
-from lstmbench.measure.process.worker_environment import POOLS, recorded, thread_settings, worker_environment
+from lstmbench.measure.process.worker_environment import (
+    POOLS,
+    recorded,
+    thread_settings,
+    worker_environment,
+)
 from lstmbench.report import provenance
 
 SLOWER = {
@@ -62,7 +69,9 @@ def test_what_changes_the_time_or_the_numbers_of_a_call_does_not_reach_a_worker(
     assert name in recorded(2, "cpu")["removed"]
 
 
-@pytest.mark.parametrize("name", ["XLA_FLAGS", "LD_PRELOAD", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA"])
+@pytest.mark.parametrize(
+    "name", ["XLA_FLAGS", "LD_PRELOAD", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA"]
+)
 def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +80,9 @@ def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
     assert recorded(2, "cpu")["passed"][name] == "lib.so:--flag=d"
 
 
-@pytest.mark.parametrize("name", ["HOME", "PATH", "MY_PLUGIN", "SLURM_JOB_ID", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH"])
+@pytest.mark.parametrize(
+    "name", ["HOME", "PATH", "MY_PLUGIN", "SLURM_JOB_ID", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH"]
+)
 def test_all_else_is_passed_on_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "/a/b")
     assert worker_environment(2, "cpu", 0)[name] == "/a/b"
@@ -81,7 +92,10 @@ def test_all_else_is_passed_on_as_it_is(name: str, monkeypatch: pytest.MonkeyPat
 def test_with_several_threads_nothing_is_set_but_their_number_the_device_and_what_says_so() -> None:
     """No policy of waiting, no binding, nothing dynamic: these are each library's own."""
     assert set(thread_settings(2, "cuda")) - set(POOLS) == {"XLA_PYTHON_CLIENT_PREALLOCATE"}
-    assert set(thread_settings(2, "cpu")) - set(thread_settings(2, "cuda")) == {"CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
+    assert set(thread_settings(2, "cpu")) - set(thread_settings(2, "cuda")) == {
+        "CUDA_VISIBLE_DEVICES",
+        "JAX_PLATFORMS",
+    }
 
 
 def manifest(**variables: Any) -> dict[str, Any]:
@@ -93,17 +107,25 @@ def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.M
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
     line = provenance.worker_variables(manifest(**recorded(2, "cuda")))
     assert "_THREADS" not in line and "NPROC" not in line
-    for words in ("workers: XLA_PYTHON_CLIENT_PREALLOCATE=false;", "set by the user: ", "XLA_FLAGS=--xla_dump_to=x"):
+    for words in (
+        "workers: XLA_PYTHON_CLIENT_PREALLOCATE=false;",
+        "set by the user: ",
+        "XLA_FLAGS=--xla_dump_to=x",
+    ):
         assert words in line
     assert line.partition("not passed on: ")[2].count("JAX_DISABLE_JIT") == 1
 
 
 def test_a_choice_is_named_though_its_value_is_the_number_of_threads() -> None:
     given = manifest(set={"OMP_NUM_THREADS": "2"}, passed={"MALLOC_ARENA_MAX": "2"}, removed=[])
-    assert provenance.worker_variables(given).endswith("of the workers: set by the user: MALLOC_ARENA_MAX=2.")
+    assert provenance.worker_variables(given).endswith(
+        "of the workers: set by the user: MALLOC_ARENA_MAX=2."
+    )
 
 
-@pytest.mark.parametrize("given", [{}, manifest(), {"environments": {"a": None, "b": {"variables": "?"}}}])
+@pytest.mark.parametrize(
+    "given", [{}, manifest(), {"environments": {"a": None, "b": {"variables": "?"}}}]
+)
 def test_a_run_from_before_they_were_recorded_says_nothing_of_them(given: dict[str, Any]) -> None:
     assert provenance.worker_variables(given) == ""
 

@@ -23,7 +23,8 @@ def test_flops_are_those_of_the_matrix_products() -> None:
 
 def test_formula_bytes_are_what_must_be_kept() -> None:
     assert SMALL.formula_bytes == 4 * (2 * 3 * 7 + 2 * 3 * 7)
-    # h, c and four gates of each step; gradients of h0, c0 and dh, dc; of weights and bias; of the inputs
+    # h, c and four gates of each step; gradients of h0, c0 and dh, dc; of weights and bias; of the
+    # inputs
     kept = 6 * 2 * 3 * 7 + 4 * 3 * 7 + (28 * 5 + 28 * 7 + 28) + 2 * 3 * 5
     assert training(SMALL).formula_bytes == 4 * kept
 
@@ -34,7 +35,9 @@ def test_layers_and_directions_add_up_and_upper_layers_read_both_directions() ->
     assert stack.flops == 2 * 2 * 3 * 28 * (2 * 12 + 4 * 21)
     kept = 6 * 6 * 2 * 3 * 7 + 4 * 6 * 3 * 7 + 2 * (28 * 13) + 4 * (28 * 22) + 2 * 3 * 5
     assert training(stack).formula_bytes == 4 * kept
-    assert stack.formula_bytes == 4 * (2 * (2 * 3 * 14) + 2 * 6 * 3 * 7)  # outputs of the last layer, and of that below
+    assert stack.formula_bytes == 4 * (
+        2 * (2 * 3 * 14) + 2 * 6 * 3 * 7
+    )  # outputs of the last layer, and of that below
 
 
 @pytest.mark.parametrize(("T", "B", "steps"), [(8, 4, 2 + 4 + 6 + 8), (2, 3, 1 + 2 + 2), (7, 1, 7)])
@@ -58,17 +61,26 @@ def test_formula_bytes_follow_the_dtype(dtype: str, size: int) -> None:
 
 def test_every_field_is_part_of_the_name() -> None:
     changed = [
-        dataclasses.replace(SMALL, **{field.name: f"other {value}" if isinstance(value, str) else value + 1})
+        dataclasses.replace(
+            SMALL, **{field.name: f"other {value}" if isinstance(value, str) else value + 1}
+        )
         for field in dataclasses.fields(SMALL)
         for value in [getattr(SMALL, field.name)]
     ]
-    assert len({workload.id for workload in [SMALL, *changed]}) == len(dataclasses.fields(SMALL)) + 1
+    assert (
+        len({workload.id for workload in [SMALL, *changed]}) == len(dataclasses.fields(SMALL)) + 1
+    )
 
 
 def test_the_name_is_the_same_in_another_process() -> None:
     """A run that goes on finds by it what is done."""
-    code = f"from lstmbench.measure.suites.case import Workload; print(Workload(**{vars(SMALL)}).id)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == SMALL.id
+    code = (
+        f"from lstmbench.measure.suites.case import Workload; print(Workload(**{vars(SMALL)}).id)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == SMALL.id
+    )
 
 
 def test_a_case_has_the_columns_of_its_implementation_and_of_its_workload() -> None:

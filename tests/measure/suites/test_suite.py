@@ -1,4 +1,6 @@
-"""Suites are data: those of the package say what they do; what is no suite is refused in one sentence."""
+"""Suites are data: those of the package say what they do; what is no suite is refused in one
+sentence.
+"""
 
 import math
 from pathlib import Path
@@ -16,10 +18,18 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import inputs
 from lstmbench.measure.suites import yaml_file
 from lstmbench.measure.suites.suite import Suite
-from lstmbench.measure.suites.suite_file import MOST_CASES, read_suite, suites
-from lstmbench.measure.suites.training_suite import LearningSuite
+from lstmbench.measure.suites.suite_file import MAX_CASES, read_suite, suites
+from lstmbench.measure.suites.training_suite import TrainingSuite
 
-ALL = {"numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused"}
+ALL = {
+    "numpy.reference",
+    "numpy.fused",
+    "torch.loop",
+    "torch.fused",
+    "torch.nn",
+    "jax.scan",
+    "jax.fused",
+}
 
 
 def refused(path: Path) -> str:
@@ -34,7 +44,9 @@ def refused(path: Path) -> str:
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Any:
-    """Write a suite, as text, as bytes or as what YAML makes of it; return the sentence with which it is refused."""
+    """Write a suite, as text, as bytes or as what YAML makes of it; return the sentence with which
+    it is refused.
+    """
 
     def read(suite: Any) -> str:
         path = tmp_path / "mine.yaml"
@@ -54,7 +66,7 @@ def test_every_suite_of_the_package_is_valid_and_counts_its_cases(name: str) -> 
     assert suite.name == name
     assert suite.description.endswith(".")
     assert len(suite.cases()) == len(set(suite.cases()))
-    if isinstance(suite, LearningSuite):
+    if isinstance(suite, TrainingSuite):
         assert suite.count() == len(suite.cases()) + len(suite.tasks)
     else:
         assert suite.count() == len(suite.cases()) == len(suite.workloads()) * len(suite.names())
@@ -67,7 +79,9 @@ def test_the_suites_are_those_that_are_described() -> None:
     assert set(suites()) == measured | {"learning", "learning_full", "learning_lags"}
 
 
-def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequences_and_a_real_series() -> None:
+def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequences_and_a_real_series() -> (
+    None
+):
     suite = read_suite("quick")
     workloads = suite.workloads()
     assert set(suite.names()) >= ALL
@@ -81,7 +95,10 @@ def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequence
 
 
 def test_deepbench_has_the_published_rows() -> None:
-    rows = {(w.mode, w.hidden_size, w.batch_size, w.seq_len) for w in read_suite("deepbench").workloads()}
+    rows = {
+        (w.mode, w.hidden_size, w.batch_size, w.seq_len)
+        for w in read_suite("deepbench").workloads()
+    }
     training = {(512, 25), (1024, 25), (2048, 25), (4096, 25), (1536, 50), (256, 150)}
     inference = {(512, 25), (1024, 25), (2048, 25), (1536, 50), (256, 150)}
     assert {(H, T) for mode, H, _, T in rows if mode == "training"} == training
@@ -92,20 +109,40 @@ def test_deepbench_has_the_published_rows() -> None:
 # What they mean
 
 
-def test_a_single_value_stands_for_a_list_of_one_and_the_sequence_length_runs_fastest(tmp_path: Path) -> None:
+def test_a_single_value_stands_for_a_list_of_one_and_the_sequence_length_runs_fastest(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "mine.yaml"
-    grid = {"seq_len": [3, 4], "batch_size": 2, "hidden_size": [5, 6], "input_size": ["hidden_size", 1]}
+    grid = {
+        "seq_len": [3, 4],
+        "batch_size": 2,
+        "hidden_size": [5, 6],
+        "input_size": ["hidden_size", 1],
+    }
     path.write_text(yaml.safe_dump(content("numpy.fused", grid)))
     suite = read_suite(path)
     assert suite.name == "mine"
     sizes = [(w.hidden_size, w.input_size, w.seq_len) for w in suite.workloads()]
-    expected = [(5, 5, 3), (5, 5, 4), (5, 1, 3), (5, 1, 4), (6, 6, 3), (6, 6, 4), (6, 1, 3), (6, 1, 4)]
+    expected = [
+        (5, 5, 3),
+        (5, 5, 4),
+        (5, 1, 3),
+        (5, 1, 4),
+        (6, 6, 3),
+        (6, 6, 4),
+        (6, 1, 3),
+        (6, 1, 4),
+    ]
     assert sizes == expected
 
 
 def test_a_workload_that_two_grids_have_is_measured_once(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(content(["numpy.fused", "numpy.fused"], [{"seq_len": [3, 4]}, {"seq_len": [4, 3]}])))
+    path.write_text(
+        yaml.safe_dump(
+            content(["numpy.fused", "numpy.fused"], [{"seq_len": [3, 4]}, {"seq_len": [4, 3]}])
+        )
+    )
     assert len(read_suite(path).cases()) == 2
 
 
@@ -143,7 +180,11 @@ BAD_GRIDS: list[tuple[dict[str, Any], str, str]] = [
     ({"seqlen": 3}, "seqlen", "there is no such key; the keys here are seq_len, batch_size"),
     ({"int": 3}, "int", "there is no such key"),
     ({"input": "temperatures"}, "input_size", "it must be 1"),
-    ({"input": "temperatures", "input_size": 1, "seq_len": [16, 8760]}, "seq_len", "no more than 8,759 steps"),
+    (
+        {"input": "temperatures", "input_size": 1, "seq_len": [16, 8760]},
+        "seq_len",
+        "no more than 8,759 steps",
+    ),
 ]
 
 
@@ -160,7 +201,11 @@ def test_a_bad_grid_is_refused_with_its_line_its_key_and_what_is_expected(
 @pytest.mark.parametrize(
     ("top", "key", "expected"),
     [
-        ({"implementation": "all"}, "implementation", "there is no such key; the keys here are description, implem"),
+        (
+            {"implementation": "all"},
+            "implementation",
+            "there is no such key; the keys here are description, implem",
+        ),
         ({"name": "other"}, "name", "a suite's name is that of its file"),
         ({"description": 5}, "description", "valid string"),
         ({"grids": []}, "grids", "it is empty"),
@@ -169,16 +214,32 @@ def test_a_bad_grid_is_refused_with_its_line_its_key_and_what_is_expected(
         ({"grids": [7]}, "grids.0", "a mapping is expected"),
         ({"implementations": []}, "implementations", "it is empty"),
         ({"implementations": [1]}, "implementations.0", "valid string"),
-        ({"implementations": ["torch.m"]}, "implementations.0", "There is no implementation 'torch.m'; the known ones"),
+        (
+            {"implementations": ["torch.m"]},
+            "implementations.0",
+            "There is no implementation 'torch.m'; the known ones",
+        ),
         ({"implementations": ["torch.m"]}, "implementations.0", "Did you mean 'torch.nn'?"),
         ({"reference": "jax.scam"}, "reference", "Did you mean 'jax.scan'?"),
         ({"reference": "torch.nn"}, "reference", "must be one of the implementations, numpy.fused"),
         ({"reference": None}, "reference", "valid string"),
-        ({"budget": {"round": 5}}, "budget.round", "there is no such key; the keys here are processes, min_rounds"),
+        (
+            {"budget": {"round": 5}},
+            "budget.round",
+            "there is no such key; the keys here are processes, min_rounds",
+        ),
         ({"budget": {"turn_s": 0}}, "budget.turn_s", "greater than 0"),
         ({"budget": {"turn_s": True}}, "budget.turn_s", "true and false are none"),
-        ({"budget": {"seconds_per_case": float("nan")}}, "budget.seconds_per_case", "greater than 0"),
-        ({"budget": {"seconds_per_case": float("inf")}}, "budget.seconds_per_case", "less than or equal to 3600"),
+        (
+            {"budget": {"seconds_per_case": float("nan")}},
+            "budget.seconds_per_case",
+            "greater than 0",
+        ),
+        (
+            {"budget": {"seconds_per_case": float("inf")}},
+            "budget.seconds_per_case",
+            "less than or equal to 3600",
+        ),
         ({"budget": {"processes": 2.5}}, "budget.processes", "valid integer"),
         ({"budget": {"precision": 1}}, "budget.precision", "less than 1"),
         ({"budget": None}, "budget", "a mapping is expected"),
@@ -216,9 +277,18 @@ def test_the_line_is_that_of_the_value(reading: Any) -> None:
     [
         ("grids: [\n", "line 2 is not valid YAML: "),
         ("a: b: c\n", "line 1 is not valid YAML: mapping values are not allowed here"),
-        ("grids: 1\nreference: 2\ngrids: 3\n", "line 3 is not valid YAML: the key 'grids' is there twice"),
-        ("a: &a {b: 1}\nc:\n  <<: *a\n", "line 3 is not valid YAML: the key '<<' is not taken here"),
-        ("grids: !!python/object/apply:os.system ['true']\n", "line 1 is not valid YAML: could not determine"),
+        (
+            "grids: 1\nreference: 2\ngrids: 3\n",
+            "line 3 is not valid YAML: the key 'grids' is there twice",
+        ),
+        (
+            "a: &a {b: 1}\nc:\n  <<: *a\n",
+            "line 3 is not valid YAML: the key '<<' is not taken here",
+        ),
+        (
+            "grids: !!python/object/apply:os.system ['true']\n",
+            "line 1 is not valid YAML: could not determine",
+        ),
         ("when: 2026-99-99\n", "is not valid YAML"),
         ("? [a, b]\n: c\n", "found unhashable key"),
         ("\x01", "special characters are not allowed"),
@@ -237,22 +307,30 @@ def test_what_is_not_yaml_or_no_mapping_is_refused(reading: Any, text: Any, expe
 
 def test_a_python_tag_runs_nothing(reading: Any, tmp_path: Path) -> None:
     trace = tmp_path / "was here"
-    reading(f"grids: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{trace}']]\n")
+    reading(
+        f"grids: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{trace}']]\n"
+    )
     assert not trace.exists()
 
 
 def test_a_small_file_that_means_a_huge_one_is_refused_before_it_unfolds(reading: Any) -> None:
-    levels = [f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}" for k in range(1, 12)]  # 10^11 pairs
+    levels = [
+        f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}" for k in range(1, 12)
+    ]  # 10^11 pairs
     assert "the key '<<' is not taken here" in reading("\n".join(["a0: &a0 {b: 1}", *levels]))
     levels = [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 12)]
-    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading("\n".join(["a0: &a0 [1]", *levels, "grids: *a11"]))
-    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading("grids: &a [*a]")
+    assert f"more than {yaml_file.MAX_PARTS:,} parts" in reading(
+        "\n".join(["a0: &a0 [1]", *levels, "grids: *a11"])
+    )
+    assert f"more than {yaml_file.MAX_PARTS:,} parts" in reading("grids: &a [*a]")
     grid = "  - {seq_len: *many, batch_size: *many, hidden_size: 1}\n"
-    assert f"more than {yaml_file.MOST_PARTS:,} parts" in reading(f"many: &many {[1] * 1000}\ngrids:\n{grid * 1000}")
+    assert f"more than {yaml_file.MAX_PARTS:,} parts" in reading(
+        f"many: &many {[1] * 1000}\ngrids:\n{grid * 1000}"
+    )
 
 
 def test_a_huge_file_is_refused_unread(reading: Any) -> None:
-    assert f"larger than {yaml_file.MOST_BYTES:,} bytes" in reading("# " + "x" * yaml_file.MOST_BYTES)
+    assert f"larger than {yaml_file.MAX_BYTES:,} bytes" in reading("# " + "x" * yaml_file.MAX_BYTES)
 
 
 def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
@@ -260,8 +338,10 @@ def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
 ) -> None:
     monkeypatch.setattr(Suite, "workloads", lambda self: pytest.fail("the workloads were made"))
     numbers = list(range(1, 1001))
-    suite = content("numpy.fused", {"seq_len": numbers, "batch_size": numbers, "hidden_size": numbers})
-    assert f"has 1,000,000,000 cases; at most {MOST_CASES:,} are taken" in reading(suite)
+    suite = content(
+        "numpy.fused", {"seq_len": numbers, "batch_size": numbers, "hidden_size": numbers}
+    )
+    assert f"has 1,000,000,000 cases; at most {MAX_CASES:,} are taken" in reading(suite)
 
 
 def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> None:
@@ -277,7 +357,9 @@ def test_the_bound_on_the_series_is_its_length() -> None:
     assert len(inputs.temperatures()) == inputs.HOURS
 
 
-def test_a_plug_in_takes_part_where_all_are_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_plug_in_takes_part_where_all_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(registry._registered, "mine.fast", None)  # type: ignore[arg-type]  # the name is enough
     assert "mine.fast" in read_suite(write_suite(tmp_path / "all.yaml", "all")).names()
     assert "mine.fast" not in read_suite("smoke").names()
@@ -293,15 +375,29 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=8),
     st.dates(),
-    st.sampled_from(["all", "numpy.fused", "torch.nn", "hidden_size", "inference", "cpu", "temperatures"]),
+    st.sampled_from(
+        ["all", "numpy.fused", "torch.nn", "hidden_size", "inference", "cpu", "temperatures"]
+    ),
 )
 KEYS = st.one_of(
-    st.sampled_from([*Suite.model_fields, "seq_len", "batch_size", "hidden_size", "input_size", "mode", "turn_s"]),
+    st.sampled_from(
+        [
+            *Suite.model_fields,
+            "seq_len",
+            "batch_size",
+            "hidden_size",
+            "input_size",
+            "mode",
+            "turn_s",
+        ]
+    ),
     st.text(max_size=4),
     st.integers(),
 )
 ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
 )
 
 
@@ -324,13 +420,18 @@ def test_whatever_a_mapping_holds_it_is_a_suite_or_refused_in_a_sentence(
     except LstmbenchError:
         refused(path)
     else:
-        assert 0 < found.count() <= MOST_CASES
+        assert 0 < found.count() <= MAX_CASES
         assert math.isfinite(found.budget.seconds_per_case)
 
 
 @examples(300)
-@given(text=st.text(st.sampled_from(" \n\t-:[]{}&*!<>|'\"#%@,?~abg0\x85"), max_size=40) | st.binary(max_size=40))
-def test_whatever_a_file_holds_it_is_refused_in_a_sentence(text: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    text=st.text(st.sampled_from(" \n\t-:[]{}&*!<>|'\"#%@,?~abg0\x85"), max_size=40)
+    | st.binary(max_size=40)
+)
+def test_whatever_a_file_holds_it_is_refused_in_a_sentence(
+    text: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.getbasetemp() / "noise.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(path)

@@ -18,19 +18,25 @@ def records(*ratios: tuple[float, float, float], **second: Any) -> pd.DataFrame:
         size = {"seq_len": 2**k, "ratio_to": "torch.nn", "processes": 5}
         rows.append(OK | size | {"implementation": "torch.nn", "variant": "nn", "ratio": 1.0})
         own = {"ratio": ratio, "ratio_low": low, "ratio_high": high}
-        rows.append(OK | size | {"implementation": "torch.fused", "variant": "fused"} | own | second)
+        rows.append(
+            OK | size | {"implementation": "torch.fused", "variant": "fused"} | own | second
+        )
     return frame(rows)
 
 
 def test_each_verdict_needs_its_interval_and_its_size() -> None:
-    outcome = compare_ab(records((1.1, 1.08, 1.12), (0.9, 0.89, 0.91), (1.0, 0.999, 1.001), (1.1, 0.95, 1.3)))
+    outcome = compare_ab(
+        records((1.1, 1.08, 1.12), (0.9, 0.89, 0.91), (1.0, 0.999, 1.001), (1.1, 0.95, 1.3))
+    )
     assert list(outcome.frame["verdict"]) == ["SLOWER", "FASTER", "SAME", "AMBIGUOUS"]
     assert (outcome.a, outcome.b) == ("torch.nn", "torch.fused")
 
 
 def test_a_small_difference_that_is_certain_is_no_regression() -> None:
     assert list(compare_ab(records((1.01, 1.009, 1.011))).frame["verdict"]) == ["SAME"]
-    assert list(compare_ab(records((1.01, 1.009, 1.011)), threshold=0.005).frame["verdict"]) == ["SLOWER"]
+    assert list(compare_ab(records((1.01, 1.009, 1.011)), threshold=0.005).frame["verdict"]) == [
+        "SLOWER"
+    ]
 
 
 def test_many_workloads_need_wider_intervals_than_one() -> None:

@@ -1,4 +1,6 @@
-"""Two runs side by side: what is compared with what, what is refused and why, and what a reader and CI get to see."""
+"""Two runs side by side: what is compared with what, what is refused and why, and what a reader and
+CI get to see.
+"""
 
 import json
 import math
@@ -51,14 +53,20 @@ def test_the_reference_has_no_ratio_but_to_itself_and_is_compared_by_time():
     assert (row["verdict"], row["quantity"], row["is_reference"]) == ("SLOWER", "time", True)
     comparison = compare(run(own | times, case(), run_id="base"), run(own | slower, case()))
     assert "1 of the reference itself by time" in comparison.markdown()
-    assert "The reference torch.nn itself changed at 1 workload: so did all ratios to it." in comparison.notes
+    assert (
+        "The reference torch.nn itself changed at 1 workload: so did all ratios to it."
+        in comparison.notes
+    )
 
 
 def test_without_a_common_reference_times_are_compared_unless_ratios_were_asked_for():
     base, new = case(ratio_to="numpy.fused"), case()
     assert only(base, new)["quantity"] == "time"
     row = only(base, new, by="ratio")
-    assert (row["verdict"], row["reason"]) == ("NOT COMPARABLE", "ratio to numpy.fused in BASE, to torch.nn in NEW")
+    assert (row["verdict"], row["reason"]) == (
+        "NOT COMPARABLE",
+        "ratio to numpy.fused in BASE, to torch.nn in NEW",
+    )
     row = only(case(), case() | {"ratio_to": None}, by="ratio")
     assert row["reason"] == "ratio to torch.nn in BASE, to nothing in NEW"
 
@@ -73,9 +81,18 @@ def test_sample_counts_are_nowhere_used():
 def test_the_same_case_is_found_wherever_it_stands_and_however_its_numbers_are_kept():
     base = run(*(case(seq_len=T, ratio=T) for T in (16, 64, 256)), run_id="base")
     new = run(*(case(seq_len=T, ratio=T) for T in (256, 16, 64)))
-    new["seq_len"], new["implementation"] = new["seq_len"].astype(float), new["implementation"].astype(object)
+    new["seq_len"], new["implementation"] = (
+        new["seq_len"].astype(float),
+        new["implementation"].astype(object),
+    )
     comparison = compare(base, new)
-    assert comparison.counts == {"SLOWER": 0, "AMBIGUOUS": 0, "FASTER": 0, "NOT COMPARABLE": 0, "SAME": 3}
+    assert comparison.counts == {
+        "SLOWER": 0,
+        "AMBIGUOUS": 0,
+        "FASTER": 0,
+        "NOT COMPARABLE": 0,
+        "SAME": 3,
+    }
 
 
 def test_each_implementation_keeps_its_own_numbers_though_tables_order_names_otherwise():
@@ -102,7 +119,9 @@ def test_more_cases_make_each_interval_wider():
 
 
 def test_cases_of_one_process_are_ambiguous_and_do_not_count_as_comparisons():
-    comparison = compare(run(case(processes=1), case(seq_len=1), run_id="base"), run(case(ratio=9), case(seq_len=1)))
+    comparison = compare(
+        run(case(processes=1), case(seq_len=1), run_id="base"), run(case(ratio=9), case(seq_len=1))
+    )
     assert comparison.comparisons == 1
     (row,) = comparison.frame[comparison.frame["verdict"] == "AMBIGUOUS"].to_dict("records")
     assert row["reason"] == "one process alone: what another would give is not known"
@@ -131,7 +150,11 @@ def test_a_run_against_itself_is_the_same_however_noisy_it_was():
         (failed("failed", "No luck.\nTraceback"), case(), {"failed in BASE: No luck."}),
         (case(), failed("out_of_memory", "SIGKILL"), {"out of memory in NEW: SIGKILL"}),
         (case(), failed("wrong_result", "error 0.3"), {"wrong result in NEW: error 0.3"}),
-        (failed("skipped", None), failed("timeout", "60 s"), {"skipped in BASE; timeout in NEW: 60 s"}),
+        (
+            failed("skipped", None),
+            failed("timeout", "60 s"),
+            {"skipped in BASE; timeout in NEW: 60 s"},
+        ),
         (case(ratio_low=None), case(), {"no interval of the ratio in BASE"}),
         (case(), case(ratio_high=0.1), {"no interval of the ratio in NEW"}),
         (case(width=0), case(), {"no interval of the ratio in BASE"}),
@@ -167,7 +190,8 @@ def test_other_threads_are_those_of_the_same_workload():
 
 
 @pytest.mark.parametrize(
-    "machine", [OTHER_MACHINE, MANIFEST["machine"] | {"cores": 64}, MANIFEST["machine"] | {"gpu": "H"}]
+    "machine",
+    [OTHER_MACHINE, MANIFEST["machine"] | {"cores": 64}, MANIFEST["machine"] | {"gpu": "H"}],
 )
 def test_times_are_never_compared_across_machines_and_ratios_only_if_that_is_asked_for(machine):
     base, new = run(case(), run_id="base"), run(case(ratio=2), machine=machine)
@@ -180,7 +204,10 @@ def test_times_are_never_compared_across_machines_and_ratios_only_if_that_is_ask
     assert comparison.frame["reason"].tolist() == ["another machine"]
 
 
-ZEN_3 = MANIFEST["machine"] | {"cpu_id": "AuthenticAMD family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2"]}
+ZEN_3 = MANIFEST["machine"] | {
+    "cpu_id": "AuthenticAMD family 25 model 1 stepping 1",
+    "cpu_flags": ["avx", "avx2"],
+}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +219,9 @@ ZEN_3 = MANIFEST["machine"] | {"cpu_id": "AuthenticAMD family 25 model 1 steppin
     ],
 )
 def test_processors_of_one_name_with_other_vectors_or_numbers_are_two_machines(other):
-    comparison = compare(run(case(), run_id="base", machine=ZEN_3), run(case(), machine=ZEN_3 | other))
+    comparison = compare(
+        run(case(), run_id="base", machine=ZEN_3), run(case(), machine=ZEN_3 | other)
+    )
     assert comparison.frame["reason"].tolist() == ["another machine"]
     assert f"machine, {next(iter(other))}" in [each.what for each in comparison.differences]
 
@@ -213,7 +242,8 @@ def test_a_machine_that_is_not_recorded_is_not_taken_for_the_same():
 def test_other_versions_are_compared_and_listed():
     packages = MANIFEST["packages"] | {"torch": "2.14.0", "brand-new": "1.0"}
     comparison = compare(
-        run(case(), run_id="base"), run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True})
+        run(case(), run_id="base"),
+        run(case(), packages=packages, git={"commit": "f" * 40, "dirty": True}),
     )
     assert comparison.exit_code == 0
     listed = {each.what: (each.base, each.new) for each in comparison.differences}
@@ -237,7 +267,12 @@ def test_other_versions_are_compared_and_listed():
             "avx2",
             "amx",
         ),
-        ({"suite": MANIFEST["suite"] | {"budget": {"processes": 9}}}, "suite, budget", "processes 3", "processes 9"),
+        (
+            {"suite": MANIFEST["suite"] | {"budget": {"processes": 9}}},
+            "suite, budget",
+            "processes 3",
+            "processes 9",
+        ),
         (
             {"environments": {"e": {"frameworks": {"pools": [{"num_threads": 2}]}}}},
             "workers",
@@ -252,7 +287,10 @@ def test_what_else_differs_is_said_exactly(manifest, what, base, new):
 
 
 def test_where_nothing_else_differs_that_is_said():
-    assert "Nothing else that is recorded differs" in compare(run(case(), run_id="base"), run(case())).markdown()
+    assert (
+        "Nothing else that is recorded differs"
+        in compare(run(case(), run_id="base"), run(case())).markdown()
+    )
 
 
 def test_uncommitted_changes_on_both_sides_are_a_difference():
@@ -291,7 +329,11 @@ def test_uncommitted_changes_on_both_sides_are_a_difference():
             "No regression in 1 compared case (1 not comparable, 1 the same).",
         ),
         ([(case(), failed("skipped")), (case(), case())], 0, "No regression in 1 compared case"),
-        ([(case(), case(width=0.3))], 3, "Undecided: of 1 compared case every one is ambiguous (1 ambiguous)."),
+        (
+            [(case(), case(width=0.3))],
+            3,
+            "Undecided: of 1 compared case every one is ambiguous (1 ambiguous).",
+        ),
         ([(case(), failed("timeout")), (case(), case(width=0.3))], 2, "Lost"),
         ([(case(), failed("timeout")), (case(), case(ratio=2))], 1, "Regression"),
         (
@@ -364,10 +406,16 @@ def test_exchanged_runs_exchange_slower_and_faster():
         run(*({**row, "ratio": row["ratio"] and row["ratio"] * 1.01} for row in quick_rows())),
     )
     there, back = compare(base, new).counts, compare(new, base).counts
-    assert (there["SLOWER"], there["FASTER"], there["SAME"]) == (back["FASTER"], back["SLOWER"], back["SAME"])
+    assert (there["SLOWER"], there["FASTER"], there["SAME"]) == (
+        back["FASTER"],
+        back["SLOWER"],
+        back["SAME"],
+    )
 
 
-@pytest.mark.parametrize("name", ["a|b", "<script>x</script>", "`x`", "[x](http://y)", "a_b*c*", "</details>", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["a|b", "<script>x</script>", "`x`", "[x](http://y)", "a_b*c*", "</details>", "a\nb"]
+)
 def test_foreign_text_stays_text(name):
     rows = [case(implementation=name, seq_len=1), case(implementation=name, seq_len=2)]
     base, new = (
@@ -388,23 +436,30 @@ def test_the_name_of_a_reference_in_a_note_stays_text():
     times = {"time_median_s": 1e-3, "time_low_s": 0.99e-3, "time_high_s": 1.01e-3}
     other = case(ratio_to="<b>|x")
     comparison = compare(
-        run(own | times, other, run_id="base"), run(own | {key: 2 * times[key] for key in times}, other)
+        run(own | times, other, run_id="base"),
+        run(own | {key: 2 * times[key] for key in times}, other),
     )
     assert "<b>|x itself changed" in " ".join(comparison.notes)
     assert "- The reference &lt;b&gt;\\|x itself changed" in comparison.markdown()
 
 
 def test_short_times_keep_their_digits_in_json():
-    comparison = compare(run(case(time_s=1.2345678e-7), run_id="base"), run(case(time_s=9.8765432e-8)))
+    comparison = compare(
+        run(case(time_s=1.2345678e-7), run_id="base"), run(case(time_s=9.8765432e-8))
+    )
     (row,) = json.loads(comparison.json())["cases"]
-    assert (row["base_time_s"], row["new_time_s"]) == pytest.approx((1.2345678e-7, 9.8765432e-8), rel=1e-7)
+    assert (row["base_time_s"], row["new_time_s"]) == pytest.approx(
+        (1.2345678e-7, 9.8765432e-8), rel=1e-7
+    )
 
 
 def test_json_is_valid_and_holds_everything():
     base = run(case(), case(seq_len=1, processes=1), failed(seq_len=2), run_id="base")
     new = run(case(ratio=3), case(seq_len=1), case(seq_len=2), packages={"torch": "3"})
     comparison = compare(base, new)
-    content = json.loads(comparison.json(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    content = json.loads(
+        comparison.json(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON")
+    )
     assert content["exit_code"] == 1
     assert content["counts"] == comparison.counts
     assert content["threshold"] == 0.05
@@ -416,7 +471,11 @@ def test_json_is_valid_and_holds_everything():
     assert slower["base_time_s"] == 1e-3
     assert slower["is_reference"] is False
     assert alone["high_percent"] is None
-    assert (missing["quantity"], missing["change_percent"], missing["reason"]) == (None, None, "failed in BASE: gone")
+    assert (missing["quantity"], missing["change_percent"], missing["reason"]) == (
+        None,
+        None,
+        "failed in BASE: gone",
+    )
     assert list(slower) == list(comparison.frame.columns)
 
 
@@ -449,7 +508,8 @@ def test_what_readers_should_know_of_the_runs_is_said():
 def test_of_many_cases_the_first_are_shown_and_the_rest_counted():
     lengths = range(1, MAX_ROWS + 8)
     comparison = compare(
-        run(*(case(seq_len=T) for T in lengths), run_id="base"), run(*(case(seq_len=T, ratio=3) for T in lengths))
+        run(*(case(seq_len=T) for T in lengths), run_id="base"),
+        run(*(case(seq_len=T, ratio=3) for T in lengths)),
     )
     page = comparison.markdown()
     assert page.count("torch.fused, T = ") == MAX_ROWS
@@ -460,7 +520,9 @@ def test_of_many_cases_the_first_are_shown_and_the_rest_counted():
 def test_the_longest_page_is_not_too_long_for_a_comment():
     many, words = 3 * MAX_ROWS, "many words & <signs> | of an error " * 20
     names = [f"some_backend.a_rather_long_variant_{k}" for k in range(many)]
-    options = [{"mode": mode, "seq_len": T} for mode in ("inference", "training") for T in (16, 1024)]
+    options = [
+        {"mode": mode, "seq_len": T} for mode in ("inference", "training") for T in (16, 1024)
+    ]
     base, new = [], []
     for name, option, (mine, theirs) in (
         (name, option, pair)
@@ -548,9 +610,15 @@ def test_what_is_no_table_of_records_is_refused():
     bad.attrs = good.attrs
     for records, message in [
         ([1], "BASE must be a DataFrame of records, but it is a list"),
-        (pd.DataFrame({"status": ["ok"]}), "BASE have no column implementation and no column device"),
+        (
+            pd.DataFrame({"status": ["ok"]}),
+            "BASE have no column implementation and no column device",
+        ),
         (bad, "BASE have a column of another type"),
-        (run(case(), case()), "Two records of BASE are of the same case: torch.fused, CPU, float32, .*T = 64"),
+        (
+            run(case(), case()),
+            "Two records of BASE are of the same case: torch.fused, CPU, float32, .*T = 64",
+        ),
     ]:
         with pytest.raises(LstmbenchError, match=message):
             compare(records, good)
@@ -569,7 +637,9 @@ def test_the_records_that_were_given_are_left_as_they_were():
 # The command line
 
 
-@pytest.mark.parametrize(("ratio", "width", "code"), [(1.5, 0.01, 0), (3.0, 0.01, 1), (1.5, 0.5, 3)])
+@pytest.mark.parametrize(
+    ("ratio", "width", "code"), [(1.5, 0.01, 0), (3.0, 0.01, 1), (1.5, 0.5, 3)]
+)
 def test_the_command_prints_the_page_and_ends_with_its_exit_code(tmp_path, ratio, width, code):
     base = folder(tmp_path / "a", run(case(), run_id="base"))
     new = folder(tmp_path / "b", run(case(ratio=ratio, width=width)))
@@ -581,7 +651,15 @@ def test_the_command_prints_the_page_and_ends_with_its_exit_code(tmp_path, ratio
 def test_the_command_writes_json_to_a_file_and_prints_one_sentence(tmp_path):
     base = folder(tmp_path / "a", run(case(), run_id="base", machine=OTHER_MACHINE))
     new = folder(tmp_path / "b", run(case(ratio=1.6)))
-    options = ["--format", "json", "--out", str(tmp_path / "c.json"), "--across-machines", "--threshold", "0.2"]
+    options = [
+        "--format",
+        "json",
+        "--out",
+        str(tmp_path / "c.json"),
+        "--across-machines",
+        "--threshold",
+        "0.2",
+    ]
     done = CliRunner().invoke(app, ["compare", str(base), str(new), *options])
     assert done.exit_code == 0
     assert done.stdout == "No regression in 1 compared case (1 the same).\n"

@@ -21,14 +21,20 @@ TRUTH = dict(zip(NAMES, (2.0, 9.0, 7.0, 1.0, 1.6, 1.2), strict=True))
 
 
 def rows(
-    seed: int, noise: float = 0.03, lengths: int = 20, names: tuple[str, ...] = NAMES, **slowed: float
+    seed: int,
+    noise: float = 0.03,
+    lengths: int = 20,
+    names: tuple[str, ...] = NAMES,
+    **slowed: float,
 ) -> list[dict[str, Any]]:
     """Every implementation at so many lengths; ``torch_nn=1.2`` makes it 20 % slower."""
     generator = np.random.default_rng(seed)
     factors = {name: slowed.get(name.replace(".", "_"), 1.0) for name in names}
     cases = []
     for name in names:
-        side = measured(TRUTH[name] * factors[name] / factors["torch.nn"], lengths, noise, 5, generator)
+        side = measured(
+            TRUTH[name] * factors[name] / factors["torch.nn"], lengths, noise, 5, generator
+        )
         for k, (ratio, low, high, _) in enumerate(side.itertuples(index=False)):
             own = {"implementation": name, "seq_len": 16 + k, "processes": 5}
             if name == "torch.nn":
@@ -39,7 +45,9 @@ def rows(
     return cases
 
 
-def reproduced(tmp_path: Path, base: pd.DataFrame, new: pd.DataFrame, table: str = "quick-ratio") -> Reproduction:
+def reproduced(
+    tmp_path: Path, base: pd.DataFrame, new: pd.DataFrame, table: str = "quick-ratio"
+) -> Reproduction:
     return reproduction(table, folder(tmp_path / "base", base), folder(tmp_path / "new", new))
 
 
@@ -93,7 +101,11 @@ def test_one_that_is_faster_and_several_that_moved_are_told_apart(tmp_path):
 def test_one_slower_among_very_many_is_named_though_the_table_is_reproduced(tmp_path):
     """Whether 95 % agree does not decide whether one is named."""
     base = [row for k in range(6) for row in renamed(rows(k), k)]
-    new = [row for k in range(6) for row in renamed(rows(k + 10, **({"jax_scan": 1.2} if k == 0 else {})), k)]
+    new = [
+        row
+        for k in range(6)
+        for row in renamed(rows(k + 10, **({"jax_scan": 1.2} if k == 0 else {})), k)
+    ]
     result = reproduced(tmp_path, run(*base, run_id="base"), run(*new))
     assert result.exit_code == 0
     assert list(result.outlier_implementations) == ["jax.scan"]
@@ -109,7 +121,9 @@ def renamed(several: list[dict[str, Any]], k: int) -> list[dict[str, Any]]:
 
 def test_of_two_that_moved_against_each_other_neither_is_named(tmp_path):
     pair = ("torch.nn", "jax.scan")
-    result = reproduced(tmp_path, run(*rows(1, names=pair), run_id="base"), run(*rows(2, names=pair, jax_scan=1.3)))
+    result = reproduced(
+        tmp_path, run(*rows(1, names=pair), run_id="base"), run(*rows(2, names=pair, jax_scan=1.3))
+    )
     assert result.exit_code == 1
     assert result.outlier_implementations == {}
 
@@ -117,7 +131,10 @@ def test_of_two_that_moved_against_each_other_neither_is_named(tmp_path):
 def test_times_are_shown_and_not_judged(tmp_path):
     base = run(*rows(1, lengths=2), run_id="base")
     new = run(
-        *(row | {"time_median_s": 1e-2, "time_low_s": 0.99e-2, "time_high_s": 1.01e-2} for row in rows(2, lengths=2))
+        *(
+            row | {"time_median_s": 1e-2, "time_low_s": 0.99e-2, "time_high_s": 1.01e-2}
+            for row in rows(2, lengths=2)
+        )
     )
     result = reproduced(tmp_path, base, new)
     assert result.exit_code == 0
@@ -127,8 +144,13 @@ def test_times_are_shown_and_not_judged(tmp_path):
 
 def test_what_cannot_be_compared_says_why_and_does_not_count(tmp_path):
     base, new = rows(1, lengths=4), rows(2, lengths=4)
-    new[0] = failed("timeout", "gone <b>", **{key: new[0][key] for key in ("implementation", "seq_len")})
-    new = [row | ({"processes": 1} if row["implementation"] == "torch.loop" else {}) for row in new[:-1]]
+    new[0] = failed(
+        "timeout", "gone <b>", **{key: new[0][key] for key in ("implementation", "seq_len")}
+    )
+    new = [
+        row | ({"processes": 1} if row["implementation"] == "torch.loop" else {})
+        for row in new[:-1]
+    ]
     result = reproduced(tmp_path, run(*base, run_id="base"), run(*new, machine=OTHER_MACHINE))
     reasons = result.frame[result.frame["judgement"] == "not compared"]["reason"].value_counts()
     assert reasons["timeout in NEW: gone <b>"] == 1
@@ -147,24 +169,41 @@ def test_rows_that_the_table_has_not_are_left_out(tmp_path):
 
 def test_a_wrong_result_is_no_reproduction_whatever_the_others_say(tmp_path):
     new = rows(2)
-    new[0] = failed("wrong_result", "0.3 is beyond 1e-05", **{k: new[0][k] for k in ("implementation", "seq_len")})
+    new[0] = failed(
+        "wrong_result",
+        "0.3 is beyond 1e-05",
+        **{k: new[0][k] for k in ("implementation", "seq_len")},
+    )
     result = reproduced(tmp_path, run(*rows(1), run_id="base"), run(*new))
     assert result.exit_code == 1
     assert result.summary.startswith("Not reproduced: numpy.fused did not compute the LSTM in NEW")
 
 
 def test_where_nothing_can_be_compared_the_sentence_says_why(tmp_path):
-    new = [failed("failed", "no luck", **{k: row[k] for k in ("implementation", "seq_len")}) for row in rows(2)]
-    new = [row if row["implementation"] != "torch.nn" else old for row, old in zip(new, rows(2), strict=True)]
-    result = reproduced(tmp_path, run(*rows(1), run_id="base"), run(*(row | {"suite": "quick"} for row in new)))
+    new = [
+        failed("failed", "no luck", **{k: row[k] for k in ("implementation", "seq_len")})
+        for row in rows(2)
+    ]
+    new = [
+        row if row["implementation"] != "torch.nn" else old
+        for row, old in zip(new, rows(2), strict=True)
+    ]
+    result = reproduced(
+        tmp_path, run(*rows(1), run_id="base"), run(*(row | {"suite": "quick"} for row in new))
+    )
     assert result.exit_code == 2
     assert result.summary == "Nothing of quick-ratio could be compared: failed in NEW: no luck."
-    alone = reproduced(tmp_path / "alone", *(run(*rows(k, names=("torch.nn",)), run_id=f"r{k}") for k in range(2)))
+    alone = reproduced(
+        tmp_path / "alone", *(run(*rows(k, names=("torch.nn",)), run_id=f"r{k}") for k in range(2))
+    )
     assert alone.summary.endswith("all its rows are of the reference.")
 
 
 def test_the_report_can_be_cited_and_is_the_same_again(tmp_path):
-    base, new = run(*rows(1, lengths=2), run_id="base"), run(*rows(2, lengths=2), machine=OTHER_MACHINE)
+    base, new = (
+        run(*rows(1, lengths=2), run_id="base"),
+        run(*rows(2, lengths=2), machine=OTHER_MACHINE),
+    )
     result = reproduced(tmp_path, base, new)
     text = result.markdown()
     for word in (

@@ -1,4 +1,6 @@
-"""How often a comparison of two runs is wrong, and how often it sees what is there, on numbers with a known truth."""
+"""How often a comparison of two runs is wrong, and how often it sees what is there, on numbers with
+a known truth.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,9 @@ from lstmbench.report.comparison.verdicts import (
 )
 
 
-def verdicts(base: pd.DataFrame, new: pd.DataFrame, comparisons: int, threshold: float = 0.05) -> np.ndarray:
+def verdicts(
+    base: pd.DataFrame, new: pd.DataFrame, comparisons: int, threshold: float = 0.05
+) -> np.ndarray:
     return np.asarray(classify_change(estimate_change(base, new, comparisons), threshold))
 
 
@@ -35,7 +39,9 @@ def shares(verdict: np.ndarray) -> dict[str, float]:
 @pytest.mark.parametrize("processes", [2, 3, 5, 10])
 def test_unchanged_code_is_called_changed_in_less_than_one_case_of_a_hundred(noise, processes):
     generator = np.random.default_rng(1)
-    base, new = (records_of(measured(1.5, 5000, noise, processes, generator), name) for name in ("a", "b"))
+    base, new = (
+        records_of(measured(1.5, 5000, noise, processes, generator), name) for name in ("a", "b")
+    )
     share = shares(compare(base, new).frame["verdict"].to_numpy())
     assert share[SLOWER] + share[FASTER] <= 0.01
 
@@ -43,9 +49,13 @@ def test_unchanged_code_is_called_changed_in_less_than_one_case_of_a_hundred(noi
 @pytest.mark.parametrize("cases", [1, 20, 200])
 @pytest.mark.parametrize("processes", [3, 5, 10])
 def test_of_runs_of_unchanged_code_one_in_twenty_has_any_false_verdict(cases, processes):
-    """The noise is far beyond the threshold, which so cannot help; all of it is between processes, the worst case."""
+    """The noise is far beyond the threshold, which so cannot help; all of it is between processes,
+    the worst case.
+    """
     runs, generator = 600, np.random.default_rng(2)
-    base, new = (measured(1.0, runs * cases, 0.3, processes, generator, between=1.0) for _ in range(2))
+    base, new = (
+        measured(1.0, runs * cases, 0.3, processes, generator, between=1.0) for _ in range(2)
+    )
     outcomes = verdicts(base, new, cases).reshape(runs, cases)
     wrong = np.isin(outcomes, [SLOWER, FASTER]).any(axis=1).mean()
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
@@ -71,7 +81,9 @@ def test_unchanged_code_measured_with_this_packages_own_intervals():
         intervals = []
         for _ in range(cases):
             rounds = generator.normal(0, 0.03, (5, 1)) + generator.normal(0, 0.05, (5, 7))
-            rounds += np.where(generator.random((5, 7)) < 0.2, generator.exponential(0.4, (5, 7)), 0)  # bursts
+            rounds += np.where(
+                generator.random((5, 7)) < 0.2, generator.exponential(0.4, (5, 7)), 0
+            )  # bursts
             intervals.append(median_interval(list(np.exp(rounds)), resamples=300))
         return estimates(*np.array(intervals).T, np.full(cases, 5.0))
 
@@ -85,7 +97,9 @@ def test_unchanged_code_measured_with_this_packages_own_intervals():
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.2, SLOWER), (1 / 1.2, FASTER)])
 @pytest.mark.parametrize(("cases", "processes"), [(20, 5), (100, 5), (1000, 10)])
-def test_a_fifth_slower_or_faster_is_found_under_noise_of_two_percent(factor, expected, cases, processes):
+def test_a_fifth_slower_or_faster_is_found_under_noise_of_two_percent(
+    factor, expected, cases, processes
+):
     generator = np.random.default_rng(5)
     base = records_of(measured(1.5, cases, 0.02, processes, generator), "a")
     new = records_of(measured(1.5 * factor, cases, 0.02, processes, generator), "b")
@@ -112,7 +126,12 @@ def test_unequal_numbers_of_processes_make_nothing_significant(base_processes, n
     runs, cases, generator = 300, 20, np.random.default_rng(8)
     base = measured(1.0, runs * cases, 0.3, base_processes, generator, between=1.0)
     new = measured(1.0, runs * cases, 0.3, new_processes, generator, between=1.0)
-    wrong = np.isin(verdicts(base, new, cases), [SLOWER, FASTER]).reshape(runs, cases).any(axis=1).mean()
+    wrong = (
+        np.isin(verdicts(base, new, cases), [SLOWER, FASTER])
+        .reshape(runs, cases)
+        .any(axis=1)
+        .mean()
+    )
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
 
 
@@ -120,7 +139,9 @@ def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
     base, new = one(1.0, 0.98, 1 / 0.98, np.inf), one(1.2, 1.2 * 0.97, 1.2 / 0.97, 10_000)
     change = estimate_change(base, new, 1)
     errors = [np.log(run["high"] / run["low"]).item() / (2 * 1.959964) for run in (base, new)]
-    assert change["high"].item() - change["change"].item() == pytest.approx(1.959964 * np.hypot(*errors), rel=1e-3)
+    assert change["high"].item() - change["change"].item() == pytest.approx(
+        1.959964 * np.hypot(*errors), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +161,10 @@ def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
     ],
 )
 def test_verdicts_at_the_threshold(ratio, width, verdict):
-    base, new = one(1, 1 / (1 + width), 1 + width, np.inf), one(ratio, ratio / (1 + width), ratio * (1 + width), np.inf)
+    base, new = (
+        one(1, 1 / (1 + width), 1 + width, np.inf),
+        one(ratio, ratio / (1 + width), ratio * (1 + width), np.inf),
+    )
     assert verdicts(base, new, 1).item() == verdict
     opposite = {SLOWER: FASTER, FASTER: SLOWER}
     assert verdicts(new, base, 1).item() == opposite.get(verdict, verdict)

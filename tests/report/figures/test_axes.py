@@ -32,7 +32,11 @@ def test_the_legend_has_as_many_columns_as_find_room(width: float) -> None:
 def test_lines_without_a_style_differ_in_more_than_colour() -> None:
     names = [str(k) for k in range(6)]
     _, axes = line_chart(points(*names), "x", "y", {name: {} for name in names})
-    for look in (lambda line: line.get_color(), lambda line: str(line._dash_pattern), lambda line: line.get_marker()):
+    for look in (
+        lambda line: line.get_color(),
+        lambda line: str(line._dash_pattern),
+        lambda line: line.get_marker(),
+    ):
         assert len({look(line) for line in axes.lines}) == 6
 
 
@@ -59,7 +63,10 @@ def test_numbers_that_differ_little_are_compared_from_zero(greatest: float, scal
 def test_panels_are_equally_high_however_much_is_written_around_them() -> None:
     heights = []
     for status in ("ok", "failed"):
-        rows = [unwell(row, status, "x") if row["seq_len"] > 64 and status != "ok" else row for row in quick_rows()]
+        rows = [
+            unwell(row, status, "x") if row["seq_len"] > 64 and status != "ok" else row
+            for row in quick_rows()
+        ]
         figure = report.figures(make(rows))["quick-speed"]
         figure.draw_without_rendering()
         heights += [axes.get_window_extent().height / figure.dpi for axes in figure.axes]

@@ -17,7 +17,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_lines_differ_in_more_than_their_colour():
     known = [style_of(name) for name in IMPLEMENTATIONS]
-    assert len({style.marker for style in known}) == len({style.color for style in known}) == len(known)
+    assert (
+        len({style.marker for style in known})
+        == len({style.color for style in known})
+        == len(known)
+    )
     by_backend = {name.split(".")[0]: style_of(name).dashes for name in IMPLEMENTATIONS}
     assert len(set(by_backend.values())) == 3
     assert style_of("mine.a") == style_of("mine.a")
@@ -48,7 +52,11 @@ def test_the_pdf_is_as_wide_as_a_column_and_the_same_bytes_whenever_it_is_made(q
 
 def test_hostile_names_cannot_break_out_of_the_svg():
     name = 'x.</title><script>alert(1)</script>&"$\\input'
-    rows = [row | {"implementation": name} for row in quick_rows() if row["implementation"] == "torch.loop"]
+    rows = [
+        row | {"implementation": name}
+        for row in quick_rows()
+        if row["implementation"] == "torch.loop"
+    ]
     figure = report.figures(make(rows))["quick-speed"]
     root = ET.fromstring(figure.svg())
     assert not list(root.iter(f"{SVG}script"))
@@ -60,7 +68,9 @@ def test_nothing_is_set_for_the_figures_of_others(quick):
     before = dict(mpl.rcParams)
     wanted = report.plot(chosen).png()
     assert dict(mpl.rcParams) == before
-    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.bbox": "tight", "axes.grid": False}):
+    with mpl.rc_context(
+        {"font.size": 30, "lines.linewidth": 9, "savefig.bbox": "tight", "axes.grid": False}
+    ):
         assert report.plot(chosen).png() == wanted
 
 

@@ -9,7 +9,9 @@ def test_growth_is_the_slope_between_the_shortest_and_the_longest_sequence(quick
     found = growth(quick).set_index(["implementation", "mode", "input", "hidden_size"])
     row = found.loc[("torch.nn", "training", "random", 256)]
     assert (row["shortest"], row["longest"]) == (16, 1024)
-    assert row["formula_bytes_per_step"] == (6 * 8 * 256 + 8 * 256) * 4  # six times T B H, and the gradient of x
+    assert (
+        row["formula_bytes_per_step"] == (6 * 8 * 256 + 8 * 256) * 4
+    )  # six times T B H, and the gradient of x
     assert row["times_formula"] == pytest.approx(1.9, rel=1e-3)
     assert row["bytes_per_step"] == pytest.approx(1.9 * row["formula_bytes_per_step"], rel=1e-3)
 
@@ -28,7 +30,9 @@ def test_the_order_of_the_records_does_not_matter(quick):
 
 def test_cases_without_a_number_are_not_counted(troubled):
     found = growth(troubled).set_index(["implementation", "mode", "input", "hidden_size"])
-    assert found.loc[("numpy.reference", "training", "random", 64), "longest"] == 256  # the longest timed out
+    assert (
+        found.loc[("numpy.reference", "training", "random", 64), "longest"] == 256
+    )  # the longest timed out
     assert ("jax.fused", "training", "temperatures", 64) not in found.index  # wrong results
     assert found["times_formula"].notna().all()
 

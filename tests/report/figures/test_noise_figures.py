@@ -24,7 +24,9 @@ def samples(
     spikes: float = 0.0,
     drift: float = 0.0,
 ) -> pd.DataFrame:
-    """Samples of implementations that take 1 ms each; a drift and nothing else is shared by those of a round."""
+    """Samples of implementations that take 1 ms each; a drift and nothing else is shared by those
+    of a round.
+    """
     rows = []
     for process in range(processes):
         shifts = {name: between * GENERATOR.standard_normal() for name in names}
@@ -33,8 +35,18 @@ def samples(
             for name in names:
                 spike = 5.0 if GENERATOR.random() < spikes else 0.0
                 time = 1e-3 * (np.exp(shifts[name] + shared) + spike)
-                at = {"process": process, "round": round_, "sample": 0, "disturbed": False, "disturbance": ""}
-                rows.append(Case(name, WORKLOAD).columns() | {"peer": False, "calls": 1, "seconds": time} | at)
+                at = {
+                    "process": process,
+                    "round": round_,
+                    "sample": 0,
+                    "disturbed": False,
+                    "disturbance": "",
+                }
+                rows.append(
+                    Case(name, WORKLOAD).columns()
+                    | {"peer": False, "calls": 1, "seconds": time}
+                    | at
+                )
     return frame(rows, SAMPLE_COLUMNS)
 
 
@@ -52,7 +64,9 @@ def test_a_drift_that_both_share_scatters_every_way_but_that_of_the_rounds() -> 
     found = noise_figures.estimator_scatter(samples(drift=0.2, rounds=9), "torch.nn")["scatter"]
     assert found[noise_figures.ROUNDS] < 1e-9
     steady = noise_figures.estimator_scatter(samples(between=0.05), "torch.nn")["scatter"]
-    assert steady.to_numpy() == pytest.approx(0.05 * np.sqrt(2), rel=0.35)  # no way sees what differs for good
+    assert steady.to_numpy() == pytest.approx(
+        0.05 * np.sqrt(2), rel=0.35
+    )  # no way sees what differs for good
 
 
 def test_a_mean_follows_what_stands_far_out_and_a_median_does_not() -> None:
@@ -74,12 +88,18 @@ def row(control: str, workload: str, truth: float, ratio: float) -> dict[str, An
 
 
 def test_every_control_is_drawn_with_its_interval_and_the_truth() -> None:
-    rows = [row("same", f"w{k}", 1.0, 1.0) for k in range(3)] + [row("slower", f"w{k}", 1.05, 1.06) for k in range(3)]
+    rows = [row("same", f"w{k}", 1.0, 1.0) for k in range(3)] + [
+        row("slower", f"w{k}", 1.05, 1.06) for k in range(3)
+    ]
     figure = noise_figures.controls({"controls": {"rows": rows}})
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
     points = [line for line in axes.lines if len(line.get_xdata())]
-    assert [list(line.get_ydata()) for line in points] == [[1.0] * 3, [1.06] * 3, [1.0] * 3 + [1.05] * 3]
+    assert [list(line.get_ydata()) for line in points] == [
+        [1.0] * 3,
+        [1.06] * 3,
+        [1.0] * 3 + [1.05] * 3,
+    ]
     assert "3 workloads" in figure.alt
 
 
@@ -96,5 +116,8 @@ def test_the_calls_of_each_kind_of_process_stand_side_by_side() -> None:
     )  # fmt: skip
     figure = noise_figures.processes(times)
     (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()][:2] == ["a.b\none each", "a.b\none for all"]
+    assert [label.get_text() for label in axes.get_xticklabels()][:2] == [
+        "a.b\none each",
+        "a.b\none for all",
+    ]
     assert axes.get_ylabel() == "time of one call, s"

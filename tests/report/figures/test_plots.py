@@ -79,8 +79,12 @@ def test_no_text_is_cut_off_or_lies_on_another(figures, name):
     hidden = []  # labels of ticks outside their panel
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         low, high = axis.get_view_interval()
-        hidden += [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
-    shown = [text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text not in hidden]
+        hidden += [
+            tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high
+        ]
+    shown = [
+        text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text not in hidden
+    ]
     boxes = [text.get_window_extent(renderer) for text in shown if text.get_text()]
     whole = figure.bbox
     for box in boxes:
@@ -100,7 +104,9 @@ def test_the_legend_names_every_line_once_outside_the_panels(figures):
 
 
 def test_an_implementation_looks_the_same_in_every_figure(quick, figures):
-    alone = report.plot(quick[(quick["implementation"] == "jax.scan") & (quick["hidden_size"] == 256)], row="mode")
+    alone = report.plot(
+        quick[(quick["implementation"] == "jax.scan") & (quick["hidden_size"] == 256)], row="mode"
+    )
     (one,) = lines(alone.axes[0], "jax.scan")
     for figure in figures.values():
         (other,) = lines(figure.axes[0], "jax.scan")
@@ -114,7 +120,9 @@ def test_points_are_joined_along_an_ordered_axis_only(quick):
     (joined,) = lines(report.plot(chosen).axes[0], "torch.nn")
     assert joined.get_linestyle() == "-"
     apart = report.plot(chosen[chosen["seq_len"] == 64], x="implementation", hue="dtype")
-    assert all(line.get_linestyle() == "None" for line in apart.axes[0].lines if len(line.get_xdata()) > 2)
+    assert all(
+        line.get_linestyle() == "None" for line in apart.axes[0].lines if len(line.get_xdata()) > 2
+    )
 
 
 def test_a_line_is_broken_where_a_case_failed(figures):
@@ -132,14 +140,19 @@ def test_cases_without_a_point_are_named_beneath(figures):
 
 def test_an_error_of_exactly_zero_is_said_since_it_has_no_place_on_the_axis():
     rows = [
-        row | ({"output_rel_error": 0.0} if row["implementation"] == "numpy.reference" else {}) for row in quick_rows()
+        row | ({"output_rel_error": 0.0} if row["implementation"] == "numpy.reference" else {})
+        for row in quick_rows()
     ]
-    assert "numpy.reference: exactly 0 (24 cases)" in texts(report.figures(make(rows))["quick-output-error"])
+    assert "numpy.reference: exactly 0 (24 cases)" in texts(
+        report.figures(make(rows))["quick-output-error"]
+    )
 
 
 def test_bands_are_the_interval(quick):
     chosen = quick[
-        (quick["mode"] == "training") & (quick["hidden_size"] == 256) & (quick["implementation"] == "jax.scan")
+        (quick["mode"] == "training")
+        & (quick["hidden_size"] == 256)
+        & (quick["implementation"] == "jax.scan")
     ]
     figure = report.plot(chosen)
     (band,) = figure.axes[0].collections
@@ -174,13 +187,24 @@ def test_for_print_the_same_points_stand_in_a_column_and_nothing_reaches_out_of_
         inside = narrow.bbox.padded(1.0)
         for text in narrow.findobj(mpl.text.Text):
             box = text.get_window_extent()
-            assert not text.get_text() or not text.get_visible() or (inside.x0 <= box.x0 and box.x1 <= inside.x1), text
+            assert (
+                not text.get_text()
+                or not text.get_visible()
+                or (inside.x0 <= box.x0 and box.x1 <= inside.x1)
+            ), text
         lines = [[line for axes in each.axes for line in axes.lines] for each in (figure, narrow)]
         points = [sorted(str(line.get_ydata()) for line in each) for each in lines]
         assert points[0] == points[1]
 
 
-SCATTERED = [(1, 100, 64), (16, 100, 256), (128, 50, 1024), (1, 1000, 128), (2, 30, 32), (4, 200, 512)]
+SCATTERED = [
+    (1, 100, 64),
+    (16, 100, 256),
+    (128, 50, 1024),
+    (1, 1000, 128),
+    (2, 30, 32),
+    (4, 200, 512),
+]
 
 
 def scattered(**more):
@@ -189,7 +213,9 @@ def scattered(**more):
     for mode, (B, T, H) in itertools.product(("inference", "training"), SCATTERED):
         workload = Workload(mode, B, T, H, H, **more)
         base = row("torch.nn", workload, noise)["time_median_s"]
-        found += [row(name, workload, noise, base) for name in ("torch.nn", "torch.fused", "jax.fused")]
+        found += [
+            row(name, workload, noise, base) for name in ("torch.nn", "torch.fused", "jax.fused")
+        ]
     return found
 
 
@@ -204,7 +230,9 @@ def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
         "B=128 H=1024 T=50",
     ]  # fmt: skip
     assert len(figure.axes) == 2
-    assert all(len(line.get_xdata()) == len(SCATTERED) for axes in figure.axes for line in axes.lines)
+    assert all(
+        len(line.get_xdata()) == len(SCATTERED) for axes in figure.axes for line in axes.lines
+    )
     for each in (figure, figure.narrow()):
         each.draw_without_rendering()
         boxes = [label.get_window_extent() for label in each.axes[-1].get_xticklabels()]
@@ -213,7 +241,9 @@ def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
 
 
 def test_of_many_workloads_the_words_stand_upright():
-    rows = [each | {"seq_len": 1000 + each["seq_len"] + k} for each in scattered() for k in range(2)]
+    rows = [
+        each | {"seq_len": 1000 + each["seq_len"] + k} for each in scattered() for k in range(2)
+    ]
     rows = [each | {"batch_size": each["batch_size"] + each["seq_len"]} for each in rows]
     labels = report.figures(make(rows))["quick-speed"].narrow().axes[-1].get_xticklabels()
     assert len(labels) == 12 and {label.get_rotation() for label in labels} == {90}
@@ -229,10 +259,16 @@ def test_what_is_usual_is_not_said_of_a_shape_and_what_is_not_is():
 def test_more_lines_than_can_be_read_go_to_several_figures():
     rows = quick_rows()
     many = rows + [
-        row | {"implementation": f"mine.v{n}"} for n in range(3) for row in rows if row["implementation"] == "jax.scan"
+        row | {"implementation": f"mine.v{n}"}
+        for n in range(3)
+        for row in rows
+        if row["implementation"] == "jax.scan"
     ]
     figures = report.figures(make(many))
-    assert [name for name in figures if "speed" in name] == ["quick-speed-part-1", "quick-speed-part-2"]
+    assert [name for name in figures if "speed" in name] == [
+        "quick-speed-part-1",
+        "quick-speed-part-2",
+    ]
     for figure in figures.values():
         names = legend(figure)
         assert "torch.nn" in names
@@ -242,7 +278,10 @@ def test_more_lines_than_can_be_read_go_to_several_figures():
 
 
 def test_devices_stand_side_by_side_and_the_peak_of_a_device_is_the_gpus(quick):
-    both = make(quick_rows() + [row | {"device": "cuda", "peak_device_bytes": 10**6} for row in quick_rows()])
+    both = make(
+        quick_rows()
+        + [row | {"device": "cuda", "peak_device_bytes": 10**6} for row in quick_rows()]
+    )
     figures, absent = standard_figures(both)
     assert {"quick-speed-page-1", "quick-speed-page-2", "quick-device-peak"} <= set(figures)
     assert "GPU" in figures["quick-speed-page-1"].alt and "CPU" in figures["quick-speed-page-1"].alt
@@ -250,7 +289,9 @@ def test_devices_stand_side_by_side_and_the_peak_of_a_device_is_the_gpus(quick):
 
 
 def test_different_workloads_are_never_joined(quick):
-    with pytest.raises(LstmbenchError, match=r"differ in mode and input and input_size and hidden_size:"):
+    with pytest.raises(
+        LstmbenchError, match=r"differ in mode and input and input_size and hidden_size:"
+    ):
         report.plot(quick)
 
 
@@ -267,16 +308,23 @@ def test_an_unknown_column_is_named(quick):
 
 def test_nothing_to_draw_is_one_sentence():
     records = make([unwell(row, "skipped", "x") for row in quick_rows()])
-    with pytest.raises(LstmbenchError, match=r"nothing to draw: no case has a number in time_median_s \(168 skipped\)"):
+    with pytest.raises(
+        LstmbenchError,
+        match=r"nothing to draw: no case has a number in time_median_s \(168 skipped\)",
+    ):
         report.plot(records, row="mode", col=["input", "hidden_size"])
     assert report.figures(records) == {}
 
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_a_single_length_is_dots_side_by_side(quick, count):
-    one = quick[(quick["seq_len"] == 64) & (quick["mode"] == "training") & (quick["hidden_size"] == 256)].iloc[:count]
+    one = quick[
+        (quick["seq_len"] == 64) & (quick["mode"] == "training") & (quick["hidden_size"] == 256)
+    ].iloc[:count]
     figure = report.plot(one)
     assert "Bars: 95 % interval." in texts(figure)
     assert "Dot chart" in figure.alt
-    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_label() in IMPLEMENTATIONS]
+    places = [
+        line.get_xdata()[0] for line in figure.axes[0].lines if line.get_label() in IMPLEMENTATIONS
+    ]
     assert len(set(places)) == count

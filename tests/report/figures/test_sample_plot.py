@@ -14,7 +14,13 @@ def samples():
     noise = np.random.default_rng(0)
     rows = [
         Case(name, Workload(mode, 4, T, 8, 8)).columns()
-        | {"process": process, "round": round_, "sample": 0, "calls": 1, "seconds": T * 1e-5 * noise.uniform(1, 2)}
+        | {
+            "process": process,
+            "round": round_,
+            "sample": 0,
+            "calls": 1,
+            "seconds": T * 1e-5 * noise.uniform(1, 2),
+        }
         for name in ("numpy.fused", "torch.nn")
         for mode in ("inference", "training")
         for T in (16, 64)
@@ -36,12 +42,18 @@ def test_every_sample_is_drawn_process_by_process_with_its_median(samples):
     assert [len(each) for each in marks] == [3] * 4
     np.testing.assert_allclose([np.median(each) for each in marks], medians)
     chosen = samples.query("mode == 'training' and seq_len == 16")
-    np.testing.assert_allclose(sorted(np.concatenate(marks)), sorted(chosen["seconds"].astype(float) * 1e6))
+    np.testing.assert_allclose(
+        sorted(np.concatenate(marks)), sorted(chosen["seconds"].astype(float) * 1e6)
+    )
 
 
 def test_samples_stand_in_the_order_in_which_they_were_taken(samples):
-    marks, _ = drawn(sample_plot(samples.sample(frac=1, random_state=1), mode="training", seq_len=16))
-    first = samples.query("mode == 'training' and seq_len == 16 and implementation == 'numpy.fused' and process == 0")
+    marks, _ = drawn(
+        sample_plot(samples.sample(frac=1, random_state=1), mode="training", seq_len=16)
+    )
+    first = samples.query(
+        "mode == 'training' and seq_len == 16 and implementation == 'numpy.fused' and process == 0"
+    )
     np.testing.assert_allclose(marks[0], first.sort_values("round")["seconds"].astype(float) * 1e6)
 
 
@@ -82,7 +94,9 @@ def test_each_device_has_a_figure_of_its_own(samples):
 
 
 def test_a_long_title_ends_within_the_figure(samples):
-    (figure,) = sample_plots(samples.assign(device="cuda", threads=16, input="temperatures", seq_len=131072))
+    (figure,) = sample_plots(
+        samples.assign(device="cuda", threads=16, input="temperatures", seq_len=131072)
+    )
     FigureCanvasAgg(figure).draw()
     title = figure._suptitle
     assert title.get_text().replace("\u00a0", " ").endswith("T = 131072")

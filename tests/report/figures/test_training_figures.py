@@ -1,4 +1,6 @@
-"""The figures of lessons: a panel for each task, a line for each implementation, a band over the seeds."""
+"""The figures of lessons: a panel for each task, a line for each implementation, a band over the
+seeds.
+"""
 
 from typing import Any
 
@@ -33,7 +35,10 @@ def records(*tasks: str, sizes: str = "") -> pd.DataFrame:
         same = {"task": task, "sizes": sizes, "metric": "error of it", "higher_is_better": False}
         found.append(same | {"cell": "baselines", "variant": "naive", "score": 0.5})
         found.append(same | {"cell": "baselines", "variant": "far off", "score": 1e9})
-        found += [same | {"cell": "lstm", "variant": "fused", "seed": seed, "score": 0.4 + seed} for seed in (0, 1)]
+        found += [
+            same | {"cell": "lstm", "variant": "fused", "seed": seed, "score": 0.4 + seed}
+            for seed in (0, 1)
+        ]
     return pd.DataFrame(found)
 
 
@@ -48,7 +53,9 @@ def test_every_task_has_a_panel_and_every_implementation_a_line_at_its_mean() ->
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding", "copying"]
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
     assert {*NAMES, "plain RNN, numpy", "plain RNN, torch"} <= set(lines)
-    np.testing.assert_allclose(lines["numpy.fused"].get_xydata(), [[10, 1.5], [20, 1.0], [30, 1 / 3 + 0.5]])
+    np.testing.assert_allclose(
+        lines["numpy.fused"].get_xydata(), [[10, 1.5], [20, 1.0], [30, 1 / 3 + 0.5]]
+    )
     assert figure.axes[0].get_ylabel() == "error of it"
 
 
@@ -58,16 +65,25 @@ def test_one_seed_has_no_band() -> None:
 
 
 def test_the_score_on_the_test_data_stands_behind_the_last_update_with_its_interval() -> None:
-    (star,) = (line for line in drawn("adding").axes[0].get_lines() if line.get_label() == "LSTM, test data")
+    (star,) = (
+        line
+        for line in drawn("adding").axes[0].get_lines()
+        if line.get_label() == "LSTM, test data"
+    )
     np.testing.assert_allclose(star.get_xydata(), [[31.5, 0.9]])
 
 
 def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
     sizes = [f"batches = 9, seq_len = {T}" for T in (50, 750)]
-    both = [pd.concat([make("adding", sizes=each) for each in sizes]) for make in (samples, records)]
+    both = [
+        pd.concat([make("adding", sizes=each) for each in sizes]) for make in (samples, records)
+    ]
     figure = training_figures.learning_curves(*both)
     assert isinstance(figure, Figure)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["adding (seq_len = 50)", "adding (seq_len = 750)"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "adding (seq_len = 50)",
+        "adding (seq_len = 750)",
+    ]
 
 
 def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_never_are() -> None:
@@ -78,7 +94,9 @@ def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_neve
         assert isinstance(figure, Figure) and figure.axes[0].get_yscale() == scale
 
 
-def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> None:
+def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> (
+    None
+):
     assert [text.get_text() for text in drawn("adding").axes[0].texts] == ["naive"]
 
 
@@ -88,18 +106,25 @@ def test_for_print_the_panels_stand_below_one_another_in_a_column() -> None:
     narrow = figure.narrow()
     assert narrow.get_size_inches()[0] == COLUMN
     narrow.draw_without_rendering()
-    lefts, tops = zip(*((axes.get_position().x0, axes.get_position().y1) for axes in narrow.axes), strict=True)
+    lefts, tops = zip(
+        *((axes.get_position().x0, axes.get_position().y1) for axes in narrow.axes), strict=True
+    )
     assert lefts[0] == pytest.approx(lefts[1], abs=0.02) and tops[0] > tops[1] + 0.3
 
 
 def test_where_nothing_was_learnt_it_says_so() -> None:
     assert isinstance(training_figures.learning_curves(samples()[:0], records("adding")), Sentence)
-    assert isinstance(training_figures.learning_curves(pd.DataFrame({"seconds": [1.0]}), records("adding")), Sentence)
+    assert isinstance(
+        training_figures.learning_curves(pd.DataFrame({"seconds": [1.0]}), records("adding")),
+        Sentence,
+    )
 
 
 def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
     draw = np.random.default_rng(0)
-    norms = pd.DataFrame({"kind": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "lag": [0, 0, 0, 0], "norm": [1.0] * 4})
+    norms = pd.DataFrame(
+        {"kind": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "lag": [0, 0, 0, 0], "norm": [1.0] * 4}
+    )
     errors = pd.DataFrame({"method": ["LSTM"] * 3, "ahead": [1, 2, 3], "error": [0.1, 0.2, 0.3]})
     found = pd.DataFrame({"detector": ["LSTM"] * 2, "recall": [0.0, 1.0], "precision": [1.0, 0.5]})
     for figure in (
@@ -107,7 +132,9 @@ def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
         training_figures.gradient_by_lag(norms),
         training_figures.forecast_horizons(errors, "K", "hours"),
         training_figures.precision_recall(found),
-        training_figures.continued_curves(draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20),
+        training_figures.continued_curves(
+            draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20
+        ),
     ):
         assert figure.alt.startswith(figure.caption) and figure.id != "figure"
         assert figure.png(dpi=40).startswith(b"\x89PNG")
@@ -115,5 +142,7 @@ def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
 
 @pytest.mark.parametrize("several", [1, 4])
 def test_as_many_curves_as_asked_are_drawn(several: int) -> None:
-    figure = training_figures.continued_curves(np.ones((30, 5, 2)), np.ones((10, 5, 2)), 20, several)
+    figure = training_figures.continued_curves(
+        np.ones((30, 5, 2)), np.ones((10, 5, 2)), 20, several
+    )
     assert len(figure.axes) == several

@@ -1,4 +1,6 @@
-"""An executed notebook as a page: it needs nothing from elsewhere, and shows formulas without a script."""
+"""An executed notebook as a page: it needs nothing from elsewhere, and shows formulas without a
+script.
+"""
 
 import json
 import re
@@ -31,7 +33,9 @@ class Loaded(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        if tag in ("script", "link", "iframe") or (tag == "img" and not given["src"].startswith("data:")):
+        if tag in ("script", "link", "iframe") or (
+            tag == "img" and not given["src"].startswith("data:")
+        ):
             self.found.append(tag)
 
 
@@ -51,7 +55,11 @@ def code(source, *outputs):
     }  # fmt: skip
 
 
-PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo=", "text/plain": "a plot"}}
+PICTURE = {
+    "output_type": "display_data",
+    "metadata": {},
+    "data": {"image/png": "iVBORw0KGgo=", "text/plain": "a plot"},
+}
 PRINTED = {"output_type": "stream", "name": "stdout", "text": "1 < 2 <script>alert(1)</script>\n"}
 
 
@@ -70,12 +78,21 @@ def test_code_prints_and_pictures_are_there_and_nothing_is_loaded_or_run():
 
 
 def test_widgets_bring_no_script():
-    state = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
+    state = {
+        "application/vnd.jupyter.widget-state+json": {
+            "state": {},
+            "version_major": 2,
+            "version_minor": 0,
+        }
+    }
     assert Loaded(notebook_page(notebook(code("1"), widgets=state), "some")).found == []
 
 
 def test_what_would_be_loaded_is_seen():
-    assert Loaded('<script src="https://x/y.js"></script><img src="https://x/y.png">').found == ["script", "img"]
+    assert Loaded('<script src="https://x/y.js"></script><img src="https://x/y.png">').found == [
+        "script",
+        "img",
+    ]
 
 
 def test_the_same_notebook_gives_the_same_page():

@@ -13,7 +13,11 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def links(page: Path) -> list[str]:
@@ -67,7 +71,9 @@ def test_every_link_of_a_page_leads_to_a_file_beside_it(written):
 
 
 def test_figures_on_the_page_have_alt_text(written):
-    alts = re.findall(r"!\[([^\]]*)\]\(figures/", (written / "README.md").read_text(encoding="utf-8"))
+    alts = re.findall(
+        r"!\[([^\]]*)\]\(figures/", (written / "README.md").read_text(encoding="utf-8")
+    )
     assert len(alts) == 6
     assert all("Lines: numpy.reference" in alt for alt in alts)
 
@@ -101,7 +107,11 @@ def test_no_temporary_file_is_left(folder, monkeypatch):
     monkeypatch.setattr(Path, "replace", broken)
     with pytest.raises(LstmbenchError, match="cannot be written: No space left on device"):
         report.write(folder)
-    assert not [name for name in contents(folder) if name.endswith(".tmp") or "/." in name or name.startswith(".")]
+    assert not [
+        name
+        for name in contents(folder)
+        if name.endswith(".tmp") or "/." in name or name.startswith(".")
+    ]
 
 
 def test_a_run_in_which_all_failed_has_a_page_without_figures(tmp_path):
@@ -138,9 +148,16 @@ def test_the_index_lists_all_runs_newest_first_and_shows_the_newest_ratios(tmp_p
     (tmp_path / "d" / "manifest.json").write_text("{")
     text = report.write_index(tmp_path).read_text(encoding="utf-8")
     order = [
-        re.search(r"\[(.)\]\(./README.md\)|\| \| (.) \|", line) for line in text.splitlines() if line.startswith("|")
+        re.search(r"\[(.)\]\(./README.md\)|\| \| (.) \|", line)
+        for line in text.splitlines()
+        if line.startswith("|")
     ]
-    assert [found.group(1) or found.group(2) for found in order if found][:4] == ["c", "b", "a", "d"]
+    assert [found.group(1) or found.group(2) for found in order if found][:4] == [
+        "c",
+        "b",
+        "a",
+        "d",
+    ]
     assert "| 167 | 1 timeout |" in text
     assert "none; not finished" in text
     assert "cannot be read" in text
@@ -158,7 +175,9 @@ def test_an_index_of_nothing_says_how_to_begin(tmp_path):
 def test_the_latest_run_is_the_newest_that_came_to_its_end(tmp_path):
     with pytest.raises(LstmbenchError, match="There is no run in"):
         report.latest(tmp_path)
-    started = fill(tmp_path / "started", quick_rows(), started="2026-05-01T00:00:00Z", complete=False)
+    started = fill(
+        tmp_path / "started", quick_rows(), started="2026-05-01T00:00:00Z", complete=False
+    )
     assert report.latest(tmp_path) == started
     fill(tmp_path / "old", quick_rows(), started="2026-01-01T00:00:00Z")
     done = fill(tmp_path / "new", quick_rows(), started="2026-02-01T00:00:00Z")
@@ -168,7 +187,9 @@ def test_the_latest_run_is_the_newest_that_came_to_its_end(tmp_path):
 
 def test_a_suite_with_a_hostile_name_writes_inside_its_folder(tmp_path):
     rows = [row | {"suite": "../../<b>x"} for row in quick_rows()[:7]]
-    folder = fill(tmp_path / "run", rows, suite={"name": "../../<b>x"}, machine={"cpu": "<script>|"})
+    folder = fill(
+        tmp_path / "run", rows, suite={"name": "../../<b>x"}, machine={"cpu": "<script>|"}
+    )
     page = report.write(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
     assert (folder / "tables" / "b-x-speed.csv").is_file()

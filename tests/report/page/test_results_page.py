@@ -1,4 +1,6 @@
-"""The page of all runs: one file that needs nothing else, whose data are those of the records, and no text is code."""
+"""The page of all runs: one file that needs nothing else, whose data are those of the records, and
+no text is code.
+"""
 
 import hashlib
 import json
@@ -45,7 +47,9 @@ def page_of(base: Path) -> str:
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL
+    )
     assert found
     return json.loads(found[1])
 
@@ -57,12 +61,17 @@ def cells(columns: list[dict[str, Any]], name: str, part: str = "values") -> lis
 
 def with_samples(folder: Path, rows: list[dict[str, Any]], samples: list[dict[str, Any]]) -> Path:
     fill(folder, rows)
-    frame([row | sample for row in rows for sample in samples], SAMPLE_COLUMNS).to_parquet(folder / "samples.parquet")
+    frame([row | sample for row in rows for sample in samples], SAMPLE_COLUMNS).to_parquet(
+        folder / "samples.parquet"
+    )
     return folder
 
 
 def taken(process: int, count: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"process": process, "round": k, "sample": 0, "seconds": 0.001 + k / 1e6, **more} for k in range(count)]
+    return [
+        {"process": process, "round": k, "sample": 0, "seconds": 0.001 + k / 1e6, **more}
+        for k in range(count)
+    ]
 
 
 def test_the_data_in_the_page_are_those_of_the_records_in_the_order_of_the_tables(tmp_path):
@@ -70,20 +79,33 @@ def test_the_data_in_the_page_are_those_of_the_records_in_the_order_of_the_table
     cases = data_of(page_of(tmp_path))["cases"]
     names = ["implementation", "status", "seq_len", "peer", "error", "time_median_s"]
     records = read_results(tmp_path / "here").astype(object)
-    expected = records.assign(peer=records["peer"].map({True: "True", False: "False"}, na_action="ignore"))
+    expected = records.assign(
+        peer=records["peer"].map({True: "True", False: "False"}, na_action="ignore")
+    )
     shown = pd.DataFrame(
-        {name: pd.Series(cells(cases, name), dtype=object) for name in expected if name in columns(cases)}
+        {
+            name: pd.Series(cells(cases, name), dtype=object)
+            for name in expected
+            if name in columns(cases)
+        }
     )
     order = ["mode", "input", "hidden_size", "seq_len", "device", "implementation"]
     for name in names:
         given = expected.sort_values(order)[name].tolist()
         assert shown.sort_values(order)[name].tolist() == [
-            None if pd.isna(value) else pytest.approx(value, rel=1e-5) if name == "time_median_s" else value
+            None
+            if pd.isna(value)
+            else pytest.approx(value, rel=1e-5)
+            if name == "time_median_s"
+            else value
             for value in given
         ]
     assert set(cells(cases, "run")) == {"here"}
     assert "peak_device_bytes" not in columns(cases)  # nowhere measured
-    assert list(dict.fromkeys(cells(cases, "implementation")))[:2] == ["numpy.reference", "numpy.fused"]
+    assert list(dict.fromkeys(cells(cases, "implementation")))[:2] == [
+        "numpy.reference",
+        "numpy.fused",
+    ]
     assert cells(cases, "seq_len")[:8] == [16] * 7 + [64]
 
 
@@ -96,7 +118,9 @@ def test_nothing_is_loaded_from_elsewhere_and_the_page_forbids_it(written):
     for tag, attributes in elements.found:
         assert "src" not in attributes and tag not in ("link", "iframe", "object", "base")
         assert not str(attributes.get("href", "")).startswith(("http", "/", "."))
-    policy = next(attributes["content"] for _, attributes in elements.found if "http-equiv" in attributes)
+    policy = next(
+        attributes["content"] for _, attributes in elements.found if "http-equiv" in attributes
+    )
     assert "default-src 'none'" in policy and "http" not in policy
 
 
@@ -130,8 +154,23 @@ def test_an_element_that_is_looked_for_and_missing_would_be_seen():
 def test_text_of_a_record_is_no_markup_and_ends_no_script(tmp_path):
     row = quick_rows()[0]
     plain = fill(tmp_path / "plain" / "here", [row])
-    rows = [row | {"implementation": HOSTILE, "status": "failed", "error": HOSTILE, "flags": HOSTILE, "input": HOSTILE}]
-    fill(tmp_path / "foul" / "here", rows, suite={"name": HOSTILE}, machine={"cpu": HOSTILE}, python=HOSTILE)
+    rows = [
+        row
+        | {
+            "implementation": HOSTILE,
+            "status": "failed",
+            "error": HOSTILE,
+            "flags": HOSTILE,
+            "input": HOSTILE,
+        }
+    ]
+    fill(
+        tmp_path / "foul" / "here",
+        rows,
+        suite={"name": HOSTILE},
+        machine={"cpu": HOSTILE},
+        python=HOSTILE,
+    )
     foul, kind = page_of(tmp_path / "foul"), page_of(plain.parent)
     assert [tag for tag, _ in Elements(foul).found] == [tag for tag, _ in Elements(kind).found]
     assert len(Elements(foul).scripts) == len(Elements(kind).scripts) == 3
@@ -139,7 +178,12 @@ def test_text_of_a_record_is_no_markup_and_ends_no_script(tmp_path):
 
 
 def test_hostile_text_put_in_as_it_is_would_be_seen():
-    tags = [tag for tag, _ in Elements(f'<script type="application/json">{json.dumps(HOSTILE)}</script>').found]
+    tags = [
+        tag
+        for tag, _ in Elements(
+            f'<script type="application/json">{json.dumps(HOSTILE)}</script>'
+        ).found
+    ]
     assert tags != ["script"]
 
 
@@ -178,17 +222,28 @@ def test_a_caption_says_what_a_workload_is(tmp_path):
     cases = data_of(page_of(tmp_path))["cases"]
     assert {column["name"] for column in cases if column["is_group"]} == {"run", *WORKLOAD}
     assert set(cells(cases, "hidden_size", "texts")) == {"H = 64", "H = 256"}
-    assert cells(cases, "device", "texts")[0] == "CPU" and cells(cases, "threads", "texts")[0] == "1 thread"
+    assert (
+        cells(cases, "device", "texts")[0] == "CPU"
+        and cells(cases, "threads", "texts")[0] == "1 thread"
+    )
 
 
 def test_what_can_be_chosen_is_in_the_order_of_the_tables(written):
     page = (written.parent / "index.html").read_text(encoding="utf-8")
-    boxes = [attributes for tag, attributes in Elements(page).found if attributes.get("type") == "checkbox"]
+    boxes = [
+        attributes
+        for tag, attributes in Elements(page).found
+        if attributes.get("type") == "checkbox"
+    ]
     texts = [box["value"] for box in boxes if box.get("name") == "seq_len"]
     assert texts == ["T = 16", "T = 64", "T = 256", "T = 1024"]
     assert [box["value"] for box in boxes if box.get("name") == "mode"] == ["inference", "training"]
     assert not [box for box in boxes if box.get("name") == "dtype"]  # the same everywhere
-    options = [str(attributes["value"]) for tag, attributes in Elements(page).found if tag == "option" and attributes]
+    options = [
+        str(attributes["value"])
+        for tag, attributes in Elements(page).found
+        if tag == "option" and attributes
+    ]
     assert options[:3] == ["auto", "time_median_s", "ratio"] and "first_call_s" in options
     assert options[-6:][0] == "seq_len" and options[-1] == "threads"
 
@@ -219,11 +274,16 @@ def test_samples_of_two_runs_are_not_mixed(tmp_path):
         with_samples(tmp_path / name, quick_rows()[:1], taken(0, count))
     data = data_of(page_of(tmp_path))
     runs = cells(data["cases"], "run")
-    assert {run: len(seconds(data["samples"][str(k)])) for k, run in enumerate(runs)} == {"one": 2, "two": 3}
+    assert {run: len(seconds(data["samples"][str(k)])) for k, run in enumerate(runs)} == {
+        "one": 2,
+        "two": 3,
+    }
 
 
 @pytest.mark.parametrize(("of_a_case", "in_all"), [(4, 100), (100, 8)])
-def test_of_many_samples_an_even_part_is_kept_and_their_number_said(tmp_path, monkeypatch, of_a_case, in_all):
+def test_of_many_samples_an_even_part_is_kept_and_their_number_said(
+    tmp_path, monkeypatch, of_a_case, in_all
+):
     monkeypatch.setattr(results_page, "MAX_SAMPLES_PER_CASE", of_a_case)
     monkeypatch.setattr(results_page, "MAX_SAMPLES", in_all)
     with_samples(tmp_path / "here", quick_rows()[:2], taken(0, 12))
@@ -234,9 +294,22 @@ def test_of_many_samples_an_even_part_is_kept_and_their_number_said(tmp_path, mo
 
 
 def test_training_runs_are_rows_of_scores_and_no_cases(tmp_path):
-    case = {key: quick_rows()[0][key] for key in ("implementation", "backend", "device", "dtype", "threads")}
-    lesson = case | {"task": "adding", "cell": "lstm", "seed": 0, "metric": "error", "score": 0.25, "status": "ok"}
-    fill(tmp_path / "lessons", [lesson, lesson | {"seed": 1, "score": None, "status": "failed", "error": HOSTILE}])
+    case = {
+        key: quick_rows()[0][key]
+        for key in ("implementation", "backend", "device", "dtype", "threads")
+    }
+    lesson = case | {
+        "task": "adding",
+        "cell": "lstm",
+        "seed": 0,
+        "metric": "error",
+        "score": 0.25,
+        "status": "ok",
+    }
+    fill(
+        tmp_path / "lessons",
+        [lesson, lesson | {"seed": 1, "score": None, "status": "failed", "error": HOSTILE}],
+    )
     data = data_of(page_of(tmp_path))
     assert data["cases"] == []
     assert cells(data["scores"], "score") == [0.25, None]
@@ -253,7 +326,14 @@ def test_the_page_holds_learning_curves_of_which_no_text_is_markup(tmp_path):
     mean, _, band, _, star = adding["traces"]
     assert mean["x"] == [10, 20, 30] and mean["y"] == [1.5, 1.0, 0.8333]
     assert mean["text"][0] == "torch.fused\n10 updates\nerror: 1.5 (1 to 2, 2 seeds)"
-    assert band["x"] == [10, 20, 30, 30, 20, 10] and band["y"] == [2.0, 1.5, 1.333, 0.3333, 0.5, 1.0]
+    assert band["x"] == [10, 20, 30, 30, 20, 10] and band["y"] == [
+        2.0,
+        1.5,
+        1.333,
+        0.3333,
+        0.5,
+        1.0,
+    ]
     assert star["y"] == [0.25] and star["text"][0].startswith("LSTM on the test data: 0.25 [")
     assert [line["label"]["text"] for line in adding["layout"]["shapes"]] == ["naive"]
     assert adding["layout"]["shapes"][0]["y0"] == 0.5 and adding["caption"] == "adding, taught"
@@ -280,8 +360,12 @@ def test_of_many_epochs_an_even_part_is_kept(tmp_path, monkeypatch):
 
 
 def test_a_baseline_far_off_is_left_out():
-    assert plotly_figures._is_near(3.0, 1.0, 2.0, log=False) and not plotly_figures._is_near(5.0, 1.0, 2.0, log=False)
-    assert plotly_figures._is_near(5.0, 1.0, 2.0, log=True) and not plotly_figures._is_near(25.0, 1.0, 2.0, log=True)
+    assert plotly_figures._is_near(3.0, 1.0, 2.0, log=False) and not plotly_figures._is_near(
+        5.0, 1.0, 2.0, log=False
+    )
+    assert plotly_figures._is_near(5.0, 1.0, 2.0, log=True) and not plotly_figures._is_near(
+        25.0, 1.0, 2.0, log=True
+    )
 
 
 def test_a_folder_without_runs_and_a_run_that_cannot_be_read_have_a_page(tmp_path):
@@ -293,7 +377,7 @@ def test_a_folder_without_runs_and_a_run_that_cannot_be_read_have_a_page(tmp_pat
 
 
 def test_of_a_run_too_large_to_show_the_page_says_what_it_leaves_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("lstmbench.report.tables.extract.MOST_CASES", 100)
+    monkeypatch.setattr("lstmbench.report.tables.extract.MAX_CASES", 100)
     monkeypatch.setattr("lstmbench.report.tables.extract.SHOWN_CASES", 70)
     fill(tmp_path / "here", quick_rows())
     assert "here: Shown: the first 70 of 168 cases" in page_of(tmp_path)
@@ -310,5 +394,7 @@ def test_plotly_is_as_it_was_published_and_has_its_licence():
     folder = files("lstmbench.report.page") / "page"
     plotly = (folder / "plotly-basic.min.js").read_bytes()
     assert hashlib.sha256(plotly).hexdigest() == PLOTLY
-    assert b"</script" not in plotly and b"<!--" not in plotly  # it stands within an element of the page
+    assert (
+        b"</script" not in plotly and b"<!--" not in plotly
+    )  # it stands within an element of the page
     assert "MIT License" in (folder / "LICENSE-plotly.txt").read_text(encoding="utf-8")

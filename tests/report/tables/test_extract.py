@@ -19,14 +19,16 @@ def folder(tmp_path):
     """A run of twenty workloads with three implementations each."""
     store = Store(tmp_path / "run")
     store.write_manifest(run().attrs["manifest"])
-    store.append("all", [case(seq_len=T, implementation=name) for T in range(1, 21) for name in NAMES], [])
+    store.append(
+        "all", [case(seq_len=T, implementation=name) for T in range(1, 21) for name in NAMES], []
+    )
     store.finish()
     return store.folder
 
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(extract, "MOST_CASES", 50)
+    monkeypatch.setattr(extract, "MAX_CASES", 50)
     monkeypatch.setattr(extract, "SHOWN_CASES", 10)
 
 
@@ -40,7 +42,9 @@ def test_a_run_that_can_be_read_is_shown_whole(folder):
 def test_of_a_long_run_the_first_workloads_are_shown_each_of_them_whole(folder):
     records, left_out = read_shown(folder)
     assert records["seq_len"].value_counts().to_dict() == {1: 3, 2: 3, 3: 3}
-    assert left_out == "Shown: the first 9 of 60 cases; records.parquet and records.csv hold them all."
+    assert (
+        left_out == "Shown: the first 9 of 60 cases; records.parquet and records.csv hold them all."
+    )
     for table in run_tables(folder):
         assert left_out in table.markdown()
         assert len(table.tidy) == 9
@@ -61,7 +65,9 @@ def test_the_page_of_a_long_run_counts_all_its_cases_and_has_no_figures(folder):
     assert "- Shown: the first 9 of 60 cases" in page
     assert "- Of so many cases no figures are drawn." in page
     assert not (folder / "figures").exists()
-    assert "Shown: the first 9 of 60 cases" in report.write_index(folder.parent).read_text(encoding="utf-8")
+    assert "Shown: the first 9 of 60 cases" in report.write_index(folder.parent).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_without_a_limit_the_page_has_figures_and_no_such_remark(folder):
@@ -74,7 +80,9 @@ def test_more_records_than_python_holds_well_are_refused_with_their_number(monke
     monkeypatch.setattr(labels, "MAX_ROWS", 3)
     records = run(*(case(seq_len=T) for T in range(4)))
     for make in (report.speed_table, report.figures):
-        with pytest.raises(LstmbenchError, match="These are 4 records, and no more than 3 are shown"):
+        with pytest.raises(
+            LstmbenchError, match="These are 4 records, and no more than 3 are shown"
+        ):
             make(records)
 
 
@@ -83,12 +91,20 @@ def test_statuses_are_counted_without_the_rest_of_the_records(tmp_path):
     store.write_manifest(run().attrs["manifest"])
     rows = [failed("timeout"), case(seq_len=2), case(seq_len=3), failed("out_of_memory", seq_len=4)]
     store.append("all", [*rows, case(seq_len=5) | {"status": None}], [])
-    assert list(statuses(store.folder).items()) == [("ok", 2), ("no status", 1), ("out of memory", 1), ("timeout", 1)]
+    assert list(statuses(store.folder).items()) == [
+        ("ok", 2),
+        ("no status", 1),
+        ("out of memory", 1),
+        ("timeout", 1),
+    ]
     assert count_records(store.folder) == 5
 
 
 def test_some_columns_are_those_of_all_records(folder):
-    some, all_ = read_columns(folder, ["implementation", "seq_len", "time_median_s"]), read_results(folder)
+    some, all_ = (
+        read_columns(folder, ["implementation", "seq_len", "time_median_s"]),
+        read_results(folder),
+    )
     assert some.columns.tolist() == ["implementation", "seq_len", "time_median_s"]
     assert some["implementation"].astype("string").tolist() == all_["implementation"].tolist()
     pd.testing.assert_series_equal(some["seq_len"], all_["seq_len"])

@@ -30,11 +30,21 @@ def records(*rows: tuple[str, float, float, float], **other: Any) -> pd.DataFram
 
 def test_all_that_cannot_be_told_from_the_fastest_are_named() -> None:
     found = fastest_per_workload(
-        records(("a.x", 1.0, 0.9, 1.1), ("b.y", 1.2, 1.05, 1.4), ("c.z", 1.2, 1.15, 1.4), ("torch.nn", 2.0, 1.9, 2.1))
+        records(
+            ("a.x", 1.0, 0.9, 1.1),
+            ("b.y", 1.2, 1.05, 1.4),
+            ("c.z", 1.2, 1.15, 1.4),
+            ("torch.nn", 2.0, 1.9, 2.1),
+        )
     )
     (row,) = found.to_dict("records")
     assert row["fastest"] == "a.x, b.y"
-    assert (row["time_s"], row["reference_times"], row["ours"], row["ours_times"]) == (1.0, 2.0, "a.x", 1.0)
+    assert (row["time_s"], row["reference_times"], row["ours"], row["ours_times"]) == (
+        1.0,
+        2.0,
+        "a.x",
+        1.0,
+    )
 
 
 def test_our_best_is_held_against_a_peer_that_is_faster() -> None:
@@ -52,7 +62,9 @@ def test_without_ours_or_without_the_reference_that_is_missing_and_not_0() -> No
 
 
 def test_the_answer_counts_by_mode_and_names_what_was_skipped() -> None:
-    several = [records(("torch.nn", 1.0, 0.9, 1.1), ("a.x", 2.0, 1.9, 2.1), seq_len=T) for T in (1, 2, 3)]
+    several = [
+        records(("torch.nn", 1.0, 0.9, 1.1), ("a.x", 2.0, 1.9, 2.1), seq_len=T) for T in (1, 2, 3)
+    ]
     skipped = records(("c.z", 1.0, 1.0, 1.0), status="skipped", time_median_s=None)
     said = summary(pd.concat([*several, skipped], ignore_index=True))
     assert "of 3 workloads, among the fastest: torch.nn in 3" in said

@@ -55,6 +55,9 @@ def test_what_has_no_score_is_left_out_be_it_an_epoch_a_line_or_a_task() -> None
 def test_tasks_come_in_the_order_that_is_asked_for_and_only_those() -> None:
     both = [pd.concat([table, table.assign(task="copying")]) for table in (EPOCHS, RECORDS)]
     assert [curve.task for curve in learning_curves(*both)] == ["adding", "copying"]
-    assert [curve.task for curve in learning_curves(*both, ["copying", "adding"])] == ["copying", "adding"]
+    assert [curve.task for curve in learning_curves(*both, ["copying", "adding"])] == [
+        "copying",
+        "adding",
+    ]
     assert [curve.task for curve in learning_curves(*both, ["copying"])] == ["copying"]
     assert learning_curves(*both, ["another"]) == []

@@ -56,10 +56,15 @@ def test_the_sum_of_what_was_published_stands_beside_each_case_of_that_size():
 def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_side_by_side():
     made = table(cases(DEEPBENCH, "float32", "tf32", "float16"))
     text = made.markdown()
-    assert "Another machine's time is for orientation: the two were not compared in one run." in text
+    assert (
+        "Another machine's time is for orientation: the two were not compared in one run." in text
+    )
     assert "Orientation, not a comparison in one run" in text
     assert "the sum of forward and backward" in text
-    assert "dtypes: fp32 stands beside our float32 and tf32; mixed stands beside our float16." in made.notes
+    assert (
+        "dtypes: fp32 stands beside our float32 and tf32; mixed stands beside our float16."
+        in made.notes
+    )
     assert any("github.com/baidu-research/DeepBench" in note for note in made.notes)
     assert not any("FlashRNN" in note for note in made.notes)
     dtypes = flat(made).groupby("workload", sort=False)["dtype"].apply(list)
@@ -80,9 +85,24 @@ def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_s
         cases(DEEPBENCH, "float32", bidirectional=True),
         cases(DEEPBENCH, "float32", lengths="staggered"),
         cases(DEEPBENCH, "float32", device="cpu"),
-        [unwell(each, "skipped", "torch sees no device cuda.") for each in cases(DEEPBENCH, "float32")],
+        [
+            unwell(each, "skipped", "torch sees no device cuda.")
+            for each in cases(DEEPBENCH, "float32")
+        ],
     ],
-    ids=["dtype", "steps", "batch", "hidden", "input", "mode", "layers", "directions", "lengths", "cpu", "skipped"],
+    ids=[
+        "dtype",
+        "steps",
+        "batch",
+        "hidden",
+        "input",
+        "mode",
+        "layers",
+        "directions",
+        "lengths",
+        "cpu",
+        "skipped",
+    ],
 )
 def test_without_a_timed_case_of_that_size_and_dtype_on_a_gpu_there_is_no_table(rows):
     assert published_tables(make(quick_rows() + rows)) == []
@@ -99,7 +119,10 @@ def test_a_case_that_failed_beside_one_that_did_not_is_a_row_with_its_reason():
 def test_cases_that_differ_in_threads_alone_are_told_apart_and_marks_are_explained():
     rows = cases(DEEPBENCH, "float32", names=["torch.nn"], converged=False)
     made = table(rows + [each | {"threads": 8} for each in rows])
-    assert flat(made)["implementation"].tolist() == ["torch.nn (peer), 4 threads", "torch.nn (peer), 8 threads"]
+    assert flat(made)["implementation"].tolist() == [
+        "torch.nn (peer), 4 threads",
+        "torch.nn (peer), 8 threads",
+    ]
     assert flat(made)["ours, ms"].str.endswith(" †").all()
     assert any(note.startswith("† not converged") for note in made.notes)
 
@@ -115,7 +138,10 @@ def test_several_times_published_for_one_size_are_panels_of_their_own():
 
 def test_a_wrong_figure_changes_the_table_and_its_hash(monkeypatch):
     right = table(cases(DEEPBENCH, "float32"))
-    wrong = [replace(each, milliseconds=[10 * part for part in each.milliseconds]) for each in published.published()]
+    wrong = [
+        replace(each, milliseconds=[10 * part for part in each.milliseconds])
+        for each in published.published()
+    ]
     monkeypatch.setattr(published, "published", lambda: wrong)
     assert table(cases(DEEPBENCH, "float32")).content_hash != right.content_hash
 
@@ -129,7 +155,9 @@ def test_every_published_time_is_whole():
         assert each.device in ("V100", "H100")
         assert len(each.milliseconds) == (3 if each.source == "DeepBench" else 1)
         assert all(math.isfinite(part) and part > 0 for part in each.milliseconds)
-        assert 1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3  # a step; else a decimal point has moved
+        assert (
+            1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3
+        )  # a step; else a decimal point has moved
 
 
 def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(tmp_path):

@@ -1,4 +1,6 @@
-"""What others read tables with: LaTeX sets them, pandas reads the CSV, Markdown shows them as tables."""
+"""What others read tables with: LaTeX sets them, pandas reads the CSV, Markdown shows them as
+tables.
+"""
 
 import io
 import re
@@ -18,25 +20,39 @@ from lstmbench.results.schema import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = r"a_b%c&d#e\input{/etc/passwd}~f^g{h|i<j>$k$`l`*m*[n](o)!\end{tabular}é日‡→--"
-needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="there is no pdflatex here"
+)
 
 
 @pytest.fixture(scope="module")
 def hostile() -> list[Table]:
-    """Every table of a run that is full of trouble, with names and reasons that mean something to each format."""
+    """Every table of a run that is full of trouble, with names and reasons that mean something to
+    each format.
+    """
     rows = []
     for row in trouble(quick_rows()):
         name = HOSTILE if row["implementation"] == "torch.nn" else row["implementation"]
         base = HOSTILE if row.get("ratio_to") else None
-        rows.append(row | {"implementation": name, "ratio_to": base, "suite": "a_b & c", "error": HOSTILE})
+        rows.append(
+            row | {"implementation": name, "ratio_to": base, "suite": "a_b & c", "error": HOSTILE}
+        )
     return report.tables(make(rows, command=f"lstmbench run {HOSTILE}", machine={"cpu": HOSTILE}))
 
 
 def set_by_latex(folder: Path, document: str, name: str = "document") -> str:
     """Return what LaTeX says of a document; it must be set without an error."""
     (folder / f"{name}.tex").write_text(document, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", f"{name}.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=300)
+    command = [
+        "pdflatex",
+        "-interaction=nonstopmode",
+        "-halt-on-error",
+        "-no-shell-escape",
+        f"{name}.tex",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=300
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 
@@ -52,9 +68,16 @@ def shown(cells: list[list[str]], labels: list[str] | None = None, quantities: i
     heads = [f"T = {k}" for k in range(len(cells[0]) // quantities)]
     columns = pd.MultiIndex.from_product([[f"quantity {k}" for k in range(quantities)], heads])
     labels = labels or [f"a.v{k}" for k in range(len(cells))]
-    index = pd.MultiIndex.from_tuples([("", label) for label in labels], names=["panel", "implementation"])
+    index = pd.MultiIndex.from_tuples(
+        [("", label) for label in labels], names=["panel", "implementation"]
+    )
     return Table(
-        "quick-speed", "What it is. And more.", pd.DataFrame(cells, index, columns), pd.DataFrame(), [], ["id."]
+        "quick-speed",
+        "What it is. And more.",
+        pd.DataFrame(cells, index, columns),
+        pd.DataFrame(),
+        [],
+        ["id."],
     )
 
 
@@ -66,7 +89,12 @@ def test_latex_is_one_longtable_with_whole_rows_whatever_the_names(hostile):
 def test_a_longtable_that_is_broken_would_be_seen(quick):
     text = report.speed_table(quick).latex()
     assert longtable_columns(text) == 5
-    for part, broken in ((r"\endhead", ""), ("numpy.fused &", "numpy.fused"), (r"\midrule", "\n\n"), ("{}l", "{}ll")):
+    for part, broken in (
+        (r"\endhead", ""),
+        ("numpy.fused &", "numpy.fused"),
+        (r"\midrule", "\n\n"),
+        ("{}l", "{}ll"),
+    ):
         with pytest.raises((AssertionError, ValueError)):
             longtable_columns(text.replace(part, broken, 1))
 
@@ -83,7 +111,9 @@ def test_intervals_stand_beside_their_values_while_they_fit_else_beneath():
     mark = r"\rlap{\textsuperscript{$\dagger$$\ddagger$}}"
     assert rf"  a.v0 & 1.00 {{\scriptsize[0.90, 1.10]}}{mark} \\" in few
     assert r"\footnotesize\setlength" in few
-    many = shown([["1.00 [0.90, 1.10] †‡", "failed (a)", "1 (2.00 ms)", "2.00 [1.00, 3.00]"]]).latex()
+    many = shown(
+        [["1.00 [0.90, 1.10] †‡", "failed (a)", "1 (2.00 ms)", "2.00 [1.00, 3.00]"]]
+    ).latex()
     assert rf"  a.v0 & 1.00{mark} & failed (a) & 1 (2.00 ms) & 2.00 \\*[-2pt]" in many
     assert r"   & [0.90, 1.10] &  &  & [1.00, 3.00] \\" in many
     assert r"\footnotesize\setlength" not in many and "landscape" not in many.partition("\n")[2]
@@ -123,7 +153,10 @@ def test_latex_has_the_numbers_of_markdown(quick):
 
 def test_cells_alone_are_a_table_in_markdown():
     table = shown([["1.00", "2.00"]]).frame
-    assert to_markdown(table) == "| implementation | T = 0 | T = 1 |\n| :-- | --: | --: |\n| a.v0 | 1.00 | 2.00 |\n"
+    assert (
+        to_markdown(table)
+        == "| implementation | T = 0 | T = 1 |\n| :-- | --: | --: |\n| a.v0 | 1.00 | 2.00 |\n"
+    )
 
 
 @needs_latex
@@ -140,15 +173,25 @@ def test_every_table_fits_on_its_pages(quick, tmp_path, options):
 
 @needs_latex
 def test_a_table_that_does_not_fit_would_be_seen(quick, tmp_path):
-    wide = report.memory_table(quick).latex().replace("  implementation &", f"  {'implementation' * 30} &")
-    said = set_by_latex(tmp_path, document([]).replace("\\end{document}", f"{wide}\\end{{document}}"))
+    wide = (
+        report.memory_table(quick)
+        .latex()
+        .replace("  implementation &", f"  {'implementation' * 30} &")
+    )
+    said = set_by_latex(
+        tmp_path, document([]).replace("\\end{document}", f"{wide}\\end{{document}}")
+    )
     assert "Overfull" in said
 
 
 @needs_latex
 def test_the_example_of_a_report_is_set(tmp_path):
     folder = ROOT / "examples" / "report"
-    text = (folder / "report.tex").read_text(encoding="utf-8").replace("../../results", str(ROOT / "results"))
+    text = (
+        (folder / "report.tex")
+        .read_text(encoding="utf-8")
+        .replace("../../results", str(ROOT / "results"))
+    )
     set_by_latex(tmp_path, text)
     said = set_by_latex(tmp_path, text)
     for trouble_ in ("Overfull", "undefined"):
@@ -184,4 +227,10 @@ def test_markdown_shows_one_table_with_as_many_cells_in_every_row(hostile):
         headings = [heading for heading in table.frame.index.unique(0) if heading]
         assert len(rows) == 1 + len(table.frame) + len(headings)
         inline = [child for token in tokens for child in token.children or []]
-        assert {child.type for child in inline} <= {"text", "strong_open", "strong_close", "html_inline", "softbreak"}
+        assert {child.type for child in inline} <= {
+            "text",
+            "strong_open",
+            "strong_close",
+            "html_inline",
+            "softbreak",
+        }

@@ -10,7 +10,13 @@ from lstmbench import report
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.tables.table import Table
 
-KINDS = [report.speed_table, report.ratio_table, report.memory_table, report.accuracy_table, report.first_call_table]
+KINDS = [
+    report.speed_table,
+    report.ratio_table,
+    report.memory_table,
+    report.accuracy_table,
+    report.first_call_table,
+]
 CELL = {"mode": "training", "input_size": 256, "hidden_size": 256}
 
 
@@ -36,7 +42,10 @@ def test_a_case_that_is_not_ok_shows_its_status_and_its_reason_stands_below(kind
     shown = cell(table, "numpy.reference", heading, column)
     assert shown.startswith("timeout (")
     letter = shown.removeprefix("timeout ")
-    assert f"{letter} timeout: numpy.reference, 3 cases: The worker gave no answer within 60 s." in table.notes
+    assert (
+        f"{letter} timeout: numpy.reference, 3 cases: The worker gave no answer within 60 s."
+        in table.notes
+    )
     for text in (table.markdown(), table.latex()):
         assert "The worker gave no answer within 60 s." in text
 
@@ -55,12 +64,17 @@ def test_a_wrong_result_has_no_time_but_shows_its_error(troubled):
     heading = "CPU, training, temperature input, I = 1, H = 64"
     assert cell(report.speed_table(troubled), "jax.fused", heading, "T = 16") == "wrong result (d)"
     accuracy = report.accuracy_table(troubled)
-    assert cell(accuracy, "jax.fused", heading, "gradient error, T = 16") == "3.1e-01 wrong result (d)"
+    assert (
+        cell(accuracy, "jax.fused", heading, "gradient error, T = 16") == "3.1e-01 wrong result (d)"
+    )
 
 
 def test_what_was_not_asked_for_is_said_to_be_not_run(troubled):
     table = report.speed_table(troubled)
-    assert cell(table, "torch.loop", "GPU (cuda), training, random input, I = H = 64", "T = 16") == "not run"
+    assert (
+        cell(table, "torch.loop", "GPU (cuda), training, random input, I = H = 64", "T = 16")
+        == "not run"
+    )
     assert any(note.startswith("not run:") for note in table.notes)
 
 
@@ -122,7 +136,11 @@ def test_constants_stand_in_the_caption_and_what_varies_heads_the_panels(quick):
     assert flat(table)["workload"].unique().tolist() == [
         f"{mode}, {sizes}"
         for mode in ("inference", "training")
-        for sizes in ("random input, I = H = 64", "random input, I = H = 256", "temperature input, I = 1, H = 64")
+        for sizes in (
+            "random input, I = H = 64",
+            "random input, I = H = 256",
+            "temperature input, I = 1, H = 64",
+        )
     ]
 
 
@@ -147,7 +165,12 @@ def test_records_in_which_all_failed_are_a_table(quick):
 @pytest.mark.parametrize("kind", [*KINDS, report.tables, report.figures, report.plot])
 @pytest.mark.parametrize(
     ("records", "message"),
-    [(pd.DataFrame(), "no column"), (make(quick_rows()[:0]), "no rows"), ([1], "DataFrame"), (None, "DataFrame")],
+    [
+        (pd.DataFrame(), "no column"),
+        (make(quick_rows()[:0]), "no rows"),
+        ([1], "DataFrame"),
+        (None, "DataFrame"),
+    ],
 )
 def test_what_is_no_table_of_records_is_one_sentence(kind, records, message):
     with pytest.raises(LstmbenchError, match=message):
@@ -164,7 +187,9 @@ def test_tidy_numbers_are_those_of_the_records(quick):
     assert len(table.tidy) == len(quick)
     assert set(table.tidy["time_median_s"]) == set(quick["time_median_s"])
     rows = list(csv.DictReader(io.StringIO(table.csv())))
-    assert math.isclose(sum(float(row["time_median_s"]) for row in rows), quick["time_median_s"].sum())
+    assert math.isclose(
+        sum(float(row["time_median_s"]) for row in rows), quick["time_median_s"].sum()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,17 +209,22 @@ def test_a_long_table_is_one_longtable(quick):
 
 def test_two_quantities_share_their_columns_under_two_heads(quick):
     text = report.memory_table(quick).latex()
-    assert r" & \multicolumn{4}{c}{allocated, MiB} & \multicolumn{4}{c}{process peak, MiB} \\" in text
+    assert (
+        r" & \multicolumn{4}{c}{allocated, MiB} & \multicolumn{4}{c}{process peak, MiB} \\" in text
+    )
     assert r"\cmidrule(lr){2-5} \cmidrule(lr){6-9}" in text
 
 
 def test_the_formula_stands_beside_what_was_allocated(quick):
     table = report.memory_table(quick)
     heading = "inference, random input, I = H = 64"
-    expected = quick[(quick["mode"] == "inference") & (quick["seq_len"] == 1024) & (quick["input_size"] == 64)][
-        "formula_bytes"
-    ]
-    assert cell(table, "formula", heading, "allocated, MiB, T = 1024") == f"{expected.iloc[0] / 2**20:.2f}"
+    expected = quick[
+        (quick["mode"] == "inference") & (quick["seq_len"] == 1024) & (quick["input_size"] == 64)
+    ]["formula_bytes"]
+    assert (
+        cell(table, "formula", heading, "allocated, MiB, T = 1024")
+        == f"{expected.iloc[0] / 2**20:.2f}"
+    )
     assert cell(table, "formula", heading, "process peak, MiB, T = 1024") == "–"
     assert "formula" not in set(table.tidy["implementation"])
 
@@ -214,14 +244,24 @@ def test_accuracy_names_the_tolerance_of_each_dtype():
 
 def test_inference_has_no_gradients(quick):
     table = report.accuracy_table(quick)
-    assert cell(table, "torch.nn (peer)", "inference, random input, I = H = 64", "gradient error, T = 16") == "–"
+    assert (
+        cell(
+            table,
+            "torch.nn (peer)",
+            "inference, random input, I = H = 64",
+            "gradient error, T = 16",
+        )
+        == "–"
+    )
     only = report.accuracy_table(quick[quick["mode"] == "inference"])
     assert not any("gradient" in name for name in flat(only).columns)
 
 
 def test_a_list_of_sizes_runs_along_the_size_that_is_shared():
     rows = [
-        row for row in quick_rows() if row["seq_len"] == 64 and row["input"] == "random" and row["hidden_size"] == 64
+        row
+        for row in quick_rows()
+        if row["seq_len"] == 64 and row["input"] == "random" and row["hidden_size"] == 64
     ]
     rows = [
         row | {"batch_size": b, "seq_len": T}
@@ -229,7 +269,9 @@ def test_a_list_of_sizes_runs_along_the_size_that_is_shared():
         for b, T in ((16, 25), (32, 25), (64, 25), (16, 50), (32, 50))
     ]
     table = report.speed_table(make(rows))
-    assert {"T = 25", "T = 50"} <= set(flat(table).columns) or {"B = 16", "B = 32"} <= set(flat(table).columns)
+    assert {"T = 25", "T = 50"} <= set(flat(table).columns) or {"B = 16", "B = 32"} <= set(
+        flat(table).columns
+    )
     assert (table.frame == "not run").sum().sum() <= 0.4 * table.frame.size
 
 
@@ -275,7 +317,9 @@ def test_growth_stands_beside_that_of_the_formula(quick):
         ("flags", "waits", "¶", "it waits"),
     ],
 )
-def test_what_is_odd_about_a_number_is_marked_behind_it_and_explained(quick, column, value, mark, words):
+def test_what_is_odd_about_a_number_is_marked_behind_it_and_explained(
+    quick, column, value, mark, words
+):
     odd = quick.copy()
     place = odd.index[odd["implementation"] == "numpy.fused"][0]
     odd.loc[place, column] = value

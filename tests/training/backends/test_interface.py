@@ -18,7 +18,9 @@ T, B, H, K, S = 5, 3, 4, 6, 2
 
 def problem(loss: str, seed: int = 0) -> dict[str, Any]:
     draw = np.random.default_rng(seed)
-    targets = draw.integers(0, K, (S, B)) if loss == "cross_entropy" else draw.standard_normal((S, B, K))
+    targets = (
+        draw.integers(0, K, (S, B)) if loss == "cross_entropy" else draw.standard_normal((S, B, K))
+    )
     return {
         "y": draw.standard_normal((T, B, H)),
         "weight": draw.standard_normal((K, H)),
@@ -33,7 +35,9 @@ def loss_of(loss: str, given: dict[str, Any]) -> float:
     if loss == "mse":
         return float(np.mean((outputs - given["targets"]) ** 2))
     chances = np.exp(outputs) / np.exp(outputs).sum(axis=2, keepdims=True)
-    return float(-np.mean(np.log(np.take_along_axis(chances, given["targets"][:, :, None], axis=2))))
+    return float(
+        -np.mean(np.log(np.take_along_axis(chances, given["targets"][:, :, None], axis=2)))
+    )
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -43,7 +47,9 @@ def test_loss_and_slopes_are_those_of_the_definition(framework: str, loss: str) 
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
         made = arithmetic(home, loss, Optimizer(), weights)  # type: ignore[arg-type]
-        slopes = made.slopes(home.from_numpy(given["y"]), *weights.values(), made.targets(given["targets"]))
+        slopes = made.slopes(
+            home.from_numpy(given["y"]), *weights.values(), made.targets(given["targets"])
+        )
         found = {name: home.to_numpy(getattr(slopes, name)) for name in ("y", "weight", "bias")}
         assert float(slopes.loss) == pytest.approx(loss_of(loss, given), rel=1e-12)
     step = 1e-6
@@ -63,17 +69,23 @@ def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
         made = arithmetic(home, "cross_entropy", Optimizer(), weights)
-        slopes = made.slopes(home.from_numpy(given["y"] * 1e4), *weights.values(), made.targets(given["targets"]))
+        slopes = made.slopes(
+            home.from_numpy(given["y"] * 1e4), *weights.values(), made.targets(given["targets"])
+        )
         assert np.isfinite(float(slopes.loss)) and np.isfinite(home.to_numpy(slopes.weight)).all()
 
 
-def updated(framework: str, optimizer: Optimizer, gradients: list[dict[str, Any]]) -> dict[str, Any]:
+def updated(
+    framework: str, optimizer: Optimizer, gradients: list[dict[str, Any]]
+) -> dict[str, Any]:
     home = framework_class(framework)("cpu", "float64")
     with home.scope():
         weights = {"a": home.from_numpy(np.ones((2, 3))), "b": home.from_numpy(np.zeros(4))}
         made = arithmetic(home, "mse", optimizer, weights)
         for each in gradients:
-            weights = made.update(weights, {n: home.from_numpy(d) for n, d in each.items()}, optimizer.learning_rate)
+            weights = made.update(
+                weights, {n: home.from_numpy(d) for n, d in each.items()}, optimizer.learning_rate
+            )
         return {name: home.to_numpy(array) for name, array in weights.items()}
 
 
@@ -94,19 +106,25 @@ def by_definition(o: Optimizer, gradients: list[dict[str, Any]]) -> dict[str, An
                 m[name] = o.b1 * m[name] + (1 - o.b1) * d
                 v[name] = o.b2 * v[name] + (1 - o.b2) * d**2
                 ahead = m[name] / (1 - o.b1**n)
-                weights[name] = weights[name] - o.learning_rate * ahead / (np.sqrt(v[name] / (1 - o.b2**n)) + o.eps)
+                weights[name] = weights[name] - o.learning_rate * ahead / (
+                    np.sqrt(v[name] / (1 - o.b2**n)) + o.eps
+                )
     return weights
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @examples(15)
-@given(clip=st.sampled_from([None, 0.5, 100.0]), rate=st.floats(1e-4, 1e-1), seed=st.integers(0, 1000))
+@given(
+    clip=st.sampled_from([None, 0.5, 100.0]), rate=st.floats(1e-4, 1e-1), seed=st.integers(0, 1000)
+)
 def test_updates_are_those_of_the_formulas(
     framework: str, name: Any, clip: float | None, rate: float, seed: int
 ) -> None:
     draw = np.random.default_rng(seed)
-    gradients = [{"a": draw.standard_normal((2, 3)), "b": draw.standard_normal(4)} for _ in range(4)]
+    gradients = [
+        {"a": draw.standard_normal((2, 3)), "b": draw.standard_normal(4)} for _ in range(4)
+    ]
     optimizer = Optimizer(name, learning_rate=rate, clip=clip)
     wanted = by_definition(optimizer, gradients)
     for key, array in updated(framework, optimizer, gradients).items():
@@ -120,7 +138,8 @@ def test_no_gradient_at_all_changes_nothing_and_breaks_nothing(framework: str) -
 
 
 @pytest.mark.parametrize(
-    ("given", "word"), [({"name": "adamw"}, "adamw"), ({"learning_rate": 0}, "rate"), ({"clip": -1}, "clip")]
+    ("given", "word"),
+    [({"name": "adamw"}, "adamw"), ({"learning_rate": 0}, "rate"), ({"clip": -1}, "clip")],
 )
 def test_an_optimizer_that_there_is_not_is_refused(given: dict[str, Any], word: str) -> None:
     with pytest.raises(LstmbenchError, match=word):

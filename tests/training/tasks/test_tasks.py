@@ -27,7 +27,10 @@ from lstmbench.training.tasks.task import (
     tasks,
 )
 
-SMALL: dict[str, dict[str, int]] = {"language": {"seq_len": 20, "share": 2}, "drawing": {"batches": 2}}
+SMALL: dict[str, dict[str, int]] = {
+    "language": {"seq_len": 20, "share": 2},
+    "drawing": {"batches": 2},
+}
 
 
 @pytest.fixture(params=tasks())
@@ -72,7 +75,9 @@ def vars_of(task: Task) -> dict[str, Any]:
 
 
 def describe_task_sizes(task: Task) -> list[str]:
-    return list(describe_task(next(name for name in tasks() if task_class(name) is type(task)))["sizes"])
+    return list(
+        describe_task(next(name for name in tasks() if task_class(name) is type(task)))["sizes"]
+    )
 
 
 def test_scores_of_both_parts_are_numbers_and_repeatable(task: Task) -> None:
@@ -96,7 +101,9 @@ def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
 
 
 def test_a_task_that_there_is_not_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(LstmbenchError, match="There is no task 'ading'; the tasks are adding, anomalies"):
+    with pytest.raises(
+        LstmbenchError, match="There is no task 'ading'; the tasks are adding, anomalies"
+    ):
         make_task("ading")
     assert "task" not in tasks() and not any(name.startswith("_") for name in tasks())
 
@@ -106,11 +113,16 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
 
     monkeypatch.setattr("lstmbench.training.tasks.task.import_module", missing)
-    assert describe_task("digits")["reason"] == "The task 'digits' needs the package sklearn, which is not installed."
+    assert (
+        describe_task("digits")["reason"]
+        == "The task 'digits' needs the package sklearn, which is not installed."
+    )
 
 
 def test_held_out_data_are_not_those_of_an_epoch() -> None:
-    assert (generator(0).random(5) != generator(0, 0).random(5)).all()  # NumPy alone takes both for one seed
+    assert (
+        generator(0).random(5) != generator(0, 0).random(5)
+    ).all()  # NumPy alone takes both for one seed
     assert (generator(1).random(5) != generator(1, 0).random(5)).all()
 
 
@@ -153,10 +165,16 @@ def test_ngrams_are_those_of_witten_and_bell() -> None:
     text = np.array([0, 1, 0, 1, 0, 0])
     model = NGrams(text, order=2, symbols=3)
     unigram = [(4 + 2 / 3) / (6 + 2), (2 + 2 / 3) / (6 + 2), (0 + 2 / 3) / (6 + 2)]
-    after_0 = [(1 + 2 * unigram[0]) / (3 + 2), (2 + 2 * unigram[1]) / (3 + 2), (0 + 2 * unigram[2]) / (3 + 2)]
+    after_0 = [
+        (1 + 2 * unigram[0]) / (3 + 2),
+        (2 + 2 * unigram[1]) / (3 + 2),
+        (0 + 2 * unigram[2]) / (3 + 2),
+    ]
     for symbol in range(3):
         assert model._chance(b"\x00", symbol) == pytest.approx(after_0[symbol])
-    assert sum(model._chance(b"\x02", symbol) for symbol in range(3)) == pytest.approx(1)  # never seen: the unigram
+    assert sum(model._chance(b"\x02", symbol) for symbol in range(3)) == pytest.approx(
+        1
+    )  # never seen: the unigram
     assert model.bits(np.array([2])) == pytest.approx(-np.log2(unigram[2]))
 
 
@@ -193,7 +211,9 @@ def _stems(part: Batch) -> list[Any]:
     return stems
 
 
-FORECASTS = _forecasts.Forecasts(tuple(np.sin(np.arange(400) / 3) + np.arange(400) / 50), period=19, steps=30, ahead=25)
+FORECASTS = _forecasts.Forecasts(
+    tuple(np.sin(np.arange(400) / 3) + np.arange(400) / 50), period=19, steps=30, ahead=25
+)
 
 
 def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_past_alone() -> None:
@@ -201,7 +221,9 @@ def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_pas
     x, truth = FORECASTS._windows(origins), FORECASTS._changes(origins)
     assert np.isfinite(x).all() and x.shape == (30, len(origins), 3)
     spread = FORECASTS._scale
-    errors = FORECASTS.errors(lambda x: np.broadcast_to(truth / spread, (len(x), *truth.shape)), "test")
+    errors = FORECASTS.errors(
+        lambda x: np.broadcast_to(truth / spread, (len(x), *truth.shape)), "test"
+    )
     assert np.abs(errors).max() < 1e-12
     # What comes after the origin may be anything: the window is the same
     other = np.array(FORECASTS.values)
@@ -223,7 +245,9 @@ def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before()
     values = np.array(FORECASTS.values)
     for k in (1, 19, 20, 25):
         back = 19 if k <= 19 else 38
-        assert errors[k - 1] == pytest.approx(values[origins[0] + k - back] - values[origins[0] + k])
+        assert errors[k - 1] == pytest.approx(
+            values[origins[0] + k - back] - values[origins[0] + k]
+        )
 
 
 def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -> None:
@@ -237,14 +261,22 @@ def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -
 
 
 def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_rounding() -> None:
-    (plain,), (moved,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, resolution=0.3).epoch(10_000, 0, 1)
+    (plain,), (moved,) = (
+        FORECASTS.epoch(10_000, 0, 1),
+        replace(FORECASTS, resolution=0.3).epoch(10_000, 0, 1),
+    )
     most = np.abs(moved.x - plain.x).max(axis=(0, 1)) * FORECASTS._scale
-    assert 0.29 < most[0] <= 0.3 and (most[1:] == 0).all()  # the difference of two values, each rounded by half a step
+    assert (
+        0.29 < most[0] <= 0.3 and (most[1:] == 0).all()
+    )  # the difference of two values, each rounded by half a step
     np.testing.assert_array_equal(moved.targets, plain.targets)
 
 
 def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_are() -> None:
-    (plain,), (mirrored,) = FORECASTS.epoch(10_000, 0, 1), replace(FORECASTS, mirrored=True).epoch(10_000, 0, 1)
+    (plain,), (mirrored,) = (
+        FORECASTS.epoch(10_000, 0, 1),
+        replace(FORECASTS, mirrored=True).epoch(10_000, 0, 1),
+    )
     signs = np.round(mirrored.x[-1, :, 0] / plain.x[-1, :, 0])
     assert set(signs) == {-1.0, 1.0}
     np.testing.assert_allclose(mirrored.x[:, :, 0], signs * plain.x[:, :, 0])
@@ -294,7 +326,9 @@ def test_the_rolling_z_score_looks_back_only() -> None:
     values[40:] = 1e6
     np.testing.assert_array_equal(rolling_z_score(values, 10)[:40], before)
     t = 30
-    wanted = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (values[t - 10 : t].std(axis=0) + 1e-6)
+    wanted = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (
+        values[t - 10 : t].std(axis=0) + 1e-6
+    )
     np.testing.assert_allclose(rolling_z_score(values, 10)[t], wanted)
 
 
@@ -304,4 +338,8 @@ def test_a_digit_is_moved_by_up_to_a_pixel_and_not_otherwise_changed() -> None:
     moved = _shifted(x, np.random.default_rng(0))
     assert (moved.sum(axis=0) == 1).all()
     rows, columns = np.divmod(moved[:, :, 0].argmax(axis=0), 8)
-    assert set(rows) == {2, 3, 4} and set(columns) == {3, 4, 5} and len(set(zip(rows, columns, strict=True))) == 9
+    assert (
+        set(rows) == {2, 3, 4}
+        and set(columns) == {3, 4, 5}
+        and len(set(zip(rows, columns, strict=True))) == 9
+    )

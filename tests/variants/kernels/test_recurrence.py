@@ -1,4 +1,6 @@
-"""The compiled steps are those of PyTorch's own operations, and where they cannot be compiled, those are what runs."""
+"""The compiled steps are those of PyTorch's own operations, and where they cannot be compiled,
+those are what runs.
+"""
 
 import os
 import pwd
@@ -54,7 +56,9 @@ def compiler(path: Path, script: str) -> str:
 
 
 @compiled
-@given(T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140))
+@given(
+    T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140)
+)
 def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
     T: int, B: int, features: int, H: int
 ) -> None:
@@ -84,10 +88,16 @@ INSTRUCTIONS = {
         "-DLSTMBENCH_ESTIMATE=-0x1p-14",
     ],
 }
-"""What the compiled steps may find: what can be had here is run, and what cannot is emulated with its worst error.
+"""What the compiled steps may find: what can be had here is run, and what cannot is emulated with
+its worst error.
 The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
-NEEDED = {"AVX2 and FMA": {"avx2", "fma"}, "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}}
-COMPILERS = list(dict.fromkeys(filter(None, map(shutil.which, (recurrence._compiler()[0], "g++", "clang++")))))
+NEEDED = {
+    "AVX2 and FMA": {"avx2", "fma"},
+    "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"},
+}
+COMPILERS = list(
+    dict.fromkeys(filter(None, map(shutil.which, (recurrence._compiler()[0], "g++", "clang++"))))
+)
 """The one that is taken comes first."""
 
 
@@ -95,7 +105,9 @@ def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
     """Compile a program of this folder, run it, and return what it says; it must end well."""
     program = folder / "check"
     command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{recurrence.HERE}", *flags]
-    subprocess.run([*command, str(Path(__file__).with_name(source)), "-o", str(program)], check=True)
+    subprocess.run(
+        [*command, str(Path(__file__).with_name(source)), "-o", str(program)], check=True
+    )
     found = subprocess.run([program], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     assert found.stdout.startswith("0 wrong")
@@ -122,7 +134,8 @@ def test_an_estimate_that_is_further_off_would_be_seen(tmp_path: Path) -> None:
 
 
 def widths() -> list[Any]:
-    """Return one way to each width of vectors, by instructions that are here or else emulated; this processor's first.
+    """Return one way to each width of vectors, by instructions that are here or else emulated; this
+    processor's first.
 
     Two of one width differ in their gates alone.
     """
@@ -146,7 +159,9 @@ def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_w
 @compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
-def test_steps_compute_what_plain_loops_do_with_another_compiler_too(compiler_: str, tmp_path: Path) -> None:
+def test_steps_compute_what_plain_loops_do_with_another_compiler_too(
+    compiler_: str, tmp_path: Path
+) -> None:
     flags = [flag for flag in recurrence.FLAGS if flag != "-shared"]
     checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *recurrence.TUNED)
 
@@ -161,12 +176,18 @@ def test_arrays_with_gaps_between_their_numbers_are_read_as_they_are(name: str) 
     assert not any(array.is_contiguous() for array in gaps)
     for method, count in (("forward", 3), ("forward_backward", 6)):
         call = getattr(implementation, method)
-        for found, wanted in zip(flat(call(*gaps[:count])), flat(call(*plain[:count])), strict=True):
+        for found, wanted in zip(
+            flat(call(*gaps[:count])), flat(call(*plain[:count])), strict=True
+        ):
             torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 def flat(arrays: Any) -> list[Any]:
-    return [each for array in arrays for each in flat(array)] if isinstance(arrays, tuple) else [arrays]
+    return (
+        [each for array in arrays for each in flat(array)]
+        if isinstance(arrays, tuple)
+        else [arrays]
+    )
 
 
 def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
@@ -180,9 +201,15 @@ def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
 
 @compiled
 def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
-    x = np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)]).astype(np.float32).astype(float)
+    x = (
+        np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)])
+        .astype(np.float32)
+        .astype(float)
+    )
     sigmoid = one_gate(0, x)
-    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), rtol=4e-6)  # exp(80): 80 is rounded, too
+    np.testing.assert_allclose(
+        sigmoid, 1 / (1 + np.exp(-x)), rtol=4e-6
+    )  # exp(80): 80 is rounded, too
     assert sigmoid.min() >= 0 and sigmoid.max() <= 1
     candidate = one_gate(2, x)
     np.testing.assert_allclose(candidate, np.tanh(x), rtol=5e-7)
@@ -212,18 +239,22 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
             '[ "$1" = --version ] && echo 1 && exit\necho /some/where/check.cpp:1: error: no room >&2\nexit 1',
         ),
         "no command": "g++ 'and",
-        "says nothing": compiler(tmp_path / "silent", 'for last; do :; done; [ $# = 1 ] || ln -s /no/where "$last"'),
+        "says nothing": compiler(
+            tmp_path / "silent", 'for last; do :; done; [ $# = 1 ] || ln -s /no/where "$last"'
+        ),
         "writes nonsense": compiler(
             tmp_path / "lies",
             'case "$1" in --version) echo compiler 1; exit;; esac; for last; do :; done; echo nonsense > "$last"',
         ),
     }
-    monkeypatch.setenv("LSTMBENCH_COMPILED", "0") if broken == "asked not to" else monkeypatch.setenv(
-        "CXX", ways[broken]
-    )
+    monkeypatch.setenv(
+        "LSTMBENCH_COMPILED", "0"
+    ) if broken == "asked not to" else monkeypatch.setenv("CXX", ways[broken])
     assert recurrence.recurrence() is None
     told = recurrence.code_path()
-    assert told.startswith("not compiled, and torch.fused, torch.recompute and jax.fused are slower: ")
+    assert told.startswith(
+        "not compiled, and torch.fused, torch.recompute and jax.fused are slower: "
+    )
     assert told.endswith(reason) and "/" not in told
     problem = draw(3, 2, 4, 5)
     lstm = lb.load("torch.fused", problem.params)
@@ -243,7 +274,9 @@ def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -
     found = results(lb.load("jax.fused", problem.params), problem)
     scanned = lb.load("jax.fused", problem.params)
     way = scanned.implementation
-    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(jax_fused.sequence(jax_fused.Scanned))
+    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(
+        jax_fused.sequence(jax_fused.ScanSteps)
+    )
     for name, wanted in results(scanned, problem).items():
         assert relative_error(found[name], wanted) < 1e-5, name
 
@@ -256,8 +289,15 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         problem = draw(3, 2, 4, 5)
         lstm = lb.load("jax.fused", problem.params)
-        assert jax_fused.code_path() == "not compiled, lax.scan in its place: LSTMBENCH_COMPILED=0 asks for that"
-        text = str(jax.make_jaxpr(lstm.implementation._forward)(lstm.implementation.weights, *problem.inputs))
+        assert (
+            jax_fused.code_path()
+            == "not compiled, lax.scan in its place: LSTMBENCH_COMPILED=0 asks for that"
+        )
+        text = str(
+            jax.make_jaxpr(lstm.implementation._forward)(
+                lstm.implementation.weights, *problem.inputs
+            )
+        )
         assert "scan" in text and "ffi_call" not in text
         results(lstm, problem)
     finally:
@@ -277,7 +317,9 @@ def test_it_is_built_once_and_found_again_and_a_record_says_how(
     recurrence.library.cache_clear()
     assert recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
     assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
-    lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(processor.vector_instructions(environment.machine()), 4)
+    lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(
+        processor.vector_instructions(environment.machine()), 4
+    )
     assert f"; {lanes} numbers in a vector, " in environment.code_paths()["recurrence"]
 
 
@@ -293,7 +335,9 @@ def plainly_built(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
 
 @compiled
 @pytest.mark.usefixtures("plainly_built")
-@pytest.mark.parametrize("named", ["env COMPILER", "COMPILER -pipe", "'COMPILER' -DONE='a b'", "a folder/c++", " "])
+@pytest.mark.parametrize(
+    "named", ["env COMPILER", "COMPILER -pipe", "'COMPILER' -DONE='a b'", "a folder/c++", " "]
+)
 def test_the_compiler_may_be_a_command_of_several_words(
     named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -301,7 +345,10 @@ def test_the_compiler_may_be_a_command_of_several_words(
     (tmp_path / "a folder").mkdir()
     compiler(tmp_path / "a folder" / "c++", f'exec {COMPILERS[0]} "$@"')
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")))
+    monkeypatch.setenv(
+        "CXX",
+        named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")),
+    )
     assert recurrence.recurrence() is not None, recurrence.code_path()
 
 
@@ -327,11 +374,17 @@ def test_where_the_cache_is_only_read_one_folder_of_the_user_s_serves_all_proces
         assert recurrence.recurrence() is not None, recurrence.code_path()
         (folder,) = temporary.iterdir()
         (library,) = folder.iterdir()
-        assert folder.name == f"lstmbench-{os.geteuid()}" and stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert (
+            folder.name == f"lstmbench-{os.geteuid()}"
+            and stat.S_IMODE(folder.stat().st_mode) == 0o700
+        )
         built = library.stat().st_mtime_ns
         recurrence.recurrence.cache_clear()
         recurrence.library.cache_clear()
-        assert recurrence.recurrence() is not None and [*temporary.iterdir(), *folder.iterdir()] == [folder, library]
+        assert recurrence.recurrence() is not None and [
+            *temporary.iterdir(),
+            *folder.iterdir(),
+        ] == [folder, library]
         assert library.stat().st_mtime_ns == built
     cache.chmod(0o755)
     shutil.copy(library, cache)  # as an image may bring it
@@ -350,7 +403,10 @@ def test_where_no_folder_can_be_written_to_the_reason_is_told(folders: tuple[Pat
         folder.chmod(0o555)
     with heeding_modes():
         assert recurrence.recurrence() is None
-        assert "neither the user's cache nor the folder for temporary files can" in recurrence.code_path()
+        assert (
+            "neither the user's cache nor the folder for temporary files can"
+            in recurrence.code_path()
+        )
     for folder in folders:
         folder.chmod(0o755)
 
@@ -393,7 +449,9 @@ def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.Mon
     assert torch_fused.code_path() is None or torch_fused.torch.cuda.is_available()
     monkeypatch.setattr(torch_fused.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch_fused, "find_spec", lambda name: None)
-    assert environment.code_paths()["torch_fused"].startswith("not compiled on cuda, PyTorch's operations in its place")
+    assert environment.code_paths()["torch_fused"].startswith(
+        "not compiled on cuda, PyTorch's operations in its place"
+    )
 
 
 def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
