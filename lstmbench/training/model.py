@@ -86,7 +86,9 @@ class Model:
         cls = plain_class(framework.name) if plain else found.cls
 
         def make(weights: Mapping[str, Any]) -> Layer:
-            arrays = {name: framework.to_numpy(weights[name]) for name in CELL}
+            arrays: dict[str, Any] = {
+                name: framework.to_numpy(weights[name]) for name in CELL
+            }
             params: Any = (PlainRNNParams if plain else LSTMParams)(**arrays)
             return Plain(params, lambda given: cls(given, framework), framework)
 
