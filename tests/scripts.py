@@ -1,4 +1,4 @@
-"""Scripts that belong to no package, such as those in ``benchmarks/``, as modules."""
+"""Scripts that belong to no package, such as those in ``validation/``, as modules."""
 
 import importlib.util
 from pathlib import Path

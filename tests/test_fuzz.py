@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scripts import load_script
 
-fuzz = load_script("benchmarks/fuzz.py")
+fuzz = load_script("validation/fuzz.py")
 
 
 def test_nonsense_is_read_or_refused_in_a_sentence(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scripts import load_script
 
-kill_runs = load_script("benchmarks/kill_runs.py")
+kill_runs = load_script("validation/kill_runs.py")
 
 ROWS = pd.DataFrame(
     [

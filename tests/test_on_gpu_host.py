@@ -13,12 +13,12 @@ from tiny import write_suite
 import lstmbench as lb
 from lstmbench.results.merge import merge
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "on_gpu_host.py"
+SCRIPT = Path(__file__).parents[1] / "validation" / "on_gpu_host.py"
 
 
 @pytest.fixture
 def script() -> Any:
-    return load_script("benchmarks/on_gpu_host.py")
+    return load_script("validation/on_gpu_host.py")
 
 
 def gate(code: int) -> str:

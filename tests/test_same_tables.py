@@ -13,7 +13,7 @@ from scripts import load_script
 from lstmbench import report
 from lstmbench.results.store import read_results
 
-same_tables = load_script("benchmarks/same_tables.py")
+same_tables = load_script("validation/same_tables.py")
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 

@@ -262,7 +262,7 @@ def test_a_table_of_something_else_costs_a_sentence_that_names_it(folder: Path) 
 
 @pytest.mark.parametrize("name", ["manifest.json", "records.parquet", "samples.parquet", "parts/00003.records.parquet"])
 def test_a_bit_that_has_changed_is_found_or_changes_nothing(folder: Path, name: str) -> None:
-    """Parquet alone reads every fourth as something else, see ``benchmarks/bitflips.py``."""
+    """Parquet alone reads every fourth as something else, see ``validation/bitflips.py``."""
     kept = fill(folder, 3, 5)
     if not name.startswith("parts"):
         kept.finish()

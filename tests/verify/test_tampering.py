@@ -20,7 +20,7 @@ def run(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
     outcomes = list(
-        load_script("benchmarks/tamper.py").tampered(copy(run, tmp_path / "here"), 100, seed=0)
+        load_script("validation/tamper.py").tampered(copy(run, tmp_path / "here"), 100, seed=0)
     )
     assert len(outcomes) == 100
     assert [outcome for outcome in outcomes if not (outcome.found and outcome.named)] == []
@@ -28,12 +28,12 @@ def test_each_of_a_hundred_changes_is_found_and_its_file_named(run, tmp_path):
 
 def test_after_a_hundred_changes_taken_back_nothing_differs(run, tmp_path):
     folder = copy(run, tmp_path / "here")
-    assert len(list(load_script("benchmarks/tamper.py").tampered(folder, 9, seed=1))) == 9
+    assert len(list(load_script("validation/tamper.py").tampered(folder, 9, seed=1))) == 9
     assert verify(folder) == []
 
 
 def test_a_run_without_notebooks_is_changed_elsewhere(run, tmp_path):
-    folder, tamper = copy(run, tmp_path / "here"), load_script("benchmarks/tamper.py")
+    folder, tamper = copy(run, tmp_path / "here"), load_script("validation/tamper.py")
     shutil.rmtree(folder / "notebooks")
     outcomes = list(tamper.tampered(folder, len(tamper.CHANGES), seed=2))
     assert {outcome.kind for outcome in outcomes} == set(tamper.CHANGES) - {"a byte of a notebook"}

@@ -1,7 +1,7 @@
 """Do the frameworks learn the same in float32? Their loss curves from one seed, beside the spread
 over the seeds.
 
-    python benchmarks/loss_curves.py results/RUN [RUN ...]
+    python validation/loss_curves.py results/RUN [RUN ...]
 
 From one seed all implementations have the same initial weights and batches; what they differ by is
 rounding, which grows as they learn. Per task: the distance between the implementations of one seed

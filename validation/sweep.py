@@ -1,6 +1,6 @@
 """Measure what a sweep of ten thousand small cases costs beside the measuring itself.
 
-    python benchmarks/sweep.py [--measured 300] [--cases 10000] [--samples 30]
+    python validation/sweep.py [--measured 300] [--cases 10000] [--samples 30]
 
 First so many small cases are really measured: what each costs, and how the memory of the run's own
 process grows. Then a run of ten thousand cases is made up as the store holds it, from those rows.

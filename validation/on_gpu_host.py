@@ -1,8 +1,8 @@
 """One GPU host, one folder: the accuracy gate, the tests that need a GPU, and a suite, all within
 some minutes.
 
-    python benchmarks/on_gpu_host.py --out results/h100 --suite gpu --minutes 9
-    python benchmarks/on_gpu_host.py --out results/h100 --packages vendor    small packages that the host lacks
+    python validation/on_gpu_host.py --out results/h100 --suite gpu --minutes 9
+    python validation/on_gpu_host.py --out results/h100 --packages vendor    small packages that the host lacks
 
 From a plain checkout: nothing is installed, and no network is needed. ``vendor`` is a folder that
 was filled elsewhere, by ``pip install --target vendor pydantic pyyaml ...``. What is left in --out

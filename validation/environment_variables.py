@@ -1,7 +1,7 @@
 """What environment variables do to a plain loop, and what a worker gets of them: the table in
 docs/environment.md.
 
-    python benchmarks/environment_variables.py [--only NAME] [--pairs 3] > table.md
+    python validation/environment_variables.py [--only NAME] [--pairs 3] > table.md
 
 For each variable a loop in a new interpreter is timed with it and without it, on two threads where
 there are two cores, in turns; printed is the median of the ratios of such pairs. Then the variable

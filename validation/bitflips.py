@@ -1,6 +1,6 @@
 """Measure how many flipped bits of a results file are read as something else than what was written.
 
-    python benchmarks/bitflips.py [--flips 1000] [--seed 0]
+    python validation/bitflips.py [--flips 1000] [--seed 0]
 
 One bit is flipped at a random place of each of three forms of the same records: plain Parquet,
 Parquet with page checksums, and the sealed file that the store writes; and of the manifest. Each

@@ -1,7 +1,7 @@
 """Measure how long ``lstmbench table`` and ``lstmbench compare`` take on run folders of a million
 records.
 
-    python benchmarks/million_records.py [--rows 1000000] [--repeat 3]
+    python validation/million_records.py [--rows 1000000] [--repeat 3]
 
 The folders are made up, in a temporary folder that is removed at the end. Each verb runs in a
 process of its own; its wall time is the least of the repetitions (what else runs here only adds to

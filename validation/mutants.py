@@ -1,7 +1,7 @@
 """Would the tests notice? Forty faults are put into the library, one at a time, and the tests are
 run on each.
 
-    python benchmarks/mutants.py [--whole] [NAME ...]
+    python validation/mutants.py [--whole] [NAME ...]
 
 Each mutant is a copy of the checkout in which one piece of text is replaced: a sign, a bound, a
 wrong quantile, a missing synchronisation, a swapped label. The 45 mutants of the cell itself are in

@@ -1,6 +1,6 @@
 """Prove that the tables of all runs say the same before and after a change of what renders them.
 
-    python benchmarks/same_tables.py [BEFORE] [AFTER] [--results results]
+    python validation/same_tables.py [BEFORE] [AFTER] [--results results]
 
 BEFORE and AFTER are each a folder of runs, a git revision, or the word `records`, which renders the
 records in the folder of runs again, in memory. Without arguments, what is committed (HEAD) is

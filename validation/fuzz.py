@@ -1,7 +1,7 @@
 """Feed nonsense to what reads from outside: suites, results files, the command line. Nothing is
 measured.
 
-    python benchmarks/fuzz.py [EXAMPLES, 100,000 if not given]
+    python validation/fuzz.py [EXAMPLES, 100,000 if not given]
 
 So many examples each. Whatever comes in, it is read or refused in a sentence (LstmbenchError, exit
 code 2); anything else is an error of ours, which Hypothesis makes small and prints.

@@ -1,7 +1,7 @@
 """What sequences of different lengths cost: the time with lengths over that of the padded run of
 the same shape.
 
-    python benchmarks/variable_lengths.py [--rounds 20] [--processes 3] [--only numpy.fused
+    python validation/variable_lengths.py [--rounds 20] [--processes 3] [--only numpy.fused
     jax.scan] [--limit 1.15]
 
 Each implementation runs in new processes with one thread, on its own arrays, conversions left out.

@@ -1,7 +1,7 @@
 """Count how many of many single changes to a run `lstmbench verify` finds, and whether it names the
 changed file.
 
-    python benchmarks/tamper.py results/RUN [--changes 100] [--seed 0] [--without-sums]
+    python validation/tamper.py results/RUN [--changes 100] [--seed 0] [--without-sums]
 
 Each change is made to a copy of the run, and taken back before the next: a digit of a table or of
 the manifest, a byte of a figure, a page or a notebook, a number in the records, the time of a

@@ -1,7 +1,7 @@
 """Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the
 harness.
 
-    python benchmarks/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
+    python validation/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
 
 Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H =
 256, with one thread and with all cores. The interpreter has the user's own environment, with

@@ -1,10 +1,10 @@
 """How far can a comparison be trusted on this machine? The harness is measured with nothing but its
 own controls.
 
-    python benchmarks/trust.py controls            60 comparisons of an implementation with itself, and with itself
+    python validation/trust.py controls            60 comparisons of an implementation with itself, and with itself
                                                    made 5 % slower; about a quarter of an hour
-    python benchmarks/trust.py neighbour           20 of them, while a process beside burns a core in bursts
-    python benchmarks/trust.py overhead            what the harness costs: a run, a sample, a worker
+    python validation/trust.py neighbour           20 of them, while a process beside burns a core in bursts
+    python validation/trust.py overhead            what the harness costs: a run, a sample, a worker
 
 Three workloads are measured in turn, each with the implementation of another framework; every run
 is one comparison with the default budget, 3 s a case. A comparison is flagged as ``lstmbench run

@@ -1,7 +1,7 @@
 """Measure 200 cases on three dask workers, kill one of them in the middle, and hold the outcome
 against a local run.
 
-    python benchmarks/dask_workers.py [WORKERS, 3 if not given] [--survive]
+    python validation/dask_workers.py [WORKERS, 3 if not given] [--survive]
 
 A scheduler and its workers are started on loopback, each a process of its own. Once a third of the
 workloads is there, a worker that is measuring one is killed with SIGKILL (not with --survive). Then

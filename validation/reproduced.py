@@ -1,7 +1,7 @@
 """Does ``lstmbench reproduce`` confirm a run on the machine that it is from, and does it see one
 that became slower?
 
-    python benchmarks/reproduced.py RUN [--slow torch.loop] [--by 0.2] [--out FOLDER]
+    python validation/reproduced.py RUN [--slow torch.loop] [--by 0.2] [--out FOLDER]
 
 The table of ratios of RUN is measured again twice: as it is, and by a copy of this package in which
 one implementation, of NumPy or PyTorch, spends a fifth more time in each call, spinning. The first

@@ -1,6 +1,6 @@
 """Kill a run at random moments, again and again, and hold that it always goes on from where it was.
 
-    python benchmarks/kill_runs.py [KILLS, 200 if not given] [--seed 0] [--workers]
+    python validation/kill_runs.py [KILLS, 200 if not given] [--seed 0] [--workers]
 
 A run of tiny cases is started, killed with SIGKILL after a random time, and started again, until it
 is complete; then in a new folder, until so many kills are spent. After each: what is there can be

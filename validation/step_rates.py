@@ -1,7 +1,7 @@
 """How near to the rate of a large matrix product do the compiled steps run, and did a change make
 them faster?
 
-    python benchmarks/step_rates.py [--seconds S] [--shapes B,H ...] [REVISION ...]
+    python validation/step_rates.py [--seconds S] [--shapes B,H ...] [REVISION ...]
 
 One core, float32, GFLOP/s by shapes (B, H), the steps of this checkout in the first line of each
 shape, below it

@@ -1,7 +1,7 @@
 """Hold runs of ``frontier`` and ``long``, or of parts of them, against what our own implementations
 are meant to reach.
 
-    python benchmarks/frontier_bars.py RUN [RUN ...]
+    python validation/frontier_bars.py RUN [RUN ...]
 
 Each run is held against the bars for whose workloads it was made. Each line is a bar: what, the
 figure, the bar, and whether it is reached. Ratios are those of the runs' tables, taken within

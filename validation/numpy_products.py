@@ -1,7 +1,7 @@
 """What do the products of a step cost in NumPy, and what its elementwise work? In time spent
 computing, best of some.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/numpy_products.py
+    OPENBLAS_NUM_THREADS=1 python validation/numpy_products.py
 
 One core, float32, by shapes (B, H). In GFLOP/s: h W_hh^T as NumPy's BLAS multiplies it ``whole``,
 and ``cut`` into small products (0: it is not), as ``numpy.fused`` does; by ``Numba``, as
