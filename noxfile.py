@@ -131,15 +131,13 @@ TESTED_WITH = (
 
 def run_tests(session: nox.Session) -> None:
     """Run the tests on two processes, unless the arguments after -- say otherwise."""
-    chosen = ["-n", "2"] if set(session.posargs) <= {"--all"} else []
+    chosen = ["-n", "2"] if set(session.posargs) <= {"--all", "--rest"} else []
     session.run("pytest", *chosen, *session.posargs, env=CLEAN)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the default set of tests; -- --all runs all of them, and other arguments after -- go to
-    pytest.
-    """
+    """Run the default set of tests, or all with -- --all; other arguments after -- go to pytest."""
     install(session, *TESTED_WITH)
     run_tests(session)
 
