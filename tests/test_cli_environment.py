@@ -262,8 +262,8 @@ def test_a_fault_of_lstmbench_is_no_verdict(
         raise KeyError("of two\nlines")
 
     places = {
-        "compare": "show.comparing.compare.compare", "verify": "verifying.verify.verify", "table": "show.write",
-        "reproduce": "show.comparing.reproduction.reproduction", "run": "measure.runner.run",
+        "compare": "report.comparison.compare.compare", "verify": "verify.verify.verify", "table": "report.write",
+        "reproduce": "report.comparison.reproduction.reproduction", "run": "measure.runner.run",
     }  # fmt: skip
     monkeypatch.setattr(f"lstmbench.{places[verb]}", fail)
     told = sentence(in_process(VERBS[verb], named), cli.FAILED)
