@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.measure.process.worker_environment import same_imports
+from lstmbench.measure.process.worker_environment import pythonpath_variable
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
 from lstmbench.measure.suites.suite_file import suites
@@ -381,7 +381,7 @@ def _seen_from(folder: Path, value: str) -> str:
 def _as_here() -> Iterator[None]:
     """Let a kernel, which starts in another folder, import what this process does, undisturbed."""
     before = {name: os.environ.pop(name, None) for name in (*DISTURBING, "PYTHONPATH")}
-    os.environ |= same_imports()
+    os.environ |= pythonpath_variable()
     try:
         yield
     finally:

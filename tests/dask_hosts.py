@@ -12,7 +12,7 @@ from typing import Any
 
 from distributed import Client, LocalCluster
 
-from lstmbench.measure.process.worker_environment import same_imports
+from lstmbench.measure.process.worker_environment import pythonpath_variable
 
 QUICK = """
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.process.worker_pool import WorkerPool
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}  # to measure takes longer
-WorkerPool.machine = lambda *_: SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
+WorkerPool.machine_worker = lambda *_: SimpleNamespace(request=lambda *_, **__: LIMITS, kill=lambda: None)
 """
 """What every worker does first."""
 DIES = """
@@ -94,7 +94,7 @@ def workers(
             command += ["--local-directory", str(folder)]
             log = scope.enter_context((folder / f"{preload.stem}.log").open("wb"))
             process = subprocess.Popen(
-                command, env=os.environ | same_imports(), stdout=log, stderr=log
+                command, env=os.environ | pythonpath_variable(), stdout=log, stderr=log
             )
             scope.callback(process.wait)
             scope.callback(process.kill)

@@ -37,7 +37,7 @@ def given_limits(team: Any, workload: Any) -> Any:
     """In place of the process that measures the machine's limits, which takes a second, and matters
     to few tests.
     """
-    return SimpleNamespace(ask=lambda *_, **__: LIMITS, kill=lambda: None)
+    return SimpleNamespace(request=lambda *_, **__: LIMITS, kill=lambda: None)
 
 
 class InProcessWorker:
@@ -48,9 +48,9 @@ class InProcessWorker:
     pid = os.getpid()
 
     def __init__(self) -> None:
-        self.server = worker.Server()
+        self.server = worker.WorkerServer()
 
-    def ask(self, command: str, timeout: float, **arguments: Any) -> Any:
+    def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         request = json.dumps({"command": command, **arguments}).encode()
         answer = json.loads(worker.answer(self.server, request))
         if "error" in answer:
@@ -68,8 +68,8 @@ _packages = cache(environment.packages)
 def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no process started where a suite is measured, and the machine's limits given."""
     monkeypatch.setattr(WorkerPool, "worker", lambda *_, **__: InProcessWorker())
-    monkeypatch.setattr(WorkerPool, "start", lambda *_: None)
-    monkeypatch.setattr(WorkerPool, "machine", given_limits)
+    monkeypatch.setattr(WorkerPool, "preload", lambda *_: None)
+    monkeypatch.setattr(WorkerPool, "machine_worker", given_limits)
     monkeypatch.setattr(
         worker_pool, "ForkServer", lambda *_, **__: pytest.fail("a process was started")
     )
@@ -77,7 +77,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     # A worker changes its own process for good, and this one goes on
     monkeypatch.setattr(worker.denormals, "flush", lambda: "kept")
     monkeypatch.setattr(
-        worker, "untimeable", lambda: ""
+        worker, "untimeable_reason", lambda: ""
     )  # the tests themselves may be traced, for coverage
     monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
 

@@ -125,7 +125,7 @@ def what_a_worker_gets(name: str, value: str) -> str:
         reaches = (
             worker_environment.worker_environment(available_cores(), "cpu", 0).get(name) == value
         )
-        found = worker_environment.recorded(available_cores(), "cpu")
+        found = worker_environment.recorded_variables(available_cores(), "cpu")
     finally:
         del os.environ[name]
     return (
@@ -144,7 +144,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
     only = options.only
-    for name in [name for name in os.environ if name.startswith(worker_environment.FAMILIES)]:
+    for name in [
+        name for name in os.environ if name.startswith(worker_environment.LIBRARY_PREFIXES)
+    ]:
         del os.environ[name]
     print("| implementation | variable | time of a call with it, over without | a worker |")
     print("|---|---|---|---|")

@@ -157,7 +157,7 @@ def overhead(comparisons: int, folder: Path) -> bool:
             team.worker(name, workload).kill()  # what it is forked from is there
             start = time.perf_counter()
             worker = team.worker(name, workload)
-            worker.ask("describe", 60, names=[])
+            worker.request("describe", 60, names=[])
             starts.append(time.perf_counter() - start)
             worker.kill()
     return all(

@@ -26,7 +26,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.prepared_case import PreparedCase
-from lstmbench.measure.process.worker_environment import same_imports
+from lstmbench.measure.process.worker_environment import pythonpath_variable
 from lstmbench.measure.suites.case import Workload
 
 APART, TOGETHER = "one each", "one for all"
@@ -99,7 +99,7 @@ def _in_one_process(
         "lstmbench.measure.framework_interference",
         json.dumps(asked),
     ]
-    environment = dict(os.environ) | same_imports()
+    environment = dict(os.environ) | pythonpath_variable()
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout_s

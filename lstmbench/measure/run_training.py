@@ -49,7 +49,7 @@ def _baselines(lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool)
         worker = team.worker(ORACLE, lesson)
         try:
             asked = {"task": lesson.task, "sizes": dict(lesson.sizes)}
-            about = worker.ask("baselines", suite.timeout_s, **asked)
+            about = worker.request("baselines", suite.timeout_s, **asked)
         finally:
             worker.kill()
     except FAILURES as error:
@@ -99,13 +99,13 @@ def _taught(
         "device": lesson.device,
         "dtype": lesson.dtype,
     }
-    about = worker.ask("enrol", suite.timeout_s, **asked)
-    environment_id = team.environment(name, about.pop("frameworks"), lesson)
+    about = worker.request("start_training", suite.timeout_s, **asked)
+    environment_id = team.record_environment(name, about.pop("frameworks"), lesson)
     at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
     ended = None
     while ended is None:
         with watched(lesson.device) as surroundings:
-            epoch, ended = worker.ask("epoch", suite.timeout_s)
+            epoch, ended = worker.request("train_epoch", suite.timeout_s)
         why = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], surroundings().stolen)
         row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1}
         row |= {
@@ -118,7 +118,7 @@ def _taught(
             row
             | {key: epoch[key] if math.isfinite(epoch[key]) else None for key in ("loss", "score")}
         )
-    outcome = worker.ask("finish", suite.timeout_s)
+    outcome = worker.request("finish_training", suite.timeout_s)
     best = {"status": "ok", "error": None}
     if not math.isfinite(outcome["score"]):
         outcome["score"], best = (

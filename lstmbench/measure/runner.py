@@ -210,7 +210,7 @@ def _place(
     if executor == "local":
         if scheduler is not None:
             raise LstmbenchError("--scheduler belongs to --executor dask.")
-        return locks.only_run_here(wait)
+        return locks.lock_machine(wait)
     if duel:
         raise LstmbenchError(
             "A duel is between two on one machine: it goes without --executor dask."
@@ -247,7 +247,7 @@ def _go_on(
     if manifest and manifest["complete"] and _done(chosen, folder):
         return Run(folder, new=False)
     store = Store(folder)
-    with locks.only_run_in(folder), place as cluster:
+    with locks.lock_folder(folder), place as cluster:
         manifest = manifest_of(folder, chosen, seed)
         if cluster is not None:
             cluster.choose(manifest.get("machine"))

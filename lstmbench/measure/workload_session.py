@@ -119,7 +119,9 @@ class WorkloadSession:
             return
         budget, inputs = self.budget, self.team.scratch / f"{self.workload.id}.npz"
         try:
-            self.team.draw(self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s)
+            self.team.write_inputs(
+                self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s
+            )
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
             inputs.unlink(missing_ok=True)
             if reason := next(
@@ -135,7 +137,7 @@ class WorkloadSession:
                     )
                 )
             return
-        self.team.start(
+        self.team.preload(
             [trial.case.implementation for trial in self.alive],
             self.workload,
             range(budget.processes),
@@ -176,7 +178,7 @@ class WorkloadSession:
                 trial.evidence.turns.append([])
             spent = self._take_turns(workers, machine)
             for trial in self.alive:
-                if (threads := self._ask(trial, workers[id(trial)], "threads")) is not None:
+                if (threads := self._ask(trial, workers[id(trial)], "thread_usage")) is not None:
                     trial.check_threads(**threads)
         finally:
             for worker in (*workers.values(), *([machine] if machine else [])):
@@ -215,12 +217,12 @@ class WorkloadSession:
                 worker.kill()
 
     def _name(self, trial: CaseRun) -> str:
-        return self.team.name(trial.case.implementation)
+        return self.team.implementation(trial.case.implementation)
 
     def _machine(self) -> Worker | None:
         """Return the process that measures the machine's limits, None if there is none."""
         try:
-            return self.team.machine(self.workload)
+            return self.team.machine_worker(self.workload)
         except WorkerDied:
             return None
 
@@ -230,7 +232,9 @@ class WorkloadSession:
         """
         try:
             return (
-                machine.ask("limits", self.budget.timeout_s, workload=vars(self.workload))
+                machine.request(
+                    "machine_peaks", self.budget.timeout_s, workload=vars(self.workload)
+                )
                 if machine
                 else {}
             )
@@ -242,7 +246,7 @@ class WorkloadSession:
         if trial.status != "ok":
             return None
         try:
-            return worker.ask(command, self.budget.timeout_s, **arguments)
+            return worker.request(command, self.budget.timeout_s, **arguments)
         except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
             trial.fail(error)
             return None
@@ -261,15 +265,15 @@ class WorkloadSession:
             repeat=controls.CONTROLS.get(trial.control, 0.0),
         )
         if frameworks is not None:
-            trial.environment_id = self.team.environment(
+            trial.environment_id = self.team.record_environment(
                 trial.case.implementation, frameworks, self.workload
             )
             trial.check_pools(frameworks)
-        if (gate := self._ask(trial, worker, "gate")) is not None:
+        if (gate := self._ask(trial, worker, "check_accuracy")) is not None:
             trial.judge(gate)
         calibration = {"turn_s": self.budget.turn_s, "whole_calls": trial.whole_calls}
-        if (warm := self._ask(trial, worker, "warm", **calibration)) is not None:
-            trial.truths.append(warm["truth"])
+        if (warm := self._ask(trial, worker, "warm_up", **calibration)) is not None:
+            trial.truths.append(warm["true_ratio"])
             trial.whole_calls = (
                 warm["whole_calls"] if trial.control else None
             )  # all processes repeat the same

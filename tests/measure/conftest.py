@@ -38,7 +38,7 @@ def measure(tmp_path: Path) -> Callable[..., lb.Run]:
 def given_limits() -> Iterator[None]:
     """Have the machine's limits given, not measured."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(WorkerPool, "machine", tiny.given_limits)
+        monkeypatch.setattr(WorkerPool, "machine_worker", tiny.given_limits)
         yield
 
 

@@ -212,7 +212,7 @@ def test_what_hangs_is_ended_when_its_time_is_over(
         ),
         (
             "mutant.hoards",
-            "MIN_LEFT_BYTES",
+            "MIN_FREE_BYTES",
             2**60,
             "out_of_memory",
             r"the machine had \d+\.\d\d GiB left",
@@ -251,15 +251,15 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plugins(mutants())
-    ask = forkserver.Worker.ask
+    ask = forkserver.Worker.request
 
     def bounded(self: forkserver.Worker, command: str, *arguments: Any, **named: Any) -> Any:
         with pytest.MonkeyPatch.context() as limited:
-            if command == "gate" and self.zygote.backend.startswith("mutant"):
+            if command == "check_accuracy" and self.fork_server.backend.startswith("mutant"):
                 limited.setattr(resource_limits, bound, most)
             return ask(self, command, *arguments, **named)
 
-    monkeypatch.setattr(forkserver.Worker, "ask", bounded)
+    monkeypatch.setattr(forkserver.Worker, "request", bounded)
     done = measure(["numpy.fused", name])
     assert row(done.records, name)["status"] == status
     assert re.search(reason, row(done.records, name)["error"])
@@ -267,7 +267,7 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
 
 
 def test_where_the_system_tells_nothing_nothing_is_too_much() -> None:
-    assert resource_limits.too_much(2**30) is None
+    assert resource_limits.exceeded_limit(2**30) is None
 
 
 def test_where_the_reference_fails_there_are_times_and_no_ratios(

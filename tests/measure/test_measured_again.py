@@ -24,7 +24,7 @@ def at(command: str, error: Exception) -> Broken:
     """Have the first worker that is asked this die."""
 
     def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-        ask = InProcessWorker.ask
+        ask = InProcessWorker.request
         died: list[str] = []
 
         def once(self: InProcessWorker, asked: str, timeout: float, **arguments: Any) -> Any:
@@ -33,7 +33,7 @@ def at(command: str, error: Exception) -> Broken:
                 raise error
             return ask(self, asked, timeout, **arguments)
 
-        monkeypatch.setattr(InProcessWorker, "ask", once)
+        monkeypatch.setattr(InProcessWorker, "request", once)
 
     return broken
 
@@ -53,21 +53,27 @@ def never_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HARNESS: dict[str, Broken] = {
-    "the worker of a case": at("gate", GONE),
+    "the worker of a case": at("check_accuracy", GONE),
     "while it is timed": at("measure", GONE),
     "the one that describes it": at("describe", GONE),
     "none started": never_started,
-    "the oracle": at("draw", WorkerDied("the process was killed by signal 15 (SIGTERM)")),
+    "the oracle": at("write_inputs", WorkerDied("the process was killed by signal 15 (SIGTERM)")),
     "what the oracle needs": at(
-        "draw", lb.LstmbenchError("ModuleNotFoundError: No module named 'vega_datasets'")
+        "write_inputs", lb.LstmbenchError("ModuleNotFoundError: No module named 'vega_datasets'")
     ),
 }
 OWN: dict[str, Broken] = {
-    "it crashed": at("gate", WorkerDied("the process was killed by signal 11 (SIGSEGV)")),
-    "it raised": at("gate", lb.LstmbenchError("ValueError: no")),
-    "it took too long": at("gate", WorkerTimeout("no answer to 'gate' within 120 s")),
-    "the oracle took too long": at("draw", WorkerTimeout("no answer to 'draw' within 120 s")),
-    "the oracle took too much": at("draw", WorkerDied("out of memory: its process held 99 GiB")),
+    "it crashed": at("check_accuracy", WorkerDied("the process was killed by signal 11 (SIGSEGV)")),
+    "it raised": at("check_accuracy", lb.LstmbenchError("ValueError: no")),
+    "it took too long": at(
+        "check_accuracy", WorkerTimeout("no answer to 'check_accuracy' within 120 s")
+    ),
+    "the oracle took too long": at(
+        "write_inputs", WorkerTimeout("no answer to 'write_inputs' within 120 s")
+    ),
+    "the oracle took too much": at(
+        "write_inputs", WorkerDied("out of memory: its process held 99 GiB")
+    ),
 }
 
 

@@ -57,11 +57,11 @@ class PretendTeam:
         }
         return {"name": label, "available": True, "peer": False} | can
 
-    def draw(self, *arguments: Any) -> None:
+    def write_inputs(self, *arguments: Any) -> None:
         pass
 
-    def machine(self, workload: Workload) -> Any:
-        return SimpleNamespace(ask=self.limits, kill=lambda: None)
+    def machine_worker(self, workload: Workload) -> Any:
+        return SimpleNamespace(request=self.limits, kill=lambda: None)
 
     def limits(self, command: str, timeout: float, workload: dict[str, Any]) -> dict[str, float]:
         self.diary.append("measure the machine")
@@ -69,13 +69,13 @@ class PretendTeam:
             raise module.WorkerDied("it is gone")
         return {"machine_flops_per_s": 1.0, "machine_bytes_per_s": 1.0, "products_s": 1.0}
 
-    def start(self, *arguments: Any) -> None:
+    def preload(self, *arguments: Any) -> None:
         pass
 
-    def name(self, label: str) -> str:
+    def implementation(self, label: str) -> str:
         return label
 
-    def environment(self, *arguments: Any) -> str:
+    def record_environment(self, *arguments: Any) -> str:
         return "here"
 
     def worker(self, label: str, workload: Workload, layout: int = 0, fresh: bool = False) -> Any:
@@ -84,18 +84,18 @@ class PretendTeam:
             self.layouts.append(layout)
             process = self.processes = self.processes + 1
 
-        def ask(command: str, timeout: float, **arguments: Any) -> Any:
+        def request(command: str, timeout: float, **arguments: Any) -> Any:
             if fresh:
                 return {}
             self.diary.append(f"{command} {label}")
             return getattr(self, command)(label, process, **arguments)
 
-        return SimpleNamespace(ask=ask, kill=lambda: None)
+        return SimpleNamespace(request=request, kill=lambda: None)
 
     def prepare(self, label: str, process: int, **arguments: Any) -> dict[str, Any]:
         return {"pools": [{"internal_api": "openblas", "num_threads": self.pools}]}
 
-    def gate(self, label: str, process: int) -> dict[str, Any]:
+    def check_accuracy(self, label: str, process: int) -> dict[str, Any]:
         return {
             "first_call_s": 1.0,
             "invalid_outputs": "",
@@ -103,11 +103,11 @@ class PretendTeam:
             "grad_rel_error": None,
         }
 
-    def warm(
+    def warm_up(
         self, label: str, process: int, turn_s: float, whole_calls: bool | None
     ) -> dict[str, Any]:
         self.asked_for_whole_calls.append(whole_calls)
-        return {"truth": 1.0, "whole_calls": process % 2 == 0}
+        return {"true_ratio": 1.0, "whole_calls": process % 2 == 0}
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
         self.clock += turn_s
@@ -121,7 +121,7 @@ class PretendTeam:
         }
         return witnesses | {"seconds": [self.times(label, process)]}
 
-    def threads(self, label: str, process: int) -> dict[str, Any]:
+    def thread_usage(self, label: str, process: int) -> dict[str, Any]:
         return {"shares": self.shares, "elsewhere": self.elsewhere}
 
     def memory(self, label: str, process: int) -> dict[str, Any]:
@@ -284,4 +284,4 @@ def test_a_pool_with_more_threads_than_allowed_is_refused_before_anything_is_tim
     team = PretendTeam(noisy(1e-4), pools=2)
     comparison = measured(monkeypatch, team)
     assert comparison.trials[0].error == "openblas has 2 threads, and 1 are allowed"
-    assert not any(entry.startswith(("gate", "measure")) for entry in team.diary)
+    assert not any(entry.startswith(("check_accuracy", "measure")) for entry in team.diary)

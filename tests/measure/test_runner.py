@@ -475,7 +475,7 @@ def test_a_device_that_is_not_there_is_skipped_and_nothing_is_computed_for_it(
     measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        worker_pool.WorkerPool, "draw", lambda *_: pytest.fail("the oracle was asked")
+        worker_pool.WorkerPool, "write_inputs", lambda *_: pytest.fail("the oracle was asked")
     )
     found = skipped(measure(["numpy.fused"], {"device": "cuda"}))
     assert found == {"numpy.fused": "numpy.fused sees no device 'cuda' here; it sees cpu"}

@@ -25,7 +25,7 @@ from lstmbench.measure.process.forkserver import (
     WorkerDied,
     WorkerTimeout,
 )
-from lstmbench.measure.process.worker_environment import POOLS
+from lstmbench.measure.process.worker_environment import THREAD_VARIABLES
 from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.case import Workload
 
@@ -117,7 +117,7 @@ def test_every_pool_has_as_many_threads_as_asked_for(
 ) -> None:
     """Whatever the user's own environment says; it said 7."""
     note = notes[f"{backend}.spy.{threads}.1"]
-    assert {note["environment"][name] for name in POOLS} == {str(threads)}
+    assert {note["environment"][name] for name in THREAD_VARIABLES} == {str(threads)}
     assert set(note["pools"].values()) == {threads}
     assert note["torch_threads"] == (threads if backend == "torch" else None)
     if (
@@ -171,16 +171,16 @@ def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: WorkerPo
     with pytest.raises(
         lb.LstmbenchError, match="the worker was asked to measure before it was prepared"
     ):
-        worker.ask("gate", DEADLINE_S)
+        worker.request("check_accuracy", DEADLINE_S)
     with pytest.raises(lb.LstmbenchError, match="FileNotFoundError"):
-        worker.ask(
+        worker.request(
             "prepare",
             DEADLINE_S,
             implementation="numpy.fused",
             workload=vars(SMALL),
             inputs="nowhere",
         )
-    assert worker.ask("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
+    assert worker.request("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
 
 
 def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_known(
@@ -190,39 +190,39 @@ def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_know
     os.kill(worker.pid, signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(WorkerDied, match="killed by signal 9"):
-            worker.ask("describe", DEADLINE_S, names=[])
+            worker.request("describe", DEADLINE_S, names=[])
         assert "killed by signal 9" in worker.kill()
-    assert other.ask("describe", DEADLINE_S, names=[]) == []
-    assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
+    assert other.request("describe", DEADLINE_S, names=[]) == []
+    assert team.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
 
 
 def test_a_worker_that_does_not_answer_in_time_is_killed(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
-    worker.ask("describe", DEADLINE_S, names=[])
+    worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGSTOP)
     with pytest.raises(WorkerTimeout, match="no answer to 'describe' within 0 s"):
-        worker.ask("describe", 0.01, names=[])
+        worker.request("describe", 0.01, names=[])
     assert not psutil.pid_exists(worker.pid)
 
 
 def test_a_worker_that_hangs_up_but_lives_is_killed(team: WorkerPool) -> None:
     """Its end of the connection is gone, as after a stray close, while the process goes on."""
     worker = team.worker("numpy", SMALL)
-    worker.ask("describe", DEADLINE_S, names=[])
+    worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGSTOP)
     worker.connection.close()
     with pytest.raises(WorkerDied, match="killed by signal 9"):
-        worker.ask("describe", DEADLINE_S, names=[])
+        worker.request("describe", DEADLINE_S, names=[])
 
 
 def test_a_zygote_that_was_killed_is_started_anew(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
-    worker.ask("describe", DEADLINE_S, names=[])
+    worker.request("describe", DEADLINE_S, names=[])
     with all_end([worker.pid]):
         os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
     with pytest.raises(WorkerDied, match="its zygote has ended"):
-        worker.ask("describe", DEADLINE_S, names=[])
-    assert team.worker("numpy", SMALL).ask("describe", DEADLINE_S, names=[]) == []
+        worker.request("describe", DEADLINE_S, names=[])
+    assert team.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
 
 
 def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: WorkerPool) -> None:
@@ -232,17 +232,17 @@ def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: Worker
     with pytest.raises(
         WorkerDied, match=f"{HARNESS_FAILED}: the process that imports numpy has ended"
     ):
-        worker.zygote.fork()
+        worker.fork_server.fork()
 
 
 def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: WorkerPool) -> None:
     worker = team.worker("numpy", SMALL)
-    worker.ask("describe", DEADLINE_S, names=[])
+    worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGRTMIN + 1)
     with pytest.raises(
         WorkerDied, match=f"killed by signal {signal.SIGRTMIN + 1} \\(without a name\\)"
     ):
-        worker.ask("describe", DEADLINE_S, names=[])
+        worker.request("describe", DEADLINE_S, names=[])
 
 
 def test_a_zygote_that_cannot_start_says_what_it_last_said(
@@ -259,7 +259,7 @@ def test_no_plug_in_is_imported_where_the_oracle_answers(
     team: WorkerPool, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins({f"{ORACLE}.broken": "broken_exits", "numpy.broken": "broken_exits"})
-    assert team.worker(ORACLE, SMALL).ask("describe", DEADLINE_S, names=[]) == []
+    assert team.worker(ORACLE, SMALL).request("describe", DEADLINE_S, names=[]) == []
     with pytest.raises(WorkerDied):
         team.worker("numpy", SMALL)
 
@@ -272,8 +272,8 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
     monkeypatch.setattr(
         worker_.denormals, "flush", lambda: "kept"
     )  # or this process would flush them from here on
-    server = worker_.Server()
-    server.draw(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
+    server = worker_.WorkerServer()
+    server.write_inputs(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
     monkeypatch.setattr(worker_, "_forget_high_water_mark", lambda: False)
     found = server.memory("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
     assert found["peak_host_bytes"] is None
@@ -286,7 +286,9 @@ def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_r
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("command", ["draw", "prepare", "gate", "measure", "memory"])
+@pytest.mark.parametrize(
+    "command", ["write_inputs", "prepare", "check_accuracy", "measure", "memory"]
+)
 def test_no_process_is_left_when_a_run_is_interrupted(
     command: str,
     error: type[BaseException],
@@ -294,7 +296,7 @@ def test_no_process_is_left_when_a_run_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
-    ask = Worker.ask
+    ask = Worker.request
 
     def interrupted(self: Worker, what: str, *arguments: Any, **named: Any) -> Any:
         asked.append(what)
@@ -302,7 +304,7 @@ def test_no_process_is_left_when_a_run_is_interrupted(
             raise error
         return ask(self, what, *arguments, **named)
 
-    monkeypatch.setattr(Worker, "ask", interrupted)
+    monkeypatch.setattr(Worker, "request", interrupted)
     with pytest.raises(error):
         measure(["numpy.fused", "numpy.reference"])
     assert asked[-1] == command
@@ -331,16 +333,16 @@ from lstmbench.measure.process.forkserver import ForkServer
 
 folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
 with WorkerPool(folder) as team:
-    team.draw(workload, 0, folder / "inputs.npz", 60)
+    team.write_inputs(workload, 0, folder / "inputs.npz", 60)
     idle, hanging = team.worker("numpy", workload), team.worker("mutant", workload)
     what = dict(implementation="mutant.hangs", workload=vars(workload), inputs=str(folder / "inputs.npz"))
-    hanging.ask("prepare", 60, **what)
+    hanging.request("prepare", 60, **what)
     leaving = team.worker("mutant", workload)
-    leaving.ask("prepare", 60, **what | {"implementation": "mutant.leaves_a_child"})
-    leaving.ask("gate", 60)
+    leaving.request("prepare", 60, **what | {"implementation": "mutant.leaves_a_child"})
+    leaving.request("check_accuracy", 60)
     importing = ForkServer("torch", 1, "cpu", 0, folder / "log")
     print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
-    hanging.ask("gate", 600)
+    hanging.request("check_accuracy", 600)
 """
 
 

@@ -78,7 +78,7 @@ def measure(
     if why := unlike(wanted, traits()):
         return {"refused": f"{socket.gethostname()} has {why}"}
     worker, host = get_worker(), socket.gethostname()
-    with locks.only_run_here():
+    with locks.lock_machine():
         # If this host dies now, it is known at what; so this waits until the scheduler has it
         begun = {"begun": workload.id, "worker": worker.address}
         sync(worker.loop, worker.scheduler.log_event, topic=topic(run_id), msg=begun)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-CONTROL_GROUPS = Path("/sys/fs/cgroup")
-OWN_GROUPS = Path("/proc/self/cgroup")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
@@ -61,12 +61,12 @@ def _groups(controller: str) -> Iterator[Path]:
     there are none.
     """
     with suppress(OSError, ValueError):
-        for line in OWN_GROUPS.read_text().splitlines():
+        for line in OWN_CGROUPS.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers:  # version 2 has one tree
-                root = CONTROL_GROUPS
+                root = CGROUP_ROOT
             elif controller in controllers.split(","):
-                root = CONTROL_GROUPS / controllers
+                root = CGROUP_ROOT / controllers
             else:
                 continue
             own = root / path.lstrip("/")

@@ -26,18 +26,18 @@ from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process import reaper
-from lstmbench.measure.process.resource_limits import EVERY_S, ended, too_much
+from lstmbench.measure.process.resource_limits import POLL_INTERVAL_S, ended, exceeded_limit
 from lstmbench.measure.process.worker_environment import worker_environment
 
 START_TIMEOUT_S = 120.0
 """How long an import may take."""
-KILL_WITHIN_S = 2.0
+KILL_TIMEOUT_S = 2.0
 """How long killing may take."""
 
 HARNESS_FAILED = "the harness failed"
 """How a reason begins that is no case's own; the row is measured again by the next call."""
 
-FRESH = "nothing"
+NO_IMPORTS = "nothing"
 """In place of a backend: nothing is imported before the fork, so that a worker has what it needs
 itself alone.
 """
@@ -59,10 +59,10 @@ class Worker:
     """The parent's hand on one worker process."""
 
     def __init__(self, zygote: "ForkServer", pid: int, connection: Connection) -> None:
-        self.zygote, self.pid, self.connection = zygote, pid, connection
+        self.fork_server, self.pid, self.connection = zygote, pid, connection
         self._end: str | None = None
 
-    def ask(self, command: str, timeout: float, **arguments: Any) -> Any:
+    def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         """Send a command and wait for its answer.
 
         Raises:
@@ -83,12 +83,12 @@ class Worker:
     def _wait(self, command: str, timeout: float) -> None:
         """Wait until there is an answer, or the connection's end."""
         end = time.monotonic() + timeout
-        while not self.connection.poll(max(0.0, min(EVERY_S, end - time.monotonic()))):
+        while not self.connection.poll(max(0.0, min(POLL_INTERVAL_S, end - time.monotonic()))):
             if ended(self.pid) and not self.connection.poll(
                 0
             ):  # what it started may hold its end of the connection
                 raise EOFError
-            if excess := too_much(self.pid):
+            if excess := exceeded_limit(self.pid):
                 self.kill()
                 raise WorkerDied(excess)
             if time.monotonic() >= end:
@@ -101,7 +101,7 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self.connection.close()
-            self._end = self.zygote.reap(self.pid)
+            self._end = self.fork_server.reap(self.pid)
         return self._end
 
 
@@ -181,7 +181,7 @@ class ForkServer:
                 if isinstance(error, TimeoutError)
                 else "has ended"
             )
-            how = f"the process that imports {self.backend} {how}; {self.last_words()}"
+            how = f"the process that imports {self.backend} {how}; {self.log_tail()}"
             raise WorkerDied(f"{HARNESS_FAILED}: {how}" if self.ready else how) from None
         self.ready = True  # what it imports did not end it
         return Worker(self, pid, Connection(here.detach()))
@@ -201,12 +201,12 @@ class ForkServer:
             return f"the process was killed by signal {number} ({name})"
         return f"the process ended with exit code {os.WEXITSTATUS(status)}"
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """Return the last line that the zygote or one of its workers printed."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f"it last said: {lines[-1][:300]}" if lines else "it said nothing"
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Tell the zygote to end, once it has imported what it is importing."""
         self.socket.close()
 
@@ -214,7 +214,7 @@ class ForkServer:
         """End the zygote and all that is below it; what does not end by itself within the time is
         killed.
         """
-        self.hang_up()
+        self.disconnect()
         for number in (
             reaper.END,
             signal.SIGKILL,
@@ -223,7 +223,7 @@ class ForkServer:
                 self.process.wait(timeout=within_s)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(number)
-                within_s = KILL_WITHIN_S
+                within_s = KILL_TIMEOUT_S
         self.process.wait()
 
     def _answer(self) -> bytes:
@@ -233,7 +233,7 @@ class ForkServer:
         return answer
 
 
-def _be_the_first_to_go() -> None:
+def _raise_oom_score() -> None:
     """Where memory runs out, have the kernel end this process, and no other program of the machine
     (Linux).
     """
@@ -245,7 +245,7 @@ def preload(backend: str) -> None:
     """Import every implementation of a backend; one that cannot be imported is found out when it is
     asked for.
     """
-    if backend == FRESH:
+    if backend == NO_IMPORTS:
         return
     import lstmbench.measure.process.worker  # noqa: F401
     from lstmbench.core.registry import find, names
@@ -263,7 +263,7 @@ def main() -> None:
     what it left.
     """
     descriptor, backend = int(sys.argv[1]), sys.argv[2]
-    reaper.adopt()
+    reaper.become_subreaper()
     control = socket.socket(fileno=descriptor)
     preload(backend)
     gc.collect()
@@ -278,9 +278,9 @@ def main() -> None:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                reaper.die_with(own)
-                reaper.adopt()
-                _be_the_first_to_go()
+                reaper.set_parent_death_signal(own)
+                reaper.become_subreaper()
+                _raise_oom_score()
                 _work(descriptors[0])
             os.close(descriptors[0])
             kept.add(pid)
@@ -288,7 +288,7 @@ def main() -> None:
         else:
             pid, status = os.waitpid(int(request[1:]), 0)
             kept.discard(pid)
-            reaper.end_children(kept)
+            reaper.kill_children(kept)
             control.sendall(str(status).encode())
 
 

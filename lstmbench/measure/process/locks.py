@@ -23,7 +23,7 @@ VARIABLE = "LSTMBENCH_LOCK"
 
 
 @contextmanager
-def only_run_in(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Be the only run in a folder of results, for the block.
 
     Raises:
@@ -42,7 +42,7 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def only_run_here(wait: bool = True) -> Iterator[None]:
+def lock_machine(wait: bool = True) -> Iterator[None]:
     """Be the only run that is timed on this machine, for the block; wait for the end of another
     one, and say so.
 

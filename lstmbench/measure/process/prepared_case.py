@@ -20,12 +20,12 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import INFERENCE, OUTPUTS, SETS, TRAINING, gradient_names, params_of
 from lstmbench.measure.suites.case import Workload
 
-SHORTEST_SAMPLE_S = 2e-3
+MIN_SAMPLE_S = 2e-3
 """A sample is at least this long. Far above the resolution of the clock; but to read it is itself a
 pause, after which a call is slower by microseconds: with samples of half a millisecond a control of
 5 % was seen at
 4.4 %."""
-TRUTH_PAIRS = 7
+CALIBRATION_PAIRS = 7
 """So often is the call of a few time steps held against a whole one, to know what repeating it
 adds.
 """
@@ -59,7 +59,7 @@ class PreparedCase:
         )
         self.beginning = self._begin(math.ceil(repeat * workload.seq_len)) if repeat else ()
         self.calls = 1
-        self.truth = 1.0
+        self.true_ratio = 1.0
         self.seconds = 0.0
         self.turns = 0
 
@@ -158,19 +158,20 @@ class PreparedCase:
         case has decided.
         """
         self.seconds = seconds
-        self.calls = max(1, math.ceil(SHORTEST_SAMPLE_S / seconds))
+        self.calls = max(1, math.ceil(MIN_SAMPLE_S / seconds))
         if not self.repeat:
             return
         whole = round(1 / self.repeat)
         if (whole + 1) * seconds <= turn_s if whole_calls is None else whole_calls:
             self.calls = whole * math.ceil(self.calls / whole)
-            self.truth = 1 + round(self.repeat * self.calls) / self.calls
+            self.true_ratio = 1 + round(self.repeat * self.calls) / self.calls
         else:
             self.calls = 1
             pairs = [
-                (self._time(self.beginning), self._time(self.inputs[0])) for _ in range(TRUTH_PAIRS)
+                (self._time(self.beginning), self._time(self.inputs[0]))
+                for _ in range(CALIBRATION_PAIRS)
             ]
-            self.truth = 1 + float(np.median([few / all_ for few, all_ in pairs]))
+            self.true_ratio = 1 + float(np.median([few / all_ for few, all_ in pairs]))
 
     @property
     def repeats_whole_calls(self) -> bool:

@@ -17,8 +17,8 @@ import numpy as np
 
 from lstmbench.measure.process.reaper import descendants
 
-LOOK_EVERY_S = 1e-3
-REST_WITHIN_S = 1.0
+POLL_INTERVAL_S = 1e-3
+IDLE_TIMEOUT_S = 1.0
 """How long a process may take to come to rest: five times as long as the longest default, that of
 Intel's OpenMP.
 """
@@ -59,7 +59,7 @@ def sentinel() -> float:
     return time.perf_counter() - start
 
 
-def come_to_rest(within_s: float = REST_WITHIN_S) -> bool:
+def wait_until_idle(within_s: float = IDLE_TIMEOUT_S) -> bool:
     """Wait until no thread of this process computes; return False if one still does at the end of
     the time.
 
@@ -69,7 +69,7 @@ def come_to_rest(within_s: float = REST_WITHIN_S) -> bool:
     """
     end = time.perf_counter() + within_s
     while True:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
         if not _another_thread_runs():
             return True
         if time.perf_counter() > end:
@@ -91,14 +91,14 @@ def _another_thread_runs() -> bool:
     return False
 
 
-def computing_by_thread() -> dict[str, int]:
+def cpu_time_by_thread() -> dict[str, int]:
     """Return the nanoseconds that each thread of this process has computed; {} where the system
     does not tell.
     """
     return {thread: computed for thread, computed, _ in _schedules()}
 
 
-def computed_below() -> int:
+def descendants_cpu_time() -> int:
     """Return the nanoseconds that the processes below this one have computed, those that have ended
     among them.
     """
@@ -107,7 +107,7 @@ def computed_below() -> int:
     return int((ended.ru_utime + ended.ru_stime) * 1e9) + living
 
 
-def shares(before: dict[str, int], after: dict[str, int]) -> list[float]:
+def cpu_shares(before: dict[str, int], after: dict[str, int]) -> list[float]:
     """Return each thread's share of what the process computed in between, the largest first."""
     spent = sorted((now - before.get(thread, 0) for thread, now in after.items()), reverse=True)
     return [each / sum(spent) for each in spent] if sum(spent) else []

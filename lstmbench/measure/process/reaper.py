@@ -21,7 +21,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-DEATH_SIGNAL, ADOPT = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """What prctl is asked for: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER."""
 END: int = getattr(signal, "SIGRTMIN", signal.SIGUSR1)
 """What ends a keeper, and nothing else sends. What a terminal or a batch system sends to a whole
@@ -29,18 +29,18 @@ group ends the run and the zygote, unless the run was told to ignore it. A keepe
 and so heeds none of it."""
 
 
-def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+def set_parent_death_signal(parent: int, number: int = signal.SIGKILL) -> None:
     """Ask the kernel to send this process a signal when its parent ends (Linux; elsewhere a closed
     socket ends it).
     """
-    _prctl(DEATH_SIGNAL, number)
+    _prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
         os._exit(1)
 
 
-def adopt() -> None:
+def become_subreaper() -> None:
     """Become the parent of every process below this one whose own parent ends (Linux)."""
-    _prctl(ADOPT, 1)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def children(pid: int) -> set[int]:
@@ -61,7 +61,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def end_children(kept: Collection[int] = ()) -> None:
+def kill_children(kept: Collection[int] = ()) -> None:
     """Kill this process's children but some; what they leave becomes its own where it adopts, and
     is killed too.
     """
@@ -81,13 +81,13 @@ def main() -> None:
         signal.SIGCHLD, lambda *_: None
     )  # by default it may be dropped, though it is awaited
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    die_with(parent, END)
-    adopt()
+    set_parent_death_signal(parent, END)
+    become_subreaper()
     zygote = os.fork()
     if zygote == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
-        die_with(own)
+        set_parent_death_signal(own)
         runpy.run_module(
             "lstmbench.measure.process.forkserver", run_name="__main__", alter_sys=True
         )
@@ -98,7 +98,7 @@ def main() -> None:
             break
     else:
         os.kill(zygote, signal.SIGKILL)
-    end_children()
+    kill_children()
 
 
 def _prctl(option: int, value: int) -> None:

@@ -14,19 +14,19 @@ import psutil
 from lstmbench.measure.process.available_resources import available_memory
 from lstmbench.measure.process.reaper import descendants
 
-EVERY_S = 0.1
+POLL_INTERVAL_S = 0.1
 """How often is looked; answers that come sooner, as those of all timed turns of a usual budget, are
 not disturbed.
 """
 MAX_BYTES = int(0.9 * available_memory())
 """Most resident memory of a case's process, and of those that it starts."""
-MIN_LEFT_BYTES = int(0.03 * psutil.virtual_memory().total)
+MIN_FREE_BYTES = int(0.03 * psutil.virtual_memory().total)
 """So much memory must be left on the machine."""
 MAX_THREADS = 512 + 8 * (os.cpu_count() or 1)
 """Most threads of these, far more than any framework starts. A process has at least one."""
 
 
-def too_much(pid: int) -> str | None:
+def exceeded_limit(pid: int) -> str | None:
     """Return what a process and those below it take too much of.
 
     None if they are within bounds, or the system does not tell.
@@ -41,7 +41,7 @@ def too_much(pid: int) -> str | None:
     if threads > MAX_THREADS:
         return f"{who} had {threads} threads, and {MAX_THREADS} are allowed"
     left = psutil.virtual_memory().available
-    if left < MIN_LEFT_BYTES:
+    if left < MIN_FREE_BYTES:
         return f"out of memory: {who} held {_gib(resident)}, and the machine had {_gib(left)} left"
     return None
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-SLOWED_DOWN = {
+THROTTLE_REASONS = {
     "software power cap": 0x4,
     "hardware slowdown": 0x8,
     "software thermal slowdown": 0x20,
@@ -74,7 +74,7 @@ def throttle_reasons() -> str:
     to ask.
     """
     mask = _ask("nvmlDeviceGetCurrentClocksEventReasons") or 0
-    return ", ".join(reason for reason, bit in SLOWED_DOWN.items() if mask & bit)
+    return ", ".join(reason for reason, bit in THROTTLE_REASONS.items() if mask & bit)
 
 
 def gpu_mhz() -> float | None:

@@ -30,13 +30,13 @@ from lstmbench.measure.inputs import write_with_answers
 from lstmbench.measure.process import denormals
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
-    REST_WITHIN_S,
+    IDLE_TIMEOUT_S,
     Probe,
-    come_to_rest,
-    computed_below,
-    computing_by_thread,
+    wait_until_idle,
+    descendants_cpu_time,
+    cpu_time_by_thread,
     sentinel,
-    shares,
+    cpu_shares,
 )
 from lstmbench.measure.process.system_monitor import device_bytes
 from lstmbench.measure.roofline import MachinePeaks
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lstmbench.training.trainer import Training
 
 
-class Server:
+class WorkerServer:
     """Answers commands, one method each."""
 
     def __init__(self) -> None:
@@ -70,11 +70,11 @@ class Server:
         """
         return [describe(name) for name in names]
 
-    def draw(self, workload: dict[str, Any], seed: int, path: str) -> None:
+    def write_inputs(self, workload: dict[str, Any], seed: int, path: str) -> None:
         """Draw a workload's inputs and compute the oracle's answers."""
         write_with_answers(Workload(**workload), seed, Path(path))
 
-    def limits(self, workload: dict[str, Any]) -> dict[str, float]:
+    def machine_peaks(self, workload: dict[str, Any]) -> dict[str, float]:
         """Take a turn at the machine's own limits, on NumPy's matrix product; always at the same
         workload.
         """
@@ -87,7 +87,7 @@ class Server:
         """Load the implementation and its inputs; from here on the garbage collector is off, and
         denormals are zero.
         """
-        if reason := untimeable():
+        if reason := untimeable_reason():
             raise LstmbenchError(reason)
         mode = denormals.flush()
         self.held = PreparedCase(
@@ -97,7 +97,7 @@ class Server:
         gc.disable()
         return environment.frameworks() | {"denormals": mode}
 
-    def gate(self) -> dict[str, Any]:
+    def check_accuracy(self) -> dict[str, Any]:
         """Make the first call, and hold what it returns against the oracle.
 
         Then other inputs, and the first ones again: what is kept from one call to the next shows
@@ -122,7 +122,7 @@ class Server:
             )
         return found
 
-    def warm(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
+    def warm_up(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
         """Call until the last three times agree within 5 %, then set how many calls make one
         sample.
 
@@ -136,17 +136,17 @@ class Server:
             if len(times) >= 4 and max(times[-3:]) <= 1.05 * min(times[-3:]):
                 break
         self.case.calibrate(min(times), turn_s, whole_calls)
-        self.threads_before, self.below_before = computing_by_thread(), computed_below()
-        return {"truth": self.case.truth, "whole_calls": self.case.repeats_whole_calls}
+        self.threads_before, self.below_before = cpu_time_by_thread(), descendants_cpu_time()
+        return {"true_ratio": self.case.true_ratio, "whole_calls": self.case.repeats_whole_calls}
 
-    def threads(self) -> dict[str, Any]:
+    def thread_usage(self) -> dict[str, Any]:
         """Tell by whom was computed since this process was warm: ``trial.CaseRun.check_threads``
         says how.
         """
-        after, below = computing_by_thread(), computed_below() - self.below_before
+        after, below = cpu_time_by_thread(), descendants_cpu_time() - self.below_before
         own = sum(after.values()) - sum(self.threads_before.values())
         return {
-            "shares": shares(self.threads_before, after),
+            "shares": cpu_shares(self.threads_before, after),
             "elsewhere": below / max(1, below + own),
         }
 
@@ -167,7 +167,7 @@ class Server:
         seconds = case.samples(turn_s)
         return witness.tell() | {"seconds": seconds, "calls": case.calls}
 
-    def enrol(
+    def start_training(
         self, implementation: str, lesson: dict[str, Any], device: str, dtype: str
     ) -> dict[str, Any]:
         """Begin to learn a task, see ``TrainingWorkload.asked``."""
@@ -187,7 +187,7 @@ class Server:
         }
         return about(task) | sizes | {"frameworks": environment.frameworks()}
 
-    def epoch(self) -> tuple[dict[str, Any], str | None]:
+    def train_epoch(self) -> tuple[dict[str, Any], str | None]:
         """Learn for an epoch; return what it showed, with its witnesses, and why it was the last if
         it was.
         """
@@ -196,7 +196,7 @@ class Server:
         showed = self.training.epoch()._asdict()
         return showed | witness.tell(), self.training.ended
 
-    def finish(self) -> dict[str, Any]:
+    def finish_training(self) -> dict[str, Any]:
         """Return what came of it."""
         assert self.training is not None
         outcome = self.training.finish()
@@ -246,7 +246,7 @@ class Server:
         }
 
 
-def untimeable() -> str:
+def untimeable_reason() -> str:
     """Return why no time of this process would be that of the implementation, "" if one may be
     taken.
 
@@ -287,7 +287,7 @@ def _high_water_mark() -> int | None:
     return None
 
 
-def answer(server: Server, request: bytes) -> bytes:
+def answer(server: WorkerServer, request: bytes) -> bytes:
     """Return the answer to a request, or what failed, once the process rests: the parent decides
     what that means.
     """
@@ -295,9 +295,9 @@ def answer(server: Server, request: bytes) -> bytes:
     command = getattr(server, arguments.pop("command"))
     try:
         found = command(**arguments)
-        if not come_to_rest():  # it would take a core from the turns of others
+        if not wait_until_idle():  # it would take a core from the turns of others
             raise LstmbenchError(
-                f"its threads still computed {REST_WITHIN_S:g} s after it had answered"
+                f"its threads still computed {IDLE_TIMEOUT_S:g} s after it had answered"
             )
         return json.dumps({"answer": found}).encode()
     except LstmbenchError as error:
@@ -312,7 +312,7 @@ def answer(server: Server, request: bytes) -> bytes:
 
 def serve(connection: Connection) -> None:
     """Answer requests until the parent hangs up."""
-    server = Server()
+    server = WorkerServer()
     with server.scope:
         while True:
             try:

@@ -3,8 +3,8 @@ defaults.
 
 A variable in a user's shell can change what is timed: with ``JAX_DISABLE_JIT=1`` a compiled
 implementation is interpreted. So a worker gets no variable of a library that computes
-(``FAMILIES``), except those that say where something is found (``PATHS``) and those that people set
-to choose how a library computes (``CHOICES``). These and what is set here are recorded in the
+(``LIBRARY_PREFIXES``), except those that say where something is found (``PATH_VARIABLES``) and those that people set
+to choose how a library computes (``USER_CHOICES``). These and what is set here are recorded in the
 manifest, and printed beneath each table. docs/environment.md lists what was tried.
 """
 
@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-POOLS = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -24,7 +24,7 @@ POOLS = (
     "NPROC",  # the size of XLA's own thread pool
 )
 """The variable that sets the size of each thread pool that an LSTM may run on."""
-FAMILIES = (
+LIBRARY_PREFIXES = (
     *(
         "ACCELERATE_",
         "ATEN_",
@@ -82,7 +82,7 @@ FAMILIES = (
 """How the variables of libraries that compute begin, and those of the memory allocator, the linker
 and Python.
 """
-PATHS = {
+PATH_VARIABLES = {
     *(
         "CUDA_CACHE_PATH",
         "CUDA_DEVICE_ORDER",
@@ -115,7 +115,7 @@ PATHS = {
     *("TORCH_HOME", "TRITON_CACHE_DIR", "TRITON_HOME", "TRITON_LIBCUDA_PATH", "TRITON_PTXAS_PATH"),
 }
 """Variables of the families that say where something is, and leave the time of a call as it is."""
-CHOICES = {
+USER_CHOICES = {
     *(
         "ATEN_CPU_CAPABILITY",
         "CUBLAS_WORKSPACE_CONFIG",
@@ -140,14 +140,14 @@ recorded.
 """
 
 
-def same_imports() -> dict[str, str]:
+def pythonpath_variable() -> dict[str, str]:
     """Return the environment variable with which a Python process finds the modules that this one
     finds.
     """
     return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
-def user_name() -> dict[str, str]:
+def user_variable() -> dict[str, str]:
     """Return a variable that names the user where nothing does, as in a container.
 
     PyTorch before 2.13 does not go without a name.
@@ -172,37 +172,44 @@ def worker_environment(threads: int, device: str, layout: int) -> dict[str, str]
             without doing anything obviously wrong!", 2009).
     """
     passed = {name: value for name, value in os.environ.items() if not _removed(name)}
-    chosen = thread_settings(threads, device)
+    chosen = library_settings(threads, device)
     if "XLA_FLAGS" in passed and "XLA_FLAGS" in chosen:
         chosen["XLA_FLAGS"] = f"{passed['XLA_FLAGS']} {chosen['XLA_FLAGS']}"
     moved = {"PYTHONHASHSEED": str(layout + 1), "LSTMBENCH_LAYOUT": "x" * (97 * layout)}
-    return passed | chosen | moved | same_imports() | user_name() | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    return (
+        passed
+        | chosen
+        | moved
+        | pythonpath_variable()
+        | user_variable()
+        | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    )
 
 
-def recorded(threads: int, device: str) -> dict[str, Any]:
+def recorded_variables(threads: int, device: str) -> dict[str, Any]:
     """Return what the manifest says of a worker's variables: what is ``set``, ``passed`` on and
     ``removed``.
 
     Of a path only the last part is recorded. What is the same in every worker, or says where
     something is, is left out.
     """
-    passed = {name: os.environ[name] for name in sorted(CHOICES & os.environ.keys())}
+    passed = {name: os.environ[name] for name in sorted(USER_CHOICES & os.environ.keys())}
     return {
-        "set": thread_settings(threads, device),
+        "set": library_settings(threads, device),
         "passed": {name: re.sub(r"/[^\s,:;]*/", "", value) for name, value in passed.items()},
         "removed": sorted(os.environ.keys() - worker_environment(threads, device, 0).keys()),
     }
 
 
 def _removed(name: str) -> bool:
-    return name.startswith(FAMILIES) and name not in PATHS | CHOICES
+    return name.startswith(LIBRARY_PREFIXES) and name not in PATH_VARIABLES | USER_CHOICES
 
 
-def thread_settings(threads: int, device: str) -> dict[str, str]:
+def library_settings(threads: int, device: str) -> dict[str, str]:
     """Return what lstmbench sets: the threads, and nothing that makes a library slower than it is
     by itself.
     """
-    chosen = dict.fromkeys(POOLS, str(threads))
+    chosen = dict.fromkeys(THREAD_VARIABLES, str(threads))
     # JAX would take three quarters of a GPU's memory at its start, and no peak could be read
     chosen["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if threads == 1:

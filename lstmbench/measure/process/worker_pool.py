@@ -22,7 +22,7 @@ from lstmbench.measure.ab import Variant
 from lstmbench.measure.process import worker_environment
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import (
-    FRESH,
+    NO_IMPORTS,
     HARNESS_FAILED,
     ORACLE,
     START_TIMEOUT_S,
@@ -33,9 +33,9 @@ from lstmbench.measure.process.forkserver import (
 )
 from lstmbench.measure.suites.case import Workload
 
-CLOSE_WITHIN_S = 2.0
+CLOSE_TIMEOUT_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
-ONLY_IN_THIS_SESSION = (
+SESSION_ONLY_REASON = (
     "it is registered in this session alone, and workers are other processes. Put it into a module, "
     f"and name that in an entry point of the group {ENTRY_POINTS!r} of a package that is installed; "
     "CONTRIBUTING.md shows how"
@@ -112,12 +112,12 @@ class WorkerPool:
         trace: TracebackType | None,
     ) -> None:
         for zygote in self._zygotes.values():
-            zygote.hang_up()
-        end = time.monotonic() + CLOSE_WITHIN_S  # for all of them: many may still be importing
+            zygote.disconnect()
+        end = time.monotonic() + CLOSE_TIMEOUT_S  # for all of them: many may still be importing
         for zygote in self._zygotes.values():
             zygote.close(max(0.0, end - time.monotonic()))
 
-    def name(self, label: str) -> str:
+    def implementation(self, label: str) -> str:
         """Return the implementation that a label stands for: itself, but for a side of a duel."""
         return self.sides[label].name if label in self.sides else label
 
@@ -134,7 +134,7 @@ class WorkerPool:
         """
         return self._zygote(label, workload, layout, fresh).fork()
 
-    def start(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
+    def preload(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
         """Have what these workers are forked from imported, all at once, and wait until it is.
 
         On two cores that takes half as long as one after the other, and nothing is being timed yet.
@@ -150,10 +150,10 @@ class WorkerPool:
         """Return the process that this worker is forked from, started if it is not there; it may
         not be ready yet.
         """
-        side, name = self.sides.get(label), self.name(label)
+        side, name = self.sides.get(label), self.implementation(label)
         apart = side is not None and side.apart
         backend = name.partition(".")[0]
-        family = FRESH if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
+        family = NO_IMPORTS if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
         key = (f"{label}, {family}" if apart else family, workload.threads, workload.device, layout)
         if key not in self._zygotes or not self._zygotes[key].alive:
             python, code = (
@@ -170,25 +170,33 @@ class WorkerPool:
         key = (name, workload.threads, workload.device)
         if key not in self._known:
             try:
-                (known,) = self._ask_once(name, workload, "describe", names=[self.name(name)])
+                (known,) = self._ask_once(
+                    name, workload, "describe", names=[self.implementation(name)]
+                )
             except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
                 known = {"name": name, "available": False, "reason": str(error), "peer": False}
             if HARNESS_FAILED in known.get("reason", ""):
                 return known  # and the next workload asks again
-            if not known["available"] and only_in_this_session(self.name(name)):
-                known["reason"] = ONLY_IN_THIS_SESSION
+            if not known["available"] and only_in_this_session(self.implementation(name)):
+                known["reason"] = SESSION_ONLY_REASON
             self._known[key] = known
         return self._known[key]
 
-    def draw(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
+    def write_inputs(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have the workload's inputs drawn and the oracle's answers computed, in a process of their
         own.
         """
         self._ask_once(
-            ORACLE, workload, "draw", timeout, workload=vars(workload), seed=seed, path=str(path)
+            ORACLE,
+            workload,
+            "write_inputs",
+            timeout,
+            workload=vars(workload),
+            seed=seed,
+            path=str(path),
         )
 
-    def machine(self, workload: Workload) -> Worker | None:
+    def machine_worker(self, workload: Workload) -> Worker | None:
         """Return a fresh process that can measure the machine's limits; None on a GPU, whose limits
         are not measured.
 
@@ -209,18 +217,20 @@ class WorkerPool:
         """Ask a worker that is ended after its answer."""
         worker = self.worker(label, workload)
         try:
-            return worker.ask(command, timeout, **arguments)
+            return worker.request(command, timeout, **arguments)
         finally:
             worker.kill()
 
-    def environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
+    def record_environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
         """Keep the environment of a worker, and return its id."""
         described = {
             "frameworks": frameworks,
             "threads": workload.threads,
             "device": workload.device,
         }
-        described["variables"] = worker_environment.recorded(workload.threads, workload.device)
+        described["variables"] = worker_environment.recorded_variables(
+            workload.threads, workload.device
+        )
         if label in self.sides:
             described["revision"] = self.sides[label].revision or None
         found = environment.environment_id(self._base, described)

@@ -65,8 +65,8 @@ def pretend(
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    monkeypatch.setattr(available_resources, "OWN_GROUPS", folder / "own")
-    monkeypatch.setattr(available_resources, "CONTROL_GROUPS", folder / "tree")
+    monkeypatch.setattr(available_resources, "OWN_CGROUPS", folder / "own")
+    monkeypatch.setattr(available_resources, "CGROUP_ROOT", folder / "tree")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
 
@@ -90,7 +90,7 @@ def test_without_a_limit_all_may_be_used(
 def test_a_system_that_knows_neither_has_the_cores_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(available_resources, "OWN_GROUPS", tmp_path / "nowhere")
+    monkeypatch.setattr(available_resources, "OWN_CGROUPS", tmp_path / "nowhere")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert available_cores() == 3

@@ -21,7 +21,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from lstmbench.measure.process import locks
-with locks.only_run_in(Path(sys.argv[1])), locks.only_run_here():
+with locks.lock_folder(Path(sys.argv[1])), locks.lock_machine():
     print("held", flush=True)
     time.sleep(600)
 """
@@ -36,7 +36,7 @@ def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     (tmp_path / "out").mkdir()
-    with locks.only_run_in(tmp_path / "out"):
+    with locks.lock_folder(tmp_path / "out"):
         with pytest.raises(
             lb.LstmbenchError, match=r"Another run is at work in .*out; wait for its end, or choose"
         ):
@@ -50,7 +50,7 @@ def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Pat
 def test_the_second_run_on_a_machine_is_refused_where_it_is_not_to_wait(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     with (
-        locks.only_run_here(),
+        locks.lock_machine(),
         pytest.raises(lb.LstmbenchError, match="Another run is being timed on this machine"),
     ):
         lb.run(suite, tmp_path / "out", progress=False, wait=False)
@@ -68,7 +68,7 @@ def test_the_second_run_on_a_machine_says_in_one_line_that_it_waits_and_then_doe
         waited.append(descriptor)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with locks.only_run_here():
+    with locks.lock_machine():
         assert len(waited) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -84,19 +84,19 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
         named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
         with (
             pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"),
-            locks.only_run_here(wait=False),
+            locks.lock_machine(wait=False),
         ):
             pass
         with (
             pytest.raises(lb.LstmbenchError, match=f"another folder\\.{named}"),
-            locks.only_run_in(tmp_path),
+            locks.lock_folder(tmp_path),
         ):
             pass
         taken = locks._taken
         monkeypatch.setattr(
             locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait)
         )
-        with locks.only_run_here():
+        with locks.lock_machine():
             pass
         assert re.search(f"this one waits for its end\\.{named}", capsys.readouterr().err)
         holder.kill()
@@ -107,12 +107,12 @@ def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        for lock in (locks.only_run_in(tmp_path), locks.only_run_here(wait=False)):
+        for lock in (locks.lock_folder(tmp_path), locks.lock_machine(wait=False)):
             with pytest.raises(lb.LstmbenchError, match="Another run"), lock:
                 pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    with locks.only_run_in(tmp_path), locks.only_run_here(wait=False):
+    with locks.lock_folder(tmp_path), locks.lock_machine(wait=False):
         pass
 
 
@@ -124,7 +124,7 @@ def test_what_works_in_a_folder_without_a_lock_of_its_own_is_no_reason_to_stop(
         fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported"))
     )
     monkeypatch.setenv(locks.VARIABLE, str(tmp_path / "none" / "lock"))
-    with locks.only_run_in(tmp_path), locks.only_run_here(wait=False):
+    with locks.lock_folder(tmp_path), locks.lock_machine(wait=False):
         pass
 
 
@@ -139,5 +139,5 @@ def test_a_lock_that_another_user_has_made_is_only_read(
     monkeypatch.setattr(
         os, "open", lambda path, flags, *mode: opened.append(flags) or really(path, flags, *mode)
     )
-    with locks.only_run_here(wait=False):
+    with locks.lock_machine(wait=False):
         assert opened == [os.O_RDONLY]

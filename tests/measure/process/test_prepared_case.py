@@ -72,7 +72,7 @@ def test_a_control_of_short_calls_repeats_whole_calls_and_its_truth_is_their_cou
     held = PreparedCase("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
     steps = counted(held, monkeypatch)
     held.calibrate(1e-4, turn_s=0.01)
-    assert held.calls == 20 and held.truth == 1.05
+    assert held.calls == 20 and held.true_ratio == 1.05
     held.samples(0.0)
     assert steps == [100] * 21
 
@@ -82,10 +82,10 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_truth_is_measured(
 ) -> None:
     held = PreparedCase("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
     steps = counted(held, monkeypatch)
-    times = iter([0.2, 2.0] * module.TRUTH_PAIRS)
+    times = iter([0.2, 2.0] * module.CALIBRATION_PAIRS)
     monkeypatch.setattr(held, "_time", lambda inputs: next(times))
     held.calibrate(2.0, turn_s=0.01)
-    assert (held.calls, held.truth) == (
+    assert (held.calls, held.true_ratio) == (
         1,
         pytest.approx(1.1),
     )  # a call of few steps costs more than its share
@@ -98,9 +98,9 @@ def test_what_another_process_has_decided_is_repeated_whatever_the_time(
 ) -> None:
     held = PreparedCase("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
     held.calibrate(2.0, turn_s=0.01, whole_calls=True)
-    assert (held.calls, held.truth) == (20, 1.05)
+    assert (held.calls, held.true_ratio) == (20, 1.05)
     held.calibrate(1e-3, turn_s=1.0, whole_calls=False)
-    assert held.calls == 1 and held.truth > 1
+    assert held.calls == 1 and held.true_ratio > 1
 
 
 def test_what_is_no_control_repeats_nothing(
@@ -110,7 +110,7 @@ def test_what_is_no_control_repeats_nothing(
     steps = counted(held, monkeypatch)
     held.calibrate(2.0, turn_s=0.01)
     held.samples(0.0)
-    assert (steps, held.truth) == ([100], 1.0)
+    assert (steps, held.true_ratio) == ([100], 1.0)
 
 
 def test_where_an_implementation_s_memory_is_not_seen_it_is_missing_and_not_0(

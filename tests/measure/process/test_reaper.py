@@ -75,13 +75,17 @@ def test_a_signal_that_the_run_was_told_to_ignore_ends_none_of_its_helpers(
     try:
         with WorkerPool(tmp_path) as team:
             worker = team.worker("numpy", SMALL)
-            helpers = [worker.zygote.process.pid, psutil.Process(worker.pid).ppid(), worker.pid]
+            helpers = [
+                worker.fork_server.process.pid,
+                psutil.Process(worker.pid).ppid(),
+                worker.pid,
+            ]
             for pid in helpers:
                 os.kill(pid, number)
-            assert worker.ask("describe", DEADLINE_S, names=[]) == []
+            assert worker.request("describe", DEADLINE_S, names=[]) == []
             team.worker("numpy", SMALL).kill()
             assert [
-                worker.zygote.process.pid,
+                worker.fork_server.process.pid,
                 psutil.Process(worker.pid).ppid(),
                 worker.pid,
             ] == helpers
@@ -101,8 +105,8 @@ def test_a_keeper_heeds_no_signal_that_is_sent_to_a_whole_group(tmp_path: Path) 
             signal.SIGTERM,
             signal.SIGQUIT,
         ):
-            os.kill(worker.zygote.process.pid, number)
-        assert worker.ask("describe", DEADLINE_S, names=[]) == []
+            os.kill(worker.fork_server.process.pid, number)
+        assert worker.request("describe", DEADLINE_S, names=[]) == []
         team.worker("numpy", SMALL).kill()
 
 
@@ -113,16 +117,16 @@ def test_what_a_case_leaves_behind_ends_with_its_worker_and_nothing_else_does(
     monkeypatch.setenv("LEFT_FOLDER", str(tmp_path))
     workload = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
     with WorkerPool(tmp_path) as team:
-        team.draw(workload, 0, tmp_path / "inputs.npz", DEADLINE_S)
+        team.write_inputs(workload, 0, tmp_path / "inputs.npz", DEADLINE_S)
         beside, worker = team.worker("mutant", workload), team.worker("mutant", workload)
         what = {"workload": vars(workload), "inputs": str(tmp_path / "inputs.npz")}
-        worker.ask("prepare", DEADLINE_S, implementation="mutant.leaves_a_child", **what)
-        worker.ask("gate", DEADLINE_S)
+        worker.request("prepare", DEADLINE_S, implementation="mutant.leaves_a_child", **what)
+        worker.request("check_accuracy", DEADLINE_S)
         (left,) = [int(path.name) for path in tmp_path.glob("[0-9]*")]
         assert left in reaper.descendants(worker.pid)  # though the process that forked it has ended
         worker.kill()
         assert not psutil.pid_exists(left)
-        assert beside.ask("describe", DEADLINE_S, names=[]) == []
+        assert beside.request("describe", DEADLINE_S, names=[]) == []
 
 
 def test_no_process_is_left_after_a_run_of_cases_that_leave_some(

@@ -9,9 +9,9 @@ import pytest
 
 from lstmbench.measure.process import worker_environment as module
 from lstmbench.measure.process.worker_environment import (
-    POOLS,
-    recorded,
-    thread_settings,
+    THREAD_VARIABLES,
+    recorded_variables,
+    library_settings,
     worker_environment,
 )
 from lstmbench.report import provenance
@@ -66,7 +66,7 @@ def test_what_changes_the_time_or_the_numbers_of_a_call_does_not_reach_a_worker(
 ) -> None:
     monkeypatch.setenv(name, SLOWER[name])
     assert name not in worker_environment(2, "cpu", 0)
-    assert name in recorded(2, "cpu")["removed"]
+    assert name in recorded_variables(2, "cpu")["removed"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
 ) -> None:
     monkeypatch.setenv(name, "/a/b/lib.so:--flag=/c/d")
     assert worker_environment(2, "cpu", 0)[name] == "/a/b/lib.so:--flag=/c/d"
-    assert recorded(2, "cpu")["passed"][name] == "lib.so:--flag=d"
+    assert recorded_variables(2, "cpu")["passed"][name] == "lib.so:--flag=d"
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,15 @@ def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
 def test_all_else_is_passed_on_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "/a/b")
     assert worker_environment(2, "cpu", 0)[name] == "/a/b"
-    assert name not in str(recorded(2, "cpu"))
+    assert name not in str(recorded_variables(2, "cpu"))
 
 
 def test_with_several_threads_nothing_is_set_but_their_number_the_device_and_what_says_so() -> None:
     """No policy of waiting, no binding, nothing dynamic: these are each library's own."""
-    assert set(thread_settings(2, "cuda")) - set(POOLS) == {"XLA_PYTHON_CLIENT_PREALLOCATE"}
-    assert set(thread_settings(2, "cpu")) - set(thread_settings(2, "cuda")) == {
+    assert set(library_settings(2, "cuda")) - set(THREAD_VARIABLES) == {
+        "XLA_PYTHON_CLIENT_PREALLOCATE"
+    }
+    assert set(library_settings(2, "cpu")) - set(library_settings(2, "cuda")) == {
         "CUDA_VISIBLE_DEVICES",
         "JAX_PLATFORMS",
     }
@@ -105,7 +107,7 @@ def manifest(**variables: Any) -> dict[str, Any]:
 def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
-    line = provenance.worker_variables(manifest(**recorded(2, "cuda")))
+    line = provenance.worker_variables(manifest(**recorded_variables(2, "cuda")))
     assert "_THREADS" not in line and "NPROC" not in line
     for words in (
         "workers: XLA_PYTHON_CLIENT_PREALLOCATE=false;",
@@ -156,7 +158,7 @@ def test_processes_of_a_case_differ_in_what_moves_memory_about() -> None:
 
 
 def test_a_user_without_a_name_gets_one_for_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert module.user_name() == {}
+    assert module.user_variable() == {}
     for error in (KeyError, OSError):  # by the version of Python
 
         def nobody(error: type[Exception] = error) -> str:
