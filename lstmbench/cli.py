@@ -125,14 +125,14 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the implementations, what makes them slower here, and the suites; or the tasks."""
-    from lstmbench.core.registry import NOT_COMPILED, describe, names
+    from lstmbench.core.registry import NOT_COMPILED, implementation_row, names
     from lstmbench.doctor import code_paths
     from lstmbench.measure.suites.suite_file import read_suite, suites
 
     if tasks:
         _print_tasks(as_json)
         return
-    rows = [describe(name) for name in names()]
+    rows = [implementation_row(name) for name in names()]
     if as_json:
         print(json.dumps({"implementations": rows, "suites": list(suites())}, indent=2))
         return

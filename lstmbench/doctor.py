@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.registry import describe, load, names
+from lstmbench.core.registry import implementation_row, load, names
 from lstmbench.measure import environment
 from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.suites.suite_file import read_suite, suites
@@ -87,7 +87,7 @@ def code_paths() -> dict[str, str]:
 
 def examine() -> dict[str, Any]:
     """Return machine, packages, implementations and what each suite of the package would skip here."""
-    described = {name: describe(name) for name in names()}
+    described = {name: implementation_row(name) for name in names()}
     code_paths()
     return {
         "machine": environment.machine(),

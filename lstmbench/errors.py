@@ -5,7 +5,7 @@ class LstmbenchError(ValueError):
     """Something the user asked for cannot be done; the message is one clear sentence."""
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what an error says, as the end of a sentence of ours, with its full stop."""
     lines = str(error).split("\n")[0].strip() or type(error).__name__
     return f"{lines.rstrip(' .:')}."

@@ -137,7 +137,7 @@ def own_registrations() -> Iterator[None]:
     from lstmbench.core import registry
 
     for name in registry.names():  # a module of ours registers once, when it is first imported
-        registry.describe(name)
+        registry.implementation_row(name)
     before = dict(registry._registered)
     yield
     registry._registered.clear()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lstmbench as lb
-from lstmbench.core.array_checks import mapped
+from lstmbench.core.array_checks import map_nested
 from lstmbench.core.stack import stack_oracle
 from lstmbench.core.stack.dropout import draw_masks
 
@@ -100,7 +100,7 @@ def found_at_once(stack: lb.Stack, problem: Problem) -> dict[str, Array]:
             for each in (problem.x, *problem.state, problem.dy, *problem.dstate)
         ]
         outputs = stack.implementation.forward_backward(*arrays, problem.lengths)
-        return named(problem.params, *mapped(framework.to_numpy, outputs))
+        return named(problem.params, *map_nested(framework.to_numpy, outputs))
 
 
 # Against nn.LSTM

@@ -164,7 +164,7 @@ def test_a_reason_in_brackets_is_text_and_not_markup(
 ) -> None:
     row = {"name": "mine.fast", "available": False, "reason": "[/nowhere] [bold]", "peer": False}
     row |= {"devices": (), "dtypes": (), "modes": ()}
-    monkeypatch.setattr("lstmbench.core.registry.describe", lambda name: row)
+    monkeypatch.setattr("lstmbench.core.registry.implementation_row", lambda name: row)
     assert "[/nowhere] [bold]" in call("list").out
 
 

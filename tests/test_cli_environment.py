@@ -75,7 +75,7 @@ def no_framework(monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"name": "mine.fast", "available": False, "reason": "→", "peer": False}
     row |= {"devices": (), "dtypes": (), "modes": ()}
     for module in (registry, doctor):
-        monkeypatch.setattr(module, "describe", lambda name: row | {"name": name})
+        monkeypatch.setattr(module, "implementation_row", lambda name: row | {"name": name})
     monkeypatch.setattr(doctor, "code_paths", dict)
     monkeypatch.setattr(doctor, "suites", lambda: ["smoke"])
 

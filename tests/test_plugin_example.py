@@ -76,7 +76,7 @@ def test_it_is_not_there_before_it_is_installed(tmp_path: Path) -> None:
 def test_once_installed_it_is_listed_with_the_others(site: Path) -> None:
     code = (
         "import lstmbench as lb; from lstmbench.core import registry; import json;"
-        "print(json.dumps([registry.names(), registry.describe('example.numpy')]))"
+        "print(json.dumps([registry.names(), registry.implementation_row('example.numpy')]))"
     )
     done = python("-c", code, site=site)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import STORED, ArrayBackend
+from lstmbench.core.interface import STORAGE_DTYPES, ArrayBackend
 
 DEFAULTS = {
     "debug_infs": False,
@@ -38,7 +38,11 @@ class JaxBackend(ArrayBackend):
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.stored = device, dtype, STORED.get(dtype, dtype)
+        self.device, self.dtype, self.storage_dtype = (
+            device,
+            dtype,
+            STORAGE_DTYPES.get(dtype, dtype),
+        )
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -68,7 +72,7 @@ class JaxBackend(ArrayBackend):
     def from_numpy(self, array: NDArray[Any]) -> jax.Array:
         # A copy: on the CPU, device_put may share the caller's memory
         native = jnp.array(
-            np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.stored)), copy=True
+            np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.storage_dtype)), copy=True
         )
         return jax.device_put(native, jax.devices(self.device)[0])
 
@@ -82,17 +86,17 @@ class JaxBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return _Compiled(function)
 
-    def whole(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.int32)  # a program takes it as it is
 
     def arange(self, stop: int) -> jax.Array:
         return jnp.arange(stop)
 
-    def place(self, array: jax.Array) -> jax.Array:
+    def to_device(self, array: jax.Array) -> jax.Array:
         return array
 
     def zeros(self, shape: tuple[int, ...]) -> jax.Array:
-        return jnp.zeros(shape, dtype=self.stored)
+        return jnp.zeros(shape, dtype=self.storage_dtype)
 
     def concatenate(self, arrays: Sequence[jax.Array], axis: int) -> jax.Array:
         return jnp.concatenate(arrays, axis=axis)
@@ -106,11 +110,11 @@ class JaxBackend(ArrayBackend):
     def as_training_input(self, array: jax.Array) -> jax.Array:
         return array
 
-    def select(self, x: jax.Array, inside: jax.Array) -> jax.Array:
+    def where_valid(self, x: jax.Array, inside: jax.Array) -> jax.Array:
         return jnp.where(inside[:, :, None], x, 0)
 
-    def clear(self, x: jax.Array, inside: jax.Array) -> jax.Array:
-        return self.select(x, inside)
+    def zero_padding(self, x: jax.Array, inside: jax.Array) -> jax.Array:
+        return self.where_valid(x, inside)
 
     def take_rows(self, x: jax.Array, rows: jax.Array) -> jax.Array:
         return x.reshape(-1, x.shape[2])[rows]
@@ -119,7 +123,7 @@ class JaxBackend(ArrayBackend):
         B = x.shape[1]
         return x.at[rows // B, rows % B].add(values)
 
-    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:

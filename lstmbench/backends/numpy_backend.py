@@ -20,7 +20,7 @@ class NumpyBackend(ArrayBackend):
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.stored = device, dtype, dtype
+        self.device, self.dtype, self.storage_dtype = device, dtype, dtype
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -47,13 +47,13 @@ class NumpyBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    def whole(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.int64)
 
     def arange(self, stop: int) -> NDArray[Any]:
         return np.arange(stop)
 
-    def place(self, array: NDArray[Any]) -> NDArray[Any]:
+    def to_device(self, array: NDArray[Any]) -> NDArray[Any]:
         return array
 
     def zeros(self, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -71,10 +71,10 @@ class NumpyBackend(ArrayBackend):
     def as_training_input(self, array: NDArray[Any]) -> NDArray[Any]:
         return array
 
-    def select(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
-        return self.clear(x.copy(), inside)
+    def where_valid(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
+        return self.zero_padding(x.copy(), inside)
 
-    def clear(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
+    def zero_padding(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
         x[~inside] = 0
         return x
 
@@ -85,7 +85,7 @@ class NumpyBackend(ArrayBackend):
         x[np.divmod(rows, x.shape[1])] += values
         return x
 
-    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:

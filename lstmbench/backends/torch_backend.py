@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lstmbench.core.interface import STORED, ArrayBackend
+from lstmbench.core.interface import STORAGE_DTYPES, ArrayBackend
 
 
 class TorchBackend(ArrayBackend):
@@ -26,7 +26,11 @@ class TorchBackend(ArrayBackend):
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
 
     def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.stored = device, dtype, STORED.get(dtype, dtype)
+        self.device, self.dtype, self.storage_dtype = (
+            device,
+            dtype,
+            STORAGE_DTYPES.get(dtype, dtype),
+        )
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -58,7 +62,7 @@ class TorchBackend(ArrayBackend):
     def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
         # By way of float64: torch knows neither NumPy's long double nor the other byte order
         plain = np.asarray(array, dtype=np.float64, order="C")
-        return torch.tensor(plain, dtype=getattr(torch, self.stored), device=self.device)
+        return torch.tensor(plain, dtype=getattr(torch, self.storage_dtype), device=self.device)
 
     def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
         native = native.detach().cpu()
@@ -73,7 +77,7 @@ class TorchBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    def whole(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(
             np.int64
         )  # on the host: NumPy takes a fifth of torch's time for a few small arrays
@@ -81,11 +85,11 @@ class TorchBackend(ArrayBackend):
     def arange(self, stop: int) -> NDArray[Any]:
         return np.arange(stop)
 
-    def place(self, array: NDArray[Any]) -> torch.Tensor:
+    def to_device(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.zeros(shape, dtype=getattr(torch, self.stored), device=self.device)
+        return torch.zeros(shape, dtype=getattr(torch, self.storage_dtype), device=self.device)
 
     def concatenate(self, arrays: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
         return torch.cat(tuple(arrays), dim=axis)
@@ -101,14 +105,14 @@ class TorchBackend(ArrayBackend):
             array.clone() if array.is_inference() else array
         )  # autograd refuses what inference mode has made
 
-    def select(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    def where_valid(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         # By its bits, all of them or none: eight times as fast as masked_fill where the mask is one
         # per row
         bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
         return torch.bitwise_and(x.view(bits), -inside.to(bits)[:, :, None]).view(x.dtype)
 
-    def clear(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        return self.select(x, inside)
+    def zero_padding(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        return self.where_valid(x, inside)
 
     def take_rows(self, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         features = x.shape[2]
@@ -144,7 +148,7 @@ class TorchBackend(ArrayBackend):
                 peak = max(peak, live)
         return peak
 
-    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         if self.device != "cuda":
             return {}
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 
 Array = NDArray[Any]
 State = tuple[Array, Array]
@@ -41,7 +41,9 @@ def numbers(array: ArrayLike, name: str) -> Array:
         ValueError,
         RuntimeError,
     ) as error:  # ragged rows; a tensor on a GPU, or one with a graph
-        raise LstmbenchError(f"{name} must be an array of real numbers: {said(error)}") from None
+        raise LstmbenchError(
+            f"{name} must be an array of real numbers: {error_text(error)}"
+        ) from None
     if given.dtype.kind not in "fiub":
         raise LstmbenchError(
             f"{name} must be an array of real numbers, but its dtype is {given.dtype}."
@@ -61,8 +63,8 @@ def shaped(array: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
     return given
 
 
-def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:
     """Apply the function to every leaf of nested tuples."""
     if isinstance(nested, tuple):
-        return tuple(mapped(function, item) for item in nested)
+        return tuple(map_nested(function, item) for item in nested)
     return function(nested)

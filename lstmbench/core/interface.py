@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lstmbench.core.array_checks import Array as Array
-from lstmbench.core.array_checks import State, mapped, numbers, shaped
+from lstmbench.core.array_checks import State, map_nested, numbers, shaped
 from lstmbench.core.parameters import Gradients, LSTMParams
 from lstmbench.errors import LstmbenchError
 
 MODES = ("inference", "training")
-STORED: Final = MappingProxyType({"tf32": "float32"})
+STORAGE_DTYPES: Final = MappingProxyType({"tf32": "float32"})
 """How numbers of a dtype are stored, if not as its name says. tf32 is float32 whose factors are
 rounded to 10 bits when
 they are multiplied: what NVIDIA's GPUs do with float32 unless told otherwise. A CPU has none."""
@@ -35,7 +35,7 @@ class ArrayBackend(Protocol):
     dtypes: ClassVar[tuple[str, ...]]
     device: str
     dtype: str
-    stored: str  # as, see STORED
+    storage_dtype: str  # as, see STORAGE_DTYPES
 
     def __init__(self, device: str, dtype: str) -> None: ...
 
@@ -77,7 +77,7 @@ class ArrayBackend(Protocol):
         """
         ...
 
-    def on_device(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what the device did in ``call(*arguments)``, {} where there is none or the
         framework does not tell.
 
@@ -88,7 +88,7 @@ class ArrayBackend(Protocol):
         ...
 
     # What a stack needs besides slices, sums and products, which all arrays have; nothing here
-    # changes its arguments, but for ``clear`` and ``add_rows``
+    # changes its arguments, but for ``zero_padding`` and ``add_rows``
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as the framework runs it best; its arguments are nested tuples of
@@ -96,17 +96,17 @@ class ArrayBackend(Protocol):
         """
         ...
 
-    def whole(self, numbers: Array) -> Any:
+    def to_int_array(self, numbers: Array) -> Any:
         """Return whole numbers as a compiled function takes them; what it computes from them it
         places.
         """
         ...
 
     def arange(self, stop: int) -> Any:
-        """Return the whole numbers below ``stop``, to compute with what ``whole`` returned."""
+        """Return the whole numbers below ``stop``, to compute with what ``to_int_array`` returned."""
         ...
 
-    def place(self, array: Any) -> Any:
+    def to_device(self, array: Any) -> Any:
         """Bring whole numbers or truth values, computed from the two above, to where the arrays
         are.
         """
@@ -128,14 +128,14 @@ class ArrayBackend(Protocol):
         """Return x (T, B, F) with the time running backwards."""
         ...
 
-    def select(self, x: Any, inside: Any) -> Any:
+    def where_valid(self, x: Any, inside: Any) -> Any:
         """Return x (T, B, F) where ``inside`` (T, B) is true, and 0 elsewhere, whatever stands
         there.
         """
         ...
 
-    def clear(self, x: Any, inside: Any) -> Any:
-        """Return what ``select`` returns; x may be used up."""
+    def zero_padding(self, x: Any, inside: Any) -> Any:
+        """Return what ``where_valid`` returns; x may be used up."""
         ...
 
     def take_rows(self, x: Any, rows: Any) -> Any:
@@ -193,13 +193,13 @@ class Implementation(Protocol):
     # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them;
     # called once for a saved
     #
-    # And, with that pair, to take lengths (B,), as the framework's ``whole`` gives them, after c0
+    # And, with that pair, to take lengths (B,), as the framework's ``to_int_array`` gives them, after c0
     # in ``forward`` and ``forward_saving``, from 1 to T, with ``takes_lengths = True``: beyond its
     # length a sequence's y is 0, whatever stands in x and dy there, h and c are those at the
     # length, and so are dh and dc. (x may be taken to be finite.)
     #
     # And where training is fast only if the number of an input's features is a multiple of some
-    # number, that number as ``lanes: ClassVar[int]``: a stack that has to add a feature then adds
+    # number, that number as ``feature_multiple: ClassVar[int]``: a stack that has to add a feature then adds
     # so many.
     #
     # And where memory is allocated that the framework's accounting does not see, ``hides_memory =
@@ -297,7 +297,7 @@ class LSTM:
         outputs back to NumPy.
         """
         outputs = method(*(self.framework.from_numpy(array) for array in arrays))
-        return mapped(self.framework.to_numpy, outputs)
+        return map_nested(self.framework.to_numpy, outputs)
 
     def _inputs(
         self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None

@@ -112,7 +112,7 @@ def register(
             raise LstmbenchError(
                 f"{name}: class {cls.__name__} has no method {' and no method '.join(missing)}."
             )
-        home = framework_class(framework)
+        home = array_backend_class(framework)
         if dtypes is not None and (not dtypes or set(dtypes) - set(home.dtypes)):
             raise LstmbenchError(
                 f"{name}: dtypes must be some of {', '.join(home.dtypes)}, but they are {dtypes!r}."
@@ -140,12 +140,12 @@ def register(
     return add
 
 
-def only_in_this_session(name: str) -> bool:
+def is_session_only(name: str) -> bool:
     """Return whether other processes, such as workers, do not find this name."""
     return name in _registered and name not in {*_builtin(), *_plugins()}
 
 
-def framework_class(framework: str) -> type[ArrayBackend]:
+def array_backend_class(framework: str) -> type[ArrayBackend]:
     """Return the class that holds arrays of ``numpy``, ``torch`` or ``jax``; this imports that
     framework.
     """
@@ -158,7 +158,7 @@ def names() -> list[str]:
     return sorted({*_builtin(), *_plugins(), *_registered})
 
 
-def find_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Do nothing if the name is known; nothing is imported.
 
     Raises:
@@ -179,10 +179,10 @@ def find(name: str) -> Registration:
         LstmbenchError: if the name is not known (the known ones are listed, the nearest suggested).
         Exception: whatever the import of its framework or of its plug-in raised.
     """
-    find_name(name)
+    check_name(name)
     if name not in _registered:
         if name in _builtin():
-            source = f"{_builtin()[name]}.py"
+            source = f"{lookup.packages['variants']}.{_builtin()[name]}"
             lookup.module("variants", _builtin()[name])
         else:
             source = f"the plug-in {_plugins()[name].value}"
@@ -213,7 +213,7 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
         raise LstmbenchError(
             f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
         )
-    found, framework = open_framework(name, device, dtype)
+    found, framework = resolve(name, device, dtype)
     if params.projection is not None or params.peephole is not None:
         raise LstmbenchError(
             f"{name}: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
@@ -223,7 +223,7 @@ def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float
     return LSTM(name, params, framework, implementation, found.modes)
 
 
-def open_framework(name: str, device: str, dtype: str) -> tuple[Registration, ArrayBackend]:
+def resolve(name: str, device: str, dtype: str) -> tuple[Registration, ArrayBackend]:
     """Return the registration of ``name``, and its framework's arrays on the device, in the dtype.
 
     Raises:
@@ -254,7 +254,7 @@ def unsupported_reason(dtype: str, device: str) -> str:
     return "that is how a GPU multiplies float32" if dtype == "tf32" and device == "cpu" else ""
 
 
-def describe(name: str) -> dict[str, Any]:
+def implementation_row(name: str) -> dict[str, Any]:
     """Return one row of ``implementations()``; this imports the framework of that implementation."""
     backend, _, variant = name.partition(".")
     row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
@@ -287,7 +287,7 @@ def implementations() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    rows = [describe(name) for name in names()]
+    rows = [implementation_row(name) for name in names()]
     return pd.DataFrame(rows)
 
 

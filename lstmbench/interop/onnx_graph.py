@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.interop.weight_checks import Array, listed, needed
 
 _REARRANGING = (
@@ -67,7 +67,7 @@ class Graph:
             except (
                 Exception
             ) as error:  # a type that NumPy has not, sizes that do not fit, half of the bytes
-                self._broken[name] = said(error).rstrip(".")
+                self._broken[name] = error_text(error).rstrip(".")
         for name, value in given.items():
             if name not in {*self.inputs, *constants}:
                 raise LstmbenchError(
@@ -137,7 +137,7 @@ class Graph:
                     self._evaluator(graph, opsets=versions).run([name], dict(known))[0]
                 )
         except Exception as error:  # operators that it does not know, sizes that do not fit
-            raise UnknownError(f"cannot be computed: {said(error).rstrip('.')}") from None
+            raise UnknownError(f"cannot be computed: {error_text(error).rstrip('.')}") from None
 
     def is_given(self, name: str) -> bool:
         """Return whether it is an input of the model, or a part of one, rearranged."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.interop.model_files import read_bytes, refuse_others
 from lstmbench.interop.onnx_graph import Graph, UnknownError
 from lstmbench.interop.weight_checks import (
@@ -190,7 +190,9 @@ def _model(source: Any) -> Any:
     except (
         Exception
     ) as error:  # the decoder's own errors, and whatever a damaged reference to a file causes
-        raise LstmbenchError(f"{name} cannot be read as an ONNX model: {said(error)}") from None
+        raise LstmbenchError(
+            f"{name} cannot be read as an ONNX model: {error_text(error)}"
+        ) from None
     return model
 
 
@@ -200,7 +202,7 @@ def _layer(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> OnnxL
         attributes = graph.attributes(node)
     except Exception as error:
         raise LstmbenchError(
-            f"{where} has an attribute that cannot be read: {said(error)}"
+            f"{where} has an attribute that cannot be read: {error_text(error)}"
         ) from None
     direction = attributes.get("direction", "forward")
     if not isinstance(direction, str) or direction not in _DIRECTIONS:

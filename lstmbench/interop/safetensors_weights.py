@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lstmbench.core.parameters import GATES, PEEPHOLES, LSTMParams
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.files import write_atomically
 from lstmbench.interop.model_files import read_bytes
 from lstmbench.interop.torch_weights import suffixes
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> Layers:
         metadata = _split(data)[0].get("__metadata__") or {}
     except Exception as error:  # the library's own error, and all that strange JSON may cause
         raise LstmbenchError(
-            f"{path} is no safetensors file, or is damaged: {said(error)}"
+            f"{path} is no safetensors file, or is damaged: {error_text(error)}"
         ) from None
     sizes, flags = _checked(metadata, str(path))
     parts = suffixes(min(sizes["num_layers"], len(entries) + 1), sizes["num_directions"])

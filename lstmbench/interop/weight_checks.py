@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lstmbench.core.array_checks import as_array
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 
 Array = NDArray[Any]
 Layers = tuple[tuple[LSTMParams, ...], ...]
@@ -42,7 +42,7 @@ def needed(package: str, method: str) -> Any:
         ) from None
     except Exception as error:
         raise LstmbenchError(
-            f"{method} needs the package {package}, which cannot be imported: {said(error)}"
+            f"{method} needs the package {package}, which cannot be imported: {error_text(error)}"
         ) from None
 
 
@@ -74,7 +74,7 @@ def to_float64(value: object, name: str) -> Array:
             value.detach().cpu() if hasattr(value, "detach") else value
         )  # a tensor of torch
     except Exception as error:  # a ragged list, a tensor without data, an array that was deleted
-        raise LstmbenchError(f"{name} cannot be read as an array: {said(error)}") from None
+        raise LstmbenchError(f"{name} cannot be read as an array: {error_text(error)}") from None
     if given.dtype.name not in LIMITS:
         raise LstmbenchError(
             f"{name} must hold numbers of dtype {', '.join(LIMITS)}, but its dtype is {given.dtype}."

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from lstmbench.core.registry import find_name
+from lstmbench.core.registry import check_name
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.environment import run_git
 
@@ -109,7 +109,7 @@ def sides(first: str, second: str) -> tuple[Variant, Variant]:
 
 def _side(text: str) -> Variant:
     name, at, where = text.partition("@")
-    find_name(name)
+    check_name(name)
     if not at:
         return Variant(name, name)
     if not where:

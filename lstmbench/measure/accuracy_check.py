@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstmbench.core.registry import describe, names
+from lstmbench.core.registry import implementation_row, names
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
@@ -89,7 +89,7 @@ def _manifest(call: str) -> dict[str, Any]:
 
 
 def _hold(name: str, workload: Workload, inputs: Path) -> dict[str, Any]:
-    known = describe(name)
+    known = implementation_row(name)
     if reason := known["reason"]:
         return {"status": "skipped", "error": reason}
     for kind, value in (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.files import write_atomically
 
 _NOTES = "notes.json"
@@ -45,7 +45,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
             arrays = dict(file)
         notes = json.loads(arrays.pop(_NOTES).tobytes())
     except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise LstmbenchError(f"The checkpoint {path} cannot be read: {said(error)}") from None
+        raise LstmbenchError(f"The checkpoint {path} cannot be read: {error_text(error)}") from None
     if not isinstance(notes, dict):
         raise LstmbenchError(f"The checkpoint {path} cannot be read: its notes are none.")
     return arrays, notes

@@ -77,7 +77,7 @@ class Model:
         Raises:
             LstmbenchError: if it is not available here, or has no backward.
         """
-        found, framework = registry.open_framework(implementation, device, dtype)
+        found, framework = registry.resolve(implementation, device, dtype)
         if "training" not in found.modes:
             raise LstmbenchError(
                 f"{implementation} has no backward: it is registered for inference only."
@@ -86,9 +86,7 @@ class Model:
         cls = plain_class(framework.name) if plain else found.cls
 
         def make(weights: Mapping[str, Any]) -> Layer:
-            arrays: dict[str, Any] = {
-                name: framework.to_numpy(weights[name]) for name in CELL
-            }
+            arrays: dict[str, Any] = {name: framework.to_numpy(weights[name]) for name in CELL}
             params: Any = (PlainRNNParams if plain else LSTMParams)(**arrays)
             return Plain(params, lambda given: cls(given, framework), framework)
 

@@ -51,7 +51,7 @@ class FlaxNNX:
     """``nnx.RNN`` of one cell, with our weights in place of the random ones."""
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
-        dtype = jnp.dtype(framework.stored)
+        dtype = jnp.dtype(framework.storage_dtype)
         cell = nnx.OptimizedLSTMCell(
             params.input_size,
             params.hidden_size,

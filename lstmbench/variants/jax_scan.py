@@ -38,7 +38,7 @@ class JaxScan(Differentiated):
 
     # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I
     # is 65 and not 64, but 8 % where it is 80
-    lanes: ClassVar[int] = 16
+    feature_multiple: ClassVar[int] = 16
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
         peepholes = [] if params.peephole is None else [params.peephole]

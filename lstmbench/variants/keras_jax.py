@@ -56,7 +56,7 @@ class KerasJax:
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
         sizes = (params.input_size, params.hidden_size)
         self._forward, self._forward_backward = _compiled(
-            *sizes, framework.stored, framework.device
+            *sizes, framework.storage_dtype, framework.device
         )
         self.weights = [
             framework.from_numpy(a) for a in (params.weight_ih.T, params.weight_hh.T, params.bias)

@@ -27,7 +27,7 @@ class KerasLSTM:
         self.keras, self.device = import_keras("torch", "keras.lstm"), framework.device
         with self.keras.device(self.device):
             self.layer = lstm_layer(
-                self.keras, params.input_size, params.hidden_size, framework.stored
+                self.keras, params.input_size, params.hidden_size, framework.storage_dtype
             )
             self.layer.set_weights([params.weight_ih.T, params.weight_hh.T, params.bias])
         self.weights = [weight.value for weight in self.layer.trainable_weights]

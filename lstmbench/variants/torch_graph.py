@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lstmbench.backends.torch_backend import TorchBackend
-from lstmbench.core.array_checks import mapped
+from lstmbench.core.array_checks import map_nested
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants.torch_fused import TorchFused
@@ -72,4 +72,4 @@ class Captured:
         for held, given in zip(self.inputs, inputs, strict=True):
             held.copy_(given)
         self.graph.replay()
-        return mapped(torch.clone, self.outputs)
+        return map_nested(torch.clone, self.outputs)

@@ -36,7 +36,7 @@ class TorchNNStack:
             bidirectional=params.bidirectional,
             proj_size=params.proj_size,
             device=framework.device,
-            dtype=getattr(torch, framework.stored),
+            dtype=getattr(torch, framework.storage_dtype),
         )
         self.weights: list[Tensor] = []  # in the order in which their gradients are returned
         self.second_biases: list[Tensor] = []
@@ -103,7 +103,7 @@ class TorchNN:
     """nn.LSTM keeps two biases that are added: the first holds ours, the second zeros."""
 
     def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
-        dtype = getattr(torch, framework.stored)
+        dtype = getattr(torch, framework.storage_dtype)
         self.lstm = torch.nn.LSTM(
             params.input_size, params.hidden_size, device=framework.device, dtype=dtype
         )

@@ -15,7 +15,7 @@ MEBIBYTE = 1 << 20
 def _framework(name: str, dtype: str = "float32") -> ArrayBackend:
     if name != "numpy":
         pytest.importorskip(name)
-    return registry.framework_class(name)("cpu", dtype)
+    return registry.array_backend_class(name)("cpu", dtype)
 
 
 EVERY = [(name, dtype) for name in ("numpy", "torch", "jax") for dtype in ("float32", "float64")]
@@ -56,7 +56,7 @@ def test_all_outputs_are_waited_for_where_calls_are_asynchronous(
         monkeypatch.setattr(module.cuda, "synchronize", lambda: waited.append("all"))
     else:
         monkeypatch.setattr(module, "block_until_ready", waited.append)
-    registry.framework_class(name)("cuda", "float32").synchronize(outputs := ((1,), 2))
+    registry.array_backend_class(name)("cuda", "float32").synchronize(outputs := ((1,), 2))
     assert waited == (["all"] if name == "torch" else [outputs])
 
 
@@ -128,12 +128,12 @@ def test_torch_rounds_no_float32_on_cuda_inside_its_scope() -> None:
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
     assert before[0]  # torch's own default
-    with registry.framework_class("torch")("cuda", "float32").scope():
+    with registry.array_backend_class("torch")("cuda", "float32").scope():
         assert [backend.allow_tf32 for backend in backends] == [False, False]
     assert [backend.allow_tf32 for backend in backends] == before
     with (
         pytest.raises(ZeroDivisionError),
-        registry.framework_class("torch")("cuda", "float32").scope(),
+        registry.array_backend_class("torch")("cuda", "float32").scope(),
     ):
         1 / 0  # noqa: B018
     assert [backend.allow_tf32 for backend in backends] == before
@@ -143,8 +143,8 @@ def test_torch_rounds_float32_on_cuda_where_tf32_is_asked_for() -> None:
     torch = pytest.importorskip("torch")
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
-    framework = registry.framework_class("torch")("cuda", "tf32")
-    assert framework.stored == "float32"
+    framework = registry.array_backend_class("torch")("cuda", "tf32")
+    assert framework.storage_dtype == "float32"
     with framework.scope():
         assert [backend.allow_tf32 for backend in backends] == [True, True]
     assert [backend.allow_tf32 for backend in backends] == before
@@ -153,7 +153,7 @@ def test_torch_rounds_float32_on_cuda_where_tf32_is_asked_for() -> None:
 def test_jax_rounds_no_float32_on_cuda_inside_its_scope() -> None:
     jax = pytest.importorskip("jax")
     before = jax.config.jax_default_matmul_precision
-    with registry.framework_class("jax")("cuda", "float32").scope():
+    with registry.array_backend_class("jax")("cuda", "float32").scope():
         jaxpr = str(jax.make_jaxpr(jax.numpy.matmul)(np.ones((2, 2)), np.ones((2, 2))))
         assert "Precision.HIGHEST" in jaxpr
     assert jax.config.jax_default_matmul_precision == before
@@ -161,7 +161,7 @@ def test_jax_rounds_no_float32_on_cuda_inside_its_scope() -> None:
 
 def test_jax_rounds_float32_on_cuda_where_tf32_is_asked_for() -> None:
     jax = pytest.importorskip("jax")
-    with registry.framework_class("jax")("cuda", "tf32").scope():
+    with registry.array_backend_class("jax")("cuda", "tf32").scope():
         jaxpr = str(jax.make_jaxpr(jax.numpy.matmul)(np.ones((2, 2)), np.ones((2, 2))))
     assert "Precision.HIGHEST" not in jaxpr
 
@@ -291,7 +291,7 @@ def test_bytes_grow_with_the_width_of_the_dtype(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 def test_a_cpu_tells_nothing_of_a_device(name: str) -> None:
-    assert _framework(name).on_device(lambda: 1 / 0) == {}  # nor is anything called
+    assert _framework(name).device_profile(lambda: 1 / 0) == {}  # nor is anything called
 
 
 def test_the_kernels_that_took_longest_are_named_with_their_shares() -> None:

@@ -19,13 +19,15 @@ def framework(request: pytest.FixtureRequest) -> Any:
     name, dtype = request.param
     if name != "numpy":
         pytest.importorskip(name)
-    found = registry.framework_class(name)("cpu", dtype)
+    found = registry.array_backend_class(name)("cpu", dtype)
     with found.scope():
         yield found
 
 
 def _mask(framework: ArrayBackend) -> Any:
-    return framework.place(framework.arange(4)[:, None] < framework.whole(np.array([4, 1, 3])))
+    return framework.to_device(
+        framework.arange(4)[:, None] < framework.to_int_array(np.array([4, 1, 3]))
+    )
 
 
 def test_arrays_are_joined_and_turned(framework: ArrayBackend) -> None:
@@ -44,29 +46,32 @@ def test_arrays_are_joined_and_turned(framework: ArrayBackend) -> None:
     assert not back(zeros).any()
 
 
-@pytest.mark.parametrize("name", ["select", "clear"])
+@pytest.mark.parametrize("name", ["where_valid", "zero_padding"])
 def test_what_is_left_out_is_zero_whatever_it_was(framework: ArrayBackend, name: str) -> None:
     poisoned = X.copy()
     poisoned[~INSIDE] = [np.nan, -np.inf]
     given = framework.from_numpy(poisoned)
     kept = framework.to_numpy(getattr(framework, name)(given, _mask(framework)))
     assert np.array_equal(kept, np.where(INSIDE[:, :, None], X, 0))
-    if name == "select":
+    if name == "where_valid":
         assert np.array_equal(framework.to_numpy(given), poisoned, equal_nan=True)
 
 
 def test_what_is_kept_is_kept_to_the_bit(framework: ArrayBackend) -> None:
     odd = np.full((4, 3, 2), [np.nan, -0.0])
-    kept = framework.to_numpy(framework.select(framework.from_numpy(odd), _mask(framework)))
+    kept = framework.to_numpy(framework.where_valid(framework.from_numpy(odd), _mask(framework)))
     assert np.isnan(kept[INSIDE][:, 0]).all()
     assert np.signbit(kept[INSIDE][:, 1]).all()
 
 
 def test_rows_are_taken_and_added_to(framework: ArrayBackend) -> None:
-    x, rows = framework.from_numpy(X), framework.place(framework.whole(np.array([9, 1, 5])))
+    x, rows = (
+        framework.from_numpy(X),
+        framework.to_device(framework.to_int_array(np.array([9, 1, 5]))),
+    )
     taken = framework.to_numpy(framework.take_rows(x, rows))
     assert np.array_equal(taken, X.reshape(12, 2)[[9, 1, 5]])
-    every = framework.place(framework.whole(np.arange(12)[::-1].reshape(4, 3)))
+    every = framework.to_device(framework.to_int_array(np.arange(12)[::-1].reshape(4, 3)))
     assert np.array_equal(
         framework.to_numpy(framework.take_rows(x, every)), X.reshape(12, 2)[::-1].reshape(4, 3, 2)
     )
@@ -81,7 +86,7 @@ def test_rows_are_taken_and_added_to(framework: ArrayBackend) -> None:
 def test_rows_are_added_to_a_part_of_an_array_too(framework: ArrayBackend) -> None:
     wide = framework.from_numpy(np.concatenate([X, X], axis=2))
     rows, ones = (
-        framework.place(framework.whole(np.array([0, 4, 11]))),
+        framework.to_device(framework.to_int_array(np.array([0, 4, 11]))),
         framework.from_numpy(np.ones((3, 2))),
     )
     added = framework.to_numpy(framework.add_rows(wide[:, :, 2:], rows, ones))
@@ -105,7 +110,7 @@ def test_a_compiled_function_is_the_function(framework: ArrayBackend) -> None:
 
 def test_jax_writes_no_weights_into_its_programs() -> None:
     jax = pytest.importorskip("jax")
-    framework: Any = registry.framework_class("jax")("cpu", "float32")
+    framework: Any = registry.array_backend_class("jax")("cpu", "float32")
     weight = framework.from_numpy(np.full((100, 100), 0.123456))
     compiled = framework.compile(lambda x: x @ weight)
     x = framework.from_numpy(np.ones((3, 100)))
@@ -118,7 +123,7 @@ def test_jax_writes_no_weights_into_its_programs() -> None:
 
 def test_jax_s_bytes_are_told_of_a_call_with_arguments_on_the_host() -> None:
     pytest.importorskip("jax")
-    framework = registry.framework_class("jax")("cpu", "float32")
+    framework = registry.array_backend_class("jax")("cpu", "float32")
     x = framework.from_numpy(np.ones(1 << 18))
     assert (
         framework.allocated_bytes(

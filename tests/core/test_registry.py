@@ -136,10 +136,8 @@ def test_a_registered_class_is_listed_and_loaded() -> None:
 
 def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> None:
     lb.register("mine.fast", devices=("quantum",))(Plain)
-    assert registry.only_in_this_session("mine.fast") and not registry.only_in_this_session(
-        "numpy.fused"
-    )
-    row = registry.describe("mine.fast")
+    assert registry.is_session_only("mine.fast") and not registry.is_session_only("numpy.fused")
+    row = registry.implementation_row("mine.fast")
     assert (row["available"], row["devices"]) == (False, ())
     assert row["reason"] == "it runs on quantum alone, which is not there"
     wanted = "mine.fast sees no device 'cpu' here; it runs on quantum alone, which is not there."

@@ -57,9 +57,9 @@ def test_what_computes_something_else_is_told_apart(monkeypatch):
 
 @pytest.mark.usefixtures("two")
 def test_what_is_not_here_or_not_supported_is_skipped_with_its_reason(monkeypatch):
-    right = module.describe
+    right = module.implementation_row
 
-    def describe(name):
+    def implementation_row(name):
         if name == "numpy.fused":
             return right(name) | {
                 "reason": "the package numpy is not installed",
@@ -67,7 +67,7 @@ def test_what_is_not_here_or_not_supported_is_skipped_with_its_reason(monkeypatc
             }
         return right(name)
 
-    monkeypatch.setattr(module, "describe", describe)
+    monkeypatch.setattr(module, "implementation_row", implementation_row)
     found = agreement(seq_lens=[2], hidden_size=2, dtypes=["bfloat16"]).set_index("implementation")
     assert tuple(found.loc["numpy.fused", ["status", "error"]]) == (
         "skipped",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmbench.core.registry import FRAMEWORKS, framework_class
+from lstmbench.core.registry import FRAMEWORKS, array_backend_class
 from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
@@ -35,7 +35,7 @@ def loss(params: PlainRNNParams, x: Any, h0: Any, c0: Any) -> float:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_outputs_and_gradients_are_those_of_the_equation(framework: str) -> None:
-    home = framework_class(framework)("cpu", "float64")
+    home = array_backend_class(framework)("cpu", "float64")
     with home.scope():
         cell = plain_class(framework)(PARAMS, home)
         native = [home.from_numpy(array) for array in INPUTS]

@@ -20,7 +20,7 @@ def test_without_numba_it_is_a_row_that_says_so_and_others_are_there() -> None:
     rows = fresh(
         "sys.modules['numba'] = None  # importing it raises ModuleNotFoundError\n"
         "from lstmbench.core import registry\n"
-        "out = [registry.describe(name) for name in ('numpy.numba', 'numpy.fused')]"
+        "out = [registry.implementation_row(name) for name in ('numpy.numba', 'numpy.fused')]"
     )
     assert (rows[0]["available"], rows[0]["reason"]) == (
         False,
@@ -49,7 +49,7 @@ def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(
     found = fresh(
         f"os.chdir({str(tmp_path)!r})\n{broken}"
         "from lstmbench.core import registry\n"
-        "row = registry.describe('numpy.numba')\n"
+        "row = registry.implementation_row('numpy.numba')\n"
         "out = [row['available'], sys.modules['lstmbench.variants.numpy_numba'].code_path()]"
     )
     assert found[0] is True
@@ -167,5 +167,5 @@ def test_it_allocates_little_more_than_the_formula(numba: Any, mode: str, beyond
 
 
 def test_it_is_one_of_ours(numba: Any) -> None:
-    row = registry.describe("numpy.numba")
+    row = registry.implementation_row("numpy.numba")
     assert (row["available"], row["peer"], row["dtypes"]) == (True, False, ("float32", "float64"))

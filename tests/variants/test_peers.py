@@ -29,7 +29,7 @@ PEERS = {*PACKAGES, "jax.cudnn", "torch.compile", "torch.nn"}
 
 
 def needs(name: str) -> None:
-    row = registry.describe(name)
+    row = registry.implementation_row(name)
     if not row["available"]:
         pytest.skip(row["reason"])
 
@@ -40,7 +40,7 @@ def needs(name: str) -> None:
 def test_every_peer_is_known_and_says_that_it_is_one() -> None:
     assert set(registry.names()) >= PEERS
     for name in PEERS:
-        row = registry.describe(name)
+        row = registry.implementation_row(name)
         assert row["peer"] or not row["available"], name
 
 
@@ -56,7 +56,7 @@ for name in {names}:
         sentence = ""
     except lb.LstmbenchError as error:
         sentence = str(error)
-    out[name] = [registry.describe(name), sentence]
+    out[name] = [registry.implementation_row(name), sentence]
 """
 
 
@@ -122,7 +122,7 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
         "sysconfig.get_paths = lambda *words, **more: paths(*words, **more) | {'include': '/nowhere'}",
     }
     found = fresh(
-        f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.describe('torch.compile')"
+        f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.implementation_row('torch.compile')"
     )
     wanted = {
         "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the path",
@@ -230,9 +230,9 @@ import lstmbench as lb
 from conformance import check, draw
 from lstmbench.core import registry
 names = ("keras.jax", "keras.lstm")
-rows = [registry.describe(name) for name in names]
+rows = [registry.implementation_row(name) for name in names]
 out = [[row["available"] for row in rows], "keras" in sys.modules]
-for dtype in (each for each in registry.describe({name!r})["dtypes"] if not registry.unsupported_reason(each, "cpu")):
+for dtype in (each for each in registry.implementation_row({name!r})["dtypes"] if not registry.unsupported_reason(each, "cpu")):
     check({name!r}, dtype, "cpu", draw(6, 4, 12, 8))
 out.append(os.environ.get("KERAS_BACKEND"))
 try:

@@ -86,7 +86,7 @@ class ComposedStack:
             self.held[lanes] = [
                 MaskedLayer(each, self.make, self.framework, lanes) for each in self.params
             ]
-        return self.framework.whole(lengths)
+        return self.framework.to_int_array(lengths)
 
     def _padding(self, x: Any, lengths: Any, lanes: int) -> Padding | None:
         if lengths is None:
@@ -95,24 +95,24 @@ class ComposedStack:
         T, B, _ = x.shape
         times, columns = framework.arange(T)[:, None], framework.arange(B)
         inside = times < lengths  # (T, B)
-        last, turned = framework.place((lengths - 1) * B + columns), None
+        last, turned = framework.to_device((lengths - 1) * B + columns), None
         if self.params.num_directions > 1:
-            turned = framework.place((times + inside * (lengths - 1 - 2 * times)) * B + columns)
+            turned = framework.to_device((times + inside * (lengths - 1 - 2 * times)) * B + columns)
         if self.takes_lengths:
             return Padding(
                 self.layers,
                 (lengths,),
-                framework.place(inside),
+                framework.to_device(inside),
                 [None] * len(self.layers),
                 turned,
                 last,
             )
-        held, outside = self.held[lanes], framework.place(~inside)[:, :, None]
+        held, outside = self.held[lanes], framework.to_device(~inside)[:, :, None]
         features = {
             n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in held}
         }
         each = [features[layer.extra] for layer in held]
-        return Padding(held, (), framework.place(inside), each, turned, last)
+        return Padding(held, (), framework.to_device(inside), each, turned, last)
 
     def _turn(self, x: Any, pad: Padding | None) -> Any:
         return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
@@ -154,7 +154,7 @@ class ComposedStack:
         framework, D = self.framework, self.params.num_directions
         layers, told = (self.layers, ()) if pad is None else (pad.layers, pad.lengths)
         parts = [
-            x if pad is None else framework.select(x, pad.inside)
+            x if pad is None else framework.where_valid(x, pad.inside)
         ]  # side by side they are the layer's input
         hs, cs = [], []
         for level in range(self.params.num_layers):
@@ -178,7 +178,11 @@ class ComposedStack:
         their memory.
         """
         y, h, c = outputs
-        return (y if pad is None or pad.lengths else self.framework.clear(y, pad.inside)), h, c
+        return (
+            (y if pad is None or pad.lengths else self.framework.zero_padding(y, pad.inside)),
+            h,
+            c,
+        )
 
     def _join(self, parts: list[Any]) -> Any:
         return parts[0] if len(parts) == 1 else self.framework.concatenate(parts, axis=2)
@@ -199,7 +203,7 @@ class ComposedStack:
             None if pad is None or pad.lengths else pad
         )  # what takes lengths itself needs nothing of this
         if held is not None:
-            dy = framework.select(dy, held.inside)
+            dy = framework.where_valid(dy, held.inside)
         weights, dh0, dc0 = [], [], []  # from the last to the first
         for level in reversed(range(self.params.num_layers)):
             below = None

@@ -195,7 +195,7 @@ class MaskedLayer:
         self.features = params.input_size
         self.extra = lanes if self.features % lanes == 0 else 1
         hold = np.zeros((4 * H, self.extra))
-        amount = HOLD_FLOAT16 if framework.stored == "float16" else HOLD
+        amount = HOLD_FLOAT16 if framework.storage_dtype == "float16" else HOLD
         hold[:H, 0], hold[H : 2 * H, 0] = -amount, amount  # rows i, f, g, o
         bias = params.bias if params.has_bias else None
         weight_ih = np.hstack([params.weight_ih, hold])

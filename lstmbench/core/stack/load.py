@@ -38,7 +38,7 @@ def load(
         params = StackParams([[params]])
     if not isinstance(params, StackParams):
         return registry.load(name, params, device, dtype)
-    found, framework = registry.open_framework(name, device, dtype)
+    found, framework = registry.resolve(name, device, dtype)
     if params.has_peephole and not found.peephole:
         raise LstmbenchError(
             f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan compute them."

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmbench.core.array_checks import Array, State, mapped, numbers, shaped
+from lstmbench.core.array_checks import Array, State, map_nested, numbers, shaped
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.registry import Registration
 from lstmbench.core.stack.composed_stack import ComposedStack
 from lstmbench.core.stack.dropout import draw_masks
 from lstmbench.core.stack.interface import NativeStack, StackGradients, stack_gradients
 from lstmbench.core.stack.stack_parameters import StackParams
-from lstmbench.errors import LstmbenchError, said
+from lstmbench.errors import LstmbenchError, error_text
 
 Pair = tuple[ArrayLike, ArrayLike]
 
@@ -66,7 +66,7 @@ class Stack:
     def _composed(self) -> ComposedStack:
         with self.framework.scope():
             single = self.registration.cls
-            lanes = getattr(single, "lanes", 1)
+            lanes = getattr(single, "feature_multiple", 1)
             return ComposedStack(
                 self.params, self.framework, lambda each: single(each, self.framework), lanes
             )
@@ -162,7 +162,7 @@ class Stack:
                 outputs = getattr(self._composed, method)(*given, lengths, native)
             else:
                 outputs = getattr(self.implementation, method)(*given, lengths)
-            return mapped(self.framework.to_numpy, outputs)
+            return map_nested(self.framework.to_numpy, outputs)
 
     def _inputs(
         self, x: ArrayLike, state: Pair | None, lengths: ArrayLike | None
@@ -206,7 +206,7 @@ def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> NDArray[Any] | N
     try:
         given = np.asarray(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise LstmbenchError(f"{wanted}: {said(error)}") from None
+        raise LstmbenchError(f"{wanted}: {error_text(error)}") from None
     if given.shape != (B,):
         raise LstmbenchError(f"{wanted}, but they have shape {given.shape}.")
     if given.dtype.kind not in "iu":

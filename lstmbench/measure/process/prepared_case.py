@@ -201,9 +201,9 @@ class PreparedCase:
         bring = self.lstm.framework.from_numpy
         return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
 
-    def on_device(self) -> dict[str, Any]:
+    def device_profile(self) -> dict[str, Any]:
         """Return what the device did in a call, as far as the framework tells."""
-        return self.lstm.framework.on_device(self.method, *self.inputs[0])
+        return self.lstm.framework.device_profile(self.method, *self.inputs[0])
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
         """Return the allocator's peak of one call beyond its inputs, over the first time steps only

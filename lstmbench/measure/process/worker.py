@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstmbench.core.registry import describe
+from lstmbench.core.registry import implementation_row
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.inputs import write_with_answers
@@ -68,7 +68,7 @@ class WorkerServer:
         """Say what is known of implementations: whether they are available, on which devices, in
         which dtypes.
         """
-        return [describe(name) for name in names]
+        return [implementation_row(name) for name in names]
 
     def write_inputs(self, workload: dict[str, Any], seed: int, path: str) -> None:
         """Draw a workload's inputs and compute the oracle's answers."""
@@ -242,7 +242,7 @@ class WorkerServer:
             "allocated_bytes": allocated,
             "allocated_bytes_per_step": growth,
             "peak_device_bytes": device,
-            **case.on_device(),
+            **case.device_profile(),
         }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from lstmbench.core.registry import (
     ENTRY_POINTS,
     FRAMEWORKS,
-    only_in_this_session,
+    is_session_only,
     unsupported_reason,
 )
 from lstmbench.errors import LstmbenchError
@@ -177,7 +177,7 @@ class WorkerPool:
                 known = {"name": name, "available": False, "reason": str(error), "peer": False}
             if HARNESS_FAILED in known.get("reason", ""):
                 return known  # and the next workload asks again
-            if not known["available"] and only_in_this_session(self.implementation(name)):
+            if not known["available"] and is_session_only(self.implementation(name)):
                 known["reason"] = SESSION_ONLY_REASON
             self._known[key] = known
         return self._known[key]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lstmbench.core.registry import find_name
+from lstmbench.core.registry import check_name
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import HOURS
 from lstmbench.measure.suites.suite import Budget, Grid, StrictModel, Suite
@@ -101,7 +101,7 @@ def _check_names(found: Suite | TrainingSuite, file: YamlFile) -> None:
         names |= {("reference",): found.reference}
     for key, name in names.items():
         try:
-            find_name(name)
+            check_name(name)
         except LstmbenchError as error:
             raise file.error(key, str(error)) from None
     if isinstance(found, TrainingSuite):

@@ -39,7 +39,7 @@ def test_all_shapes_are_nn_lstm(
     check("jax.scan", problem_of(sizes, kind, varied, seed))
 
 
-def test_inputs_of_a_whole_number_of_lanes_stay_one() -> None:
+def test_inputs_whose_width_is_a_multiple_already_stay_one() -> None:
     kind = {"num_layers": 2, "bidirectional": True, "proj_size": 0, "bias": True}
     check(
         "jax.scan",

@@ -65,7 +65,7 @@ def test_padding_that_is_multiplied_away_would_leak(monkeypatch: pytest.MonkeyPa
     problem = _problem()
     stack = _stack("numpy.fused", problem.params)
     monkeypatch.setattr(
-        type(stack.framework), "select", lambda self, x, inside: x * inside[:, :, None]
+        type(stack.framework), "where_valid", lambda self, x, inside: x * inside[:, :, None]
     )
     assert max(errors(found(stack, _poisoned(problem, 7.0)), expected(problem)).values()) <= 1e-12
     with np.errstate(all="ignore"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples import examples
-from lstmbench.core.registry import FRAMEWORKS, framework_class
+from lstmbench.core.registry import FRAMEWORKS, array_backend_class
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.backends.interface import arithmetic
 from lstmbench.training.optimizer import Optimizer
@@ -43,7 +43,7 @@ def loss_of(loss: str, given: dict[str, Any]) -> float:
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_loss_and_slopes_are_those_of_the_definition(framework: str, loss: str) -> None:
-    given, home = problem(loss), framework_class(framework)("cpu", "float64")
+    given, home = problem(loss), array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
         made = arithmetic(home, loss, Optimizer(), weights)  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_loss_and_slopes_are_those_of_the_definition(framework: str, loss: str) 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
-    given, home = problem("cross_entropy"), framework_class(framework)("cpu", "float32")
+    given, home = problem("cross_entropy"), array_backend_class(framework)("cpu", "float32")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
         made = arithmetic(home, "cross_entropy", Optimizer(), weights)
@@ -78,7 +78,7 @@ def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
 def updated(
     framework: str, optimizer: Optimizer, gradients: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    home = framework_class(framework)("cpu", "float64")
+    home = array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {"a": home.from_numpy(np.ones((2, 3))), "b": home.from_numpy(np.zeros(4))}
         made = arithmetic(home, "mse", optimizer, weights)
@@ -147,6 +147,6 @@ def test_an_optimizer_that_there_is_not_is_refused(given: dict[str, Any], word: 
 
 
 def test_an_unknown_loss_is_refused() -> None:
-    home = framework_class("numpy")("cpu", "float32")
+    home = array_backend_class("numpy")("cpu", "float32")
     with pytest.raises(LstmbenchError, match="hinge"):
         arithmetic(home, "hinge", Optimizer(), {})  # type: ignore[arg-type]
