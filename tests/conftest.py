@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     more = config.getoption("--all") or config.getoption("--rest")
     settings.load_profile("all" if more else "default")
     if not config.option.markexpr:
-        config.option.markexpr = "not browser" if more else "not browser and not slow"
+        config.option.markexpr = f"not browser and not {'stand_in' if more else 'slow'}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -281,7 +281,13 @@ def by_kernel(*values, id, slow=True):
     )
 
 
-both_ways = pytest.mark.parametrize("execute", ["here", by_kernel(id="papermill")], indirect=True)
+def in_process(*values, id):
+    return pytest.param(*values, "here", id=id, marks=pytest.mark.stand_in)
+
+
+both_ways = pytest.mark.parametrize(
+    "execute", [in_process(id="here"), by_kernel(id="papermill")], indirect=True
+)
 
 
 @pytest.fixture
@@ -400,7 +406,7 @@ def check_output(path, *places):
 @pytest.mark.parametrize(
     ("path", "execute"),
     [
-        *(pytest.param(path, "here", id=path.stem) for path in WITHOUT_FRAMEWORKS),
+        *(in_process(path, id=path.stem) for path in WITHOUT_FRAMEWORKS),
         *(
             by_kernel(p, id=f"{p.stem}-papermill", slow=p.stem not in BY_PAPERMILL)
             for p in WITHOUT_FRAMEWORKS
