@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("same") / "results"
     fill(root / "a", [row for row in quick_rows() if row["seq_len"] == 64])
-    for table in report.tables(read_results(root / "a")):
+    for table in report.standard_tables(read_results(root / "a")):
         (root / "a" / "tables").mkdir(exist_ok=True)
         for ending, text in (
             ("md", table.markdown()),

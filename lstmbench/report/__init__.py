@@ -17,7 +17,7 @@ from lstmbench.report.tables.standard_tables import (
     memory_table,
     ratio_table,
     speed_table,
-    tables,
+    standard_tables,
 )
 from lstmbench.report.tables.table import Table
 from lstmbench.report.tables.training_tables import learning_table
@@ -25,16 +25,17 @@ from lstmbench.report.tables.training_tables import learning_table
 if TYPE_CHECKING:
     from lstmbench.report.figures.figure import Figure
     from lstmbench.report.figures.plots import plot
-    from lstmbench.report.figures.standard_figures import figures, series
+    from lstmbench.report.figures.standard_figures import series, standard_figures
     from lstmbench.report.page.index import latest, write, write_index
 
-# No module of this package may bear one of these names: once imported, it would hide the function
+# No module or folder of this package may have one of these names: once imported, it would hide the
+# function
 _HOMES = {
     "Figure": "lstmbench.report.figures.figure",
-    "figures": "lstmbench.report.figures.standard_figures",
     "latest": "lstmbench.report.page.index",
     "plot": "lstmbench.report.figures.plots",
     "series": "lstmbench.report.figures.standard_figures",
+    "standard_figures": "lstmbench.report.figures.standard_figures",
     "write": "lstmbench.report.page.index",
     "write_index": "lstmbench.report.page.index",
 }
@@ -45,7 +46,6 @@ __all__ = [
     "Table",
     "accuracy_table",
     "compare",
-    "figures",
     "first_call_table",
     "growth_table",
     "latest",
@@ -56,7 +56,8 @@ __all__ = [
     "ratio_table",
     "series",
     "speed_table",
-    "tables",
+    "standard_figures",
+    "standard_tables",
     "write",
     "write_index",
 ]

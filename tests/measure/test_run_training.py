@@ -12,7 +12,7 @@ import lstmbench as lb
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite
-from lstmbench.report.tables.standard_tables import tables
+from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.training_tables import learning_table, mean, summary, verdicts
 from lstmbench.results.schema import LEARNING_COLUMNS
 from lstmbench.results.store import read_samples
@@ -84,7 +84,7 @@ def test_a_run_that_is_asked_for_again_learns_nothing_again(done: lb.Run, tmp_pa
 
 
 def test_its_tables_are_of_scores(done: lb.Run) -> None:
-    (table,) = tables(done.records)
+    (table,) = standard_tables(done.records)
     text = table.markdown()
     assert (
         table.id == "lessons-learning"

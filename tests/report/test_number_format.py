@@ -6,7 +6,7 @@ import re
 import pytest
 from made_up import longtable_columns, make, quick_rows, unwell
 
-from lstmbench.report import tables
+from lstmbench.report import standard_tables
 from lstmbench.report.number_format import (
     fixed,
     interval,
@@ -121,7 +121,7 @@ def hostile():
         for row in quick_rows()
     ]
     rows[0] = unwell(rows[0], "failed", HOSTILE)
-    return tables(make(rows))
+    return standard_tables(make(rows))
 
 
 def test_hostile_names_leave_tables_whole_in_markdown(hostile):
@@ -156,4 +156,4 @@ def test_a_label_that_begins_with_a_bracket_is_no_argument_of_the_line_before():
         for row in quick_rows()
         if row["implementation"] == "torch.nn"
     ]
-    assert "\n  {}[2cm].x" in tables(make(rows))[0].latex()
+    assert "\n  {}[2cm].x" in standard_tables(make(rows))[0].latex()

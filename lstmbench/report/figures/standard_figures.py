@@ -55,11 +55,6 @@ KINDS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def figures(records: pd.DataFrame, manifest: Mapping[str, Any] | None = None) -> dict[str, Figure]:
-    """Return the standard figures that have a point by their names, such as ``quick-speed``."""
-    return standard_figures(records, manifest)[0]
-
-
 def standard_figures(
     records: pd.DataFrame,
     manifest: Mapping[str, Any] | None = None,

@@ -11,7 +11,7 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.labels import WORKLOAD, status_words
 from lstmbench.report.provenance import part
-from lstmbench.report.tables.standard_tables import tables
+from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.table import Table
 from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
 
@@ -62,7 +62,8 @@ def run_tables(folder: str | Path) -> list[Table]:
     """Return the tables of one run; a note says so if they do not show all of it."""
     records, left_out = read_shown(folder)
     return [
-        replace(table, notes=[*filter(None, [left_out]), *table.notes]) for table in tables(records)
+        replace(table, notes=[*filter(None, [left_out]), *table.notes])
+        for table in standard_tables(records)
     ]
 
 

@@ -212,7 +212,7 @@ def growth_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
     )
 
 
-def tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
+def standard_tables(records: pd.DataFrame, manifest: Manifest = None) -> list[Table]:
     """Return every table of these records, in the order in which they are read."""
     if is_learning(records):
         return [learning_table(records, manifest)]

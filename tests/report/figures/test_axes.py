@@ -67,7 +67,7 @@ def test_panels_are_equally_high_however_much_is_written_around_them() -> None:
             unwell(row, status, "x") if row["seq_len"] > 64 and status != "ok" else row
             for row in quick_rows()
         ]
-        figure = report.figures(make(rows))["quick-speed"]
+        figure = report.standard_figures(make(rows))[0]["quick-speed"]
         figure.draw_without_rendering()
         heights += [axes.get_window_extent().height / figure.dpi for axes in figure.axes]
     np.testing.assert_allclose(heights, PANEL_HEIGHT, rtol=0.05)

@@ -29,7 +29,7 @@ def test_lines_differ_in_more_than_their_colour():
 
 
 def test_alt_text_says_what_is_drawn_and_stands_in_every_format(troubled):
-    figure = report.figures(troubled)["quick-speed-cpu"]
+    figure = report.standard_figures(troubled)[0]["quick-speed-cpu"]
     for text in ("Line chart of 6 panels", "sequence length T (steps), 16 to 1024", "time of one call (ms)", "torch.nn",
                  "Training, random input, I = H = 256, T = 1024: lowest torch.nn", "Not drawn: "):  # fmt: skip
         assert text in figure.alt
@@ -57,7 +57,7 @@ def test_hostile_names_cannot_break_out_of_the_svg():
         for row in quick_rows()
         if row["implementation"] == "torch.loop"
     ]
-    figure = report.figures(make(rows))["quick-speed"]
+    figure = report.standard_figures(make(rows))[0]["quick-speed"]
     root = ET.fromstring(figure.svg())
     assert not list(root.iter(f"{SVG}script"))
     assert "<script" not in figure.svg()

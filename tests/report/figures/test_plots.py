@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def figures(troubled):
-    return report.figures(troubled[troubled["device"] == "cpu"])
+    return report.standard_figures(troubled[troubled["device"] == "cpu"])[0]
 
 
 def texts(figure):
@@ -63,7 +63,7 @@ def test_ticks_are_the_lengths_themselves(figures):
 def test_many_lengths_leave_out_ticks_rather_than_overlap():
     rows = [row for row in quick_rows() if row["seq_len"] == 16]
     rows = [row | {"seq_len": T} for row in rows for T in range(1000, 1030)]
-    axes = report.figures(make(rows))["quick-speed"].axes[0]
+    axes = report.standard_figures(make(rows))[0]["quick-speed"].axes[0]
     assert 2 <= len(axes.get_xticks()) <= 6
     assert set(axes.get_xticks()) <= set(range(1000, 1030))
 
@@ -144,7 +144,7 @@ def test_an_error_of_exactly_zero_is_said_since_it_has_no_place_on_the_axis():
         for row in quick_rows()
     ]
     assert "numpy.reference: exactly 0 (24 cases)" in texts(
-        report.figures(make(rows))["quick-output-error"]
+        report.standard_figures(make(rows))[0]["quick-output-error"]
     )
 
 
@@ -220,7 +220,7 @@ def scattered(**more):
 
 
 def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
-    figures = report.figures(make(scattered()))
+    figures = report.standard_figures(make(scattered()))[0]
     assert [name for name in figures if "speed" in name] == ["quick-speed"]
     figure = figures["quick-speed"]
     assert figure.get_size_inches()[0] == PAGE
@@ -245,13 +245,15 @@ def test_of_many_workloads_the_words_stand_upright():
         each | {"seq_len": 1000 + each["seq_len"] + k} for each in scattered() for k in range(2)
     ]
     rows = [each | {"batch_size": each["batch_size"] + each["seq_len"]} for each in rows]
-    labels = report.figures(make(rows))["quick-speed"].narrow().axes[-1].get_xticklabels()
+    labels = (
+        report.standard_figures(make(rows))[0]["quick-speed"].narrow().axes[-1].get_xticklabels()
+    )
     assert len(labels) == 12 and {label.get_rotation() for label in labels} == {90}
 
 
 def test_what_is_usual_is_not_said_of_a_shape_and_what_is_not_is():
     rows = scattered() + scattered(num_layers=2, bidirectional=True)
-    labels = report.figures(make(rows))["quick-ratio"].axes[-1].get_xticklabels()
+    labels = report.standard_figures(make(rows))[0]["quick-ratio"].axes[-1].get_xticklabels()
     shown = [label.get_text().replace("\n", " ") for label in labels]
     assert "B=1 L=1 H=64 T=100" in shown and "B=1 L=2 H=64 T=100 both directions" in shown
 
@@ -264,7 +266,7 @@ def test_more_lines_than_can_be_read_go_to_several_figures():
         for row in rows
         if row["implementation"] == "jax.scan"
     ]
-    figures = report.figures(make(many))
+    figures = report.standard_figures(make(many))[0]
     assert [name for name in figures if "speed" in name] == [
         "quick-speed-part-1",
         "quick-speed-part-2",
@@ -313,7 +315,7 @@ def test_nothing_to_draw_is_one_sentence():
         match=r"nothing to draw: no case has a number in time_median_s \(168 skipped\)",
     ):
         report.plot(records, row="mode", col=["input", "hidden_size"])
-    assert report.figures(records) == {}
+    assert report.standard_figures(records)[0] == {}
 
 
 @pytest.mark.parametrize("count", [1, 7])

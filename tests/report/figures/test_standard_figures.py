@@ -1,11 +1,13 @@
 import pytest
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report import figures, plot, series
+from lstmbench.report import plot, series, standard_figures
 
 
 def test_a_standard_quantity_gives_the_standard_figures(quick):
-    wanted = {name: figure for name, figure in figures(quick).items() if "speed" in name}
+    wanted = {
+        name: figure for name, figure in standard_figures(quick)[0].items() if "speed" in name
+    }
     found = series(quick, "time_median_s")
     assert [figure.id for figure in found] == list(wanted)
     assert [figure.alt for figure in found] == [figure.alt for figure in wanted.values()]

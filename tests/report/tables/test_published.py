@@ -176,10 +176,10 @@ def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(t
 
 
 def test_runs_without_a_gpu_have_the_tables_that_they_had(quick):
-    assert [made.id.partition("-")[2] for made in report.tables(quick)] == [
+    assert [made.id.partition("-")[2] for made in report.standard_tables(quick)] == [
         "ratio", "speed", "limit", "memory", "growth", "accuracy", "first-call",
     ]  # fmt: skip
 
 
 def test_records_without_a_column_of_devices_have_the_other_tables(quick):
-    assert len(report.tables(quick.drop(columns="device"))) == 7
+    assert len(report.standard_tables(quick.drop(columns="device"))) == 7

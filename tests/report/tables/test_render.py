@@ -37,7 +37,9 @@ def hostile() -> list[Table]:
         rows.append(
             row | {"implementation": name, "ratio_to": base, "suite": "a_b & c", "error": HOSTILE}
         )
-    return report.tables(make(rows, command=f"lstmbench run {HOSTILE}", machine={"cpu": HOSTILE}))
+    return report.standard_tables(
+        make(rows, command=f"lstmbench run {HOSTILE}", machine={"cpu": HOSTILE})
+    )
 
 
 def set_by_latex(folder: Path, document: str, name: str = "document") -> str:
@@ -143,7 +145,7 @@ def test_long_heads_and_labels_are_wrapped():
 
 
 def test_latex_has_the_numbers_of_markdown(quick):
-    for table in report.tables(quick):
+    for table in report.standard_tables(quick):
         text = re.sub(r"\\rlap\{.*?\}\}|\\scriptsize|[{}*]", " ", table.latex())
         for cell in table.frame.to_numpy().ravel():
             value, _, interval = cell.replace("–", "--").rstrip(" †").partition(" [")
@@ -167,7 +169,7 @@ def test_latex_sets_every_table_whatever_the_names(hostile, tmp_path):
 @needs_latex
 @pytest.mark.parametrize("options", ["10pt,letterpaper", "11pt,a4paper"])
 def test_every_table_fits_on_its_pages(quick, tmp_path, options):
-    said = set_by_latex(tmp_path, document(report.tables(quick), options))
+    said = set_by_latex(tmp_path, document(report.standard_tables(quick), options))
     assert "Overfull" not in said
 
 

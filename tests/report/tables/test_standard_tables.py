@@ -158,11 +158,13 @@ def test_one_row_is_a_table(quick):
 
 def test_records_in_which_all_failed_are_a_table(quick):
     records = make([unwell(row, "failed", "no luck") for row in quick_rows()])
-    for table in report.tables(records):
+    for table in report.standard_tables(records):
         assert "failed (a)" in table.markdown()
 
 
-@pytest.mark.parametrize("kind", [*KINDS, report.tables, report.figures, report.plot])
+@pytest.mark.parametrize(
+    "kind", [*KINDS, report.standard_tables, report.standard_figures, report.plot]
+)
 @pytest.mark.parametrize(
     ("records", "message"),
     [
