@@ -406,7 +406,7 @@ def check_output(path, *places):
 @pytest.mark.parametrize(
     ("path", "execute"),
     [
-        *(in_process(path, id=path.stem) for path in WITHOUT_FRAMEWORKS),
+        *(in_process(p, id=p.stem) for p in WITHOUT_FRAMEWORKS if p.stem not in BY_PAPERMILL),
         *(
             by_kernel(p, id=f"{p.stem}-papermill", slow=p.stem not in BY_PAPERMILL)
             for p in WITHOUT_FRAMEWORKS
