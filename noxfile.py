@@ -9,6 +9,7 @@ changed.
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -49,14 +50,9 @@ FOR_UV = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
 }
-# How `lstmbench run` ends, and `nox -s bench` with it, where it is not 0: all well.
-ENDINGS = {
-    2: "some cases failed, or the suite could not be measured",
-    3: "the controls failed: do not trust the intervals",
-    4: "an implementation did not compute the LSTM",
-    5: "nothing was measured: every case was skipped",
-    70: "lstmbench itself failed",
-}
+# How `lstmbench run` may end, and `nox -s bench` with it, where it is not 0: all well. This
+# environment does not have the package, so the module is run by its path.
+RUN_MEANINGS = runpy.run_path(str(HERE / "lstmbench" / "exit_codes.py"))["RUN_MEANINGS"]
 # What nbstripout removes beside the outputs; cell ids stay, so that a diff shows only what was
 # edited.
 STRIP = (
@@ -125,7 +121,8 @@ def execute(
 
 
 TESTED_WITH = (
-    "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks", "test", "lint",
+    "torch", "jax", "numba", "triton", "learning", "formats", "dask", "peers", "notebooks",
+    "test", "lint",
 )  # fmt: skip
 
 
@@ -183,8 +180,7 @@ def bench(session: nox.Session) -> None:
     """Measure a suite, and make its tables, figures and executed notebooks; -- --suite smoke
     --compare BASE.
 
-    It ends with the exit code of `lstmbench run`, see ENDINGS, or of `lstmbench compare` where that
-    is not 0.
+    The exit code is that of `lstmbench compare` if it is not 0, else that of `lstmbench run`.
     """
     now = datetime.now(UTC)
     parser = ArgumentParser(prog="nox -s bench --", description=bench.__doc__)
@@ -213,7 +209,8 @@ def bench(session: nox.Session) -> None:
     )
     if status:
         session.log(
-            f"lstmbench run: {ENDINGS.get(status, f'it ended with {status}')}; see above, and the records"
+            f"lstmbench run: {RUN_MEANINGS.get(status, f'it ended with {status}')}; "
+            "see above, and the records"
         )
     if not complete or status == 5:  # else what was measured is shown all the same
         sys.exit(status or 2)
@@ -236,7 +233,8 @@ def bench(session: nox.Session) -> None:
     if out.parent == RESULTS:
         session.run("lstmbench", "table", str(RESULTS))
     session.log(
-        f"records, tables/, figures/ and notebooks/ are in {out.resolve()}; begin with its README.md"
+        f"records, tables/, figures/ and notebooks/ are in {out.resolve()}; "
+        "begin with its README.md"
     )
     if asked.compare:
         command = [

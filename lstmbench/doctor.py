@@ -47,6 +47,16 @@ class Noise:
             return "noisy: quote ratios with their intervals, never single times"
         return "quiet enough"
 
+    @property
+    def description(self) -> str:
+        """The measurement and the verdict in one line."""
+        steal = "" if self.steal is None else f", {self.steal:.1%} of the time stolen"
+        load = "" if self.load is None else f", load {self.load}"
+        return (
+            f"noise: a product of {self.median_s * 1e3:.2f} ms varied by +-{self.spread:.1%}"
+            f"{steal}{load}; the clock steps by {self.clock_s * 1e9:.0f} ns: {self.verdict}"
+        )
+
 
 def measure_noise(seconds: float = 2.0) -> Noise:
     """Repeat a fixed piece of work for some seconds, and say how much its time varied."""

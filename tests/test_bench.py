@@ -12,6 +12,8 @@ import pytest
 import yaml
 from scripts import load_script
 
+from lstmbench import exit_codes
+
 ROOT = Path(__file__).parents[1]
 LSTMBENCH = """#!{python}
 import json, sys
@@ -117,16 +119,7 @@ def test_with_a_run_to_compare_a_regression_comes_first(
 
 
 def test_every_ending_is_one_of_the_programs(noxfile: Any) -> None:
-    from lstmbench import cli
-
-    known = {
-        cli.COULD_NOT_MEASURE,
-        cli.CONTROLS_FAILED,
-        cli.WRONG_RESULT,
-        cli.NOTHING_MEASURED,
-        cli.FAILED,
-    }
-    assert set(noxfile.ENDINGS) == known
+    assert noxfile.RUN_MEANINGS == exit_codes.RUN_MEANINGS
 
 
 @pytest.mark.parametrize(

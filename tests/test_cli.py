@@ -17,12 +17,10 @@ from tiny import all_end, install, measure_in_process, mutants, uninstall, write
 from typer.testing import CliRunner
 
 import lstmbench as lb
-from lstmbench import cli, notebooks
+from lstmbench import cli, exit_codes, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
 from lstmbench.measure.suites.suite_file import suites
-from lstmbench.report.comparison.ab_report import UNDECIDED
-from lstmbench.report.comparison.comparison import REGRESSION
 from lstmbench.results.schema import frame
 from lstmbench.results.store import Store, read_manifest
 
@@ -79,13 +77,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         done = CliRunner().invoke(
             cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"]
         )
-    assert done.exit_code in (cli.OK, cli.CONTROLS_FAILED), done.output
+    assert done.exit_code in (exit_codes.OK, exit_codes.CONTROLS_FAILED), done.output
     return suite, folder / "out"
 
 
 def refused(ended: Ended) -> str:
     """The one sentence on standard error of a call that could not do what it was asked for."""
-    assert ended.code == cli.COULD_NOT_MEASURE
+    assert ended.code == exit_codes.NOT_POSSIBLE
     assert ended.out == ""
     assert ended.err.startswith("lstmbench: ")
     assert ended.err.count("\n") == 1
@@ -120,14 +118,8 @@ def test_it_is_there_as_a_module_and_imports_no_framework_to_say_so() -> None:
 def test_the_readme_has_every_exit_code() -> None:
     table = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
     found = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
-    of_run = {
-        cli.OK,
-        cli.COULD_NOT_MEASURE,
-        cli.CONTROLS_FAILED,
-        cli.WRONG_RESULT,
-        cli.NOTHING_MEASURED,
-    }
-    assert found == of_run | {REGRESSION, UNDECIDED, cli.FAILED, cli.INTERRUPTED}
+    values = [value for value in vars(exit_codes).values() if isinstance(value, int)]
+    assert found == set(values)
 
 
 # list
@@ -239,7 +231,7 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
         "lstmbench.report.write", lambda folder: pytest.fail("it was rendered again")
     )
     ended = call("run", "--resume", measured[1])
-    assert ended.code in (cli.OK, cli.CONTROLS_FAILED)
+    assert ended.code in (exit_codes.OK, exit_codes.CONTROLS_FAILED)
     assert f"{measured[1]}: 4 ok" in ended.out
 
     monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
@@ -255,12 +247,14 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
     with monkeypatch.context() as killed:
         killed.setattr(runner.Store, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert (
-            call("run", suite, "--out", tmp_path / "out", "--no-progress").code == cli.INTERRUPTED
+            call("run", suite, "--out", tmp_path / "out", "--no-progress").code
+            == exit_codes.INTERRUPTED
         )
     suite.unlink()
     assert runner.Store.append is append
     assert (
-        call("run", "--resume", tmp_path / "out", "--no-progress").code == cli.NOTHING_MEASURED
+        call("run", "--resume", tmp_path / "out", "--no-progress").code
+        == exit_codes.NOTHING_MEASURED
     )  # no rows
     assert seen == [3, 3, 4]
 
@@ -326,7 +320,7 @@ def test_a_wrong_result_is_named_with_its_reason(
         suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused", "mutant.swapped"])
         ended = call("run", suite, "--out", tmp_path / "out", "--no-progress", "--seed", 3)
         uninstall(monkeypatch)
-    assert ended.code == cli.WRONG_RESULT
+    assert ended.code == exit_codes.WRONG_RESULT
     assert "1 ok, 1 wrong_result" in ended.out
     assert "mutant.swapped inference T=4 H=3: wrong_result, output_rel_error is" in ended.out
     assert lb.read_results(tmp_path / "out").attrs["manifest"]["seed"] == 3
@@ -340,13 +334,13 @@ def test_a_wrong_result_is_named_with_its_reason(
             "There is no suite 'smok': it is neither one of deepbench, duel, flashrnn, frontier, "
             "gpu, learning, learning_full, learning_lags, long, ours, peers",
         ),
-        (["run", "--out", "OUT"], "Which suite? Give its name or its file"),
+        (["run", "--out", "OUT"], "No suite was given."),
         (["run", "--resume", "OUT"], "There is no run in OUT: it has no manifest.json."),
         (
             ["run", "smoke", "--resume", "FOLDER"],
-            "--resume goes on with a run as it began: it takes no suite",
+            "it cannot be combined with a suite",
         ),
-        (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold belongs to a duel"),
+        (["run", "SUITE", "--out", "OUT", "--threshold", "0.1"], "--threshold applies to --ab A B only."),
         (
             ["run", "--out", "OUT", "--ab", "torch.nn", "torch.no"],
             "There is no implementation 'torch.no'",
@@ -371,7 +365,7 @@ def test_a_wrong_result_is_named_with_its_reason(
             ["table", "FOLDER", "--id", "tiny-speed", "--format", "pdf"],
             "There is no format 'pdf'; the formats are md",
         ),
-        (["table", "FOLDER", "--format", "csv"], "--format chooses the form of one table"),
+        (["table", "FOLDER", "--format", "csv"], "--format applies to one table"),
         (["notebook", "07_none"], "There is no notebook '07_none'; the notebooks are 00_index"),
         (
             ["notebook", "03_speed", "--out", "OUT", "-p", "suit=smoke"],
@@ -471,8 +465,8 @@ def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(
             os.killpg(run.pid, signal.SIGINT)
             out, err = run.communicate(timeout=60)
         uninstall(monkeypatch)
-    assert run.returncode == cli.INTERRUPTED
-    assert err.endswith("lstmbench: interrupted; a run goes on from here with the same command.\n")
+    assert run.returncode == exit_codes.INTERRUPTED
+    assert err.endswith("lstmbench: interrupted; to continue a run, give the same command again.\n")
     assert "Traceback" not in err + out
     records = lb.read_results(tmp_path / "out")
     assert not records.attrs["manifest"]["complete"]

@@ -17,7 +17,7 @@ import pytest
 from tiny import measure_in_process, write_suite
 from unprivileged import WITHOUT_RIGHTS, heeding_modes
 
-from lstmbench import cli, doctor
+from lstmbench import cli, doctor, exit_codes
 from lstmbench.core import registry
 from lstmbench.results.store import Store, read_manifest
 
@@ -103,7 +103,7 @@ def in_process(
     return Ended(int(caught.value.code or 0), *texts)
 
 
-def sentence(ended: Ended, code: int = cli.COULD_NOT_MEASURE) -> str:
+def sentence(ended: Ended, code: int = exit_codes.NOT_POSSIBLE) -> str:
     """Return the one sentence of a call that ended in this way."""
     assert (ended.code, ended.err.count("\n")) == (code, 1), ended
     assert ended.err.startswith("lstmbench: "), ended
@@ -141,7 +141,7 @@ def test_a_name_that_is_no_text_is_printed_escaped(named: dict[str, Path]) -> No
 def test_an_output_that_takes_nothing_more_is_no_verdict(verb: str, named: dict[str, Path]) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         assert "No space left on device" in sentence(
-            in_process(VERBS[verb], named, full), cli.FAILED
+            in_process(VERBS[verb], named, full), exit_codes.INTERNAL_ERROR
         )
 
 
@@ -236,7 +236,7 @@ def test_of_a_folder_of_runs_one_that_may_not_be_entered_costs_no_traceback(
     shutil.copytree(named["RUN"], locked / "run")
     with heeding_modes():
         ended = in_process(VERBS[verb], named | {"RUN": locked})
-    assert ended.code in (0, cli.COULD_NOT_MEASURE) and ended.err.count("\n") <= 1, ended
+    assert ended.code in (0, exit_codes.NOT_POSSIBLE) and ended.err.count("\n") <= 1, ended
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -266,14 +266,14 @@ def test_a_fault_of_lstmbench_is_no_verdict(
         "reproduce": "report.comparison.reproduction.reproduction", "run": "measure.runner.run",
     }  # fmt: skip
     monkeypatch.setattr(f"lstmbench.{places[verb]}", fail)
-    told = sentence(in_process(VERBS[verb], named), cli.FAILED)
+    told = sentence(in_process(VERBS[verb], named), exit_codes.INTERNAL_ERROR)
     assert (
         told
-        == "lstmbench: lstmbench failed: KeyError: 'of two\\nlines'. LSTMBENCH_DEBUG=1 shows where.\n"
+        == "lstmbench: lstmbench failed: KeyError: 'of two\\nlines'. Set LSTMBENCH_DEBUG=1 for a traceback.\n"
     )
     monkeypatch.setenv("LSTMBENCH_DEBUG", "1")
     ended = in_process(VERBS[verb], named)
-    assert ended.code == cli.FAILED and "Traceback" in ended.err
+    assert ended.code == exit_codes.INTERNAL_ERROR and "Traceback" in ended.err
 
 
 # As a program of its own
@@ -282,7 +282,7 @@ def test_a_fault_of_lstmbench_is_no_verdict(
 def started(words: list[str], named: dict[str, Path], *before: str, **options: Any) -> Ended:
     command = [*before, sys.executable, "-m", "lstmbench", *words_of(words, named)]
     options = {"stdout": subprocess.PIPE, "env": dict(os.environ)} | options
-    options["env"] |= {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    options["env"] |= {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
     assert "Traceback" not in (done.stdout or "") + done.stderr, done.stderr
     return Ended(done.returncode, done.stdout or "", done.stderr)
@@ -300,7 +300,7 @@ def closed_pipe(words: list[str], named: dict[str, Path], tmp_path: Path) -> Non
 def full_disk(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
     with open("/dev/full", "wb") as stdout:
         assert "No space left on device" in sentence(
-            started(words, named, stdout=stdout), cli.FAILED
+            started(words, named, stdout=stdout), exit_codes.INTERNAL_ERROR
         )
 
 

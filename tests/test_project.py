@@ -29,6 +29,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 LAYERS = (
     "errors",
+    "exit_codes",
     "files",
     "core",
     "backends",

@@ -191,7 +191,7 @@ def code_paths() -> dict[str, str]:
         if name.startswith("lstmbench.variants.") and (
             path := getattr(module, "code_path", lambda: None)()
         ):
-            found[name.removeprefix("lstmbench.variants.").lstrip("_")] = path
+            found[name.rpartition(".")[2]] = path
     if "numpy" in sys.modules:
         from numpy.lib import introspect
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lstmbench import exit_codes
 from lstmbench.report.labels import WORKLOAD, describe
 
 Weight = Literal["remark", "differs", "unverifiable"]
@@ -38,7 +39,9 @@ class Finding:
 def exit_code(findings: Iterable[Finding]) -> int:
     """Return 1 if something differs; or else 2 if something could not be verified; or else 0."""
     weights = {finding.weight for finding in findings}
-    return 1 if "differs" in weights else 2 if "unverifiable" in weights else 0
+    if "differs" in weights:
+        return exit_codes.DIFFERS
+    return exit_codes.NOT_POSSIBLE if "unverifiable" in weights else exit_codes.OK
 
 
 def sentence(error: Exception, folder: Path) -> str:

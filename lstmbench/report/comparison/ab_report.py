@@ -11,13 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from lstmbench import exit_codes
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.comparison import (
-    FINE,
-    NOT_COMPARED,
-    REGRESSION,
-    WRONG_RESULT,
-)
 from lstmbench.report.comparison.matched_cases import RATIO
 from lstmbench.report.comparison.report_parts import case_table, varying_keys
 from lstmbench.report.comparison.verdicts import (
@@ -33,8 +28,6 @@ from lstmbench.report.comparison.verdicts import (
 from lstmbench.report.labels import WORKLOAD
 from lstmbench.report.number_format import number
 
-UNDECIDED: Final = 6
-"""Not the 3 of ``compare``, which of a run says that its controls contradict its intervals."""
 THRESHOLD: Final = 0.02
 """The smallest change that matters; less than between two runs, since A and B share each round."""
 
@@ -62,12 +55,12 @@ class ABComparison:
         """0 fine, 1 B is slower somewhere, 2 not all measured, 4 a wrong result, 6 all ambiguous."""
         verdicts = set(self.frame["verdict"])
         if "wrong_result" in self.statuses:
-            return WRONG_RESULT
+            return exit_codes.WRONG_RESULT
         if SLOWER in verdicts:
-            return REGRESSION
+            return exit_codes.REGRESSION
         if not verdicts or self.statuses - {"ok", "skipped"}:
-            return NOT_COMPARED
-        return UNDECIDED if verdicts == {AMBIGUOUS} else FINE
+            return exit_codes.NOT_POSSIBLE
+        return exit_codes.AB_AMBIGUOUS if verdicts == {AMBIGUOUS} else exit_codes.OK
 
     def markdown(self) -> str:
         """Return the outcome as a table, and a sentence on the method."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from lstmbench import exit_codes
 from lstmbench.report.comparison.differences import Difference
 from lstmbench.report.comparison.report_parts import (
     MAX_CHARACTERS,
@@ -34,8 +35,6 @@ from lstmbench.report.comparison.verdicts import (
 from lstmbench.report.labels import Row
 from lstmbench.report.number_format import markdown, pick_unit, plural, shorten
 from lstmbench.results.schema import SECONDS
-
-FINE, REGRESSION, NOT_COMPARED, ONLY_AMBIGUOUS, WRONG_RESULT = 0, 1, 2, 3, 4
 
 BROKEN: Final = ("failed", "timeout", "out_of_memory")
 """Statuses of cases that should have been measured."""
@@ -102,17 +101,19 @@ class Comparison:
         compared = plural(len(self.frame) - counts[NOT_COMPARABLE], "compared case")
         if wrong := int(is_wrong(self.frame).sum()):
             cases = plural(wrong, "case")
-            return WRONG_RESULT, f"Wrong results: {cases} of the new run did not compute the LSTM"
+            sentence = f"Wrong results: {cases} of the new run did not compute the LSTM"
+            return exit_codes.WRONG_RESULT, sentence
         if counts[SLOWER]:
-            return REGRESSION, f"Regression: {counts[SLOWER]} of {compared} slower"
+            return exit_codes.REGRESSION, f"Regression: {counts[SLOWER]} of {compared} slower"
         if lost := int(is_lost(self.frame).sum()):
             cases = plural(lost, "case")
-            return NOT_COMPARED, f"Lost: {cases} measured in the base failed in the new run"
+            sentence = f"Lost: {cases} measured in the base failed in the new run"
+            return exit_codes.NOT_POSSIBLE, sentence
         if counts[NOT_COMPARABLE] == len(self.frame):
-            return NOT_COMPARED, "Nothing could be compared"
+            return exit_codes.NOT_POSSIBLE, "Nothing could be compared"
         if counts[SAME] or counts[FASTER]:
-            return FINE, f"No regression in {compared}"
-        return ONLY_AMBIGUOUS, f"Undecided: of {compared} every one is ambiguous"
+            return exit_codes.OK, f"No regression in {compared}"
+        return exit_codes.ONLY_AMBIGUOUS, f"Undecided: of {compared} every one is ambiguous"
 
     def json(self) -> str:
         """Return everything as JSON. Missing and infinite numbers are null."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from lstmbench import exit_codes
 from lstmbench.report import provenance
 from lstmbench.report.comparison.comparison import Comparison, is_wrong, times
 from lstmbench.report.comparison.matched_cases import KEYS, NAMES
@@ -38,8 +39,6 @@ DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
 
 THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
 
-
-REPRODUCED, NOT_REPRODUCED, NOTHING_COMPARED = 0, 1, 2
 
 _COLUMNS: Final = [
     *KEYS, "judgement", "change_percent", "low_percent", "high_percent", "base_ratio", "new_ratio",
@@ -94,14 +93,14 @@ class Reproduction:
         if len(wrong):
             names = ", ".join(sorted(wrong.unique()))
             sentence = f"Not reproduced: {names} did not compute the LSTM in NEW; {agreement}."
-            return NOT_REPRODUCED, sentence
+            return exit_codes.NOT_REPRODUCED, sentence
         if not compared:
             reasons = frame.loc[frame["reason"] != THE_REFERENCE, "reason"].value_counts()
             only_reference = "all its rows are of the reference"
             reason = shorten(reasons.index[0]) if len(reasons) else only_reference
-            return NOTHING_COMPARED, f"Nothing of {table} could be compared: {reason}."
+            return exit_codes.NOT_POSSIBLE, f"Nothing of {table} could be compared: {reason}."
         is_reproduced = agreeing >= MIN_AGREEMENT * compared
-        exit_code = REPRODUCED if is_reproduced else NOT_REPRODUCED
+        exit_code = exit_codes.OK if is_reproduced else exit_codes.NOT_REPRODUCED
         state = "Reproduced" if is_reproduced else "Not reproduced"
         return exit_code, f"{state}: {self._explanation(agreement)}."
 
