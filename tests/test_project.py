@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,30 +25,6 @@ import lstmbench
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-
-LAYERS = (
-    "errors",
-    "exit_codes",
-    "files",
-    "core",
-    "backends",
-    "interop",
-    "variants",
-    "results",
-    "training",
-    "measure",
-    "report",
-    "verify",
-    "notebooks",
-    "doctor",
-    "reproduce",
-    "cli",
-    "__main__",
-)
-"""What a module may import stands at its own place or before it."""
-
-FRAMEWORKS_AT_HOME = ("backends", "variants", "training")
-"""The only layers that import torch or jax."""
 
 CONDA_NAMES = {
     "torch": "pytorch",
@@ -140,8 +115,8 @@ def test_an_environment_takes_conda_forge_alone_and_installs_the_project(file: s
 
 
 BEFORE_CONDA = (
-    "binder", ".binder", "Dockerfile", "Project.toml", "JuliaProject.toml", "REQUIRE", "default.nix", "runtime.txt",
-    "install.R", "DESCRIPTION",
+    "binder", ".binder", "Dockerfile", "Project.toml", "JuliaProject.toml", "REQUIRE",
+    "default.nix", "runtime.txt", "install.R", "DESCRIPTION",
 )  # fmt: skip
 """What repo2docker would build an image from instead of environment.yml, or beside it."""
 
@@ -257,102 +232,6 @@ def test_the_authors_are_the_same_everywhere_and_a_wheel_carries_the_citation() 
     }
 
 
-# Imports: light, and in one direction
-
-
-def imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield the modules that a module of the package imports, wherever in it; names as they would
-    be imported.
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                base = ".".join(
-                    [
-                        *package.split(".")[: len(package.split(".")) - node.level + 1],
-                        *filter(None, [base]),
-                    ]
-                )
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def violations(sources: dict[str, str]) -> list[str]:
-    """Return the imports that go against the direction of the layers; sources by path below
-    lstmbench/.
-    """
-    found = []
-    for path, source in sources.items():
-        parts = path.removesuffix(".py").split("/")
-        layer = parts[0]
-        if layer == "__init__":
-            continue  # the public names, resolved on first use
-        if layer not in LAYERS:
-            found.append(f"{path} belongs to no layer")
-            continue
-        package = ".".join(["lstmbench", *parts[:-1]])
-        for name in imported(ast.parse(source), package):
-            top, _, rest = name.partition(".")
-            if top in ("torch", "jax", "jaxlib") and layer not in FRAMEWORKS_AT_HOME:
-                found.append(f"{path} imports {name}")
-            elif top == "lstmbench":
-                other = rest.partition(".")[0]
-                if other not in LAYERS and other != "__version__":
-                    found.append(f"{path} imports {name} from the package's front")
-                elif other in LAYERS and LAYERS.index(other) > LAYERS.index(layer):
-                    found.append(f"{path} imports {name}")
-    return found
-
-
-def test_no_module_imports_a_later_layer_nor_a_framework_out_of_its_place() -> None:
-    folder = ROOT / "lstmbench"
-    sources = {
-        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
-        for path in folder.rglob("*.py")
-    }
-    assert violations(sources) == []
-
-
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("core/a.py", "from lstmbench.measure.runner import run"),
-        ("core/a.py", "from lstmbench import report"),
-        ("results/a.py", "def f():\n    import lstmbench.measure.suites.suite"),
-        ("errors.py", "from . import core"),
-        ("results/a.py", "from ..report import tables"),
-        ("report/a.py", "import torch"),
-        ("measure/metrics/a.py", "from jax import numpy"),
-        ("measure/a.py", "from lstmbench import load"),
-        ("helpers/a.py", ""),
-    ],
-)
-def test_an_import_against_the_direction_is_seen(path: str, source: str) -> None:
-    assert len(violations({path: source})) == 1
-
-
-def test_the_package_imports_neither_frameworks_nor_pandas() -> None:
-    script = (
-        "import sys, lstmbench; dir(lstmbench); lstmbench.LstmbenchError; "
-        "print(sorted({'torch', 'jax', 'pandas', 'scipy', 'matplotlib', 'numpy'} & set(sys.modules)))"
-    )
-    assert python(script).strip() == "[]"
-
-
-def test_an_import_of_a_framework_would_be_seen() -> None:
-    assert python("import sys, pandas; print('pandas' in sys.modules)").strip() == "True"
-
-
-def python(script: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_every_public_name_is_there() -> None:
     for name in lstmbench.__all__:
         assert getattr(lstmbench, name) is not None
@@ -433,6 +312,14 @@ def test_an_executed_notebook_is_seen() -> None:
 
 
 # Documents
+
+
+def python(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def examples(file: str, language: str = "python") -> list[str]:
