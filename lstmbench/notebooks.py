@@ -24,7 +24,7 @@ from lstmbench.measure.process.worker_environment import pythonpath_variable
 from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
 from lstmbench.measure.suites.suite_file import suites
-from lstmbench.results.checksums import add_sum
+from lstmbench.results.checksums import add_checksum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -365,7 +365,7 @@ def execute(
     ):
         for copy in (out, out.with_suffix(".html")):  # they are among the notebooks of a run
             if copy.is_file():
-                add_sum(copy)
+                add_checksum(copy)
     return out
 
 

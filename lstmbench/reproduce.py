@@ -13,10 +13,10 @@ from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run, run
 from lstmbench.report.comparison.reproduction import RATIO_TABLES, find_table
 from lstmbench.report.comparison.reproduction_report import Reproduction
-from lstmbench.report.page.index import newest_first
 from lstmbench.report.provenance import table_id
 from lstmbench.report.tables.extract import timed_runs
-from lstmbench.results.store import read_manifest
+from lstmbench.results.runs import newest_first
+from lstmbench.results.store import is_run, read_manifest
 
 
 def find_run(table: str, results: str | Path) -> Path:
@@ -26,7 +26,7 @@ def find_run(table: str, results: str | Path) -> Path:
         LstmbenchError: if no run has the table, or its rows have no ratios.
     """
     root = Path(results)
-    if (root / "manifest.json").is_file():
+    if is_run(root):
         find_table(table, root)
         return root
     runs = dict(_tables(root))  # the newest run comes last and replaces older ones
@@ -60,7 +60,7 @@ def measure_again(base: Path, out: Path, progress: bool = True) -> Run:
     """
     suite = _suite(base)
     path = out / f"{suite['name']}.yaml"
-    if (out / "manifest.json").is_file() and not path.is_file():
+    if is_run(out) and not path.is_file():
         raise LstmbenchError(f"{out} holds another run; choose another folder.")
     content = {key: value for key, value in suite.items() if key != "name"}
     _write(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

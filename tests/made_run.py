@@ -16,7 +16,7 @@ from lstmbench.measure.disturbance import Turn
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import Interval
 from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.results.checksums import add_sum
+from lstmbench.results.checksums import add_checksum
 from lstmbench.results.store import Store
 
 NAMES = ("numpy.fused", "torch.nn", "jax.scan")
@@ -81,7 +81,7 @@ def make_run(folder: Path, **manifest: Any) -> Path:
     (folder / "notebooks" / "03_speed.ipynb").write_text(
         '{"cells": [], "metadata": {"answer": 42}}\n'
     )
-    add_sum(folder / "notebooks" / "03_speed.ipynb")
+    add_checksum(folder / "notebooks" / "03_speed.ipynb")
     report.write(folder)
     return folder
 

@@ -21,7 +21,7 @@ from lstmbench.notebooks import (
     find,
     parameters_of,
 )
-from lstmbench.results.checksums import read_sums, sum_of
+from lstmbench.results.checksums import file_sha256, read_checksums
 
 CELL = """results: str = ""  # folder of a run
 suite: str = "smoke"  # which suite
@@ -360,7 +360,9 @@ def test_a_copy_among_the_notebooks_of_a_run_gets_its_sum_and_another_does_not(
     copies = [
         execute(write(name=name), folder / f"{name}.ipynb") for name in ("one", "other", "one")
     ]
-    assert read_sums(folder) == ({copy.name: sum_of(copy) for copy in copies} if is_run else {})
+    assert read_checksums(folder) == (
+        {copy.name: file_sha256(copy) for copy in copies} if is_run else {}
+    )
 
 
 @pytest.mark.usefixtures("kernel")

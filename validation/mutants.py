@@ -111,19 +111,21 @@ MUTANTS = {
     "a workload done before its samples are kept": of(
         STORE,
         """        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
-        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
 """,
-        """        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+        """        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
         _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
 """,
     ),
-    "rows twice after a crash": of(STORE, "if whole or not paths:", "if True:"),
+    "rows twice after a crash": of(STORE, "if is_final:", "if True:"),
     "a changed manifest taken for whole": of(
-        STORE, "if seal not in (None, _checksum(manifest)):", "if False:"
+        STORE,
+        "if manifest.pop(CHECKSUM_KEY, None) not in (None, _checksum(manifest)):",
+        "if False:",
     ),
     "a changed Parquet file taken for whole": Mutant(
-        "results/sealed_parquet.py",
-        "_digest(file, at) != found[len(MARK) :]",
+        "results/checksums.py",
+        "digest.digest() != recorded",
         "False",
         "tests/results tests/test_bad_inputs.py",
     ),
@@ -165,7 +167,7 @@ MUTANTS = {
     ),
     "another number of cores the same machine": Mutant(
         "results/machine_identity.py",
-        'one.get("cores") != other.get("cores") or',
+        "_usable_cores(one) != _usable_cores(other) or ",
         "",
         "tests/results tests/report/comparison",
     ),
@@ -193,8 +195,8 @@ MUTANTS = {
         "tests/core/stack/test_dropout.py",
     ),
     "two runs of one name taken for one": Mutant(
-        "results/merge.py",
-        "_digest(other) != _digest(folder)",
+        "results/runs.py",
+        "_digests(other) != _digests(run)",
         "False",
         "tests/results/test_merge.py",
     ),

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from lstmbench.report.page.index import render
-from lstmbench.results.checksums import SUMS, add_sum
+from lstmbench.results.checksums import CHECKSUMS, add_checksum
 from lstmbench.results.store import Store, read_manifest
 from lstmbench.verify.verify import verify
 
@@ -138,7 +138,7 @@ def give_sums(run: Path) -> None:
     """Give a run its sums, as it would get them today."""
     Store(run).seal(read_manifest(run))
     for path in run.glob("notebooks/*.ipynb"):
-        add_sum(path)
+        add_checksum(path)
 
 
 def main() -> int:
@@ -154,12 +154,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(shutil.copytree(asked.run, Path(scratch) / asked.run.name))
         if asked.without_sums:
-            for path in run.rglob(SUMS):
+            for path in run.rglob(CHECKSUMS):
                 path.unlink()
             manifest = read_manifest(run)
             manifest.pop("sums", None)
             Store(run).write_manifest(manifest)
-        elif not (run / SUMS).is_file():
+        elif not (run / CHECKSUMS).is_file():
             give_sums(run)
         outcomes = list(tampered(run, asked.changes, asked.seed))
     for kind in CHANGES:

@@ -37,12 +37,12 @@ def doctor(seconds: Seconds = 2.0, as_json: AsJson = False) -> None:
 
 
 def _print_machine(found: dict[str, Any]) -> None:
-    from lstmbench.results import machine_identity, processor
+    from lstmbench.results import machine_identity
 
     machine, git = found["machine"], found["git"]
-    cores, memory = machine_identity.cores(machine), machine["memory_bytes"] / 2**30
+    cores, memory = machine_identity.describe_cores(machine), machine["memory_bytes"] / 2**30
     console.print(
-        f"{processor.described(machine)}, {cores}, {memory:.0f} GiB; {machine['os']}; "
+        f"{machine_identity.describe_cpu(machine)}, {cores}, {memory:.0f} GiB; {machine['os']}; "
         f"Python {found['python']}"
     )
     console.print(f"commit: {git['commit'] or git.get('reason', 'none, this is no git checkout')}")

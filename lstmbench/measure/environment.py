@@ -21,7 +21,7 @@ from lstmbench import __version__
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process.available_resources import available_cores, available_memory
 from lstmbench.measure.process.system_monitor import gpus
-from lstmbench.results import machine_identity, processor
+from lstmbench.results import machine_identity
 
 _X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
 _ARM = {
@@ -73,7 +73,9 @@ def kind(machine: Mapping[str, Any]) -> str:
     their driver.
     """
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
-    return ", ".join([processor.described(machine), machine_identity.cores(machine), *gpus])
+    return ", ".join(
+        [machine_identity.describe_cpu(machine), machine_identity.describe_cores(machine), *gpus]
+    )
 
 
 def _os() -> str:

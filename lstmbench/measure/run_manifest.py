@@ -63,10 +63,10 @@ def stays_on_its_machine(manifest: Mapping[str, Any], folder: Path) -> None:
         LstmbenchError: if the processor, the number of cores or a GPU is another.
     """
     before, here = manifest.get("machine"), environment.machine()
-    if isinstance(before, dict) and machine_identity.differ(before, here):
+    if isinstance(before, dict) and machine_identity.machines_differ(before, here):
         raise LstmbenchError(
-            f"The run in {folder} was begun on another machine, {machine_identity.named(before)}, and this is "
-            f"{machine_identity.named(here)}: choose another folder, and put both together with lstmbench merge."
+            f"The run in {folder} was begun on another machine, {machine_identity.describe_machine(before)}, and this is "
+            f"{machine_identity.describe_machine(here)}: choose another folder, and put both together with lstmbench merge."
         )
 
 

@@ -38,7 +38,7 @@ from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import read_suite, stored_suite
 from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
 from lstmbench.measure.workload_session import leave_out, measure_workload
-from lstmbench.results.store import Store, read_kept, read_manifest, read_results, read_samples
+from lstmbench.results.store import Store, read_manifest, read_progress, read_results, read_samples
 
 if TYPE_CHECKING:
     from lstmbench.measure.executors.dask_client import Cluster
@@ -270,7 +270,7 @@ def _go_on(
 
 
 def _done(suite: Suite | TrainingSuite, folder: Path) -> bool:
-    return read_kept(folder)[0] >= {workload.id for workload in suite.workloads()}
+    return read_progress(folder)[0] >= {workload.id for workload in suite.workloads()}
 
 
 def _measure(
@@ -287,7 +287,7 @@ def _measure(
     Returned are those that the next call measures again: a case failed by a fault of the harness.
     """
     left: list[Workload | TrainingWorkload] = []
-    done, learnt = read_kept(store.folder)
+    done, learnt = read_progress(store.folder)
     several: Sequence[Workload | TrainingWorkload] = suite.workloads()
     order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
     workloads = [workload for workload in order if workload.id not in done]

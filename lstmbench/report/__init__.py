@@ -21,18 +21,18 @@ from lstmbench.report.tables.standard_tables import (
 )
 from lstmbench.report.tables.table import Table
 from lstmbench.report.tables.training_tables import learning_table
+from lstmbench.results.runs import latest
 
 if TYPE_CHECKING:
     from lstmbench.report.figures.figure import Figure
     from lstmbench.report.figures.plots import plot
     from lstmbench.report.figures.standard_figures import series, standard_figures
-    from lstmbench.report.page.index import latest, write, write_index
+    from lstmbench.report.page.index import write, write_index
 
 # No module or folder of this package may have one of these names: once imported, it would hide the
 # function
 _HOMES = {
     "Figure": "lstmbench.report.figures.figure",
-    "latest": "lstmbench.report.page.index",
     "plot": "lstmbench.report.figures.plots",
     "series": "lstmbench.report.figures.standard_figures",
     "standard_figures": "lstmbench.report.figures.standard_figures",

@@ -8,7 +8,7 @@ from typing import Any
 from lstmbench.core.registry import NOT_COMPILED
 from lstmbench.report.labels import Row, ordered
 from lstmbench.report.number_format import fixed, number, plural, slug
-from lstmbench.results import machine_identity, processor
+from lstmbench.results import machine_identity
 
 Manifest = Mapping[str, Any]
 
@@ -106,9 +106,9 @@ def _run(manifest: Manifest) -> str:
 def machine(manifest: Manifest) -> str:
     """Return the machine in one phrase."""
     memory = _get(manifest, "machine", "memory_bytes")
-    parts = [processor.described(part(manifest, "machine")) or "CPU not recorded"]
+    parts = [machine_identity.describe_cpu(part(manifest, "machine")) or "CPU not recorded"]
     if _get(manifest, "machine", "cores"):
-        parts.append(machine_identity.cores(part(manifest, "machine")))
+        parts.append(machine_identity.describe_cores(part(manifest, "machine")))
     if memory:
         parts.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
     if _get(manifest, "machine", "os"):
@@ -118,12 +118,12 @@ def machine(manifest: Manifest) -> str:
 
 def cpu(manifest: Manifest) -> str:
     """Return the processor in words."""
-    return processor.described(part(manifest, "machine")) or machine_identity.UNKNOWN_CPU
+    return machine_identity.describe_cpu(part(manifest, "machine")) or machine_identity.UNKNOWN_CPU
 
 
 def machine_name(manifest: Manifest) -> str:
     """Return the kind of machine in a few words; ratios of each kind are put side by side."""
-    return machine_identity.named(part(manifest, "machine"))
+    return machine_identity.describe_machine(part(manifest, "machine"))
 
 
 def description(manifest: Manifest) -> str:

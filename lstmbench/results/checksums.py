@@ -1,26 +1,38 @@
-"""SHA-256 sums of files, kept in a file beside them, as ``sha256sum -c SHA256SUMS`` reads it."""
+"""SHA-256 checksums: of files, in a list that ``sha256sum -c`` reads, and inside Parquet files.
+
+A Parquet file gets the checksum of all its other bytes just before the footer. Readers find the
+pages by their offset from the start, and the footer by its offset from the end, so they ignore the
+bytes between. Parquet's own page checksums do not protect the footer, which holds the types, names
+and positions of the columns.
+"""
 
 import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 
-SUMS = "SHA256SUMS"
+CHECKSUMS = "SHA256SUMS"
+"""The file with the checksums of the other files in its folder."""
+
+PARQUET_MARK = b"lstmbench sha256"
+_LENGTH = len(PARQUET_MARK) + hashlib.sha256().digest_size
 
 
-def sum_of(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits.
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits.
 
     Raises:
         LstmbenchError: if it cannot be read.
     """
     if path.is_fifo():
-        raise LstmbenchError(f"{path} cannot be read: it is a pipe, and would be waited for.")
+        raise LstmbenchError(f"{path} cannot be read: it is a named pipe, not a file.")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -28,44 +40,46 @@ def sum_of(path: Path) -> str:
         raise LstmbenchError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def read_sums(folder: Path) -> dict[str, str]:
-    """Return the sums that are kept in a folder, by the names of the files; none if it keeps none.
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the checksums by file name; empty if the folder has no list of them.
 
     Raises:
-        LstmbenchError: if they cannot be read.
+        LstmbenchError: if the list cannot be read.
     """
-    path = folder / SUMS
+    path = folder / CHECKSUMS
     if not path.is_file():
         return {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise LstmbenchError(f"{path} cannot be read: {error}.") from None
-    found = {}
+    checksums = {}
     for number, line in enumerate(lines, 1):
         match = re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)
         if match is None:
-            raise LstmbenchError(f"{path} cannot be read: line {number} is no sum with the name of a file.")
-        found[match[2]] = match[1]
-    return found
+            expected = "is not of the form `<sha256>  <file name>`"
+            raise LstmbenchError(f"{path} cannot be read: line {number} {expected}.")
+        checksums[match[2]] = match[1]
+    return checksums
 
 
-def write_sums(folder: Path, sums: Mapping[str, str]) -> None:
-    """Replace the sums that are kept in a folder."""
-    text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
-    write_atomically(folder / SUMS, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
+def write_checksums(folder: Path, checksums: Mapping[str, str]) -> None:
+    """Write the list of checksums of a folder."""
+    text = "".join(f"{checksums[name]}  {name}\n" for name in sorted(checksums))
+    write_atomically(folder / CHECKSUMS, lambda path: path.write_bytes(text.encode()))
 
 
-def add_sum(path: Path) -> None:
-    """Keep the sum of a file beside it; the sums of other files stay as they are."""
-    with _alone_in(path.parent):
-        write_sums(path.parent, read_sums(path.parent) | {path.name: sum_of(path)})
+def add_checksum(path: Path) -> None:
+    """Add the checksum of a file to the list in its folder."""
+    folder = path.parent
+    with _locked(folder):
+        write_checksums(folder, read_checksums(folder) | {path.name: file_sha256(path)})
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let one process after the other in: notebooks are executed side by side."""
-    import fcntl  # which Windows has not
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder, since notebooks are executed in parallel."""
+    import fcntl  # not on Windows
 
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -73,3 +87,44 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def add_parquet_checksum(path: Path) -> None:
+    """Put the checksum into a Parquet file that was just written."""
+    with path.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        start = _footer_start(file)
+        file.seek(start)
+        footer = file.read()
+        file.seek(start)
+        file.write(PARQUET_MARK + digest + footer)
+
+
+def verify_parquet_checksum(path: Path) -> None:
+    """Verify a Parquet file; one without a checksum, from another program, passes.
+
+    Raises:
+        ValueError: if the checksum differs.
+    """
+    with path.open("rb") as file:
+        start = _footer_start(file) - _LENGTH
+        if start < 0:
+            return
+        file.seek(start)
+        mark, recorded = file.read(len(PARQUET_MARK)), file.read(_LENGTH - len(PARQUET_MARK))
+        if mark != PARQUET_MARK:
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data, memoryview(data) as view:
+            digest = hashlib.sha256(view[:start])
+            digest.update(view[start + _LENGTH :])
+    if digest.digest() != recorded:
+        raise ValueError("it is not as it was written: its checksum differs")
+
+
+def _footer_start(file: BinaryIO) -> int:
+    """Return the offset of the footer; 0 if the file is too short to have one."""
+    size = file.seek(0, os.SEEK_END)
+    if size < 8:
+        return 0
+    file.seek(size - 8)
+    return max(0, size - 8 - int.from_bytes(file.read(4), "little"))

@@ -1,16 +1,13 @@
-"""A folder of results: written so that a crash at any moment leaves it readable, read back as tidy
-DataFrames.
+"""The results folder of a run: written so that it is readable after a crash at any moment.
 
-- ``manifest.json``: how the run came about; ``complete`` says whether it came to its end
+- ``manifest.json``: how the run came about; ``complete`` says whether it is finished
 - ``records.parquet``, ``records.csv``: one row per case
 - ``samples.parquet``: every timed sample
-- ``SHA256SUMS``: the sums of these, once the run has come to its end
-- ``parts/``: while the run goes on, one pair of files per finished workload; that of its records is
-  written last, and holds what else was learnt in measuring it, so that one step makes a workload
-  done
+- ``SHA256SUMS``: the checksums of these, once the run is finished
+- ``parts/``: while the run goes on, a pair of files per finished workload. The file of records is
+  written last and also holds the note on the workload, so that one step makes a workload done.
 
-Parquet files and the manifest carry a checksum: what is damaged is refused in a sentence, never
-read as something else.
+Parquet files and the manifest carry a checksum, so that a damaged file is refused with a sentence.
 """
 
 import hashlib
@@ -20,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +27,37 @@ import pyarrow.parquet as pq
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.results import sealed_parquet
-from lstmbench.results.schema import CASE_COLUMNS, COLUMNS, TRAINING_KEYS, SAMPLE_COLUMNS, frame, typed
-from lstmbench.results.checksums import SUMS, sum_of, write_sums
+from lstmbench.results.checksums import (
+    CHECKSUMS,
+    add_parquet_checksum,
+    file_sha256,
+    verify_parquet_checksum,
+    write_checksums,
+)
+from lstmbench.results.schema import (
+    CASE_COLUMNS,
+    COLUMNS,
+    SAMPLE_COLUMNS,
+    TRAINING_KEYS,
+    frame,
+    typed,
+)
 
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
-LEARNT = b"lstmbench"
-"""The key under which the file of a part's records holds what else was learnt."""
-SEAL = "sha256"
-"""The manifest's key for the checksum of all the rest of it."""
+NOTE_KEY = b"lstmbench"
+"""The key in the Parquet metadata of a part's records for the note on its workload."""
+CHECKSUM_KEY = "sha256"
+"""The manifest's key for the checksum of all its other content."""
+
+
+def is_run(folder: str | Path) -> bool:
+    """Return whether this is the folder of a run."""
+    return (Path(folder) / "manifest.json").is_file()
+
+
+def run_folders(folder: str | Path) -> list[Path]:
+    """Return the folders of runs directly below a folder, by name."""
+    return sorted(path.parent for path in Path(folder).glob("*/manifest.json"))
 
 
 def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
@@ -45,76 +65,81 @@ def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
 
     Args:
         folder: where the results are.
-        first: no more than so many records of each run, as they were written; all of them if None.
+        first: the maximum number of records of each run, as they were written; None for all.
 
     Returns:
         One row per case, columns and units as in ``lstmbench.results.schema.COLUMNS``;
         ``attrs["manifest"]`` holds the manifest, or a list of them in the order of the folders'
-        names where there are several runs.
+        names if there are several runs.
 
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
     """
-    root = Path(folder)
-    if (root / "manifest.json").is_file():
-        records = _read(root, "records", COLUMNS, first=first)
-        records.attrs["manifest"] = read_manifest(root)
+    if is_run(folder):
+        records = _read(Path(folder), "records", COLUMNS, first=first)
+        records.attrs["manifest"] = read_manifest(folder)
         return records
-    runs = sorted(path.parent for path in root.glob("*/manifest.json"))
+    runs = run_folders(folder)
     if not runs:
-        raise LstmbenchError(f"There are no results in {root}: it has no manifest.json, nor has a folder in it.")
-    several = [_read(run, "records", COLUMNS, first=first) for run in runs]
-    records = pd.concat(several, ignore_index=True)
+        problem = "neither it nor a folder in it has a manifest.json"
+        raise LstmbenchError(f"There are no results in {folder}: {problem}.")
+    tables = [_read(run, "records", COLUMNS, first=first) for run in runs]
+    records = pd.concat(tables, ignore_index=True)
     records.attrs["manifest"] = [read_manifest(run) for run in runs]
     return records
 
 
 def read_columns(folder: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return some columns of the records of one run, texts as categories: a million rows are read
-    in a moment.
+    """Return some columns of one run's records, texts as categories: fast for a million rows.
 
     A column that the records lack is left out. ``attrs["manifest"]`` holds the manifest.
 
     Raises:
         LstmbenchError: if this is not the folder of one run, or it cannot be read.
     """
-    root = Path(folder)
-    if not (root / "manifest.json").is_file():
-        several = sorted(path.parent.name for path in root.glob("*/manifest.json"))
-        if several:
-            raise LstmbenchError(f"{root} holds {len(several)} runs, and one is wanted, such as {several[-1]}.")
-        raise LstmbenchError(f"{root} is no run's folder: it has no manifest.json.")
-    records = _read(root, "records", {name: COLUMNS[name] for name in columns}, only=True)
-    records.attrs["manifest"] = read_manifest(root)
+    if not is_run(folder):
+        if runs := run_folders(folder):
+            count, example = len(runs), runs[-1].name
+            raise LstmbenchError(
+                f"{folder} holds {count} runs. Choose one of them, such as {example}."
+            )
+        raise LstmbenchError(f"{folder} is not a run's folder: it has no manifest.json.")
+    types = {name: COLUMNS[name] for name in columns}
+    records = _read(Path(folder), "records", types, only=True)
+    records.attrs["manifest"] = read_manifest(folder)
     return records
 
 
 def count_records(folder: str | Path) -> int:
-    """Return how many records a run has, without reading them; what a crash has left twice counts
-    twice.
+    """Return the number of records of a run, without reading them.
+
+    Records that a crash left both in the final file and in a part count twice.
     """
-    return sum(_rows_in(path) for path in _files(Path(folder), "records"))
+    count = 0
+    for path in _files(Path(folder), "records"):
+        with _open_parquet(path) as file:
+            count += file.metadata.num_rows
+    return count
 
 
-def read_kept(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
-    """Return the ids of the workloads that are done, and what was learnt from those that still have
-    their part.
+def read_progress(folder: str | Path) -> tuple[set[str], list[dict[str, Any]]]:
+    """Return the ids of the finished workloads, and the notes on those that are still in parts.
 
-    Not done is what is to be measured ``again``, as its note says; its part is replaced then.
+    A workload whose note says ``again`` is not finished: it is measured again, which replaces its
+    part.
 
     Raises:
         LstmbenchError: if a file cannot be read.
     """
     done: set[str] = set()
-    learnt = []
+    notes = []
     for path in _files(Path(folder), "records"):
-        with _opened(path) as file:
-            note = json.loads((file.schema_arrow.metadata or {}).get(LEARNT, b"{}"))
-            if note.get("again"):
-                continue
-            done.update(file.read(columns=["workload"]).column("workload").to_pylist())
-            learnt += [note] if note else []
-    return done, learnt
+        with _open_parquet(path) as file:
+            note = json.loads((file.schema_arrow.metadata or {}).get(NOTE_KEY, b"{}"))
+            if not note.get("again"):
+                done.update(file.read(columns=["workload"]).column("workload").to_pylist())
+                notes += [note] if note else []
+    return done, notes
 
 
 def read_samples(folder: str | Path) -> pd.DataFrame:
@@ -126,20 +151,19 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """Return the manifest of one run folder.
 
     Raises:
-        LstmbenchError: if it cannot be read, or is not as it was written.
+        LstmbenchError: if it cannot be read, or was changed.
     """
     path = Path(folder) / "manifest.json"
     try:
         if path.is_fifo():
-            raise ValueError("it is a pipe, and would be waited for")
+            raise ValueError("it is a named pipe, not a file")
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
-        # Half a character may be escaped, and never written again
+        # JSON may escape one half of a surrogate pair, which could not be written again
         json.dumps(manifest, ensure_ascii=False).encode()
-        seal = manifest.pop(SEAL, None)
-        if seal not in (None, _checksum(manifest)):
-            raise ValueError("it is not as it was written, its checksum differs")
+        if manifest.pop(CHECKSUM_KEY, None) not in (None, _checksum(manifest)):
+            raise ValueError("it is not as it was written: its checksum differs")
     except (OSError, ValueError, RecursionError) as error:
         raise LstmbenchError(f"The manifest {path} cannot be read: {error}.") from None
     return manifest
@@ -150,13 +174,13 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """The results folder of a run that is going on."""
+    """The results folder of a run that is in progress."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where it is not there yet.
+        """Create the folder if it does not exist.
 
         Raises:
-            LstmbenchError: if it cannot be made or written to.
+            LstmbenchError: if it cannot be created or written to.
         """
         self.folder = folder
         self.parts = folder / "parts"
@@ -165,38 +189,37 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise LstmbenchError(f"Results cannot be written to {folder}: {error.strerror}.") from None
+            problem = f"Results cannot be written to {folder}: {error.strerror}"
+            raise LstmbenchError(f"{problem}.") from None
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest."""
-        text = _text(manifest)
-        write_atomically(self.folder / "manifest.json", lambda path: path.write_text(text, encoding="utf-8"))
+        content = _manifest_bytes(manifest)
+        write_atomically(self.folder / "manifest.json", lambda path: path.write_bytes(content))
 
     def append(
         self,
         workload: str,
         records: list[dict[str, Any]],
         samples: list[dict[str, Any]],
-        learnt: Mapping[str, Any] | None = None,
+        note: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the rows of one finished workload. The file of records is written last: it makes the
-        workload done.
+        """Save the rows of one finished workload; the file of records makes it done.
 
         Args:
-            workload: its name among the parts, whose order is that of these names.
+            workload: its name among the parts, which are put together in the order of their names.
             records, samples: its rows.
-            learnt: what else is to be kept of it, as JSON can say it; ``read_kept`` returns it.
+            note: what else is saved with it, as JSON; ``read_progress`` returns it.
         """
         _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
-        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), learnt)
+        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder for what workers are handed; it goes with the block, or with the
-        next one's beginning.
+        """Create an empty folder for the inputs of workers, and remove it after the block.
 
-        Here, and not among the system's temporary files, where nobody knows what a killed run has
-        left.
+        It is in the results folder and not among the system's temporary files, so that the next
+        call removes what a killed run left.
         """
         folder = self.folder.absolute() / ".scratch"
         shutil.rmtree(folder, ignore_errors=True)
@@ -214,129 +237,128 @@ class Store:
             if kind == "records":
                 write_atomically(self.folder / "records.csv", partial(table.to_csv, index=False))
         shutil.rmtree(self.parts, ignore_errors=True)
-        for left in (each for name in FILES for each in self.folder.glob(f".{name}.*")):
-            left.unlink(missing_ok=True)  # by a run that was killed while it wrote
+        for name in FILES:  # a run that was killed while writing leaves temporary files
+            for path in self.folder.glob(f".{name}.*"):
+                path.unlink(missing_ok=True)
 
     def seal(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest of a run whose files are final, and before it the sums of all that was
-        measured.
+        """Write the checksums of the final files, then the manifest.
 
-        In this order no run is complete that has no sums; ``sums`` in the manifest says that it has
-        them.
+        In this order, every complete run has its checksums; ``sums`` in the manifest says so.
         """
-        manifest = {**manifest, "sums": SUMS}
-        sums = {name: sum_of(self.folder / name) for name in FILES if name != "manifest.json"}
-        write_sums(self.folder, sums | {"manifest.json": hashlib.sha256(_text(manifest).encode()).hexdigest()})
+        manifest = {**manifest, "sums": CHECKSUMS}
+        sums = {name: file_sha256(self.folder / name) for name in FILES if name != "manifest.json"}
+        sums["manifest.json"] = hashlib.sha256(_manifest_bytes(manifest)).hexdigest()
+        write_checksums(self.folder, sums)
         self.write_manifest(manifest)
 
 
-def _text(manifest: Mapping[str, Any]) -> str:
-    """Return the manifest as it is written, with its checksum."""
-    content = json.loads(json.dumps(manifest))  # as it is going to be read
-    return json.dumps(content | {SEAL: _checksum(content)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Return the content of the manifest's file, with its checksum."""
+    content = json.loads(json.dumps(manifest))  # as it will be read
+    content[CHECKSUM_KEY] = _checksum(content)
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
-def _write_parquet(path: Path, table: pd.DataFrame, learnt: Mapping[str, Any] | None = None) -> None:
-    rows = pa.Table.from_pandas(table, preserve_index=False)
-    if learnt is not None:
-        rows = rows.replace_schema_metadata((rows.schema.metadata or {}) | {LEARNT: json.dumps(learnt).encode()})
+def _write_parquet(path: Path, rows: pd.DataFrame, note: Mapping[str, Any] | None = None) -> None:
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    if note is not None:
+        metadata = {**(table.schema.metadata or {}), NOTE_KEY: json.dumps(note).encode()}
+        table = table.replace_schema_metadata(metadata)
 
     def write(temporary: Path) -> None:
-        pq.write_table(rows, temporary)
-        sealed_parquet.seal(temporary)
+        pq.write_table(table, temporary)
+        add_parquet_checksum(temporary)
 
     write_atomically(path, write)
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
-    """Return the final file of a kind, and whatever parts there are that it doesn't hold yet."""
-    final = folder / f"{kind}.parquet"
-    paths = ([final] if final.is_file() else []) + sorted((folder / "parts").glob(f"*.{kind}.parquet"))
-    if kind == "samples":  # samples without their records belong to a workload that was not finished
-        paths = [path for path in paths if path == final or _records_of(path).is_file()]
-    return paths
+    """Return the final file of a kind if it exists, and the parts that it does not hold yet."""
+    final = [path for path in [folder / f"{kind}.parquet"] if path.is_file()]
+    parts = sorted((folder / "parts").glob(f"*.{kind}.parquet"))
+    if kind == "samples":  # without their records, they are of an unfinished workload
+        names = [path.name.replace(".samples.", ".records.") for path in parts]
+        pairs = zip(parts, names, strict=True)
+        parts = [path for path, name in pairs if path.with_name(name).is_file()]
+    return final + parts
 
 
 def _read(
-    folder: Path, kind: str, columns: Mapping[str, str], only: bool = False, first: int | None = None
+    folder: Path,
+    kind: str,
+    columns: Mapping[str, str],
+    only: bool = False,
+    first: int | None = None,
 ) -> pd.DataFrame:
     """Read the files of a kind.
 
-    With ``only``, nothing but these columns is read, as far as they are there, and texts come as
-    categories.
+    Args:
+        folder: of the run.
+        kind: ``records`` or ``samples``.
+        columns: with their types.
+        only: whether to read no other columns; texts become categories then.
+        first: the maximum number of rows.
     """
     paths = _files(folder, kind)
-    whole = len(paths) == 1 and paths[0].parent == folder  # it was put together without duplicates
-    keys = [*CASE_COLUMNS, *TRAINING_KEYS, *(["process", "round", "sample"] if kind == "samples" else [])]
-    if only:
-        tables = [_read_some(path, [*columns] if whole else [*keys, *columns]) for path in paths]
-        merged = (
-            tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True) if tables else frame([], columns)
+    if not paths:
+        return frame([], columns)
+    is_final = paths == [folder / f"{kind}.parquet"]  # which has no row twice
+    keys = [*CASE_COLUMNS, *TRAINING_KEYS]
+    keys += ["process", "round", "sample"] if kind == "samples" else []
+    wanted = ([*columns] if is_final else [*keys, *columns]) if only else None
+    with _readable(paths[0] if len(paths) == 1 else folder):
+        # The tables have no other reference, so that their memory is released in the conversion
+        table = pa.concat_tables(
+            [_read_parquet(path, wanted, first) for path in paths], promote_options="permissive"
         )
-    else:
-        read = [_read_parquet(path, first) for path in paths]
-        with _readable(paths[0] if len(paths) == 1 else folder):
-            merged = (
-                typed(pa.concat_tables(read, promote_options="permissive").to_pandas(), columns)
-                if read
-                else frame([], columns)
-            )
-    if whole or not paths:
-        return merged
-    merged = merged.drop_duplicates(subset=[key for key in keys if key in merged.columns], ignore_index=True)
-    return merged[[name for name in columns if name in merged.columns]] if only else merged.iloc[:first]
+        if only:
+            table = table.unify_dictionaries()
+            rows = table.to_pandas(split_blocks=True, self_destruct=True)
+            del table
+            pa.default_memory_pool().release_unused()  # hundreds of megabytes of a million rows
+        else:
+            rows = typed(table.to_pandas(), columns)
+    if is_final:
+        return rows
+    rows = rows.drop_duplicates([key for key in keys if key in rows], ignore_index=True)
+    return rows[[name for name in columns if name in rows]] if only else rows.iloc[:first]
 
 
-def _read_parquet(path: Path, first: int | None) -> pa.Table:
-    with _opened(path) as file:
-        return file.read() if first is None else pa.Table.from_batches(_head(file, first), file.schema_arrow)
-
-
-def _head(file: pq.ParquetFile, first: int) -> list[pa.RecordBatch]:
-    """Return the first rows; nothing else is read."""
-    batch = next(file.iter_batches(batch_size=first), None)
-    return [] if batch is None else [batch]
-
-
-def _read_some(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    words = [name for name in columns if COLUMNS.get(name) == "string"]
-    with _opened(path, read_dictionary=words) as file:
-        there = [name for name in file.schema_arrow.names if name in columns]
-        records = file.read(columns=there).to_pandas(split_blocks=True, self_destruct=True)
-        # A million rows leave hundreds of megabytes behind
-        pa.default_memory_pool().release_unused()
-        return records
-
-
-def _rows_in(path: Path) -> int:
-    with _opened(path) as file:
-        return int(file.metadata.num_rows)
+def _read_parquet(path: Path, columns: Sequence[str] | None, first: int | None) -> pa.Table:
+    """Read some columns, texts as categories, or all; the first rows, or all."""
+    texts = [name for name in columns or () if COLUMNS.get(name) == "string"]
+    with _open_parquet(path, read_dictionary=texts) as file:
+        if first is not None:
+            return pa.Table.from_batches(islice(file.iter_batches(first), 1), file.schema_arrow)
+        names = columns and [name for name in file.schema_arrow.names if name in columns]
+        return file.read(columns=names)
 
 
 @contextmanager
-def _opened(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
-    """Give a Parquet file that is as it was written.
+def _open_parquet(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file whose checksum is correct.
 
     Raises:
-        LstmbenchError: if it is not, or what is done with it shows that it cannot be read.
+        LstmbenchError: if the checksum differs, or the file cannot be read in the block.
     """
     with _readable(path):
-        sealed_parquet.check(path)
+        verify_parquet_checksum(path)
         with pq.ParquetFile(path, **options) as file:
             yield file
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
+    """Turn errors of reading a file into one sentence."""
     try:
         yield
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        way_out = ""
+        advice = ""
         if path.parent.name == "parts":
-            way_out = f" Without the files {path.name.partition('.')[0]}.* there, that workload is measured again."
-        raise LstmbenchError(f"The results file {path} cannot be read: {reason}.{way_out}") from None
-
-
-def _records_of(samples: Path) -> Path:
-    return samples.with_name(samples.name.replace(".samples.", ".records."))
+            part = path.name.partition(".")[0]
+            advice = f" Without the files {part}.* there, that workload is measured again."
+        problem = f"The results file {path} cannot be read: {reason}"
+        raise LstmbenchError(f"{problem}.{advice}") from None

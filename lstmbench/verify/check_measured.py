@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls
 from lstmbench.report.labels import Row
-from lstmbench.results.checksums import SUMS, read_sums, sum_of
+from lstmbench.results.checksums import CHECKSUMS, file_sha256, read_checksums
 from lstmbench.results.store import FILES
 from lstmbench.verify.finding import Finding, case_name, sentence
 
@@ -26,10 +26,10 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the files of a run that are missing, extra, or not what their sums say; those of its
     notebooks too.
     """
-    copies = sorted(path.name for path in folder.glob("notebooks/[!.]*") if path.name != SUMS)
+    copies = sorted(path.name for path in folder.glob("notebooks/[!.]*") if path.name != CHECKSUMS)
     yield from _check_sums(folder, FILES, "sums" in manifest)
-    if not (folder / SUMS).is_file() and "sums" not in manifest:
-        yield Finding(SUMS, NO_SUMS, "remark")
+    if not (folder / CHECKSUMS).is_file() and "sums" not in manifest:
+        yield Finding(CHECKSUMS, NO_SUMS, "remark")
     if (folder / "notebooks").is_dir():
         checked = _check_sums(folder / "notebooks", copies, "sums" in manifest)
         yield from (finding.within("notebooks") for finding in checked)
@@ -38,21 +38,21 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
 def _check_sums(folder: Path, names: Sequence[str], promised: bool) -> Iterator[Finding]:
     """Yield what is wrong with these files, and with those that the folder's sums list."""
     try:
-        sums = read_sums(folder)
+        sums = read_checksums(folder)
     except LstmbenchError as error:
-        yield Finding(SUMS, sentence(error, folder))
+        yield Finding(CHECKSUMS, sentence(error, folder))
         sums = {}
-    if promised and not (folder / SUMS).is_file():
-        yield Finding(SUMS, "missing.")
+    if promised and not (folder / CHECKSUMS).is_file():
+        yield Finding(CHECKSUMS, "missing.")
     for name in sorted({*names, *sums}):
         path = folder / name
         try:
             if not path.is_file():
                 yield Finding(name, "missing.")
             elif sums and name not in sums:
-                yield Finding(name, f"an extra file, or one whose line in {SUMS} is gone.")
-            elif sums and sum_of(path) != sums[name]:
-                yield Finding(name, f"changed: its sum is not the one in {SUMS}.")
+                yield Finding(name, f"an extra file, or one whose line in {CHECKSUMS} is gone.")
+            elif sums and file_sha256(path) != sums[name]:
+                yield Finding(name, f"changed: its sum is not the one in {CHECKSUMS}.")
         except LstmbenchError as error:
             yield Finding(name, sentence(error, folder), "unverifiable")
 

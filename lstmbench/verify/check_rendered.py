@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmbench.report.provenance import part
-from lstmbench.results.checksums import SUMS
+from lstmbench.results.checksums import CHECKSUMS
 from lstmbench.results.store import FILES
 from lstmbench.verify.difference import difference
 from lstmbench.verify.finding import Finding
@@ -46,7 +46,7 @@ def check_rendered(folder: Path, manifest: Mapping[str, Any], render: Render) ->
                 yield differs
     others = _other_versions(manifest)
     yield from [Finding("figures", others, "remark")] if strange and others else strange
-    for name in sorted(set(there) - set(right) - {*FILES, SUMS}):
+    for name in sorted(set(there) - set(right) - {*FILES, CHECKSUMS}):
         if name in NOT_OF_THE_RECORDS:
             yield Finding(name, "not verified: it does not follow from this run alone.", "remark")
         else:

@@ -22,7 +22,7 @@ import lstmbench as lb
 from lstmbench.measure import run_manifest, runner, workload_session
 from lstmbench.measure.process import worker_pool
 from lstmbench.measure.suites.suite_file import read_suite
-from lstmbench.results.merge import merge
+from lstmbench.results.runs import merge
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("in_process")

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.results import store
-from lstmbench.results import sealed_parquet
+from lstmbench.results.checksums import CHECKSUMS, PARQUET_MARK, file_sha256, read_checksums
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
-from lstmbench.results.checksums import SUMS, read_sums, sum_of
 
 NAMES = ("numpy.fused", "torch.nn")
 Rows = list[dict[str, Any]]
@@ -152,15 +151,15 @@ def test_a_finished_run_has_the_sums_of_its_files_and_its_manifest_says_so(folde
     kept = fill(folder, 3)
     kept.finish()
     kept.seal({"run_id": "é", "complete": True})
-    assert read_sums(folder) == {name: sum_of(folder / name) for name in store.FILES}
-    assert read_manifest(folder) == {"run_id": "é", "complete": True, "sums": SUMS}
+    assert read_checksums(folder) == {name: file_sha256(folder / name) for name in store.FILES}
+    assert read_manifest(folder) == {"run_id": "é", "complete": True, "sums": CHECKSUMS}
 
 
 def test_a_run_is_not_complete_before_it_has_its_sums(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = fill(folder, 3)
     kept.finish()
     with monkeypatch.context() as patched:
-        patched.setattr(store, "write_sums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(store, "write_checksums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             kept.seal({"complete": True})
     assert "complete" not in read_manifest(folder)
@@ -291,10 +290,10 @@ def test_without_its_damaged_part_a_workload_is_not_done(folder: Path) -> None:
     path = folder / "parts" / "00003.records.parquet"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(LstmbenchError, match=r"Without the files 00003\.\* there, that workload is measured again\."):
-        store.read_kept(folder)
+        store.read_progress(folder)
     for each in (folder / "parts").glob("00003.*"):
         each.unlink()
-    assert store.read_kept(folder)[0] == {workload(5).id}
+    assert store.read_progress(folder)[0] == {workload(5).id}
 
 
 def test_a_file_of_another_program_needs_no_seal(folder: Path) -> None:
@@ -306,7 +305,7 @@ def test_a_file_of_another_program_needs_no_seal(folder: Path) -> None:
 
 def test_any_reader_of_parquet_reads_what_is_sealed(folder: Path) -> None:
     fill(folder, 3).finish()
-    assert sealed_parquet.MARK in (folder / "records.parquet").read_bytes()
+    assert PARQUET_MARK in (folder / "records.parquet").read_bytes()
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet").astype(COLUMNS), read_results(folder))
 
 
@@ -314,9 +313,9 @@ def test_what_was_learnt_from_a_workload_is_kept_with_its_records_until_the_end(
     kept = fill(folder)
     for seq_len in (5, 3):
         kept.append(f"{seq_len:05d}", records(seq_len), [], {"controls": [seq_len]})
-    assert store.read_kept(folder) == ({workload(3).id, workload(5).id}, [{"controls": [3]}, {"controls": [5]}])
+    assert store.read_progress(folder) == ({workload(3).id, workload(5).id}, [{"controls": [3]}, {"controls": [5]}])
     kept.finish()
-    assert store.read_kept(folder) == ({workload(3).id, workload(5).id}, [])
+    assert store.read_progress(folder) == ({workload(3).id, workload(5).id}, [])
 
 
 def test_what_a_killed_run_has_left_in_its_scratch_folder_goes_when_the_next_begins(folder: Path) -> None:

@@ -14,7 +14,7 @@ from made_run import copy, make_run
 from lstmbench import report
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.page.index import render
-from lstmbench.results.checksums import SUMS
+from lstmbench.results.checksums import CHECKSUMS
 from lstmbench.results.store import Store, read_manifest
 from lstmbench.verify.difference import difference
 from lstmbench.verify.finding import Finding, exit_code
@@ -41,7 +41,7 @@ def run(made, tmp_path) -> Path:
 @pytest.fixture
 def bare(run) -> Path:
     """A run that was made before there were sums."""
-    for path in run.rglob(SUMS):
+    for path in run.rglob(CHECKSUMS):
         path.unlink()
     manifest = read_manifest(run)
     del manifest["sums"]
@@ -81,7 +81,7 @@ def test_a_run_as_it_was_made_has_nothing_wrong_and_no_byte_of_it_is_touched(run
 
 def test_a_run_from_before_there_were_sums_is_verified_with_one_remark(bare, drawn):
     (remark,) = verify(bare, render=lambda _: drawn)
-    assert (remark.where, remark.weight) == (SUMS, "remark")
+    assert (remark.where, remark.weight) == (CHECKSUMS, "remark")
     assert exit_code([remark]) == 0
 
 
@@ -123,7 +123,7 @@ def test_a_number_that_is_off_by_a_millionth_is_told(bare, drawn, column):
 def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn, row, column):
     cell(bare / "samples.parquet", row, column, 0.5)
     (remark, found) = verify(bare, render=lambda _: drawn)
-    assert remark.where == SUMS
+    assert remark.where == CHECKSUMS
     assert found.where == "records.parquet"
     assert "row 1 (numpy.fused, " in found.what
     assert "samples.parquet" in found.what
@@ -188,7 +188,7 @@ def test_a_noise_floor_that_the_controls_do_not_lead_to_is_told(bare, drawn):
         "records.csv",
         "samples.parquet",
         "notebooks/03_speed.ipynb",
-        SUMS,
+        CHECKSUMS,
     ],
 )
 def test_a_raw_file_that_is_missing_is_one_sentence(run, drawn, name):
@@ -239,15 +239,15 @@ def test_a_file_that_cannot_be_read_is_told_without_a_path_of_this_machine(bare,
 
 
 def test_sums_that_cannot_be_read_are_told(run, drawn):
-    (run / SUMS).write_text("garbage\n")
+    (run / CHECKSUMS).write_text("garbage\n")
     assert said(verify(run, render=lambda _: drawn)) == (
-        f"{SUMS}: {SUMS} cannot be read: line 1 is no sum with the name of a file."
+        f"{CHECKSUMS}: {CHECKSUMS} cannot be read: line 1 is not of the form `<sha256>  <file name>`."
     )
 
 
 def test_a_run_that_is_not_finished_cannot_be_verified(run):
     Store(run).write_manifest(read_manifest(run) | {"complete": False})
-    (run / SUMS).unlink()
+    (run / CHECKSUMS).unlink()
     (found,) = verify(run)
     assert "not finished" in found.what
     assert exit_code([found]) == 2

@@ -22,7 +22,7 @@ def incomparability_reason(base: Manifest, new: Manifest) -> str:
     machines = [part(manifest, "machine") for manifest in (base, new)]
     if any(machine.get(key) is None for machine in machines for key in ("cpu", "cores")):
         return "the machine is not recorded"
-    return "another machine" if machine_identity.differ(*machines) else ""
+    return "another machine" if machine_identity.machines_differ(*machines) else ""
 
 
 def differences(base: Manifest, new: Manifest) -> list[Difference]:

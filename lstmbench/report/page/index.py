@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from operator import methodcaller
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
@@ -18,7 +18,8 @@ from lstmbench.report.provenance import suite_of
 from lstmbench.report.tables.extract import read_shown, run_tables, statuses
 from lstmbench.report.tables.machines import machine_tables
 from lstmbench.report.tables.training_tables import is_learning
-from lstmbench.results.store import read_manifest, read_samples
+from lstmbench.results.runs import manifest_or_empty, newest_first
+from lstmbench.results.store import is_run, read_manifest, read_samples
 
 FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png", ".pdf")}
 
@@ -53,7 +54,7 @@ def render(folder: str | Path) -> dict[str, bytes]:
 
 def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
     """Return the files, and how the names of the tables and figures among them begin."""
-    if not (root / "manifest.json").is_file():
+    if not is_run(root):
         raise LstmbenchError(f"{root} holds no run: it has no manifest.json.")
     records, left_out = read_shown(root)
     manifest = records.attrs["manifest"]
@@ -123,43 +124,12 @@ def render_index(root: str | Path) -> dict[str, bytes]:
     return {"README.md": page.encode(), "index.html": results_page(base, runs).encode()}
 
 
-def latest(root: str | Path) -> Path:
-    """Return the folder of the newest run below ``root``, or ``root`` if that is a run.
-
-    A finished run goes before an unfinished one.
-
-    Raises:
-        LstmbenchError: if there is none.
-    """
-    base = Path(root)
-    if (base / "manifest.json").is_file():
-        return base
-    runs = newest_first(base)
-    if not runs:
-        raise LstmbenchError(f"There is no run in {base}: no folder in it has a manifest.json.")
-    return next((path for path in runs if _manifest(path).get("complete")), runs[0])
-
-
-def newest_first(base: Path) -> list[Path]:
-    """Return the folders of the runs in a folder; those whose manifest cannot be read come last."""
-    folders = sorted(path.parent for path in base.glob("*/manifest.json"))
-    return sorted(folders, key=lambda path: str(_manifest(path).get("started", "")), reverse=True)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """Return a run's manifest, an empty one if it cannot be read."""
-    try:
-        return read_manifest(folder)
-    except LstmbenchError:
-        return {}
-
-
 def _summary(folder: Path) -> Summary:
     try:
         return Summary(folder.name, read_manifest(folder), statuses(folder))
     except LstmbenchError as error:
         trouble = str(error).replace(f"{folder}{os.sep}", "")  # no path of this machine in the page
-        return Summary(folder.name, _manifest(folder), {}, trouble)
+        return Summary(folder.name, manifest_or_empty(folder), {}, trouble)
 
 
 def _save(root: Path, files: Mapping[str, bytes], outdated: Iterable[Path] = ()) -> None:

@@ -13,7 +13,8 @@ from lstmbench.report.labels import WORKLOAD, status_words
 from lstmbench.report.provenance import part
 from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.table import Table
-from lstmbench.results.store import count_records, read_columns, read_manifest, read_results
+from lstmbench.results.runs import manifest_or_empty
+from lstmbench.results.store import count_records, read_columns, read_results
 
 MAX_CASES = 10_000
 """Maximum number of cases of a run that is shown whole."""
@@ -50,10 +51,7 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
     Runs that cannot be read are left out.
     """
     for folder in folders:
-        try:
-            manifest = read_manifest(folder)
-        except LstmbenchError:
-            continue
+        manifest = manifest_or_empty(folder)
         if manifest.get("complete") and "tasks" not in part(manifest, "suite"):
             yield folder, manifest
 

@@ -35,7 +35,7 @@ def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
         newer = machines.setdefault(suite, {})
         # Another name is not enough: an older manifest may record less of the same machine
         machine = provenance.part(manifest, "machine")
-        if all(machine_identity.differ(machine, other) for other in newer.values()):
+        if all(machine_identity.machines_differ(machine, other) for other in newer.values()):
             name = provenance.machine_name(manifest)
             newer.setdefault(name, machine)
             folders.setdefault(suite, {}).setdefault(name, folder)

@@ -123,10 +123,10 @@ def test_more_threads_than_cores_that_may_be_used_are_refused_with_both_numbers(
 def test_the_machine_is_described_and_named_by_what_may_be_used_of_it() -> None:
     machine = environment.machine()
     assert (machine["cores"], machine["available_cores"]) == (4, 1)
-    assert machine_identity.cores(machine) == "1 of 4 cores"
+    assert machine_identity.describe_cores(machine) == "1 of 4 cores"
     whole: dict[str, Any] = {
         name: value for name, value in machine.items() if name != "available_cores"
     }
-    assert machine_identity.differ(machine, whole) and not machine_identity.differ(
-        machine, machine | {"cores": 8}
-    )
+    assert machine_identity.machines_differ(
+        machine, whole
+    ) and not machine_identity.machines_differ(machine, machine | {"cores": 8})

@@ -593,11 +593,11 @@ def test_what_cannot_be_asked_for_is_one_sentence(options, message):
 def test_what_is_not_one_run_is_refused(tmp_path):
     one = folder(tmp_path / "runs" / "a", run(case()))
     folder(tmp_path / "runs" / "b", run(case()))
-    with pytest.raises(LstmbenchError, match=r"runs holds 2 runs, and one is wanted, such as b\."):
+    with pytest.raises(LstmbenchError, match=r"runs holds 2 runs. Choose one of them, such as b\."):
         compare(tmp_path / "runs", one)
     with pytest.raises(LstmbenchError, match="BASE holds 2 runs, and one is wanted"):
         compare(read_results(tmp_path / "runs"), one)
-    with pytest.raises(LstmbenchError, match="nowhere is no run's folder"):
+    with pytest.raises(LstmbenchError, match="nowhere is not a run's folder"):
         compare(one, tmp_path / "nowhere")
     (one / "records.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(LstmbenchError, match="cannot be read"):

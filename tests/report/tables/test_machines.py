@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from lstmbench import report
 from lstmbench.cli import app
-from lstmbench.report.page.index import newest_first
 from lstmbench.report.provenance import machine_name
 from lstmbench.report.tables.machines import machine_tables
 from lstmbench.report.tables.table import Table
+from lstmbench.results.runs import newest_first
 
 FAST = MANIFEST["machine"] | {
     "cpu": "Fast_CPU",

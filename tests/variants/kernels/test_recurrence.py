@@ -23,7 +23,7 @@ from unprivileged import heeding_modes
 import lstmbench as lb
 from examples import examples
 from lstmbench.measure import environment
-from lstmbench.results import processor
+from lstmbench.results import machine_identity
 from lstmbench.variants.kernels import recurrence
 
 jax = pytest.importorskip("jax")
@@ -318,7 +318,7 @@ def test_it_is_built_once_and_found_again_and_a_record_says_how(
     assert recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
     assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
     lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(
-        processor.vector_instructions(environment.machine()), 4
+        machine_identity.vector_instructions(environment.machine()), 4
     )
     assert f"; {lanes} numbers in a vector, " in environment.code_paths()["recurrence"]
 

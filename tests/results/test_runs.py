@@ -2,7 +2,6 @@
 itself is refused.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from made_up import fill, quick_rows, row, workloads
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results import merge
-from lstmbench.results.merge import merge
+from lstmbench.results import runs
+from lstmbench.results.runs import merge
 from lstmbench.results.store import Store, read_manifest, read_results
 
 
@@ -101,7 +100,7 @@ def linked(folder: Path) -> None:
         (unfinished, "is not finished"),
         (interrupted, "is not finished"),
         (without_records, "is not finished|no column"),
-        (of_another, "are of the run r9, and its manifest of r2"),
+        (of_another, "are of the run r9, but its manifest is of r2"),
         (linked, "is a link"),
     ],
 )
@@ -121,7 +120,7 @@ def test_a_copy_that_breaks_off_leaves_nothing_that_looks_like_a_run(tmp_path, m
         copytree(source, target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(merge.shutil, "copytree", breaks_off)
+    monkeypatch.setattr(runs.shutil, "copytree", breaks_off)
     with pytest.raises(LstmbenchError, match="cannot be copied to .*: No space left on device"):
         merge([one], tmp_path / "out")
     assert contents(tmp_path / "out") == {}
