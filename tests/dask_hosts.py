@@ -25,14 +25,15 @@ WorkerPool.machine_worker = lambda *_: SimpleNamespace(request=lambda *_, **__: 
 """What every worker does first."""
 DIES = """
 import os, pathlib, signal
-dask_worker.real = getattr(on_host, "real", dask_worker.measured)  # dask runs this file twice
+from lstmbench.measure.suites.suite import Suite
+Suite.real = getattr(Suite, "real", Suite.measure)  # dask runs this file twice
 flag = pathlib.Path({flag!r})
-def dies(workload, *arguments):
+def dies(suite, workload, *arguments):
     if workload.seq_len == 5 and not flag.exists():
         flag.write_text("died")
         os.kill(os.getpid(), signal.SIGKILL)
-    return dask_worker.real(workload, *arguments)
-dask_worker.measured = dies
+    return Suite.real(suite, workload, *arguments)
+Suite.measure = dies
 """
 """What makes a worker die once while it measures the workload of five steps; always, if the flag
 cannot be there.

@@ -20,6 +20,7 @@ import lstmbench as lb
 from lstmbench import cli, exit_codes, notebooks
 from lstmbench import doctor as doctor_
 from lstmbench.measure import runner
+from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import suites
 from lstmbench.results.schema import frame
 from lstmbench.results.store import Store, read_manifest
@@ -236,9 +237,9 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
 
     monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
     monkeypatch.setattr(
-        runner,
-        "measure_workload",
-        lambda workload, *_: (seen.append(workload.seq_len) or [], [], []),
+        Suite,
+        "measure",
+        lambda self, workload, *_: (seen.append(workload.seq_len) or [], [], []),
     )
     seen: list[int] = []
     suite = tmp_path / "of-another-name.yaml"

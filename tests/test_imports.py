@@ -178,7 +178,6 @@ def test_no_module_imports_a_later_layer_nor_a_framework_out_of_its_place() -> N
     assert violations(sources()) == []
 
 
-@pytest.mark.xfail(reason="measure.runner and executors.dask_worker need each other", strict=False)
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circle(sources()) == []
 

@@ -130,10 +130,10 @@ MUTANTS = {
         "tests/results tests/test_bad_inputs.py",
     ),
     "all measured again": of(
-        RUNNER, "for workload in order if workload.id not in done]", "for workload in order]"
+        RUNNER, "for workload in workloads if workload.id not in done]", "for workload in workloads]"
     ),
     "complete without its records": of(
-        RUNNER, 'manifest["complete"] and _done(chosen, folder)', 'manifest["complete"]'
+        RUNNER, 'manifest["complete"] and read_progress(folder)[0] >= ids', 'manifest["complete"]'
     ),
     "turns always in one order": of(WORKLOAD, "            self.generator.shuffle(turns)\n", ""),
     "fewer rounds than asked for": of(

@@ -1,21 +1,20 @@
-"""The two sides of a duel: implementations as they are here, in another git revision, or under
-another interpreter.
+"""The two variants of an A/B comparison (``--ab``), and where the code of each comes from.
 
-    torch.fused              as it is here and now, uncommitted changes included
-    torch.fused@v0.1         as it was in that revision (a tag, a branch, HEAD~3, a commit)
-    torch.fused@../old/bin/python    as it is here, under another interpreter with its own packages
+    torch.fused                      as it is here, uncommitted changes included
+    torch.fused@v0.1                 as it was in that git revision (tag, branch, HEAD~3, commit)
+    torch.fused@../old/bin/python    as it is here, under another interpreter and its packages
 
-Only what is under test comes from the other revision. Its harness, the folder ``measure``, is
-replaced by the one at work here, so that a change of the harness is not taken for one of the
-implementation. The other interpreter needs numpy, psutil and threadpoolctl beside the framework.
+Only the code under test comes from the other revision. Its folder ``measure`` is replaced by the
+one in use, so that a change of the harness does not count as one of the implementation. Another
+interpreter needs numpy, psutil and threadpoolctl as well as the framework.
 """
 
 import os
 import shutil
 import subprocess
 import tarfile
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -24,18 +23,19 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure.environment import run_git
 
 PACKAGE = Path(__file__).resolve().parents[1]
+NO_CACHES = shutil.ignore_patterns("__pycache__")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One side of a duel.
+    """One of the two implementations that are compared.
 
     Attributes:
-        label: how records name it: the implementation, and after an ``@`` what sets it apart. No
-            path is in it.
+        label: its name in the records: the implementation, and after an ``@`` its commit or the
+            version of its interpreter. It contains no path.
         name: the implementation.
-        python: the interpreter to run it under; this one if None.
-        revision: the commit that its code comes from; "" for the code that is at work here.
+        python: the interpreter; the current one if None.
+        revision: the commit of its code; "" for the code that is in use here.
     """
 
     label: str
@@ -44,90 +44,98 @@ class Variant:
     revision: str = ""
 
     @property
-    def asked(self) -> str:
-        """How to ask for it again; an interpreter is named by its version, for its path is nobody
-        else's.
-        """
-        return (
-            f"{self.name}@{self.revision}" if self.revision else self.label.removesuffix("@again")
-        )
+    def cli_spec(self) -> str:
+        """The argument of ``--ab`` for it; an interpreter's path is replaced by its version."""
+        if self.revision:
+            return f"{self.name}@{self.revision}"
+        return self.label.removesuffix("@again")
 
     @property
-    def apart(self) -> bool:
-        """Whether it needs processes of its own kind."""
+    def needs_own_process(self) -> bool:
+        """Whether its code or interpreter differs, so that it cannot share a fork server."""
         return self.python is not None or bool(self.revision)
 
     def unpack(self, scratch: Path) -> Path | None:
-        """Return a folder from which its code is imported, made if it is not there yet; None if
-        that is here.
+        """Return the folder to import its code from, created on first use; None if that is here.
 
         Raises:
-            LstmbenchError: if the revision has no such package.
+            LstmbenchError: if the revision has no package that this version can measure.
         """
-        if not self.apart:
+        if not self.needs_own_process:
             return None
         folder = scratch / f"code-{self.revision or 'here'}"
         if folder.exists():
             return folder
-        if self.revision:
-            packed = _git(
-                "archive", self.revision, "lstmbench", what=f"{self.label} has no package lstmbench"
+        if not self.revision:
+            shutil.copytree(PACKAGE, folder / "lstmbench", ignore=NO_CACHES)
+            return folder
+        problem = f"{self.label} has no package lstmbench"
+        packed = _git("archive", self.revision, "lstmbench", problem=problem)
+        with tarfile.open(fileobj=BytesIO(packed)) as archive:
+            if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
+                archive.extractall(folder, filter="data")
+            else:
+                archive.extractall(folder)
+        if not (folder / "lstmbench" / "core").is_dir():
+            shutil.rmtree(folder)
+            raise LstmbenchError(
+                f"{self.label} is older than lstmbench 0.2, whose modules have other names; "
+                "choose a newer revision."
             )
-            with tarfile.open(fileobj=BytesIO(packed)) as archive:
-                if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
-                    archive.extractall(folder, filter="data")
-                else:
-                    archive.extractall(folder)
-            if not (folder / "lstmbench" / "core").is_dir():
-                shutil.rmtree(folder)
-                raise LstmbenchError(
-                    f"{self.label} is older than lstmbench 0.2, whose modules have other names; "
-                    "compare revisions since then."
-                )
-            shutil.rmtree(folder / "lstmbench" / "measure", ignore_errors=True)
-            shutil.copytree(
-                PACKAGE / "measure", folder / "lstmbench" / "measure", ignore=_no_caches
-            )
-        else:
-            shutil.copytree(PACKAGE, folder / "lstmbench", ignore=_no_caches)
+        measure = folder / "lstmbench" / "measure"
+        shutil.rmtree(measure, ignore_errors=True)
+        shutil.copytree(PACKAGE / "measure", measure, ignore=NO_CACHES)
         return folder
 
 
-def sides(first: str, second: str) -> tuple[Variant, Variant]:
-    """Read both sides of a duel, see above for how they are written.
+def read_variants(first: str, second: str) -> tuple[Variant, Variant]:
+    """Return both variants of an A/B comparison; the module's docstring shows how to name them.
 
     Raises:
-        LstmbenchError: if an implementation is not known, or there is neither such an interpreter
-            nor such a revision.
+        LstmbenchError: if an implementation, a git revision or an interpreter does not exist.
     """
-    one, other = _side(first), _side(second)
-    if one.label == other.label:  # against itself, or under two interpreters of the same version
-        join = "-" if "@" in other.label else "@"
-        other = Variant(f"{other.label}{join}again", other.name, other.python, other.revision)
-    return one, other
+    a, b = _read_variant(first), _read_variant(second)
+    if a.label == b.label:  # the same code, or two interpreters of one version
+        b = replace(b, label=b.label + ("-again" if "@" in b.label else "@again"))
+    return a, b
 
 
-def _side(text: str) -> Variant:
-    name, at, where = text.partition("@")
+def stored_variants(labels: Sequence[str]) -> Sequence[Variant]:
+    """Return the variants with these labels, to resume a run. Stored paths are never executed.
+
+    Raises:
+        LstmbenchError: if one ran under another interpreter, or its revision is not available.
+    """
+    specs = [label.removesuffix("@again").removesuffix("-again") for label in labels]
+    if len(specs) != 2 or any(os.sep in spec or "@python-" in spec for spec in specs):
+        raise LstmbenchError(
+            "An A/B comparison with another interpreter cannot be resumed by --resume; "
+            "repeat its command with --ab."
+        )
+    return read_variants(*specs)
+
+
+def _read_variant(spec: str) -> Variant:
+    name, at, version = spec.partition("@")
     check_name(name)
     if not at:
         return Variant(name, name)
-    if not where:
+    if not version:
         raise LstmbenchError(
-            f"{text!r}: after @ comes a git revision, or the path of a Python interpreter."
+            f"{spec!r}: put a git revision or the path of a Python interpreter after the @."
         )
-    if os.sep in where and Path(where).is_file():
-        return Variant(f"{name}@python-{_version(where)}", name, python=os.path.abspath(where))
-    if where.startswith("-"):
-        raise LstmbenchError(f"{text!r}: {where!r} is no git revision.")
-    told = f"{text!r}: there is no interpreter {where!r} here, and no git revision of that name"
-    commit = (
-        _git("rev-parse", "--verify", "--quiet", f"{where}^{{commit}}", what=told).decode().strip()
-    )
+    if os.sep in version and Path(version).is_file():
+        label = f"{name}@python-{_python_version(version)}"
+        return Variant(label, name, python=os.path.abspath(version))
+    if version.startswith("-"):
+        raise LstmbenchError(f"{spec!r}: {version!r} is not a git revision.")
+    problem = f"{spec!r}: {version!r} is neither a Python interpreter here nor a git revision"
+    words = ("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}")
+    commit = _git(*words, problem=problem).decode().strip()
     return Variant(f"{name}@{commit[:10]}", name, revision=commit)
 
 
-def _version(python: str) -> str:
+def _python_version(python: str) -> str:
     code = "import platform; print(platform.python_version())"
     try:
         answer = subprocess.run(
@@ -138,32 +146,26 @@ def _version(python: str) -> str:
     version = answer.stdout.strip()
     if not version.replace(".", "").isalnum():
         raise LstmbenchError(
-            f"{python!r} is no Python interpreter: asked for its version, it said {version[:80]!r}."
+            f"{python!r} is not a Python interpreter: asked for its version, it printed "
+            f"{version[:80]!r}."
         )
     return version
 
 
-def _git(*words: str, what: str) -> bytes:
-    """Ask git about the checkout that this package runs from.
+def _git(*words: str, problem: str) -> bytes:
+    """Run git in the checkout that this package runs from.
 
     Raises:
-        LstmbenchError: if it refuses; ``what`` is said, and git's reason.
+        LstmbenchError: if git fails; the message is ``problem`` with git's reason.
     """
     root = PACKAGE.parent
     if not os.path.exists(root / ".git"):
-        raise LstmbenchError(f"{what}: the package runs from no git checkout.")
+        raise LstmbenchError(f"{problem}: the package does not run from a git checkout.")
     try:
         return run_git(root, *words)
     except LstmbenchError as error:
         reason = str(error)
-    with suppress(LstmbenchError):
-        if not reason and run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-            reason = (
-                "the checkout is a shallow clone; git fetch --unshallow brings its earlier commits"
-            )
+    if not reason and run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        reason = "the checkout is a shallow clone; git fetch --unshallow gets its earlier commits"
     reason = f" ({reason})" if reason else ""
-    raise LstmbenchError(f"{what} in the git checkout that the package runs from{reason}.")
-
-
-def _no_caches(_: str, names: list[str]) -> set[str]:
-    return {name for name in names if name == "__pycache__"}
+    raise LstmbenchError(f"{problem} in the git checkout that the package runs from{reason}.")

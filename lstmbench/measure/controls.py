@@ -9,11 +9,12 @@ measured apart in the same process.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmbench.measure.statistics import Interval
+if TYPE_CHECKING:
+    from lstmbench.measure.statistics import Interval
 
 SLOWER = 0.05
 """The share that ``slower`` repeats: as much as a comparison of two runs takes for a change, by its
@@ -23,7 +24,9 @@ CONTROLS: Mapping[str, float] = {"same": 0.0, "slower": SLOWER}
 """The controls, and the share that each repeats."""
 
 
-def row(kind: str, workload: str, truth: float, ratio: Interval, processes: int) -> dict[str, Any]:
+def row(
+    kind: str, workload: str, truth: float, ratio: "Interval", processes: int
+) -> dict[str, Any]:
     """Return what one control showed at one workload."""
     return {
         "control": kind,

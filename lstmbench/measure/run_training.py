@@ -5,7 +5,7 @@ No two learn at once. What other programs take away from an epoch shows in its w
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,31 +15,33 @@ from lstmbench.measure.case_run import status_of, status_without_worker
 from lstmbench.measure.process.forkserver import ORACLE, Worker, WorkerDied, WorkerTimeout
 from lstmbench.measure.process.system_monitor import watched
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
-from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite, TrainingWorkload
+
+if TYPE_CHECKING:
+    from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
 
 Row = dict[str, Any]
 FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
 
 
 def teach(
-    lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool
+    lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool, skip: str = ""
 ) -> tuple[list[Row], list[Row]]:
     """Return the records of a lesson, and one sample per epoch.
 
     The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the
-    method's name.
+    method's name. With ``skip``, the reason, nothing is trained; baselines are scored all the same.
     """
-    if lesson.cell == BASELINES:
+    if lesson.has_baselines:
         return _baselines(lesson, suite, team), []
     records, samples = [], []
     for name in suite.names():
-        record, epochs = _learn(name, lesson, suite, team)
+        record, epochs = _learn(name, lesson, suite, team, skip)
         records.append(record)
         samples += epochs
     return records, samples
 
 
-def _baselines(lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool) -> list[Row]:
+def _baselines(lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool) -> list[Row]:
     where = lesson.columns() | {
         "implementation": "baseline",
         "backend": "baseline",
@@ -62,13 +64,13 @@ def _baselines(lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool)
 
 
 def _learn(
-    name: str, lesson: TrainingWorkload, suite: TrainingSuite, team: WorkerPool
+    name: str, lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool, skip: str
 ) -> tuple[Row, list[Row]]:
     backend, _, variant = name.partition(".")
     where: Row = lesson.columns() | {"implementation": name, "backend": backend, "variant": variant}
     known = team.describe(name, lesson)
     where |= {"peer": bool(known["peer"]), "workload": lesson.id}
-    if reason := skip_reason(known, lesson):
+    if reason := skip_reason(known, lesson) or skip:
         return where | {"status": status_without_worker(reason), "error": reason}, []
     samples: list[Row] = []
     record: Row = {}
@@ -87,8 +89,8 @@ def _taught(
     worker: Worker,
     where: Row,
     name: str,
-    lesson: TrainingWorkload,
-    suite: TrainingSuite,
+    lesson: "TrainingWorkload",
+    suite: "TrainingSuite",
     team: WorkerPool,
     samples: list[Row],
 ) -> Row:

@@ -1,63 +1,41 @@
-"""From a suite to a folder of results. Nothing is timed in this process, and no framework is
-imported in it.
+"""Measure a suite into a results folder. Nothing is timed in this process, no framework imported.
 
-For each workload the oracle's answers are computed once. Then, for each process of the budget, all
-implementations get a fresh worker; each worker passes the gate or is out; the others take turns,
-round by round, in random order.
+``run`` chooses the suite and the executor. The executor measures one workload after the other
+(``Suite.measure``); each is stored as soon as it is done, so that a run can be resumed.
 """
 
-import math
-import os
-import shlex
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment
-from lstmbench.measure.ab import Variant, sides
+from lstmbench.measure.ab import read_variants, stored_variants
+from lstmbench.measure.executors.executor import Executor, open_executor
 from lstmbench.measure.process import locks
 from lstmbench.measure.process.forkserver import HARNESS_FAILED
-from lstmbench.measure.process.worker_pool import WorkerPool
-from lstmbench.measure.run_manifest import (
-    manifest_of,
-    new_manifest,
-    now,
-    stays_on_its_machine,
-    tell,
-)
-from lstmbench.measure.run_training import teach
-from lstmbench.measure.suites.case import Workload
-from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.run_manifest import add_notes, new_manifest, now, read_run_manifest
+from lstmbench.measure.suites.interface import AnySuite, AnyWorkload, Result
 from lstmbench.measure.suites.suite_file import read_suite, stored_suite
-from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
-from lstmbench.measure.workload_session import leave_out, measure_workload
 from lstmbench.results.store import Store, read_manifest, read_progress, read_results, read_samples
-
-if TYPE_CHECKING:
-    from lstmbench.measure.executors.dask_client import Cluster
-
-Rows = list[dict[str, Any]]
-Measured = tuple[Rows, Rows, Rows]
 
 
 @dataclass(frozen=True)
 class Run:
-    """The results of a run: where they are, and a way to read them."""
+    """The results of a run, read from its folder on demand."""
 
     folder: Path
     new: bool = True
-    """Whether something was measured; not so if it was complete already."""
+    """Whether something was measured; False if the run was complete already."""
 
     def __repr__(self) -> str:
         counts = self.records["status"].value_counts()
-        return f"Run({self.folder}: {', '.join(f'{count} {status}' for status, count in counts.items())})"
+        described = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"Run({self.folder}: {described})"
 
     @property
     def records(self) -> pd.DataFrame:
@@ -66,7 +44,7 @@ class Run:
 
     @property
     def samples(self) -> pd.DataFrame:
-        """Every timed sample."""
+        """One row per timed sample."""
         return read_samples(self.folder)
 
     @property
@@ -76,9 +54,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether a case failed, ran out of time or memory, or computed something else than the
-        LSTM.
-        """
+        """Whether a case has a status other than ``ok`` and ``skipped``."""
         return not self.records["status"].isin(["ok", "skipped"]).all()
 
 
@@ -99,59 +75,40 @@ def run(
 
     Args:
         suite: the name of a suite that comes with the package, or the path of a YAML file.
-        out: the results folder; a new temporary one if None. If it holds the same suite's results
-            already, what is missing is measured and nothing is measured again.
-        progress: whether to show a bar with the remaining time.
-        seed: of the inputs and of the order of turns; drawn afresh if None, and recorded.
-        ab: the two sides of a duel, in place of the suite's implementations; the first is the
-            reference. Each may be an implementation in another git revision or under another
-            interpreter, see ``lstmbench.measure.ab``.
-        tasks: of a suite of lessons, only these; all of them if none is named.
-        wait: whether to wait for the end of another run that is being timed on this machine.
-        executor: ``local`` measures here; ``dask`` on the workers of a dask scheduler, one workload
-            at a time on each.
-        scheduler: of ``dask``, its address; if None there is one in this process, with this machine
-            as its only host.
-        minutes: workloads that have not begun so long after the first are skipped, and the run is
-            complete without them; None for all of them.
+        out: the results folder; a new temporary one if None. If it holds part of the suite's
+            results, only the rest is measured.
+        progress: whether to show a progress bar.
+        seed: of the inputs and the order of measurement; drawn and recorded if None.
+        ab: two implementations that replace the suite's; the first is the reference. Each may be of
+            another git revision or interpreter, see ``lstmbench.measure.ab``.
+        tasks: names of the tasks to measure of a training suite; all if empty.
+        wait: whether to wait while another run is timed on this machine; else an error.
+        executor: ``local`` for this machine, ``dask`` for the workers of a dask scheduler.
+        scheduler: the address of the dask scheduler; None for one in this process, with this
+            machine as its only host.
+        minutes: workloads that have not begun after this time are skipped; None for no limit.
 
     Raises:
-        LstmbenchError: if the suite is malformed, a side of the duel is not there, the folder
-            cannot be written, it holds the results of another suite or of another seed, another run
-            is at work in it, or one is being timed on this machine that is not to be waited for;
-            and of ``dask``, if the package distributed is not installed, there is no scheduler, or
-            none of its workers can measure.
+        LstmbenchError: if the suite or an option is invalid, the folder cannot be written or holds
+            something else, another run uses the folder or (without ``wait``) the machine, or, with
+            dask, there is no scheduler or no suitable worker.
     """
-    chosen = read_suite(suite)
-    duel = sides(*ab) if ab else ()
-    if duel:
-        if isinstance(chosen, TrainingSuite):
-            raise LstmbenchError(
-                f"A duel is about time; the suite {chosen.name!r} has lessons, not workloads."
-            )
-        chosen = chosen.of([side.label for side in duel])
+    chosen: AnySuite = read_suite(suite)
+    arguments, variants = [str(suite)], read_variants(*ab) if ab else ()
+    if variants:
+        chosen = chosen.with_variants([variant.label for variant in variants])
+        arguments += ["--ab", *(variant.cli_spec for variant in variants)]
     if tasks:
-        if not isinstance(chosen, TrainingSuite):
-            raise LstmbenchError(
-                f"The suite {chosen.name!r} has no tasks: it is of time, memory and accuracy."
-            )
-        chosen = chosen.of(tasks)
-    if minutes is not None and isinstance(chosen, TrainingSuite):
-        raise LstmbenchError(
-            f"The suite {chosen.name!r} has lessons, which are not left out when a time is over."
-        )
-    folder = (
-        Path(out) if out is not None else Path(tempfile.mkdtemp(prefix=f"lstmbench-{chosen.name}-"))
-    )
-    asked = [
-        str(suite),
-        *(["--ab", *(side.asked for side in duel)] if duel else []),
-        *(word for task in tasks for word in ("--task", task)),
-        *(["--executor", executor] if executor != "local" else []),
-        *(["--minutes", f"{minutes:g}"] if minutes is not None else []),
-    ]
-    place = _place(executor, scheduler, duel, wait, minutes)
-    return _go_on(chosen, duel, asked, folder, seed, progress, place, minutes)
+        chosen = chosen.with_tasks(tasks)
+        arguments += [word for task in tasks for word in ("--task", task)]
+    if executor != "local":
+        arguments += ["--executor", executor]
+    if minutes is not None:
+        arguments += ["--minutes", f"{minutes:g}"]
+    prefix = f"lstmbench-{chosen.name}-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix) if out is None else out)
+    hosts = open_executor(executor, scheduler, folder, variants, wait, minutes)
+    return _complete(folder, chosen, hosts, arguments, seed, progress)
 
 
 def resume(
@@ -162,204 +119,105 @@ def resume(
     executor: str = "local",
     scheduler: str | None = None,
 ) -> Run:
-    """Go on with a run, whose suite is the one in its manifest; the arguments are those of ``run``.
+    """Measure what a run lacks; its suite is in its manifest. Arguments as of ``run``.
 
     Raises:
-        LstmbenchError: as ``run`` does; if there is no run in the folder; or if it is a duel with
-            another interpreter, whose path no manifest holds.
+        LstmbenchError: as ``run``; if the folder holds no run; or for an A/B comparison with
+            another interpreter, whose path is not recorded.
     """
     folder = Path(out)
     if not (folder / "manifest.json").is_file():
         raise LstmbenchError(f"There is no run in {folder}: it has no manifest.json.")
     manifest = read_manifest(folder)
-    duel = _sides_of(manifest)
-    place = _place(executor, scheduler, duel, wait)
-    return _go_on(stored_suite(manifest, folder), duel, [], folder, None, progress, place)
+    suite = stored_suite(manifest, folder)
+    compared = "--ab" in str(manifest.get("command")).split()
+    variants = stored_variants(suite.names()) if compared else ()
+    hosts = open_executor(executor, scheduler, folder, variants, wait)
+    return _complete(folder, suite, hosts, [], None, progress)
 
 
-def _sides_of(manifest: Mapping[str, Any]) -> Sequence[Variant]:
-    """Return the sides of a duel as its command names them. No program that a manifest names is
-    started.
-    """
-    try:
-        words = shlex.split(str(manifest.get("command")))
-    except ValueError:
-        words = []
-    if "--ab" not in words:
-        return ()
-    asked = words[words.index("--ab") + 1 :][:2]
-    if len(asked) < 2 or any(os.sep in side or "@python-" in side for side in asked):
-        raise LstmbenchError(
-            "A duel with another interpreter goes on by its own command, with --ab."
-        )
-    return sides(asked[0], asked[1])
-
-
-def _place(
-    executor: str,
-    scheduler: str | None,
-    duel: Sequence[Variant],
-    wait: bool,
-    minutes: float | None = None,
-) -> AbstractContextManager["Cluster | None"]:
-    """Return where a run is measured, to be entered when it begins: here, with the machine's lock,
-    or on a cluster.
-    """
-    if executor not in ("local", "dask"):
-        raise LstmbenchError(f"There is no executor {executor!r}; the executors are local, dask.")
-    if executor == "local":
-        if scheduler is not None:
-            raise LstmbenchError("--scheduler belongs to --executor dask.")
-        return locks.lock_machine(wait)
-    if duel:
-        raise LstmbenchError(
-            "A duel is between two on one machine: it goes without --executor dask."
-        )
-    if minutes is not None:
-        raise LstmbenchError("--minutes is about one machine: it goes without --executor dask.")
-    if not wait:
-        raise LstmbenchError(
-            "With --executor dask it is the workers that wait, and --no-wait has nothing to refuse."
-        )
-    try:
-        from lstmbench.measure.executors.dask_client import cluster  # dask is an extra
-    except ModuleNotFoundError as error:
-        if error.name not in ("dask", "distributed"):
-            raise
-        raise LstmbenchError(
-            "--executor dask needs the package distributed: pip install 'lstmbench[dask]' brings it."
-        ) from None
-    return cluster(scheduler)
-
-
-def _go_on(
-    chosen: Suite | TrainingSuite,
-    duel: Sequence[Variant],
-    asked: list[str],
+def _complete(
     folder: Path,
+    suite: AnySuite,
+    hosts: AbstractContextManager[Executor],
+    arguments: Sequence[str],
     seed: int | None,
     progress: bool,
-    place: AbstractContextManager["Cluster | None"],
-    minutes: float | None = None,
 ) -> Run:
-    """Measure what is missing in a folder; ``asked`` are the words of the command for a new run."""
-    manifest = manifest_of(folder, chosen, seed)
-    if manifest and manifest["complete"] and _done(chosen, folder):
+    """Measure what the folder lacks; ``arguments`` are recorded in the manifest of a new run."""
+    manifest = read_run_manifest(folder, suite, seed)
+    ids = {workload.id for workload in suite.workloads()}
+    if manifest and manifest["complete"] and read_progress(folder)[0] >= ids:
         return Run(folder, new=False)
     store = Store(folder)
-    with locks.lock_folder(folder), place as cluster:
-        manifest = manifest_of(folder, chosen, seed)
-        if cluster is not None:
-            cluster.choose(manifest.get("machine"))
-        elif manifest:
-            stays_on_its_machine(manifest, folder)
+    with locks.lock_folder(folder), hosts as executor:
+        manifest = read_run_manifest(folder, suite, seed)  # it may have changed while we waited
+        executor.choose(manifest.get("machine"))
         manifest = manifest or new_manifest(
-            chosen, asked, folder, seed, cluster.machine if cluster else None
+            suite, arguments, folder, seed, executor.machine, executor.load_average()
         )
         store.write_manifest(manifest)
         try:
-            left = _measure(chosen, duel, store, manifest, progress, cluster, minutes)
-        except OSError as error:  # of the machine: no room, no more files, no more processes
+            complete = _measure(suite, store, manifest, executor, progress)
+        except OSError as error:  # no space, too many open files or processes
             raise LstmbenchError(f"The run in {folder} cannot go on: {error}.") from None
-        if left:
-            return Run(folder)
-        store.finish()
-        load = None if cluster else environment.load_average()
-        store.seal(manifest | {"complete": True, "finished": now(), "load_at_end": load})
+        if complete:
+            store.finish()
+            end = {"finished": now(), "load_at_end": executor.load_average()}
+            store.seal(manifest | {"complete": True} | end)
     return Run(folder)
 
 
-def _done(suite: Suite | TrainingSuite, folder: Path) -> bool:
-    return read_progress(folder)[0] >= {workload.id for workload in suite.workloads()}
-
-
 def _measure(
-    suite: Suite | TrainingSuite,
-    duel: Sequence[Variant],
-    store: Store,
-    manifest: dict[str, Any],
-    progress: bool,
-    cluster: "Cluster | None",
-    minutes: float | None,
-) -> list[Workload | TrainingWorkload]:
-    """Measure every workload that is not done yet; put into the manifest what all of them taught.
+    suite: AnySuite, store: Store, manifest: dict[str, Any], executor: Executor, progress: bool
+) -> bool:
+    """Measure and store each missing workload; add to the manifest what all of them showed.
 
-    Returned are those that the next call measures again: a case failed by a fault of the harness.
+    Returns:
+        Whether the run is complete. A workload with a case that failed through a fault of the
+        harness is measured again by the next call.
     """
-    left: list[Workload | TrainingWorkload] = []
-    done, learnt = read_progress(store.folder)
-    several: Sequence[Workload | TrainingWorkload] = suite.workloads()
-    order = {workload: f"{k:05d}" for k, workload in enumerate(several)}
-    workloads = [workload for workload in order if workload.id not in done]
-    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    known = set(manifest["environments"]).union(*(each["environments"] for each in learnt))
-
-    def keep(
-        workload: Workload | TrainingWorkload, records: Rows, samples: Rows, note: dict[str, Any]
-    ) -> None:
-        for record in records:
-            record |= {"suite": suite.name, "run_id": manifest["run_id"]}
-        new = {name: found for name, found in note["environments"].items() if name not in known}
-        failed = [record for record in records if record["status"] == "failed"]
-        again = any(HARNESS_FAILED in record["error"] for record in failed)
-        note = note | {"environments": new}
-        store.append(order[workload], records, samples, note | {"again": again})
-        left.extend([workload] * again)
-        learnt.append(note)
-        known.update(new)
-
+    done, notes = read_progress(store.folder)
+    workloads = suite.workloads()
+    names = {workload.id: f"{k:05d}" for k, workload in enumerate(workloads)}
+    missing = [workload for workload in workloads if workload.id not in done]
+    known = set(manifest["environments"]).union(*(note["environments"] for note in notes))
+    complete = True
+    results = executor.measure(missing, suite, manifest["run_id"], manifest["seed"])
     try:
-        if cluster is not None:
-            found = cluster.measure(workloads, suite, manifest["run_id"], manifest["seed"])
-            for workload, records, samples, note in _with_progress(workloads, progress, found):
-                keep(workload, records, samples, note)
-            return left
-        with store.scratch() as scratch, WorkerPool(scratch, duel) as team:
-            for workload in _with_progress(workloads, progress):
-                if time.monotonic() < end:
-                    records, samples, shown = measured(workload, suite, team, manifest["seed"])
-                else:
-                    assert isinstance(suite, Suite) and isinstance(workload, Workload)
-                    reason = f"the time of the run, {minutes:g} minutes, was over before"
-                    records, samples, shown = leave_out(workload, suite, team, reason), [], []
-                note = {"controls": shown, "environments": team.environments}
-                keep(workload, records, samples, note)
-    finally:  # once, and not after each workload: of a sweep of thousands, all that was learnt is long
-        tell(manifest, suite, learnt)
+        with closing(results):  # ends the workers, whatever is raised
+            for workload, records, samples, note in _with_progress(results, missing, progress):
+                for record in records:
+                    record |= {"suite": suite.name, "run_id": manifest["run_id"]}
+                failed = [record for record in records if record["status"] == "failed"]
+                again = any(HARNESS_FAILED in record["error"] for record in failed)
+                environments = note["environments"].items()
+                note = note | {"environments": {k: v for k, v in environments if k not in known}}
+                store.append(names[workload.id], records, samples, note | {"again": again})
+                notes.append(note)
+                known.update(note["environments"])
+                complete = complete and not again
+    finally:  # once, not after each workload: the manifest of thousands is long
+        add_notes(manifest, suite, notes)
         store.write_manifest(manifest)
-    return left
-
-
-def measured(
-    workload: Workload | TrainingWorkload, suite: Suite | TrainingSuite, team: WorkerPool, seed: int
-) -> Measured:
-    """Return the records, the samples, and what the controls showed; lessons have none."""
-    if isinstance(workload, TrainingWorkload):
-        assert isinstance(suite, TrainingSuite)
-        return (*teach(workload, suite, team), [])
-    assert isinstance(suite, Suite)
-    return measure_workload(workload, suite, team, seed)
+    return complete
 
 
 def _with_progress(
-    workloads: list[Any], show: bool, found: Iterable[Any] | None = None
-) -> Iterator[Any]:
-    """Yield the workloads under a bar that counts in expected work, so that its remaining time is
-    fair.
-
-    Or what was ``found`` of them, as it comes in: tuples that begin with the workload.
-    """
-    if not show:
-        yield from workloads if found is None else found
-        return
+    results: Iterable[Result], workloads: Sequence[AnyWorkload], show: bool
+) -> Iterator[Result]:
+    """Yield the results under a bar of expected work that names the first unfinished workload."""
     from tqdm.auto import tqdm
 
-    total = sum(workload.work for workload in workloads)
+    pending = {workload.id: workload for workload in workloads}
     with tqdm(
-        total=total, bar_format="{l_bar}{bar}| {elapsed} < {remaining}", dynamic_ncols=True
+        total=sum(workload.work for workload in workloads),
+        bar_format="{l_bar}{bar}| {elapsed} < {remaining}",
+        dynamic_ncols=True,
+        disable=not show,
     ) as bar:
-        for each in workloads if found is None else found:
-            workload = each if found is None else each[0]
-            bar.set_description(str(workload))
-            yield each
-            bar.update(workload.work)
+        bar.set_description(str(next(iter(pending.values()), "")))
+        for result in results:
+            yield result
+            bar.update(pending.pop(result[0].id).work)
+            bar.set_description(str(next(iter(pending.values()), "")))

@@ -8,7 +8,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, disturbance, metrics
@@ -20,7 +20,10 @@ from lstmbench.measure.process.system_monitor import watched
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 from lstmbench.measure.statistics import rounds_precision
 from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.interface import Measured
+
+if TYPE_CHECKING:
+    from lstmbench.measure.suites.suite import Suite
 
 Row = dict[str, Any]
 NO_ROOM = tuple(
@@ -34,42 +37,29 @@ number.
 
 
 def measure_workload(
-    workload: Workload, suite: Suite, team: WorkerPool, seed: int
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return the records and the samples of all cases of a workload, and what its controls showed.
+    workload: Workload, suite: "Suite", pool: WorkerPool, seed: int, skip: str = ""
+) -> Measured:
+    """Return the records and the samples of all cases of a workload, and the rows of its controls.
 
     Args:
         workload: what to measure.
         suite: which implementations, against which reference, within which budget.
-        team: the processes.
-        seed: of the run; inputs and turns follow from it and from the workload.
+        pool: where the worker processes come from.
+        seed: the run's; inputs and order follow from it and from the workload.
+        skip: why nothing is measured; "" to measure.
     """
-    comparison = WorkloadSession(workload, suite, team, random.Random(f"{seed} {workload.id}"))
-    comparison.measure()
-    cases = [trial for trial in comparison.trials if not trial.control]
+    session = WorkloadSession(workload, suite, pool, random.Random(f"{seed} {workload.id}"))
+    if skip:
+        for trial in session.alive:
+            trial.status, trial.error = "skipped", skip
+    session.measure()
+    cases = [trial for trial in session.trials if not trial.control]
     records = [trial.record() for trial in cases]
     samples = [sample for trial in cases if trial.status == "ok" for sample in trial.samples()]
     shown = [
-        trial.shown()
-        for trial in comparison.alive
-        if trial.control and trial.evidence.reference_turns
+        trial.shown() for trial in session.alive if trial.control and trial.evidence.reference_turns
     ]
     return records, samples, shown
-
-
-def leave_out(workload: Workload, suite: Suite, team: WorkerPool, reason: str) -> list[Row]:
-    """Return the records of all cases of a workload that is not measured: they are skipped for this
-    reason.
-    """
-    trials = [
-        each
-        for each in WorkloadSession(workload, suite, team, random.Random()).trials
-        if not each.control
-    ]
-    for trial in trials:
-        if trial.status == "ok":
-            trial.status, trial.error = "skipped", reason
-    return [trial.record() for trial in trials]
 
 
 class WorkloadSession:
@@ -78,7 +68,7 @@ class WorkloadSession:
     """
 
     def __init__(
-        self, workload: Workload, suite: Suite, team: WorkerPool, generator: random.Random
+        self, workload: Workload, suite: "Suite", team: WorkerPool, generator: random.Random
     ) -> None:
         self.workload, self.budget, self.team, self.generator = (
             workload,
@@ -99,7 +89,7 @@ class WorkloadSession:
         if self.reference is not None:
             self.trials += [self._trial(suite.reference, suite, kind) for kind in controls.CONTROLS]
 
-    def _trial(self, name: str, suite: Suite, control: str = "") -> CaseRun:
+    def _trial(self, name: str, suite: "Suite", control: str = "") -> CaseRun:
         evidence = metrics.Evidence(self.workload, suite.reference, suite.budget.precision)
         return CaseRun(Case(name, self.workload), evidence, control=control)
 
@@ -146,7 +136,9 @@ class WorkloadSession:
         try:
             for process in range(MAX_PROCESSES * budget.processes):
                 left = budget.seconds_per_case - spent
-                if process >= budget.processes and (left < budget.share_s / 2 or self._converged()):
+                if process >= budget.processes and (
+                    left < budget.seconds_per_process / 2 or self._converged()
+                ):
                     break
                 spent += self._measure_process(process, inputs)
             self._measure_memory(inputs)
@@ -287,7 +279,7 @@ class WorkloadSession:
         self.limits.append([])
         while self.alive:
             if rounds >= self.budget.min_rounds and (
-                spent >= self.budget.share_s or self._precise()
+                spent >= self.budget.seconds_per_process or self._precise()
             ):
                 break
             turns: list[CaseRun | None] = [*self.alive, None]  # None: the machine itself

@@ -9,9 +9,10 @@ from tiny import InProcessWorker, write_suite
 
 import lstmbench as lb
 from lstmbench import report
-from lstmbench.measure import run_training, runner
+from lstmbench.measure import run_training
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, WorkerDied, WorkerTimeout
 from lstmbench.measure.process.worker_pool import WorkerPool
+from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.training_suite import TrainingWorkload
 from lstmbench.verify.verify import verify
 
@@ -98,11 +99,13 @@ def test_where_the_harness_failed_the_next_call_measures_again(
     assert not first.manifest["complete"]
     measured: list[int] = []
     with monkeypatch.context() as patched:
-        measure = runner.measure_workload
+        measure = Suite.measure
         patched.setattr(
-            runner,
-            "measure_workload",
-            lambda workload, *_: measured.append(workload.seq_len) or measure(workload, *_),
+            Suite,
+            "measure",
+            lambda self, workload, *_: (
+                measured.append(workload.seq_len) or measure(self, workload, *_)
+            ),
         )
         again = lb.run(suite, out, progress=False)
     assert measured == list(dict.fromkeys(failed["seq_len"]))  # and no other

@@ -19,8 +19,10 @@ import pytest
 from tiny import skipped, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import run_manifest, runner, workload_session
+from lstmbench.measure import run_manifest, runner
+from lstmbench.measure.executors import local
 from lstmbench.measure.process import worker_pool
+from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.results.runs import merge
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
@@ -214,8 +216,8 @@ def test_without_a_seed_one_is_drawn_and_recorded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     used: list[int] = []
-    measure = lambda workload, suite, team, seed: used.append(seed) or ([], [], [])  # noqa: E731
-    monkeypatch.setattr(runner, "measure_workload", measure)
+    measure = lambda self, workload, pool, seed, skip: used.append(seed) or ([], [], [])  # noqa: E731
+    monkeypatch.setattr(Suite, "measure", measure)
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     first, second = (lb.run(suite, tmp_path / name, progress=False) for name in "ab")
     assert used == [first.manifest["seed"], second.manifest["seed"]]
@@ -250,13 +252,15 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
     suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
     measured: list[str] = []
 
-    def third_time_unlucky(workload_: Any, *arguments: Any) -> Any:
+    measure = Suite.measure
+
+    def third_time_unlucky(self: Suite, workload_: Any, *arguments: Any) -> Any:
         measured.append(workload_.id)
         if len(measured) == 3:
             raise error
-        return workload_session.measure_workload(workload_, *arguments)
+        return measure(self, workload_, *arguments)
 
-    monkeypatch.setattr(runner, "measure_workload", third_time_unlucky)
+    monkeypatch.setattr(Suite, "measure", third_time_unlucky)
     with pytest.raises(error):
         lb.run(suite, folder, progress=False, seed=5)
     assert not runner.read_manifest(folder)["complete"]
@@ -335,7 +339,7 @@ def test_the_manifest_is_not_written_again_for_every_workload(
     monkeypatch.setattr(
         runner.Store, "write_manifest", lambda self, manifest: written.append(len(manifest))
     )
-    monkeypatch.setattr(runner, "measure_workload", lambda *_: ([], [], []))
+    monkeypatch.setattr(Suite, "measure", lambda *_: ([], [], []))
     many = write_suite(tmp_path / "tiny.yaml", BOTH, {"seq_len": list(range(1, 30))})
     lb.run(many, tmp_path / "out", progress=False)
     assert len(written) == 3  # at the beginning, with what was learnt, and as complete
@@ -371,13 +375,13 @@ def test_a_run_does_not_go_on_on_another_machine(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None
 ) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", BOTH, FOUR, {"processes": 2})
-    here = run_manifest.environment.machine() | {"cpu_flags": ["avx2", "sse"]}
-    monkeypatch.setattr(run_manifest.environment, "machine", lambda: here | change)
+    here = local.environment.machine() | {"cpu_flags": ["avx2", "sse"]}
     store = tmp_path / "out"
     store.mkdir()
-    manifest = run_manifest.new_manifest(read_suite(suite), ["tiny.yaml"], store, 5, None)
+    arguments = read_suite(suite), ["tiny.yaml"], store, 5, here | change, None
+    manifest = run_manifest.new_manifest(*arguments)
     (store / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr(run_manifest.environment, "machine", lambda: here)
+    monkeypatch.setattr(local.environment, "machine", lambda: here)
     with pytest.raises(lb.LstmbenchError, match="begun on another machine"):
         lb.run(suite, store, progress=False)
     assert json.loads((store / "manifest.json").read_text()) == manifest
@@ -500,8 +504,9 @@ def test_without_a_folder_a_fresh_temporary_one_is_made(
 
 
 def test_the_bar_counts_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    workloads = list(runner._with_progress(runner.read_suite("smoke").workloads(), show=True))
-    assert workloads == runner.read_suite("smoke").workloads()
+    workloads = read_suite("smoke").workloads()
+    results = [(workload, [], [], {}) for workload in workloads]
+    assert list(runner._with_progress(iter(results), workloads, show=True)) == results
     assert "100%" in capsys.readouterr().err
 
 
@@ -541,11 +546,20 @@ def test_what_has_begun_in_time_is_measured(
 ) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [2, 3]})
     clock = iter([0.0, 59.0, 61.0])
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     records = lb.run(suite, tmp_path / "out", progress=False, minutes=1).records
     assert list(records.sort_values("seq_len")["status"]) == ["ok", "skipped"]
 
 
-def test_lessons_are_not_left_out(tmp_path: Path) -> None:
-    with pytest.raises(lb.LstmbenchError, match="has lessons, which are not left out"):
-        lb.run("learning", tmp_path / "out", progress=False, minutes=1)
+@pytest.mark.parametrize(
+    ("suite", "options", "message"),
+    [
+        ("learning", {"ab": ("numpy.fused", "torch.fused")}, "'learning' is a training suite"),
+        ("smoke", {"tasks": ["adding"]}, "--task needs a training suite; 'smoke' has no tasks"),
+    ],
+)
+def test_an_option_of_another_kind_of_suite_is_refused(
+    suite: str, options: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(lb.LstmbenchError, match=message):
+        lb.run(suite, tmp_path / "out", progress=False, **options)

@@ -1,18 +1,16 @@
-"""Many hosts, as a client of their dask scheduler sees them: workloads go there, and what was
-measured comes back.
+"""Measure workloads on many hosts: the client side of a dask scheduler.
 
-A workload is one task. The scheduler holds on to the tasks of a run by its id, so that the client
-may leave and come
-back: what was finished in the meantime is collected, what is being measured is not begun again.
+Each workload is one task. The scheduler keeps a run's tasks under its id, so that a client may
+disconnect: on its return it collects what has finished, and what still runs is not begun again.
 """
 
 import logging
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import dask
@@ -23,45 +21,39 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.executors.dask_worker import RESOURCE
-from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.measure.suites.suite import Suite
-from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite, TrainingWorkload
+from lstmbench.measure.suites.case import Case
+from lstmbench.measure.suites.interface import AnySuite, AnyWorkload, Result
 
-Found = tuple[Any, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]
-"""A workload, its records, its samples, and what else was learnt."""
 CONNECT_S = 5.0
+"""Timeout of the first connection; a scheduler in a local network answers within milliseconds."""
 MAX_REFUSALS = 3
-"""So often may a workload come to a host that cannot measure it, before the run is given up."""
+"""The run fails once a workload was sent to this many more hosts that cannot measure it."""
 QUIET: Mapping[str, Any] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    "distributed.worker.profile.enabled": False,  # it would look at the measuring thread a hundred times a second
+    "distributed.worker.profile.enabled": False,  # it samples the measuring thread every 10 ms
 }
-"""Settings of a scheduler and worker of our own: they serve no pages."""
+"""Settings of our own scheduler and worker: no pages, no profiler."""
 
 
 @contextmanager
 def cluster(scheduler: str | None) -> Iterator["Cluster"]:
-    """Connect to a scheduler, for the block; without an address to one of our own, in this process,
-    with one worker.
+    """Connect to a scheduler; without an address, start one in this process with one worker.
 
     Raises:
-        LstmbenchError: if there is no scheduler at this address.
+        LstmbenchError: if no scheduler answers at this address.
     """
-    with ExitStack() as scope:
-        if scheduler is None:
-            yield Cluster(
-                scope.enter_context(Client(scope.enter_context(_own()), set_as_default=False))
-            )
-        else:
-            yield Cluster(scope.enter_context(_client(scheduler)))
+    if scheduler is not None:
+        with _connect(scheduler) as client:
+            yield Cluster(client)
+    else:
+        with _own_cluster() as own, Client(own, set_as_default=False) as client:
+            yield Cluster(client)
 
 
 @contextmanager
-def _own() -> Iterator[LocalCluster]:
-    """Give a scheduler with a worker, both in this process; what they listen to, no other machine
-    can reach.
-    """
+def _own_cluster() -> Iterator[LocalCluster]:
+    """Start a scheduler and a worker in this process; no other machine can connect to them."""
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     one = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "resources": {RESOURCE: 1}}
     with dask.config.set(QUIET):
@@ -69,253 +61,224 @@ def _own() -> Iterator[LocalCluster]:
     try:
         yield own
     finally:
-        dask_worker.dismiss_all()  # where it was interrupted, what is being measured ends with this
+        dask_worker.end_all_processes()  # after an interrupt, some may still be measuring
         for worker in own.workers.values():
             own.sync(worker.close, executor_wait=False)
         own.close()
 
 
-def _client(address: str) -> Client:
+def _connect(address: str) -> Client:
     try:
         host, port = get_address_host_port(address, strict=True)
     except ValueError:
         raise LstmbenchError(
-            f"{address!r} is no scheduler's address; one looks like tcp://10.0.0.1:8786, or tls://10.0.0.1:8786."
+            f"{address!r} is not the address of a scheduler, such as tcp://10.0.0.1:8786 or "
+            "tls://10.0.0.1:8786."
         ) from None
     try:
-        socket.create_connection(
-            (host, port), CONNECT_S
-        ).close()  # the client itself would go on trying
+        # Try the port first: the client itself would retry for long
+        socket.create_connection((host, port), CONNECT_S).close()
         return Client(address, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:
         raise LstmbenchError(f"No scheduler answers at {address}: {error}.") from None
 
 
 class Cluster:
-    """The hosts of one run.
+    """The executor ``dask``; see ``Executor`` for its methods.
 
     Attributes:
-        machine: the description of the first host of the run's kind, once ``choose`` has been
-            called.
+        client: the connection to the scheduler.
+        machine: the description of the first chosen host.
+        wanted: the traits that a host must have.
+        addresses: the hosts that measure; None for all of the scheduler's.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.machine: dict[str, Any] = {}
-        self._wanted: dict[str, str] = {}
-        self._only: list[str] | None = None
-        self._said: set[str] = set()
+        self.wanted: dict[str, str] = {}
+        self.addresses: list[str] | None = None
+        self._reported: set[str] = set()
 
-    def choose(self, machine: Mapping[str, Any] | None = None) -> None:
-        """Choose the hosts that measure: those of one kind of machine with the software that is
-        here.
+    def load_average(self) -> None:
+        """Return None: other machines measure."""
 
-        Waits for the first worker if there is none yet.
+    def choose(self, machine: Mapping[str, Any] | None) -> None:
+        """Choose the hosts of one kind of machine with this software; wait for the first worker.
 
         Args:
-            machine: what a run that goes on was begun on; for a new run, the kind that most hosts
-                are of is taken.
+            machine: the machine that began the run; None to choose the most frequent kind.
 
         Raises:
             LstmbenchError: if no worker offers to measure, or none has the kind of machine and the
                 software.
         """
-        with _answering():
-            found = self._described()
-            if not found:
-                _say("the scheduler has no worker yet; this run waits for the first.")
+        with _connected():
+            hosts = self._describe()
+            if not hosts:
+                _print("the scheduler has no worker yet; waiting for the first one.")
                 self.client.wait_for_workers(1)
-                found = self._described()
-        there = {address: each for address, each in found.items() if each["offers"]}
-        if not there:
+                hosts = self._describe()
+        hosts = {address: host for address, host in hosts.items() if host["offers"]}
+        if not hosts:
             raise LstmbenchError(
                 "No worker of this scheduler offers to measure: start them with --nthreads 1 "
                 f"--resources {RESOURCE}=1 (dask worker)."
             )
-        software = environment.software()
         if machine is None:
-            kinds = {(each["host"], each["traits"]["machine"]) for each in there.values()}
+            kinds = {(host["host"], host["traits"]["machine"]) for host in hosts.values()}
             counts = Counter(kind for _, kind in kinds)
             kind = min(counts, key=lambda kind: (-counts[kind], kind))
         else:
             kind = environment.kind(machine)
-        self._wanted = {"machine": kind} | software
-        why = {
-            address: dask_worker.unlike(self._wanted, each["traits"])
-            for address, each in there.items()
+        self.wanted = {"machine": kind} | environment.software()
+        differences = {
+            address: dask_worker.difference(self.wanted, host["traits"])
+            for address, host in hosts.items()
         }
-        fit = [address for address in there if not why[address]]
-        if not fit:
-            host = next(iter(there))
+        suitable = [address for address in hosts if not differences[address]]
+        if not suitable:
+            address = next(iter(hosts))
             raise LstmbenchError(
-                f"No worker can measure this run: {there[host]['host']} has {why[host]}."
+                f"No worker can measure this run: {hosts[address]['host']} has "
+                f"{differences[address]}."
             )
-        self.machine = there[fit[0]]["machine"]
-        for host, reason in {
-            there[address]["host"]: why[address] for address in there if why[address]
-        }.items():
-            if host not in self._said:
-                _say(f"{host} measures nothing of this run, for it has {reason}.")
-                self._said.add(host)
-        self._only = None if len(fit) == len(there) else sorted(set(map(get_address_host, fit)))
+        self.machine = hosts[suitable[0]]["machine"]
+        for address, reason in differences.items():
+            name = hosts[address]["host"]
+            if reason and name not in self._reported:
+                _print(f"{name} is not used by this run: it has {reason}.")
+                self._reported.add(name)
+        everyone = len(suitable) == len(hosts)
+        self.addresses = None if everyone else sorted(set(map(get_address_host, suitable)))
 
-    def _described(self) -> dict[str, dict[str, Any]]:
+    def _describe(self) -> dict[str, dict[str, Any]]:
         try:
             return self.client.run(dask_worker.describe)
         except ModuleNotFoundError as error:
             raise LstmbenchError(
-                f"A worker cannot describe its host: {error}; lstmbench is needed there."
+                f"A worker cannot describe its host: {error}; install lstmbench there."
             ) from None
 
     def measure(
-        self,
-        workloads: Sequence[Workload | TrainingWorkload],
-        suite: Suite | TrainingSuite,
-        run_id: str,
-        seed: int,
-    ) -> Iterator[Found]:
+        self, workloads: Sequence[AnyWorkload], suite: AnySuite, run_id: str, seed: int
+    ) -> Generator[Result]:
         """Yield the workloads as they come back.
 
-        What is yielded, the scheduler forgets when the next one is asked for: by then it must be
-            kept.
+        The scheduler forgets a result when the next one is requested: store it before that.
 
         Raises:
-            LstmbenchError: if a workload could not be measured for another reason than the death of
-                workers, or the scheduler does not answer any more.
+            LstmbenchError: if measuring a workload raised an error, or the connection is lost.
         """
-        tasks = _Tasks(
-            self, suite.model_copy(update={"implementations": suite.names()}), run_id, seed
-        )
-        with _answering():
-            arriving = as_completed(tasks.begin(workloads), loop=self.client.loop)
-            for future in arriving:
-                found = tasks.found(future)
-                if isinstance(found, Future):
-                    arriving.add(found)
+        suite = suite.model_copy(update={"implementations": suite.names()})
+        tasks = _Tasks(self, suite, run_id, seed)
+        with _connected():
+            futures = as_completed(tasks.begin(workloads), loop=self.client.loop)
+            for future in futures:
+                result = tasks.result(future)
+                if isinstance(result, Future):
+                    futures.add(result)
                     continue
-                yield found
-                tasks.forget(found[0])
-            self.client.run(dask_worker.dismiss, run_id)
+                yield result
+                tasks.forget(result[0])
+            self.client.run(dask_worker.end_processes, run_id)
 
 
 class _Tasks:
-    """The tasks of a run: each is published at the scheduler under the run's id and the workload's."""
+    """The tasks of a run, each published at the scheduler under the ids of run and workload."""
 
-    def __init__(
-        self, hosts: Cluster, suite: Suite | TrainingSuite, run_id: str, seed: int
-    ) -> None:
-        self.hosts, self.client, self.suite, self.run_id, self.seed = (
-            hosts,
-            hosts.client,
-            suite,
-            run_id,
-            seed,
-        )
-        self._workloads: dict[str, Workload | TrainingWorkload] = {}
+    def __init__(self, hosts: Cluster, suite: AnySuite, run_id: str, seed: int) -> None:
+        self.hosts, self.client = hosts, hosts.client
+        self.suite, self.run_id, self.seed = suite, run_id, seed
+        self._workloads: dict[str, AnyWorkload] = {}
 
-    def begin(self, workloads: Sequence[Workload | TrainingWorkload]) -> list[Future]:
-        """Take up the tasks that the scheduler holds, and submit the others."""
-        self._workloads = {workload.id: workload for workload in workloads}
-        held = {
-            name for name in self.client.list_datasets() if str(name).startswith(self._name(""))
-        }
-        if kept := sorted(held - {*map(self._name, self._workloads)}):  # before the client left
-            self.client.unpublish_dataset(kept)
-        found = [
-            self.client.get_dataset(name)
-            for name in map(self._name, self._workloads)
-            if name in held
-        ]
-        return found + self._submit([each for each in workloads if self._name(each.id) not in held])
+    def begin(self, workloads: Sequence[AnyWorkload]) -> list[Future]:
+        """Collect the tasks that the scheduler has already, and submit the others."""
+        self._workloads = {self._name(workload): workload for workload in workloads}
+        prefix = f"lstmbench-{self.run_id}-"
+        published = {str(name) for name in self.client.list_datasets()}
+        published = {name for name in published if name.startswith(prefix)}
+        if stored := sorted(published - {*self._workloads}):  # stored before the client left
+            self.client.unpublish_dataset(stored)
+        futures = [self.client.get_dataset(name) for name in self._workloads if name in published]
+        missing = [each for name, each in self._workloads.items() if name not in published]
+        return futures + self._submit(missing)
 
-    def _submit(
-        self, workloads: Sequence[Workload | TrainingWorkload], attempt: int = 0
-    ) -> list[Future]:
+    def _submit(self, workloads: Sequence[AnyWorkload], attempt: int = 0) -> list[Future]:
         if not workloads:
             return []
+        names = [self._name(workload) for workload in workloads]
         futures: list[Future] = self.client.map(
             dask_worker.measure,
             workloads,
-            key=[f"{self._name(workload.id)}-{attempt}" for workload in workloads],
+            key=[f"{name}-{attempt}" for name in names],
             resources={RESOURCE: 1},
-            workers=self.hosts._only,
+            workers=self.hosts.addresses,
             pure=False,
-            suite=self.suite, run_id=self.run_id, seed=self.seed, wanted=self.hosts._wanted,
+            suite=self.suite, run_id=self.run_id, seed=self.seed, wanted=self.hosts.wanted,
         )  # fmt: skip
-        named = {
-            self._name(workload.id): future
-            for workload, future in zip(workloads, futures, strict=True)
-        }
-        self.client.publish_dataset(**named, override=True)
+        self.client.publish_dataset(**dict(zip(names, futures, strict=True)), override=True)
         return futures
 
-    def found(self, future: Future) -> Found | Future:
-        """Return what came back of a workload, or the task that measures it again."""
+    def result(self, future: Future) -> Result | Future:
+        """Return the result of a task, or the new task that measures its workload again."""
         name, _, attempt = str(future.key).rpartition("-")
-        workload = self._workloads[name.rpartition("-")[2]]
-        if future.status in (
-            "pending",
-            "lost",
-        ):  # what it brought has gone with its worker: it is measured again
+        workload = self._workloads[name]
+        if future.status in ("pending", "lost"):  # the result was lost with its worker
             return future
         if future.status == "finished":
-            result = future.result()
-            if "refused" not in result:
-                return workload, result["records"], result["samples"], result["note"]
+            answer = future.result()
+            if "refused" not in answer:
+                return workload, answer["records"], answer["samples"], answer["note"]
             if int(attempt) >= MAX_REFUSALS:
                 self.forget(workload)
-                raise LstmbenchError(f"No worker can measure this run: {result['refused']}.")
-            self.hosts.choose(self.hosts.machine)  # it came after the others
+                raise LstmbenchError(f"No worker can measure this run: {answer['refused']}.")
+            self.hosts.choose(self.hosts.machine)  # that host came after the choice
         elif future.status == "error":
             error = future.exception()
             if not isinstance(error, KilledWorker):
-                self.forget(workload)  # or it would be there again when the run goes on
+                self.forget(workload)  # or a resumed run would get the error again
                 raise LstmbenchError(
                     f"A worker could not measure {workload}: {type(error).__name__}: {error}"
                 ) from error
-            deaths = sum(
-                event["begun"] == workload.id
-                for _, event in self.client.get_events(dask_worker.topic(self.run_id))
-            )
+            events = self.client.get_events(dask_worker.topic(self.run_id))
+            deaths = sum(event["begun"] == workload.id for _, event in events)
             if deaths > error.allowed_failures:
                 reason = f"the dask worker died {deaths} times while it measured this"
-                note: dict[str, Any] = {"controls": [], "environments": {}}
-                return workload, _marked(workload, self.suite, reason), [], note
+                return workload, self._failed(workload, reason), [], NOTHING
         else:
             raise CancelledError
-        (again,) = self._submit(
-            [workload], int(attempt) + 1
-        )  # it had only waited where others died
+        # Of a killed worker's tasks, those that only waited are not at fault
+        (again,) = self._submit([workload], int(attempt) + 1)
         return again
 
-    def forget(self, workload: Workload | TrainingWorkload) -> None:
-        """Have the scheduler forget a workload."""
-        self.client.unpublish_dataset(self._name(workload.id))
+    def _failed(self, workload: AnyWorkload, reason: str) -> list[dict[str, Any]]:
+        outcome = {"status": "failed", "error": reason, "workload": workload.id}
+        names = self.suite.implementations_at(workload)
+        return [Case(name, workload).columns() | outcome for name in names]
 
-    def _name(self, workload: str) -> str:
-        return f"lstmbench-{self.run_id}-{workload}"
+    def forget(self, workload: AnyWorkload) -> None:
+        """Delete a workload's task at the scheduler."""
+        self.client.unpublish_dataset(self._name(workload))
+
+    def _name(self, workload: AnyWorkload) -> str:
+        return f"lstmbench-{self.run_id}-{workload.id}"
 
 
-def _marked(workload: Any, suite: Suite | TrainingSuite, reason: str) -> list[dict[str, Any]]:
-    """Return the rows of a workload that could not be measured anywhere."""
-    failed = {"status": "failed", "error": reason, "workload": workload.id}
-    names = suite.names()
-    if isinstance(workload, TrainingWorkload):
-        names = ["baseline"] if workload.cell == BASELINES else names
-        failed |= workload.columns()
-    return [Case(name, workload).columns() | failed for name in names]
+NOTHING: dict[str, Any] = {"controls": [], "environments": {}}
+"""The note of a workload that nobody measured."""
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Turn what is raised when the scheduler has gone into one sentence."""
+def _connected() -> Iterator[None]:
+    """Raise an LstmbenchError if the connection to the scheduler is lost in the block."""
     try:
         yield
     except (OSError, TimeoutError, CancelledError):
         raise LstmbenchError(
-            "The scheduler does not answer any more; the same command goes on with what is missing."
+            "The scheduler no longer answers; repeat the command to measure what is missing."
         ) from None
 
 
-def _say(what: str) -> None:
-    sys.stderr.write(f"lstmbench: {what}\n")
+def _print(message: str) -> None:
+    sys.stderr.write(f"lstmbench: {message}\n")

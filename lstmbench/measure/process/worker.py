@@ -32,11 +32,11 @@ from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     IDLE_TIMEOUT_S,
     Probe,
-    wait_until_idle,
-    descendants_cpu_time,
-    cpu_time_by_thread,
-    sentinel,
     cpu_shares,
+    cpu_time_by_thread,
+    descendants_cpu_time,
+    sentinel,
+    wait_until_idle,
 )
 from lstmbench.measure.process.system_monitor import device_bytes
 from lstmbench.measure.roofline import MachinePeaks

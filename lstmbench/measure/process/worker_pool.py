@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from lstmbench.core.registry import (
     ENTRY_POINTS,
@@ -22,8 +22,8 @@ from lstmbench.measure.ab import Variant
 from lstmbench.measure.process import worker_environment
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import (
-    NO_IMPORTS,
     HARNESS_FAILED,
+    NO_IMPORTS,
     ORACLE,
     START_TIMEOUT_S,
     ForkServer,
@@ -32,6 +32,7 @@ from lstmbench.measure.process.forkserver import (
     WorkerTimeout,
 )
 from lstmbench.measure.suites.case import Workload
+from lstmbench.measure.suites.interface import AnyWorkload
 
 CLOSE_TIMEOUT_S = 2.0
 """So long may the processes of a run take to end by themselves; what is left is killed."""
@@ -42,20 +43,7 @@ SESSION_ONLY_REASON = (
 )
 
 
-class Needs(Protocol):
-    """What a process is started for: a workload, or a lesson."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def threads(self) -> int: ...
-
-
-def skip_reason(known: dict[str, Any], workload: Needs) -> str | None:
+def skip_reason(known: dict[str, Any], workload: AnyWorkload) -> str | None:
     """Return why what is described cannot run a workload on this machine, or None if it can.
 
     Args:
@@ -89,14 +77,14 @@ class WorkerPool:
 
     Attributes:
         scratch: a folder for inputs and logs that goes with the run.
-        sides: by label, the implementations that run on other code or another interpreter, see
-            ``duel``.
+        variants: by label, the implementations that run on other code or another interpreter, see
+            ``lstmbench.measure.ab``.
         environments: by ``environment_id``, what each kind of worker runs on.
     """
 
-    def __init__(self, scratch: Path, sides: Iterable[Variant] = ()) -> None:
+    def __init__(self, scratch: Path, variants: Iterable[Variant] = ()) -> None:
         self.scratch = scratch
-        self.sides = {side.label: side for side in sides}
+        self.variants = {variant.label: variant for variant in variants}
         self.environments: dict[str, Any] = {}
         self._zygotes: dict[tuple[str, int, str, int], ForkServer] = {}
         self._known: dict[tuple[str, int, str], dict[str, Any]] = {}
@@ -119,9 +107,11 @@ class WorkerPool:
 
     def implementation(self, label: str) -> str:
         """Return the implementation that a label stands for: itself, but for a side of a duel."""
-        return self.sides[label].name if label in self.sides else label
+        return self.variants[label].name if label in self.variants else label
 
-    def worker(self, label: str, workload: Needs, layout: int = 0, fresh: bool = False) -> Worker:
+    def worker(
+        self, label: str, workload: AnyWorkload, layout: int = 0, fresh: bool = False
+    ) -> Worker:
         """Return a new process that has imported an implementation, with the workload's threads and
         devices.
 
@@ -134,7 +124,7 @@ class WorkerPool:
         """
         return self._zygote(label, workload, layout, fresh).fork()
 
-    def preload(self, labels: Iterable[str], workload: Needs, layouts: Iterable[int]) -> None:
+    def preload(self, labels: Iterable[str], workload: AnyWorkload, layouts: Iterable[int]) -> None:
         """Have what these workers are forked from imported, all at once, and wait until it is.
 
         On two cores that takes half as long as one after the other, and nothing is being timed yet.
@@ -146,26 +136,28 @@ class WorkerPool:
             with suppress(WorkerDied):
                 zygote.fork().kill()
 
-    def _zygote(self, label: str, workload: Needs, layout: int, fresh: bool = False) -> ForkServer:
+    def _zygote(
+        self, label: str, workload: AnyWorkload, layout: int, fresh: bool = False
+    ) -> ForkServer:
         """Return the process that this worker is forked from, started if it is not there; it may
         not be ready yet.
         """
-        side, name = self.sides.get(label), self.implementation(label)
-        apart = side is not None and side.apart
+        variant, name = self.variants.get(label), self.implementation(label)
+        own = variant is not None and variant.needs_own_process
         backend = name.partition(".")[0]
         family = NO_IMPORTS if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
-        key = (f"{label}, {family}" if apart else family, workload.threads, workload.device, layout)
+        key = (f"{label}, {family}" if own else family, workload.threads, workload.device, layout)
         if key not in self._zygotes or not self._zygotes[key].alive:
             python, code = (
-                (side.python, side.unpack(self.scratch))
-                if side is not None and apart
+                (variant.python, variant.unpack(self.scratch))
+                if variant is not None and own
                 else (None, None)
             )
             log = self.scratch / f"{key[0]}.log"
             self._zygotes[key] = ForkServer(family, *key[1:], log=log, python=python, code=code)
         return self._zygotes[key]
 
-    def describe(self, name: str, workload: Needs) -> dict[str, Any]:
+    def describe(self, name: str, workload: AnyWorkload) -> dict[str, Any]:
         """Return what is known of an implementation: one row of ``lstmbench.implementations()``."""
         key = (name, workload.threads, workload.device)
         if key not in self._known:
@@ -208,7 +200,7 @@ class WorkerPool:
     def _ask_once(
         self,
         label: str,
-        workload: Needs,
+        workload: AnyWorkload,
         command: str,
         timeout: float = START_TIMEOUT_S,
         /,
@@ -221,7 +213,9 @@ class WorkerPool:
         finally:
             worker.kill()
 
-    def record_environment(self, label: str, frameworks: dict[str, Any], workload: Needs) -> str:
+    def record_environment(
+        self, label: str, frameworks: dict[str, Any], workload: AnyWorkload
+    ) -> str:
         """Keep the environment of a worker, and return its id."""
         described = {
             "frameworks": frameworks,
@@ -231,8 +225,8 @@ class WorkerPool:
         described["variables"] = worker_environment.recorded_variables(
             workload.threads, workload.device
         )
-        if label in self.sides:
-            described["revision"] = self.sides[label].revision or None
+        if label in self.variants:
+            described["revision"] = self.variants[label].revision or None
         found = environment.environment_id(self._base, described)
         self.environments[found] = described
         return found

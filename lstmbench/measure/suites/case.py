@@ -1,18 +1,18 @@
-"""A workload is what all rows of one comparison share; a case is one implementation at one
-workload.
-"""
+"""A workload is what all rows of one comparison share; a case adds the implementation."""
 
 import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lstmbench.measure.suites.interface import AnyWorkload
+
 
 @dataclass(frozen=True)
 class Workload:
-    """The sizes are T = seq_len, B = batch_size, I = input_size, H = hidden_size, L = num_layers.
+    """An LSTM's sizes: T = seq_len, B = batch_size, I = input_size, H = hidden_size, L = num_layers.
 
-    ``lengths`` is ``full``, or ``staggered``: one of B sequences has ceil(T / B) steps, the next
-    ceil(2 T / B), up to T; the order is drawn.
+    With ``lengths="full"`` every sequence has T steps. With ``"staggered"`` the B sequences have
+    ceil(T / B), ceil(2 T / B), ..., T steps, in random order.
     """
 
     mode: str
@@ -30,17 +30,17 @@ class Workload:
 
     @property
     def id(self) -> str:
-        """A short name that is the same wherever the workload is the same."""
+        """A short hash of all fields: equal workloads of two runs have the same."""
         return hashlib.sha256(repr(sorted(vars(self).items())).encode()).hexdigest()[:12]
 
     @property
     def stacked(self) -> bool:
-        """Whether it takes more than one layer, read forward and to its end."""
+        """Whether it needs more than one forward layer over full sequences."""
         return self.num_layers > 1 or self.bidirectional or self.lengths != "full"
 
     @property
     def directions(self) -> int:
-        """D, 1 or 2."""
+        """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
     @property
@@ -51,17 +51,16 @@ class Workload:
 
     @property
     def steps(self) -> int:
-        """The time steps of all sequences together, up to their lengths."""
+        """The number of time steps of all sequences, padding excluded."""
         T, B = self.seq_len, self.batch_size
         return T * B if self.lengths == "full" else sum(-(-T * b // B) for b in range(1, B + 1))
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of the matrix products, 2 * 4H (I + H) a step; training takes
-        them three times.
+        """Floating-point operations of the matrix products: 2 * 4H (I + H) a step, layer, direction.
 
-        I is the input size of each layer and direction. Steps beyond a sequence's length are not
-        counted.
+        I is the input size of the layer. Training needs three times as many: one forward and two
+        backward products. Padding is not counted.
         """
         H = self.hidden_size
         forward = 2.0 * self.steps * sum(4 * H * (features + H) for features in self.layer_inputs)
@@ -69,30 +68,30 @@ class Workload:
 
     @property
     def work(self) -> float:
-        """How long measuring it takes, beside others of its run, as far as can be said before."""
+        """The expected time of measuring it, relative to other workloads: overhead plus arithmetic."""
         return 1 + self.flops / 4e9
 
     @property
     def formula_bytes(self) -> int:
-        """Bytes that an LSTM must keep beyond inputs and weights, as numbers of the dtype.
+        """Bytes that an LSTM must keep in addition to inputs and weights.
 
-        Inference: the outputs of the last layer and, where there is one, of the layer below, T B D
-        H each, and the last states, 2 L D B H. Training: h, c and the four gates of every step,
-        layer and direction, 6 T B L D H, and the gradients, which are as large as weights, inputs
-        and states. Steps beyond a sequence's length are counted: arrays are padded.
+        Inference: the outputs of the last layer and of the layer below, if any (T B D H each), and
+        the last states (2 L D B H). Training: h, c and the four gates of every step, layer and
+        direction (6 T B L D H), and the gradients of weights, inputs and states. Padding is
+        counted, since arrays are padded.
         """
-        B, H, many = self.batch_size, self.hidden_size, len(self.layer_inputs)
+        B, H, layers = self.batch_size, self.hidden_size, len(self.layer_inputs)
         if self.mode == "inference":
-            fixed = 2 * many * B * H
+            fixed = 2 * layers * B * H
         else:
-            fixed = 4 * many * B * H + sum(
+            fixed = 4 * layers * B * H + sum(
                 4 * H * (features + H + 1) for features in self.layer_inputs
             )
         return self.seq_len * self.formula_bytes_per_step + fixed * self.item_bytes
 
     @property
     def formula_bytes_per_step(self) -> int:
-        """Bytes by which ``formula_bytes`` grows with each time step."""
+        """The growth of ``formula_bytes`` with each time step."""
         H = self.hidden_size
         if self.mode == "inference":
             numbers = self.directions * H * min(2, self.num_layers)
@@ -104,6 +103,10 @@ class Workload:
     def item_bytes(self) -> int:
         """Bytes of one number of the dtype."""
         return {"float64": 8, "float32": 4, "tf32": 4}.get(self.dtype, 2)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a record that describe the workload."""
+        return asdict(self)
 
     def __str__(self) -> str:
         sizes = f"T={self.seq_len} B={self.batch_size} I={self.input_size} H={self.hidden_size}"
@@ -118,18 +121,15 @@ class Workload:
 class Case:
     """One implementation at one workload.
 
-    The implementation may be a side of a duel, ``backend.variant@where``, see
+    The implementation may be a variant of an A/B comparison, ``backend.variant@version``; see
     ``lstmbench.measure.ab``.
     """
 
     implementation: str
-    workload: Workload
+    workload: AnyWorkload
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a record that say what was asked for."""
+        """Return the columns of a record that identify the case."""
         backend, _, variant = self.implementation.partition("@")[0].partition(".")
-        return {
-            "implementation": self.implementation,
-            "backend": backend,
-            "variant": variant,
-        } | asdict(self.workload)
+        name = {"implementation": self.implementation, "backend": backend, "variant": variant}
+        return name | self.workload.columns()

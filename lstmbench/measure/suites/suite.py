@@ -1,109 +1,98 @@
 """A suite is data: which implementations, over which grid of workloads, within which budget."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from lstmbench.core.registry import names
+from lstmbench.core.registry import check_name, names
+from lstmbench.errors import LstmbenchError
+from lstmbench.measure import controls
+from lstmbench.measure.inputs import HOURS
 from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.suites.interface import KeyPath, Measured
+
+if TYPE_CHECKING:
+    from lstmbench.measure.process.worker_pool import WorkerPool
+
+T = TypeVar("T")
 
 
-def listed(value: Any) -> Any:
-    """Return a list as it is, and anything else as a list of one."""
+def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("a number is expected, and true and false are none")
+        raise ValueError("expected a number, got a boolean")
     return value
 
 
+ListOf = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
+"""A list; a single value stands for a list of one."""
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Size = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 Threads = Annotated[int, Field(strict=True, ge=1, le=1024)]
-Sizes = Annotated[list[Size], BeforeValidator(listed), Field(min_length=1)]
 Dtype = Literal["float32", "float64", "bfloat16", "float16", "tf32"]
-Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
 
 
 class StrictModel(BaseModel):
-    """What a suite's file says: no other keys, and nothing changes afterwards."""
+    """Part of a suite's file: unknown keys are refused, and nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Grid(StrictModel):
-    """The product of lists; a single value stands for a list of one."""
+def unknown_names(
+    implementations: Iterable[str], *others: tuple[str, str]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the key and the message of each name that no implementation has."""
+    listed = [(("implementations", k), name) for k, name in enumerate(implementations)]
+    for path, name in [*listed, *(((key,), name) for key, name in others)]:
+        try:
+            check_name(name)
+        except LstmbenchError as error:
+            yield path, str(error)
 
-    seq_len: Sizes
-    batch_size: Sizes
-    hidden_size: Sizes
-    input_size: Annotated[
-        list[Size | Literal["hidden_size"]], BeforeValidator(listed), Field(min_length=1)
-    ] = ["hidden_size"]
-    mode: Annotated[
-        list[Literal["inference", "training"]], BeforeValidator(listed), Field(min_length=1)
-    ] = [
-        "inference",
-        "training",
-    ]
-    dtype: Annotated[list[Dtype], BeforeValidator(listed), Field(min_length=1)] = ["float32"]
-    num_layers: Sizes = [1]
-    bidirectional: Annotated[list[StrictBool], BeforeValidator(listed), Field(min_length=1)] = [
-        False
-    ]
-    lengths: Annotated[
-        list[Literal["full", "staggered"]], BeforeValidator(listed), Field(min_length=1)
-    ] = ["full"]
-    device: Annotated[
-        list[Literal["cpu", "cuda"]], BeforeValidator(listed), Field(min_length=1)
-    ] = ["cpu"]
-    threads: Annotated[list[Threads], BeforeValidator(listed), Field(min_length=1)] = [1]
+
+class Grid(StrictModel):
+    """Workloads: the product of all lists."""
+
+    seq_len: ListOf[Size]
+    batch_size: ListOf[Size]
+    hidden_size: ListOf[Size]
+    input_size: ListOf[Size | Literal["hidden_size"]] = ["hidden_size"]
+    mode: ListOf[Literal["inference", "training"]] = ["inference", "training"]
+    dtype: ListOf[Dtype] = ["float32"]
+    num_layers: ListOf[Size] = [1]
+    bidirectional: ListOf[StrictBool] = [False]
+    lengths: ListOf[Literal["full", "staggered"]] = ["full"]
+    device: ListOf[Literal["cpu", "cuda"]] = ["cpu"]
+    threads: ListOf[Threads] = [1]
     input: Literal["random", "temperatures"] = "random"
 
-    @property
-    def axes(self) -> list[list[Any]]:
-        """The lists whose product the grid is, the slowest first."""
-        return [
-            self.device,
-            self.threads,
-            self.dtype,
-            self.mode,
-            self.lengths,
-            self.bidirectional,
-            self.num_layers,
-            self.batch_size,
-            self.hidden_size,
-            self.input_size,
-            self.seq_len,
-        ]
+    AXES: ClassVar[tuple[str, ...]] = (
+        "device", "threads", "dtype", "mode", "lengths", "bidirectional",
+        "num_layers", "batch_size", "hidden_size", "input_size", "seq_len",
+    )  # fmt: skip
+    """The lists whose product the grid is, the slowest first."""
+
+    def count(self) -> int:
+        """Return the number of workloads without creating them."""
+        return math.prod(len(getattr(self, name)) for name in self.AXES)
 
     def workloads(self) -> Iterator[Workload]:
-        """Yield the workloads, sequence length running fastest."""
-        for device, threads, dtype, mode, lengths, both, L, B, H, features, T in itertools.product(
-            *self.axes
-        ):
-            yield Workload(
-                mode=mode,
-                batch_size=B,
-                seq_len=T,
-                input_size=H if features == "hidden_size" else features,
-                hidden_size=H,
-                num_layers=L,
-                bidirectional=both,
-                lengths=lengths,
-                dtype=dtype,
-                device=device,
-                threads=threads,
-                input=self.input,
-            )
+        """Yield the workloads; the sequence length changes fastest."""
+        for values in itertools.product(*(getattr(self, name) for name in self.AXES)):
+            fields = dict(zip(self.AXES, values, strict=True)) | {"input": self.input}
+            if fields["input_size"] == "hidden_size":
+                fields["input_size"] = fields["hidden_size"]
+            yield Workload(**fields)
 
 
 class Budget(StrictModel):
-    """How much measuring a case gets."""
+    """How long and how often a case is measured."""
 
     processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 8
     min_rounds: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 3
@@ -113,42 +102,55 @@ class Budget(StrictModel):
     precision: Annotated[Number, Field(gt=0, lt=1)] = 0.02
 
     @property
-    def share_s(self) -> float:
+    def seconds_per_process(self) -> float:
         """The seconds that a case gets in each process."""
         return self.seconds_per_case / self.processes
 
 
 class Suite(StrictModel):
-    """What a suite's file says."""
+    """A suite of time, memory and accuracy; see ``AnySuite`` for its methods."""
 
     description: str = ""
-    implementations: Literal["all"] | Names = "all"
+    implementations: Literal["all"] | ListOf[str] = "all"
     reference: str = "torch.nn"
     grids: Annotated[list[Grid], Field(min_length=1)]
     budget: Budget = Budget()
     name: str = ""
 
-    SAME: ClassVar[tuple[str, ...]] = ("implementations", "reference", "grids", "budget")
-    """What two runs must share to be one."""
+    IDENTITY: ClassVar[tuple[str, ...]] = ("implementations", "reference", "grids", "budget")
 
-    def count(self) -> int:
-        """Return the number of cases without making them."""
-        workloads = 0
-        for grid in self.grids:
-            product = 1
-            for axis in grid.axes:
-                product *= len(axis)
-            workloads += product
-        return workloads * len(self.names())
+    def faults(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield each key whose value does not fit the others, and why."""
+        listed = [] if self.implementations == "all" else self.implementations
+        yield from unknown_names(listed, ("reference", self.reference))
+        if listed and self.reference not in listed:
+            known = ", ".join(listed)
+            yield ("reference",), f"{self.reference!r} must be one of the implementations, {known}"
+        for k, grid in enumerate(self.grids):
+            if grid.input == "temperatures" and grid.input_size != [1]:
+                problem = "it must be 1 with input 'temperatures', which is a single series"
+                yield ("grids", k, "input_size"), problem
+            if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
+                problem = f"the series 'temperatures' has only {HOURS:,} steps"
+                yield ("grids", k, "seq_len"), problem
 
-    def of(self, names: list[str]) -> "Suite":
-        """Return the suite with other implementations, of which the first is the reference."""
-        return self.model_copy(update={"implementations": names, "reference": names[0]})
+    def with_variants(self, labels: Sequence[str]) -> "Suite":
+        """Return the suite of an A/B comparison; the first variant is the reference."""
+        return self.model_copy(update={"implementations": [*labels], "reference": labels[0]})
+
+    def with_tasks(self, tasks: Sequence[str]) -> NoReturn:
+        """Refuse: only training suites have tasks."""
+        raise LstmbenchError(f"--task needs a training suite; {self.name!r} has no tasks.")
 
     def names(self) -> list[str]:
-        """Return the implementations, the reference among them, without importing a framework."""
-        chosen = names() if self.implementations == "all" else self.implementations
-        return list(dict.fromkeys(chosen))
+        """Return the implementations, including the reference, without importing a framework."""
+        return list(
+            dict.fromkeys(names() if self.implementations == "all" else self.implementations)
+        )
+
+    def count(self) -> int:
+        """Return the number of cases without creating them."""
+        return sum(grid.count() for grid in self.grids) * len(self.names())
 
     def workloads(self) -> list[Workload]:
         """Return every workload once, in the order of the grids."""
@@ -157,3 +159,19 @@ class Suite(StrictModel):
     def cases(self) -> list[Case]:
         """Return every case, workload by workload."""
         return [Case(name, workload) for workload in self.workloads() for name in self.names()]
+
+    def implementations_at(self, workload: Workload) -> list[str]:
+        """Return the implementations, which are the same at every workload."""
+        return self.names()
+
+    def measure(
+        self, workload: Workload, pool: "WorkerPool", seed: int, skip: str = ""
+    ) -> Measured:
+        """Measure a workload's implementations side by side."""
+        from lstmbench.measure.workload_session import measure_workload  # only runs need workers
+
+        return measure_workload(workload, self, pool, seed, skip)
+
+    def control_summary(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what the controls of a run showed."""
+        return controls.summary(rows)

@@ -1,4 +1,4 @@
-"""Suites are read from YAML files: some come with the package, the others are the users' own."""
+"""Read suites from YAML files: those that come with the package, and the user's own."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,15 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lstmbench.core.registry import check_name
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.inputs import HOURS
+from lstmbench.measure.suites.interface import AnySuite, KeyPath
 from lstmbench.measure.suites.suite import Budget, Grid, StrictModel, Suite
 from lstmbench.measure.suites.training_suite import RecipeChanges, TrainingGrid, TrainingSuite
 from lstmbench.measure.suites.yaml_file import YamlFile
-from lstmbench.training.tasks.task import tasks
 
 MAX_CASES = 100_000
+"""More than a run could measure: a grid of so many was not intended."""
 
 
 def suites() -> dict[str, Path]:
@@ -25,53 +24,48 @@ def suites() -> dict[str, Path]:
 
 
 def read_suite(suite: str | Path) -> Suite | TrainingSuite:
-    """Read a suite by its name, or from a YAML file. With the key ``tasks`` it is a suite of
-    lessons.
+    """Read a suite by its name, or from a YAML file. A file with the key ``tasks`` is for training.
 
     Raises:
-        LstmbenchError: if there is no such suite, or the file is not a suite: the sentence names
+        LstmbenchError: if there is no such suite or the file is not a valid one; the message names
             the file, the line and the key, and says what was expected.
     """
     known = suites()
     path = known.get(str(suite), Path(suite))
     if not _is_file(path):
-        there = ", ".join(known)
         raise LstmbenchError(
-            f"There is no suite {str(suite)!r}: it is neither one of {there}, nor a YAML file."
+            f"There is no suite {str(suite)!r}: it is neither one of {', '.join(known)}, "
+            "nor a YAML file."
         )
     file = YamlFile(path)
     if not isinstance(file.content, dict):
         raise LstmbenchError(
-            f"The suite {path} must be a mapping with the key 'grids' or 'tasks', but it is not a mapping."
+            f"The suite {path} is not a mapping; it must be one with the key 'grids' or 'tasks'."
         )
     if "name" in file.content:
-        raise file.error(("name",), "a suite's name is that of its file")
-    kind = TrainingSuite if "tasks" in file.content else Suite
+        raise file.error(("name",), "remove it; the name of a suite is that of its file")
     try:
-        found: Suite | TrainingSuite = kind.model_validate(file.content | {"name": path.stem})
+        found = _suite_type(file.content).model_validate(file.content | {"name": path.stem})
     except ValidationError as error:
-        faults = error.errors(
-            include_url=False
-        )  # of a union's members, the one that the value came nearest to
+        faults = error.errors(include_url=False)
+        # Of a union's members, report the one that the value came nearest to
         first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
-        raise file.error(_where(first), _problem(first)) from None
-    _check_names(found, file)
-    if isinstance(found, Suite):
-        _check_grids(found, file)
+        raise file.error(_key_path(first), _problem(first)) from None
+    for key, problem in found.faults():
+        raise file.error(key, problem)
     _check_count(found, path)
     return found
 
 
 def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | TrainingSuite:
-    """Return the suite that a run's manifest holds; ``folder`` is where it is.
+    """Return the suite in the manifest of the run in ``folder``.
 
     Raises:
         LstmbenchError: if it holds none that can be measured.
     """
     content = manifest.get("suite")
-    kind = TrainingSuite if isinstance(content, dict) and "tasks" in content else Suite
     try:
-        found: Suite | TrainingSuite = kind.model_validate(content)
+        found = _suite_type(content).model_validate(content)
     except ValidationError:
         raise LstmbenchError(
             f"The manifest in {folder} holds no suite that can be measured here."
@@ -80,93 +74,45 @@ def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | TrainingS
     return found
 
 
-def _check_count(found: Suite | TrainingSuite, path: Path) -> None:
-    if found.count() > MAX_CASES:  # counted, not made
+def _suite_type(content: Any) -> type[Suite] | type[TrainingSuite]:
+    return TrainingSuite if isinstance(content, dict) and "tasks" in content else Suite
+
+
+def _check_count(suite: AnySuite, path: Path) -> None:
+    if (count := suite.count()) > MAX_CASES:
         raise LstmbenchError(
-            f"The suite {path} has {found.count():,} cases; at most {MAX_CASES:,} are taken."
+            f"The suite {path} has {count:,} cases; at most {MAX_CASES:,} are allowed."
         )
-
-
-def _check_names(found: Suite | TrainingSuite, file: YamlFile) -> None:
-    """Refuse implementations and tasks that there are not.
-
-    Raises:
-        LstmbenchError: if there is one.
-    """
-    chosen = [] if found.implementations == "all" else found.implementations
-    names: dict[tuple[Any, ...], str] = {
-        ("implementations", k): name for k, name in enumerate(chosen)
-    }
-    if isinstance(found, Suite):
-        names |= {("reference",): found.reference}
-    for key, name in names.items():
-        try:
-            check_name(name)
-        except LstmbenchError as error:
-            raise file.error(key, str(error)) from None
-    if isinstance(found, TrainingSuite):
-        for k, subject in enumerate(found.tasks):
-            if subject.task not in tasks():
-                raise file.error(
-                    ("tasks", k),
-                    f"there is no task {subject.task!r}; the tasks are {', '.join(tasks())}",
-                )
-    elif chosen and found.reference not in chosen:
-        there = ", ".join(chosen)
-        raise file.error(
-            ("reference",), f"{found.reference!r} must be one of the implementations, {there}"
-        )
-
-
-def _check_grids(found: Suite, file: YamlFile) -> None:
-    """Refuse grids that ask for what a series does not have.
-
-    Raises:
-        LstmbenchError: if one does.
-    """
-    for k, grid in enumerate(found.grids):
-        if grid.input == "temperatures" and grid.input_size != [1]:
-            raise file.error(
-                ("grids", k, "input_size"),
-                "with input 'temperatures' it must be 1: it is one series",
-            )
-        if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
-            raise file.error(
-                ("grids", k, "seq_len"),
-                f"the series 'temperatures' has no more than {HOURS:,} steps",
-            )
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long, a folder that must not be looked into
+    except OSError:  # the name is too long, or its folder must not be read
         return False
 
 
-def _where(error: Any) -> tuple[Any, ...]:
-    """Return where in the document an error of pydantic's is, without the names that it gives to
-    types.
-    """
+def _key_path(fault: Any) -> KeyPath:
+    """Return where a fault is in the document, without the names that pydantic gives to types."""
     models = (Suite, Grid, Budget, TrainingSuite, TrainingGrid, RecipeChanges)
     keys = {key for model in models for key in model.model_fields}
-    where = [part for part in error["loc"][:-1] if isinstance(part, int) or part in keys]
-    last = error["loc"][-1:]
-    named = error["type"] in ("missing", "extra_forbidden", "invalid_key")
-    return (*where, *(part for part in last if named or isinstance(part, int) or part in keys))
+    path = [part for part in fault["loc"][:-1] if isinstance(part, int) or part in keys]
+    last = fault["loc"][-1:]
+    named = fault["type"] in ("missing", "extra_forbidden", "invalid_key")
+    return (*path, *(part for part in last if named or isinstance(part, int) or part in keys))
 
 
-def _problem(error: Any) -> str:
-    """Return what is wrong and what was expected, in words that need no knowledge of pydantic."""
-    if error["type"] == "extra_forbidden":
+def _problem(fault: Any) -> str:
+    """Return what is wrong and what was expected, without pydantic's terms."""
+    if fault["type"] == "extra_forbidden":
         sections: dict[str, type[StrictModel]] = {"grids": Grid, "budget": Budget}
-        model = sections.get(error["loc"][0], Suite) if len(error["loc"]) > 1 else Suite
+        model = sections.get(fault["loc"][0], Suite) if len(fault["loc"]) > 1 else Suite
         keys = ", ".join(key for key in model.model_fields if key != "name")
         return f"there is no such key; the keys here are {keys}"
     plain = {
         "missing": "it is missing",
         "too_short": "it is empty",
-        "model_type": "a mapping is expected",
+        "model_type": "expected a mapping",
     }
-    message = error["msg"].removeprefix("Value error, ")
-    return plain.get(error["type"], message[0].lower() + message[1:])
+    message = fault["msg"].removeprefix("Value error, ")
+    return plain.get(fault["type"], message[0].lower() + message[1:])

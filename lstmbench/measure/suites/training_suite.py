@@ -3,15 +3,20 @@ seeds.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn
 
 from pydantic import BeforeValidator, Field
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Case
-from lstmbench.measure.suites.suite import Names, Number, Size, StrictModel, Threads, listed
+from lstmbench.measure.suites.interface import KeyPath, Measured
+from lstmbench.measure.suites.suite import ListOf, Number, Size, StrictModel, Threads, unknown_names
+from lstmbench.training.tasks.task import tasks as known_tasks
+
+if TYPE_CHECKING:
+    from lstmbench.measure.process.worker_pool import WorkerPool
 
 BASELINES = "baselines"
 """In place of a cell: the simple methods that a task must beat."""
@@ -19,8 +24,7 @@ BASELINES = "baselines"
 
 @dataclass(frozen=True)
 class TrainingWorkload:
-    """What all rows of one comparison share: a task, a cell and a seed. A case is one
-    implementation at a lesson.
+    """What all rows of one comparison share: a task, a cell and a seed.
 
     Attributes:
         task: its name.
@@ -48,9 +52,14 @@ class TrainingWorkload:
         return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:12]
 
     @property
+    def has_baselines(self) -> bool:
+        """Whether it stands for the baselines of a task, of which none is trained."""
+        return self.cell == BASELINES
+
+    @property
     def work(self) -> float:
         """How long it takes, beside others of its run, as far as can be said before."""
-        return 0.2 if self.cell == BASELINES else 1.0
+        return 0.2 if self.has_baselines else 1.0
 
     def asked(self) -> dict[str, Any]:
         """Return what a worker needs to know."""
@@ -95,9 +104,7 @@ class TrainingGrid(StrictModel):
     task: str
     sizes: dict[str, Size] = Field(default_factory=dict)
     recipe: RecipeChanges = RecipeChanges()
-    cells: Annotated[list[Literal["lstm", "rnn"]], BeforeValidator(listed), Field(min_length=1)] = (
-        Field(default=["lstm"])
-    )
+    cells: ListOf[Literal["lstm", "rnn"]] = ["lstm"]
     seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
 
 
@@ -109,32 +116,32 @@ class TrainingSuite(StrictModel):
     """What the file of a learning suite says."""
 
     description: str = ""
-    implementations: Names = Field(default=["numpy.fused", "torch.fused", "jax.fused"])
-    tasks: Annotated[
-        list[Annotated[TrainingGrid, BeforeValidator(_subject)]],
-        BeforeValidator(listed),
-        Field(min_length=1),
-    ]
+    implementations: ListOf[str] = ["numpy.fused", "torch.fused", "jax.fused"]
+    tasks: ListOf[Annotated[TrainingGrid, BeforeValidator(_subject)]]
     seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
-    dtype: Annotated[
-        list[Literal["float32", "float64"]], BeforeValidator(listed), Field(min_length=1)
-    ] = ["float32"]  # noqa: RUF012
+    dtype: ListOf[Literal["float32", "float64"]] = ["float32"]
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Threads = 1
     timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
     name: str = ""
 
-    SAME: ClassVar[tuple[str, ...]] = (
-        "implementations",
-        "tasks",
-        "seeds",
-        "dtype",
-        "device",
-        "threads",
-    )
-    """What two runs must share to be one."""
+    IDENTITY: ClassVar[tuple[str, ...]] = (
+        "implementations", "tasks", "seeds", "dtype", "device", "threads",
+    )  # fmt: skip
 
-    def of(self, tasks: Sequence[str]) -> "TrainingSuite":
+    def faults(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield each unknown implementation and task."""
+        yield from unknown_names(self.implementations)
+        for k, grid in enumerate(self.tasks):
+            if grid.task not in known_tasks():
+                known = ", ".join(known_tasks())
+                yield ("tasks", k), f"there is no task {grid.task!r}; the tasks are {known}"
+
+    def with_variants(self, labels: Sequence[str]) -> NoReturn:
+        """Refuse: A/B compares times."""
+        raise LstmbenchError(f"--ab needs a suite of workloads; {self.name!r} is a training suite.")
+
+    def with_tasks(self, tasks: Sequence[str]) -> "TrainingSuite":
         """Return the suite with some of its tasks only.
 
         Raises:
@@ -164,8 +171,25 @@ class TrainingSuite(StrictModel):
 
     def cases(self) -> list[Case]:
         """Return every case, lesson by lesson."""
-        lessons = [lesson for lesson in self.workloads() if lesson.cell != BASELINES]
-        return [Case(name, lesson) for lesson in lessons for name in self.names()]  # type: ignore[arg-type]
+        lessons = [lesson for lesson in self.workloads() if not lesson.has_baselines]
+        return [Case(name, lesson) for lesson in lessons for name in self.names()]
+
+    def implementations_at(self, workload: TrainingWorkload) -> list[str]:
+        """Return the implementations; the baselines of a task are rows of their own."""
+        return ["baseline"] if workload.has_baselines else self.names()
+
+    def measure(
+        self, workload: TrainingWorkload, pool: "WorkerPool", seed: int, skip: str = ""
+    ) -> Measured:
+        """Train each implementation on a workload, or score the baselines of its task."""
+        from lstmbench.measure.run_training import teach  # only runs need workers
+
+        return (*teach(workload, self, pool, skip), [])
+
+    def control_summary(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return that training runs have no controls."""
+        noise_floor = "not measured: training runs are not timed side by side"
+        return {"noise_floor": noise_floor, "failed": False, "rows": []}
 
     def _lessons(self) -> Iterator[TrainingWorkload]:
         for subject in self.tasks:

@@ -189,9 +189,7 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
         monkeypatch.setitem(
             dask.config.config["distributed"]["comm"]["timeouts"], "connect", "2s"
         )  # not half a minute
-        with pytest.raises(
-            lb.LstmbenchError, match="does not answer any more; the same command goes on"
-        ):
+        with pytest.raises(lb.LstmbenchError, match="no longer answers; repeat the command"):
             on_dask(suite, tmp_path / "out", cluster.scheduler_address)
     monkeypatch.setattr(runner.Store, "append", append)
     before = lb.read_results(tmp_path / "out")
@@ -218,10 +216,7 @@ def test_another_kind_of_machine_measures_nothing_of_a_run(
         done = on_dask(suite, tmp_path / "out", address)
         assert hosts_of(address, done) == {"127.0.0.1"}
     check_whole(done)
-    assert (
-        "measures nothing of this run, for it has machine zzz with 1 core, not "
-        in capfd.readouterr().err
-    )
+    assert "is not used by this run: it has machine zzz with 1 core, not " in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -236,7 +231,7 @@ def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind
         assert len(hosts_of(address, done)) == 1
     check_whole(done)
     assert re.search(
-        "measures nothing of this run, for it has machine .* with SSE, .* not ",
+        "is not used by this run: it has machine .* with SSE, .* not ",
         capfd.readouterr().err,
     )
 
@@ -245,10 +240,8 @@ def test_a_machine_that_differs_in_its_vector_instructions_alone_is_another_kind
 def test_one_that_comes_later_hands_back_what_it_was_given(
     address: str, suite: Path, tmp_path: Path
 ) -> None:
-    late = "real = on_host.traits()\ncalls = []\n"
-    late += (
-        "on_host.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
-    )
+    late = "real = dask_worker.traits()\ncalls = []\n"
+    late += "dask_worker.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
     with (
         hosts.workers(address, tmp_path, ""),
         hosts.workers(address, tmp_path, late, host="127.0.0.2"),
@@ -328,7 +321,7 @@ def test_an_address_at_which_nobody_answers_is_one_sentence(suite: Path, tmp_pat
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "http://127.0.0.1:1", ""])
 def test_what_is_no_address_is_one_sentence(address: str, suite: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        lb.LstmbenchError, match=f"'{address}' is no scheduler's address; one looks like tcp://"
+        lb.LstmbenchError, match=f"'{address}' is not the address of a scheduler, such as tcp://"
     ):
         on_dask(suite, tmp_path / "out", address)
 
@@ -352,13 +345,13 @@ def test_without_the_package_it_is_one_sentence(
     ("options", "sentence"),
     [
         ({"executor": "slurm"}, "There is no executor 'slurm'; the executors are local, dask."),
-        ({"scheduler": "tcp://127.0.0.1:1"}, "--scheduler belongs to --executor dask."),
+        ({"scheduler": "tcp://127.0.0.1:1"}, "--scheduler needs --executor dask."),
         (
             {"executor": "dask", "ab": ("numpy.fused", "numpy.reference")},
-            "A duel is between two on one machine",
+            "--ab cannot be combined with --executor dask",
         ),
-        ({"executor": "dask", "wait": False}, "it is the workers that wait"),
-        ({"executor": "dask", "minutes": 1.0}, "--minutes is about one machine"),
+        ({"executor": "dask", "wait": False}, "--no-wait cannot be combined with --executor dask"),
+        ({"executor": "dask", "minutes": 1.0}, "--minutes cannot be combined with --executor dask"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -10,8 +10,8 @@ import pytest
 from lstmbench.measure.process import worker_environment as module
 from lstmbench.measure.process.worker_environment import (
     THREAD_VARIABLES,
-    recorded_variables,
     library_settings,
+    recorded_variables,
     worker_environment,
 )
 from lstmbench.report import provenance
