@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files in one step."""
 
 import os
 import tempfile
@@ -9,12 +9,17 @@ from typing import Any
 from lstmbench.errors import LstmbenchError
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> None:
-    """Call ``write`` on a temporary path beside ``path``, then put the result in its place in one
-    step.
+def write_atomically(
+    path: str | os.PathLike[str], content: str | bytes | Callable[[Path], Any]
+) -> None:
+    """Write a file in one step: readers see the old content or the new one, never a part.
+
+    Args:
+        path: of the file; missing folders are made.
+        content: text (written as UTF-8), bytes, or a function that writes to the path it is given.
 
     Raises:
-        LstmbenchError: if it cannot be written; what was at ``path`` is there still.
+        LstmbenchError: if the file cannot be written; an old file at ``path`` is kept.
     """
     try:
         target = Path(path)
@@ -24,7 +29,10 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], Any])
         temporary = Path(name)
         try:
             temporary.chmod(0o644)
-            write(temporary)
+            if callable(content):
+                content(temporary)
+            else:
+                temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -37,7 +45,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], Any])
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk know by what names the files in a folder go."""
+    """Write a folder's list of names to the disk."""
     if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,12 +1,12 @@
-"""Notebooks run through papermill, with what papermill lets pass made to fail.
+"""Execute notebooks with papermill, and turn their parameters into runs.
 
-A notebook's parameters are one cell, tagged ``parameters``, of lines ``name: type = default  # help``. An unknown
-name or a value of another type is refused before a kernel is started; and where somebody calls papermill itself,
-``check_parameters(In)`` in the first cell after the parameters refuses it there. An executed notebook is put in its
-place only if every cell of it ran.
+A notebook's parameters are one cell, tagged ``parameters``, of lines ``name: type = default  #
+help``. papermill accepts any parameter; here an unknown name or a value of the wrong type is
+refused before a kernel starts. Where papermill is called directly, ``check_parameters(In)`` in the
+first cell after the parameters refuses it. An executed copy is written only if every cell ran.
 
-The parameters ``results`` and ``suite``, which all notebooks have, become a run by ``open_run`` or
-``latest_run``.
+``open_run`` and ``newest`` turn the parameters ``results`` and ``suite``, which all notebooks have,
+into a run.
 """
 
 import ast
@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
@@ -33,30 +35,34 @@ if TYPE_CHECKING:
 
 _Shown = TypeVar("_Shown")
 
-INJECTED = "# Parameters"
-"""How papermill begins the cell that it puts in."""
+INJECTED: Final = "# Parameters"
+"""The first line of the cell that papermill inserts."""
 
-DISTURBING = ("MPLBACKEND", "JUPYTER_PATH")
-"""Set from outside, the first keeps figures out of the executed copy, and the second may lead to
-another Python.
+CLEARED_VARIABLES: Final = ("MPLBACKEND", "JUPYTER_PATH", "PYTHONPATH")
+"""Not passed on: MPLBACKEND may drop figures, JUPYTER_PATH may lead to another Python.
+
+PYTHONPATH is set again, to what this process imports from.
 """
 
-PATHS = ("results", "suite")
-"""The parameters that are paths, unless a suite has that name."""
+PATH_PARAMETERS: Final = ("results", "suite")
+"""The parameters that are paths; a suite may also be a name."""
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "str": (str,),
-    "bool": (bool,),
+TYPES: Final[dict[str, Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list[int]": list[int],
+    "list[float]": list[float],
+    "list[str]": list[str],
+    "list[bool]": list[bool],
 }
+"""The types that a parameter may have, as written in the notebook."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a notebook: its type as it is written, its default, and the comment behind
-    it.
-    """
+    """A parameter of a notebook: its type as written, its default, and the comment behind it."""
 
     name: str
     kind: str
@@ -64,113 +70,102 @@ class Parameter:
     help: str = ""
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether a value is of the parameter's type; a whole number is a float too, but a
-        bool is no number.
-        """
-        if self.kind.startswith("list[") and self.kind.endswith("]"):
-            inner = Parameter(self.name, self.kind[5:-1], None)
-            return isinstance(value, list) and all(inner.accepts(item) for item in value)
-        if isinstance(value, bool) and self.kind != "bool":
+        """Return whether a value has the parameter's type; an int is also a float."""
+        try:
+            TypeAdapter(TYPES[self.kind]).validate_python(value, strict=True)
+        except ValidationError:
             return False
-        return isinstance(value, _KINDS[self.kind])
+        return True
 
     def parse(self, text: str) -> Any:
-        """Read a value from the command line: text as it is, everything else as a Python literal."""
+        """Return a value from the command line: a str as it is, others as a Python literal."""
         if self.kind == "str":
             return text
         try:
-            value = ast.literal_eval(text)
+            return ast.literal_eval(text.capitalize() if self.kind == "bool" else text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            value = text
-        if self.kind == "bool" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        return value
+            return text  # ``check`` refuses it, with its type
 
 
-def declared(cell: str, where: str) -> dict[str, Parameter]:
+def declared(cell: str, notebook: str) -> dict[str, Parameter]:
     """Return the parameters that a cell declares.
 
     Raises:
-        # Help``, or a default is of another type.
-        LstmbenchError: if a line is not of the form ``name: type = default
+        LstmbenchError: if a line is not a declaration, or a default has another type.
     """
-    found = {}
-    lines = cell.splitlines()
     try:
         statements = ast.parse(cell).body
     except SyntaxError as error:
-        raise LstmbenchError(
-            f"{where}: line {error.lineno} of the parameters is no Python: {error.msg}."
-        ) from None
+        where = f"{notebook}: line {error.lineno} of the parameters"
+        raise LstmbenchError(f"{where} is not valid Python: {error.msg}.") from None
+    parameters = {}
     for statement in statements:
-        line = lines[statement.lineno - 1]
+        line = cell.splitlines()[statement.lineno - 1]
+        problem = f"{notebook}: {line!r} is not of the form 'name: type = default  # help'."
+        match statement:
+            case ast.AnnAssign(ast.Name(name), annotation, ast.expr() as value):
+                kind = ast.unparse(annotation)
+            case _:
+                raise LstmbenchError(problem)
         try:
-            if not (
-                isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-            ):
-                raise ValueError
-            default = ast.literal_eval(statement.value or "")
-        except (ValueError, SyntaxError):
-            raise LstmbenchError(
-                f"{where}: {line!r} is not of the form 'name: type = default  # help'."
-            ) from None
-        kind = ast.unparse(statement.annotation)
-        if (kind[5:-1] if kind.startswith("list[") else kind) not in _KINDS:
-            raise LstmbenchError(
-                f"{where}: a parameter's type is int, float, str, bool or a list of these, not {kind}."
-            )
-        help_ = line.partition("  # ")[2]
-        parameter = Parameter(statement.target.id, kind, default, help_)
-        if not parameter.accepts(parameter.default):
-            raise LstmbenchError(
-                f"{where}: {parameter.name} must be {kind}, but it is {parameter.default!r}."
-            )
-        found[parameter.name] = parameter
-    return found
+            default = ast.literal_eval(value)
+        except ValueError:
+            raise LstmbenchError(problem) from None
+        if kind not in TYPES:
+            allowed = "int, float, str, bool or a list of these"
+            raise LstmbenchError(f"{notebook}: a parameter's type must be {allowed}, not {kind}.")
+        parameters[name] = Parameter(name, kind, default, line.partition("  # ")[2])
+    check(parameters, {name: parameter.default for name, parameter in parameters.items()}, notebook)
+    return parameters
 
 
-def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any], where: str) -> None:
-    """Refuse unknown names and values of another type.
+def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any], notebook: str) -> None:
+    """Refuse values of unknown parameters and of the wrong type.
 
     Raises:
-        LstmbenchError: naming the parameter, and what there is or what was expected.
+        LstmbenchError: with the parameter, and what was expected.
     """
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in parameters:
-            there = ", ".join(parameters) or "none"
-            raise LstmbenchError(f"{where} has no parameter {name!r}; its parameters are {there}.")
-        if not parameters[name].accepts(value):
+            known = ", ".join(parameters) or "none"
             raise LstmbenchError(
-                f"{where}: parameter {name} must be {parameters[name].kind}, but it is {value!r}."
+                f"{notebook} has no parameter {name!r}; its parameters are {known}."
+            )
+        if not parameters[name].accepts(value):
+            kind = parameters[name].kind
+            raise LstmbenchError(
+                f"{notebook}: parameter {name} must be {kind}, but it is {value!r}."
             )
 
 
-def check_parameters(cells: Sequence[str], where: str = "this notebook") -> None:
-    """Refuse, within a notebook, parameters that papermill let pass; ``cells`` is IPython's ``In``.
+def check_parameters(cells: Sequence[str], notebook: str = "this notebook") -> None:
+    """Refuse, inside a notebook, the wrong parameters that papermill let pass.
+
+    Args:
+        cells: IPython's ``In``, the cells that ran so far.
+        notebook: its name in messages.
 
     Raises:
         LstmbenchError: as ``check`` and ``declared`` do.
     """
-    own = [cell for cell in cells if _declares(cell)]
-    parameters = declared(own[-1], where) if own else {}
+    declarations = [cell for cell in cells if _declares(cell)]
+    parameters = declared(declarations[-1], notebook) if declarations else {}
     injected = [cell for cell in cells if cell.startswith(INJECTED)]
-    for cell in injected[-1:]:  # cells that ran before and were mended since are history
-        assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
-        check(
-            parameters,
-            {ast.unparse(node.targets[0]): _value(node.value) for node in assigned},
-            where,
-        )
+    for cell in injected[-1:]:  # an earlier one was corrected and run again
+        assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+        values = {ast.unparse(node.targets[0]): _value(node.value) for node in assignments}
+        check(parameters, values, notebook)
 
 
 def _value(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:  # papermill writes what is not a literal, such as float('nan'), as a call
+    except ValueError:  # papermill writes some values as a call, such as float('nan')
         return ast.unparse(node)
 
 
 def _declares(cell: str) -> bool:
+    """Return whether a cell consists of declarations. Cells with magics are not Python."""
     try:
         body = ast.parse(cell).body
     except SyntaxError:
@@ -179,19 +174,26 @@ def _declares(cell: str) -> bool:
 
 
 def find(name: str | Path) -> Path:
-    """Return the path of a notebook, given by its path or by its name in the folder ``notebooks``
-    of the checkout.
+    """Return the path of a notebook, given as a path or as a name in the checkout's notebooks/.
+
+    Raises:
+        LstmbenchError: if there is no such notebook.
     """
     folder = Path(__file__).resolve().parents[1] / "notebooks"
     for path in (Path(name), folder / f"{name}.ipynb", folder / name):
         if path.is_file():
             return path
-    there = ", ".join(sorted(path.stem for path in folder.glob("*.ipynb"))) or "none"
-    raise LstmbenchError(f"There is no notebook {str(name)!r}; the notebooks are {there}.")
+    names = ", ".join(sorted(path.stem for path in folder.glob("*.ipynb")))
+    known = f"the notebooks are {names}" if names else f"this installation has no folder {folder}"
+    raise LstmbenchError(f"There is no notebook {str(name)!r}; {known}.")
 
 
 def parameters_of(path: Path) -> dict[str, Parameter]:
-    """Return the parameters that a notebook declares in its cell tagged ``parameters``."""
+    """Return the parameters that a notebook declares in its cell tagged ``parameters``.
+
+    Raises:
+        LstmbenchError: if the file is not a notebook, or as ``declared`` does.
+    """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -203,47 +205,46 @@ def parameters_of(path: Path) -> dict[str, Parameter]:
 
 
 def open_run(results: str, suite: str) -> Run:
-    """Return the run in the folder ``results``; where that is empty, measure the suite now, into a
-    temporary folder.
+    """Return the run in the folder ``results``; if that is empty, measure ``suite``.
 
-    A relative folder is looked for where the notebook runs, then above it, where the folder
-    ``results`` is; one that begins with a dot only where the notebook runs.
+    A relative folder is looked up where the notebook runs, then in the folder above, where
+    ``results/`` is. A folder that begins with a dot is looked up only where the notebook runs.
 
     Raises:
-        LstmbenchError: if there is no run in the folder, or it is not complete.
+        LstmbenchError: if the folder holds no run, or the run is not complete.
     """
     if not results:
         return measure(suite)
-    for folder in (Path(results), *([] if results.startswith(".") else [Path("..", results)])):
+    folders = [Path(results)] if results.startswith(".") else [Path(results), Path("..", results)]
+    for folder in folders:
         if (folder / "manifest.json").is_file():
             run = Run(folder)
             if not run.manifest.get("complete"):
-                raise LstmbenchError(
-                    f"The run in {results} is not complete: 'lstmbench run' goes on with it."
-                )
+                hint = f"continue it with 'lstmbench run --resume {results}'"
+                raise LstmbenchError(f"The run in {results} is not complete; {hint}.")
             return run
-    raise LstmbenchError(
-        f"There is no run in {os.path.abspath(results)}: it holds no manifest.json."
-    )
+    path = os.path.abspath(results)
+    raise LstmbenchError(f"There is no run in {path}: it holds no manifest.json.")
 
 
-def open_lessons(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
-    """Return a run of lessons and its records of some tasks; where ``results`` is empty, learn them
-    now.
+def open_training_run(
+    results: str, suite: str, tasks: Sequence[str]
+) -> tuple[Run, "pd.DataFrame"]:
+    """Return a run of a training suite, and its records of some tasks.
 
     Args:
-        results: as for ``open_run``.
-        suite: of lessons.
-        tasks: their names.
+        results: the run's folder, as for ``open_run``; if empty, the tasks are measured.
+        suite: the training suite.
+        tasks: names of tasks.
 
     Raises:
-        LstmbenchError: if there is no such run, or it has none of these tasks.
+        LstmbenchError: if there is no such run, or it has none of the tasks.
     """
     run = open_run(results, suite) if results else measure(suite, tasks=tasks)
     records = run.records
     chosen = records[records["task"].isin(tasks)] if "task" in records else records[:0]
     if chosen.empty:
-        raise LstmbenchError(f"The run in {results} has learnt none of {', '.join(tasks)}.")
+        raise LstmbenchError(f"The run in {results} has no records of {', '.join(tasks)}.")
     return run, chosen
 
 
@@ -253,10 +254,13 @@ def newest(
     show: "Callable[[pd.DataFrame], _Shown]",
     root: str | Path = "../results",
 ) -> "_Shown | Sentence":
-    """Return what ``show`` makes of the run in ``results``, or of the newest run below ``root``
-    where that is empty.
+    """Return ``show`` of the records in ``results``, or of the newest run if that is empty.
 
-    Where there is no run yet, return the sentence that says how to make one; nothing is measured.
+    Args:
+        results: a run's folder, as for ``open_run``.
+        suite: named in the sentence that is returned if there is no run yet.
+        show: makes a table or a sentence of records.
+        root: the folder of runs.
     """
     from lstmbench.report import latest
     from lstmbench.report.number_format import Sentence
@@ -265,9 +269,8 @@ def newest(
         return show(open_run(results, suite).records)
     if any(Path(root).glob("*/manifest.json")):
         return show(Run(latest(root)).records)
-    return Sentence(
-        f"There is no run yet: `lstmbench run {suite} --out results/{suite}` makes one."
-    )
+    command = f"`lstmbench run {suite} --out results/{suite}`"
+    return Sentence(f"There is no run yet; make one with {command}.")
 
 
 def execute(
@@ -276,115 +279,110 @@ def execute(
     parameters: Mapping[str, Any] | None = None,
     html: bool = False,
 ) -> Path:
-    """Run a notebook in its own folder, as JupyterLab would, and keep the executed copy.
-
-    Among the notebooks of a run, the copy's SHA-256 sum is kept beside it.
+    """Run a notebook in its own folder, as JupyterLab does, and write the executed copy.
 
     Args:
         name: a notebook's name (``03_speed``) or path.
-        out: where the executed copy goes, once every cell has run.
-        parameters: values by name; those not given keep their defaults. Relative paths lead from
-            the working folder, though the notebook runs in its own.
-        html: whether the copy is put beside itself as a page too, ``NAME.html``, that needs no
-            Jupyter.
+        out: where to write the executed copy. In a run's folder ``notebooks``, its checksum is
+            recorded too.
+        parameters: values by name; others keep their defaults. Relative paths start at the working
+            folder, not at the notebook's.
+        html: whether to write the copy also as a page, ``NAME.html``.
 
     Raises:
-        LstmbenchError: if a parameter is unknown or of another type (nothing is started then), if a
-            cell fails, the kernel dies, or the copy cannot be written.
+        LstmbenchError: if a parameter is wrong (then nothing was started), a cell failed, the
+            kernel died, or the copy cannot be written.
     """
-    path, out = find(name), Path(out)
+    path, out, values = find(name), Path(out), dict(parameters or {})
+    check(parameters_of(path), values, path.name)
     folder = path.resolve().parent
-    check(parameters_of(path), parameters or {}, path.name)
-    given = dict(parameters or {})
-    given |= {name: _seen_from(folder, given[name]) for name in PATHS if name in given}
+    values |= {key: _relative(values[key], folder) for key in PATH_PARAMETERS if key in values}
     try:
-        import papermill
+        import papermill  # noqa: F401
 
         if html:
             from lstmbench.report.page.executed_notebooks import notebook_page
     except ModuleNotFoundError as error:
-        raise LstmbenchError(
-            f"Running notebooks needs the package {error.name}: install lstmbench[notebooks]."
-        ) from None
-
-    failed = out.with_suffix(".failed.ipynb")
+        hint = f"needs the package {error.name}; install lstmbench[notebooks]"
+        raise LstmbenchError(f"Running notebooks {hint}.") from None
+    unfinished = out.with_suffix(".failed.ipynb")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        failed.touch()
+        unfinished.touch()
     except OSError as error:
-        raise LstmbenchError(
-            f"The executed notebook cannot be written to {out}: {error.strerror}."
-        ) from None
+        problem = f"The executed notebook cannot be written to {out}"
+        raise LstmbenchError(f"{problem}: {error.strerror}.") from None
+    _run_cells(path, unfinished, values, folder)
+    text = _executed_text(path, unfinished)
+    contents = {out: text}
+    if html:
+        contents[out.with_suffix(".html")] = notebook_page(text, out.stem)
+    parent = out.resolve().parent
+    is_in_run = parent.name == "notebooks" and (parent.parent / "manifest.json").is_file()
+    for copy, content in contents.items():
+        write_atomically(copy, content)
+        if is_in_run:
+            add_checksum(copy)
+    unfinished.unlink()
+    return out
+
+
+def _run_cells(path: Path, copy: Path, values: dict[str, Any], folder: Path) -> None:
+    """Run a notebook's cells in a new kernel, and write the copy as far as it came."""
+    import papermill
+
     try:
-        with _as_here():
+        with _kernel_environment():
             papermill.execute_notebook(
                 str(path),
-                str(failed),
-                parameters=given,
+                str(copy),
+                parameters=values,
                 kernel_name="python3",
                 cwd=str(folder),
                 progress_bar=False,
                 extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
     except papermill.PapermillExecutionError as error:
-        reason = f"{error.ename}: {error.evalue}".splitlines()[0]
-        raise LstmbenchError(
-            f"{path.name} failed in cell {error.cell_index}: {reason} (see {failed})."
-        ) from None
-    except Exception as error:  # a kernel that dies or does not start, told by whichever of papermill's parts sees it
+        reason = f"in cell {error.cell_index}: {error.ename}: {error.evalue}".splitlines()[0]
+        raise LstmbenchError(f"{path.name} failed {reason} (see {copy}).") from None
+    except Exception as error:  # a dead kernel is reported by papermill, nbclient or zmq
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise LstmbenchError(
-            f"{path.name} did not come to its end: {reason} (see {failed})."
-        ) from None
-    executed = json.loads(failed.read_text(encoding="utf-8"))
-    for cell in executed["cells"]:
-        # some versions of papermill call a notebook whose kernel died complete; a cell that never
-        # ran has no number
-        if (
-            cell["cell_type"] == "code"
-            and "".join(cell["source"]).strip()
-            and cell["execution_count"] is None
-        ):
-            raise LstmbenchError(
-                f"{path.name} did not come to its end: a cell did not run (see {failed})."
-            )
-    for part in (executed, *executed["cells"]):
-        for key in ("papermill", "execution"):  # paths and times of this machine
+        raise LstmbenchError(f"{path.name} did not finish: {reason} (see {copy}).") from None
+
+
+def _executed_text(path: Path, copy: Path) -> str:
+    """Return an executed notebook without paths and times of this machine.
+
+    Raises:
+        LstmbenchError: if a cell did not run; some versions of papermill do not notice a dead
+            kernel.
+    """
+    notebook = json.loads(copy.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        is_code = cell["cell_type"] == "code" and "".join(cell["source"]).strip()
+        if is_code and cell["execution_count"] is None:
+            raise LstmbenchError(f"{path.name} did not finish: a cell did not run (see {copy}).")
+    for part in (notebook, *notebook["cells"]):
+        for key in ("papermill", "execution"):
             part["metadata"].pop(key, None)
-    text = json.dumps(executed, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    if html:
-        page = notebook_page(text, out.stem)
-        write_atomically(
-            out.with_suffix(".html"), lambda temporary: temporary.write_text(page, encoding="utf-8")
-        )
-    failed.unlink()
-    if (
-        out.resolve().parent.name == "notebooks"
-        and (out.resolve().parents[1] / "manifest.json").is_file()
-    ):
-        for copy in (out, out.with_suffix(".html")):  # they are among the notebooks of a run
-            if copy.is_file():
-                add_checksum(copy)
-    return out
+    return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _seen_from(folder: Path, value: str) -> str:
-    """Return a path as it is seen from a folder, if it is relative; it names no other folder."""
-    if not value or os.path.isabs(value) or value in suites():
-        return value
-    path = os.path.relpath(value, folder)
-    return path if path.startswith(os.pardir) else os.path.join(os.curdir, path)
+def _relative(path: str, folder: Path) -> str:
+    """Return a relative path as it is seen from a folder; names of suites stay as they are."""
+    if not path or os.path.isabs(path) or path in suites():
+        return path
+    relative = os.path.relpath(path, folder)
+    return relative if relative.startswith(os.pardir) else os.path.join(os.curdir, relative)
 
 
 @contextmanager
-def _as_here() -> Iterator[None]:
-    """Let a kernel, which starts in another folder, import what this process does, undisturbed."""
-    before = {name: os.environ.pop(name, None) for name in (*DISTURBING, "PYTHONPATH")}
+def _kernel_environment() -> Iterator[None]:
+    """Let a kernel, which runs in another folder, import what this process imports."""
+    before = {name: os.environ.pop(name, None) for name in CLEARED_VARIABLES}
     os.environ |= pythonpath_variable()
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            os.environ |= {name: value} if value is not None else {}
+        os.environ.pop("PYTHONPATH", None)
+        os.environ |= {name: value for name, value in before.items() if value is not None}

@@ -63,20 +63,16 @@ def measure_again(base: Path, out: Path, progress: bool = True) -> Run:
     if is_run(out) and not path.is_file():
         raise LstmbenchError(f"{out} holds another run; choose another folder.")
     content = {key: value for key, value in suite.items() if key != "name"}
-    _write(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return run(path, out, progress=progress)
 
 
 def write_report(reproduction: Reproduction, folder: Path) -> Path:
     """Write ``reproduction.md`` and ``reproduction.csv`` into a run's folder; return the first."""
     report = folder / "reproduction.md"
-    _write(report.with_suffix(".csv"), reproduction.csv())
-    _write(report, reproduction.markdown())
+    write_atomically(report.with_suffix(".csv"), reproduction.csv())
+    write_atomically(report, reproduction.markdown())
     return report
-
-
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _suite(folder: Path) -> dict[str, Any]:

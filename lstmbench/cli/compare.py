@@ -50,6 +50,6 @@ def compare(
     if out is None:
         print(text, end="")
     else:
-        write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
+        write_atomically(out, text)
         print(comparison.summary)
     raise typer.Exit(comparison.exit_code)

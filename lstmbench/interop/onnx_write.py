@@ -114,7 +114,7 @@ def write(
     )
     if path is not None:
         content = model.SerializeToString(deterministic=True)
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+        write_atomically(path, content)
     return model
 
 

@@ -50,7 +50,7 @@ def write(layers: Layers, path: str | os.PathLike[str], dtype: str = "float64") 
             for kind, array in _kinds(params).items():
                 arrays[f"{kind}{suffix}"] = rounded(array, dtype, f"{kind}{suffix}")
     content = _sorted(save(arrays, metadata=metadata))
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_atomically(path, content)
 
 
 def read(path: str | os.PathLike[str]) -> Layers:

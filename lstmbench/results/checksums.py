@@ -66,7 +66,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
 def write_checksums(folder: Path, checksums: Mapping[str, str]) -> None:
     """Write the list of checksums of a folder."""
     text = "".join(f"{checksums[name]}  {name}\n" for name in sorted(checksums))
-    write_atomically(folder / CHECKSUMS, lambda path: path.write_bytes(text.encode()))
+    write_atomically(folder / CHECKSUMS, text)
 
 
 def add_checksum(path: Path) -> None:

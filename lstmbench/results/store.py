@@ -195,7 +195,7 @@ class Store:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest."""
         content = _manifest_bytes(manifest)
-        write_atomically(self.folder / "manifest.json", lambda path: path.write_bytes(content))
+        write_atomically(self.folder / "manifest.json", content)
 
     def append(
         self,

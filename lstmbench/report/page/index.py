@@ -5,7 +5,6 @@ Writing them again changes no byte.
 
 import os
 from collections.abc import Iterable, Mapping
-from operator import methodcaller
 from pathlib import Path
 from typing import Final
 
@@ -137,7 +136,7 @@ def _save(root: Path, files: Mapping[str, bytes], outdated: Iterable[Path] = ())
     try:
         for name, content in files.items():
             if not (root / name).is_file() or (root / name).read_bytes() != content:
-                write_atomically(root / name, methodcaller("write_bytes", content))
+                write_atomically(root / name, content)
         for path in outdated:
             path.unlink()
     except OSError as error:
