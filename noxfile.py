@@ -159,10 +159,14 @@ def lint(session: nox.Session) -> None:
     """Check style, formatting and that notebooks hold no outputs; -- --fix mends what can be
     mended.
     """
-    pip_install(session, "ruff", "nbstripout")
+    pip_install(session, "check-jsonschema", "nbstripout", "ruff", "zizmor")
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    for kind, path in (("workflows", ".github/workflows"), ("actions", "action.yml")):
+        files = map(str, Path(path).glob("*.yml") if Path(path).is_dir() else [path])
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-{kind}", *files)
+    session.run("zizmor", "--offline", "--quiet", ".")
     notebooks = [f"notebooks/{name}.ipynb" for name in NOTEBOOKS]
     if notebooks:
         session.run("nbstripout", *([] if fix else ["--verify"]), *STRIP, *notebooks)
