@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.registry import implementation_row, load, names
+from lstmbench.core.registry import implementation_row, names
+from lstmbench.core.stack.load import load
 from lstmbench.measure import environment
 from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.suites.suite_file import read_suite, suites

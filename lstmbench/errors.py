@@ -2,10 +2,10 @@
 
 
 class LstmbenchError(ValueError):
-    """Something the user asked for cannot be done; the message is one clear sentence."""
+    """A request that cannot be carried out; the message is one clear sentence."""
 
 
 def error_text(error: BaseException) -> str:
-    """Return what an error says, as the end of a sentence of ours, with its full stop."""
-    lines = str(error).split("\n")[0].strip() or type(error).__name__
-    return f"{lines.rstrip(' .:')}."
+    """Return the first line of an error's message, to end a sentence with; it has one full stop."""
+    line = str(error).split("\n")[0].strip() or type(error).__name__
+    return f"{line.rstrip(' .:')}."

@@ -1,1 +1,1 @@
-"""How each framework holds arrays: one file each, imported when the framework is first asked for."""
+"""Array backends: one file per framework, imported when the framework is first used."""

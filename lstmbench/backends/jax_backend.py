@@ -89,9 +89,6 @@ class JaxBackend(ArrayBackend):
     def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.int32)  # a program takes it as it is
 
-    def arange(self, stop: int) -> jax.Array:
-        return jnp.arange(stop)
-
     def to_device(self, array: jax.Array) -> jax.Array:
         return array
 
@@ -100,9 +97,6 @@ class JaxBackend(ArrayBackend):
 
     def concatenate(self, arrays: Sequence[jax.Array], axis: int) -> jax.Array:
         return jnp.concatenate(arrays, axis=axis)
-
-    def stack(self, arrays: Sequence[jax.Array]) -> jax.Array:
-        return jnp.stack(arrays)
 
     def flip(self, x: jax.Array) -> jax.Array:
         return jnp.flip(x, axis=0)

@@ -50,9 +50,6 @@ class NumpyBackend(ArrayBackend):
     def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
         return numbers.astype(np.int64)
 
-    def arange(self, stop: int) -> NDArray[Any]:
-        return np.arange(stop)
-
     def to_device(self, array: NDArray[Any]) -> NDArray[Any]:
         return array
 
@@ -61,9 +58,6 @@ class NumpyBackend(ArrayBackend):
 
     def concatenate(self, arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
         return np.concatenate(arrays, axis=axis)
-
-    def stack(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.stack(arrays)
 
     def flip(self, x: NDArray[Any]) -> NDArray[Any]:
         return x[::-1].copy()

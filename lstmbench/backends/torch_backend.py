@@ -82,9 +82,6 @@ class TorchBackend(ArrayBackend):
             np.int64
         )  # on the host: NumPy takes a fifth of torch's time for a few small arrays
 
-    def arange(self, stop: int) -> NDArray[Any]:
-        return np.arange(stop)
-
     def to_device(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
@@ -93,9 +90,6 @@ class TorchBackend(ArrayBackend):
 
     def concatenate(self, arrays: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
         return torch.cat(tuple(arrays), dim=axis)
-
-    def stack(self, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.stack(tuple(arrays))
 
     def flip(self, x: torch.Tensor) -> torch.Tensor:
         return x.flip(0)

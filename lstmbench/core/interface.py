@@ -1,8 +1,7 @@
-"""The one interface: what an implementation must offer, and the LSTM object that users hold.
+"""What an array backend and an implementation must offer, and the LSTM object that users hold.
 
-An implementation works on its framework's own arrays, so that timing it times nothing else.
-``LSTM`` stands in front
-of it: NumPy in, NumPy out, every shape checked.
+An implementation works on its framework's own arrays, so that nothing else is timed. ``LSTM`` wraps
+it: NumPy in, NumPy out, every shape checked.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,31 +10,40 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from lstmbench.core.array_checks import Array as Array
-from lstmbench.core.array_checks import State, map_nested, numbers, shaped
+from lstmbench.core.array_checks import (
+    Array,
+    ArrayPair,
+    State,
+    check_shape,
+    check_state,
+    map_nested,
+    real_array,
+)
 from lstmbench.core.parameters import Gradients, LSTMParams
 from lstmbench.errors import LstmbenchError
 
 MODES = ("inference", "training")
 STORAGE_DTYPES: Final = MappingProxyType({"tf32": "float32"})
-"""How numbers of a dtype are stored, if not as its name says. tf32 is float32 whose factors are
-rounded to 10 bits when
-they are multiplied: what NVIDIA's GPUs do with float32 unless told otherwise. A CPU has none."""
+"""The dtype in memory, where it is not the dtype's own name.
+
+tf32 is float32 whose factors are rounded to 10 bits when they are multiplied: NVIDIA GPUs do that
+with float32 by default, CPUs never."""
 
 
 class ArrayBackend(Protocol):
-    """How one framework holds arrays, on one device, in one dtype. One subclass per framework; none
-    is overridden.
+    """One framework's arrays, on one device, in one dtype; each framework has one subclass.
+
+    From ``compile`` on, the methods are what a stack needs besides slices, sums and products.
+    Only ``zero_padding`` and ``add_rows`` may change their arguments.
     """
 
     name: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]]
     device: str
     dtype: str
-    storage_dtype: str  # as, see STORAGE_DTYPES
+    storage_dtype: str  # see STORAGE_DTYPES
 
     def __init__(self, device: str, dtype: str) -> None: ...
 
@@ -46,15 +54,11 @@ class ArrayBackend(Protocol):
 
     @staticmethod
     def preload() -> None:
-        """Import what the framework would import at its first call, so that no timed call pays for
-        it.
-        """
+        """Import what the framework imports at its first call, so that no timed call does."""
         ...
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Return the settings under which arrays of this dtype must be made and used (enter once,
-        around calls).
-        """
+        """Return the settings to create and use arrays of this dtype in; enter it around calls."""
         ...
 
     def from_numpy(self, array: Array) -> Any:
@@ -62,54 +66,42 @@ class ArrayBackend(Protocol):
         ...
 
     def to_numpy(self, native: Any) -> Array:
-        """Copy a native array back; bfloat16 and float16 come as float32."""
+        """Copy a native array back; bfloat16 and float16 become float32."""
         ...
 
     def synchronize(self, outputs: Any) -> None:
-        """Return once every array in the nested tuple ``outputs`` has been computed."""
+        """Wait until every array in the nested tuple ``outputs`` has been computed."""
         ...
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
-        """Return the peak that ``call(*arguments)`` took beyond its arguments, by the framework's
-        own accounting.
+        """Return the peak memory of ``call(*arguments)`` beyond its arguments, outputs included.
 
-        Its outputs are counted. None if the framework does not tell.
+        The framework's own accounting says it; None if it has none.
         """
         ...
 
     def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """Return what the device did in ``call(*arguments)``, {} where there is none or the
-        framework does not tell.
+        """Return what an accelerator did in ``call(*arguments)``; empty on a CPU, or if unknown.
 
-        ``device_time_s``: the seconds from its beginning to its end, by the device's own clock.
-        ``kernels``: the names of those that took most of it, with their shares; of a library, they
-        tell which algorithm it chose.
+        ``device_time_s``: seconds from its beginning to its end, by the device's own clock.
+        ``kernels``: the names of the longest kernels with their shares, which show the algorithm
+        that a library chose.
         """
         ...
 
-    # What a stack needs besides slices, sums and products, which all arrays have; nothing here
-    # changes its arguments, but for ``zero_padding`` and ``add_rows``
-
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as the framework runs it best; its arguments are nested tuples of
-        arrays, or None.
-        """
+        """Return the fastest form of a function of nested tuples of arrays, or None."""
         ...
 
     def to_int_array(self, numbers: Array) -> Any:
-        """Return whole numbers as a compiled function takes them; what it computes from them it
-        places.
-        """
-        ...
+        """Return whole numbers as an argument of a compiled function, which can compute with them.
 
-    def arange(self, stop: int) -> Any:
-        """Return the whole numbers below ``stop``, to compute with what ``to_int_array`` returned."""
+        Its results from them go through ``to_device``.
+        """
         ...
 
     def to_device(self, array: Any) -> Any:
-        """Bring whole numbers or truth values, computed from the two above, to where the arrays
-        are.
-        """
+        """Move whole numbers or booleans, computed from ``to_int_array``'s, to the arrays."""
         ...
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
@@ -120,39 +112,30 @@ class ArrayBackend(Protocol):
         """Join arrays along an axis."""
         ...
 
-    def stack(self, arrays: Sequence[Any]) -> Any:
-        """Join arrays along a new first axis."""
-        ...
-
     def flip(self, x: Any) -> Any:
-        """Return x (T, B, F) with the time running backwards."""
+        """Return x (T, B, F) in reversed time."""
         ...
 
-    def where_valid(self, x: Any, inside: Any) -> Any:
-        """Return x (T, B, F) where ``inside`` (T, B) is true, and 0 elsewhere, whatever stands
-        there.
-        """
+    def where_valid(self, x: Any, valid: Any) -> Any:
+        """Return x (T, B, F) where ``valid`` (T, B) is true, and 0 elsewhere, even for NaN."""
         ...
 
-    def zero_padding(self, x: Any, inside: Any) -> Any:
-        """Return what ``where_valid`` returns; x may be used up."""
+    def zero_padding(self, x: Any, valid: Any) -> Any:
+        """Return what ``where_valid`` returns; x may be overwritten."""
         ...
 
     def take_rows(self, x: Any, rows: Any) -> Any:
-        """Return those of the T*B rows of x (T, B, F), row t*B + b for x[t, b], for ``rows`` (B,)
-        or (T, B).
-        """
+        """Return rows t*B + b of x (T, B, F), for ``rows`` (B,) or (T, B)."""
         ...
 
     def as_training_input(self, array: Any) -> Any:
-        """Return an output of ``forward`` as an input of ``forward_backward``: some frameworks mark
-        the former.
-        """
+        """Return an output of ``forward`` in a form that ``forward_backward`` accepts."""
         ...
 
     def add_rows(self, x: Any, rows: Any, values: Any) -> Any:
-        """Return x (T, B, F) with values[k] added to its row rows[k], no two of them the same; x
-        may be used up.
+        """Return x (T, B, F) with values[k] added to row rows[k]; x may be overwritten.
+
+        The rows are distinct.
         """
         ...
 
@@ -163,60 +146,54 @@ class Implementation(Protocol):
     ``__init__`` takes the canonical parameters and the framework, and keeps the weights in native
     form: preparation that belongs to loading (packing, transposing) happens there, outside every
     timed call.
+
+    An implementation may also offer:
+
+    - ``forward_saving(x, h0, c0) -> ((y, h, c), saved)`` and ``backward(saved, dy, dh, dc)``, which
+      returns the gradients as ``forward_backward`` does and is called once for each ``saved``. A
+      stack then need not compute a layer's forward pass twice.
+    - with that pair, ``takes_lengths = True``: ``forward`` and ``forward_saving`` take lengths (B,)
+      from 1 to T after c0, as ``to_int_array`` returns them. Beyond its length a sequence's y is 0,
+      whatever x (finite) and dy hold there. h, c, dh and dc are those at the lengths.
+    - ``feature_multiple: ClassVar[int]``, where training is fast only if the number of input
+      features is a multiple of it: a stack that must add a feature then adds that many.
+    - ``hides_memory = True``, where it allocates memory that the framework's accounting misses: no
+      allocated bytes are recorded then.
     """
 
     def __init__(self, params: LSTMParams, framework: Any) -> None: ...
 
     def forward(self, x: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
-        """Return y (T, B, H), h (B, H), c (B, H) for x (T, B, I), h0 and c0 (B, H). Timed in mode
-        ``inference``.
+        """Return y (T, B, H), h (B, H), c (B, H) for x (T, B, I), h0 and c0 (B, H).
+
+        Timed in mode ``inference``.
         """
         ...
 
     def forward_backward(
         self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any
     ) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any, Any, Any, Any]]:
-        """Return (y, h, c) and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc). Timed in mode
-        ``training``.
+        """Return (y, h, c) and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
 
-        The gradients come in the order of ``Gradients``: weight_ih (4H, I), weight_hh (4H, H), bias
-        (4H,), x (T, B, I), h0 (B, H), c0 (B, H). Left out where an implementation is registered for
-        inference only. An implementation with peepholes returns their gradient, (3, H), as a
-        seventh, where it was given any.
+        Timed in mode ``training``; omitted where an implementation is registered for inference
+        only. The gradients have the order of ``Gradients``: weight_ih (4H, I), weight_hh (4H, H),
+        bias (4H,), x (T, B, I), h0 (B, H), c0 (B, H). With peepholes, their gradient, (3, H), is a
+        seventh.
         """
         ...
-
-    # It may offer this pair as well, so that a stack of layers need not compute a layer's forward
-    # pass twice:
-    #
-    # def forward_saving(self, x, h0, c0) -> ((y, h, c), saved)
-    # def backward(self, saved, dy, dh, dc) -> the gradients, as forward_backward returns them;
-    # called once for a saved
-    #
-    # And, with that pair, to take lengths (B,), as the framework's ``to_int_array`` gives them, after c0
-    # in ``forward`` and ``forward_saving``, from 1 to T, with ``takes_lengths = True``: beyond its
-    # length a sequence's y is 0, whatever stands in x and dy there, h and c are those at the
-    # length, and so are dh and dc. (x may be taken to be finite.)
-    #
-    # And where training is fast only if the number of an input's features is a multiple of some
-    # number, that number as ``feature_multiple: ClassVar[int]``: a stack that has to add a feature then adds
-    # so many.
-    #
-    # And where memory is allocated that the framework's accounting does not see, ``hides_memory =
-    # True``: then no number of allocated bytes is better than a wrong one.
 
 
 @dataclass(frozen=True, eq=False)
 class LSTM:
     """One LSTM layer, computed by one implementation: NumPy in, NumPy out, time-major.
 
-    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16
-    come as float32.
+    ``lstmbench.load`` makes it. Results have the implementation's dtype; bfloat16 and float16
+    become float32.
 
     Attributes:
         name: the implementation, ``backend.variant``.
         params: the canonical weights.
-        framework: arrays of the framework on the chosen device, in the chosen dtype.
+        framework: the framework's arrays on the chosen device, in the chosen dtype.
         implementation: the object that computes on native arrays.
         modes: ``inference``, and ``training`` where there is a backward.
     """
@@ -228,11 +205,9 @@ class LSTM:
     modes: tuple[str, ...] = MODES
 
     def __repr__(self) -> str:
-        return f"LSTM({self.name}, {self.params.describe()}, {self.framework.dtype} on {self.framework.device})"
+        return f"LSTM({self.name}, {self.params.describe()}, {placement(self.framework)})"
 
-    def forward(
-        self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None
-    ) -> tuple[Array, State]:
+    def forward(self, x: ArrayLike, state: ArrayPair | None = None) -> tuple[Array, State]:
         """Run over a sequence.
 
         Args:
@@ -245,31 +220,31 @@ class LSTM:
         Raises:
             LstmbenchError: if a shape is wrong; both shapes are named.
         """
-        x, (h0, c0) = self._inputs(x, state)
-        with self.framework.scope():
-            y, h, c = self._native(self.implementation.forward, x, h0, c0)
+        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
+        h0, c0 = self._state(state, "state", ("h", "c"), x.shape[1])
+        y, h, c = call_native(self.framework, self.implementation.forward, (x, h0, c0))
         return y, (h, c)
 
-    def step(self, x_t: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None = None) -> State:
-        """Run one time step: x_t (B, I), state (h, c) each (B, H), zeros if None; return the next
-        (h, c).
+    def step(self, x_t: ArrayLike, state: ArrayPair | None = None) -> State:
+        """Run one time step and return the next (h, c).
+
+        Args:
+            x_t: input, (B, I).
+            state: (h, c), each (B, H); zeros if None.
         """
-        x_t = numbers(x_t, "x_t")
-        if x_t.ndim != 2 or x_t.shape[1] != self.params.input_size or x_t.shape[0] == 0:
-            wanted = f"(B, {self.params.input_size}) with B at least 1"
-            raise LstmbenchError(f"x_t must have shape {wanted}, but it has shape {x_t.shape}.")
-        _, state = self.forward(x_t[None], state)
-        return state
+        x_t = check_shape(real_array(x_t, "x_t"), "x_t", "B", self.params.input_size)
+        return self.forward(x_t[None], state)[1]
 
     def backward(
         self,
         x: ArrayLike,
         dy: ArrayLike,
-        state: tuple[ArrayLike, ArrayLike] | None = None,
-        dstate: tuple[ArrayLike, ArrayLike] | None = None,
+        state: ArrayPair | None = None,
+        dstate: ArrayPair | None = None,
     ) -> Gradients:
-        """Return the gradients of sum(y*dy) + sum(h_T*dh) + sum(c_T*dc); the forward pass is run
-        again.
+        """Return the gradients of sum(y*dy) + sum(h_T*dh) + sum(c_T*dc).
+
+        The forward pass is computed again.
 
         Args:
             x: inputs, (T, B, I).
@@ -280,50 +255,45 @@ class LSTM:
         Raises:
             LstmbenchError: if a shape is wrong, or the implementation has no backward.
         """
-        if "training" not in self.modes:
-            raise LstmbenchError(
-                f"{self.name} has no backward: it is registered for inference only."
-            )
-        x, (h0, c0) = self._inputs(x, state)
+        check_has_backward(self.name, self.modes)
+        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
         T, B, _ = x.shape
-        dy = shaped(dy, "dy", (T, B, self.params.hidden_size))
-        dh, dc = self._state(dstate, B, "dstate", ("dh", "dc"))
-        with self.framework.scope():
-            _, gradients = self._native(self.implementation.forward_backward, x, h0, c0, dy, dh, dc)
+        h0, c0 = self._state(state, "state", ("h", "c"), B)
+        dy = check_shape(real_array(dy, "dy"), "dy", T, B, self.params.hidden_size)
+        dh, dc = self._state(dstate, "dstate", ("dh", "dc"), B)
+        method = self.implementation.forward_backward
+        _, gradients = call_native(self.framework, method, (x, h0, c0, dy, dh, dc))
         return Gradients(*gradients)
 
-    def _native(self, method: Callable[..., Any], *arrays: Array) -> Any:
-        """Call a method of the implementation on NumPy arrays, and bring its nested tuple of
-        outputs back to NumPy.
-        """
-        outputs = method(*(self.framework.from_numpy(array) for array in arrays))
-        return map_nested(self.framework.to_numpy, outputs)
-
-    def _inputs(
-        self, x: ArrayLike, state: tuple[ArrayLike, ArrayLike] | None
-    ) -> tuple[Array, State]:
-        x = numbers(x, "x")
-        if x.ndim != 3 or x.shape[2] != self.params.input_size or 0 in x.shape:
-            wanted = f"(T, B, {self.params.input_size}) with T and B at least 1"
-            raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
-        return x, self._state(state, x.shape[1], "state", ("h", "c"))
-
     def _state(
-        self,
-        state: tuple[ArrayLike, ArrayLike] | None,
-        batch: int,
-        name: str,
-        parts: tuple[str, str],
-    ) -> tuple[Array, Array]:
+        self, state: ArrayPair | None, name: str, parts: tuple[str, str], batch: int
+    ) -> State:
         shape = (batch, self.params.hidden_size)
-        if state is None:
-            return np.zeros(shape), np.zeros(shape)
-        if not isinstance(state, tuple | list) or len(state) != 2:
-            raise LstmbenchError(
-                f"{name} must be a pair ({parts[0]}, {parts[1]}), each of shape {shape}."
-            )
-        h, c = (
-            shaped(array, f"{name}'s {part}", shape)
-            for array, part in zip(state, parts, strict=True)
-        )
-        return h, c
+        return check_state(state, name, parts, shape, shape)
+
+
+def placement(framework: ArrayBackend) -> str:
+    """Return dtype and device in words."""
+    return f"{framework.dtype} on {framework.device}"
+
+
+def check_has_backward(name: str, modes: tuple[str, ...]) -> None:
+    """Do nothing if the implementation has a backward.
+
+    Raises:
+        LstmbenchError: if it has none.
+    """
+    if "training" not in modes:
+        raise LstmbenchError(f"{name} has no backward: it is registered for inference only.")
+
+
+def call_native(
+    framework: ArrayBackend, method: Callable[..., Any], arrays: tuple[Array, ...], *others: Any
+) -> Any:
+    """Call a method on native copies of NumPy arrays; return its nested outputs as NumPy arrays.
+
+    ``others`` are further arguments, passed as they are.
+    """
+    with framework.scope():
+        native = map(framework.from_numpy, arrays)
+        return map_nested(framework.to_numpy, method(*native, *others))

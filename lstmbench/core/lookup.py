@@ -1,6 +1,7 @@
-"""Modules that core uses and does not name: they lie above it, and ``lstmbench/__init__.py`` says where.
+"""Imports by name of the packages above core: backends, interop and variants.
 
-So imports go one way. A module is imported when it is first asked for.
+``lstmbench/__init__.py`` says where they are, so that core names no package above it. A module is
+imported when it is first used.
 """
 
 from importlib import import_module
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 packages: dict[str, str] = {}
-"""Where backends, interop and variants lie, as names of packages."""
+"""The full names of the packages ``backends``, ``interop`` and ``variants``."""
 
 
 def module(package: str, name: str) -> Any:
@@ -16,7 +17,7 @@ def module(package: str, name: str) -> Any:
     return import_module(f"{packages[package]}.{name}")
 
 
-def modules(package: str) -> list[str]:
-    """Return the names of its public modules, sorted; none of them is imported."""
+def module_names(package: str) -> list[str]:
+    """Return the names of the package's public modules, sorted, without importing them."""
     (folder,) = import_module(packages[package]).__path__
     return sorted(path.stem for path in Path(folder).glob("[!_]*.py"))

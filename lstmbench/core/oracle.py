@@ -6,8 +6,8 @@
 
 Source: Hochreiter & Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the
 forget gate of Gers, Schmidhuber & Cummins, "Learning to Forget", Neural Computation 12 (2000). The
-backward pass is backpropagation through time, written gate by gate. Nothing here is made fast:
-everything else is held against it.
+backward pass is backpropagation through time, written gate by gate. Nothing here is optimised:
+everything else is compared with it.
 
 With peepholes (Gers & Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000) the gates see
 the cell: p_i * c_{t-1} and p_f * c_{t-1} are added inside the sigmoids of i and f, p_o * c_t inside
@@ -17,11 +17,9 @@ that of o.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lstmbench.core.parameters import Gradients, LSTMParams, PeepholeGradients
-
-Array = NDArray[Any]
+from lstmbench.core.array_checks import Array as Array
+from lstmbench.core.parameters import LSTMParams
 
 
 class Step(NamedTuple):
@@ -37,7 +35,7 @@ class Step(NamedTuple):
 
 
 class Peepholes(NamedTuple):
-    """What the gates i, f and o see of each unit of the cell, (H,) each."""
+    """The weights by which the gates i, f and o see the cell, (H,) each."""
 
     i: Array
     f: Array
@@ -54,15 +52,13 @@ class Gates(NamedTuple):
 
 
 def sigmoid(z: Array) -> Array:
-    """Return 1 / (1 + exp(-z)); for very negative z the exponential overflows to inf, and the
-    result is the right 0.
-    """
+    """Return 1 / (1 + exp(-z)); where exp(-z) overflows to inf, that is 0, as it should be."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-z))
 
 
 def split_gates(params: LSTMParams, dtype: Any = np.float64) -> tuple[Gates, Gates]:
-    """Return the equations' W_i, W_f, W_g, W_o, each (H, H+I), and b_i, b_f, b_g, b_o, each (H,)."""
+    """Return W_i, W_f, W_g, W_o, each (H, H+I), and b_i, b_f, b_g, b_o, each (H,)."""
     W = np.concatenate([params.weight_hh, params.weight_ih], axis=1).astype(dtype)  # (4H, H+I)
     b = params.bias.astype(dtype)  # (4H,)
     return Gates(*np.split(W, 4)), Gates(*np.split(b, 4))
@@ -76,9 +72,9 @@ def split_peepholes(params: LSTMParams, dtype: Any = np.float64) -> Peepholes | 
 def step(W: Gates, b: Gates, x_t: Array, h: Array, c: Array, p: Peepholes | None = None) -> Step:
     """One time step: x_t (B, I), h and c (B, H)."""
     v = np.concatenate([h, x_t], axis=1)  # (B, H+I)
-    see_i, see_f = (0, 0) if p is None else (p.i * c, p.f * c)
-    f = sigmoid(v @ W.f.T + b.f + see_f)
-    i = sigmoid(v @ W.i.T + b.i + see_i)
+    seen_i, seen_f = (0, 0) if p is None else (p.i * c, p.f * c)
+    f = sigmoid(v @ W.f.T + b.f + seen_f)
+    i = sigmoid(v @ W.i.T + b.i + seen_i)
     g = np.tanh(v @ W.g.T + b.g)
     c = f * c + i * g
     o = sigmoid(v @ W.o.T + b.o + (0 if p is None else p.o * c))
@@ -98,6 +94,53 @@ def forward(
     return steps
 
 
+class WeightGradients:
+    """Sums over time steps: W (4H, H+I), the gates stacked; b (4H,); p (3, H), if there are any."""
+
+    def __init__(self, W: Gates, p: Peepholes | None) -> None:
+        self.W = np.zeros_like(np.concatenate(W))
+        self.b = np.zeros_like(self.W[:, 0])
+        self.p = None if p is None else np.zeros_like(np.stack(p))
+
+    def add(self, dz: Gates, at: Step, c_prev: Array) -> None:
+        """Add what one step contributes through its pre-activations z = W v + b."""
+        stacked = np.concatenate(dz, axis=1)  # (B, 4H)
+        self.W += stacked.T @ at.v
+        self.b += stacked.sum(axis=0)
+        if self.p is not None:
+            seen = [dz.i * c_prev, dz.f * c_prev, dz.o * at.c]
+            self.p += np.sum(seen, axis=1)
+
+
+def step_backward(
+    W: Gates, at: Step, c_prev: Array, dh: Array, dc: Array, p: Peepholes | None
+) -> tuple[Gates, Array, Array]:
+    """Return the gradients of the pre-activations, (B, H) each, of v (B, H+I) and of c_{t-1}.
+
+    Args:
+        W: the weights, as ``split_gates`` returns them.
+        at: the step.
+        c_prev: c_{t-1}, (B, H).
+        dh: gradient with respect to h_t, (B, H).
+        dc: gradient with respect to c_t, beyond its part in dh, (B, H).
+        p: the peepholes, as ``split_peepholes`` returns them.
+    """
+    _, f, i, g, o, c, _ = at
+    # h_t = o_t * tanh(c_t)
+    do = dh * np.tanh(c)
+    dz_o = do * o * (1 - o)
+    dc = dc + dh * o * (1 - np.tanh(c) ** 2) + (0 if p is None else dz_o * p.o)
+    # c_t = f_t * c_{t-1} + i_t * g_t
+    df, di, dg = dc * c_prev, dc * g, dc * i
+    # through sigmoid' = s (1 - s) and tanh' = 1 - tanh^2 to the pre-activations z = W v + b
+    dz = Gates(i=di * i * (1 - i), f=df * f * (1 - f), g=dg * (1 - g**2), o=dz_o)
+    dv = np.zeros_like(at.v)
+    for w, dz_gate in zip(W, dz, strict=True):
+        dv += dz_gate @ w
+    dc_prev = dc * f + (0 if p is None else dz.i * p.i + dz.f * p.f)
+    return dz, dv, dc_prev
+
+
 def backward(
     W: Gates,
     steps: list[Step],
@@ -106,7 +149,7 @@ def backward(
     dh: Array,
     dc: Array,
     p: Peepholes | None = None,
-) -> Gradients:
+) -> tuple[Array, ...]:
     """Backpropagation through time for the loss sum(y*dy) + sum(h_T*dh) + sum(c_T*dc).
 
     Args:
@@ -116,39 +159,18 @@ def backward(
         dy: gradient of the loss with respect to each output, (T, B, H).
         dh: gradient with respect to the last hidden state, beyond its part in dy, (B, H).
         dc: gradient with respect to the last cell state, (B, H).
-        p: the peepholes, as ``split_peepholes`` returns them; with them, ``PeepholeGradients`` come
-            back.
+        p: the peepholes, as ``split_peepholes`` returns them.
+
+    Returns:
+        The gradients in the order of ``Gradients``; with peepholes theirs, (3, H), as a seventh.
     """
     H = c0.shape[1]
-    dW = Gates(*(np.zeros_like(w) for w in W))
-    db = Gates(*(np.zeros_like(w[:, 0]) for w in W))
-    dp = Peepholes(*(np.zeros_like(c0[0]) for _ in range(3)))
+    weights = WeightGradients(W, p)
     dx = np.empty((len(steps), c0.shape[0], W.i.shape[1] - H), dtype=c0.dtype)  # (T, B, I)
     for t in reversed(range(len(steps))):
-        v, f, i, g, o, c, _ = steps[t]
         c_prev = steps[t - 1].c if t > 0 else c0
-        dh = dh + dy[t]
-        # h_t = o_t * tanh(c_t)
-        do = dh * np.tanh(c)
-        dz_o = do * o * (1 - o)
-        dc = dc + dh * o * (1 - np.tanh(c) ** 2) + (0 if p is None else dz_o * p.o)
-        # c_t = f_t * c_{t-1} + i_t * g_t
-        df, di, dg = dc * c_prev, dc * g, dc * i
-        # through sigmoid' = s (1 - s) and tanh' = 1 - tanh^2 to the pre-activations z = W v + b
-        dz = Gates(i=di * i * (1 - i), f=df * f * (1 - f), g=dg * (1 - g**2), o=dz_o)
-        dv = np.zeros_like(v)
-        for w, dw, dbias, dz_gate in zip(W, dW, db, dz, strict=True):
-            dw += dz_gate.T @ v
-            dbias += dz_gate.sum(axis=0)
-            dv += dz_gate @ w
+        dz, dv, dc = step_backward(W, steps[t], c_prev, dh + dy[t], dc, p)
+        weights.add(dz, steps[t], c_prev)
         dh, dx[t] = dv[:, :H], dv[:, H:]
-        dc = dc * f
-        if p is not None:  # what the gates saw of the cell
-            dc = dc + dz.i * p.i + dz.f * p.f
-            for dp_gate, dz_gate, seen in zip(
-                dp, (dz.i, dz.f, dz.o), (c_prev, c_prev, c), strict=True
-            ):
-                dp_gate += (dz_gate * seen).sum(axis=0)
-    stacked = np.concatenate(dW)  # (4H, H+I)
-    gradients = (stacked[:, H:], stacked[:, :H], np.concatenate(db), dx, dh, dc)
-    return Gradients(*gradients) if p is None else PeepholeGradients(*gradients, np.stack(dp))
+    gradients = (weights.W[:, H:], weights.W[:, :H], weights.b, dx, dh, dc)
+    return gradients if weights.p is None else (*gradients, weights.p)

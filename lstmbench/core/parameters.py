@@ -1,6 +1,4 @@
-"""The canonical weights of one LSTM layer, and the gradients of a loss with respect to everything
-that goes in.
-"""
+"""The canonical weights of one LSTM layer, and the gradients of a loss."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -9,40 +7,39 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmbench.core.array_checks import numbers
+from lstmbench.core.array_checks import Array, check_integer, check_shape, real_array
 from lstmbench.core.weight_formats import WeightFormats
-from lstmbench.errors import LstmbenchError
+
+Float64Array = NDArray[np.float64]
 
 GATES = ("i", "f", "g", "o")
-"""Order of the gates in the rows of the stacked weights: input, forget, candidate, output (as torch
-stacks them).
+"""Order of the gates in the rows of the stacked weights: input, forget, candidate, output (torch's
+order).
 """
 PEEPHOLES = ("i", "f", "o")
-"""Order of the rows of the peephole weights. The gates i and f look at c_{t-1}, the gate o at c_t.
-"""
+"""Order of the rows of the peephole weights. The gates i and f see c_{t-1}, the gate o sees c_t."""
 
 
 @dataclass(frozen=True, eq=False)
 class LSTMParams(WeightFormats):
-    """Weights of one LSTM layer in float64, gates stacked by rows in the order i, f, g, o, with one
-    bias.
+    """Weights of one LSTM layer in float64: gates stacked by rows as i, f, g, o, and one bias.
 
     Attributes:
         weight_ih: input-to-hidden weights, (4H, I).
         weight_hh: hidden-to-hidden weights, (4H, H); with a projection (4H, P).
-        bias: the bias, (4H,). Frameworks that keep two biases hold this one as their sum. Zeros
-            where there is none.
+        bias: the bias, (4H,); zeros where there is none. In frameworks with two biases, it is their
+            sum.
         peephole: weights from the cell to the gates i, f, o, (3, H), or None.
-        projection: W_hr of h = W_hr (o * tanh(c)), (P, H), or None; outputs and h then have P
-            numbers, c has H.
-        has_bias: False where the LSTM has no bias, and ``bias`` stands for it.
+        projection: W_hr of h = W_hr (o * tanh(c)), (P, H), or None. With it, outputs and h have P
+            features, and c has H.
+        has_bias: whether the LSTM has a bias.
     """
 
-    weight_ih: NDArray[np.float64]  # (4H, I)
-    weight_hh: NDArray[np.float64]  # (4H, H) or (4H, P)
-    bias: NDArray[np.float64]  # (4H,)
-    peephole: NDArray[np.float64] | None = None  # (3, H)
-    projection: NDArray[np.float64] | None = None  # (P, H)
+    weight_ih: Float64Array  # (4H, I)
+    weight_hh: Float64Array  # (4H, H) or (4H, P)
+    bias: Float64Array  # (4H,)
+    peephole: Float64Array | None = None  # (3, H)
+    projection: Float64Array | None = None  # (P, H)
     has_bias: bool = field(default=True, init=False)
 
     def __init__(
@@ -54,36 +51,34 @@ class LSTMParams(WeightFormats):
         peephole: ArrayLike | None = None,
         projection: ArrayLike | None = None,
     ) -> None:
-        """Take the arrays (copied to float64); ``bias=None`` makes an LSTM without bias.
+        """Copy the arrays to float64; ``bias=None`` makes an LSTM without bias.
 
         Raises:
-            LstmbenchError: if they are not numeric, or their shapes do not belong together.
+            LstmbenchError: if an array is not numeric, or the shapes do not fit together.
         """
-        w_ih, w_hh = _real(weight_ih, "weight_ih"), _real(weight_hh, "weight_hh")
-        w_hr = None if projection is None else _real(projection, "projection")
-        H = _hidden_size(w_hh, w_hr)
-        if w_ih.ndim != 2 or w_ih.shape[0] != 4 * H or w_ih.shape[1] == 0:
-            raise LstmbenchError(
-                f"weight_ih must have shape ({4 * H}, I) with I >= 1 to go with weight_hh of shape {w_hh.shape}, "
-                f"but it has shape {w_ih.shape}."
-            )
-        b = np.zeros(4 * H) if bias is None else _real(bias, "bias")
-        p = None if peephole is None else _real(peephole, "peephole")
-        for name, array, shape in (("bias", b, (4 * H,)), ("peephole", p, (3, H))):
-            if array is not None and array.shape != shape:
-                raise LstmbenchError(
-                    f"{name} must have shape {shape} to go with weight_hh of shape {w_hh.shape}, "
-                    f"but it has shape {array.shape}."
-                )
-        values = {
-            "weight_ih": w_ih,
-            "weight_hh": w_hh,
-            "bias": b,
-            "peephole": p,
-            "projection": w_hr,
-        }
-        for name, value in (values | {"has_bias": bias is not None}).items():
-            object.__setattr__(self, name, value)
+        w_ih, w_hh = _copy(weight_ih, "weight_ih"), _copy(weight_hh, "weight_hh")
+        w_hr = None if projection is None else _copy(projection, "projection")
+        if w_hr is None:
+            H = check_shape(w_hh, "weight_hh", "4H", "H").shape[1]
+        else:
+            P, H = check_shape(w_hr, "projection", "P", "H").shape
+            reason = f" to go with projection of shape {w_hr.shape}"
+            check_shape(w_hh, "weight_hh", 4 * H, P, reason=reason)
+        b = np.zeros(4 * H) if bias is None else _copy(bias, "bias")
+        p = None if peephole is None else _copy(peephole, "peephole")
+        reason = f" to go with weight_hh of shape {w_hh.shape}"
+        check_shape(w_ih, "weight_ih", 4 * H, "I", reason=reason)
+        check_shape(b, "bias", 4 * H, reason=reason)
+        if p is not None:
+            check_shape(p, "peephole", 3, H, reason=reason)
+        vars(self).update(
+            weight_ih=w_ih,
+            weight_hh=w_hh,
+            bias=b,
+            peephole=p,
+            projection=w_hr,
+            has_bias=bias is not None,
+        )
 
     @classmethod
     def init(
@@ -99,26 +94,19 @@ class LSTMParams(WeightFormats):
         """Draw all weights from the uniform distribution on +-1/sqrt(H), as torch.nn.LSTM does.
 
         Args:
-            input_size: I, the number of features of an input.
+            input_size: I, the number of input features.
             hidden_size: H, the number of hidden units.
             seed: seed of NumPy's default generator; the same seed gives the same bits.
-            proj_size: P, the number of outputs of a projection; 0 for none.
+            proj_size: P, the number of outputs of a projection; 0 for no projection.
             bias: whether there is a bias.
             peephole: whether the gates see the cell.
 
         Raises:
-            LstmbenchError: if a size is not a positive whole number.
+            LstmbenchError: if a size or the seed is not a whole number, or is too small.
         """
-        for name, number, least in (
-            ("input_size", input_size, 1),
-            ("hidden_size", hidden_size, 1),
-            ("seed", seed, 0),
-            ("proj_size", proj_size, 0),
-        ):
-            whole_number(name, number, least)
-        return cls.draw(
-            np.random.default_rng(seed), input_size, hidden_size, proj_size, bias, peephole
-        )
+        check_sizes(input_size=input_size, hidden_size=hidden_size, proj_size=proj_size, seed=seed)
+        generator = np.random.default_rng(seed)
+        return cls.draw(generator, input_size, hidden_size, proj_size, bias, peephole)
 
     @classmethod
     def draw(
@@ -130,13 +118,11 @@ class LSTMParams(WeightFormats):
         bias: bool,
         peephole: bool,
     ) -> Self:
-        """Draw all weights as ``init`` does, from a generator that may serve several layers in
-        turn.
-        """
+        """Draw all weights as ``init`` does, from a generator that several layers can share."""
         H, P = hidden_size, proj_size or hidden_size
         bound = 1 / np.sqrt(H)
 
-        def uniform(*shape: int) -> NDArray[np.float64]:
+        def uniform(*shape: int) -> Float64Array:
             return generator.uniform(-bound, bound, shape)
 
         weight_ih, weight_hh = uniform(4 * H, input_size), uniform(4 * H, P)
@@ -148,15 +134,16 @@ class LSTMParams(WeightFormats):
             projection=uniform(P, H) if proj_size else None,
         )
 
-    def weights(self) -> dict[str, NDArray[np.float64]]:
-        """Return the arrays by name: weight_ih, weight_hh, and where there are such bias,
-        projection, peephole.
-        """
-        names = ["weight_ih", "weight_hh", "bias"] if self.has_bias else ["weight_ih", "weight_hh"]
-        optional = {"projection": self.projection, "peephole": self.peephole}
-        return {name: getattr(self, name) for name in names} | {
-            name: array for name, array in optional.items() if array is not None
+    def weights(self) -> dict[str, Float64Array]:
+        """Return the weights that exist: of weight_ih, weight_hh, bias, projection, peephole."""
+        arrays = {
+            "weight_ih": self.weight_ih,
+            "weight_hh": self.weight_hh,
+            "bias": self.bias if self.has_bias else None,
+            "projection": self.projection,
+            "peephole": self.peephole,
         }
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def __repr__(self) -> str:
         return f"LSTMParams({self.describe()})"
@@ -165,95 +152,74 @@ class LSTMParams(WeightFormats):
         """Return the sizes in one line, such as ``I=8, H=16, P=4, no bias``."""
         parts = [f"I={self.input_size}, H={self.hidden_size}"]
         parts += [f"P={self.proj_size}"] * (self.projection is not None)
-        parts += ["no bias"] * (not self.has_bias) + ["peepholes"] * (self.peephole is not None)
+        parts += ["no bias"] * (not self.has_bias) + ["peepholes"] * self.has_peephole
         return ", ".join(parts)
 
     @property
     def input_size(self) -> int:
-        """I, the number of features of an input."""
+        """I, the number of input features."""
         return self.weight_ih.shape[1]
 
     @property
     def hidden_size(self) -> int:
-        """H, the number of hidden units, and of numbers in a cell state."""
+        """H, the number of hidden units, and of features of a cell state."""
         return self.weight_hh.shape[0] // 4
 
     @property
     def output_size(self) -> int:
-        """P with a projection, H without: the number of features of an output, and of numbers in a
-        hidden state.
-        """
+        """P with a projection, else H: the number of features of outputs and hidden states."""
         return self.weight_hh.shape[1]
 
     @property
     def proj_size(self) -> int:
-        """P, or 0 where there is no projection."""
+        """P, or 0 without a projection."""
         return 0 if self.projection is None else self.output_size
+
+    @property
+    def has_peephole(self) -> bool:
+        """Whether the gates see the cell."""
+        return self.peephole is not None
 
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for
-    bfloat16, float16).
+    """Gradients of one scalar loss: NumPy, in the implementation's dtype.
+
+    For bfloat16 and float16 they are float32.
     """
 
-    weight_ih: NDArray[Any]  # (4H, I)
-    weight_hh: NDArray[Any]  # (4H, H)
-    bias: NDArray[Any]  # (4H,)
-    x: NDArray[Any]  # (T, B, I)
-    h0: NDArray[Any]  # (B, H)
-    c0: NDArray[Any]  # (B, H)
+    weight_ih: Array  # (4H, I)
+    weight_hh: Array  # (4H, H)
+    bias: Array  # (4H,)
+    x: Array  # (T, B, I)
+    h0: Array  # (B, H)
+    c0: Array  # (B, H)
 
-    def __iter__(self) -> Iterator[NDArray[Any]]:
+    def __iter__(self) -> Iterator[Array]:
         """Yield the arrays in the order of the fields."""
         return (getattr(self, field.name) for field in fields(self))
 
     def __repr__(self) -> str:
-        shapes = (f"{field.name} {getattr(self, field.name).shape}" for field in fields(self))
-        return f"{type(self).__name__}({', '.join(shapes)})"
+        return named_shapes(self)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class PeepholeGradients(Gradients):
-    """The gradients of an LSTM with peepholes: one array more."""
+def named_shapes(gradients: Any) -> str:
+    """Return the class and the shapes of its arrays in one line."""
+    shapes = (
+        f"{name} {array.shape}" for name, array in vars(gradients).items() if array is not None
+    )
+    return f"{type(gradients).__name__}({', '.join(shapes)})"
 
-    peephole: NDArray[Any]  # (3, H)
 
-
-def whole_number(name: str, number: object, least: int) -> None:
-    """Do nothing if it is a whole number, and large enough.
+def check_sizes(**sizes: object) -> None:
+    """Do nothing if all are whole numbers, at least 1; ``proj_size`` and ``seed`` may be 0.
 
     Raises:
-        LstmbenchError: if it is not.
+        LstmbenchError: if one is not.
     """
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        raise LstmbenchError(
-            f"{name} must be a whole number of at least {least}, but it is {number!r}."
-        )
+    for name, size in sizes.items():
+        check_integer(name, size, 0 if name in ("proj_size", "seed") else 1)
 
 
-def _hidden_size(w_hh: NDArray[np.float64], w_hr: NDArray[np.float64] | None) -> int:
-    """Return H, where weight_hh and the projection, if there is one, have shapes that an LSTM can
-    have.
-    """
-    if w_hr is None:
-        if w_hh.ndim != 2 or w_hh.shape[1] == 0 or w_hh.shape[0] != 4 * w_hh.shape[1]:
-            raise LstmbenchError(
-                f"weight_hh must have shape (4H, H) with H >= 1, but it has shape {w_hh.shape}."
-            )
-        return w_hh.shape[1]
-    if w_hr.ndim != 2 or 0 in w_hr.shape:
-        raise LstmbenchError(
-            f"projection must have shape (P, H) with P >= 1 and H >= 1, but it has shape {w_hr.shape}."
-        )
-    P, H = w_hr.shape
-    if w_hh.shape != (4 * H, P):
-        raise LstmbenchError(
-            f"weight_hh must have shape {(4 * H, P)} to go with projection of shape {w_hr.shape}, "
-            f"but it has shape {w_hh.shape}."
-        )
-    return H
-
-
-def _real(array: ArrayLike, name: str) -> NDArray[np.float64]:
-    return np.array(numbers(array, name), dtype=np.float64)  # a copy, which nobody else can change
+def _copy(array: ArrayLike, name: str) -> Float64Array:
+    return np.array(real_array(array, name), dtype=np.float64)

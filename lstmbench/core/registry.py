@@ -1,8 +1,8 @@
-"""Which implementations there are, and how to get one. The only global state of the package.
+"""The registry of implementations: the only global state of the package.
 
-An implementation that comes with the package is a file ``variants/<backend>_<variant>.py`` that
-registers ``<backend>.<variant>``; so its name is known without importing it, and its framework is
-imported when it is asked for.
+An implementation that comes with the package is a file ``variants/<backend>_<variant>.py``, which
+registers ``<backend>.<variant>``. So its name is known without importing it, and its framework is
+imported when it is first used.
 """
 
 import difflib
@@ -13,9 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.core import lookup
-from lstmbench.core.interface import LSTM, MODES, ArrayBackend
-from lstmbench.core.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError
+from lstmbench.core.interface import MODES, ArrayBackend
+from lstmbench.errors import LstmbenchError, error_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 FRAMEWORKS = ("numpy", "torch", "jax")
 ENTRY_POINTS = "lstmbench.implementations"
 NOT_COMPILED = "not compiled"
-"""How the ``code_path()`` of a variant begins where it is slower than it could be; then the reason.
+"""The beginning of a variant's ``code_path()`` where it is slower than it could be; a reason
+follows.
 """
 _Class = TypeVar("_Class", bound=type)
 
@@ -38,22 +38,22 @@ class Registration:
     dtypes: tuple[str, ...]
     modes: tuple[str, ...]
     peer: bool
-    peephole: bool = False
-    stack: type | None = None
-    only_on: tuple[str, ...] | None = None
-
-    @property
-    def backend(self) -> str:
-        """Return the part of the name before the dot."""
-        return self.name.partition(".")[0]
+    peephole: bool
+    stack: type | None
+    allowed_devices: tuple[str, ...] | None
 
     def devices(self) -> tuple[str, ...]:
-        """Return the devices that its framework sees here, as far as it runs on them."""
+        """Return the devices that its framework sees here, and on which it runs."""
         return tuple(
-            each
-            for each in self.framework.devices()
-            if self.only_on is None or each in self.only_on
+            device
+            for device in self.framework.devices()
+            if self.allowed_devices is None or device in self.allowed_devices
         )
+
+    def missing_device_reason(self) -> str:
+        """Return why there is no device for it here, or "" if there is one."""
+        devices = " and ".join(self.allowed_devices or ())
+        return "" if self.devices() else f"it runs on {devices} alone, which is not there"
 
 
 _registered: dict[str, Registration] = {}
@@ -70,8 +70,7 @@ def register(
     peephole: bool = False,
     stack: type | None = None,
 ) -> Callable[[_Class], _Class]:
-    """Register the decorated class as the implementation ``name``; registering a name again
-    replaces it.
+    """Register the decorated class as the implementation ``name``, in place of an earlier one.
 
     Args:
         name: ``backend.variant``, for example ``"mine.fast"``.
@@ -80,10 +79,10 @@ def register(
         dtypes: what it supports; all of the framework's if None.
         modes: ``("inference", "training")``, or ``("inference",)`` where there is no
             ``forward_backward``.
-        peer: True for something that users would pick instead of ours.
-        peephole: True where the class heeds ``params.peephole``, and ``forward_backward`` returns
-            its gradient, (3, H), as a seventh.
-        stack: a class with layers, directions and lengths of its own, made from ``StackParams`` and
+        peer: True for what users would pick instead of ours.
+        peephole: True where the class computes ``params.peephole``, and ``forward_backward``
+            returns its gradient, (3, H), as a seventh.
+        stack: a class with its own layers, directions and lengths, made from ``StackParams`` and
             the framework (see ``lstmbench.core.stack.interface``). Without it, stacks are composed
             of the single layer.
 
@@ -107,33 +106,22 @@ def register(
 
     def add(cls: _Class) -> _Class:
         methods = ["forward"] + ["forward_backward"] * ("training" in modes)
-        missing = [method for method in methods if not callable(getattr(cls, method, None))]
-        if missing:
+        for kind in (cls, stack) if stack else (cls,):
+            missing = [method for method in methods if not callable(getattr(kind, method, None))]
+            if missing:
+                raise LstmbenchError(
+                    f"{name}: class {kind.__name__} has no method "
+                    f"{' and no method '.join(missing)}."
+                )
+        arrays = array_backend_class(framework)
+        if dtypes is not None and (not dtypes or set(dtypes) - set(arrays.dtypes)):
             raise LstmbenchError(
-                f"{name}: class {cls.__name__} has no method {' and no method '.join(missing)}."
+                f"{name}: dtypes must be some of {', '.join(arrays.dtypes)}, "
+                f"but they are {dtypes!r}."
             )
-        home = array_backend_class(framework)
-        if dtypes is not None and (not dtypes or set(dtypes) - set(home.dtypes)):
-            raise LstmbenchError(
-                f"{name}: dtypes must be some of {', '.join(home.dtypes)}, but they are {dtypes!r}."
-            )
-        missing = [
-            method for method in methods if stack and not callable(getattr(stack, method, None))
-        ]
-        if stack and missing:
-            raise LstmbenchError(
-                f"{name}: class {stack.__name__} has no method {' and no method '.join(missing)}."
-            )
+        supported = dtypes or arrays.dtypes
         _registered[name] = Registration(
-            name,
-            cls,
-            home,
-            tuple(dtypes or home.dtypes),
-            tuple(modes),
-            peer,
-            peephole,
-            stack,
-            devices,
+            name, cls, arrays, tuple(supported), tuple(modes), peer, peephole, stack, devices
         )
         return cls
 
@@ -141,14 +129,12 @@ def register(
 
 
 def is_session_only(name: str) -> bool:
-    """Return whether other processes, such as workers, do not find this name."""
+    """Return whether the name was registered in this process only, so that workers lack it."""
     return name in _registered and name not in {*_builtin(), *_plugins()}
 
 
 def array_backend_class(framework: str) -> type[ArrayBackend]:
-    """Return the class that holds arrays of ``numpy``, ``torch`` or ``jax``; this imports that
-    framework.
-    """
+    """Import ``numpy``, ``torch`` or ``jax``, and return the class of its arrays."""
     module = lookup.module("backends", f"{framework}_backend")
     return getattr(module, f"{framework.capitalize()}Backend")
 
@@ -162,7 +148,7 @@ def check_name(name: str) -> None:
     """Do nothing if the name is known; nothing is imported.
 
     Raises:
-        LstmbenchError: if it is not (the known ones are listed, the nearest suggested).
+        LstmbenchError: if it is not; the known names are listed, and the nearest is suggested.
     """
     if name not in names():
         near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
@@ -176,8 +162,8 @@ def find(name: str) -> Registration:
     """Return the registration of ``name``; this imports its framework.
 
     Raises:
-        LstmbenchError: if the name is not known (the known ones are listed, the nearest suggested).
-        Exception: whatever the import of its framework or of its plug-in raised.
+        LstmbenchError: if the name is unknown.
+        Exception: whatever the import of its framework or plug-in raised.
     """
     check_name(name)
     if name not in _registered:
@@ -194,59 +180,29 @@ def find(name: str) -> Registration:
     return _registered[name]
 
 
-def load(name: str, params: LSTMParams, device: str = "cpu", dtype: str = "float32") -> LSTM:
-    """Return one layer with these weights, computed by this implementation; ``lstmbench.load``
-    takes stacks too.
-
-    Args:
-        name: one of ``lstmbench.implementations()``, for example ``"torch.fused"``.
-        params: the canonical weights, without projection.
-        device: ``cpu``, or ``cuda`` where the framework sees one.
-        dtype: ``float32``, ``float64``, ``bfloat16``, ``float16``, or on CUDA ``tf32``, as far as
-            the implementation supports it.
+def resolve(name: str, device: str, dtype: str) -> tuple[Registration, ArrayBackend]:
+    """Return the registration of ``name``, and its framework's arrays on the device, in the dtype.
 
     Raises:
         LstmbenchError: if the name is unknown, the framework is not installed, the device is not
             there, or the dtype is not supported.
     """
-    if not isinstance(params, LSTMParams):
-        raise LstmbenchError(
-            f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
-        )
-    found, framework = resolve(name, device, dtype)
-    if params.projection is not None or params.peephole is not None:
-        raise LstmbenchError(
-            f"{name}: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
-        )
-    with framework.scope():
-        implementation = found.cls(params, framework)
-    return LSTM(name, params, framework, implementation, found.modes)
-
-
-def resolve(name: str, device: str, dtype: str) -> tuple[Registration, ArrayBackend]:
-    """Return the registration of ``name``, and its framework's arrays on the device, in the dtype.
-
-    Raises:
-        LstmbenchError: as ``load`` does.
-    """
     try:
-        found = find(name)
+        registration = find(name)
     except LstmbenchError:
         raise
-    except (
-        Exception
-    ) as error:  # a framework that is not there or is broken; a plug-in may fail in any way
+    except Exception as error:  # a missing or broken framework; a plug-in may raise anything
         raise LstmbenchError(f"{name} is not available here: {_reason(error)}.") from error
-    if not isinstance(dtype, str) or dtype not in found.dtypes:
-        raise LstmbenchError(
-            f"{name} does not support dtype {dtype!r}; it supports {', '.join(found.dtypes)}."
-        )
-    if device not in found.devices():
-        there = f"it sees {', '.join(found.devices())}" if found.devices() else _nowhere(found)
-        raise LstmbenchError(f"{name} sees no device {device!r} here; {there}.")
+    if not isinstance(dtype, str) or dtype not in registration.dtypes:
+        supported = ", ".join(registration.dtypes)
+        raise LstmbenchError(f"{name} does not support dtype {dtype!r}; it supports {supported}.")
+    devices = registration.devices()
+    if device not in devices:
+        reason = registration.missing_device_reason() or f"it sees {', '.join(devices)}"
+        raise LstmbenchError(f"{name} sees no device {device!r} here; {reason}.")
     if reason := unsupported_reason(dtype, device):
         raise LstmbenchError(f"{name} does not support dtype {dtype!r} on {device}: {reason}.")
-    return found, found.framework(device, dtype)
+    return registration, registration.framework(device, dtype)
 
 
 def unsupported_reason(dtype: str, device: str) -> str:
@@ -255,56 +211,44 @@ def unsupported_reason(dtype: str, device: str) -> str:
 
 
 def implementation_row(name: str) -> dict[str, Any]:
-    """Return one row of ``implementations()``; this imports the framework of that implementation."""
+    """Return one row of ``implementations()``; this imports that implementation's framework."""
     backend, _, variant = name.partition(".")
     row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
+    row |= {"available": False, "reason": "", "devices": (), "dtypes": (), "modes": ()}
+    row["peer"] = False
     try:
-        found = find(name)
-        devices = found.devices()
-        row |= {
-            "available": bool(devices),
-            "reason": "" if devices else _nowhere(found),
-            "devices": devices,
-        }
-        row |= {"dtypes": found.dtypes, "modes": found.modes, "peer": found.peer}
-    except Exception as error:  # a plug-in may fail in any way; it costs its own row only
-        row |= {
-            "available": False,
-            "reason": _reason(error),
-            "devices": (),
-            "dtypes": (),
-            "modes": (),
-            "peer": False,
-        }
+        registration = find(name)
+        devices = registration.devices()
+        row |= {"available": bool(devices), "reason": registration.missing_device_reason()}
+        row |= {"devices": devices, "dtypes": registration.dtypes}
+        row |= {"modes": registration.modes, "peer": registration.peer}
+    except Exception as error:  # a plug-in may raise anything; only its own row says so
+        row["reason"] = _reason(error)
     return row
 
 
 def implementations() -> "pd.DataFrame":
-    """List every implementation, one row each; this imports the frameworks that are installed.
+    """List every implementation, one row each; this imports the installed frameworks.
 
     Columns: name, backend, variant, available, reason (why not, else ""), devices, dtypes, modes
     (tuples), peer.
     """
     import pandas as pd
 
-    rows = [implementation_row(name) for name in names()]
-    return pd.DataFrame(rows)
-
-
-def _nowhere(found: Registration) -> str:
-    return f"it runs on {' and '.join(found.only_on or ())} alone, which is not there"
+    return pd.DataFrame([implementation_row(name) for name in names()])
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the package {error.name} is not installed"
-    name = "" if isinstance(error, LstmbenchError) else f"{type(error).__name__}: "
-    return f"{name}{error}".splitlines()[0].rstrip(". :")
+    kind = "" if isinstance(error, LstmbenchError) else f"{type(error).__name__}: "
+    return f"{kind}{error_text(error)}".rstrip(".")
 
 
 @cache
 def _builtin() -> dict[str, str]:
-    return {name.replace("_", ".", 1): name for name in lookup.modules("variants")}
+    """Return the names of the package's own implementations, and their modules."""
+    return {name.replace("_", ".", 1): name for name in lookup.module_names("variants")}
 
 
 @cache

@@ -1,6 +1,4 @@
-"""How far a result may be from the oracle's: one tolerance for each dtype, used by the tests and by
-the measuring.
-"""
+"""How far a result may be from the oracle's, by dtype: for the tests and for measuring."""
 
 from types import MappingProxyType
 from typing import Final
@@ -11,26 +9,24 @@ from numpy.typing import ArrayLike
 TOLERANCE: Final = MappingProxyType(
     {"float64": 1e-12, "float32": 1e-5, "tf32": 2e-3, "float16": 4e-3, "bfloat16": 3e-2}
 )
-"""Largest ``relative_error`` against the float64 oracle, by dtype: for each output, last state and
-gradient.
+"""Largest ``relative_error`` allowed in each output, last state and gradient, by dtype.
 
-The last three round numbers to 10, 10 and 7 bits; in tf32 those that are multiplied alone."""
+tf32 and float16 round numbers to 10 bits, bfloat16 to 7; tf32 only those that are multiplied."""
 
 
 def relative_error(array: ArrayLike, reference: ArrayLike) -> float:
-    """Return the relative L2 error, the norm of the difference over the norm of the reference.
+    """Return the norm of the difference over the norm of the reference (L2).
 
-    Where the reference is zero everywhere there is nothing to be relative to, and it is the norm of
-    ``array`` itself.
-    A NaN, or an infinity, on either side gives inf, and so does another shape: neither can pass for
-    agreement.
+    Where the reference is all zeros, it is the norm of ``array`` itself. A NaN or an infinity on
+    either side, or different shapes, give inf: they never pass for agreement.
     """
-    given, wanted = np.asarray(array, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if given.shape != wanted.shape or not (np.isfinite(given).all() and np.isfinite(wanted).all()):
+    actual, expected = (np.asarray(each, dtype=np.float64) for each in (array, reference))
+    if actual.shape != expected.shape or not (
+        np.isfinite(actual).all() and np.isfinite(expected).all()
+    ):
         return float("inf")
-    # The largest entry becomes 1 first, so that squares of tiny or huge entries neither vanish nor
-    # overflow
-    scale = float(np.abs(wanted).max(initial=0.0)) or 1.0
+    # Scaled by the largest entry, so that squares of tiny or huge entries do not under- or overflow
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     with np.errstate(over="ignore"):
-        difference = np.linalg.norm((given / scale - wanted / scale).ravel())
-    return float(difference / (np.linalg.norm((wanted / scale).ravel()) or 1.0))
+        difference = np.linalg.norm((actual / scale - expected / scale).ravel())
+    return float(difference / (np.linalg.norm((expected / scale).ravel()) or 1.0))

@@ -1,10 +1,9 @@
-"""What happens inside the cell over a sequence: its gates, and how far back its cell state still
-matters.
+"""The gates of a cell over a sequence, and how far back its cell state still matters.
 
 Differentiating c_t = f_t * c_{t-1} + i_t * g_t along the cell state alone gives f_t. So on that
-path the gradient of c_T with respect to c_t is the product of the forget gates in between, and no
-weight matrix or squashing function comes into it. What goes through h_{t-1} into the gates is left
-out there; ``jacobian`` has it all.
+path the gradient of c_T with respect to c_t is the product of the forget gates in between, without
+any weight matrix or squashing function. It leaves out what goes through h_{t-1} into the gates;
+``jacobian`` includes it.
 """
 
 from typing import NamedTuple
@@ -12,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lstmbench.core.array_checks import numbers
-from lstmbench.core.oracle import Array, Step, backward, forward, split_gates
+from lstmbench.core.array_checks import Array, check_shape, real_array
+from lstmbench.core.oracle import Step, backward, forward, split_gates
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 
 
 class Trace(NamedTuple):
-    """The series that went in, (T, I), and all that the cell computed from it, (T, H) each."""
+    """The input series, (T, I), and all that the cell computed from it, (T, H) each."""
 
     x: Array
     f: Array
@@ -31,9 +30,7 @@ class Trace(NamedTuple):
 
 
 def add_forget_bias(params: LSTMParams, value: float) -> LSTMParams:
-    """Return the parameters with ``value`` added to the forget gate's bias; with more, the cell
-    remembers longer.
-    """
+    """Return the parameters with ``value`` added to the forget gate's bias: a longer memory."""
     bias = params.bias.copy()
     H = params.hidden_size
     bias[H : 2 * H] += value  # the second of i, f, g, o
@@ -41,8 +38,7 @@ def add_forget_bias(params: LSTMParams, value: float) -> LSTMParams:
 
 
 def trace(params: LSTMParams, x: ArrayLike) -> Trace:
-    """Run the reference over one sequence, from a state of zeros, and keep every gate of every
-    step.
+    """Run the reference over one sequence, from a zero state, and keep every gate of every step.
 
     Args:
         params: the weights.
@@ -60,8 +56,7 @@ def trace(params: LSTMParams, x: ArrayLike) -> Trace:
 
 
 def forget_products(f: Array) -> Array:
-    """Return d c_T / d c_t along the cell state alone, for t = 1 ... T, from the forget gates f (T,
-    H): (T, H).
+    """Return d c_T / d c_t along the cell state alone, for t = 1 ... T: (T, H), from f (T, H).
 
     The last row, t = T, is 1; the row before is f_T, the one before that f_T f_{T-1}, and so on.
     """
@@ -70,8 +65,7 @@ def forget_products(f: Array) -> Array:
 
 
 def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
-    """Return d c_T / d c_t along all paths, at h_t held fixed, for the given t from 1 to T:
-    (len(times), H, H).
+    """Return d c_T / d c_t along all paths, with h_t held fixed: (len(times), H, H).
 
     Args:
         params: the weights.
@@ -85,29 +79,22 @@ def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
     T, H = len(series), params.hidden_size
     steps = _steps(params, series, copies=H)
     W, _ = split_gates(params)
-    zeros, unit = (
-        np.zeros((H, H)),
-        np.eye(H),
-    )  # copy k of the sequence asks for the gradient of unit k's c_T
-    found = []
+    jacobians = []
     for t in np.atleast_1d(np.asarray(times)):
         if not 1 <= t <= T:
             raise LstmbenchError(f"times must lie between 1 and T = {T}, but one of them is {t}.")
-        rest = steps[int(t) :]  # none for t = T, and the answer is the unit matrix
-        found.append(
-            backward(W, rest, steps[int(t) - 1].c, np.zeros((len(rest), H, H)), zeros, unit).c0
-        )
-    return np.array(found)
+        later = steps[int(t) :]  # none for t = T: the result is the unit matrix
+        # In copy k of the sequence, the loss is unit k of c_T
+        dy, dh, dc = np.zeros((len(later), H, H)), np.zeros((H, H)), np.eye(H)
+        jacobians.append(backward(W, later, steps[int(t) - 1].c, dy, dh, dc)[-1])
+    return np.array(jacobians)
 
 
 def _series(params: LSTMParams, x: ArrayLike) -> Array:
-    series = numbers(x, "x").astype(np.float64)
+    series = real_array(x, "x").astype(np.float64)
     if series.ndim == 1:
         series = series[:, None]
-    if series.ndim != 2 or series.shape[1] != params.input_size or len(series) == 0:
-        wanted = f"(T, {params.input_size}) with T at least 1"
-        raise LstmbenchError(f"x must have shape {wanted}, but it has shape {np.shape(x)}.")
-    return series
+    return check_shape(series, "x", "T", params.input_size)
 
 
 def _steps(params: LSTMParams, series: Array, copies: int) -> list[Step]:

@@ -152,7 +152,7 @@ def _layer_answers(
     W, b = oracle.split_gates(params)
     steps = oracle.forward(W, b, x, h0, c0)
     outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
-    return outputs, tuple(oracle.backward(W, steps, c0, dy, dh, dc)) if training else ()
+    return outputs, oracle.backward(W, steps, c0, dy, dh, dc) if training else ()
 
 
 def _stack_answers(
@@ -160,7 +160,7 @@ def _stack_answers(
 ) -> tuple[Sequence[Array], Sequence[Array]]:
     if not training:
         x, h0, c0 = given[:3]
-        return stack_oracle.forward(params, x, h0, c0, lengths), ()
+        return stack_oracle.forward(params, x, h0, c0, lengths)[0], ()
     x, h0, c0, dy, dh, dc = given
     outputs, (weights, *rest) = stack_oracle.forward_backward(
         params, x, h0, c0, dy, dh, dc, lengths

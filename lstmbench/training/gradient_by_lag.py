@@ -57,7 +57,7 @@ def gradient_by_lag(
                 }
                 x = framework.from_numpy(draw.standard_normal((seq_len, sequences, 1)))
                 zeros = framework.zeros((sequences, hidden_size))
-                _, saved = make(weights).forward_saving(x, zeros, zeros)
+                _, saved = make(weights).forward(x, zeros, zeros, save=True)
                 dh = framework.from_numpy(draw.standard_normal((sequences, hidden_size)))
                 dy = framework.zeros((seq_len, sequences, hidden_size))
                 _, dx, _, _ = make(weights).backward(saved, dy, dh, zeros)

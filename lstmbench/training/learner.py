@@ -78,7 +78,7 @@ class Learner:
         native, zeros = self._inputs(x)
         V, v = (self.native[name] for name in READ_OUT)
         cell = self.make(self.native)
-        (y, _, _), saved = cell.forward_saving(native, zeros, zeros)
+        (y, _, _), saved = cell.forward(native, zeros, zeros, save=True)
         above = self.arithmetic.slopes(y, V, v, self.arithmetic.targets(targets))
         gradients, *_ = cell.backward(saved, above.y, zeros, zeros)
         gradients |= dict(zip(READ_OUT, (above.weight, above.bias), strict=True))
@@ -88,7 +88,7 @@ class Learner:
     def outputs(self, x: Array) -> Array:
         """Return the read-out of every step of x (T, B, I): (T, B, K)."""
         native, zeros = self._inputs(x)
-        y, _, _ = self.make(self.native).forward(native, zeros, zeros)
+        (y, _, _), _ = self.make(self.native).forward(native, zeros, zeros, save=False)
         V, v = (self.native[name] for name in READ_OUT)
         return self.framework.to_numpy(self.arithmetic.read_out(y, V, v))
 

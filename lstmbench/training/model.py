@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lstmbench.core import registry
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.stack.layer import Layer, Plain
+from lstmbench.core.stack.layer import Layer, PlainLayer
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
 
@@ -88,7 +88,7 @@ class Model:
         def make(weights: Mapping[str, Any]) -> Layer:
             arrays: dict[str, Any] = {name: framework.to_numpy(weights[name]) for name in CELL}
             params: Any = (PlainRNNParams if plain else LSTMParams)(**arrays)
-            return Plain(params, lambda given: cls(given, framework), framework)
+            return PlainLayer(params, cls, framework)
 
         return make, framework
 

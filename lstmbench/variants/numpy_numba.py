@@ -42,7 +42,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from lstmbench.backends.numpy_backend import NumpyBackend
-from lstmbench.core.interface import Array
+from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 

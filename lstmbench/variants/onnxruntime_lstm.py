@@ -21,7 +21,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from lstmbench.backends.numpy_backend import NumpyBackend
-from lstmbench.core.interface import Array
+from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 

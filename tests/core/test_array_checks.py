@@ -10,7 +10,7 @@ from conformance import cases
 from numpy.typing import NDArray
 
 import lstmbench as lb
-from lstmbench.core.array_checks import numbers
+from lstmbench.core.array_checks import real_array
 from lstmbench.core.trace import trace
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ SOURCES = [of_ml_dtypes, of_torch, of_jax]
 @pytest.mark.parametrize("dtype", NARROW)
 def test_every_number_of_ml_dtypes_is_kept(dtype: str) -> None:
     given = of_ml_dtypes(np.abs(SINGLE) if "e8m0" in dtype else SINGLE, dtype)
-    found = numbers(given, "x")
+    found = real_array(given, "x")
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, given.astype(np.float64))
     assert found.any()
@@ -64,8 +64,8 @@ def test_every_number_of_ml_dtypes_is_kept(dtype: str) -> None:
 def test_every_number_of_a_framework_is_kept(of: Any, dtype: str) -> None:
     given = of(SINGLE, dtype)
     wanted = given.double().numpy() if of is of_torch else np.asarray(given.astype("float32"))
-    np.testing.assert_array_equal(numbers(given, "x"), wanted)
-    assert np.abs(numbers(given, "x") - SINGLE).max() < 0.5
+    np.testing.assert_array_equal(real_array(given, "x"), wanted)
+    assert np.abs(real_array(given, "x") - SINGLE).max() < 0.5
 
 
 @pytest.mark.parametrize("dtype", ["int4", "uint4", "complex32"])
@@ -73,7 +73,7 @@ def test_what_is_no_float_is_refused(dtype: str) -> None:
     with pytest.raises(
         lb.LstmbenchError, match=f"^x must be an array of real numbers, but its dtype is {dtype}"
     ):
-        numbers(of_ml_dtypes(np.zeros((2, 2), "f4"), dtype), "x")
+        real_array(of_ml_dtypes(np.zeros((2, 2), "f4"), dtype), "x")
 
 
 @pytest.mark.parametrize(("name", "dtype", "device"), cases("float32"))
@@ -88,7 +88,7 @@ def test_bfloat16_gives_what_its_numbers_in_float32_give(
     )
     lstm = lb.load(name, params, device=device, dtype=dtype)
     for of in SOURCES:
-        wide = [numbers(of(array), "x") for array in (SINGLE, *state, dy)]
+        wide = [real_array(of(array), "x") for array in (SINGLE, *state, dy)]
         x, h0, c0, narrow_dy = (of(array) for array in (SINGLE, *state, dy))
         y, last = lstm.forward(x, (h0, c0))
         wanted_y, wanted_last = lstm.forward(wide[0], (wide[1], wide[2]))
@@ -111,7 +111,7 @@ def test_weights_in_bfloat16_are_taken(of: Any) -> None:
     for array, narrow, wanted in zip(
         found.weights().values(), arrays, params.weights().values(), strict=True
     ):
-        np.testing.assert_array_equal(array, numbers(narrow, "weights"))
+        np.testing.assert_array_equal(array, real_array(narrow, "weights"))
         np.testing.assert_allclose(array, wanted, rtol=2.0**-8)
 
 
@@ -120,15 +120,18 @@ def test_a_stack_and_a_trace_take_bfloat16(of: Any) -> None:
     stack = lb.load("numpy.fused", lb.StackParams.init(I, H, num_layers=2, bidirectional=True))
     x = of(SINGLE)
     np.testing.assert_array_equal(
-        stack.forward(x, lengths=[T, 1, 2])[0], stack.forward(numbers(x, "x"), lengths=[T, 1, 2])[0]
+        stack.forward(x, lengths=[T, 1, 2])[0],
+        stack.forward(real_array(x, "x"), lengths=[T, 1, 2])[0],
     )
     params = lb.LSTMParams.init(I, H)
-    np.testing.assert_array_equal(trace(params, x[:, 0]).h, trace(params, numbers(x, "x")[:, 0]).h)
+    np.testing.assert_array_equal(
+        trace(params, x[:, 0]).h, trace(params, real_array(x, "x")[:, 0]).h
+    )
 
 
 def test_what_a_framework_says_ends_with_one_full_stop() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(lb.LstmbenchError) as caught:
-        numbers(torch.ones(2, requires_grad=True), "x")
+        real_array(torch.ones(2, requires_grad=True), "x")
     assert str(caught.value).endswith(".") and not str(caught.value).endswith("..")
     assert "\n" not in str(caught.value)

@@ -73,10 +73,9 @@ def test_a_wrong_state_is_named_with_both_shapes(
     "bad", [S, (S,), (S, S, S), np.ones((2, B, H)), 0, "hc", {"h": S, "c": S}], ids=type
 )
 def test_a_state_is_a_pair(lstm: lb.LSTM, bad: Any) -> None:
-    assert (
-        _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), each of shape ({B}, {H})."
-    )
-    wanted = f"dstate must be a pair (dh, dc), each of shape ({B}, {H})."
+    shapes = f"of shapes ({B}, {H}) and ({B}, {H})."
+    assert _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), {shapes}"
+    wanted = f"dstate must be a pair (dh, dc), {shapes}"
     assert _refused(lstm.backward, X, DY, dstate=bad) == wanted
 
 

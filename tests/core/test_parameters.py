@@ -55,8 +55,8 @@ def test_the_gates_are_stacked_as_torch_stacks_them() -> None:
         ("weight_ih", (4 * H + 4, I), ["(12, I)", "(16, 2)"]),
         ("weight_ih", (I, 4 * H), ["(12, I)", "(2, 12)"]),
         ("weight_ih", (4 * H,), ["(12, I)", "(12,)"]),
-        ("weight_hh", (H, 4 * H), ["(4H, H)", "(3, 12)"]),
-        ("weight_hh", (4 * H, H + 1), ["(4H, H)", "(12, 4)"]),
+        ("weight_hh", (H, 4 * H), ["(48, 12)", "(3, 12)"]),
+        ("weight_hh", (4 * H, H + 1), ["(16, 4)", "(12, 4)"]),
         ("weight_hh", (0, 0), ["(4H, H)", "(0, 0)"]),
         ("weight_hh", (4 * H, H, 1), ["(4H, H)", "(12, 3, 1)"]),
         ("bias", (4 * H + 1,), ["(12,)", "(13,)"]),
@@ -129,11 +129,11 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
         ),
         (
             {"projection": np.ones(3)},
-            "projection must have shape (P, H) with P >= 1 and H >= 1, but it has shape (3,).",
+            "projection must have shape (P, H) with P and H at least 1, but it has shape (3,).",
         ),
         (
             {"projection": np.ones((0, H))},
-            "projection must have shape (P, H) with P >= 1 and H >= 1, but it has shape (0, 3).",
+            "projection must have shape (P, H) with P and H at least 1, but it has shape (0, 3).",
         ),
         (
             {"peephole": np.ones((4, H))},

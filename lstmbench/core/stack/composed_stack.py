@@ -1,67 +1,64 @@
-"""Layers, directions and lengths, written once over the layers of any implementation; all arrays
-are native.
+"""Layers, directions and lengths over the single layers of any implementation; arrays are native.
 
-Sequences of different lengths cost what the padded run costs, and a few copies: no loop over
-sequences, no sorting. Where the implementation takes lengths itself, it is told them, and need not
-compute what is over.
+Sequences of different lengths cost as much as the padded batch, plus a few copies: there is no loop
+over sequences, and no sorting. An implementation that takes lengths itself is given them, and can
+skip the padding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
+import numpy as np
 
+from lstmbench.core.array_checks import Array
 from lstmbench.core.interface import ArrayBackend
-from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.stack.layer import Layer, MaskedLayer, Weights, make_layer
+from lstmbench.core.stack.layer import Layer, MaskedLayer, make_layer
 from lstmbench.core.stack.stack_parameters import StackParams
 
 
 class Padding(NamedTuple):
     """What follows from the lengths, as native arrays."""
 
-    layers: Sequence[Layer]  # what computes with padding
-    lengths: tuple[Any, ...]  # what these are told of it: nothing, or the lengths (B,)
-    inside: Any  # (T, B), true inside each sequence
-    features: list[
-        Any
-    ]  # of each layer, (T, B, n) for the n features added, 0 inside and 1 outside; None for none
-    # (T, B), the row t*B + b that stands there when it is read backwards; None where nothing is
-    turned: Any
-    last: Any  # (B,), the row of the last step
+    layers: Sequence[Layer]  # layers that ignore padding
+    lengths: tuple[
+        Any, ...
+    ]  # their further arguments: the lengths (B,), or none if they are masked
+    valid: Any  # (T, B), true within each sequence
+    mask_features: dict[int, Any]  # (T, B, n) for each n of the layers, 0 within sequences, else 1
+    reversed_rows: Any  # (T, B), the row t*B + b to read in reverse order; None in one direction
+    last_rows: Any  # (B,), the row of each sequence's last step
 
 
 class ComposedStack:
-    """Several layers in one or both directions, from an implementation of the plain LSTM."""
+    """Several layers in one or both directions, from an implementation of the plain LSTM.
 
-    def __init__(
-        self,
-        params: StackParams,
-        framework: ArrayBackend,
-        make: Callable[[LSTMParams], Any],
-        lanes: int = 1,
-    ) -> None:
-        self.params, self.framework, self.make, self.lanes = params, framework, make, lanes
-        self.layers: list[Layer] = [make_layer(each, make, framework) for each in params]
+    Attributes:
+        takes_lengths: whether all layers take lengths, so that no mask is needed.
+        masked_layers: by the multiple of their features; created when lengths are first given.
+    """
+
+    def __init__(self, params: StackParams, framework: ArrayBackend, implementation: type) -> None:
+        self.params, self.framework, self.implementation = params, framework, implementation
+        self.layers = [make_layer(layer, implementation, framework) for layer in params]
         self.takes_lengths = all(getattr(layer, "takes_lengths", False) for layer in self.layers)
-        self.held: dict[
-            int, list[MaskedLayer]
-        ] = {}  # by the lanes; made when lengths are first given
+        self.masked_layers: dict[int, list[MaskedLayer]] = {}
         self._forward = framework.compile(self._run)
         self._forward_backward = framework.compile(self._run_and_differentiate)
+        self._training_multiple = getattr(implementation, "feature_multiple", 1)
 
     def forward(
         self,
         x: Any,
         h0: Any,
         c0: Any,
-        lengths: NDArray[Any] | None = None,
+        lengths: Array | None = None,
         masks: tuple[Any, ...] = (),
     ) -> tuple[Any, Any, Any]:
-        """Return y (T, B, D*P or D*H), h (L*D, B, P or H), c (L*D, B, H); see
-        ``lstmbench.core.stack.interface``.
+        """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H), see ``NativeStack``.
+
+        ``masks`` are dropout masks, (T, B, D*P), for each layer but the last, or none.
         """
-        return self._forward(x, h0, c0, self._native(x, lengths, 1), masks)
+        return self._forward(x, h0, c0, self._prepare_lengths(x, lengths, 1), masks)
 
     def forward_backward(
         self,
@@ -71,56 +68,53 @@ class ComposedStack:
         dy: Any,
         dh: Any,
         dc: Any,
-        lengths: NDArray[Any] | None = None,
+        lengths: Array | None = None,
         masks: tuple[Any, ...] = (),
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
-        """Return (y, h, c), and the gradients of all weights, one after the other, of x, h0 and c0."""
-        return self._forward_backward(
-            x, h0, c0, dy, dh, dc, self._native(x, lengths, self.lanes), masks
-        )
+        """Return (y, h, c), and the gradients of all weights in turn, of x, h0 and c0."""
+        lengths = self._prepare_lengths(x, lengths, self._training_multiple)
+        return self._forward_backward(x, h0, c0, dy, dh, dc, lengths, masks)
 
-    def _native(self, x: Any, lengths: NDArray[Any] | None, lanes: int) -> Any:
+    def _prepare_lengths(self, x: Any, lengths: Array | None, multiple: int) -> Any:
+        """Return native lengths, or None where all sequences are full; create masked layers."""
         if lengths is None or lengths.min() == len(x):
             return None
-        if lanes not in self.held and not self.takes_lengths:
-            self.held[lanes] = [
-                MaskedLayer(each, self.make, self.framework, lanes) for each in self.params
+        if multiple not in self.masked_layers and not self.takes_lengths:
+            self.masked_layers[multiple] = [
+                MaskedLayer(layer, self.implementation, self.framework, multiple)
+                for layer in self.params
             ]
         return self.framework.to_int_array(lengths)
 
-    def _padding(self, x: Any, lengths: Any, lanes: int) -> Padding | None:
+    def _padding(self, x: Any, lengths: Any, multiple: int) -> Padding | None:
         if lengths is None:
             return None
-        framework = self.framework
+        framework, to_device = self.framework, self.framework.to_device
         T, B, _ = x.shape
-        times, columns = framework.arange(T)[:, None], framework.arange(B)
-        inside = times < lengths  # (T, B)
-        last, turned = framework.to_device((lengths - 1) * B + columns), None
-        if self.params.num_directions > 1:
-            turned = framework.to_device((times + inside * (lengths - 1 - 2 * times)) * B + columns)
+        times, columns = np.arange(T)[:, None], np.arange(B)
+        valid = times < lengths  # (T, B)
+        reversed_rows = None
+        if self.params.bidirectional:
+            reversed_rows = to_device((times + valid * (lengths - 1 - 2 * times)) * B + columns)
+        last_rows = to_device((lengths - 1) * B + columns)
         if self.takes_lengths:
-            return Padding(
-                self.layers,
-                (lengths,),
-                framework.to_device(inside),
-                [None] * len(self.layers),
-                turned,
-                last,
-            )
-        held, outside = self.held[lanes], framework.to_device(~inside)[:, :, None]
-        features = {
-            n: framework.zeros((T, B, n)) + outside for n in {layer.extra for layer in held}
+            return Padding(self.layers, (lengths,), to_device(valid), {}, reversed_rows, last_rows)
+        layers, outside = self.masked_layers[multiple], to_device(~valid)[:, :, None]
+        mask_features = {
+            count: framework.zeros((T, B, count)) + outside
+            for count in {layer.mask_features for layer in layers}
         }
-        each = [features[layer.extra] for layer in held]
-        return Padding(held, (), framework.to_device(inside), each, turned, last)
+        return Padding(layers, (), to_device(valid), mask_features, reversed_rows, last_rows)
 
-    def _turn(self, x: Any, pad: Padding | None) -> Any:
-        return self.framework.flip(x) if pad is None else self.framework.take_rows(x, pad.turned)
+    def _reverse(self, x: Any, padding: Padding | None) -> Any:
+        if padding is None:
+            return self.framework.flip(x)
+        return self.framework.take_rows(x, padding.reversed_rows)
 
     def _run(self, x: Any, h0: Any, c0: Any, lengths: Any, masks: tuple[Any, ...]) -> Any:
-        pad = self._padding(x, lengths, 1)
-        outputs = self._up(x, h0, c0, pad, masks, lambda layer, *arrays: layer.forward(*arrays))
-        return self._clear(outputs, pad)
+        padding = self._padding(x, lengths, 1)
+        outputs, _ = self._run_layers(x, h0, c0, padding, masks, save=False)
+        return self._zero_padding(outputs, padding)
 
     def _run_and_differentiate(
         self,
@@ -133,98 +127,89 @@ class ComposedStack:
         lengths: Any,
         masks: tuple[Any, ...],
     ) -> Any:
-        pad = self._padding(x, lengths, self.lanes)
-        tape: list[Any] = []
+        padding = self._padding(x, lengths, self._training_multiple)
+        outputs, tape = self._run_layers(x, h0, c0, padding, masks, save=True)
+        gradients = self._differentiate_layers(tape, dy, dh, dc, padding, masks)
+        return self._zero_padding(outputs, padding), gradients
 
-        def run(layer: Layer, *arrays: Any) -> Any:
-            outputs, saved = layer.forward_saving(*arrays)
-            tape.append(saved)
-            return outputs
-
-        outputs = self._up(x, h0, c0, pad, masks, run)
-        gradients = self._down(tape, dy, dh, dc, pad, masks)
-        return self._clear(outputs, pad), gradients
-
-    def _up(
-        self, x: Any, h0: Any, c0: Any, pad: Padding | None, masks: tuple[Any, ...], run: Any
-    ) -> Any:
-        """Go through the layers from the lowest to the highest; ``run`` computes one, in one
-        direction.
-        """
+    def _run_layers(
+        self,
+        x: Any,
+        h0: Any,
+        c0: Any,
+        padding: Padding | None,
+        masks: tuple[Any, ...],
+        save: bool,
+    ) -> tuple[Any, list[Any]]:
+        """Return (y, h, c), and what each layer saved, from the lowest to the highest."""
         framework, D = self.framework, self.params.num_directions
-        layers, told = (self.layers, ()) if pad is None else (pad.layers, pad.lengths)
-        parts = [
-            x if pad is None else framework.where_valid(x, pad.inside)
-        ]  # side by side they are the layer's input
-        hs, cs = [], []
+        layers, lengths = (self.layers, ()) if padding is None else padding[:2]
+        if padding is not None:
+            x = framework.where_valid(x, padding.valid)
+        features = [x]  # the input of the next layer, side by side
+        hs, cs, tape = [], [], []
         for level in range(self.params.num_layers):
             if level > 0 and masks:
-                parts = [self._join(parts) * masks[level - 1]]
-            more = None if pad is None else pad.features[level * D]
-            below = self._join(parts if more is None else [*parts, more])
-            parts = []
-            for direction in range(D):
-                k = level * D + direction
-                y, h, c = run(
-                    layers[k], self._turn(below, pad) if direction else below, h0[k], c0[k], *told
-                )
-                hs.append(h if pad is None or told else framework.take_rows(y, pad.last))
-                cs.append(c)
-                parts.append(self._turn(y, pad) if direction else y)
-        return self._join(parts), framework.stack(hs), framework.stack(cs)
+                features = [self._join(features) * masks[level - 1]]
+            layer = layers[level * D]
+            if padding is not None and isinstance(layer, MaskedLayer):
+                features.append(padding.mask_features[layer.mask_features])
+            x, features = self._join(features), []
+            for k in range(level * D, (level + 1) * D):
+                reverse = k % D
+                x_k = self._reverse(x, padding) if reverse else x
+                (y, h, c), saved = layers[k].forward(x_k, h0[k], c0[k], *lengths, save=save)
+                if padding is not None and not lengths:
+                    h = framework.take_rows(y, padding.last_rows)
+                hs.append(h[None])
+                cs.append(c[None])
+                tape.append(saved)
+                features.append(self._reverse(y, padding) if reverse else y)
+        h, c = (framework.concatenate(arrays, axis=0) for arrays in (hs, cs))
+        return (self._join(features), h, c), tape
 
-    def _clear(self, outputs: Any, pad: Padding | None) -> Any:
-        """Make the outputs at padding 0; only now, since what was saved for going down may share
-        their memory.
-        """
+    def _join(self, features: list[Any]) -> Any:
+        return features[0] if len(features) == 1 else self.framework.concatenate(features, axis=2)
+
+    def _zero_padding(self, outputs: Any, padding: Padding | None) -> Any:
+        """Zero y at padding; only now, since what the backward pass reads may share its memory."""
         y, h, c = outputs
-        return (
-            (y if pad is None or pad.lengths else self.framework.zero_padding(y, pad.inside)),
-            h,
-            c,
-        )
+        if padding is not None and not padding.lengths:
+            y = self.framework.zero_padding(y, padding.valid)
+        return y, h, c
 
-    def _join(self, parts: list[Any]) -> Any:
-        return parts[0] if len(parts) == 1 else self.framework.concatenate(parts, axis=2)
-
-    def _down(
+    def _differentiate_layers(
         self,
         tape: list[Any],
         dy: Any,
         dh: Any,
         dc: Any,
-        pad: Padding | None,
+        padding: Padding | None,
         masks: tuple[Any, ...],
     ) -> Any:
-        """Go through the layers from the highest to the lowest, with what they saved."""
+        """Return all gradients, from what each layer saved; ``tape`` is emptied."""
         framework, D, P = self.framework, self.params.num_directions, self.params.output_size
-        layers: Sequence[Layer] = self.layers if pad is None else pad.layers
-        held = (
-            None if pad is None or pad.lengths else pad
-        )  # what takes lengths itself needs nothing of this
-        if held is not None:
-            dy = framework.where_valid(dy, held.inside)
+        layers = self.layers if padding is None else padding.layers
+        masked = None if padding is None or padding.lengths else padding
+        if masked:
+            dy = framework.where_valid(dy, masked.valid)
         weights, dh0, dc0 = [], [], []  # from the last to the first
         for level in reversed(range(self.params.num_layers)):
-            below = None
-            for direction in reversed(range(D)):
-                k = level * D + direction
-                part = dy[:, :, direction * P : (direction + 1) * P] if D == 2 else dy
-                part, dh_k = self._turn(part, pad) if direction else part, dh[k]
-                if held is not None:  # h was taken from the outputs, and so its gradient goes there
-                    part, dh_k = (
-                        framework.add_rows(part, held.last, dh_k),
-                        framework.zeros(dh_k.shape),
-                    )
-                dweights, dx, dh_k, dc_k = layers[k].backward(tape.pop(), part, dh_k, dc[k])
-                dx = self._turn(dx, pad) if direction else dx
-                below = dx if below is None else below + dx
-                weights.append(self._in_order(dweights))
-                dh0.append(dh_k)
-                dc0.append(dc_k)
-            dy = below * masks[level - 1] if level > 0 and masks else below
-        flat = tuple(gradient for each in reversed(weights) for gradient in each)
-        return flat, dy, framework.stack(dh0[::-1]), framework.stack(dc0[::-1])
-
-    def _in_order(self, weights: Weights) -> list[Any]:
-        return [weights[name] for name in self.params.layers[0][0].weights()]
+            dx = None
+            for k in reversed(range(level * D, (level + 1) * D)):
+                direction = k % D
+                dy_k = dy[:, :, direction * P : (direction + 1) * P] if D > 1 else dy
+                dy_k, dh_k = self._reverse(dy_k, padding) if direction else dy_k, dh[k]
+                if masked:  # h was taken from y, so its gradient is added there
+                    dy_k = framework.add_rows(dy_k, masked.last_rows, dh_k)
+                    dh_k = framework.zeros(dh_k.shape)
+                dweights, dx_k, dh_k, dc_k = layers[k].backward(tape.pop(), dy_k, dh_k, dc[k])
+                dx_k = self._reverse(dx_k, padding) if direction else dx_k
+                dx = dx_k if dx is None else dx + dx_k
+                weights.append(dweights)
+                dh0.append(dh_k[None])
+                dc0.append(dc_k[None])
+            dy = dx * masks[level - 1] if level > 0 and masks else dx
+        names = self.params.layers[0][0].weights()
+        flat = tuple(gradients[name] for gradients in reversed(weights) for name in names)
+        return flat, dy, *(framework.concatenate(arrays[::-1], axis=0) for arrays in (dh0, dc0))

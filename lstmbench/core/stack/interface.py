@@ -1,18 +1,17 @@
-"""What computes a stack on native arrays, and the gradients that users get of one."""
+"""The interface of what computes a stack on native arrays, and its gradients as users get them."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
 from lstmbench.core.array_checks import Array
+from lstmbench.core.parameters import named_shapes
 from lstmbench.core.stack.stack_parameters import StackParams
 
 
 class NativeStack(Protocol):
-    """Computes a stack on the framework's own arrays; these two methods are what is timed.
+    """A stack on the framework's own arrays; these two methods are what is timed.
 
-    A peer with layers, directions and lengths of its own offers them in a class that it registers,
+    A peer with its own layers, directions and lengths registers such a class,
     ``register(..., stack=Class)``. T time steps, B sequences, L layers, D directions; P is H
     without a projection.
     """
@@ -20,13 +19,12 @@ class NativeStack(Protocol):
     def __init__(self, params: StackParams, framework: Any) -> None: ...
 
     def forward(
-        self, x: Any, h0: Any, c0: Any, lengths: NDArray[Any] | None = None
+        self, x: Any, h0: Any, c0: Any, lengths: Array | None = None
     ) -> tuple[Any, Any, Any]:
         """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H) for x (T, B, I), h0 like h, c0 like c.
 
-        ``lengths`` (B,) are whole numbers of NumPy, on the host, or None. Beyond its length a
-        sequence's y is 0, and whatever stands in x there has no influence; h and c are those at its
-        length.
+        ``lengths`` (B,) are a NumPy array of whole numbers, or None. Beyond its length a sequence's
+        y is 0, and x is ignored; h and c are those at its length.
         """
         ...
 
@@ -38,20 +36,19 @@ class NativeStack(Protocol):
         dy: Any,
         dh: Any,
         dc: Any,
-        lengths: NDArray[Any] | None = None,
+        lengths: Array | None = None,
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
         """Return (y, h, c) and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
 
-        They are (weights, dx, dh0, dc0), where weights holds the gradient of each layer's and
-        direction's arrays in turn, in the order of ``LSTMParams.weights``: weight_ih, weight_hh,
-        and where there are such bias, projection, peephole.
+        They are (weights, dx, dh0, dc0). The weights' gradients come layer by layer and direction
+        by direction, each in the order of ``LSTMParams.weights``.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class LayerGradients:
-    """Gradients of the weights of one layer in one direction, None where it has no such weight."""
+    """Gradients of the weights of one layer in one direction, None for a weight that it lacks."""
 
     weight_ih: Array  # (4H, I)
     weight_hh: Array  # (4H, P or H)
@@ -60,16 +57,14 @@ class LayerGradients:
     peephole: Array | None = None  # (3, H)
 
     def __repr__(self) -> str:
-        shapes = (
-            f"{name} {array.shape}" for name, array in vars(self).items() if array is not None
-        )
-        return f"LayerGradients({', '.join(shapes)})"
+        return named_shapes(self)
 
 
 @dataclass(frozen=True, eq=False)
 class StackGradients:
-    """Gradients of one scalar loss, as NumPy arrays in the implementation's dtype (float32 for
-    bfloat16, float16).
+    """Gradients of one scalar loss: NumPy, in the implementation's dtype.
+
+    For bfloat16 and float16 they are float32.
     """
 
     layers: tuple[tuple[LayerGradients, ...], ...]  # [l][d], as in StackParams
@@ -79,7 +74,8 @@ class StackGradients:
 
     def __repr__(self) -> str:
         count = sum(map(len, self.layers))
-        return f"StackGradients(layers {count}, x {self.x.shape}, h0 {self.h0.shape}, c0 {self.c0.shape})"
+        shapes = f"x {self.x.shape}, h0 {self.h0.shape}, c0 {self.c0.shape}"
+        return f"StackGradients(layers {count}, {shapes})"
 
 
 def stack_gradients(
@@ -87,9 +83,12 @@ def stack_gradients(
 ) -> StackGradients:
     """Name the gradients that ``NativeStack.forward_backward`` returns."""
     flat, dx, dh0, dc0 = native
-    rest = iter(flat)
+    arrays = iter(flat)
     layers = tuple(
-        tuple(LayerGradients(**{name: next(rest) for name in each.weights()}) for each in layer)
+        tuple(
+            LayerGradients(**{name: next(arrays) for name in direction.weights()})
+            for direction in layer
+        )
         for layer in params.layers
     )
     return StackGradients(layers, dx, dh0, dc0)

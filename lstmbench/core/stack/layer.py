@@ -1,11 +1,9 @@
-"""One layer in one direction, over any implementation of the plain LSTM: with a projection, and
-with padding.
+"""One layer in one direction, over any implementation of the plain LSTM: projection and padding.
 
-Nothing here computes gates: each class asks an implementation, with other weights or inputs, for
-something that it offers, and takes the answer apart. All arrays are the framework's own.
+Nothing here computes gates: each class calls an implementation with other weights or inputs, and
+rearranges its results. All arrays are the framework's own.
 """
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,132 +11,115 @@ import numpy as np
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
 
-Make = Callable[[LSTMParams], Any]
-"""Makes an implementation of the plain LSTM (it may have peepholes) from its parameters."""
-Weights = dict[str, Any]
+WeightGradients = dict[str, Any]
 """Gradients of the weights, by the names of the fields of ``LSTMParams``."""
 
-HOLD = 2.0**40
-HOLD_FLOAT16 = 2.0**14
-"""What padding adds to a pre-activation, or takes off: sigmoid is then 1, or 0, whatever the rest.
+GATE_SATURATION = 2.0**40
+GATE_SATURATION_FLOAT16 = 2.0**14
+"""What padding adds to a pre-activation, or subtracts: sigmoid is then exactly 1, or 0.
 
-In float16, whose largest number is 65504, that holds while the rest, W_hh h + b with x = 0, is
+That holds in float16, whose largest number is 65504, while the rest, W_hh h + b with x = 0, is
 below 16000.
 """
 
 
 class Layer(Protocol):
-    """One layer in one direction: x (T, B, I), h0 (B, P or H), c0 (B, H) -> y (T, B, P or H), h, c."""
+    """One layer in one direction."""
 
-    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> tuple[Any, Any, Any]:
-        """Return y, h, c; lengths (B,) are given only to one that takes them."""
+    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any, save: bool) -> tuple[Any, Any]:
+        """Return (y (T, B, P or H), h, c), and what ``backward`` needs, if ``save``.
+
+        Args:
+            x: inputs, (T, B, I).
+            h0: initial hidden state, (B, P or H).
+            c0: initial cell state, (B, H).
+            lengths: lengths (B,), for a layer that takes them; else nothing.
+            save: whether ``backward`` follows.
+        """
         ...
 
-    def forward_saving(
-        self, x: Any, h0: Any, c0: Any, *lengths: Any
-    ) -> tuple[tuple[Any, Any, Any], Any]:
-        """Return (y, h, c), and what ``backward`` needs; it may use it up."""
-        ...
-
-    def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> tuple[Weights, Any, Any, Any]:
-        """Return the gradients of the weights, of x, of h0 and of c0."""
+    def backward(
+        self, saved: Any, dy: Any, dh: Any, dc: Any
+    ) -> tuple[WeightGradients, Any, Any, Any]:
+        """Return the gradients of the weights, of x, of h0 and of c0; ``saved`` may be used up."""
         ...
 
 
-def make_layer(params: LSTMParams, make: Make, framework: ArrayBackend) -> Layer:
+def make_layer(params: LSTMParams, implementation: type, framework: ArrayBackend) -> Layer:
     """Return one layer in one direction, with its projection if it has one."""
-    return (
-        Plain(params, make, framework)
-        if params.projection is None
-        else Projected(params, make, framework)
-    )
+    kind = PlainLayer if params.projection is None else ProjectedLayer
+    return kind(params, implementation, framework)
 
 
-class Plain:
-    """The implementation itself; where it does not offer to go back from a forward pass, it goes
-    forward again.
+class PlainLayer:
+    """The implementation itself; if it cannot save its forward pass, ``backward`` repeats it.
 
     Attributes:
         takes_lengths: whether ``lengths`` may be given; then h and c are those at the lengths.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: ArrayBackend) -> None:
-        self.implementation, self.framework = make(params), framework
+    def __init__(self, params: LSTMParams, implementation: type, framework: ArrayBackend) -> None:
+        self.implementation, self.framework = implementation(params, framework), framework
         pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
-        self.saves = all(callable(method) for method in pair)
+        self.saves = all(map(callable, pair))
         self.takes_lengths = self.saves and getattr(self.implementation, "takes_lengths", False)
-        self.peephole = params.peephole is not None
+        self.has_peephole = params.has_peephole
 
-    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> Any:
-        return self.implementation.forward(x, h0, c0, *lengths)
-
-    def forward_saving(self, x: Any, h0: Any, c0: Any, *lengths: Any) -> Any:
-        if self.saves:
+    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any, save: bool) -> Any:
+        if save and self.saves:
             return self.implementation.forward_saving(x, h0, c0, *lengths)
-        outputs = self.implementation.forward(x, h0, c0)
-        return tuple(map(self.framework.as_training_input, outputs)), (x, h0, c0)
+        outputs = self.implementation.forward(x, h0, c0, *lengths)
+        if save:
+            outputs = tuple(map(self.framework.as_training_input, outputs))
+        return outputs, (x, h0, c0)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         if self.saves:
             gradients = self.implementation.backward(saved, dy, dh, dc)
         else:
             _, gradients = self.implementation.forward_backward(*saved, dy, dh, dc)
-        dW_ih, dW_hh, db, dx, dh0, dc0, *rest = gradients
+        dW_ih, dW_hh, db, dx, dh0, dc0, *dp = gradients
         weights = {"weight_ih": dW_ih, "weight_hh": dW_hh, "bias": db}
-        if self.peephole:
-            (weights["peephole"],) = rest
+        if self.has_peephole:
+            (weights["peephole"],) = dp
         return weights, dx, dh0, dc0
 
 
-class Projected:
-    """h_t = W_hr u_t with u_t = o_t * tanh(c_t), over an implementation that knows u only.
+class ProjectedLayer:
+    """h_t = W_hr u_t with u_t = o_t * tanh(c_t), over an implementation that knows only u.
 
-    From the second step on, W_hh h_{t-1} = (W_hh W_hr) u_{t-1}: a plain LSTM whose state is u. At
-    the first step h_0 is
-    given as it is: a plain LSTM of one step, which has it among its inputs and starts from u = 0.
-    All outputs are then projected by one product.
+    From the second step on, W_hh h_{t-1} = (W_hh W_hr) u_{t-1}: a plain LSTM whose state is u. The
+    first step is a plain LSTM too, which starts from u = 0 and has h_0 among its inputs. One
+    product then projects all outputs.
     """
 
-    def __init__(self, params: LSTMParams, make: Make, framework: ArrayBackend) -> None:
-        assert params.projection is not None
-        bias = params.bias if params.has_bias else None
+    def __init__(self, params: LSTMParams, implementation: type, framework: ArrayBackend) -> None:
+        W_hh, W_hr = params.weight_hh, params.projection
+        assert W_hr is not None
         H = params.hidden_size
-        at_first = np.hstack([params.weight_ih, params.weight_hh])  # (4H, I+P)
-        self.first = Plain(
-            LSTMParams(at_first, np.zeros((4 * H, H)), bias, peephole=params.peephole),
-            make,
-            framework,
+        first = np.hstack([params.weight_ih, W_hh]), np.zeros((4 * H, H))  # (4H, I+P), (4H, H)
+        later = params.weight_ih, W_hh @ W_hr  # (4H, I), (4H, H)
+        bias = params.bias if params.has_bias else None
+        self.first, self.later = (
+            PlainLayer(
+                LSTMParams(*weights, bias, peephole=params.peephole), implementation, framework
+            )
+            for weights in (first, later)
         )
-        later = params.weight_hh @ params.projection  # (4H, H)
-        self.later = Plain(
-            LSTMParams(params.weight_ih, later, bias, peephole=params.peephole), make, framework
-        )
-        self.W_hh = framework.from_numpy(params.weight_hh)  # (4H, P)
-        self.W_hr = framework.from_numpy(params.projection)  # (P, H)
-        self.framework = framework
+        self.W_hh, self.W_hr = map(framework.from_numpy, (W_hh, W_hr))  # (4H, P), (P, H)
+        self.framework, self.input_size = framework, params.input_size
 
-    def _project(self, u: Any) -> Any:
-        T, B, H = u.shape
-        return (u.reshape(T * B, H) @ self.W_hr.T).reshape(T, B, -1)
-
-    def _first_inputs(self, x: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
-        zeros = self.framework.zeros(c0.shape)
-        return self.framework.concatenate([x[:1], h0[None]], axis=2), zeros, c0
-
-    def forward(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
-        u, u_T, c = self.first.forward(*self._first_inputs(x, h0, c0))
-        if len(x) > 1:
-            us, u_T, c = self.later.forward(x[1:], u_T, c)
-            u = self.framework.concatenate([u, us], axis=0)
-        return self._project(u), u_T @ self.W_hr.T, c
-
-    def forward_saving(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
-        (u, u_T, c), saved_first = self.first.forward_saving(*self._first_inputs(x, h0, c0))
+    def forward(self, x: Any, h0: Any, c0: Any, *_: Any, save: bool) -> Any:
+        concatenate = self.framework.concatenate
+        x_and_h0, zeros = concatenate([x[:1], h0[None]], axis=2), self.framework.zeros(c0.shape)
+        (u, u_T, c), saved_first = self.first.forward(x_and_h0, zeros, c0, save=save)
         saved_later = None
         if len(x) > 1:
-            (us, u_T, c), saved_later = self.later.forward_saving(x[1:], u_T, c)
-            u = self.framework.concatenate([u, us], axis=0)
-        return (self._project(u), u_T @ self.W_hr.T, c), (saved_first, saved_later, u, u_T)
+            (later, u_T, c), saved_later = self.later.forward(x[1:], u_T, c, save=save)
+            u = concatenate([u, later], axis=0)
+        T, B, H = u.shape
+        y = (u.reshape(T * B, H) @ self.W_hr.T).reshape(T, B, -1)
+        return (y, u_T @ self.W_hr.T, c), (saved_first, saved_later, u, u_T)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         saved_first, saved_later, u, u_T = saved
@@ -146,75 +127,56 @@ class Projected:
         flat = dy.reshape(T * B, -1)
         dW_hr = flat.T @ u.reshape(T * B, H) + dh.T @ u_T
         du, du_T = (flat @ self.W_hr).reshape(T, B, H), dh @ self.W_hr
-        later: Weights = {}
-        dx = None
+        later = dx_later = None
         if saved_later is not None:
-            later, dx, du_T, dc = self.later.backward(saved_later, du[1:], du_T, dc)
-        first, dx_and_h, _, dc0 = self.first.backward(saved_first, du[:1], du_T, dc)
-        return (
-            self._weights(first, later, dW_hr, dx_and_h.shape[2]),
-            *self._inputs(dx_and_h, dx),
-            dc0,
-        )
-
-    def _weights(self, first: Weights, later: Weights, dW_hr: Any, width: int) -> Weights:
-        features = width - self.W_hh.shape[1]
-        at_first = first.pop("weight_ih")
-        weights = first | {"weight_ih": at_first[:, :features], "weight_hh": at_first[:, features:]}
-        if later:
-            dV = later.pop("weight_hh")  # of W_hh W_hr
-            dW_hr = dW_hr + self.W_hh.T @ dV
-            later["weight_hh"] = dV @ self.W_hr.T
+            later, dx_later, du_T, dc = self.later.backward(saved_later, du[1:], du_T, dc)
+        weights, dx_and_h0, _, dc0 = self.first.backward(saved_first, du[:1], du_T, dc)
+        dW = weights["weight_ih"]  # of [W_ih, W_hh]
+        weights |= {
+            "weight_ih": dW[:, : self.input_size],
+            "weight_hh": dW[:, self.input_size :],
+            "projection": dW_hr,
+        }
+        dx, dh0 = dx_and_h0[:, :, : self.input_size], dx_and_h0[0, :, self.input_size :]
+        if later is not None:
+            dV = later["weight_hh"]  # of W_hh W_hr
+            later |= {"weight_hh": dV @ self.W_hr.T, "projection": self.W_hh.T @ dV}
             weights = {name: weights[name] + gradient for name, gradient in later.items()}
-        return weights | {"projection": dW_hr}
-
-    def _inputs(self, dx_and_h: Any, dx: Any) -> tuple[Any, Any]:
-        features = dx_and_h.shape[2] - self.W_hh.shape[1]
-        dx_first, dh0 = dx_and_h[:, :, :features], dx_and_h[0, :, features:]
-        return dx_first if dx is None else self.framework.concatenate([dx_first, dx], axis=0), dh0
+            dx = self.framework.concatenate([dx, dx_later], axis=0)
+        return weights, dx, dh0, dc0
 
 
 class MaskedLayer:
     """A layer that keeps its cell state through padding, over one that takes no lengths.
 
-    The input has a feature more, 0 at a step inside and 1 at one of padding. Its weights open the
-    forget gate and
-    close the input gate, so far that in every dtype f is 1 and i is 0: c stays as it is, to the
-    bit. There the gradients of f and i vanish, and that of g; that of o does where dy is 0. So
-    padding adds nothing to any gradient. Outputs at padding mean nothing; they are finite where the
+    The input has one more feature: 0 at a valid step, 1 at padding. Its weights saturate the gates
+    there, so that f is exactly 1 and i exactly 0 in every dtype: c stays the same, to the bit. The
+    gradients of f, i and g then vanish at padding, and that of o does where dy is 0. So padding
+    adds nothing to any gradient. Outputs at padding have no meaning; they are finite where the
     inputs are.
 
     Attributes:
-        extra: how many features more; those besides the one have no weights.
+        mask_features: the number of features added; those after the first have zero weights.
     """
 
     def __init__(
-        self, params: LSTMParams, make: Make, framework: ArrayBackend, lanes: int = 1
+        self, params: LSTMParams, implementation: type, framework: ArrayBackend, multiple: int
     ) -> None:
         H = params.hidden_size
-        self.features = params.input_size
-        self.extra = lanes if self.features % lanes == 0 else 1
-        hold = np.zeros((4 * H, self.extra))
-        amount = HOLD_FLOAT16 if framework.storage_dtype == "float16" else HOLD
-        hold[:H, 0], hold[H : 2 * H, 0] = -amount, amount  # rows i, f, g, o
-        bias = params.bias if params.has_bias else None
-        weight_ih = np.hstack([params.weight_ih, hold])
-        held = LSTMParams(
-            weight_ih,
-            params.weight_hh,
-            bias,
-            peephole=params.peephole,
-            projection=params.projection,
-        )
-        self.layer = make_layer(held, make, framework)
+        self.input_size = params.input_size
+        self.mask_features = multiple if self.input_size % multiple == 0 else 1
+        mask_weights = np.zeros((4 * H, self.mask_features))
+        half = framework.storage_dtype == "float16"
+        saturation = GATE_SATURATION_FLOAT16 if half else GATE_SATURATION
+        mask_weights[:H, 0], mask_weights[H : 2 * H, 0] = -saturation, saturation  # rows i, f, g, o
+        weights: dict[str, Any] = dict(params.weights())
+        weights["weight_ih"] = np.hstack([params.weight_ih, mask_weights])
+        self.layer = make_layer(LSTMParams(**weights), implementation, framework)
 
-    def forward(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
-        return self.layer.forward(x, h0, c0)
-
-    def forward_saving(self, x: Any, h0: Any, c0: Any, *_: Any) -> Any:
-        return self.layer.forward_saving(x, h0, c0)
+    def forward(self, x: Any, h0: Any, c0: Any, *_: Any, save: bool) -> Any:
+        return self.layer.forward(x, h0, c0, save=save)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         weights, dx, dh0, dc0 = self.layer.backward(saved, dy, dh, dc)
-        own = weights["weight_ih"][:, : self.features]
-        return weights | {"weight_ih": own}, dx[:, :, : self.features], dh0, dc0
+        weights["weight_ih"] = weights["weight_ih"][:, : self.input_size]
+        return weights, dx[:, :, : self.input_size], dh0, dc0

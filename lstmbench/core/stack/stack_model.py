@@ -5,10 +5,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lstmbench.core.array_checks import Array, State, map_nested, numbers, shaped
-from lstmbench.core.interface import ArrayBackend
+from lstmbench.core.array_checks import (
+    Array,
+    ArrayPair,
+    State,
+    check_shape,
+    check_state,
+    real_array,
+)
+from lstmbench.core.interface import ArrayBackend, call_native, check_has_backward, placement
 from lstmbench.core.registry import Registration
 from lstmbench.core.stack.composed_stack import ComposedStack
 from lstmbench.core.stack.dropout import draw_masks
@@ -16,21 +23,18 @@ from lstmbench.core.stack.interface import NativeStack, StackGradients, stack_gr
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError, error_text
 
-Pair = tuple[ArrayLike, ArrayLike]
-
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Several LSTM layers in one or both directions, computed by one implementation: NumPy in,
-    NumPy out, time-major.
+    """LSTM layers in one or both directions, computed by one implementation.
 
-    Made by ``lstmbench.load``. Results come in the implementation's dtype; bfloat16 and float16
-    come as float32. L layers, D directions; P stands for H where there is no projection; index l*D
-    + d of a state is layer l, direction d.
+    NumPy in, NumPy out, time-major. ``lstmbench.load`` makes it. Results have the implementation's
+    dtype; bfloat16 and float16 become float32. L layers, D directions; P is H where there is no
+    projection; index l*D + d of a state is layer l, direction d.
 
     Attributes:
         params: the canonical weights.
-        framework: arrays of the framework on the chosen device, in the chosen dtype.
+        framework: the framework's arrays on the chosen device, in the chosen dtype.
         registration: the implementation.
     """
 
@@ -39,7 +43,7 @@ class Stack:
     registration: Registration
 
     def __repr__(self) -> str:
-        return f"Stack({self.name}, {self.params.describe()}, {self.framework.dtype} on {self.framework.device})"
+        return f"Stack({self.name}, {self.params.describe()}, {placement(self.framework)})"
 
     @property
     def name(self) -> str:
@@ -53,9 +57,7 @@ class Stack:
 
     @cached_property
     def implementation(self) -> NativeStack:
-        """The object that computes on native arrays: the implementation's own stack, or one
-        composed of its layers.
-        """
+        """What computes on native arrays: the implementation's own stack, or a composed one."""
         if self.registration.stack is None:
             return self._composed
         with self.framework.scope():
@@ -65,16 +67,12 @@ class Stack:
     @cached_property
     def _composed(self) -> ComposedStack:
         with self.framework.scope():
-            single = self.registration.cls
-            lanes = getattr(single, "feature_multiple", 1)
-            return ComposedStack(
-                self.params, self.framework, lambda each: single(each, self.framework), lanes
-            )
+            return ComposedStack(self.params, self.framework, self.registration.cls)
 
     def forward(
         self,
         x: ArrayLike,
-        state: Pair | None = None,
+        state: ArrayPair | None = None,
         lengths: ArrayLike | None = None,
         dropout: float = 0.0,
         seed: int | None = None,
@@ -84,134 +82,119 @@ class Stack:
         Args:
             x: inputs, (T, B, I), T and B at least 1.
             state: initial (h, c), (L*D, B, P) and (L*D, B, H); zeros if None.
-            lengths: of each sequence, (B,), whole numbers from 1 to T; all T if None. What stands
-                in x beyond them has no influence. The reverse direction starts at each sequence's
-                own end.
-            dropout: the probability that an output of a layer below the last is dropped; 0 but in
-                training.
-            seed: what drops which; the same seed drops the same outputs, whatever computes them.
+            lengths: of each sequence, (B,), whole numbers from 1 to T; all T if None. Inputs beyond
+                them are ignored. The reverse direction starts at each sequence's own end.
+            dropout: the probability of dropping an output of a layer below the last; for training.
+            seed: of the dropout masks; the same seed drops the same outputs in every backend.
 
         Returns:
             y (T, B, D*P), 0 beyond the lengths, and the state (h, c) at the lengths.
 
         Raises:
-            LstmbenchError: if something is of the wrong form; what was found and what was expected
-                are named.
+            LstmbenchError: if an argument is of the wrong form; it is named with what was expected.
         """
         x, (h0, c0), lengths = self._inputs(x, state, lengths)
         T, B, _ = x.shape
         masks = draw_masks(self.params, T, B, dropout, seed)
-        y, h, c = self._native("forward", (x, h0, c0), lengths, masks)
+        y, h, c = self._call("forward", (x, h0, c0), lengths, masks)
         return y, (h, c)
 
     def backward(
         self,
         x: ArrayLike,
         dy: ArrayLike,
-        state: Pair | None = None,
-        dstate: Pair | None = None,
+        state: ArrayPair | None = None,
+        dstate: ArrayPair | None = None,
         lengths: ArrayLike | None = None,
         dropout: float = 0.0,
         seed: int | None = None,
     ) -> StackGradients:
-        """Return the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc); the forward pass is run again.
+        """Return the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
+
+        The forward pass is computed again.
 
         Args:
             x: inputs, (T, B, I).
-            dy: gradient of the loss with respect to the outputs, (T, B, D*P); has no influence
-                beyond the lengths.
+            dy: gradient of the loss with respect to the outputs, (T, B, D*P); ignored beyond the
+                lengths.
             state: initial (h, c), (L*D, B, P) and (L*D, B, H); zeros if None.
-            dstate: gradient with respect to the state at the lengths (dh, dc), shaped as it is;
-                zeros if None.
+            dstate: gradient with respect to the state at the lengths (dh, dc), of its shapes; zeros
+                if None.
             lengths: as in ``forward``.
             dropout: as in ``forward``.
-            seed: as in ``forward``; with the same one, these are the gradients of that very pass.
+            seed: as in ``forward``; with the same seed, the gradients are those of that pass.
 
         Raises:
-            LstmbenchError: if something is of the wrong form, or the implementation has no
+            LstmbenchError: if an argument is of the wrong form, or the implementation has no
                 backward.
         """
-        if "training" not in self.modes:
-            raise LstmbenchError(
-                f"{self.name} has no backward: it is registered for inference only."
-            )
+        check_has_backward(self.name, self.modes)
         x, (h0, c0), lengths = self._inputs(x, state, lengths)
         T, B, _ = x.shape
-        dy = shaped(dy, "dy", (T, B, self.params.num_directions * self.params.output_size))
-        dh, dc = self._state(dstate, B, "dstate", ("dh", "dc"))
+        width = self.params.num_directions * self.params.output_size
+        dy = check_shape(real_array(dy, "dy"), "dy", T, B, width)
+        dh, dc = self._state(dstate, "dstate", ("dh", "dc"), B)
         masks = draw_masks(self.params, T, B, dropout, seed)
-        _, gradients = self._native("forward_backward", (x, h0, c0, dy, dh, dc), lengths, masks)
+        _, gradients = self._call("forward_backward", (x, h0, c0, dy, dh, dc), lengths, masks)
         return stack_gradients(self.params, gradients)
 
-    def _native(
+    def _call(
         self,
         method: str,
         arrays: tuple[Array, ...],
-        lengths: NDArray[Any] | None,
+        lengths: Array | None,
         masks: tuple[Array, ...],
     ) -> Any:
-        """Call a method on NumPy arrays, and bring its nested tuple of outputs back to NumPy.
+        """Call a method on NumPy arrays, and return its nested outputs as NumPy arrays.
 
-        A stack of the implementation's own would draw its own masks, so with dropout its single
-        layers are composed.
+        An implementation's own stack would draw its own masks, so dropout takes a composed one.
         """
-        with self.framework.scope():
-            given = [self.framework.from_numpy(array) for array in arrays]
-            if masks:
-                native = tuple(self.framework.from_numpy(mask) for mask in masks)
-                outputs = getattr(self._composed, method)(*given, lengths, native)
-            else:
-                outputs = getattr(self.implementation, method)(*given, lengths)
-            return map_nested(self.framework.to_numpy, outputs)
+        if not masks:
+            return call_native(
+                self.framework, getattr(self.implementation, method), arrays, lengths
+            )
+        composed, count = getattr(self._composed, method), len(arrays)
+
+        def call_with_masks(*native: Any) -> Any:
+            return composed(*native[:count], lengths, native[count:])
+
+        return call_native(self.framework, call_with_masks, (*arrays, *masks))
 
     def _inputs(
-        self, x: ArrayLike, state: Pair | None, lengths: ArrayLike | None
-    ) -> tuple[Array, State, NDArray[Any] | None]:
-        x = numbers(x, "x")
-        if x.ndim != 3 or x.shape[2] != self.params.input_size or 0 in x.shape:
-            wanted = f"(T, B, {self.params.input_size}) with T and B at least 1"
-            raise LstmbenchError(f"x must have shape {wanted}, but it has shape {x.shape}.")
-        return (
-            x,
-            self._state(state, x.shape[1], "state", ("h", "c")),
-            check_lengths(lengths, *x.shape[:2]),
-        )
+        self, x: ArrayLike, state: ArrayPair | None, lengths: ArrayLike | None
+    ) -> tuple[Array, State, Array | None]:
+        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
+        T, B, _ = x.shape
+        return x, self._state(state, "state", ("h", "c"), B), check_lengths(lengths, T, B)
 
-    def _state(self, state: Pair | None, batch: int, name: str, parts: tuple[str, str]) -> State:
+    def _state(
+        self, state: ArrayPair | None, name: str, parts: tuple[str, str], batch: int
+    ) -> State:
         params = self.params
-        count = params.num_layers * params.num_directions
-        shapes = (count, batch, params.output_size), (count, batch, params.hidden_size)
-        if state is None:
-            return np.zeros(shapes[0]), np.zeros(shapes[1])
-        if not isinstance(state, tuple | list) or len(state) != 2:
-            raise LstmbenchError(
-                f"{name} must be a pair ({parts[0]}, {parts[1]}), of shapes {shapes[0]} and {shapes[1]}."
-            )
-        h, c = (
-            shaped(*each)
-            for each in zip(state, (f"{name}'s {part}" for part in parts), shapes, strict=True)
+        rows = params.num_layers * params.num_directions, batch
+        return check_state(
+            state, name, parts, (*rows, params.output_size), (*rows, params.hidden_size)
         )
-        return h, c
 
 
-def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> NDArray[Any] | None:
-    """Return the lengths as an array of NumPy's, (B,); None stays None.
+def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> Array | None:
+    """Return the lengths as int64, (B,); None stays None.
 
     Raises:
         LstmbenchError: if they are not B whole numbers from 1 to T.
     """
     if lengths is None:
         return None
-    wanted = f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence"
+    expected = f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence"
     try:
-        given = np.asarray(lengths)
+        array = np.asarray(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise LstmbenchError(f"{wanted}: {error_text(error)}") from None
-    if given.shape != (B,):
-        raise LstmbenchError(f"{wanted}, but they have shape {given.shape}.")
-    if given.dtype.kind not in "iu":
-        raise LstmbenchError(f"{wanted}, but their dtype is {given.dtype}.")
-    wrong = given[(given < 1) | (given > T)]
+        raise LstmbenchError(f"{expected}: {error_text(error)}") from None
+    if array.shape != (B,):
+        raise LstmbenchError(f"{expected}, but they have shape {array.shape}.")
+    if array.dtype.kind not in "iu":
+        raise LstmbenchError(f"{expected}, but their dtype is {array.dtype}.")
+    wrong = array[(array < 1) | (array > T)]
     if wrong.size:
-        raise LstmbenchError(f"{wanted}, but one of them is {wrong[0]}.")
-    return given.astype(np.int64)
+        raise LstmbenchError(f"{expected}, but one of them is {wrong[0]}.")
+    return array.astype(np.int64)

@@ -1,18 +1,16 @@
-"""The oracle of stacks: layer by layer, direction by direction, step by step in float64,
-derivatives by hand.
+"""The oracle of stacks: layer by layer, direction by direction, step by step, in float64.
 
-What ``lstmbench.core.oracle`` is for one layer. It shares nothing with the composed stack but the
-parameters: a sequence that has ended takes no part in the step any more, a reverse direction reads
-each sequence from its own end, and a projection and the peepholes stand in the equations of the
-step.
+It takes the equations of one step from ``lstmbench.core.oracle``, and shares only the parameters
+with the composed stack. A sequence that has ended takes no part in a step, a reverse direction
+reads each sequence from its own end, and a projection follows each step.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core.oracle import sigmoid
+from lstmbench.core import oracle
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.stack.stack_parameters import StackParams
 
@@ -22,22 +20,16 @@ Outputs = tuple[Array, Array, Array]
 
 
 class Step(NamedTuple):
-    """One time step of those sequences that have not ended; n of them."""
+    """One time step of the n sequences that have not ended."""
 
-    rows: Lengths  # (n,), which they are
-    times: Lengths  # (n,), which of its inputs each one reads
-    x: Array  # (n, I)
-    h_prev: Array  # (n, P)
+    rows: Lengths  # (n,), their indices in the batch
+    times: Lengths  # (n,), the index of the input that each one reads
     c_prev: Array  # (n, H)
-    i: Array  # (n, H), and so are the others
-    f: Array
-    g: Array
-    o: Array
-    c: Array
+    cell: oracle.Step
 
 
 class Tape(NamedTuple):
-    """What one layer did in one direction."""
+    """What one layer computed in one direction, for its backward pass."""
 
     params: LSTMParams
     steps: list[Step]
@@ -51,8 +43,10 @@ def forward(
     c0: Array,
     lengths: Lengths | None = None,
     masks: tuple[Array, ...] = (),
-) -> Outputs:
-    """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H); P is H where there is no projection.
+) -> tuple[Outputs, list[Tape]]:
+    """Return (y (T, B, D*P), h (L*D, B, P), c (L*D, B, H)), and tapes for the backward pass.
+
+    P is H where there is no projection.
 
     Args:
         params: the weights.
@@ -60,10 +54,24 @@ def forward(
         h0: initial hidden states, (L*D, B, P).
         c0: initial cell states, (L*D, B, H).
         lengths: of each sequence, (B,); T if None.
-        masks: what the outputs of each layer but the last are multiplied with, (T, B, D*P) each;
-            nothing if empty.
+        masks: dropout masks, which multiply the outputs of each layer but the last, (T, B, D*P)
+            each; none if empty.
     """
-    return _forward(params, x, h0, c0, lengths, masks)[0]
+    T, B, _ = x.shape
+    lengths = np.full(B, T) if lengths is None else lengths
+    h, c = np.empty_like(h0), np.empty_like(c0)
+    tapes: list[Tape] = []
+    for level, layer in enumerate(params.layers):
+        if level > 0 and masks:
+            x = x * masks[level - 1]
+        ys = []
+        for direction, weights in enumerate(layer):
+            k = len(tapes)
+            y, h[k], c[k], tape = _layer_forward(weights, x, h0[k], c0[k], lengths, direction == 1)
+            ys.append(y)
+            tapes.append(tape)
+        x = np.concatenate(ys, axis=2)
+    return (x, h, c), tapes
 
 
 def forward_backward(
@@ -77,12 +85,12 @@ def forward_backward(
     lengths: Lengths | None = None,
     masks: tuple[Array, ...] = (),
 ) -> tuple[Outputs, tuple[tuple[Array, ...], Array, Array, Array]]:
-    """Return what ``forward`` does, and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
+    """Return (y, h, c), and the gradients of sum(y*dy) + sum(h*dh) + sum(c*dc).
 
-    The gradients are those of all weights (layer by layer, direction by direction, each in the
-    order of ``LSTMParams.weights``), of x, h0 and c0.
+    They are the gradients of all weights (layer by layer, direction by direction, each in the order
+    of ``LSTMParams.weights``), of x, h0 and c0.
     """
-    outputs, tapes = _forward(params, x, h0, c0, lengths, masks)
+    outputs, tapes = forward(params, x, h0, c0, lengths, masks)
     D, P = params.num_directions, params.output_size
     weights: dict[int, tuple[Array, ...]] = {}
     dh0, dc0 = np.empty_like(h0), np.empty_like(c0)
@@ -100,104 +108,45 @@ def forward_backward(
     return outputs, (flat, dy, dh0, dc0)
 
 
-def _forward(
-    params: StackParams,
-    x: Array,
-    h0: Array,
-    c0: Array,
-    lengths: Lengths | None,
-    masks: tuple[Array, ...],
-) -> tuple[Outputs, list[Tape]]:
-    T, B, _ = x.shape
-    lengths = np.full(B, T) if lengths is None else lengths
-    hs: list[Array] = []
-    cs: list[Array] = []
-    tapes: list[Tape] = []
-    for level, layer in enumerate(params.layers):
-        if level > 0 and masks:
-            x = x * masks[level - 1]
-        ys: list[Array] = []
-        for direction, weights in enumerate(layer):
-            k = len(tapes)
-            (y, h, c), tape = _layer_forward(
-                weights, x, h0[k], c0[k], lengths, reverse=direction == 1
-            )
-            for found, array in ((ys, y), (hs, h), (cs, c)):
-                found.append(array)
-            tapes.append(tape)
-        x = np.concatenate(ys, axis=2)
-    return (x, np.stack(hs), np.stack(cs)), tapes
-
-
 def _layer_forward(
     params: LSTMParams, x: Array, h0: Array, c0: Array, lengths: Lengths, reverse: bool
-) -> tuple[Outputs, Tape]:
+) -> tuple[Array, Array, Array, Tape]:
     T, B, _ = x.shape
-    h, c = h0.copy(), c0.copy()
-    y = np.zeros((T, B, params.output_size))
+    W, b = oracle.split_gates(params)
+    p = oracle.split_peepholes(params)
+    h, c, y = h0.copy(), c0.copy(), np.zeros((T, B, params.output_size))
     steps = []
     for s in range(T):
         rows = np.flatnonzero(lengths > s)
         times = lengths[rows] - 1 - s if reverse else np.full(len(rows), s)
-        step, h_next = _step(params, rows, times, x[times, rows], h[rows], c[rows])
-        h[rows], c[rows], y[times, rows] = h_next, step.c, h_next
-        steps.append(step)
-    return (y, h, c), Tape(params, steps, x.shape)
-
-
-def _step(
-    params: LSTMParams, rows: Lengths, times: Lengths, x: Array, h_prev: Array, c_prev: Array
-) -> tuple[Step, Array]:
-    p_i, p_f, p_o = np.zeros((3, 1)) if params.peephole is None else params.peephole
-    z_i, z_f, z_g, z_o = np.split(
-        x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias, 4, axis=1
-    )
-    i, f, g = sigmoid(z_i + p_i * c_prev), sigmoid(z_f + p_f * c_prev), np.tanh(z_g)
-    c = f * c_prev + i * g
-    o = sigmoid(z_o + p_o * c)
-    u = o * np.tanh(c)
-    h = u if params.projection is None else u @ params.projection.T
-    return Step(rows, times, x, h_prev, c_prev, i, f, g, o, c), h
+        c_prev = c[rows]
+        cell = oracle.step(W, b, x[times, rows], h[rows], c_prev, p)
+        steps.append(Step(rows, times, c_prev, cell))
+        h[rows] = cell.h if params.projection is None else cell.h @ params.projection.T
+        c[rows], y[times, rows] = cell.c, h[rows]
+    return y, h, c, Tape(params, steps, x.shape)
 
 
 def _layer_backward(
     tape: Tape, dy: Array, dh: Array, dc: Array
 ) -> tuple[tuple[Array, ...], Array, Array, Array]:
-    params = tape.params
-    p_i, p_f, p_o = np.zeros((3, 1)) if params.peephole is None else params.peephole
-    W_hr = np.eye(params.hidden_size) if params.projection is None else params.projection
-    dW_ih, dW_hh, db = (
-        np.zeros_like(array) for array in (params.weight_ih, params.weight_hh, params.bias)
-    )
-    dW_hr, dp = np.zeros_like(W_hr), np.zeros((3, params.hidden_size))
-    dx = np.zeros(tape.x_shape)
-    dh, dc = dh.copy(), dc.copy()
-    for rows, times, x, h_prev, c_prev, i, f, g, o, c in reversed(tape.steps):
+    params, P = tape.params, tape.params.output_size
+    W, _ = oracle.split_gates(params)
+    p = oracle.split_peepholes(params)
+    W_hr = np.eye(P) if params.projection is None else params.projection
+    weights, dW_hr = oracle.WeightGradients(W, p), np.zeros_like(W_hr)
+    dx, dh, dc = np.zeros(tape.x_shape), dh.copy(), dc.copy()
+    for rows, times, c_prev, cell in reversed(tape.steps):
         dh_t = dh[rows] + dy[times, rows]
-        # h = W_hr u, u = o * tanh(c)
-        u, du = o * np.tanh(c), dh_t @ W_hr
-        dW_hr += dh_t.T @ u
-        dz_o = du * np.tanh(c) * o * (1 - o)
-        dc_t = dc[rows] + du * o * (1 - np.tanh(c) ** 2) + dz_o * p_o
-        # c = f * c_prev + i * g
-        dz_i, dz_f, dz_g = (
-            dc_t * g * i * (1 - i),
-            dc_t * c_prev * f * (1 - f),
-            dc_t * i * (1 - g**2),
-        )
-        dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1)
-        dW_ih += dz.T @ x
-        dW_hh += dz.T @ h_prev
-        db += dz.sum(axis=0)
-        dp += [(dz_i * c_prev).sum(axis=0), (dz_f * c_prev).sum(axis=0), (dz_o * c).sum(axis=0)]
-        dx[times, rows] += dz @ params.weight_ih
-        dh[rows] = dz @ params.weight_hh
-        dc[rows] = dc_t * f + dz_i * p_i + dz_f * p_f
-    found = {
-        "weight_ih": dW_ih,
-        "weight_hh": dW_hh,
-        "bias": db,
+        dW_hr += dh_t.T @ cell.h  # h_t = W_hr (o_t * tanh(c_t))
+        dz, dv, dc[rows] = oracle.step_backward(W, cell, c_prev, dh_t @ W_hr, dc[rows], p)
+        weights.add(dz, cell, c_prev)
+        dh[rows], dx[times, rows] = dv[:, :P], dv[:, P:]
+    gradients: dict[str, Any] = {
+        "weight_ih": weights.W[:, P:],
+        "weight_hh": weights.W[:, :P],
+        "bias": weights.b,
         "projection": dW_hr,
-        "peephole": dp,
+        "peephole": weights.p,
     }
-    return tuple(found[name] for name in params.weights()), dx, dh, dc
+    return tuple(gradients[name] for name in params.weights()), dx, dh, dc

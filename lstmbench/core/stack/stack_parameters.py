@@ -1,4 +1,4 @@
-"""The canonical weights of a stack of LSTM layers, in one direction or in both."""
+"""The canonical weights of a stack of LSTM layers, in one direction or both."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,26 +6,24 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lstmbench.core.parameters import LSTMParams, whole_number
+from lstmbench.core.parameters import LSTMParams, check_sizes
 from lstmbench.core.weight_formats import WeightFormats
 from lstmbench.errors import LstmbenchError
 
 
 @dataclass(frozen=True, eq=False)
 class StackParams(WeightFormats):
-    """Weights of several layers: ``layers[l][d]``, where d = 0 reads forward and d = 1, if it is
-    there, in reverse.
+    """Weights of several layers: ``layers[l][d]``; d = 0 reads forward, d = 1, if any, in reverse.
 
     Layer l > 0 takes the outputs of the layer below, those of its two directions side by side. A
-    state of the whole
-    stack is laid out as in torch: h (L*D, B, P or H), c (L*D, B, H), layer l, direction d at index
-    l*D + d.
+    state of the stack is laid out as in torch: h (L*D, B, P or H), c (L*D, B, H), layer l,
+    direction d at index l*D + d.
 
     Attributes:
         layers: L layers of D directions each, D the same 1 or 2 in all of them.
     """
 
-    _several: ClassVar[bool] = True
+    _is_stack: ClassVar[bool] = True
 
     layers: tuple[tuple[LSTMParams, ...], ...]
 
@@ -33,19 +31,20 @@ class StackParams(WeightFormats):
         """Take the layers, from the lowest to the highest.
 
         Raises:
-            LstmbenchError: if they do not belong together; the first that does not fit is named.
+            LstmbenchError: if they do not fit together; the first that does not fit is named.
         """
-        given = tuple(tuple(_several(layer, "a layer")) for layer in _several(layers, "layers"))
-        if not given:
+        checked = tuple(_to_tuple(layer, "a layer") for layer in _to_tuple(layers, "layers"))
+        if not checked:
             raise LstmbenchError("layers must hold at least one layer, but they hold none.")
-        for layer, directions in enumerate(given):
-            _check_types(layer, directions, len(given[0]))
-        first = given[0][0]
-        for layer, directions in enumerate(given):
-            below = first.input_size if layer == 0 else len(directions) * first.output_size
+        for level, directions in enumerate(checked):
+            _check_directions(f"layers[{level}]", directions, len(checked[0]))
+        first = checked[0][0]
+        width = first.input_size
+        for level, directions in enumerate(checked):
             for direction, params in enumerate(directions):
-                _check(f"layers[{layer}][{direction}]", params, first, below)
-        object.__setattr__(self, "layers", given)
+                _check_like_first(f"layers[{level}][{direction}]", params, first, width)
+            width = len(directions) * first.output_size
+        vars(self)["layers"] = checked
 
     @classmethod
     def init(
@@ -64,40 +63,36 @@ class StackParams(WeightFormats):
         The first layer's first direction has the weights of ``LSTMParams.init`` with the same seed.
 
         Args:
-            input_size: I, the number of features of an input.
+            input_size: I, the number of input features.
             hidden_size: H, the number of hidden units of each layer and direction.
             num_layers: L.
             bidirectional: whether each layer reads in both directions.
-            proj_size: P, the number of outputs of a projection; 0 for none.
+            proj_size: P, the number of outputs of a projection; 0 for no projection.
             bias: whether there is a bias.
             peephole: whether the gates see the cell.
             seed: seed of NumPy's default generator; the same seed gives the same bits.
 
         Raises:
-            LstmbenchError: if a size is not a whole number, or is too small.
+            LstmbenchError: if a size or the seed is not a whole number, or is too small.
         """
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        for name, number in sizes.items():
-            whole_number(name, number, 1)
-        for name, number in (("proj_size", proj_size), ("seed", seed)):
-            whole_number(name, number, 0)
+        check_sizes(
+            input_size=input_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            proj_size=proj_size,
+            seed=seed,
+        )
         generator = np.random.default_rng(seed)
-        D = 2 if bidirectional else 1
+        D, width = 2 if bidirectional else 1, input_size
         layers = []
-        for layer in range(num_layers):
-            features = input_size if layer == 0 else D * (proj_size or hidden_size)
-            layers.append(
-                [
-                    LSTMParams.draw(generator, features, hidden_size, proj_size, bias, peephole)
-                    for _ in range(D)
-                ]
-            )
+        for _ in range(num_layers):
+            shape = (width, hidden_size, proj_size, bias, peephole)
+            layers.append([LSTMParams.draw(generator, *shape) for _ in range(D)])
+            width = D * (proj_size or hidden_size)
         return cls(layers)
 
     def __iter__(self) -> Iterator[LSTMParams]:
-        """Yield the parameters of every layer and direction, in the order of the state's first
-        axis.
-        """
+        """Yield each layer's and direction's parameters, in the order of a state's first axis."""
         return (params for layer in self.layers for params in layer)
 
     def __repr__(self) -> str:
@@ -110,7 +105,7 @@ class StackParams(WeightFormats):
 
     @property
     def num_layers(self) -> int:
-        """L."""
+        """L, the number of layers."""
         return len(self.layers)
 
     @property
@@ -125,7 +120,7 @@ class StackParams(WeightFormats):
 
     @property
     def input_size(self) -> int:
-        """I, the number of features of an input."""
+        """I, the number of input features."""
         return self.layers[0][0].input_size
 
     @property
@@ -135,14 +130,12 @@ class StackParams(WeightFormats):
 
     @property
     def proj_size(self) -> int:
-        """P, the number of outputs of the projections, or 0 where there are none."""
+        """P, or 0 without projections."""
         return self.layers[0][0].proj_size
 
     @property
     def output_size(self) -> int:
-        """P with projections, H without: the width of one direction's output. The stack's is D
-        times that.
-        """
+        """P with projections, else H: the outputs of one direction; the stack has D times that."""
         return self.layers[0][0].output_size
 
     @property
@@ -153,10 +146,10 @@ class StackParams(WeightFormats):
     @property
     def has_peephole(self) -> bool:
         """Whether the gates see the cell."""
-        return self.layers[0][0].peephole is not None
+        return self.layers[0][0].has_peephole
 
 
-def _several(items: object, name: str) -> tuple[Any, ...]:
+def _to_tuple(items: object, name: str) -> tuple[Any, ...]:
     if isinstance(items, LSTMParams) or not isinstance(items, Iterable):
         raise LstmbenchError(
             f"layers must be a sequence of layers, each a sequence of one or two LSTMParams, "
@@ -165,43 +158,29 @@ def _several(items: object, name: str) -> tuple[Any, ...]:
     return tuple(items)
 
 
-def _check_types(layer: int, directions: tuple[Any, ...], wanted: int) -> None:
+def _check_directions(name: str, directions: tuple[Any, ...], expected: int) -> None:
     for direction, params in enumerate(directions):
         if not isinstance(params, LSTMParams):
-            found = type(params).__name__
             raise LstmbenchError(
-                f"layers[{layer}][{direction}] must be an LSTMParams, but it is a {found}."
+                f"{name}[{direction}] must be an LSTMParams, but it is a {type(params).__name__}."
             )
-    if len(directions) not in (1, 2):
+    count = len(directions)
+    if count not in (1, 2):
+        raise LstmbenchError(f"{name} must hold one or two directions, but it holds {count}.")
+    if count != expected:
         raise LstmbenchError(
-            f"layers[{layer}] must hold one or two directions, but it holds {len(directions)}."
-        )
-    if len(directions) != wanted:
-        raise LstmbenchError(
-            f"layers[{layer}] must hold as many directions as layers[0], {wanted}, but it holds {len(directions)}."
+            f"{name} must hold as many directions as layers[0], {expected}, but it holds {count}."
         )
 
 
-def _check(name: str, params: LSTMParams, first: LSTMParams, input_size: int) -> None:
+def _check_like_first(name: str, params: LSTMParams, first: LSTMParams, input_size: int) -> None:
     if params.input_size != input_size:
         raise LstmbenchError(
             f"{name} must have input_size {input_size}, but it has {params.input_size}."
         )
-    for what in ("hidden_size", "proj_size"):
-        wanted, found = getattr(first, what), getattr(params, what)
-        if found != wanted:
+    for feature in ("hidden_size", "proj_size", "has_bias", "has_peephole"):
+        expected, actual = getattr(first, feature), getattr(params, feature)
+        if actual != expected:
             raise LstmbenchError(
-                f"{name} must have {what} {wanted} as layers[0][0] has, but it has {found}."
-            )
-    for what, wanted, found in (
-        ("a bias", first.has_bias, params.has_bias),
-        ("peepholes", first.peephole is not None, params.peephole is not None),
-    ):
-        if found != wanted:
-            ours, theirs = (
-                f"has {what}" if has else f"has no {what.removeprefix('a ')}"
-                for has in (found, wanted)
-            )
-            raise LstmbenchError(
-                f"{name} must be like layers[0][0], which {theirs}, but it {ours}."
+                f"{name}.{feature} must be {expected} as in layers[0][0], but it is {actual}."
             )

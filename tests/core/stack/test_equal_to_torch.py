@@ -53,7 +53,7 @@ def test_a_gate_that_does_not_hold_would_be_noticed(
 ) -> None:
     from lstmbench.core.stack import layer
 
-    monkeypatch.setattr(layer, "HOLD", 20.0)
+    monkeypatch.setattr(layer, "GATE_SATURATION", 20.0)
     problem = problem_of(
         {"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, EVERY[0], True, seed=1
     )
@@ -66,7 +66,7 @@ def test_a_direction_that_starts_at_the_padding_would_be_noticed(
 ) -> None:
     from lstmbench.core.stack.composed_stack import ComposedStack
 
-    monkeypatch.setattr(ComposedStack, "_turn", lambda self, x, pad: self.framework.flip(x))
+    monkeypatch.setattr(ComposedStack, "_reverse", lambda self, x, pad: self.framework.flip(x))
     both = EVERY[0] | {"bidirectional": True}
     check(
         "numpy.fused",

@@ -74,6 +74,6 @@ def test_a_gate_that_float16_does_not_hold_would_be_noticed(
     pytest.importorskip("torch")
     from lstmbench.core.stack import layer
 
-    monkeypatch.setattr(layer, "HOLD_FLOAT16", amount)
+    monkeypatch.setattr(layer, "GATE_SATURATION_FLOAT16", amount)
     with np.errstate(all="ignore"), pytest.raises(AssertionError):
         test_it_is_right_or_refused("torch.fused", "float16", "cpu", "lengths")

@@ -100,7 +100,7 @@ def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
         composed: Any = stack.implementation
         if not composed.takes_lengths:
             pytest.skip("there is no C++ compiler")
-        assert not composed.held  # nothing was added to any input
+        assert not composed.masked_layers  # nothing was added to any input
 
 
 @pytest.mark.parametrize(

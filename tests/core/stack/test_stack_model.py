@@ -10,7 +10,6 @@ from plain import Plain
 from stacks import draw, errors, expected, found, found_at_once
 
 import lstmbench as lb
-from lstmbench.core import registry
 
 T, B, I, H, P = 4, 3, 2, 5, 2  # noqa: E741 - the letters of the equations
 PARAMS = lb.StackParams.init(I, H, num_layers=2, bidirectional=True, proj_size=P)
@@ -151,14 +150,6 @@ def test_names_devices_and_dtypes_are_checked_as_for_one_layer() -> None:
     )
     assert _refused(lb.load, "numpy.fused", PARAMS, dtype="float16").startswith(
         "numpy.fused does not support dtype"
-    )
-
-
-def test_one_layer_with_a_projection_is_no_plain_layer() -> None:
-    sentence = _refused(registry.load, "numpy.fused", lb.LSTMParams.init(I, H, proj_size=P))
-    assert (
-        sentence
-        == "numpy.fused: one layer with a projection or peepholes is loaded as a Stack, by lstmbench.load."
     )
 
 

@@ -73,19 +73,19 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "hidden size": (
         [[P(2, 3)], [P(3, 4)]],
-        "layers[1][0] must have hidden_size 3 as layers[0][0] has, but it has 4.",
+        "layers[1][0].hidden_size must be 3 as in layers[0][0], but it is 4.",
     ),
     "projection": (
         [[P(2, 3, proj_size=2)], [P(2, 3)]],
-        "layers[1][0] must have proj_size 2 as layers[0][0] has, but it has 0.",
+        "layers[1][0].proj_size must be 2 as in layers[0][0], but it is 0.",
     ),
     "bias": (
         [[P(2, 3)], [P(3, 3, bias=False)]],
-        "layers[1][0] must be like layers[0][0], which has a bias, but it has no bias.",
+        "layers[1][0].has_bias must be True as in layers[0][0], but it is False.",
     ),
     "peephole": (
         [[P(2, 3)], [P(3, 3, peephole=True)]],
-        "layers[1][0] must be like layers[0][0], which has no peepholes, but it has peepholes.",
+        "layers[1][0].has_peephole must be False as in layers[0][0], but it is True.",
     ),
 }
 
