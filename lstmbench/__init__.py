@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lstmbench.measure.runner import Run, run
     from lstmbench.results.store import read_results
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 lookup.packages.update({name: f"lstmbench.{name}" for name in ("backends", "interop", "variants")})
 

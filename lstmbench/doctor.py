@@ -1,11 +1,11 @@
-"""What this machine has, how quiet it is, and what a suite would skip here and why."""
+"""Examine this machine: what is installed, how noisy it is, and what a suite would skip."""
 
 import importlib.util
 import sys
 import time
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psutil
@@ -17,22 +17,26 @@ from lstmbench.measure import environment
 from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.suites.suite_file import read_suite, suites
 
-NOTEBOOK_PACKAGES = ("jupyterlab", "papermill", "ipykernel")
-LOUD = 0.05
+NOTEBOOK_PACKAGES: Final = ("jupyterlab", "papermill", "ipykernel")
+
+COMPILED_ON_LOAD: Final = ("torch.fused", "jax.fused")
+"""Implementations whose code is compiled when the first of them is loaded."""
+
+MAX_SPREAD: Final = 0.05
+MAX_STEAL: Final = 0.02
+"""Beyond one of these, a machine counts as noisy: an honest 5 % change would not be seen."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How a fixed piece of work, a product of two matrices that takes about a millisecond, spread
-    over a few seconds.
+    """How the time of a fixed piece of work, a product of two 256 x 256 matrices, varies.
 
     Attributes:
-        median_s: its median time.
-        spread: half the distance from the 5th to the 95th percentile, as a share of the median.
-        steal: the share of the time that the host of a virtual machine took away; None where it
-            does not tell.
-        load: the load of the last minute before; None where the system does not tell.
-        clock_s: the smallest step of the clock.
+        median_s: its median time in seconds.
+        spread: half the distance from the 5th to the 95th percentile, as a fraction of the median.
+        steal: fraction of the CPU time that the host of a virtual machine took; None if unknown.
+        load: the load average of the minute before; None if unknown.
+        clock_s: the smallest step of the clock in seconds.
     """
 
     median_s: float
@@ -43,8 +47,8 @@ class Noise:
 
     @property
     def verdict(self) -> str:
-        """Say in a sentence what to expect."""
-        if self.spread > LOUD or (self.steal or 0) > 0.02:
+        """What to expect of measurements, in one phrase."""
+        if self.spread > MAX_SPREAD or (self.steal or 0) > MAX_STEAL:
             return "noisy: quote ratios with their intervals, never single times"
         return "quiet enough"
 
@@ -60,8 +64,8 @@ class Noise:
 
 
 def measure_noise(seconds: float = 2.0) -> Noise:
-    """Repeat a fixed piece of work for some seconds, and say how much its time varied."""
-    load = environment.load_average()
+    """Repeat a fixed piece of work for some seconds, and return how its time varied."""
+    load_average = environment.load_average()
     a = np.random.default_rng(0).standard_normal((256, 256))
     product = np.empty_like(a)
     before = psutil.cpu_times()
@@ -75,10 +79,12 @@ def measure_noise(seconds: float = 2.0) -> Noise:
     total = sum(after) - sum(before)
     steal = (after.steal - before.steal) / total if hasattr(after, "steal") and total > 0 else None
     low, median, high = np.percentile(times, [5, 50, 95])
-    return Noise(float(median), float((high - low) / 2 / median), steal, load, _clock_step())
+    spread = float((high - low) / 2 / median)
+    return Noise(float(median), spread, steal, load_average, _clock_step())
 
 
 def _clock_step() -> float:
+    """Return the smallest step of the clock in seconds; its nominal resolution may be finer."""
     steps = []
     for _ in range(100):
         start = now = time.perf_counter()
@@ -89,16 +95,16 @@ def _clock_step() -> float:
 
 
 def code_paths() -> dict[str, str]:
-    """Return ``environment.code_paths()`` once all is built that may be."""
-    for name in ("torch.fused", "jax.fused"):  # what they compile is built when the first is made
-        with suppress(Exception):  # their rows say what is missing
+    """Compile what can be compiled here, and return ``environment.code_paths()``."""
+    for name in COMPILED_ON_LOAD:
+        if implementation_row(name)["available"]:
             load(name, LSTMParams.init(1, 1))
     return environment.code_paths()
 
 
 def examine() -> dict[str, Any]:
-    """Return machine, packages, implementations and what each suite of the package would skip here."""
-    described = {name: implementation_row(name) for name in names()}
+    """Return machine, packages, implementations, and what each suite would skip here."""
+    rows = {name: implementation_row(name) for name in names()}
     code_paths()
     return {
         "machine": environment.machine(),
@@ -108,16 +114,13 @@ def examine() -> dict[str, Any]:
         "notebook_packages": {
             name: importlib.util.find_spec(name) is not None for name in NOTEBOOK_PACKAGES
         },
-        "implementations": list(described.values()),
-        "skipped": {suite: _skipped(suite, described) for suite in suites()},
+        "implementations": list(rows.values()),
+        "skipped": {suite: _skip_counts(suite, rows) for suite in suites()},
     }
 
 
-def _skipped(suite: str, described: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _skip_counts(suite: str, rows: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Return why cases of a suite cannot run here, with the number of cases for each reason."""
-    reasons: dict[str, int] = {}
-    for case in read_suite(suite).cases():
-        reason = skip_reason(described[case.implementation], case.workload)
-        if reason:
-            reasons[reason] = reasons.get(reason, 0) + 1
-    return reasons
+    cases = read_suite(suite).cases()
+    reasons = (skip_reason(rows[case.implementation], case.workload) for case in cases)
+    return dict(Counter(filter(None, reasons)))

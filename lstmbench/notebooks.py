@@ -27,6 +27,7 @@ from lstmbench.measure.runner import Run
 from lstmbench.measure.runner import run as measure
 from lstmbench.measure.suites.suite_file import suites
 from lstmbench.results.checksums import add_checksum
+from lstmbench.results.store import is_run, run_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,7 +218,7 @@ def open_run(results: str, suite: str) -> Run:
         return measure(suite)
     folders = [Path(results)] if results.startswith(".") else [Path(results), Path("..", results)]
     for folder in folders:
-        if (folder / "manifest.json").is_file():
+        if is_run(folder):
             run = Run(folder)
             if not run.manifest.get("complete"):
                 hint = f"continue it with 'lstmbench run --resume {results}'"
@@ -267,7 +268,7 @@ def newest(
 
     if results:
         return show(open_run(results, suite).records)
-    if any(Path(root).glob("*/manifest.json")):
+    if run_folders(Path(root)):
         return show(Run(latest(root)).records)
     command = f"`lstmbench run {suite} --out results/{suite}`"
     return Sentence(f"There is no run yet; make one with {command}.")
@@ -318,7 +319,7 @@ def execute(
     if html:
         contents[out.with_suffix(".html")] = notebook_page(text, out.stem)
     parent = out.resolve().parent
-    is_in_run = parent.name == "notebooks" and (parent.parent / "manifest.json").is_file()
+    is_in_run = parent.name == "notebooks" and is_run(parent.parent)
     for copy, content in contents.items():
         write_atomically(copy, content)
         if is_in_run:

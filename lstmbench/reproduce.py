@@ -1,7 +1,6 @@
 """Measure a published table again: with the suite that its run recorded, and a new seed."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,20 +28,18 @@ def find_run(table: str, results: str | Path) -> Path:
     if is_run(root):
         find_table(table, root)
         return root
-    runs = dict(_tables(root))  # the newest run comes last and replaces older ones
+    runs = {
+        table_id([], [manifest], kind): folder
+        for folder, manifest in timed_runs(reversed(newest_first(root)))  # the newest wins
+        for kind in RATIO_TABLES
+    }
     if table not in runs:
-        tables = f"the tables are {', '.join(sorted(runs))}"
-        reason = tables if runs else "no folder in it holds a finished run"
+        known = f"the tables are {', '.join(sorted(runs))}"
+        reason = known if runs else "no folder in it holds a finished run"
         problem = f"There is no table {table!r} to be measured again in {root}"
         raise LstmbenchError(f"{problem}: {reason}.")
     find_table(table, runs[table])
     return runs[table]
-
-
-def _tables(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the tables that can be measured again with their runs, the oldest first."""
-    for folder, manifest in timed_runs(reversed(newest_first(root))):
-        yield from ((table_id([], [manifest], kind), folder) for kind in RATIO_TABLES)
 
 
 def new_folder(base: Path) -> Path:
@@ -83,9 +80,8 @@ def _suite(folder: Path) -> dict[str, Any]:
     """
     suite = read_manifest(folder).get("suite")
     if not isinstance(suite, dict) or not re.fullmatch(r"\w[\w.+-]*", str(suite.get("name"))):
-        problem = f"The manifest in {folder} holds no suite"
-        raise LstmbenchError(f"{problem} that could be measured again.")
+        raise LstmbenchError(f"The manifest in {folder} records no suite to measure again.")
     if "tasks" in suite:
-        problem = f"The suite {suite['name']!r} is of lessons"
-        raise LstmbenchError(f"{problem}: they have no ratios that could be compared.")
+        problem = f"The suite {suite['name']!r} is a training suite"
+        raise LstmbenchError(f"{problem}; its runs have no ratios to compare.")
     return suite

@@ -94,16 +94,16 @@ def described(**changes: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_nothing_is_skipped_where_everything_is_there() -> None:
-    assert doctor._skipped("quick", described()) == {}
+    assert doctor._skip_counts("quick", described()) == {}
 
 
 def test_what_is_skipped_is_counted_by_its_reason() -> None:
-    found = doctor._skipped(
+    found = doctor._skip_counts(
         "quick", described(available=False, reason="the package x is not installed")
     )
     assert sum(found.values()) == read_suite("quick").count()
     assert "torch.nn is not available here: the package x is not installed" in found
-    found = doctor._skipped("deepbench", described())
+    found = doctor._skip_counts("deepbench", described())
     assert set(found) == {
         f"{name} sees no device 'cuda' here; it sees cpu"
         for name in read_suite("deepbench").names()

@@ -76,9 +76,9 @@ def test_the_newest_finished_run_that_has_the_table_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("suite", "message"),
     [
-        ("quick", "holds no suite that could be measured again"),
-        ({"name": "../quick"}, "holds no suite that could be measured again"),
-        ({"name": "learning", "tasks": []}, "is of lessons"),
+        ("quick", "records no suite to measure again"),
+        ({"name": "../quick"}, "records no suite to measure again"),
+        ({"name": "learning", "tasks": []}, "is a training suite"),
         ({"name": "quick", "grids": []}, "quick.yaml"),
         (
             {

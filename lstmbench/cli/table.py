@@ -24,14 +24,15 @@ def table(folder: Folder, id_: Id = None, format_: Format = "md") -> None:
     from lstmbench.report.tables.extract import run_tables
     from lstmbench.report.tables.machines import machine_tables
     from lstmbench.results.runs import newest_first
+    from lstmbench.results.store import is_run, run_folders
 
     if id_ is None and format_ != "md":
         raise LstmbenchError("--format applies to one table; name the table with --id.")
-    is_run = (folder / "manifest.json").is_file() or not any(folder.glob("*/manifest.json"))
-    if id_ is None and not is_run:
+    has_runs = not is_run(folder) and run_folders(folder)
+    if id_ is None and has_runs:
         console.print(str(report.write_index(folder)))
         return
-    all_tables = run_tables(folder) if is_run else machine_tables(newest_first(folder))
+    all_tables = machine_tables(newest_first(folder)) if has_runs else run_tables(folder)
     tables = {table.id: table for table in all_tables}
     if id_ is None:
         report.write(folder)
