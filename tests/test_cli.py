@@ -271,7 +271,7 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
                     "grids": [dict.fromkeys(("seq_len", "batch_size", "hidden_size"), THOUSAND)]
                 }
             },
-            "cases; at most 100,000 are taken",
+            "cases; at most 100,000 are allowed",
         ),
         (
             {"suite": {"grids": [{"seq_len": 1, "batch_size": 1, "hidden_size": 1}]}}
