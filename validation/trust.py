@@ -183,7 +183,7 @@ def _empty_sample_us() -> float:
     framework = type("ArrayBackend", (), {"synchronize": staticmethod(lambda outputs: None)})
     held.lstm = type("LSTM", (), {"framework": framework})()
     held.method, held.inputs = (lambda *inputs: None), [(1, 2, 3), (4, 5, 6)]
-    held.turns, held.repeat, held.calls = 0, 0.0, 1
+    held.next_set, held.repeat, held.calls = 0, 0.0, 1
     return float(np.median(held.samples(0.2))) * 1e6
 
 

@@ -13,7 +13,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import disturbance
 from lstmbench.measure.case_run import status_of, status_without_worker
 from lstmbench.measure.process.forkserver import ORACLE, Worker, WorkerDied, WorkerTimeout
-from lstmbench.measure.process.system_monitor import watched
+from lstmbench.measure.process.system_monitor import SystemMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 
 if TYPE_CHECKING:
@@ -97,18 +97,19 @@ def _taught(
     """Run all epochs; each leaves its row among the samples."""
     asked = {
         "implementation": name,
-        "lesson": lesson.asked(),
         "device": lesson.device,
         "dtype": lesson.dtype,
+        **lesson.asked(),
     }
     about = worker.request("start_training", suite.timeout_s, **asked)
     environment_id = team.record_environment(name, about.pop("frameworks"), lesson)
     at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
     ended = None
     while ended is None:
-        with watched(lesson.device) as surroundings:
-            epoch, ended = worker.request("train_epoch", suite.timeout_s)
-        why = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], surroundings().stolen)
+        monitor = SystemMonitor(lesson.device)
+        epoch, ended = worker.request("train_epoch", suite.timeout_s)
+        stolen = monitor.state().stolen
+        why = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], stolen)
         row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1}
         row |= {
             "disturbed": bool(why),

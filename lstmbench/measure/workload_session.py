@@ -16,7 +16,7 @@ from lstmbench.measure.case_run import CaseRun, status_without_worker
 from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
-from lstmbench.measure.process.system_monitor import watched
+from lstmbench.measure.process.system_monitor import SystemMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 from lstmbench.measure.statistics import rounds_precision
 from lstmbench.measure.suites.case import Case, Workload
@@ -285,18 +285,17 @@ class WorkloadSession:
             turns: list[CaseRun | None] = [*self.alive, None]  # None: the machine itself
             self.generator.shuffle(turns)
             answers: dict[int, Any] = {}
-            with watched(self.workload.device) as seen:
-                for trial in turns:
-                    if trial is None:
-                        self.limits[-1].append(self._measure_limits(machine))
-                    else:
-                        answers[id(trial)] = self._ask(
-                            trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s
-                        )
+            monitor = SystemMonitor(self.workload.device)
+            for trial in turns:
+                if trial is None:
+                    self.limits[-1].append(self._measure_limits(machine))
+                else:
+                    answers[id(trial)] = self._ask(
+                        trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s
+                    )
+            state = monitor.state()._asdict()
             for trial in self.alive:
-                trial.evidence.turns[-1].append(
-                    disturbance.Turn(**answers[id(trial)], **seen()._asdict())
-                )
+                trial.evidence.turns[-1].append(disturbance.Turn(**answers[id(trial)], **state))
             rounds, spent = rounds + 1, (time.perf_counter() - start) / cases
         return spent
 

@@ -17,7 +17,7 @@ from lstmbench.measure.suites.training_suite import TrainingWorkload
 from lstmbench.verify.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted", "in_process")
-GONE = WorkerDied(f"{HARNESS_FAILED}: its zygote has ended")
+GONE = WorkerDied(f"{HARNESS_FAILED}: its fork server has ended")
 Broken = Callable[[pytest.MonkeyPatch], Any]
 
 

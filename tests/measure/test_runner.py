@@ -487,7 +487,7 @@ def test_a_device_that_is_not_there_is_skipped_and_nothing_is_computed_for_it(
 
 def test_more_threads_than_cores_are_skipped(measure: Callable[..., lb.Run]) -> None:
     (reason,) = skipped(measure(["numpy.fused"], {"threads": 1024})).values()
-    assert reason == f"1024 threads were asked for, and this machine has {os.cpu_count()} cores"
+    assert reason == f"1024 threads were requested, and this machine has {os.cpu_count()} cores"
 
 
 def test_without_a_folder_a_fresh_temporary_one_is_made(

@@ -1,14 +1,12 @@
-"""Cheap fresh processes: a zygote imports one backend once, and is forked for every case of that
-backend.
+"""Fork server: a process that imports one backend once and is forked for every worker.
 
-The zygote holds the framework's modules, but has run nothing and started no thread, so a fork of it
-is what a new process is right after its imports, a hundred times cheaper. No two backends share a
-zygote. Several zygotes of one backend, each started with another hash seed and another size of its
-environment, stand for the several processes that a case is measured in.
+A fork server holds a framework's modules, but has run nothing and started no thread. A fork of it
+is therefore what a fresh process is right after its imports, a hundred times cheaper. Two backends
+never share a fork server. A case is measured in several processes: forks of several fork servers of
+its backend, each started with another hash seed and another size of the environment.
 
-Parent and worker talk in JSON over a socket pair. Nothing of this outlives the parent, also if that
-is killed, nor does
-what an implementation started outlive its worker: see ``keeper``.
+Parent and worker exchange JSON over a socket pair. No process outlives the parent, also when the
+parent is killed, and nothing that an implementation starts outlives its worker: see ``reaper``.
 """
 
 import contextlib
@@ -19,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,25 +25,26 @@ from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process import reaper
-from lstmbench.measure.process.resource_limits import POLL_INTERVAL_S, ended, exceeded_limit
+from lstmbench.measure.process.resource_limits import POLL_INTERVAL_S, exceeded_limit, is_zombie
 from lstmbench.measure.process.worker_environment import worker_environment
 
 START_TIMEOUT_S = 120.0
-"""How long an import may take."""
-KILL_TIMEOUT_S = 2.0
-"""How long killing may take."""
-
+"""Maximum time of the imports. Chosen far above the seconds that a framework's import takes."""
+CLOSE_TIMEOUT_S = 2.0
+"""Time in which processes may end by themselves before they are killed. Chosen: idle ones need
+milliseconds, and an import that hangs must not delay the end of a run."""
 HARNESS_FAILED = "the harness failed"
-"""How a reason begins that is no case's own; the row is measured again by the next call."""
-
+"""Prefix of the reasons that are not the case's own fault; the next call measures such rows again.
+"""
 NO_IMPORTS = "nothing"
-"""In place of a backend: nothing is imported before the fork, so that a worker has what it needs
-itself alone.
-"""
+"""In place of a backend: nothing is imported before the fork, so a worker holds only its own."""
 ORACLE = "the-oracle"
-"""In place of a backend: no implementation, and so no plug-in, is imported there; it computes
-answers and limits.
-"""
+"""In place of a backend: no implementation is imported, and so no plug-in; for the oracle's answers
+and the machine's peaks."""
+FORK, WAIT = b"f", b"w"
+"""Requests to a fork server: FORK comes with a file descriptor, WAIT ends with a process id."""
+MAX_REQUEST_BYTES = 32
+"""Size of a buffer for any request or response: a letter and a number."""
 
 
 class WorkerDied(Exception):
@@ -56,37 +56,36 @@ class WorkerTimeout(Exception):
 
 
 class Worker:
-    """The parent's hand on one worker process."""
+    """The parent's handle of a worker process."""
 
-    def __init__(self, zygote: "ForkServer", pid: int, connection: Connection) -> None:
-        self.fork_server, self.pid, self.connection = zygote, pid, connection
-        self._end: str | None = None
+    def __init__(self, fork_server: "ForkServer", pid: int, connection: Connection) -> None:
+        self.fork_server, self.pid, self.connection = fork_server, pid, connection
+        self._exit: str | None = None
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
-        """Send a command and wait for its answer.
+        """Send a command and return the worker's answer.
 
         Raises:
-            WorkerTimeout: if there is none within ``timeout`` seconds; the worker is killed.
-            WorkerDied: if the process ended, or was ended since it took too much, see ``watch``.
+            WorkerTimeout: if there is no answer within ``timeout`` seconds; the worker is killed.
+            WorkerDied: if the process ended, or was killed because it exceeded a limit.
             LstmbenchError: if the worker reports that the command failed; it lives on.
         """
         try:
             self.connection.send_bytes(json.dumps({"command": command, **arguments}).encode())
             self._wait(command, timeout)
-            answer = json.loads(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            raise WorkerDied(self.kill()) from None  # hanging up without ending does not help it
-        if "error" in answer:
-            raise LstmbenchError(answer["error"])
-        return answer["answer"]
+            response = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):  # also where the process lives on without its connection
+            raise WorkerDied(self.kill()) from None
+        if "error" in response:
+            raise LstmbenchError(response["error"])
+        return response["answer"]
 
     def _wait(self, command: str, timeout: float) -> None:
-        """Wait until there is an answer, or the connection's end."""
+        """Wait until there is a response, or the end of the connection."""
         end = time.monotonic() + timeout
         while not self.connection.poll(max(0.0, min(POLL_INTERVAL_S, end - time.monotonic()))):
-            if ended(self.pid) and not self.connection.poll(
-                0
-            ):  # what it started may hold its end of the connection
+            # A process that the worker has started may keep the connection open after its end
+            if is_zombie(self.pid) and not self.connection.poll(0):
                 raise EOFError
             if excess := exceeded_limit(self.pid):
                 self.kill()
@@ -96,17 +95,17 @@ class Worker:
                 raise WorkerTimeout(f"no answer to {command!r} within {timeout:.0f} s")
 
     def kill(self) -> str:
-        """End the process, whatever it does, and say how it ended."""
-        if self._end is None:  # reaped once only: then its number may belong to another process
+        """Kill the process, and return how it ended."""
+        if self._exit is None:  # only once: later its id may belong to another process
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self.connection.close()
-            self._end = self.fork_server.reap(self.pid)
-        return self._end
+            self._exit = self.fork_server.wait(self.pid)
+        return self._exit
 
 
 class ForkServer:
-    """A process that has imported one backend, and is forked at request."""
+    """The parent's handle of a process that has imported one backend and is forked on request."""
 
     def __init__(
         self,
@@ -118,44 +117,37 @@ class ForkServer:
         python: str | None = None,
         code: Path | None = None,
     ) -> None:
-        """Start it.
+        """Start the process; it imports in the background.
 
         Args:
-            backend: whose implementations it imports; or the name of a single one.
-            threads, device, layout: as ``worker_environment.worker_environment`` takes them.
-            log: where what it prints goes.
-            python: the interpreter, this one if None.
-            code: the folder that this package is imported from, if not from where it is imported
-                here.
+            backend: whose implementations it imports; or the name of a single implementation.
+            threads: size of each thread pool, see ``worker_environment``.
+            device: device of the workers, see ``worker_environment``.
+            layout: number of the memory layout, see ``worker_environment``.
+            log: file for the output of the process and its workers.
+            python: the interpreter; None for the one of this process.
+            code: folder to import this package from; None for where this process found it.
         """
         self.backend, self.log, self.ready = backend, log, False
-        here, there = socket.socketpair()
+        self._lock = threading.Lock()
+        self.socket, other_end = socket.socketpair()
+        self.socket.settimeout(START_TIMEOUT_S)
         environment = worker_environment(threads, device, layout)
-        if code is not None:  # another interpreter has packages of its own, and must not find ours
-            behind = [] if python else [environment["PYTHONPATH"]]
-            environment["PYTHONPATH"] = os.pathsep.join([str(code), *behind])
-        # -P: what a worker can import follows from the parent's sys.path, not from where the parent
-        # stands
-        arguments = [
-            python or sys.executable,
-            "-P",
-            reaper.__file__,
-            str(there.fileno()),
-            backend,
-            str(os.getpid()),
-        ]
-        with log.open("ab") as output:
+        if code is not None:  # another interpreter must not find this one's packages
+            inherited = [] if python else [environment["PYTHONPATH"]]
+            environment["PYTHONPATH"] = os.pathsep.join([str(code), *inherited])
+        # -P: a worker imports what is on the parent's sys.path, not what is in its working folder
+        command = [python or sys.executable, "-P", reaper.__file__]
+        command += [str(other_end.fileno()), backend, str(os.getpid())]
+        with log.open("ab") as output, other_end:
             self.process = subprocess.Popen(
-                arguments,
+                command,
                 env=environment,
-                pass_fds=[there.fileno()],
+                pass_fds=[other_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
-        there.close()
-        here.settimeout(START_TIMEOUT_S)
-        self.socket = here
 
     @property
     def alive(self) -> bool:
@@ -166,85 +158,66 @@ class ForkServer:
         """Return a new worker.
 
         Raises:
-            WorkerDied: if the zygote itself has ended, or does not become ready; then it is ended.
+            WorkerDied: if the fork server has ended or does not become ready; it is closed then.
         """
-        here, there = socket.socketpair()
+        connection, other_end = socket.socketpair()
         try:
-            with there:
-                socket.send_fds(self.socket, [b"f"], [there.fileno()])
-            pid = int(self._answer())
-        except (OSError, ValueError) as error:
-            here.close()
+            with other_end:
+                pid = self._exchange(FORK, other_end.fileno())
+        except OSError as error:
+            connection.close()
             self.close()
-            how = (
-                f"was not ready in {START_TIMEOUT_S:.0f} s"
-                if isinstance(error, TimeoutError)
-                else "has ended"
-            )
-            how = f"the process that imports {self.backend} {how}; {self.log_tail()}"
-            raise WorkerDied(f"{HARNESS_FAILED}: {how}" if self.ready else how) from None
-        self.ready = True  # what it imports did not end it
-        return Worker(self, pid, Connection(here.detach()))
+            late = isinstance(error, TimeoutError)
+            end = f"was not ready in {START_TIMEOUT_S:.0f} s" if late else "has ended"
+            reason = f"the process that imports {self.backend} {end}; {self._last_output()}"
+            raise WorkerDied(f"{HARNESS_FAILED}: {reason}" if self.ready else reason) from None
+        self.ready = True  # from here on its end is not the fault of what it imports
+        return Worker(self, pid, Connection(connection.detach()))
 
-    def reap(self, pid: int) -> str:
-        """Wait for a forked process that has ended, and say how."""
+    def wait(self, pid: int) -> str:
+        """Wait for a worker that has ended, kill what it left, and return how it ended."""
         try:
-            self.socket.sendall(b"r" + str(pid).encode().ljust(16))
-            status = int(self._answer())
-        except (OSError, ValueError):
-            # Or its keeper might live on for a moment, and the zygote seem to be there
-            self.close()
-            return f"{HARNESS_FAILED}: its zygote has ended"
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            name = signal.Signals(number).name if number in {*signal.Signals} else "without a name"
-            return f"the process was killed by signal {number} ({name})"
-        return f"the process ended with exit code {os.WEXITSTATUS(status)}"
+            code = os.waitstatus_to_exitcode(self._exchange(WAIT + str(pid).encode()))
+        except OSError:
+            self.close()  # its reaper may live on for a moment, and it would seem to be alive
+            return f"{HARNESS_FAILED}: its fork server has ended"
+        if code >= 0:
+            return f"the process ended with exit code {code}"
+        names = {int(number): number.name for number in signal.Signals}
+        return f"the process was killed by signal {-code} ({names.get(-code, 'without a name')})"
 
-    def log_tail(self) -> str:
-        """Return the last line that the zygote or one of its workers printed."""
+    def _exchange(self, request: bytes, *descriptors: int) -> int:
+        """Send a request, with file descriptors, and return the response."""
+        with self._lock:  # or one thread might receive the response to another's request
+            socket.send_fds(self.socket, [request], descriptors)
+            response = self.socket.recv(MAX_REQUEST_BYTES)
+        if not response:
+            raise ConnectionError("the fork server has ended")
+        return int(response)
+
+    def _last_output(self) -> str:
+        """Return the last line that the fork server or one of its workers printed."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"it last said: {lines[-1][:300]}" if lines else "it said nothing"
+        return f"its last output was: {lines[-1][:300]}" if lines else "it printed nothing"
 
     def disconnect(self) -> None:
-        """Tell the zygote to end, once it has imported what it is importing."""
+        """Have the fork server end, once it has imported what it is importing."""
         self.socket.close()
 
-    def close(self, within_s: float = 2.0) -> None:
-        """End the zygote and all that is below it; what does not end by itself within the time is
-        killed.
-        """
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """End the fork server and all processes below it, by force after the timeout."""
         self.disconnect()
-        for number in (
-            reaper.END,
-            signal.SIGKILL,
-        ):  # the keeper is asked to kill all, and then killed
+        for number in (reaper.STOP_SIGNAL, signal.SIGKILL):
             try:
-                self.process.wait(timeout=within_s)
+                self.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(number)
-                within_s = KILL_TIMEOUT_S
+                timeout_s = CLOSE_TIMEOUT_S
         self.process.wait()
-
-    def _answer(self) -> bytes:
-        answer = self.socket.recv(32)
-        if not answer:
-            raise OSError("the zygote has ended")
-        return answer
-
-
-def _raise_oom_score() -> None:
-    """Where memory runs out, have the kernel end this process, and no other program of the machine
-    (Linux).
-    """
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def preload(backend: str) -> None:
-    """Import every implementation of a backend; one that cannot be imported is found out when it is
-    asked for.
-    """
+    """Import all implementations of a backend; errors show when an implementation is requested."""
     if backend == NO_IMPORTS:
         return
     import lstmbench.measure.process.worker  # noqa: F401
@@ -259,51 +232,54 @@ def preload(backend: str) -> None:
 
 
 def main() -> None:
-    """Serve: ``f`` with a file descriptor forks a worker; ``r`` with its id waits for it, and ends
-    what it left.
-    """
+    """Import the backend, then answer the parent's requests until it disconnects."""
     descriptor, backend = int(sys.argv[1]), sys.argv[2]
     reaper.become_subreaper()
     control = socket.socket(fileno=descriptor)
     preload(backend)
     gc.collect()
-    gc.freeze()  # what is imported is never collected, in no worker
-    kept = reaper.children(os.getpid())  # as the imports started them
+    gc.freeze()  # no worker ever collects what is imported
+    keep = reaper.children(os.getpid())  # started by the imports
     while True:
-        request, descriptors, _, _ = socket.recv_fds(control, 17, 1)
+        request, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 1)
         if not request:
             return
-        if request == b"f":
-            own = os.getpid()
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                reaper.set_parent_death_signal(own)
-                reaper.become_subreaper()
-                _raise_oom_score()
-                _work(descriptors[0])
-            os.close(descriptors[0])
-            kept.add(pid)
-            control.sendall(str(pid).encode())
+        if request == FORK:
+            response = _fork_worker(control, descriptors[0])
+            keep.add(response)
         else:
-            pid, status = os.waitpid(int(request[1:]), 0)
-            kept.discard(pid)
-            reaper.kill_children(kept)
-            control.sendall(str(status).encode())
+            pid, response = os.waitpid(int(request.removeprefix(WAIT)), 0)
+            keep.discard(pid)
+            reaper.kill_children(keep)
+        control.sendall(str(response).encode())
 
 
-def _work(descriptor: int) -> None:
-    """Be a worker until the parent hangs up; never return into the zygote's loop."""
-    from lstmbench.measure.process.worker import serve
-
+def _fork_worker(control: socket.socket, descriptor: int) -> int:
+    """Return the id of a new process, which serves the connection and never returns from here."""
+    fork_server = os.getpid()
+    if pid := os.fork():
+        os.close(descriptor)
+        return pid
     code = 1
     try:
+        control.close()
+        reaper.set_parent_death_signal(fork_server)
+        reaper.become_subreaper()
+        _prefer_for_oom_kill()
+        from lstmbench.measure.process.worker import serve
+
         serve(Connection(descriptor))
         code = 0
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _prefer_for_oom_kill() -> None:
+    """Have the kernel kill this process, and no other program, if memory runs out (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

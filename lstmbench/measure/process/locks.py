@@ -1,8 +1,7 @@
-"""One at a time: two runs that are timed at once on one machine would disturb each other, and two
-in one folder mix.
+"""Locks: timed runs on one machine would disturb each other, and runs in one folder would mix.
 
-Both locks are the kernel's: a process that dies, however it does, holds none any more, and nothing
-has to be tidied up.
+Both are locks of the kernel (flock). A process that ends in any way releases them, so there is
+nothing to clean up.
 """
 
 import os
@@ -10,7 +9,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import psutil
 from lstmbench.errors import LstmbenchError
 
 VARIABLE = "LSTMBENCH_LOCK"
-"""The environment variable that names another file for the machine's lock."""
+"""The environment variable with the path of another file for the machine's lock."""
 
 
 @contextmanager
@@ -27,15 +26,15 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Be the only run in a folder of results, for the block.
 
     Raises:
-        LstmbenchError: if another one is at work in it.
+        LstmbenchError: if another run holds the folder.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not _taken(descriptor, wait=False):
-            other = (
+        if not _acquire(descriptor, wait=False):
+            raise LstmbenchError(
                 f"Another run is at work in {folder}; wait for its end, or choose another folder."
+                f"{_holder(descriptor)}"
             )
-            raise LstmbenchError(f"{other}{_holder(descriptor)}")
         yield
     finally:
         os.close(descriptor)
@@ -43,67 +42,72 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_machine(wait: bool = True) -> Iterator[None]:
-    """Be the only run that is timed on this machine, for the block; wait for the end of another
-    one, and say so.
+    """Be the only run that is timed on this machine, for the block.
+
+    Args:
+        wait: whether to wait for the end of another run, after a message on stderr.
 
     Raises:
-        LstmbenchError: if there is another one, and it is not to be waited for.
+        LstmbenchError: if there is another run, and ``wait`` is false.
     """
-    descriptor = _machine()
+    descriptor = _open_machine_lock()
+    if descriptor is None:
+        yield
+        return
     try:
-        if descriptor is not None and not _taken(descriptor, wait=False):
-            other, which = "nother run is being timed on this machine", _holder(descriptor)
+        if not _acquire(descriptor, wait=False):
+            message, holder = "nother run is being timed on this machine", _holder(descriptor)
             if not wait:
-                raise LstmbenchError(f"A{other}, and two at once disturb each other.{which}")
-            sys.stderr.write(f"lstmbench: a{other}; this one waits for its end.{which}\n")
-            _taken(descriptor, wait=True)
+                raise LstmbenchError(f"A{message}, and two at once disturb each other.{holder}")
+            sys.stderr.write(f"lstmbench: a{message}; this one waits for its end.{holder}\n")
+            _acquire(descriptor, wait=True)
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
-def _taken(descriptor: int, wait: bool) -> bool:
-    """Take the lock of an open file; return whether it is ours. A file system that has no locks
-    gives it to all.
+def _acquire(descriptor: int, wait: bool) -> bool:
+    """Lock an open file; return False if another process holds the lock.
+
+    A file system without locks gives it to everyone.
     """
     import fcntl  # POSIX only, as are the workers
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
     return True
 
 
 def _holder(descriptor: int) -> str:
-    """Return a sentence on the process that holds the lock of an open file; empty if nothing tells."""
-    with suppress(OSError, psutil.Error):
-        file = os.fstat(descriptor)
-        place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
-        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():  # Linux
-            _, kind, _, _, pid, where, *_ = line.split()
-            if (kind, where) == ("FLOCK", place):
+    """Return a sentence about the process that holds a lock; "" where the system does not tell."""
+    file = os.fstat(descriptor)
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
+    try:
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():  # Linux: proc(5)
+            _, kind, _, _, pid, inode, *_ = line.split()
+            if (kind, inode) == ("FLOCK", f"{device}:{file.st_ino}"):
                 process = psutil.Process(int(pid))
-                since = datetime.fromtimestamp(process.create_time()).astimezone()
+                start = datetime.fromtimestamp(process.create_time()).astimezone()
                 command = shlex.join(process.cmdline())[:300]
-                return f" It is process {pid}, begun on {since:%Y-%m-%d at %H:%M:%S}: {command}"
+                return f" It is process {pid}, begun on {start:%Y-%m-%d at %H:%M:%S}: {command}"
+    except (OSError, psutil.Error):
+        pass
     return ""
 
 
-def _machine() -> int | None:
-    """Open the machine's lock, which all its users share; None where there is no place for it.
+def _open_machine_lock() -> int | None:
+    """Open the machine's lock, which all its users share; None where it cannot be created.
 
-    Not in TMPDIR, which may be another one for each user or job. It is only read: in such a folder
-    nobody may write to the file of another.
+    It is not in TMPDIR, which may differ between users and jobs. It is opened for reading, since
+    nobody may write to another user's file in such a folder.
     """
     shared = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     path = os.environ.get(VARIABLE) or shared / "lstmbench.lock"
     for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT):
         try:
             return os.open(path, flags, 0o644)
-        except OSError:
+        except OSError:  # it does not exist yet, or cannot be created
             continue
     return None

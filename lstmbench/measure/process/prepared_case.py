@@ -1,11 +1,12 @@
-"""The implementation under test, with its inputs on the device: what is called, what is timed, what
-is checked.
+"""A prepared case: a loaded implementation with inputs on its device, ready to be timed.
+
+The oracle's answers stay in their file, so that memory holds only what the implementation needs.
 """
 
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,20 @@ from lstmbench.measure.inputs import INFERENCE, OUTPUTS, SETS, TRAINING, gradien
 from lstmbench.measure.suites.case import Workload
 
 MIN_SAMPLE_S = 2e-3
-"""A sample is at least this long. Far above the resolution of the clock; but to read it is itself a
-pause, after which a call is slower by microseconds: with samples of half a millisecond a control of
-5 % was seen at
-4.4 %."""
+"""Minimum duration of a sample. Measured: reading the clock is itself a pause, after which a call
+is slower by microseconds; with samples of 0.5 ms a control of 5 % showed as 4.4 %."""
 CALIBRATION_PAIRS = 7
-"""So often is the call of a few time steps held against a whole one, to know what repeating it
-adds.
-"""
+"""Pairs of calls, of a few time steps and of all, from which the cost of repeating steps is known.
+Chosen: odd, so that the median is one of them, and few, since long calls need it."""
 
 
 class PreparedCase:
-    """An implementation, loaded, with sets of inputs; the oracle's answers to them stay in their
-    file.
+    """An implementation at one workload.
+
+    Attributes:
+        calls: calls per sample.
+        seconds: time of one call, as measured last.
+        true_ratio: how many times longer a control's call takes than the call without repetition.
     """
 
     def __init__(
@@ -45,100 +47,112 @@ class PreparedCase:
         repeat: float = 0.0,
         sets: int = SETS,
     ) -> None:
-        self.workload, self.repeat, self.file = workload, repeat, inputs
+        """Load the implementation and its inputs.
+
+        Args:
+            implementation: its name.
+            workload: the sizes, mode, device and dtype.
+            inputs: file that ``write_with_answers`` wrote.
+            scope: is left when the case is no longer needed.
+            repeat: share of the work that a control repeats; 0 for a case that is no control.
+            sets: how many sets of inputs to load.
+        """
+        self.workload, self.path, self.repeat = workload, inputs, repeat
+        self.training = workload.mode == "training"
         with np.load(inputs, allow_pickle=False) as arrays:
             params = params_of(workload, arrays)
-            lstm = load(implementation, params, workload.device, workload.dtype)
-        scope.enter_context(lstm.framework.scope())
-        self.lstm: LSTM | Stack = lstm
-        self.inputs = [self._native(self._read(k)) for k in range(sets)]
-        self.method: Callable[..., Any] = (
-            lstm.implementation.forward_backward
-            if workload.mode == "training"
-            else lstm.implementation.forward
-        )
-        self.beginning = self._begin(math.ceil(repeat * workload.seq_len)) if repeat else ()
-        self.calls = 1
-        self.true_ratio = 1.0
-        self.seconds = 0.0
-        self.turns = 0
+        self.lstm: LSTM | Stack = load(implementation, params, workload.device, workload.dtype)
+        scope.enter_context(self.lstm.framework.scope())
+        timed = self.lstm.implementation
+        self.method: Callable[..., Any] = timed.forward_backward if self.training else timed.forward
+        self.inputs = [self._load_inputs(k) for k in range(sets)]
+        steps = math.ceil(repeat * workload.seq_len)
+        self.first_steps = self._load_inputs(0, steps) if repeat else ()
+        self.calls, self.next_set = 1, 0
+        self.true_ratio, self.seconds = 1.0, 0.0
+
+    def _load_inputs(self, k: int, steps: int | None = None) -> tuple[Any, ...]:
+        """Return the k-th inputs as the timed method takes them, cut to their first time steps.
+
+        Lengths stay a NumPy array, as users pass them; all else is on the device.
+        """
+        to_device = self.lstm.framework.from_numpy
+        with np.load(self.path, allow_pickle=False) as arrays:
+            inputs = [
+                to_device(arrays[f"{name}{k}"][: steps if name in ("x", "dy") else None])
+                for name in (TRAINING if self.training else INFERENCE)
+            ]
+            if self.workload.lengths != "full":
+                lengths = arrays[f"lengths{k}"]
+                inputs.append(lengths if steps is None else np.minimum(lengths, steps))
+        return tuple(inputs)
 
     def check(self, outputs: Any, k: int = 0) -> dict[str, Any]:
-        """Hold native outputs for the k-th inputs against the oracle's.
+        """Compare native outputs for the k-th inputs with the oracle's answers.
 
-        Returned are the largest relative errors, ``output_rel_error`` and ``grad_rel_error``, and
-        ``invalid_outputs``: why the outputs can't be held against the oracle's at all, "" if they
-        can.
+        Returns:
+            ``output_rel_error`` and ``grad_rel_error``, the largest relative errors (None without
+            gradients); ``invalid_outputs``: why outputs cannot be compared, "" if they can.
         """
-        arrays, misfits, errors = self._named(outputs), [], {}
-        with np.load(
-            self.file, allow_pickle=False
-        ) as answers:  # none is kept: memory is the implementation's alone
+        arrays = self._named_arrays(outputs)
+        invalid, errors = "", {}
+        with np.load(self.path, allow_pickle=False) as answers:
             for name, array in arrays.items():
                 answer = answers[f"answer_{name}{k}"]
                 errors[name] = relative_error(array, answer)
-                if array.shape != answer.shape:
-                    misfits.append(f"{name} has shape {array.shape}, and {answer.shape} is right")
-                elif not np.isfinite(array).all():
-                    misfits.append(f"{name} has values that are not finite")
+                if not invalid and array.shape != answer.shape:
+                    invalid = f"{name} has shape {array.shape}, and {answer.shape} is right"
+                elif not invalid and not np.isfinite(array).all():
+                    invalid = f"{name} has values that are not finite"
         gradients = [error for name, error in errors.items() if name not in OUTPUTS]
         return {
             "output_rel_error": max(errors[name] for name in OUTPUTS),
             "grad_rel_error": max(gradients, default=None),
-            "invalid_outputs": next(iter(misfits), ""),
+            "invalid_outputs": invalid,
         }
 
-    def _named(self, outputs: Any) -> dict[str, Any]:
-        """Bring outputs and gradients back to NumPy, by name; the names of gradients begin with
-        ``d_``.
-        """
+    def _named_arrays(self, outputs: Any) -> dict[str, Any]:
+        """Return outputs and gradients as NumPy arrays by name; gradients as ``d_<name>``."""
+        names = list(OUTPUTS)
         try:
-            outputs, gradients = outputs if self.workload.mode == "training" else (outputs, None)
-            named = dict(zip(OUTPUTS, outputs, strict=True))
-            if gradients is not None:
+            if self.training:
+                outputs, gradients = outputs
                 if self.workload.stacked:
-                    weights, *rest = gradients
-                    gradients = (*weights, *rest)
-                named |= zip(
-                    (f"d_{name}" for name in gradient_names(self.workload)), gradients, strict=True
-                )
+                    weights, *others = gradients
+                    gradients = (*weights, *others)
+                names += [f"d_{name}" for name in gradient_names(self.workload)]
+                outputs = (*outputs, *gradients)
+            named = dict(zip(names, outputs, strict=True))
         except (TypeError, ValueError):
             raise LstmbenchError(
                 "it must return (y, h, c), or in training ((y, h, c), six gradients)"
             ) from None
         return {name: self.lstm.framework.to_numpy(native) for name, native in named.items()}
 
-    def _read(self, k: int) -> dict[str, Any]:
-        """Return the k-th set of inputs, as float64."""
-        names = TRAINING if self.workload.mode == "training" else INFERENCE
-        with np.load(self.file, allow_pickle=False) as arrays:
-            return {
-                name: arrays[f"{name}{k}"] for name in (*names, "lengths") if f"{name}{k}" in arrays
-            }
-
     def call(self, k: int) -> Any:
-        """Run the timed method on the k-th set of inputs, and wait for all that it returns."""
-        outputs = self.method(*self.inputs[k % SETS])
+        """Call the timed method on the k-th inputs, and wait for all its outputs."""
+        return self._call(self.inputs[k])
+
+    def _call(self, inputs: tuple[Any, ...]) -> Any:
+        outputs = self.method(*inputs)
         self.lstm.framework.synchronize(outputs)
         return outputs
 
     def run(self, calls: int) -> None:
-        """Make so many calls, inputs taking turns; a control makes more."""
+        """Make this many calls, on each set of inputs in turn; a control makes more."""
         method, synchronize, inputs = self.method, self.lstm.framework.synchronize, self.inputs
-        first, again = self.turns, round(self.repeat * calls) if self.repeat else 0
-        self.turns += calls
-        for k in range(first, first + calls + again):
+        first, repeated = self.next_set, round(self.repeat * calls)
+        self.next_set += calls
+        for k in range(first, first + calls + repeated):
             synchronize(method(*inputs[k % SETS]))
-        if self.repeat and not again:
-            synchronize(method(*self.beginning))
+        if self.repeat and not repeated:
+            synchronize(method(*self.first_steps))
 
     def samples(self, turn_s: float) -> list[float]:
-        """Return the seconds of a call, sample by sample, each the mean over ``calls`` in a row,
-        for a turn.
+        """Take samples for a turn, at least one; return the seconds of a call, the mean per sample.
 
-        There is at least one. A sample begins where the one before has ended, at the same reading
-        of the clock: pauses between samples, be they of a microsecond, were seen to make a call
-        slower by ten, so that who needs many samples would lose.
+        A sample begins at the clock reading that ended the one before. Measured: a pause of 1 µs
+        between samples made a call 10 µs slower, a cost that grows with the number of samples.
         """
         clock, stamps = time.perf_counter, [time.perf_counter()]
         end = stamps[0] + turn_s
@@ -148,30 +162,34 @@ class PreparedCase:
         return [(after - before) / self.calls for before, after in itertools.pairwise(stamps)]
 
     def calibrate(self, seconds: float, turn_s: float, whole_calls: bool | None = None) -> None:
-        """Set how many calls make one sample, from the time of a call, for turns of ``turn_s``.
+        """Set the calls per sample and the true ratio.
 
-        A control takes so many that what it repeats are whole calls, if these fit into a turn; or
-        else single calls, each with a few time steps repeated. And ``truth`` is set, how many times
-        longer a call takes for what is repeated. Of whole calls it is known by their count. Of time
-        steps it is not, for a call of few steps costs
-        more than its share: that is measured. ``whole_calls`` says which, if another process of the
-        case has decided.
+        A control repeats whole calls if a turn is long enough for that, and its true ratio follows
+        from their count. Otherwise each sample is one call, and the control repeats its first time
+        steps. These cost more than their share, so the true ratio is measured.
+
+        Args:
+            seconds: time of one call.
+            turn_s: duration of a turn.
+            whole_calls: what to repeat, if another process of the case has decided; None if not.
         """
         self.seconds = seconds
         self.calls = max(1, math.ceil(MIN_SAMPLE_S / seconds))
         if not self.repeat:
             return
-        whole = round(1 / self.repeat)
-        if (whole + 1) * seconds <= turn_s if whole_calls is None else whole_calls:
-            self.calls = whole * math.ceil(self.calls / whole)
+        period = round(1 / self.repeat)  # one call in this many is repeated
+        if whole_calls is None:
+            whole_calls = (period + 1) * seconds <= turn_s
+        if whole_calls:
+            self.calls = period * math.ceil(self.calls / period)
             self.true_ratio = 1 + round(self.repeat * self.calls) / self.calls
         else:
             self.calls = 1
-            pairs = [
-                (self._time(self.beginning), self._time(self.inputs[0]))
+            shares = [
+                self._time(self.first_steps) / self._time(self.inputs[0])
                 for _ in range(CALIBRATION_PAIRS)
             ]
-            self.true_ratio = 1 + float(np.median([few / all_ for few, all_ in pairs]))
+            self.true_ratio = 1 + float(np.median(shares))
 
     @property
     def repeats_whole_calls(self) -> bool:
@@ -179,45 +197,24 @@ class PreparedCase:
         return round(self.repeat * self.calls) > 0
 
     def _time(self, inputs: tuple[Any, ...]) -> float:
-        """Return the seconds of one call on these inputs."""
         start = time.perf_counter()
-        self.lstm.framework.synchronize(self.method(*inputs))
+        self._call(inputs)
         return time.perf_counter() - start
 
-    def _begin(self, steps: int) -> tuple[Any, ...]:
-        """Return the first set of inputs, cut to its first time steps where it has some."""
-        cut = {
-            name: array[:steps] if name in ("x", "dy") else array
-            for name, array in self._read(0).items()
-        }
-        if "lengths" in cut:
-            cut["lengths"] = np.minimum(cut["lengths"], steps)
-        return self._native(cut)
-
-    def _native(self, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return inputs as the timed method takes them: lengths as users have them, all else on the
-        device.
-        """
-        bring = self.lstm.framework.from_numpy
-        return tuple(array if name == "lengths" else bring(array) for name, array in arrays.items())
-
     def device_profile(self) -> dict[str, Any]:
-        """Return what the device did in a call, as far as the framework tells."""
+        """Return what the device did in a call, see ``ArrayBackend.device_profile``."""
         return self.lstm.framework.device_profile(self.method, *self.inputs[0])
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
-        """Return the allocator's peak of one call beyond its inputs, over the first time steps only
-        if told so.
+        """Return the allocator's peak during a call beyond its inputs, in bytes.
 
-        None where an implementation says that its framework's accounting does not see what it
-        allocates.
+        Args:
+            steps: only so many first time steps; None for all.
+
+        Returns:
+            None where the framework's accounting does not see the implementation's memory.
         """
         if getattr(self.lstm.implementation, "hides_memory", False):
             return None
-        inputs = self.inputs[0] if steps is None else self._begin(steps)
-        if self.workload.lengths == "full":
-            return self.lstm.framework.allocated_bytes(self.method, *inputs)
-        *native, lengths = inputs  # which are not for a compiler to trace
-        return self.lstm.framework.allocated_bytes(
-            lambda *arrays: self.method(*arrays, lengths), *native
-        )
+        inputs = self.inputs[0] if steps is None else self._load_inputs(0, steps)
+        return self.lstm.framework.allocated_bytes(self.method, *inputs)

@@ -1,15 +1,13 @@
-"""No process outlives the run: a keeper stands between the run and each zygote, and ends whatever
-is left below it.
+"""Reaper: a process between the run and each fork server that kills whatever they leave behind.
 
-The kernel kills a zygote with its keeper and a worker with its zygote, but nothing kills with a
-worker what an implementation has started there. So each of them adopts the orphans below it,
-however far they have gone: what a worker leaves behind is its zygote's, what a zygote leaves behind
-its keeper's. And a keeper is told when the run dies, also if that is killed, and ends all of them
-before it goes.
+The kernel kills a fork server when its reaper ends, and a worker when its fork server ends. It does
+not kill what an implementation has started in a worker. Reapers, fork servers and workers are
+therefore subreapers: an orphan below a worker becomes a child of that worker, then of its fork
+server, then of the reaper. The kernel signals the reaper when the run ends, also when the run is
+killed. The reaper then kills all its descendants and exits.
 
-It is run by its path, and has the standard library alone: it must be on its guard before the first
-import that takes long. On a busy machine, or a slow disk, importing this package alone may take
-seconds.
+It is run by its path and imports the standard library only, because it must be in place before the
+first slow import: on a busy machine, importing this package alone may take seconds.
 """
 
 import ctypes
@@ -17,92 +15,90 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-"""What prctl is asked for: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER."""
-END: int = getattr(signal, "SIGRTMIN", signal.SIGUSR1)
-"""What ends a keeper, and nothing else sends. What a terminal or a batch system sends to a whole
-group ends the run and the zygote, unless the run was told to ignore it. A keeper goes with either,
-and so heeds none of it."""
+"""Options of prctl(2), from <linux/prctl.h>."""
+STOP_SIGNAL: int = getattr(signal, "SIGRTMIN", signal.SIGUSR1)
+"""The only signal that stops a reaper; nothing else sends it. Signals that a terminal or a batch
+system sends to the whole process group end the run and the fork server, unless the run ignores
+them. A reaper ends with either, so it ignores those signals itself."""
 
 
 def set_parent_death_signal(parent: int, number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to send this process a signal when its parent ends (Linux; elsewhere a closed
-    socket ends it).
+    """Have the kernel send this process a signal when its parent ends (Linux only).
+
+    Elsewhere a process ends when its socket is closed.
     """
     _prctl(PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # it has ended already, and of that the kernel sends no word
+    if os.getppid() != parent:  # it ended before the call, so no signal will come
         os._exit(1)
 
 
 def become_subreaper() -> None:
-    """Become the parent of every process below this one whose own parent ends (Linux)."""
+    """Adopt every descendant whose own parent ends (Linux only)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def thread_files(pid: int | str, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield each thread's id and its file of this name in /proc; nothing without such files."""
+    for path in Path(f"/proc/{pid}/task").glob(f"*/{name}"):
+        with suppress(OSError):  # the thread has just ended
+            yield path.parent.name, path.read_bytes()
+
+
 def children(pid: int) -> set[int]:
-    """Return the processes that a process is the parent of; none where the system does not tell."""
-    found: set[int] = set()
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # a thread that ended just now
-            found.update(map(int, listed.read_bytes().split()))
-    return found
+    """Return the child processes of a process; none where the system does not list them."""
+    return {int(child) for _, pids in thread_files(pid, "children") for child in pids.split()}
 
 
 def descendants(pid: int) -> set[int]:
-    """Return the children of a process, and theirs, and so on."""
-    found: set[int] = set()
+    """Return the children of a process, their children, and so on."""
+    pids: set[int] = set()
     new = {pid}
-    while new := set().union(*map(children, new)) - found:
-        found |= new
-    return found
+    while new := set().union(*map(children, new)) - pids:
+        pids |= new
+    return pids
 
 
-def kill_children(kept: Collection[int] = ()) -> None:
-    """Kill this process's children but some; what they leave becomes its own where it adopts, and
-    is killed too.
-    """
-    while left := children(os.getpid()).difference(kept):
-        for pid in left:
+def kill_children(keep: Collection[int] = ()) -> None:
+    """Kill all children but those to keep, and the orphans that this process adopts meanwhile."""
+    while remaining := children(os.getpid()).difference(keep):
+        for pid in remaining:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
 
 def main() -> None:
-    """Fork the zygote, whose arguments these are; when it ends, or the run does, end all that is
-    left.
-    """
+    """Fork the fork server, which takes the same arguments; clean up when it or the run ends."""
     descriptor, parent, own = int(sys.argv[1]), int(sys.argv[3]), os.getpid()
-    signal.signal(
-        signal.SIGCHLD, lambda *_: None
-    )  # by default it may be dropped, though it is awaited
-    usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    set_parent_death_signal(parent, END)
+    # With the default handler, SIGCHLD may be discarded although sigwait waits for it
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    set_parent_death_signal(parent, STOP_SIGNAL)
     become_subreaper()
-    zygote = os.fork()
-    if zygote == 0:
+    fork_server = os.fork()
+    if fork_server == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
         set_parent_death_signal(own)
-        runpy.run_module(
-            "lstmbench.measure.process.forkserver", run_name="__main__", alter_sys=True
-        )
+        module = "lstmbench.measure.process.forkserver"
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
-    os.close(descriptor)  # which is the zygote's alone: its end must be seen there
-    while signal.sigwait({signal.SIGCHLD, END}) == signal.SIGCHLD:
-        if os.waitpid(zygote, os.WNOHANG) != (0, 0):
+    os.close(descriptor)  # the fork server's alone: the run must see it closed when that ends
+    while signal.sigwait({signal.SIGCHLD, STOP_SIGNAL}) == signal.SIGCHLD:
+        if os.waitpid(fork_server, os.WNOHANG) != (0, 0):
             break
     else:
-        os.kill(zygote, signal.SIGKILL)
+        os.kill(fork_server, signal.SIGKILL)
     kill_children()
 
 
 def _prctl(option: int, value: int) -> None:
-    with suppress(OSError, AttributeError):
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 

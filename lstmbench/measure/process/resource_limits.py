@@ -1,13 +1,11 @@
-"""What one case may take of the machine: beyond it, its process is ended, so that the machine and
-the run live on.
+"""Limits on what the processes of one case may use, so that the machine and the run survive it.
 
-Looked at from outside, while an answer is waited for: a limit of the kernel's own on address space
-(RLIMIT_AS) would stop frameworks that reserve far more than they use, and one on processes counts
-all of a user's.
+The parent checks them while it waits for an answer. The kernel's own limits do not fit: RLIMIT_AS
+stops frameworks that reserve far more address space than they use, and RLIMIT_NPROC counts all
+processes of the user.
 """
 
 import os
-from pathlib import Path
 
 import psutil
 
@@ -15,63 +13,51 @@ from lstmbench.measure.process.available_resources import available_memory
 from lstmbench.measure.process.reaper import descendants
 
 POLL_INTERVAL_S = 0.1
-"""How often is looked; answers that come sooner, as those of all timed turns of a usual budget, are
-not disturbed.
-"""
+"""Time between checks. Longer than a timed turn of a usual budget, so that no turn is disturbed."""
 MAX_BYTES = int(0.9 * available_memory())
-"""Most resident memory of a case's process, and of those that it starts."""
+"""Maximum resident memory of a case's processes together. Chosen: a tenth is for the parent."""
 MIN_FREE_BYTES = int(0.03 * psutil.virtual_memory().total)
-"""So much memory must be left on the machine."""
+"""Minimum memory that stays free on the machine. Chosen: a margin before the OOM killer acts."""
 MAX_THREADS = 512 + 8 * (os.cpu_count() or 1)
-"""Most threads of these, far more than any framework starts. A process has at least one."""
+"""Maximum threads of a case's processes together. Chosen far above what any framework starts."""
 
 
 def exceeded_limit(pid: int) -> str | None:
-    """Return what a process and those below it take too much of.
+    """Return which limit a process and its descendants exceed together.
 
-    None if they are within bounds, or the system does not tell.
+    None if they exceed none, or if the system does not tell.
     """
-    taken = [found for each in (pid, *descendants(pid)) if (found := _taken(each))]
-    if not taken:
+    usages = [usage for each in (pid, *descendants(pid)) if (usage := _usage(each))]
+    if not usages:
         return None
-    resident, threads = (sum(each) for each in zip(*taken, strict=True))
-    who = "its process" if len(taken) == 1 else f"its {len(taken)} processes"
+    resident, threads = map(sum, zip(*usages, strict=True))
+    processes = "its process" if len(usages) == 1 else f"its {len(usages)} processes"
     if resident > MAX_BYTES:
-        return f"out of memory: {who} held {_gib(resident)}, and {_gib(MAX_BYTES)} are allowed here"
+        allowed = f"{_gib(MAX_BYTES)} are allowed here"
+        return f"out of memory: {processes} held {_gib(resident)}, and {allowed}"
     if threads > MAX_THREADS:
-        return f"{who} had {threads} threads, and {MAX_THREADS} are allowed"
-    left = psutil.virtual_memory().available
-    if left < MIN_FREE_BYTES:
-        return f"out of memory: {who} held {_gib(resident)}, and the machine had {_gib(left)} left"
+        return f"{processes} had {threads} threads, and {MAX_THREADS} are allowed"
+    if (free := psutil.virtual_memory().available) < MIN_FREE_BYTES:
+        left = f"the machine had {_gib(free)} left"
+        return f"out of memory: {processes} held {_gib(resident)}, and {left}"
     return None
 
 
-def ended(pid: int) -> bool:
-    """Return whether a process has ended, though nobody has waited for it yet; False where the
-    system does not tell.
-    """
-    return _status(pid).get("State", [""])[0] == "Z"
-
-
-def _taken(pid: int) -> tuple[int, int] | None:
-    """Return the resident bytes and the threads of a process, None where the system does not tell."""
-    found = _status(pid)
-    if not found:
-        return None
-    resident, threads = (
-        int(found[name][0]) if name in found else 0 for name in ("VmRSS", "Threads")
-    )
-    return resident * 1024, threads
-
-
-def _status(pid: int) -> dict[str, list[str]]:
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended and its parent has not waited for it; False if unknown."""
     try:
-        lines = (
-            Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-        )
-    except OSError:
-        return {}
-    return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _usage(pid: int) -> tuple[int, int] | None:
+    """Return the resident bytes and the threads of a process, None if it cannot be read."""
+    try:
+        process = psutil.Process(pid)
+        return process.memory_info().rss, process.num_threads()
+    except psutil.Error:
+        return None
 
 
 def _gib(count: int) -> str:

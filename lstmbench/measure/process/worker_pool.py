@@ -1,13 +1,10 @@
-"""All the worker processes of a run: zygotes by backend, started when first needed, ended with the
-run.
-"""
+"""The worker processes of a run: fork servers by backend, started when needed."""
 
 import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from lstmbench.core.registry import (
@@ -22,6 +19,7 @@ from lstmbench.measure.ab import Variant
 from lstmbench.measure.process import worker_environment
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import (
+    CLOSE_TIMEOUT_S,
     HARNESS_FAILED,
     NO_IMPORTS,
     ORACLE,
@@ -34,51 +32,47 @@ from lstmbench.measure.process.forkserver import (
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.interface import AnyWorkload
 
-CLOSE_TIMEOUT_S = 2.0
-"""So long may the processes of a run take to end by themselves; what is left is killed."""
 SESSION_ONLY_REASON = (
-    "it is registered in this session alone, and workers are other processes. Put it into a module, "
-    f"and name that in an entry point of the group {ENTRY_POINTS!r} of a package that is installed; "
+    "it is registered in this session alone, and workers are other processes. Put it into a "
+    f"module, and name that in an entry point of the group {ENTRY_POINTS!r} of an installed "
+    "package; "
     "CONTRIBUTING.md shows how"
 )
 
 
-def skip_reason(known: dict[str, Any], workload: AnyWorkload) -> str | None:
-    """Return why what is described cannot run a workload on this machine, or None if it can.
+def skip_reason(row: dict[str, Any], workload: AnyWorkload) -> str | None:
+    """Return why an implementation cannot run a workload on this machine, None if it can.
 
     Args:
-        known: one row of ``lstmbench.implementations()``.
+        row: the implementation's row of ``lstmbench.implementations()``.
         workload: what it should run.
     """
-    name, threads, cores = known["name"], workload.threads, available_cores()
-    if not known["available"]:
-        return f"{name} is not available here: {known['reason']}"
-    if workload.device not in known["devices"]:
+    name, threads, available = row["name"], workload.threads, available_cores()
+    if not row["available"]:
+        return f"{name} is not available here: {row['reason']}"
+    if workload.device not in row["devices"]:
         return (
-            f"{name} sees no device {workload.device!r} here; it sees {', '.join(known['devices'])}"
+            f"{name} sees no device {workload.device!r} here; it sees {', '.join(row['devices'])}"
         )
-    if workload.dtype not in known["dtypes"]:
-        return f"{name} does not support {workload.dtype}; it supports {', '.join(known['dtypes'])}"
+    if workload.dtype not in row["dtypes"]:
+        return f"{name} does not support {workload.dtype}; it supports {', '.join(row['dtypes'])}"
     if reason := unsupported_reason(workload.dtype, workload.device):
         return f"{name} does not support {workload.dtype} on {workload.device}: {reason}"
-    if workload.mode not in known["modes"]:
+    if workload.mode not in row["modes"]:
         return f"{name} has no {workload.mode}"
-    if threads > cores:
-        machine = os.cpu_count() or 1
-        limit = f"this machine has {machine} cores" + (
-            f", of which {cores} may be used" if cores < machine else ""
-        )
-        return f"{threads} threads were asked for, and {limit}"
+    if threads > available:
+        cores = os.cpu_count() or 1
+        usable = f", of which {available} may be used" if available < cores else ""
+        return f"{threads} threads were requested, and this machine has {cores} cores{usable}"
     return None
 
 
 class WorkerPool:
-    """Zygotes, and what was learnt through them about implementations and environments.
+    """Starts workers, and caches what they tell about implementations.
 
     Attributes:
-        scratch: a folder for inputs and logs that goes with the run.
-        variants: by label, the implementations that run on other code or another interpreter, see
-            ``lstmbench.measure.ab``.
+        scratch: folder for inputs and logs that is removed after the run.
+        variants: by label, the implementations that run on other code or another interpreter.
         environments: by ``environment_id``, what each kind of worker runs on.
     """
 
@@ -86,127 +80,114 @@ class WorkerPool:
         self.scratch = scratch
         self.variants = {variant.label: variant for variant in variants}
         self.environments: dict[str, Any] = {}
-        self._zygotes: dict[tuple[str, int, str, int], ForkServer] = {}
-        self._known: dict[tuple[str, int, str], dict[str, Any]] = {}
-        self._base = {"machine": environment.machine(), "packages": environment.packages()}
+        self._fork_servers: dict[tuple[str, int, str, int], ForkServer] = {}
+        self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self._machine = {"machine": environment.machine(), "packages": environment.packages()}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for zygote in self._zygotes.values():
-            zygote.disconnect()
-        end = time.monotonic() + CLOSE_TIMEOUT_S  # for all of them: many may still be importing
-        for zygote in self._zygotes.values():
-            zygote.close(max(0.0, end - time.monotonic()))
+    def __exit__(self, *_: object) -> None:
+        for server in self._fork_servers.values():
+            server.disconnect()
+        end = time.monotonic() + CLOSE_TIMEOUT_S  # for all together: many may still be importing
+        for server in self._fork_servers.values():
+            server.close(max(0.0, end - time.monotonic()))
 
     def implementation(self, label: str) -> str:
-        """Return the implementation that a label stands for: itself, but for a side of a duel."""
+        """Return the name of the implementation with this label; they differ for A/B variants."""
         return self.variants[label].name if label in self.variants else label
 
     def worker(
         self, label: str, workload: AnyWorkload, layout: int = 0, fresh: bool = False
     ) -> Worker:
-        """Return a new process that has imported an implementation, with the workload's threads and
-        devices.
+        """Return a new process for an implementation, with the workload's threads and device.
 
-        The implementations of numpy, of torch, and of jax share a process to be forked from; any
-        other has its own, so that one that fails at import fails alone. One that is ``fresh`` has
-        imported nothing yet.
+        Args:
+            label: the implementation, or ``ORACLE``. Those of numpy, torch and jax share a fork
+                server; any other has its own, so that a failing import affects no other.
+            workload: what it will run.
+            layout: number of the memory layout, see ``worker_environment``.
+            fresh: whether the process must not have imported anything yet.
 
         Raises:
-            WorkerDied: if the process that imports it ends, or does not become ready.
+            WorkerDied: if its fork server ends, or does not become ready.
         """
-        return self._zygote(label, workload, layout, fresh).fork()
+        return self._fork_server(label, workload, layout, fresh).fork()
 
     def preload(self, labels: Iterable[str], workload: AnyWorkload, layouts: Iterable[int]) -> None:
-        """Have what these workers are forked from imported, all at once, and wait until it is.
+        """Start the fork servers of these workers at the same time, and wait for their imports.
 
-        On two cores that takes half as long as one after the other, and nothing is being timed yet.
-        What cannot start is left to be found out when a worker is asked for.
+        On two cores that takes half as long as one after the other. One that cannot start is
+        reported when a worker is requested.
         """
-        for zygote in [
-            self._zygote(label, workload, layout) for label in labels for layout in layouts
-        ]:
+        layouts = [*layouts]
+        servers = [
+            self._fork_server(each, workload, layout) for each in labels for layout in layouts
+        ]
+        for server in servers:
             with suppress(WorkerDied):
-                zygote.fork().kill()
+                server.fork().kill()
 
-    def _zygote(
+    def _fork_server(
         self, label: str, workload: AnyWorkload, layout: int, fresh: bool = False
     ) -> ForkServer:
-        """Return the process that this worker is forked from, started if it is not there; it may
-        not be ready yet.
-        """
-        variant, name = self.variants.get(label), self.implementation(label)
-        own = variant is not None and variant.needs_own_process
+        """Return the fork server for a worker, started if need be; it may not be ready yet."""
+        name, variant = self.implementation(label), self.variants.get(label)
         backend = name.partition(".")[0]
-        family = NO_IMPORTS if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
-        key = (f"{label}, {family}" if own else family, workload.threads, workload.device, layout)
-        if key not in self._zygotes or not self._zygotes[key].alive:
-            python, code = (
-                (variant.python, variant.unpack(self.scratch))
-                if variant is not None and own
-                else (None, None)
-            )
-            log = self.scratch / f"{key[0]}.log"
-            self._zygotes[key] = ForkServer(family, *key[1:], log=log, python=python, code=code)
-        return self._zygotes[key]
+        imports = NO_IMPORTS if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
+        python, code, key_name = None, None, imports
+        if variant is not None and variant.needs_own_process:
+            python, code = variant.python, variant.unpack(self.scratch)
+            key_name = f"{label}, {imports}"
+        key = (key_name, workload.threads, workload.device, layout)
+        server = self._fork_servers.get(key)
+        if server is None or not server.alive:
+            log = self.scratch / f"{key_name}.log"
+            server = ForkServer(imports, *key[1:], log=log, python=python, code=code)
+            self._fork_servers[key] = server
+        return server
 
-    def describe(self, name: str, workload: AnyWorkload) -> dict[str, Any]:
-        """Return what is known of an implementation: one row of ``lstmbench.implementations()``."""
-        key = (name, workload.threads, workload.device)
-        if key not in self._known:
-            try:
-                (known,) = self._ask_once(
-                    name, workload, "describe", names=[self.implementation(name)]
-                )
-            except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
-                known = {"name": name, "available": False, "reason": str(error), "peer": False}
-            if HARNESS_FAILED in known.get("reason", ""):
-                return known  # and the next workload asks again
-            if not known["available"] and is_session_only(self.implementation(name)):
-                known["reason"] = SESSION_ONLY_REASON
-            self._known[key] = known
-        return self._known[key]
+    def describe(self, label: str, workload: AnyWorkload) -> dict[str, Any]:
+        """Return the row of ``lstmbench.implementations()``, as a worker sees it."""
+        key = (label, workload.threads, workload.device)
+        if key in self._rows:
+            return self._rows[key]
+        name = self.implementation(label)
+        try:
+            (row,) = self._request_once(label, workload, "describe", names=[name])
+        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
+            row = {"name": label, "available": False, "reason": str(error), "peer": False}
+        if HARNESS_FAILED in row.get("reason", ""):
+            return row  # not cached: the next workload tries again
+        if not row["available"] and is_session_only(name):
+            row["reason"] = SESSION_ONLY_REASON
+        self._rows[key] = row
+        return row
 
     def write_inputs(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
-        """Have the workload's inputs drawn and the oracle's answers computed, in a process of their
-        own.
-        """
-        self._ask_once(
-            ORACLE,
-            workload,
-            "write_inputs",
-            timeout,
-            workload=vars(workload),
-            seed=seed,
-            path=str(path),
-        )
+        """Have a worker draw the workload's inputs and compute the oracle's answers."""
+        arguments = {"workload": vars(workload), "seed": seed, "path": str(path)}
+        self._request_once(ORACLE, workload, "write_inputs", timeout, **arguments)
 
     def machine_worker(self, workload: Workload) -> Worker | None:
-        """Return a fresh process that can measure the machine's limits; None on a GPU, whose limits
-        are not measured.
+        """Return a worker that measures the machine's peak rates; None on a GPU.
 
         Raises:
             WorkerDied: if it does not become ready.
         """
         return self.worker(ORACLE, workload) if workload.device == "cpu" else None
 
-    def _ask_once(
+    def _request_once(
         self,
         label: str,
         workload: AnyWorkload,
         command: str,
         timeout: float = START_TIMEOUT_S,
-        /,
+        /,  # a command may have arguments of these names
         **arguments: Any,
     ) -> Any:
-        """Ask a worker that is ended after its answer."""
+        """Return the answer of a new worker, and kill it."""
         worker = self.worker(label, workload)
         try:
             return worker.request(command, timeout, **arguments)
@@ -216,17 +197,13 @@ class WorkerPool:
     def record_environment(
         self, label: str, frameworks: dict[str, Any], workload: AnyWorkload
     ) -> str:
-        """Keep the environment of a worker, and return its id."""
-        described = {
-            "frameworks": frameworks,
-            "threads": workload.threads,
-            "device": workload.device,
-        }
-        described["variables"] = worker_environment.recorded_variables(
-            workload.threads, workload.device
-        )
+        """Add the environment of a worker to ``environments``, and return its id."""
+        threads, device = workload.threads, workload.device
+        variables = worker_environment.recorded_variables(threads, device)
+        worker = {"frameworks": frameworks, "threads": threads, "device": device}
+        worker["variables"] = variables
         if label in self.variants:
-            described["revision"] = self.variants[label].revision or None
-        found = environment.environment_id(self._base, described)
-        self.environments[found] = described
-        return found
+            worker["revision"] = self.variants[label].revision or None
+        environment_id = environment.environment_id(self._machine, worker)
+        self.environments[environment_id] = worker
+        return environment_id

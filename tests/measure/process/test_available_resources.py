@@ -114,7 +114,7 @@ def test_more_threads_than_cores_that_may_be_used_are_refused_with_both_numbers(
     }
     workload = Workload("inference", 1, 1, 1, 1, threads=2)
     assert worker_pool.skip_reason(known, workload) == (
-        "2 threads were asked for, and this machine has 4 cores, of which 1 may be used"
+        "2 threads were requested, and this machine has 4 cores, of which 1 may be used"
     )
     assert worker_pool.skip_reason(known, Workload("inference", 1, 1, 1, 1)) is None
 

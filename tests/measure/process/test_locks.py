@@ -18,12 +18,12 @@ from lstmbench.measure import runner
 from lstmbench.measure.process import locks
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from lstmbench.measure.process import locks
 with locks.lock_folder(Path(sys.argv[1])), locks.lock_machine():
     print("held", flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 
 
@@ -78,7 +78,7 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
@@ -92,9 +92,9 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
             locks.lock_folder(tmp_path),
         ):
             pass
-        taken = locks._taken
+        acquire = locks._acquire
         monkeypatch.setattr(
-            locks, "_taken", lambda descriptor, wait: not wait and taken(descriptor, wait)
+            locks, "_acquire", lambda descriptor, wait: not wait and acquire(descriptor, wait)
         )
         with locks.lock_machine():
             pass
@@ -104,7 +104,7 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
 
 def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         for lock in (locks.lock_folder(tmp_path), locks.lock_machine(wait=False)):
