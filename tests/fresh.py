@@ -1,4 +1,4 @@
-"""A new interpreter: for what depends on the imports, or on the environment, of a whole process."""
+"""Run code in a new interpreter, with imports and environment variables of its own."""
 
 import json
 import os
@@ -11,9 +11,7 @@ TESTS = Path(__file__).resolve().parent
 
 
 def fresh(code: str, **environment: str) -> Any:
-    """Run the code in a new interpreter, with these variables besides; return what it left in
-    ``out``.
-    """
+    """Run code in a new interpreter with additional variables; return its variable ``out``."""
     path = os.pathsep.join(
         filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")])
     )

@@ -1,4 +1,4 @@
-"""Root, for whom the modes of files do not count, made to heed them."""
+"""Let file permissions apply to root."""
 
 import ctypes
 import os
@@ -12,14 +12,12 @@ VERSION, DAC_OVERRIDE, DAC_READ_SEARCH = 0x20080522, 1, 2
 WITHOUT_RIGHTS = (
     ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 )
-"""What a command begins with that is to heed modes."""
+"""Prefix of a command to which file permissions shall apply."""
 
 
 @contextmanager
 def heeding_modes() -> Iterator[None]:
-    """Take from this thread, for the block, the capabilities by which root reads and writes every
-    file.
-    """
+    """Drop the capabilities of this thread to read and write every file, for the block."""
     if os.geteuid() != 0:
         yield
         return

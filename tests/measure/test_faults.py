@@ -1,6 +1,4 @@
-"""A machine that fails a run costs a clear sentence and nothing that is done: no room, no right, a
-wrong clock.
-"""
+"""A full disk, missing permissions or a wrong clock: one sentence, and no row is lost."""
 
 import os
 import shutil
@@ -35,7 +33,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(suite: Path, in_process: None) -> pd.DataFrame:
-    """The rows of a run that nothing disturbs."""
+    """The rows of a run without faults."""
     return lb.run(suite, suite.parent / "whole", progress=False, seed=1).records[SAME]
 
 
@@ -64,10 +62,10 @@ def refused(suite: Path, out: Path) -> str:
 
 
 @pytest.mark.parametrize("room", [0, 4 * KIB, 24 * KIB, 200 * KIB])
-def test_a_full_disk_costs_a_sentence_and_with_more_room_the_run_goes_on(
+def test_a_full_disk_is_reported_in_one_sentence_and_the_run_can_continue(
     room: int, suite: Path, whole: pd.DataFrame, disk: Path
 ) -> None:
-    """For the manifest, for a part of it, for any input, for all of them."""
+    """Room for no manifest, for part of one, for no inputs, and for some of them."""
     (disk / "ballast").write_bytes(b"x" * (DISK - room))
     assert refused(suite, disk / "out").endswith("No space left on device.")
     if (disk / "out" / "manifest.json").is_file():
@@ -76,7 +74,7 @@ def test_a_full_disk_costs_a_sentence_and_with_more_room_the_run_goes_on(
     assert lb.run(suite, disk / "out", progress=False, seed=1).records[SAME].equals(whole)
 
 
-def test_a_disk_that_fills_up_costs_no_row_of_what_is_done(
+def test_a_disk_that_fills_up_loses_no_finished_row(
     suite: Path, whole: pd.DataFrame, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = runner.Store.append
@@ -98,7 +96,7 @@ def test_a_disk_that_fills_up_costs_no_row_of_what_is_done(
     assert done[:2].equals(kept)
 
 
-def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_read(
+def test_a_read_only_folder_is_refused_but_its_finished_run_is_read(
     suite: Path, whole: pd.DataFrame, disk: Path
 ) -> None:
     lb.run(suite, disk / "whole", progress=False, seed=1)
@@ -107,15 +105,15 @@ def test_a_folder_that_is_read_only_is_refused_and_what_is_finished_there_is_rea
         refused(suite, disk / "out")
         == f"Results cannot be written to {disk / 'out'}: Read-only file system."
     )
-    found = lb.run(suite, disk / "whole", progress=False)
-    assert not found.new
-    assert found.records[SAME].equals(whole)
+    finished = lb.run(suite, disk / "whole", progress=False)
+    assert not finished.new
+    assert finished.records[SAME].equals(whole)
     with pytest.raises(lb.LstmbenchError, match="cannot be written: Read-only file system"):
         report.write(disk / "whole")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_of_somebody_else_is_refused(suite: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_refused(suite: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert (
         refused(suite, tmp_path) == f"Results cannot be written to {tmp_path}: Permission denied."
@@ -123,7 +121,7 @@ def test_a_folder_of_somebody_else_is_refused(suite: Path, tmp_path: Path) -> No
     tmp_path.chmod(0o700)
 
 
-def test_a_clock_that_is_set_back_while_a_run_is_interrupted_changes_no_row(
+def test_setting_the_clock_back_during_an_interruption_changes_no_row(
     suite: Path, whole: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append, out = runner.Store.append, tmp_path / "out"

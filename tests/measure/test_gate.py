@@ -1,6 +1,4 @@
-"""Nothing is timed that was not held against the oracle: each dtype has its bound, and beyond it
-there are no times.
-"""
+"""A case outside the tolerance of its dtype is a wrong result and gets no times."""
 
 import math
 from collections.abc import Callable
@@ -27,26 +25,24 @@ GOOD = {
 
 def judged(dtype: str, **gate: Any) -> CaseRun:
     workload = Workload("training", 2, 3, 4, 5, dtype=dtype)
-    trial = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
-    trial.judge(GOOD | gate)
-    return trial
+    case_run = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
+    case_run.judge(GOOD | gate)
+    return case_run
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("which", ["output_rel_error", "grad_rel_error"])
-def test_the_bound_is_that_of_the_dtype_for_outputs_and_for_gradients(
-    dtype: str, which: str
-) -> None:
+def test_outputs_and_gradients_have_the_tolerance_of_their_dtype(dtype: str, which: str) -> None:
     bound = TOLERANCE[dtype]
     assert judged(dtype, **{which: bound}).status == "ok"
     for beyond in (np.nextafter(bound, 1), math.inf, math.nan):
-        found = judged(dtype, **{which: beyond})
-        assert found.status == "wrong_result"
-        assert which in found.error
-        assert f"{bound:g} is the most for {dtype}" in found.error
+        case_run = judged(dtype, **{which: beyond})
+        assert case_run.status == "wrong_result"
+        assert which in case_run.error
+        assert f"{bound:g} is the most for {dtype}" in case_run.error
 
 
-def test_what_is_refused_keeps_its_errors_and_has_no_times() -> None:
+def test_a_wrong_result_keeps_its_errors_and_has_no_times() -> None:
     record = judged("float32", output_rel_error=0.5).record()
     assert record["output_rel_error"] == 0.5
     assert not {"time_median_s", "ratio", "first_call_s", "samples", "roofline_fraction"} & set(
@@ -54,22 +50,25 @@ def test_what_is_refused_keeps_its_errors_and_has_no_times() -> None:
     )
 
 
-def test_without_a_backward_the_outputs_alone_count() -> None:
+def test_without_gradients_only_the_outputs_count() -> None:
     assert judged("float32", grad_rel_error=None).status == "ok"
     assert judged("float32", grad_rel_error=None, output_rel_error=1.0).status == "wrong_result"
 
 
-def test_an_answer_of_the_wrong_form_is_said_so() -> None:
-    found = judged(
+def test_outputs_of_the_wrong_shape_are_reported() -> None:
+    case_run = judged(
         "float32",
         output_rel_error=math.inf,
         invalid_outputs="y has shape (1,), and (2,) is right",
     )
-    assert (found.status, found.error) == ("wrong_result", "y has shape (1,), and (2,) is right")
+    assert (case_run.status, case_run.error) == (
+        "wrong_result",
+        "y has shape (1,), and (2,) is right",
+    )
 
 
 @pytest.mark.usefixtures("given_limits", "no_process_left")
-def test_an_error_that_single_precision_hides_is_found_in_double(
+def test_an_error_below_float32_precision_is_found_in_float64(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())

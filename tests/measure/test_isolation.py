@@ -1,6 +1,4 @@
-"""An implementation that misbehaves gets its own status and reason; what stands beside it is
-measured all the same.
-"""
+"""A case that fails gets a status and a reason, and all others are measured as usual."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +55,7 @@ GOOD = ["mutant.honest", "mutant.talks", "numpy.fused"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, given_limits: None) -> Iterator[lb.Run]:
-    """One run of all of them, side by side, two workloads one after the other, two processes each."""
+    """One run of all implementations: two workloads, two processes each."""
     folder = tmp_path_factory.mktemp("isolation")
     with pytest.MonkeyPatch.context() as monkeypatch:
         install(monkeypatch, folder / "site", mutants())
@@ -73,14 +71,14 @@ def records(run: lb.Run) -> pd.DataFrame:
 
 
 def row(records: pd.DataFrame, name: str, seq_len: int = 4) -> Mapping[str, Any]:
-    (found,) = records[
+    (record,) = records[
         (records["implementation"] == name) & (records["seq_len"] == seq_len)
     ].to_dict("records")
-    return found
+    return record
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_fails_says_how(records: pd.DataFrame, name: str) -> None:
+def test_a_failed_case_says_why(records: pd.DataFrame, name: str) -> None:
     status, reason = FAILING[name]
     assert (row(records, name)["status"], row(records, name)["error"][: len(reason)]) == (
         status,
@@ -90,31 +88,29 @@ def test_what_fails_says_how(records: pd.DataFrame, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_does_not_compute_the_lstm_is_told_apart_from_what_fails(
-    records: pd.DataFrame, name: str
-) -> None:
+def test_a_wrong_result_is_not_a_failure(records: pd.DataFrame, name: str) -> None:
     assert row(records, name)["status"] == "wrong_result"
     assert row(records, name)["error"].startswith(WRONG[name])
     assert row(records, name)["output_rel_error"] > 1e-5
 
 
 @pytest.mark.parametrize("name", [*FAILING, *WRONG])
-def test_what_is_not_ok_has_no_times(records: pd.DataFrame, name: str) -> None:
+def test_a_case_that_is_not_ok_has_no_times(records: pd.DataFrame, name: str) -> None:
     assert all(pd.isna(row(records, name)[column]) for column in TIMES)
 
 
-def test_only_what_is_ok_has_samples(run: lb.Run) -> None:
+def test_only_cases_that_are_ok_have_samples(run: lb.Run) -> None:
     assert set(run.samples["implementation"]) == set(GOOD)
 
 
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("seq_len", [4, 5])
-def test_what_is_well_is_measured_beside_them_also_after_them(
+def test_good_cases_are_measured_beside_and_after_failing_ones(
     records: pd.DataFrame, name: str, seq_len: int
 ) -> None:
-    found = row(records, name, seq_len)
-    assert (found["status"], found["processes"]) == ("ok", 2)
-    assert found["time_low_s"] <= found["time_median_s"] <= found["time_high_s"]
+    record = row(records, name, seq_len)
+    assert (record["status"], record["processes"]) == ("ok", 2)
+    assert record["time_low_s"] <= record["time_median_s"] <= record["time_high_s"]
 
 
 def test_every_case_has_its_row(run: lb.Run) -> None:
@@ -124,7 +120,7 @@ def test_every_case_has_its_row(run: lb.Run) -> None:
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_what_fails_in_one_workload_is_tried_again_in_the_next(
+def test_a_case_that_failed_in_one_workload_is_tried_in_the_next(
     records: pd.DataFrame, name: str
 ) -> None:
     assert row(records, name, 5)["error"][:20] == row(records, name, 4)["error"][:20]
@@ -146,47 +142,47 @@ def test_a_wrong_gradient_costs_the_training_row_only(
     assert (records["status"] == "ok").sum() == 3
 
 
-def test_one_that_sleeps_is_flagged_and_one_that_computes_is_not(
+def test_a_case_that_sleeps_is_flagged_and_one_that_computes_is_not(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())
     done = measure(["mutant.honest", "mutant.sleeps"], budget={"min_rounds": 20, "turn_s": 0.005})
-    found = row(done.records, "mutant.sleeps")
-    assert (found["status"], found["flags"]) == ("ok", "waits")
-    assert found["cores_busy"] < 0.5
+    record = row(done.records, "mutant.sleeps")
+    assert (record["status"], record["flags"]) == ("ok", "waits")
+    assert record["cores_busy"] < 0.5
     assert row(done.records, "mutant.honest")["flags"] != "waits"
 
 
-def test_one_that_starts_threads_beyond_its_allowance_gets_no_time(
+def test_a_case_with_more_threads_than_allowed_gets_no_time(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())
     done = measure(["mutant.honest", "mutant.crowds"], budget={"min_rounds": 20, "turn_s": 0.005})
-    found = row(done.records, "mutant.crowds")
-    assert found["status"] == "failed"
-    assert "and 1 are allowed" in found["error"]
-    assert pd.isna(found["time_median_s"])
+    record = row(done.records, "mutant.crowds")
+    assert record["status"] == "failed"
+    assert "and 1 are allowed" in record["error"]
+    assert pd.isna(record["time_median_s"])
     assert row(done.records, "mutant.honest")["status"] == "ok"
 
 
-def test_threads_that_wait_by_computing_are_waited_for_and_those_that_never_rest_cost_their_row(
+def test_spinning_threads_are_waited_for_and_a_case_whose_threads_never_stop_fails(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
-    """Or they would take a core from the next implementation's turn."""
+    """They would take a core from the next implementation's turn."""
     plugins(mutants())
     done = measure(["mutant.honest", "mutant.spins", "mutant.spins_a_while"])
-    found = row(done.records, "mutant.spins")
-    assert (found["status"], found["error"]) == (
+    record = row(done.records, "mutant.spins")
+    assert (record["status"], record["error"]) == (
         "failed",
         "its threads still computed 1 s after it had answered",
     )
-    assert pd.isna(found["time_median_s"])
+    assert pd.isna(record["time_median_s"])
     assert row(done.records, "mutant.honest")["status"] == "ok"
     assert "still computed" not in str(row(done.records, "mutant.spins_a_while")["error"])
 
 
 @pytest.mark.slow
-def test_what_hangs_is_ended_when_its_time_is_over(
+def test_a_case_that_hangs_is_killed_after_its_timeout(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())
@@ -240,7 +236,7 @@ def test_what_hangs_is_ended_when_its_time_is_over(
         ),
     ],
 )
-def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
+def test_a_case_that_exceeds_a_limit_is_killed_and_names_it(
     name: str,
     bound: str,
     most: int,
@@ -251,13 +247,13 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plugins(mutants())
-    ask = forkserver.Worker.request
+    request = forkserver.Worker.request
 
     def bounded(self: forkserver.Worker, command: str, *arguments: Any, **named: Any) -> Any:
         with pytest.MonkeyPatch.context() as limited:
             if command == "check_accuracy" and self.fork_server.backend.startswith("mutant"):
                 limited.setattr(resource_limits, bound, most)
-            return ask(self, command, *arguments, **named)
+            return request(self, command, *arguments, **named)
 
     monkeypatch.setattr(forkserver.Worker, "request", bounded)
     done = measure(["numpy.fused", name])
@@ -266,20 +262,20 @@ def test_what_takes_too_much_of_the_machine_is_ended_and_says_of_what(
     assert row(done.records, "numpy.fused")["status"] == "ok"
 
 
-def test_where_the_system_tells_nothing_nothing_is_too_much() -> None:
+def test_an_unknown_process_exceeds_no_limit() -> None:
     assert resource_limits.exceeded_limit(2**30) is None
 
 
-def test_where_the_reference_fails_there_are_times_and_no_ratios(
+def test_without_the_reference_there_are_times_and_no_ratios(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())
     done = measure(["mutant.swapped", "numpy.fused"], reference="mutant.swapped")
-    found = row(done.records, "numpy.fused")
-    assert found["status"] == "ok"
-    assert found["time_median_s"] > 0
+    record = row(done.records, "numpy.fused")
+    assert record["status"] == "ok"
+    assert record["time_median_s"] > 0
     assert all(
-        pd.isna(found[column])
+        pd.isna(record[column])
         for column in ("ratio", "ratio_low", "ratio_high", "ratio_to", "converged")
     )
 
@@ -292,7 +288,7 @@ def test_where_the_reference_fails_there_are_times_and_no_ratios(
         ("nowhere", "the package nowhere is not installed"),
     ],
 )
-def test_an_import_that_ends_the_process_costs_its_backend_and_no_other(
+def test_an_import_that_ends_the_process_affects_no_other_backend(
     module: str, reason: str, plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     """It is named ``numpy.broken``: the oracle, which is NumPy too, must not go down with it."""
@@ -305,7 +301,7 @@ def test_an_import_that_ends_the_process_costs_its_backend_and_no_other(
 
 
 @pytest.mark.usefixtures("own_registrations")
-def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(
+def test_a_class_registered_in_this_session_is_skipped_with_advice(
     measure: Callable[..., lb.Run],
 ) -> None:
     class Mine(NumpyReference):
@@ -321,7 +317,7 @@ def test_a_class_that_is_registered_in_the_session_alone_is_told_what_it_needs(
 
 
 @pytest.mark.slow
-def test_an_import_that_hangs_is_given_up(
+def test_an_import_that_hangs_is_skipped_after_its_timeout(
     monkeypatch: pytest.MonkeyPatch, plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     monkeypatch.setattr(forkserver, "START_TIMEOUT_S", 6.0)

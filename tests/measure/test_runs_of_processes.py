@@ -1,6 +1,4 @@
-"""Runs whose workers are processes, wherever they are started from: what only these can show of the
-runner.
-"""
+"""Runs with real worker processes, started from scripts, threads and notebooks."""
 
 import io
 import resource
@@ -21,7 +19,7 @@ BOTH = ["numpy.fused", "numpy.reference"]
 KIB = 1024
 
 
-def test_the_limits_are_measured_in_every_dtype(tmp_path: Path) -> None:
+def test_the_machine_s_peaks_are_measured_in_every_dtype(tmp_path: Path) -> None:
     suite = write_suite(
         tmp_path / "tiny.yaml",
         ["numpy.fused"],
@@ -35,7 +33,7 @@ def test_the_limits_are_measured_in_every_dtype(tmp_path: Path) -> None:
     assert records["roofline_fraction"].between(0, 1, inclusive="right").all()
 
 
-def test_a_framework_that_is_not_installed_is_skipped_and_the_rest_is_measured(
+def test_a_missing_framework_is_skipped_and_the_others_are_measured(
     measure: Callable[..., lb.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("torch", "jax"):
@@ -52,11 +50,11 @@ def test_a_framework_that_is_not_installed_is_skipped_and_the_rest_is_measured(
     assert done.records["status"].tolist()[0] == "ok"
 
 
-# From anywhere
+# Started from anywhere
 
 
-def test_a_plain_script_measures_without_a_guard_around_its_main_part(tmp_path: Path) -> None:
-    """And from a folder where a file bears the name of a module that workers import."""
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    """Even in a folder with a file named like a module that workers import."""
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "socket.py").write_text("raise SystemExit('this is no socket')")
     write_suite(tmp_path / "tiny.yaml", BOTH)
@@ -83,13 +81,13 @@ def test_standard_streams_may_be_anything(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_run_may_be_started_from_any_thread(tmp_path: Path) -> None:
-    """Linux ends a child when the thread ends that started it, not when the process does."""
+    """Linux sends the parent-death signal when the thread ends that started the child."""
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     with ThreadPoolExecutor(1) as pool:
         assert not pool.submit(lb.run, suite, progress=False).result().failed
 
 
-# On a machine that has too little
+# On a machine with too few resources
 
 
 @pytest.fixture
@@ -99,8 +97,10 @@ def suite(tmp_path: Path) -> Path:
     return write_suite(tmp_path / "tiny.yaml", BOTH, grid)
 
 
-def test_files_that_must_not_grow_cost_a_sentence_and_no_row(suite: Path, tmp_path: Path) -> None:
-    """As where a user's quota is spent; nobody has to be root for it."""
+def test_a_file_size_limit_is_reported_in_one_sentence_and_loses_no_row(
+    suite: Path, tmp_path: Path
+) -> None:
+    """As with a spent disk quota."""
     done = subprocess.run(
         [
             sys.executable,
@@ -119,14 +119,15 @@ def test_files_that_must_not_grow_cost_a_sentence_and_no_row(suite: Path, tmp_pa
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 * KIB, 64 * KIB)),
     )
     assert done.returncode == 2
+    scratch = tmp_path / "out" / ".scratch"
     assert done.stderr.strip().splitlines() == [
-        f"lstmbench: The inputs cannot be written to {tmp_path / 'out' / '.scratch'}: File too large."
+        f"lstmbench: The inputs cannot be written to {scratch}: File too large."
     ]
     assert lb.read_results(tmp_path / "out").empty
     assert lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("ok").all()
 
 
-def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_goes_on(
+def test_a_failed_fork_is_reported_in_one_sentence_and_the_run_can_continue(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -136,8 +137,6 @@ def test_a_machine_without_another_process_to_give_costs_a_sentence_and_the_run_
         poor.setattr(forkserver.subprocess, "Popen", refuse)
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.run(suite, tmp_path / "out", progress=False)
-    assert (
-        str(caught.value)
-        == f"The run in {tmp_path / 'out'} cannot go on: [Errno 11] Resource temporarily unavailable."
-    )
+    reason = "[Errno 11] Resource temporarily unavailable"
+    assert str(caught.value) == f"The run in {tmp_path / 'out'} cannot go on: {reason}."
     assert lb.run(suite, tmp_path / "out", progress=False).records["status"].eq("ok").all()

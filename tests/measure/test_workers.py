@@ -1,6 +1,4 @@
-"""The processes that are timed: what is in them, how they are spoken to, and that none is left
-over, come what may.
-"""
+"""Worker processes: what they import, how they are controlled, and that they always end."""
 
 import importlib.util
 import json
@@ -37,17 +35,15 @@ DEADLINE_S = 60
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[WorkerPool]:
+def pool(tmp_path: Path) -> Iterator[WorkerPool]:
     (tmp_path / "scratch").mkdir()
-    with WorkerPool(tmp_path / "scratch") as team:
-        yield team
+    with WorkerPool(tmp_path / "scratch") as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What workers of every backend, with one thread and with two, saw of themselves; and what
-    their parent had.
-    """
+    """What workers of every backend, with one and two threads, and their parent have loaded."""
     folder = tmp_path_factory.mktemp("spy")
     names = [f"{backend}.spy" for backend in BACKENDS]
     script = (
@@ -55,7 +51,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "from tiny import install\n"
         "from pathlib import Path\n"
         f"folder, names, modules = Path({str(folder)!r}), {names!r}, ('torch', 'jax')\n"
-        "points = {name: 'mutants' if name == 'numpy.spy' else name.replace('.', '_') for name in names}\n"
+        "points = {name: name.replace('.', '_') for name in names} | {'numpy.spy': 'mutants'}\n"
         "install(pytest.MonkeyPatch(), folder / 'site', points)\n"
         "run = lb.run(folder / 'tiny.yaml', folder / 'out', progress=False)\n"
         "assert not run.failed, run.records['error'].tolist()\n"
@@ -74,17 +70,17 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         [sys.executable, "-c", script], env=variables, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    found = {
+    notes = {
         path.name.removesuffix(".json"): json.loads(path.read_text())
         for path in folder.glob("*.json")
     }
-    return found | {
+    return notes | {
         "parent": json.loads(done.stdout),
         "manifest": json.loads((folder / "out/manifest.json").read_text()),
     }
 
 
-# What is in them
+# What they import
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -112,7 +108,7 @@ def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("threads", THREADS)
-def test_every_pool_has_as_many_threads_as_asked_for(
+def test_every_pool_has_the_requested_threads(
     notes: dict[str, Any], backend: str, threads: int
 ) -> None:
     """Whatever the user's own environment says; it said 7."""
@@ -129,13 +125,15 @@ def test_every_pool_has_as_many_threads_as_asked_for(
 def test_the_manifest_records_the_pools_as_they_were(notes: dict[str, Any]) -> None:
     described = notes["manifest"]["environments"].values()
     assert len(described) == len(BACKENDS) * len(set(THREADS))
-    for found in described:
-        assert {pool["num_threads"] for pool in found["frameworks"]["pools"]} == {found["threads"]}
-        if "torch" in found["frameworks"]:
-            assert found["frameworks"]["torch_threads"] == found["threads"]
+    for environment in described:
+        assert {pool["num_threads"] for pool in environment["frameworks"]["pools"]} == {
+            environment["threads"]
+        }
+        if "torch" in environment["frameworks"]:
+            assert environment["frameworks"]["torch_threads"] == environment["threads"]
 
 
-def test_no_pool_s_file_nor_any_path_is_recorded(notes: dict[str, Any]) -> None:
+def test_no_path_is_recorded(notes: dict[str, Any]) -> None:
     assert "/" not in json.dumps(notes["manifest"]["environments"])
     assert "/" not in notes["manifest"]["command"]
 
@@ -145,29 +143,27 @@ def test_a_worker_for_the_cpu_sees_no_gpu(notes: dict[str, Any]) -> None:
         assert notes[f"{backend}.spy.1.1"]["environment"]["CUDA_VISIBLE_DEVICES"] == ""
 
 
-# How they are spoken to
+# How they are controlled
 
 
-def test_each_worker_is_a_fresh_process_of_one_zygote(team: WorkerPool) -> None:
-    workers = [team.worker("numpy", SMALL) for _ in range(3)]
+def test_each_worker_is_a_new_process_of_the_same_fork_server(pool: WorkerPool) -> None:
+    workers = [pool.worker("numpy", SMALL) for _ in range(3)]
     assert len({worker.pid for worker in workers}) == 3
     assert len({psutil.Process(worker.pid).ppid() for worker in workers}) == 1
     assert (
-        psutil.Process(team.worker("numpy", SMALL, layout=1).pid).ppid()
+        psutil.Process(pool.worker("numpy", SMALL, layout=1).pid).ppid()
         != psutil.Process(workers[0].pid).ppid()
     )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_zygote_has_started_no_thread_that_a_fork_would_lose(
-    team: WorkerPool, backend: str
-) -> None:
-    worker = team.worker(backend, SMALL)
+def test_a_fork_server_has_no_thread_that_a_fork_would_lose(pool: WorkerPool, backend: str) -> None:
+    worker = pool.worker(backend, SMALL)
     assert psutil.Process(worker.pid).parent().num_threads() == 1  # type: ignore[union-attr]
 
 
-def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: WorkerPool) -> None:
-    worker = team.worker("numpy", SMALL)
+def test_a_command_that_fails_is_reported_and_the_worker_lives_on(pool: WorkerPool) -> None:
+    worker = pool.worker("numpy", SMALL)
     with pytest.raises(
         lb.LstmbenchError, match="the worker was asked to measure before it was prepared"
     ):
@@ -183,21 +179,21 @@ def test_a_command_that_fails_is_reported_and_the_worker_lives_on(team: WorkerPo
     assert worker.request("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
 
 
-def test_a_worker_that_has_ended_is_asked_and_killed_in_vain_but_its_end_is_known(
-    team: WorkerPool,
+def test_how_a_worker_ended_is_reported_at_every_request(
+    pool: WorkerPool,
 ) -> None:
-    worker, other = team.worker("numpy", SMALL), team.worker("numpy", SMALL)
+    worker, other = pool.worker("numpy", SMALL), pool.worker("numpy", SMALL)
     os.kill(worker.pid, signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(WorkerDied, match="killed by signal 9"):
             worker.request("describe", DEADLINE_S, names=[])
         assert "killed by signal 9" in worker.kill()
     assert other.request("describe", DEADLINE_S, names=[]) == []
-    assert team.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
+    assert pool.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
 
 
-def test_a_worker_that_does_not_answer_in_time_is_killed(team: WorkerPool) -> None:
-    worker = team.worker("numpy", SMALL)
+def test_a_worker_that_does_not_answer_in_time_is_killed(pool: WorkerPool) -> None:
+    worker = pool.worker("numpy", SMALL)
     worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGSTOP)
     with pytest.raises(WorkerTimeout, match="no answer to 'describe' within 0 s"):
@@ -205,9 +201,9 @@ def test_a_worker_that_does_not_answer_in_time_is_killed(team: WorkerPool) -> No
     assert not psutil.pid_exists(worker.pid)
 
 
-def test_a_worker_that_hangs_up_but_lives_is_killed(team: WorkerPool) -> None:
-    """Its end of the connection is gone, as after a stray close, while the process goes on."""
-    worker = team.worker("numpy", SMALL)
+def test_a_worker_that_closes_its_connection_is_killed(pool: WorkerPool) -> None:
+    """Its end of the connection is closed, but the process lives on."""
+    worker = pool.worker("numpy", SMALL)
     worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGSTOP)
     worker.connection.close()
@@ -215,18 +211,18 @@ def test_a_worker_that_hangs_up_but_lives_is_killed(team: WorkerPool) -> None:
         worker.request("describe", DEADLINE_S, names=[])
 
 
-def test_a_zygote_that_was_killed_is_started_anew(team: WorkerPool) -> None:
-    worker = team.worker("numpy", SMALL)
+def test_a_fork_server_that_was_killed_is_restarted(pool: WorkerPool) -> None:
+    worker = pool.worker("numpy", SMALL)
     worker.request("describe", DEADLINE_S, names=[])
     with all_end([worker.pid]):
         os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
     with pytest.raises(WorkerDied, match="its fork server has ended"):
         worker.request("describe", DEADLINE_S, names=[])
-    assert team.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
+    assert pool.worker("numpy", SMALL).request("describe", DEADLINE_S, names=[]) == []
 
 
-def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: WorkerPool) -> None:
-    worker = team.worker("numpy", SMALL)
+def test_the_end_of_a_ready_fork_server_is_a_failure_of_the_harness(pool: WorkerPool) -> None:
+    worker = pool.worker("numpy", SMALL)
     with all_end([worker.pid]):
         os.kill(psutil.Process(worker.pid).ppid(), signal.SIGKILL)
     with pytest.raises(
@@ -235,8 +231,8 @@ def test_a_zygote_that_ends_once_it_was_ready_is_no_fault_of_a_case(team: Worker
         worker.fork_server.fork()
 
 
-def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: WorkerPool) -> None:
-    worker = team.worker("numpy", SMALL)
+def test_a_signal_without_a_name_is_reported_by_its_number(pool: WorkerPool) -> None:
+    worker = pool.worker("numpy", SMALL)
     worker.request("describe", DEADLINE_S, names=[])
     os.kill(worker.pid, signal.SIGRTMIN + 1)
     with pytest.raises(
@@ -245,42 +241,42 @@ def test_a_worker_that_a_signal_without_a_name_ends_is_told_by_its_number(team: 
         worker.request("describe", DEADLINE_S, names=[])
 
 
-def test_a_zygote_that_cannot_start_says_what_it_last_said(
-    team: WorkerPool, monkeypatch: pytest.MonkeyPatch
+def test_a_fork_server_that_cannot_start_reports_its_last_output(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forkserver.sys, "executable", "/bin/false")
     with pytest.raises(
         WorkerDied, match="the process that imports numpy has ended; it printed nothing"
     ):
-        team.worker("numpy", SMALL)
+        pool.worker("numpy", SMALL)
 
 
-def test_no_plug_in_is_imported_where_the_oracle_answers(
-    team: WorkerPool, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_no_plug_in_is_imported_by_a_worker_of_the_oracle(
+    pool: WorkerPool, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins({f"{ORACLE}.broken": "broken_exits", "numpy.broken": "broken_exits"})
-    assert team.worker(ORACLE, SMALL).request("describe", DEADLINE_S, names=[]) == []
+    assert pool.worker(ORACLE, SMALL).request("describe", DEADLINE_S, names=[]) == []
     with pytest.raises(WorkerDied):
-        team.worker("numpy", SMALL)
+        pool.worker("numpy", SMALL)
 
 
-def test_where_the_high_water_mark_cannot_be_reset_the_peak_is_missing_and_the_rest_is_there(
+def test_where_the_peak_cannot_be_reset_only_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from lstmbench.measure.process import worker as worker_
+    from lstmbench.measure.process import worker as worker_module
 
     monkeypatch.setattr(
-        worker_.denormals, "flush", lambda: "kept"
+        worker_module.denormals, "flush", lambda: "kept"
     )  # or this process would flush them from here on
-    server = worker_.WorkerServer()
+    server = worker_module.WorkerServer()
     server.write_inputs(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
-    monkeypatch.setattr(worker_, "CLEAR_REFS", tmp_path / "no such folder" / "clear_refs")
-    found = server.memory("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
-    assert found["peak_host_bytes"] is None
-    assert found["allocated_bytes"] > 0
+    monkeypatch.setattr(worker_module, "CLEAR_REFS", tmp_path / "no such folder" / "clear_refs")
+    memory = server.memory("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
+    assert memory["peak_host_bytes"] is None
+    assert memory["allocated_bytes"] > 0
 
 
-# None is left over
+# They always end
 
 
 @pytest.mark.parametrize(
@@ -295,19 +291,19 @@ def test_no_process_is_left_when_a_run_is_interrupted(
     measure: Callable[..., lb.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = []
-    ask = Worker.request
+    commands = []
+    request = Worker.request
 
     def interrupted(self: Worker, what: str, *arguments: Any, **named: Any) -> Any:
-        asked.append(what)
+        commands.append(what)
         if what == command:
             raise error
-        return ask(self, what, *arguments, **named)
+        return request(self, what, *arguments, **named)
 
     monkeypatch.setattr(Worker, "request", interrupted)
     with pytest.raises(error):
         measure(["numpy.fused", "numpy.reference"])
-    assert asked[-1] == command
+    assert commands[-1] == command
 
 
 @pytest.mark.usefixtures("given_limits")
@@ -332,16 +328,17 @@ from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.process.forkserver import ForkServer
 
 folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
-with WorkerPool(folder) as team:
-    team.write_inputs(workload, 0, folder / "inputs.npz", 60)
-    idle, hanging = team.worker("numpy", workload), team.worker("mutant", workload)
-    what = dict(implementation="mutant.hangs", workload=vars(workload), inputs=str(folder / "inputs.npz"))
-    hanging.request("prepare", 60, **what)
-    leaving = team.worker("mutant", workload)
-    leaving.request("prepare", 60, **what | {"implementation": "mutant.leaves_a_child"})
+with WorkerPool(folder) as pool:
+    pool.write_inputs(workload, 0, folder / "inputs.npz", 60)
+    idle, hanging = pool.worker("numpy", workload), pool.worker("mutant", workload)
+    case = {"workload": vars(workload), "inputs": str(folder / "inputs.npz")}
+    hanging.request("prepare", 60, implementation="mutant.hangs", **case)
+    leaving = pool.worker("mutant", workload)
+    leaving.request("prepare", 60, implementation="mutant.leaves_a_child", **case)
     leaving.request("check_accuracy", 60)
     importing = ForkServer("torch", 1, "cpu", 0, folder / "log")
-    print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
+    pids = [child.pid for child in psutil.Process().children(recursive=True)]
+    print(json.dumps(pids), flush=True)
     hanging.request("check_accuracy", 600)
 """
 
@@ -353,7 +350,10 @@ with WorkerPool(folder) as team:
     "number",
     [
         signal.SIGKILL,
-        *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGINT)),
+        *(
+            pytest.param(number, marks=pytest.mark.slow)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        ),
     ],
     ids=lambda number: number.name,
 )
@@ -363,9 +363,7 @@ def test_no_process_is_left_when_the_parent_is_killed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Among them one that hangs and ignores SIGTERM, one that is still importing, and one that a
-    case has left.
-    """
+    """Even if one hangs and ignores SIGTERM, one is still importing, and one is an orphan."""
     plugins(mutants())
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -377,7 +375,7 @@ def test_no_process_is_left_when_the_parent_is_killed(
         pids = json.loads(parent.stdout.readline())
         assert (
             len(pids) >= 11
-        )  # four keepers; the zygotes of the oracle, numpy and mutant; three workers; one left
+        )  # 4 reapers; fork servers of the oracle, numpy and mutant; 3 workers; 1 orphan
         assert {int(path.name) for path in tmp_path.glob("[0-9]*")} <= set(pids)
         assert pipe.read_text() == "hanging"
         with all_end(pids):

@@ -81,24 +81,42 @@ def _another_thread_runs() -> bool:
     )
 
 
-def cpu_time_by_thread() -> dict[str, int]:
-    """Return the CPU time of each thread of this process, in ns; {} where it is not known."""
+class CpuUsage:
+    """CPU time of this process's threads and descendants, from the creation of this object on."""
+
+    def __init__(self) -> None:
+        self.by_thread, self.below_ns = _cpu_ns_by_thread(), _descendants_cpu_ns()
+
+    def shares(self) -> dict[str, Any]:
+        """Return who computed, for ``CaseRun.check_threads``.
+
+        Returns:
+            ``shares``: each thread's share of this process's CPU time, the largest first; [] where
+            it is not known. ``elsewhere``: the descendants' share of all CPU time.
+        """
+        spent = sorted(
+            (
+                cpu_ns - self.by_thread.get(thread, 0)
+                for thread, cpu_ns in _cpu_ns_by_thread().items()
+            ),
+            reverse=True,
+        )
+        own, below = sum(spent), _descendants_cpu_ns() - self.below_ns
+        return {
+            "shares": [cpu_ns / own for cpu_ns in spent] if own else [],
+            "elsewhere": below / max(1, below + own),
+        }
+
+
+def _cpu_ns_by_thread() -> dict[str, int]:
     return {thread: cpu_ns for thread, cpu_ns, _ in _schedules()}
 
 
-def descendants_cpu_time() -> int:
-    """Return the CPU time of all processes below this one, in ns, including those that ended."""
+def _descendants_cpu_ns() -> int:
+    """Return the CPU time of all processes below this one, including those that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     living = sum(cpu_ns for pid in descendants(os.getpid()) for _, cpu_ns, _ in _schedules(pid))
     return int((ended.ru_utime + ended.ru_stime) * 1e9) + living
-
-
-def cpu_shares(before: dict[str, int], after: dict[str, int]) -> list[float]:
-    """Return each thread's share of the CPU time spent in between, the largest first."""
-    spent = sorted(
-        (cpu_ns - before.get(thread, 0) for thread, cpu_ns in after.items()), reverse=True
-    )
-    return [cpu_ns / sum(spent) for cpu_ns in spent] if sum(spent) else []
 
 
 def _queued_ns() -> int:

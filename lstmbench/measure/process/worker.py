@@ -27,10 +27,8 @@ from lstmbench.measure.process import denormals
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     IDLE_TIMEOUT_S,
+    CpuUsage,
     Probe,
-    cpu_shares,
-    cpu_time_by_thread,
-    descendants_cpu_time,
     sentinel,
     wait_until_idle,
 )
@@ -59,8 +57,7 @@ class WorkerServer:
     def __init__(self) -> None:
         self.scope = ExitStack()
         self._case: PreparedCase | None = None
-        self.thread_cpu_times: dict[str, int] = {}
-        self.descendants_cpu_time = 0
+        self.usage = CpuUsage()
         self._training: Training | None = None
         self.peaks: MachinePeaks | None = None
 
@@ -144,27 +141,15 @@ class WorkerServer:
             if len(times) > STEADY_CALLS and max(last) <= STEADY_WITHIN * min(last):
                 break
         self.case.calibrate(min(times), turn_s, whole_calls)
-        self.thread_cpu_times = cpu_time_by_thread()
-        self.descendants_cpu_time = descendants_cpu_time()
+        self.usage = CpuUsage()
         return {
             "true_ratio": self.case.true_ratio,
             "whole_calls": self.case.repeats_whole_calls,
         }
 
     def thread_usage(self) -> dict[str, Any]:
-        """Return who computed since the warm-up, for ``CaseRun.check_threads``.
-
-        Returns:
-            ``shares``: each thread's share of this process's CPU time; ``elsewhere``: the share
-            of all CPU time that processes below this one spent.
-        """
-        after = cpu_time_by_thread()
-        below = descendants_cpu_time() - self.descendants_cpu_time
-        own = sum(after.values()) - sum(self.thread_cpu_times.values())
-        return {
-            "shares": cpu_shares(self.thread_cpu_times, after),
-            "elsewhere": below / max(1, below + own),
-        }
+        """Return who computed since the warm-up, see ``CpuUsage.shares``."""
+        return self.usage.shares()
 
     def measure(self, turn_s: float) -> dict[str, Any]:
         """Take samples for one turn, at least one; return them and the probe's changes.

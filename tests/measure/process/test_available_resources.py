@@ -1,4 +1,4 @@
-"""What this process may use, which may be less than the machine has."""
+"""Cores and memory that are available to this process."""
 
 import os
 from pathlib import Path
@@ -80,14 +80,14 @@ def test_a_control_group_limits_cores_and_memory(
 
 
 @pytest.mark.parametrize("kind", UNLIMITED)
-def test_without_a_limit_all_may_be_used(
+def test_without_a_limit_all_resources_are_available(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(tmp_path, *UNLIMITED[kind], monkeypatch)
     assert (available_cores(), available_memory()) == (64, psutil.virtual_memory().total)
 
 
-def test_a_system_that_knows_neither_has_the_cores_that_it_has(
+def test_without_affinity_and_control_groups_all_cores_are_available(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(available_resources, "OWN_CGROUPS", tmp_path / "nowhere")
@@ -104,7 +104,7 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bound")
-def test_more_threads_than_cores_that_may_be_used_are_refused_with_both_numbers() -> None:
+def test_more_threads_than_available_cores_are_refused_with_both_numbers() -> None:
     known = {
         "name": "a.b",
         "available": True,
@@ -120,7 +120,7 @@ def test_more_threads_than_cores_that_may_be_used_are_refused_with_both_numbers(
 
 
 @pytest.mark.usefixtures("bound")
-def test_the_machine_is_described_and_named_by_what_may_be_used_of_it() -> None:
+def test_the_machine_is_described_by_its_available_cores() -> None:
     machine = environment.machine()
     assert (machine["cores"], machine["available_cores"]) == (4, 1)
     assert machine_identity.describe_cores(machine) == "1 of 4 cores"

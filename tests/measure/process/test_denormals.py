@@ -1,6 +1,4 @@
-"""Denormals count as zero in a worker, and in the threads that it starts, and in nobody else's
-process.
-"""
+"""Denormals count as zero in the process that flushes them, and in its new threads."""
 
 import platform
 import subprocess
@@ -22,7 +20,7 @@ print(*modes)
 """
 
 
-def test_flushing_holds_in_the_thread_that_asked_and_in_those_that_it_starts():
+def test_flushing_holds_in_the_calling_thread_and_in_threads_that_it_starts():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CODE], capture_output=True, text=True, check=True
     )

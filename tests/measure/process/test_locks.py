@@ -1,6 +1,4 @@
-"""One run at a time: in a folder the second is refused, on a machine it waits, and who dies holds
-nothing up.
-"""
+"""One run at a time: a second one in a folder is refused, one on the same machine waits."""
 
 import fcntl
 import os
@@ -33,7 +31,7 @@ def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nothing_measured")
-def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     (tmp_path / "out").mkdir()
     with locks.lock_folder(tmp_path / "out"):
@@ -47,7 +45,7 @@ def test_the_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("nothing_measured")
-def test_the_second_run_on_a_machine_is_refused_where_it_is_not_to_wait(tmp_path: Path) -> None:
+def test_a_second_run_on_a_machine_that_must_not_wait_is_refused(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
     with (
         locks.lock_machine(),
@@ -57,7 +55,7 @@ def test_the_second_run_on_a_machine_is_refused_where_it_is_not_to_wait(tmp_path
     assert lb.run(suite, tmp_path / "out", progress=False, wait=False).manifest["complete"]
 
 
-def test_the_second_run_on_a_machine_says_in_one_line_that_it_waits_and_then_does(
+def test_a_second_run_on_a_machine_prints_one_line_and_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waited: list[int] = []
@@ -74,14 +72,15 @@ def test_the_second_run_on_a_machine_says_in_one_line_that_it_waits_and_then_doe
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="needs Linux's list of locks")
-def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
+def test_the_message_names_the_other_run_by_command_and_start_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        named = rf" It is process {holder.pid}, begun on \d{{4}}-\d\d-\d\d at [\d:]{{8}}: {sys.executable} -c "
+        start = r"\d{4}-\d\d-\d\d at [\d:]{8}"
+        named = rf" It is process {holder.pid}, begun on {start}: {sys.executable} -c "
         with (
             pytest.raises(lb.LstmbenchError, match=f"disturb each other\\.{named}"),
             locks.lock_machine(wait=False),
@@ -102,7 +101,7 @@ def test_the_run_that_is_waited_for_is_named_with_its_command_and_its_beginning(
         holder.kill()
 
 
-def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_locks(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -116,10 +115,10 @@ def test_whoever_dies_holds_nothing_any_more(tmp_path: Path) -> None:
         pass
 
 
-def test_what_works_in_a_folder_without_a_lock_of_its_own_is_no_reason_to_stop(
+def test_a_file_system_without_locks_does_not_stop_a_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A file system without locks; and no place for the machine's lock."""
+    """Nor does a machine on which the lock file cannot be created."""
     monkeypatch.setattr(
         fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported"))
     )
@@ -128,7 +127,7 @@ def test_what_works_in_a_folder_without_a_lock_of_its_own_is_no_reason_to_stop(
         pass
 
 
-def test_a_lock_that_another_user_has_made_is_only_read(
+def test_the_lock_file_of_another_user_is_opened_for_reading_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "lock").write_text("")

@@ -1,6 +1,4 @@
-"""Nothing outlives what it was started by: neither a run that is killed, nor a worker whose case
-has had its time.
-"""
+"""No process outlives a killed run, and none that a case has started outlives its worker."""
 
 import json
 import os
@@ -33,7 +31,7 @@ import psutil
 from lstmbench.measure.process.forkserver import ForkServer
 
 folder = Path(sys.argv[1])
-zygote = ForkServer("numpy", 1, "cpu", 0, folder / "log", code=folder)
+fork_server = ForkServer("numpy", 1, "cpu", 0, folder / "log", code=folder)
 (folder / "pipe").read_text()
 print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
 sys.stdin.read()
@@ -46,12 +44,10 @@ threading.Event().wait()
 """
 
 
-def test_a_run_that_is_killed_takes_what_it_started_also_where_that_has_imported_nothing_yet(
+def test_a_killed_run_ends_a_fork_server_that_is_still_importing(
     tmp_path: Path,
 ) -> None:
-    """On a busy machine the first import took seconds, and until then nobody had asked the kernel
-    for word.
-    """
+    """On a busy machine the first import takes seconds, and the run may be killed meanwhile."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "lstmbench").mkdir()
     (tmp_path / "lstmbench" / "__init__.py").write_text(SLOW_IMPORT)
@@ -67,14 +63,14 @@ def test_a_run_that_is_killed_takes_what_it_started_also_where_that_has_imported
 @pytest.mark.parametrize(
     "number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
 )
-def test_a_signal_that_the_run_was_told_to_ignore_ends_none_of_its_helpers(
+def test_a_signal_that_the_run_ignores_ends_none_of_its_processes(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """As by nohup, by a shell for what it runs in the background, or by a batch job's trap."""
+    """As under nohup, in the background of a shell, or with a trap in a batch job."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        with WorkerPool(tmp_path) as team:
-            worker = team.worker("numpy", SMALL)
+        with WorkerPool(tmp_path) as pool:
+            worker = pool.worker("numpy", SMALL)
             helpers = [
                 worker.fork_server.process.pid,
                 psutil.Process(worker.pid).ppid(),
@@ -83,7 +79,7 @@ def test_a_signal_that_the_run_was_told_to_ignore_ends_none_of_its_helpers(
             for pid in helpers:
                 os.kill(pid, number)
             assert worker.request("describe", DEADLINE_S, names=[]) == []
-            team.worker("numpy", SMALL).kill()
+            pool.worker("numpy", SMALL).kill()
             assert [
                 worker.fork_server.process.pid,
                 psutil.Process(worker.pid).ppid(),
@@ -93,10 +89,10 @@ def test_a_signal_that_the_run_was_told_to_ignore_ends_none_of_its_helpers(
         signal.signal(number, before)
 
 
-def test_a_keeper_heeds_no_signal_that_is_sent_to_a_whole_group(tmp_path: Path) -> None:
-    """Batch systems send SIGUSR1 before a job's time is over, and the run may take it as it likes."""
-    with WorkerPool(tmp_path) as team:
-        worker = team.worker("numpy", SMALL)
+def test_a_reaper_ignores_signals_to_the_process_group(tmp_path: Path) -> None:
+    """Batch systems send SIGUSR1 before a job's time is over, which the run may handle."""
+    with WorkerPool(tmp_path) as pool:
+        worker = pool.worker("numpy", SMALL)
         for number in (
             signal.SIGUSR1,
             signal.SIGUSR2,
@@ -107,18 +103,18 @@ def test_a_keeper_heeds_no_signal_that_is_sent_to_a_whole_group(tmp_path: Path) 
         ):
             os.kill(worker.fork_server.process.pid, number)
         assert worker.request("describe", DEADLINE_S, names=[]) == []
-        team.worker("numpy", SMALL).kill()
+        pool.worker("numpy", SMALL).kill()
 
 
-def test_what_a_case_leaves_behind_ends_with_its_worker_and_nothing_else_does(
+def test_orphans_of_a_case_end_with_its_worker_and_nothing_else_does(
     plugins: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins(mutants())
     monkeypatch.setenv("LEFT_FOLDER", str(tmp_path))
     workload = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
-    with WorkerPool(tmp_path) as team:
-        team.write_inputs(workload, 0, tmp_path / "inputs.npz", DEADLINE_S)
-        beside, worker = team.worker("mutant", workload), team.worker("mutant", workload)
+    with WorkerPool(tmp_path) as pool:
+        pool.write_inputs(workload, 0, tmp_path / "inputs.npz", DEADLINE_S)
+        beside, worker = pool.worker("mutant", workload), pool.worker("mutant", workload)
         what = {"workload": vars(workload), "inputs": str(tmp_path / "inputs.npz")}
         worker.request("prepare", DEADLINE_S, implementation="mutant.leaves_a_child", **what)
         worker.request("check_accuracy", DEADLINE_S)
@@ -129,7 +125,7 @@ def test_what_a_case_leaves_behind_ends_with_its_worker_and_nothing_else_does(
         assert beside.request("describe", DEADLINE_S, names=[]) == []
 
 
-def test_no_process_is_left_after_a_run_of_cases_that_leave_some(
+def test_no_process_is_left_after_a_run_of_cases_that_leave_orphans(
     plugins: Callable[..., None],
     measure: Callable[..., lb.Run],
     tmp_path: Path,
@@ -144,7 +140,7 @@ def test_no_process_is_left_after_a_run_of_cases_that_leave_some(
     assert not any(psutil.pid_exists(pid) for pid in left)
 
 
-def test_one_that_has_a_process_of_its_own_compute_beside_it_gets_no_time(
+def test_a_case_that_computes_in_a_child_process_gets_no_time(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
     plugins(mutants())

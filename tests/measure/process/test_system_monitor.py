@@ -1,4 +1,4 @@
-"""What is read around a round: where the system tells, and where it does not."""
+"""The state of the system around a round, where it is known and where it is not."""
 
 import os
 from types import SimpleNamespace
@@ -46,7 +46,7 @@ def test_the_clock_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("answer", [None, SimpleNamespace(current=0.0), OSError("not here")])
-def test_a_clock_that_is_not_told_is_missing_and_not_0(
+def test_an_unknown_clock_is_missing_and_not_0(
     monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     def ask() -> Any:
@@ -58,7 +58,9 @@ def test_a_clock_that_is_not_told_is_missing_and_not_0(
     assert state("cpu").mhz is None
 
 
-def test_a_throttled_gpu_says_why_and_an_idle_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throttled_gpu_has_its_reasons_and_an_idle_one_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pretend_gpu(monkeypatch, 0x20 | 0x80)
     assert throttle_reasons() == "software thermal slowdown, hardware power brake"
     assert state("cuda").throttled
@@ -66,7 +68,7 @@ def test_a_throttled_gpu_says_why_and_an_idle_one_is_none(monkeypatch: pytest.Mo
     assert throttle_reasons() == ""
 
 
-def test_the_gpu_is_not_asked_for_what_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_throttling_does_not_count_for_a_cpu_round(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpu(monkeypatch, 0x20)
     assert state("cpu").throttled == ""
 
@@ -82,16 +84,16 @@ def test_a_gpu_that_does_not_answer_is_not_throttled(monkeypatch: pytest.MonkeyP
     assert SystemState() == (0.0, None, "")
 
 
-# What NVML tells besides
+# Other values from NVML
 
 
 def pretend_nvml(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
-    """Let NVML answer these questions of a GPU, and no others."""
+    """Let NVML have functions with these results, and no others."""
     functions = {name: (lambda *_, answer=answer: answer) for name, answer in answers.items()}
     pretend_functions(monkeypatch, **functions)
 
 
-def test_the_clock_of_what_runs_on_a_gpu_is_the_gpu_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_of_a_gpu_round_is_the_gpu_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "cpu_freq", lambda: SimpleNamespace(current=2600.0))
     pretend_nvml(monkeypatch, nvmlDeviceGetClockInfo=1980)
     assert state("cuda").mhz == 1980.0
@@ -110,7 +112,7 @@ def test_the_device_s_memory_is_that_of_this_process(monkeypatch: pytest.MonkeyP
     assert system_monitor.device_bytes() is None
 
 
-def test_gpus_are_described_as_far_as_nvml_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_described_by_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {
         "nvmlDeviceGetCount": 2,
         "nvmlDeviceGetHandleByIndex": "a GPU",

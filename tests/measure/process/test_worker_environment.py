@@ -1,6 +1,4 @@
-"""What a worker gets of the user's environment: nothing that changes what is timed without being
-told.
-"""
+"""A worker gets no variable of the user that changes what is timed and is not recorded."""
 
 import os
 from typing import Any
@@ -61,7 +59,7 @@ SLOWER = {
 
 
 @pytest.mark.parametrize("name", SLOWER)
-def test_what_changes_the_time_or_the_numbers_of_a_call_does_not_reach_a_worker(
+def test_variables_that_change_times_or_results_do_not_reach_a_worker(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, SLOWER[name])
@@ -72,7 +70,7 @@ def test_what_changes_the_time_or_the_numbers_of_a_call_does_not_reach_a_worker(
 @pytest.mark.parametrize(
     "name", ["XLA_FLAGS", "LD_PRELOAD", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA"]
 )
-def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
+def test_user_choices_are_passed_on_and_recorded_without_folders(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "/a/b/lib.so:--flag=/c/d")
@@ -83,14 +81,16 @@ def test_what_people_choose_is_passed_on_and_recorded_without_its_folder(
 @pytest.mark.parametrize(
     "name", ["HOME", "PATH", "MY_PLUGIN", "SLURM_JOB_ID", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH"]
 )
-def test_all_else_is_passed_on_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_other_variables_are_passed_on_unchanged(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, "/a/b")
     assert worker_environment(2, "cpu", 0)[name] == "/a/b"
     assert name not in str(recorded_variables(2, "cpu"))
 
 
-def test_with_several_threads_nothing_is_set_but_their_number_the_device_and_what_says_so() -> None:
-    """No policy of waiting, no binding, nothing dynamic: these are each library's own."""
+def test_only_threads_device_and_preallocation_are_set() -> None:
+    """Wait policy, binding and dynamic threads keep each library's default."""
     assert set(library_settings(2, "cuda")) - set(THREAD_VARIABLES) == {
         "XLA_PYTHON_CLIENT_PREALLOCATE"
     }
@@ -104,7 +104,7 @@ def manifest(**variables: Any) -> dict[str, Any]:
     return {"environments": {"a": {"threads": 2, "variables": variables}, "b": {"threads": 1}}}
 
 
-def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_footer_names_the_settings_without_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
     line = provenance.worker_variables(manifest(**recorded_variables(2, "cuda")))
@@ -118,7 +118,7 @@ def test_the_footer_names_what_was_set_but_for_the_threads(monkeypatch: pytest.M
     assert line.partition("not passed on: ")[2].count("JAX_DISABLE_JIT") == 1
 
 
-def test_a_choice_is_named_though_its_value_is_the_number_of_threads() -> None:
+def test_the_footer_names_a_user_choice_whose_value_is_the_number_of_threads() -> None:
     given = manifest(set={"OMP_NUM_THREADS": "2"}, passed={"MALLOC_ARENA_MAX": "2"}, removed=[])
     assert provenance.worker_variables(given).endswith(
         "of the workers: set by the user: MALLOC_ARENA_MAX=2."
@@ -128,11 +128,11 @@ def test_a_choice_is_named_though_its_value_is_the_number_of_threads() -> None:
 @pytest.mark.parametrize(
     "given", [{}, manifest(), {"environments": {"a": None, "b": {"variables": "?"}}}]
 )
-def test_a_run_from_before_they_were_recorded_says_nothing_of_them(given: dict[str, Any]) -> None:
+def test_the_footer_of_a_run_without_recorded_variables_names_none(given: dict[str, Any]) -> None:
     assert provenance.worker_variables(given) == ""
 
 
-def test_one_thread_means_one_for_xla_s_products_too() -> None:
+def test_one_thread_also_limits_xla_s_matrix_products() -> None:
     assert "--xla_cpu_multi_thread_eigen=false" in worker_environment(1, "cpu", 0)["XLA_FLAGS"]
     assert "multi_thread_eigen" not in worker_environment(2, "cpu", 0).get("XLA_FLAGS", "")
 
@@ -142,27 +142,27 @@ def test_a_user_s_own_xla_flags_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     assert worker_environment(1, "cpu", 0)["XLA_FLAGS"].split()[0] == "--xla_dump_to=x"
 
 
-def test_a_gpu_is_left_to_workers_that_are_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_for_the_gpu_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    found = worker_environment(1, "cuda", 0)
-    assert found["CUDA_VISIBLE_DEVICES"] == "1"
-    assert "JAX_PLATFORMS" not in found
-    assert found["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    variables = worker_environment(1, "cuda", 0)
+    assert variables["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "JAX_PLATFORMS" not in variables
+    assert variables["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
 
-def test_processes_of_a_case_differ_in_what_moves_memory_about() -> None:
+def test_layouts_differ_in_hash_seed_and_environment_size() -> None:
     layouts = [worker_environment(1, "cpu", layout) for layout in range(3)]
-    assert len({found["PYTHONHASHSEED"] for found in layouts}) == 3
-    assert len({len(found["LSTMBENCH_LAYOUT"]) for found in layouts}) == 3
+    assert len({variables["PYTHONHASHSEED"] for variables in layouts}) == 3
+    assert len({len(variables["LSTMBENCH_LAYOUT"]) for variables in layouts}) == 3
 
 
-def test_a_user_without_a_name_gets_one_for_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_gets_one_in_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.user_variable() == {}
     for error in (KeyError, OSError):  # by the version of Python
 
         def nobody(error: type[Exception] = error) -> str:
-            raise error("uid not found: 12345")
+            raise error("uid not variables: 12345")
 
         monkeypatch.setattr(module.getpass, "getuser", nobody)
         assert worker_environment(1, "cpu", 0)["USER"] == f"uid-{os.getuid()}"
