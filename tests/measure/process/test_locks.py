@@ -12,7 +12,7 @@ import pytest
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.measure import runner
+from lstmbench.measure import workload_session
 from lstmbench.measure.process import locks
 
 HOLDER = """
@@ -27,7 +27,7 @@ with locks.lock_folder(Path(sys.argv[1])), locks.lock_machine():
 
 @pytest.fixture
 def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "measure_workload", lambda *_: ([], [], []))
+    monkeypatch.setattr(workload_session, "measure_workload", lambda *_: ([], [], []))
 
 
 @pytest.mark.usefixtures("nothing_measured")
