@@ -1,8 +1,9 @@
-"""The words for columns and values, and the order in which they come."""
+"""The words for columns and values, the order of values, and the rows that share them."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pandas as pd
 
@@ -13,38 +14,33 @@ from lstmbench.results.schema import COLUMNS
 
 Row = dict[str, Any]
 
+SIZES: Final = ("batch_size", "num_layers", "input_size", "hidden_size", "seq_len")
 WORKLOAD: Final = (
-    "device", "dtype", "threads", "mode", "input",
-    "lengths", "bidirectional", "batch_size", "num_layers", "input_size", "hidden_size", "seq_len",
+    "device", "dtype", "threads", "mode", "input", "lengths", "bidirectional", *SIZES,
 )  # fmt: skip
 """What all rows of one comparison share, in the order in which tables are sorted."""
 
 SHAPE: Final = "shape"
 """A column of words for all that ``SHAPE_KEYS`` say, for figures in which no size is an axis."""
-SHAPE_KEYS: Final = (
-    "batch_size", "num_layers", "input_size", "hidden_size", "seq_len", "bidirectional", "lengths",
-)  # fmt: skip
+SHAPE_KEYS: Final = (*SIZES, "bidirectional", "lengths")
 
 FORMULA: Final = "formula"
 """The name that stands for an implementation where the formula's bytes are shown; it comes last."""
 
 
 def quantity(name: str) -> schema.Column:
-    """Return the column: as the schema, its metric or the ending of its name says."""
-    known = schema.BY_NAME.get(name) or _declared().get(name)
+    """Return the column as the schema, its metric or the ending of its name describes it."""
+    known = schema.BY_NAME.get(name)
+    if known is None:
+        # Imported only here, since few records have a column that a metric declares itself
+        from lstmbench.measure.metrics import columns
+
+        known = columns().get(name)
     return known or schema.number(name, "workload" if name == SHAPE else "")
 
 
-def _declared() -> dict[str, schema.Column]:
-    """Return the columns that metrics declare themselves."""
-    from lstmbench.measure.metrics import columns  # only here: most records have no such column
-
-    return columns()
-
-
 def rank(column: str, value: Any) -> tuple[int, float, str]:
-    """Return the sort key of a value: the known ones in their order, then numbers, then the
-    alphabet.
+    """Return the sort key of a value: known values in their order, numbers, then the alphabet.
 
     Numbers within words count as numbers: v2 comes before v10.
     """
@@ -75,26 +71,30 @@ def combinations(rows: Iterable[Row], keys: Sequence[str]) -> list[tuple[Any, ..
 
 def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
     """Return the rows of each combination of values in these columns, the combinations in order."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups.setdefault(key_of(row, keys), []).append(row)
-    in_order = sorted(
-        groups, key=lambda values: [rank(*pair) for pair in zip(keys, values, strict=True)]
-    )
-    return {values: groups[values] for values in in_order}
+        groups[key_of(row, keys)].append(row)
+    return dict(sorted(groups.items(), key=lambda group: [*map(rank, keys, group[0])]))
+
+
+def varying(rows: Sequence[Row], keys: Iterable[str]) -> list[str]:
+    """Return those of these columns in which the rows differ."""
+    return [key for key in keys if len({row[key] for row in rows}) > 1]
 
 
 def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
     """Return the columns in which these workloads differ."""
-    return [
-        key
-        for key in workload_keys(rows)
-        if key not in left_out and len({row[key] for row in rows}) > 1
-    ]
+    return varying(rows, [key for key in workload_keys(rows) if key not in left_out])
+
+
+def shared(rows: Sequence[Row], keys: Iterable[str]) -> dict[str, Any]:
+    """Return the values that all rows have in common; those of the run and unknown ones not."""
+    common = {key: rows[0][key] for key in keys if not varying(rows, [key])}
+    return {key: value for key, value in common.items() if value is not None and key != "run_id"}
 
 
 def is_square(rows: Iterable[Row]) -> bool:
-    """Say whether the input size is the hidden size everywhere: then one of the two is enough."""
+    """Return whether the input size is the hidden size everywhere, so that one is enough."""
     return all(row["input_size"] == row["hidden_size"] for row in rows)
 
 
@@ -105,7 +105,7 @@ def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 _USUAL: Final = {"bidirectional": (False, None), "lengths": ("full", None)}
-"""What goes without saying, where something else is said."""
+"""Values that are not mentioned where there is something else to mention."""
 
 
 def status_words(status: str | None) -> str:
@@ -113,13 +113,10 @@ def status_words(status: str | None) -> str:
     return str(status or "no status").replace("_", " ")
 
 
-def counted(rows: Iterable[Row]) -> dict[str, int]:
-    """Return how many rows have each status, ``ok`` first."""
-    words = [status_words(row["status"]) for row in rows]
-    return {
-        word: words.count(word)
-        for word in sorted(set(words), key=lambda word: (word != "ok", word))
-    }
+def counted(statuses: Iterable[str | None]) -> dict[str, int]:
+    """Return how many cases have each status, ``ok`` first."""
+    words = Counter(map(status_words, statuses))
+    return dict(sorted(words.items(), key=lambda item: (item[0] != "ok", item[0])))
 
 
 def counts(statuses: Mapping[str, int]) -> str:
@@ -127,13 +124,6 @@ def counts(statuses: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 
 
-_SYMBOLS: Final = {
-    "batch_size": "B",
-    "input_size": "I",
-    "hidden_size": "H",
-    "num_layers": "L",
-    "seq_len": "T",
-}
 _PHRASES: Final[Mapping[str, Callable[[Any], str]]] = {
     **dict.fromkeys(("mode", "dtype", "implementation", "status", "machine"), str),
     "threads": lambda value: plural(value, "thread"),
@@ -145,13 +135,18 @@ _PHRASES: Final[Mapping[str, Callable[[Any], str]]] = {
 }
 
 
+def symbol(column: str) -> str:
+    """Return the symbol of a size, such as ``T``, or the last word of another column's label."""
+    return quantity(column).label.split()[-1]
+
+
 def phrase(column: str, value: Any) -> str:
     """Return a column's value as it stands in a caption, such as ``B = 8`` or ``1 thread``."""
     words = column.replace("_", " ")
     if value is None:
         return f"{words} not recorded"
-    if column in _SYMBOLS:
-        return f"{_SYMBOLS[column]} = {value}"
+    if column in SIZES:
+        return f"{symbol(column)} = {value}"
     return _PHRASES[column](value) if column in _PHRASES else f"{words} {value}"
 
 
@@ -164,23 +159,20 @@ def describe(values: Mapping[str, Any], square: bool = False) -> str:
             values.
     """
     square = square or values.get("input_size") == values.get("hidden_size") is not None
-    unusual = {
-        name: value for name, value in values.items() if value not in _USUAL.get(name, ())
-    } or values
+    unusual = {name: value for name, value in values.items() if value not in _USUAL.get(name, ())}
     return ", ".join(
         f"I = {phrase(name, value)}"
         if square and name == "hidden_size" and value is not None
         else phrase(name, value)
-        for name, value in unusual.items()
+        for name, value in (unusual or values).items()
         if not (square and name == "input_size")
     )
 
 
 def shapes(rows: Sequence[Row]) -> list[str]:
-    """Return for each row what of its shape is not the same in all rows, in short: ``B=16 H=256
-    T=100``."""
-    varying = varying_keys(rows)
-    keys = [key for key in SHAPE_KEYS if key in varying]
+    """Return the part of each row's shape that differs among the rows: ``B=16 H=256 T=100``."""
+    differing = varying_keys(rows)
+    keys = [key for key in SHAPE_KEYS if key in differing]
     return [
         " ".join(
             phrase(key, row[key]).replace(" = ", "=")
@@ -195,12 +187,12 @@ MAX_ROWS: Final = 100_000
 """Maximum number of records in a table or figure: each becomes a Python object."""
 
 
-def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
-    """Return the records as plain Python values: every known column is there, what is missing is
-    None.
+def rows_of(records: pd.DataFrame, needed: Iterable[str] = ()) -> list[Row]:
+    """Return the records as Python values, with every column of the schema; None if missing.
 
     Raises:
-        LstmbenchError: if this is no table of records, it has no rows, or it lacks a column.
+        LstmbenchError: if these are not records, there are none or too many, or a column is
+            missing.
     """
     if not isinstance(records, pd.DataFrame):
         raise LstmbenchError(
@@ -214,23 +206,9 @@ def rows_of(records: pd.DataFrame, needed: Sequence[str] = ()) -> list[Row]:
         raise LstmbenchError("There are no records to show: the table has no rows.")
     if len(records) > MAX_ROWS:
         raise LstmbenchError(
-            f"These are {len(records):,} records, and no more than {MAX_ROWS:,} are shown: select some."
+            f"Too many records to show: {len(records):,}, at most {MAX_ROWS:,}. Select some."
         )
     bare = records.copy(deep=False)
-    bare.attrs = {}  # or pandas copies the manifest with every column that is looked at
-    columns = {str(name): _values(bare[name], COLUMNS.get(name, "")) for name in bare.columns}
-    blank = dict.fromkeys(COLUMNS)
-    return [
-        blank | dict(zip(columns, values, strict=True))
-        for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _values(column: pd.Series, kind: str) -> list[Any]:
-    """Return a column as Python values; a column of integers with missing ones may have come as
-    floats."""
-    whole = (
-        int if kind == "Int64" else lambda value: value.item() if hasattr(value, "item") else value
-    )
-    pairs = zip(column.astype(object), column.isna(), strict=True)
-    return [None if missing else whole(value) for value, missing in pairs]
+    bare.attrs = {}  # or pandas would copy the manifest with every column
+    values = schema.typed(bare, COLUMNS).astype(object)
+    return cast("list[Row]", values.where(values.notna(), None).to_dict("records"))

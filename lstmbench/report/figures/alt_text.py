@@ -1,46 +1,50 @@
 """What a figure shows, in words, for readers who do not see it."""
 
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
 from lstmbench.report.figures.facets import ORDERED, Facets
+from lstmbench.report.labels import symbol
 from lstmbench.report.number_format import number, plain, shorten
 
 
 def alt_text(shown: Facets) -> str:
     """Return kind, axes, lines, and the lowest and highest line at the right end of each panel."""
     panels = list(shown.points.groupby(["row", "col"]))
-    kind = f"{'Line' if shown.joined else 'Dot'} chart{f' of {len(panels)} panels' if len(panels) > 1 else ''}"
+    kind = f"{'Line' if shown.joined else 'Dot'} chart"
+    if len(panels) > 1:
+        kind += f" of {len(panels)} panels"
     scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(shown.log, "logarithmic")
-    span = (
-        ", ".join(shown.ticks)
-        if shown.ticks
-        else f"{shown.points['x'].min():g} to {shown.points['x'].max():g}"
-    )
+    x = shown.points["x"]
+    span = ", ".join(shown.ticks or [f"{x.min():g} to {x.max():g}"])
+    ends = []
+    for place, panel in panels:
+        row, col = cast("tuple[int, int]", place)
+        known = panel.dropna(subset="y")
+        if len(known):
+            ends.append(_right_end(shown, [shown.rows[row], shown.cols[col]], known))
     sentences = [
         f"{shown.title}. {kind}, {scale} axes. x: {shown.x_label}, {span}. y: {shown.y_label}.",
         f"Lines: {', '.join(shorten(hue, 40) for hue in shown.hues)}.",
-        *(_summary(shown, row, col, panel.dropna(subset="y")) for (row, col), panel in panels),
+        *ends,
         *shown.remarks,
     ]
     return plain(" ".join(sentences))
 
 
-def _summary(shown: Facets, row: Any, col: Any, panel: pd.DataFrame) -> str:
-    """Say which line ends lowest and which highest in a panel."""
-    if panel.empty:
-        return ""
+def _right_end(shown: Facets, titles: list[str], panel: pd.DataFrame) -> str:
+    """Return which line ends lowest and which highest in a panel."""
     last = panel["x"].max()
     place = shown.ticks[last] if shown.ticks else f"{last:g}"
-    if shown.x.name in ORDERED:
-        place = f"{shown.x.label.split()[-1]} = {place}"
+    if shown.x in ORDERED:
+        place = f"{symbol(shown.x)} = {place}"
     ends = panel[panel["x"] == last].set_index("hue")["y"].sort_index()
     lowest, highest = (
         f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}"
         for hue in (ends.idxmin(), ends.idxmax())
     )
-    where = ", ".join(part for part in (shown.rows[row], shown.cols[col], place) if part)
+    where = ", ".join(filter(None, [*titles, place]))
     values = f"lowest {lowest}, highest {highest}" if len(ends) > 1 else lowest
     return f"{where[:1].upper()}{where[1:]}: {values}."
 

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
-from matplotlib.ticker import FixedLocator, LogLocator
+from matplotlib.ticker import FixedLocator, Locator, LogLocator, MaxNLocator
 
 from lstmbench.report.figures.figure import SINGLE, Figure, figure_style
 
+Looks = Mapping[Any, Mapping[str, Any]]
+"""The options of the Matplotlib line of each hue."""
+
 LINEAR_BELOW = 2.5
-"""With a smaller ratio of the largest to the smallest value, a logarithmic axis has few ticks."""
+"""With a smaller ratio of the largest to the smallest value, an axis is linear and starts at 0."""
 MAX_TICKS = 6
 """Values of the x axis that find room below a panel as wide as a quarter of a page."""
 LEGEND_WIDTH = 0.95
@@ -28,9 +30,7 @@ def write(place: Callable[..., Any], text: str, **look: Any) -> None:
     place(text.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True, **look)
 
 
-def draw_lines(
-    axes: Axes, points: pd.DataFrame, looks: Mapping[Any, Mapping[str, Any]], joined: bool = True
-) -> None:
+def draw_lines(axes: Axes, points: pd.DataFrame, looks: Looks, joined: bool = True) -> None:
     """Draw a line with a band for each value of ``hue``; marks with bars if not joined.
 
     Args:
@@ -42,7 +42,7 @@ def draw_lines(
     """
     for hue, look in looks.items():
         line = points[points["hue"] == hue]
-        options = {"label": hue, **look} if joined else {"label": hue, **look, "linestyle": "none"}
+        options = {"label": hue, **look} | ({} if joined else {"linestyle": "none"})
         (drawn,) = axes.plot(line["x"], line["y"], **options)
         if "low" not in line or not (line["low"] < line["high"]).any():
             continue
@@ -58,7 +58,7 @@ def line_chart(
     points: pd.DataFrame,
     x_label: str,
     y_label: str,
-    looks: Mapping[Any, Mapping[str, Any]],
+    looks: Looks,
     joined: bool = True,
     width: float = SINGLE,
 ) -> tuple[Figure, Axes]:
@@ -97,9 +97,9 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     if log and high >= LINEAR_BELOW * low:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(
-            LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,))
-        )
+        # Within one decade, powers of ten and their multiples can leave a single tick
+        locator: Locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,))
+        axes.yaxis.set_major_locator(MaxNLocator("auto") if high < 10 * low else locator)
         axes.minorticks_off()
     elif low >= 0:
         axes.set_ylim(bottom=0.0)
@@ -108,17 +108,17 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
 
 def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
     """Put one legend above all panels, in as many columns as find room; return its names."""
-    handles: dict[str, Artist] = {}
+    handles: dict[str, Any] = {}
     for axes in panels:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    names, lines = [*handles], [*handles.values()]
     for columns in range(6, 0, -1):
-        legend = figure.legend(
-            [*handles.values()], [*handles], loc="outside upper left", ncols=columns
-        )
-        if columns == 1 or legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
+        legend = figure.legend(lines, names, loc="outside upper left", ncols=columns)
+        if legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
             break
-        legend.remove()
-    return [*handles]
+        if columns > 1:
+            legend.remove()
+    return names
 
 
 def fit(figure: Figure, panels: Any) -> None:
@@ -132,12 +132,9 @@ def fit(figure: Figure, panels: Any) -> None:
     labels = panels[-1, 0].get_xticklabels()
     boxes = [label.get_window_extent() for label in labels]
     if any(left.x1 >= right.x0 for left, right in pairwise(boxes)):
+        texts = [label.get_text().replace("\n", " ") for label in labels]
         for axes in panels[-1]:
-            axes.set_xticks(
-                axes.get_xticks(),
-                [label.get_text().replace("\n", " ") for label in labels],
-                rotation=90,
-            )
+            axes.set_xticks(axes.get_xticks(), texts, rotation=90)
         figure.draw_without_rendering()
     height = PANEL_HEIGHT if panels.size > 1 else SINGLE_PANEL_HEIGHT
     lacking = height - panels[-1, 0].get_window_extent().height / figure.dpi

@@ -1,7 +1,8 @@
-"""What a figure shows: its points by panel and line, its labels, the cases without a point."""
+"""A figure as data: its points by panel and line, its labels, and the cases without a point."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from lstmbench.report.labels import (
     ordered,
     quantity,
     rows_of,
+    shared,
     status_words,
+    symbol,
+    varying,
     workload_keys,
 )
 from lstmbench.report.number_format import pick_unit, plain, plural, shorten
-from lstmbench.results.schema import Column
 
 Line = tuple[str, float]
 
@@ -51,7 +54,7 @@ class Facets:
         rows, cols: titles of the rows and columns of panels; one empty title if there is only one.
         hue: the column whose values are the lines.
         hues: its values.
-        x: the quantity on the x axis.
+        x: the column on the x axis.
         ticks: words for the places 0, 1, ... on the x axis; None if it shows numbers.
         y_label: the y axis with its unit; for a ratio, what is 1.
         guide: label of the guide, if there is one.
@@ -67,7 +70,7 @@ class Facets:
     cols: list[str]
     hue: str
     hues: list[Any]
-    x: Column
+    x: str
     ticks: list[str] | None
     y_label: str
     guide: str | None
@@ -80,13 +83,14 @@ class Facets:
     @property
     def joined(self) -> bool:
         """Whether points are joined: the x axis is ordered and has several values."""
-        return self.x.name in ORDERED and self.ticks is None
+        return self.x in ORDERED and self.ticks is None
 
     @property
     def x_label(self) -> str:
         """The x axis with its unit."""
-        unit = next(iter(self.x.units))
-        return f"{self.x.label} ({unit})" if unit else self.x.label
+        column = quantity(self.x)
+        unit = next(iter(column.units))
+        return f"{column.label} ({unit})" if unit else column.label
 
     def transposed(self) -> "Facets":
         """Return the figure with its columns of panels as rows."""
@@ -112,32 +116,32 @@ def facets(
     Raises:
         LstmbenchError: as for ``plot``.
     """
-    cases = rows_of(records, [x, y, hue, *col, *row, *([guide] if guide else [])])
-    y_quantity = quantity(y)
-    columns = {"y": y, "low": y_quantity.low, "high": y_quantity.high, "guide": guide}
+    panels = [*col, *row]
+    cases = rows_of(records, filter(None, [x, y, hue, *panels, guide]))
+    column = quantity(y)
+    sources = {"y": y, "low": column.low, "high": column.high, "guide": guide}
     points = pd.DataFrame(
-        {name: [case.get(column or "") for case in cases] for name, column in columns.items()}
+        {name: [case.get(source or "") for case in cases] for name, source in sources.items()}
     )
     points = points.apply(pd.to_numeric, errors="coerce").astype(float)
-    measured = np.array([case["status"] == "ok" for case in cases]) & np.isfinite(points["y"])
-    drawn = measured & (points["y"] > 0) if "y" in log else measured
+    drawn = np.isfinite(points["y"]) & np.array([case["status"] == "ok" for case in cases])
+    if "y" in log:
+        drawn &= points["y"] > 0
     points.loc[~drawn, ["y", "low", "high"]] = np.nan
-    known = [case for case, has_point in zip(cases, drawn, strict=True) if has_point]
+    known = list(compress(cases, drawn))
     if not known:
-        raise LstmbenchError(
-            f"There is nothing to draw: no case has a number in {y} ({counts(counted(cases))})."
-        )
-    _check_lines(cases, x, hue, [*col, *row])
-    hues, values = (
-        ordered(hue, (case[hue] for case in known)),
-        ordered(x, (case[x] for case in cases)),
-    )
+        statuses = counts(counted(case["status"] for case in cases))
+        raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({statuses}).")
+    _check_lines(cases, x, hue, panels)
+    hues = ordered(hue, (case[hue] for case in known))
     if len(hues) > MAX_LINES:
         raise LstmbenchError(
-            f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: choose some of them."
+            f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: "
+            "choose some of them."
         )
-    unit = pick_unit(points["y"].abs(), y_quantity.units)
-    points *= y_quantity.units[unit]
+    unit = pick_unit(points["y"].abs(), column.units)
+    points *= column.units[unit]
+    values = ordered(x, (case[x] for case in cases))
     numeric = len(values) > 1 and all(isinstance(value, int | float) for value in values)
     points["x"] = [case[x] if numeric else values.index(case[x]) for case in cases]
     points["hue"] = [hues.index(case[hue]) if case[hue] in hues else -1 for case in cases]
@@ -146,11 +150,14 @@ def facets(
     points = points.sort_values("x", kind="stable", ignore_index=True)
     bases = {case["ratio_to"] for case in known}
     base = bases.pop() if y == "ratio" and len(bases) == 1 else None
+    if y == "ratio":
+        usual_title = f"Time relative to {base or 'the base'}, below 1 is faster"
+    else:
+        usual_title = column.label[:1].upper() + column.label[1:]
+    keys = [key for key in _case_keys(cases) if key not in (x, hue, *panels)]
     remarks = {
         "Coinciding lines": _coinciding(points, hues),
-        "Not drawn": _missing(
-            [case for case, has_point in zip(cases, drawn, strict=True) if not has_point], x, hue, y
-        ),
+        "Not drawn": _missing(compress(cases, ~drawn), x, hue, y),
     }
     return Facets(
         points=points,
@@ -158,22 +165,21 @@ def facets(
         cols=cols,
         hue=hue,
         hues=hues,
-        x=quantity(x),
-        ticks=None if numeric else [str(value) for value in values],
-        y_label=f"{y_quantity.label} ({f'{shorten(base, 40)} = 1' if base else unit})",
+        x=x,
+        ticks=None if numeric else [*map(str, values)],
+        y_label=f"{column.label} ({f'{shorten(base, 40)} = 1' if base else unit})",
         guide=guide.split("_")[0] if guide and points["guide"].notna().any() else None,
-        line=line and (line[0], line[1] * y_quantity.units[unit]),
-        title=plain(title or _default_title(y_quantity, base)),
+        line=line and (line[0], line[1] * column.units[unit]),
+        title=plain(title or usual_title),
         log=log,
-        constants=_constants(cases, [x, hue, *col, *row]),
+        constants=plain(describe(shared(cases, keys), is_square(cases))),
         remarks=[f"{name}: {'; '.join(phrases)}." for name, phrases in remarks.items() if phrases],
     )
 
 
-def _default_title(y: Column, base: str | None) -> str:
-    if y.name == "ratio":
-        return f"Time relative to {base or 'the base'}, below 1 is faster"
-    return y.label[:1].upper() + y.label[1:]
+def _case_keys(cases: Sequence[Row]) -> list[str]:
+    """Return the columns that tell cases apart."""
+    return ["implementation", *workload_keys(cases)]
 
 
 def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -183,16 +189,15 @@ def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[
     return titles, [values.index(key_of(case, keys)) for case in cases]
 
 
-def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[str]) -> None:
+def _check_lines(cases: Sequence[Row], x: str, hue: str, panels: Sequence[str]) -> None:
     """Refuse to join different workloads: along a line nothing but ``x`` may differ."""
-    shown = (x, hue, *panel_keys, *(SHAPE_KEYS if x == SHAPE else ()))
-    keys = [key for key in ("implementation", *workload_keys(cases)) if key not in shown]
-    for names, line in grouped(cases, [hue, *panel_keys]).items():
-        differing = [key for key in keys if len({case[key] for case in line}) > 1]
-        if differing:
+    shown = (x, hue, *panels, *(SHAPE_KEYS if x == SHAPE else ()))
+    keys = [key for key in _case_keys(cases) if key not in shown]
+    for names, line in grouped(cases, [hue, *panels]).items():
+        if differing := varying(line, keys):
             raise LstmbenchError(
-                f"One line would join cases that differ in {' and '.join(differing)}: give each value a panel with "
-                "col= or row=, or choose records with one value."
+                f"One line would join cases that differ in {' and '.join(differing)}: give each "
+                "value a panel with col= or row=, or choose records with one value."
             )
         if len({case[x] for case in line}) < len(line):
             raise LstmbenchError(
@@ -200,37 +205,17 @@ def _check_lines(cases: Sequence[Row], x: str, hue: str, panel_keys: Sequence[st
             )
 
 
-def _constants(cases: Sequence[Row], shown: Sequence[str]) -> str:
-    values = {
-        key: {case[key] for case in cases} for key in ("implementation", *workload_keys(cases))
-    }
-    same = {
-        key: found.pop()
-        for key, found in values.items()
-        if len(found) == 1 and key not in (*shown, "run_id")
-    }
-    return plain(
-        describe({key: value for key, value in same.items() if value is not None}, is_square(cases))
-    )
-
-
-def _missing(cases: Sequence[Row], x: str, hue: str, y: str) -> list[str]:
-    """Say briefly which cases have no point, and why."""
+def _missing(cases: Iterable[Row], x: str, hue: str, y: str) -> list[str]:
+    """Return which cases have no point, and why, in a few phrases."""
     reasons = [case | {"reason": _reason(case["status"], case[y])} for case in cases]
     phrases = []
     for (name, reason), group in grouped(reasons, [hue, "reason"]).items():
-        values = ordered(x, (case[x] for case in group))
-        where = (
-            f"{quantity(x).label.split()[-1]} = {', '.join(map(str, values))}, "
-            if len(values) <= 3
-            else ""
-        )
+        values = ", ".join(map(str, ordered(x, (case[x] for case in group))))
+        where = f"{symbol(x)} = {values}, " if values.count(", ") < 3 else ""
         phrases.append(f"{shorten(name, 40)}: {reason} ({where}{plural(len(group), 'case')})")
-    if len(phrases) > MAX_NOTES:
-        return [
-            *phrases[: MAX_NOTES - 1],
-            f"{len(phrases) - MAX_NOTES + 1} more kinds, in the table",
-        ]
+    more = len(phrases) - MAX_NOTES
+    if more > 0:
+        phrases[MAX_NOTES - 1 :] = [f"{more + 1} more kinds, in the table"]
     return phrases
 
 
@@ -241,7 +226,7 @@ def _reason(status: str, value: Any) -> str:
 
 
 def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
-    """Say which lines lie on each other wherever both have a point."""
+    """Return which lines coincide wherever both have a point."""
     lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
     lines = lines.rename(columns=lambda place: str(hues[place]))
     groups: dict[str, list[str]] = {}

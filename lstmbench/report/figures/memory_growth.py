@@ -23,21 +23,15 @@ def growth(records: pd.DataFrame) -> pd.DataFrame:
         ``formula_bytes_per_step``, ``times_formula``.
     """
     line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
-    measured = records[
-        records["allocated_bytes"].notna() & (records["status"] == "ok")
-    ].sort_values("seq_len")
-    ends = measured.groupby(line, sort=False, dropna=False)[
-        ["seq_len", "allocated_bytes", "formula_bytes"]
-    ]
+    measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")]
+    groups = measured.sort_values("seq_len").groupby(line, sort=False, dropna=False)
+    ends = groups[["seq_len", "allocated_bytes", "formula_bytes"]]
     first, last = ends.first(), ends.last()
-    several = first["seq_len"] < last["seq_len"]
-    first, last = first[several], last[several]
-    per_step = (last - first).div(last["seq_len"] - first["seq_len"], axis=0)
+    steps = last["seq_len"] - first["seq_len"]
     table = pd.DataFrame({"shortest": first["seq_len"], "longest": last["seq_len"]})
-    table["bytes_per_step"] = per_step["allocated_bytes"]
-    table["formula_bytes_per_step"] = per_step["formula_bytes"]
+    table[COLUMNS[:2]] = (last - first)[["allocated_bytes", "formula_bytes"]].div(steps, axis=0)
     table["times_formula"] = table["bytes_per_step"] / table["formula_bytes_per_step"]
-    return table.reset_index()
+    return table[steps > 0].reset_index()
 
 
 def typical_growth(records: pd.DataFrame) -> pd.DataFrame:

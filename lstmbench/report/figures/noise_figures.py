@@ -27,11 +27,7 @@ def disturbances(samples: pd.DataFrame) -> pd.DataFrame:
         samples: as ``read_samples`` returns them.
     """
     keys = ["implementation", *WORKLOAD, "process", "round"]
-    rounds = (
-        samples[[*keys, "disturbance"]]
-        .drop_duplicates(keys)
-        .set_index("implementation")["disturbance"]
-    )
+    rounds = samples.drop_duplicates(keys).set_index("implementation")["disturbance"]
     kinds = rounds.fillna("").str.get_dummies(", ").drop(columns="", errors="ignore")
     kinds.insert(0, "rounds", 1)
     counts = kinds.groupby(level=0).sum()
@@ -79,37 +75,28 @@ def controls(manifest: Mapping[str, Any]) -> Figure | Sentence:
     points["x"] = workloads + points["control"].map({"same": -0.16, "slower": 0.16})
     truth = points.assign(hue="the truth", y=points["truth"], low=np.nan, high=np.nan)
     looks: dict[str, dict[str, Any]] = {hue: {"markersize": 5} for hue in CONTROLS.values()}
-    looks["the truth"] = {
-        "marker": "_",
-        "markersize": 9,
-        "markeredgecolor": INK,
-        "markeredgewidth": 1,
-        "zorder": 3,
-    }
-    lines = pd.concat([points, truth])
-    figure, axes = line_chart(
-        lines, "workload", "ratio to the reference", looks, joined=False, width=PAGE
-    )
+    dash = {"marker": "_", "markersize": 9, "markeredgecolor": INK, "markeredgewidth": 1}
+    looks["the truth"] = dash | {"zorder": 3}
+    labels = ("workload", "ratio to the reference")
+    figure, axes = line_chart(pd.concat([points, truth]), *labels, looks, joined=False, width=PAGE)
     low, high = np.percentile(points[["low", "high"]], [2, 98])
-    axes.set_ylim(
-        max(0.5, low - 0.02), min(1.6, high + 0.02)
-    )  # a single wide interval would hide all others
+    # A single wide interval would press all others flat
+    axes.set_ylim(max(0.5, low - 0.02), min(1.6, high + 0.02))
     scale_values(axes, range(1, max(workloads) + 1), words=None, log=False)
     return figure.described(
         "controls",
-        "The reference against itself, and against itself made slower, at every workload of the run.",
+        "The reference against itself, and against itself made slower, at every workload of the "
+        "run.",
         f"{max(workloads)} workloads; points are medians, lines their 95 % intervals.",
     )
 
 
 def processes(times: pd.DataFrame) -> Figure:
-    """Draw every call of ``lstmbench.measure.framework_interference``: one process each, and one
-    for all.
-    """
+    """Draw every call of ``measure.framework_interference``: one process each, and one for all."""
     names = ordered("implementation", times["implementation"])
-    calls = pd.concat(times[times["implementation"] == name] for name in names)
-    calls["label"] = calls["implementation"] + "\n" + calls["processes"]
-    figure = draw_calls(calls.assign(process=0), "the same calls")
+    calls = times.set_index("implementation").loc[names].reset_index()
+    labels = calls["implementation"] + "\n" + calls["processes"]
+    figure = draw_calls(calls.assign(label=labels, process=0), "the same calls")
     return figure.described(
         "processes",
         "The same calls with a process for each framework, and with one process for all of them.",

@@ -31,8 +31,8 @@ def plot(
     x: str = "seq_len",
     y: str = "time_median_s",
     hue: str = "implementation",
-    col: str | Sequence[str] | None = None,
-    row: str | Sequence[str] | None = None,
+    col: str | Sequence[str] = (),
+    row: str | Sequence[str] = (),
     *,
     log: str = "xy",
     title: str | None = None,
@@ -59,21 +59,15 @@ def plot(
         LstmbenchError: if there is nothing to draw, a column is missing, a line would join
             different workloads, or there are more than eight lines.
     """
-    shown = facets(
-        records, x, y, hue, _names(col), _names(row), log=log, title=title, guide=guide, line=line
-    )
+    col, row = ([names] if isinstance(names, str) else names for names in (col, row))
+    shown = facets(records, x, y, hue, col, row, log=log, title=title, guide=guide, line=line)
     wide = len(shown.cols) > 1 or len(shown.ticks or ()) > MAX_WORDS
     figure = _draw(shown, PAGE if wide else SINGLE)
-    figure.narrow = partial(
-        _draw, shown.transposed() if len(shown.cols) > len(shown.rows) else shown, COLUMN
-    )
-    figure.caption = ". ".join(text for text in (shown.title, shown.constants) if text) + "."
+    upright = shown.transposed() if len(shown.cols) > len(shown.rows) else shown
+    figure.narrow = partial(_draw, upright, COLUMN)
+    figure.caption = ". ".join(filter(None, (shown.title, shown.constants))) + "."
     figure.alt = alt_text(shown)
     return figure
-
-
-def _names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (columns,) if isinstance(columns, str) else tuple(columns or ())
 
 
 @figure_style()
@@ -92,15 +86,10 @@ def _draw(shown: Facets, width: float) -> Figure:
     body.supxlabel(shown.x_label)
     body.supylabel(shown.y_label, ha="center", va="top", wrap=True)
 
-    looks = {
-        place: {"label": shorten(phrase(shown.hue, value), 40)}
-        for place, value in enumerate(shown.hues)
-    }
-    if shown.hue == "implementation":
-        looks = {
-            place: look | style_of(str(shown.hues[place])).line_options()
-            for place, look in looks.items()
-        }
+    looks: dict[int, dict[str, Any]] = {}
+    for place, value in enumerate(shown.hues):
+        style = style_of(str(value)).line_options() if shown.hue == "implementation" else {}
+        looks[place] = {"label": shorten(phrase(shown.hue, value), 40), **style}
     points = shown.points.assign(place=shown.points["x"])
     if shown.ticks:  # lines have places side by side
         points["x"] += (points["hue"] + 0.5) / len(looks) / 2 - 0.25
@@ -115,22 +104,19 @@ def _draw(shown: Facets, width: float) -> Figure:
             options = {"color": MUTED, "linestyle": ":", "marker": "", "zorder": 1.5}
             axes.plot(formula["place"], formula["guide"], label=shown.guide, **options)
         if shown.line:
-            axes.axhline(
-                shown.line[1], color=MUTED, linestyle="--", zorder=1.5, label=shown.line[0]
-            )
+            label, height = shown.line
+            axes.axhline(height, color=MUTED, linestyle="--", zorder=1.5, label=label)
         if panel.empty:
-            axes.text(
-                0.5, 0.5, "not in these records", transform=axes.transAxes, ha="center", color=MUTED
-            )
+            middle_of = {"transform": axes.transAxes, "ha": "center", "color": MUTED}
+            axes.text(0.5, 0.5, "not in these records", **middle_of)
     for axes, title in zip(panels[0], shown.cols, strict=True):
         axes.set_title(title.replace(", ", ",\n"))
     for axes, title in zip(panels[:, -1], shown.rows, strict=True):
         side = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ma": "center"}
         axes.annotate(title.replace(", ", ",\n"), (1.02, 0.5), **side)
     scale_values(panels[0, 0], sorted(points["place"].unique()), shown.ticks, "x" in shown.log)
-    numbers = points[["y", "low", "high", "guide"]].assign(
-        line=shown.line[1] if shown.line else np.nan
-    )
+    numbers = points[["y", "low", "high", "guide"]]
+    numbers = numbers.assign(line=shown.line[1] if shown.line else np.nan)
     scale_numbers(panels[0, 0], numbers, "y" in shown.log)
     add_legend(body, panels.flat)
     fit(figure, panels)

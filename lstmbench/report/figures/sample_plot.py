@@ -10,10 +10,12 @@ from lstmbench.report.figures.axes import fit, scale_numbers, write
 from lstmbench.report.figures.figure import PAGE, SINGLE, Figure, figure_style
 from lstmbench.report.figures.styles import INK, style_of
 from lstmbench.report.labels import WORKLOAD, describe, ordered
-from lstmbench.report.number_format import Sentence, pick_unit
+from lstmbench.report.number_format import Sentence, pick_unit, plural
 from lstmbench.results.schema import SECONDS
 
-MARKS: dict[str, Any] = {"alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0}
+MARKS: dict[str, Any] = {
+    "marker": "o", "linestyle": "none", "alpha": 0.45, "markersize": 2.6, "markeredgewidth": 0,
+}  # fmt: skip
 """Hundreds of samples are small and see-through."""
 MAX_LABELS = 4
 """Labels that find room below a single panel; for more, the figure is as wide as a page."""
@@ -38,15 +40,13 @@ def sample_plot(samples: pd.DataFrame, **where: Any) -> Figure | Sentence:
     samples, workload = _choose(samples, where)
     names = ordered("implementation", samples["implementation"])
     samples = samples.sort_values(["process", "round", "sample"])
-    calls = pd.concat(
-        samples[samples["implementation"] == name].assign(label=name) for name in names
-    )
-    figure = draw_calls(calls, describe(workload))
-    count = calls.groupby("implementation")["process"].nunique().max()
+    calls = samples.set_index("implementation").loc[names].reset_index()
+    figure = draw_calls(calls.assign(label=calls["implementation"]), workload)
+    count = int(samples.groupby("implementation")["process"].nunique().max())
     return figure.described(
         "samples",
-        f"Every sample of one workload, in order of time, {count} process{'' if count == 1 else 'es'} each: "
-        f"{describe(workload)}.",
+        f"Every sample of one workload, in order of time, {plural(count, 'process')} each: "
+        f"{workload}.",
         f"One column for each of {', '.join(names)}.",
     )
 
@@ -55,10 +55,8 @@ def sample_plots(samples: pd.DataFrame, **where: Any) -> list[Figure | Sentence]
     """Return the ``sample_plot`` of each device that was measured; it takes the same arguments."""
     if "device" in where or samples.empty:
         return [sample_plot(samples, **where)]
-    return [
-        sample_plot(samples, **where, device=device)
-        for device in ordered("device", samples["device"])
-    ]
+    devices = ordered("device", samples["device"])
+    return [sample_plot(samples, **where, device=device) for device in devices]
 
 
 @figure_style()
@@ -76,18 +74,12 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     axes = figure.subplots()
     for place, label in enumerate(labels):
         column = calls[calls["label"] == label]
+        color = style_of(column["implementation"].iloc[0]).color
         edges = np.linspace(place - 0.42, place + 0.42, column["process"].nunique() + 1)
-        for left, right, (_, strip) in zip(
-            edges[:-1], edges[1:], column.groupby("process"), strict=True
-        ):
-            x = np.linspace(left, right, len(strip) + 2)
-            axes.plot(
-                x[1:-1],
-                strip["time"],
-                "o",
-                color=style_of(strip["implementation"].iloc[0]).color,
-                **MARKS,
-            )
+        for k, (_, strip) in enumerate(column.groupby("process")):
+            left, right = edges[k : k + 2]
+            x = np.linspace(left, right, len(strip) + 2)[1:-1]
+            axes.plot(x, strip["time"], color=color, **MARKS)
             axes.hlines(strip["time"].median(), left + 0.02, right - 0.02, color=INK)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel(f"time of one call, {unit}")
@@ -97,8 +89,8 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the samples of one workload, and the workload."""
+def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame, str]:
+    """Return the samples of one workload, and the workload in words."""
     if unknown := sorted(set(where) - set(WORKLOAD)):
         raise LstmbenchError(f"A workload has no {unknown[0]!r}; it has {', '.join(WORKLOAD)}.")
     workload = {}
@@ -110,4 +102,4 @@ def _choose(samples: pd.DataFrame, where: dict[str, Any]) -> tuple[pd.DataFrame,
         if samples.empty:
             conditions = ", ".join(f"{name}={value!r}" for name, value in where.items())
             raise LstmbenchError(f"There are no samples to draw with {conditions}.")
-    return samples, workload
+    return samples, describe(workload)

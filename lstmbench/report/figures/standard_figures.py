@@ -23,11 +23,13 @@ from lstmbench.report.labels import (
     ordered,
     rows_of,
     shapes,
+    varying,
     varying_keys,
     workload_keys,
 )
 from lstmbench.report.number_format import Sentence, slug
 from lstmbench.report.provenance import manifests_of, table_id
+from lstmbench.report.tables.footnotes import has_number
 from lstmbench.report.tables.training_tables import is_learning
 from lstmbench.results.schema import LEARNING_COLUMNS
 
@@ -53,31 +55,26 @@ KINDS: Mapping[str, dict[str, Any]] = {
     "output-error": {"y": "output_rel_error", "title": "Rounding error of the outputs"},
     "gradient-error": {"y": "grad_rel_error", "title": "Rounding error of the gradients"},
 }
+"""The options of ``plot`` for each kind of standard figure."""
 
 
 def standard_figures(
-    records: pd.DataFrame,
-    manifest: Mapping[str, Any] | None = None,
-    samples: pd.DataFrame | None = None,
+    records: pd.DataFrame, samples: pd.DataFrame | None = None
 ) -> tuple[dict[str, Figure], list[str]]:
     """Return the standard figures by their names, and sentences about those without a point.
 
     Training runs have a figure of learning curves for each task; they need the samples.
     """
-    rows = rows_of(records)
-    manifests = manifests_of(rows, records.attrs.get("manifest") if manifest is None else manifest)
     if is_learning(records):
-        stem = table_id(rows, manifests, "learning")
-        return ({} if samples is None else _learning_figures(records, samples, stem)), []
+        return ({} if samples is None else _learning_figures(records, samples)), []
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
     for kind, options in KINDS.items():
-        for suffix, part, panels in _parts(rows, kind, options["y"]):
-            name = table_id(rows, manifests, f"{kind}{suffix}")
-            if _measured(part, options["y"]):
-                drawn[name] = _plot(name, part, panels | options)
+        for name, rows, figure in _figures(records, kind, options):
+            if figure is not None:
+                drawn[name] = figure
             elif kind != "device-peak":  # without a device, nobody misses its figure
-                absent.setdefault(counts(counted(part)), []).append(name)
+                absent.setdefault(_status_counts(rows), []).append(name)
     return drawn, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
 
@@ -94,29 +91,30 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     Raises:
         LstmbenchError: if there are no records, or no column ``y``.
     """
-    rows = rows_of(records, [y])
-    manifests = manifests_of(rows, records.attrs.get("manifest"))
     kind = next((kind for kind, standard in KINDS.items() if standard["y"] == y), slug(y))
-    options = KINDS.get(kind, {"y": y}) | options
-    drawn: list[Figure | Sentence] = [
-        _plot(table_id(rows, manifests, f"{kind}{suffix}"), part, panels | options)
-        for suffix, part, panels in _parts(rows, kind, y)
-        if _measured(part, y)
-    ]
-    none = f"There is nothing to draw: no case has a number in `{y}` ({counts(counted(rows))})."
+    figures = _figures(records, kind, KINDS.get(kind, {"y": y}) | options)
+    drawn: list[Figure | Sentence] = [figure for *_, figure in figures if figure is not None]
+    statuses = _status_counts(rows_of(records))
+    none = f"There is nothing to draw: no case has a number in `{y}` ({statuses})."
     return drawn or [Sentence(none)]
 
 
 def device_peaks(records: pd.DataFrame) -> list[Figure | Sentence]:
     """Return the figures of the device's peak memory, or a sentence that no row is of a GPU."""
-    return (
-        series(records, "peak_device_bytes")
-        if (records["device"] == GPU).any()
-        else [gpu_coverage(records)]
-    )
+    on_gpu = (records["device"] == GPU).any()
+    return series(records, "peak_device_bytes") if on_gpu else [gpu_coverage(records)]
 
 
-def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -> dict[str, Figure]:
+def _status_counts(rows: Sequence[Row]) -> str:
+    return counts(counted(row["status"] for row in rows))
+
+
+def _name(records: pd.DataFrame, rows: list[Row], kind: str) -> str:
+    return table_id(rows, manifests_of(rows, records.attrs.get("manifest")), kind)
+
+
+def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Figure]:
+    stem = _name(records, rows_of(records), "learning")
     columns = dict.fromkeys([*records.columns, *LEARNING_COLUMNS])
     records = records.reindex(columns=list(columns))  # if all runs failed, few columns are there
     drawn = {}
@@ -127,17 +125,25 @@ def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame, stem: str) -
     return drawn
 
 
-def _measured(rows: Sequence[Row], y: str) -> list[Row]:
-    return [row for row in rows if row["status"] == "ok" and row[y] is not None]
-
-
-def _plot(name: str, rows: Sequence[Row], options: dict[str, Any]) -> Figure:
-    tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in rows}
-    if options["y"].endswith("rel_error") and len(tolerances) == 1 and any(tolerances):
-        options["line"] = (f"tolerance {max(tolerances):.0e}", max(tolerances))
-    figure = plot(pd.DataFrame(rows), **options)
-    figure.id = name
-    return figure
+def _figures(
+    records: pd.DataFrame, kind: str, options: Mapping[str, Any]
+) -> Iterator[tuple[str, list[Row], Figure | None]]:
+    """Yield the name, the rows and the figure of each part; None where no row has a number."""
+    y = options["y"]
+    rows = rows_of(records, [y])
+    for suffix, part, panels in _parts(rows, kind, y):
+        name = _name(records, rows, f"{kind}{suffix}")
+        if not any(has_number(row, y) for row in part):
+            yield name, part, None
+            continue
+        line = {}
+        tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in part}
+        if y.endswith("rel_error") and len(tolerances) == 1 and any(tolerances):
+            (tolerance,) = tolerances
+            line["line"] = (f"tolerance {tolerance:.0e}", tolerance)
+        figure = plot(pd.DataFrame(part), **panels | dict(options) | line)
+        figure.id = name
+        yield name, part, figure
 
 
 def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row], dict[str, Any]]]:
@@ -149,9 +155,10 @@ def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row],
     if not rows:
         return
     x = _x_axis(rows)
+    shown: tuple[str, ...] = (x,)
     if x == SHAPE:
         rows = [row | {SHAPE: shape} for row, shape in zip(rows, shapes(rows), strict=True)]
-    shown = (SHAPE, *SHAPE_KEYS) if x == SHAPE else (x,)
+        shown = (SHAPE, *SHAPE_KEYS)
     beside = _side_by_side(rows, y)
     apart = [key for key in varying_keys(rows, *shown, *beside) if key in OWN_FIGURE]
     for values, group in grouped(rows, apart).items():
@@ -166,13 +173,10 @@ def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row],
             for start in range(0, len(panels), across):
                 page = f"-page-{start // across + 1}" if len(panels) > across else ""
                 page_rows = [row for panel in panels[start : start + across] for row in panel]
-                varying = varying_keys(page_rows)
-                col = [key for key in (*columns, *beside) if key in varying]
-                yield (
-                    suffix + part + page,
-                    page_rows,
-                    {"x": x, "row": ["mode"] if "mode" in varying else [], "col": col},
-                )
+                differing = varying_keys(page_rows)
+                row = [key for key in ("mode",) if key in differing]
+                col = [key for key in (*columns, *beside) if key in differing]
+                yield suffix + part + page, page_rows, {"x": x, "row": row, "col": col}
 
 
 def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
@@ -181,7 +185,7 @@ def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
     A GPU's cases may have another number of threads than a CPU's: that is no reason for a figure of
     its own.
     """
-    if len(combinations(_measured(rows, y), ["device"])) < 2:
+    if not varying([row for row in rows if has_number(row, y)], ["device"]):
         return []
     devices = len(combinations(rows, ["device"]))
     return [key for key in MACHINE if len(combinations(rows, ["device", key])) == devices]
@@ -194,9 +198,11 @@ def _x_axis(rows: Sequence[Row]) -> str:
     by side.
     """
     keys = ("implementation", *workload_keys(rows))
-    sizes = ("seq_len", "batch_size", "hidden_size")
-    lines = {x: len(combinations(rows, [key for key in keys if key != x])) for x in sizes}
-    best = min(sizes, key=lambda x: lines[x])
+    lines = {
+        x: len(combinations(rows, [key for key in keys if key != x]))
+        for x in ("seq_len", "batch_size", "hidden_size")
+    }
+    best = min(lines, key=lambda x: lines[x])
     return SHAPE if len(rows) < MIN_POINTS * lines[best] and len(set(shapes(rows))) > 1 else best
 
 

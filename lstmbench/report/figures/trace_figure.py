@@ -101,6 +101,7 @@ def gradient_highway(
     add_legend(figure, [axes])
     return figure.described(
         "cell-gradient",
-        "Gradient of the last cell state with respect to earlier ones, over their distance in time steps.",
+        "Gradient of the last cell state with respect to earlier ones, over their distance in time "
+        "steps.",
         "The larger the forget gate's bias, the slower it fades.",
     )

@@ -59,10 +59,10 @@ def _draw_curves(curves: Sequence[LearningCurve], columns: int, width: float) ->
     fit(figure, panels)
     return figure.described(
         "learning-curves",
-        "Score on the validation data after each epoch, mean over seeds; the band holds all seeds. At the right, the "
-        "LSTM's score on the test data beside those of the baselines.",
-        f"Tasks: {', '.join(dict.fromkeys(curve.task for curve in curves))}. Lines: {', '.join(names)}. "
-        "Dotted: baselines.",
+        "Score on the validation data after each epoch, mean over seeds; the band holds all seeds. "
+        "At the right, the LSTM's score on the test data beside those of the baselines.",
+        f"Tasks: {', '.join(dict.fromkeys(curve.task for curve in curves))}. "
+        f"Lines: {', '.join(names)}. Dotted: baselines.",
     )
 
 
@@ -70,45 +70,29 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
     looks: dict[str, dict[str, Any]] = {}
     for line in curve.lines:
         thin = {"marker": "", "linewidth": 0.9} if line.cell == "rnn" else {}
-        markers = max(1, len(line.updates) // MARKERS)
-        looks[line.label] = (
-            style_of(line.implementation).line_options() | thin | {"markevery": markers}
-        )
-    columns = {"x": "updates", "y": "mean", "low": "least", "high": "most"}
-    lines = [
-        pd.DataFrame({name: getattr(line, column) for name, column in columns.items()})
-        for line in curve.lines
-    ]
-    points = pd.concat(lines, keys=looks, names=["hue"]).reset_index("hue")
-    draw_lines(axes, points, looks)
+        every = max(1, len(line.points) // MARKERS)
+        looks[line.label] = style_of(line.implementation).line_options() | thin
+        looks[line.label]["markevery"] = every
+    draw_lines(axes, pd.concat(line.points.assign(hue=line.label) for line in curve.lines), looks)
     if curve.score is not None:
-        end = 1.05 * points["x"].max()
         value, low, high = curve.score
-        axes.plot([end], [value], "*", color=INK, markersize=8, zorder=5, label="LSTM, test data")
+        star: dict[str, Any] = {
+            "color": INK,
+            "markersize": 8,
+            "zorder": 5,
+            "label": "LSTM, test data",
+        }
+        axes.plot([curve.end], [value], "*", **star)
         if low is not None and high is not None:
-            axes.vlines(end, low, high, color=INK)
+            axes.vlines(curve.end, low, high, color=INK)
     if curve.log:
         axes.set_yscale("log")
-    bottom, top = axes.get_ylim()
-    margin = 2 * (top - bottom)
-    least, greatest = (bottom / 10, top * 10) if curve.log else (bottom - margin, top + margin)
-    for name, score in curve.baselines.items():
-        if least <= score <= greatest:  # the table has those that are far from the curves
-            axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
-            place: dict[str, Any] = {
-                "transform": axes.get_yaxis_transform(),
-                "va": "bottom",
-                "parse_math": False,
-            }
-            axes.text(
-                0.01,
-                score,
-                name,
-                fontsize="small",
-                color=MUTED,
-                backgroundcolor="#ffffff99",
-                **place,
-            )
+    # The table has the baselines that are far from the curves
+    for name, score in curve.near_baselines(*axes.get_ylim()).items():
+        axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
+        look: dict[str, Any] = {"fontsize": "small", "color": MUTED, "backgroundcolor": "#ffffff99"}
+        look |= {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
+        axes.text(0.01, score, name, **look)
     axes.margins(y=0.1)  # the name of the highest line fits below the top
     axes.set_title(curve.title, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -117,19 +101,16 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
 
 
 def gradient_by_lag(norms: pd.DataFrame) -> Figure:
-    """Draw ``lstmbench.training.gradient_by_lag.gradient_by_lag``: medians over seeds, bands of all
-    seeds.
-    """
-    by_lag = norms.groupby(["kind", "lag"], sort=False)["norm"].agg(
-        y="median", low="min", high="max"
-    )
-    points = by_lag.reset_index().rename(columns={"kind": "hue", "lag": "x"})
+    """Draw ``training.gradient_by_lag.gradient_by_lag``: medians over seeds, bands of all seeds."""
+    groups = norms.groupby(["kind", "lag"], sort=False)["norm"]
+    points = groups.agg(y="median", low="min", high="max").rename_axis(["hue", "x"]).reset_index()
     looks = {hue: {"marker": ""} for hue in points["hue"]}
     figure, axes = line_chart(points, "lag (steps)", "gradient, relative to lag 0", looks)
     axes.set(yscale="log", ylim=(ROUNDING, max(10.0, 2 * points["high"].max())))
     return figure.described(
         "gradient-by-lag",
-        "How strongly the last output depends on the input so many steps before, before anything is learnt.",
+        "How strongly the last output depends on the input so many steps before, before anything "
+        "is learnt.",
         f"{', '.join(looks)}; medians over seeds, bands hold all of them.",
     )
 
@@ -138,11 +119,8 @@ def precision_recall(points: pd.DataFrame) -> Figure:
     """Draw precision against recall: columns ``detector``, ``recall``, ``precision``."""
     points = points.rename(columns={"detector": "hue", "recall": "x", "precision": "y"})
     looks = {hue: {"marker": ""} for hue in points["hue"]}
-    labels = (
-        "recall: share of the wrong values found",
-        "precision:\nshare of the finds that are wrong values",
-    )
-    figure, axes = line_chart(points, *labels, looks)
+    y_label = "precision:\nshare of the finds that are wrong values"
+    figure, axes = line_chart(points, "recall: share of the wrong values found", y_label, looks)
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     caption = "Precision against recall of detectors of wrong values."
     return figure.described("precision-recall", caption, f"{', '.join(looks)}.")
@@ -175,21 +153,17 @@ def continued_curves(
     for k, axes in enumerate(panels):
         whole = truth[:, k].cumsum(axis=0)
         alone = whole[prompt - 1] + generated[:, k].cumsum(axis=0)
-        axes.plot(
-            *whole[prompt - 1 :].T, color=MUTED, linestyle=":", marker="", label="the true curve"
-        )
-        axes.plot(*whole[:prompt].T, color=INK, linestyle="-", marker="", label="what it was shown")
-        axes.plot(
-            *alone.T,
-            color=style_of("torch.fused").color,
-            linestyle="-",
-            marker="",
-            label="what it drew",
-        )
+        for curve, label, color, linestyle in (
+            (whole[prompt - 1 :], "the true curve", MUTED, ":"),
+            (whole[:prompt], "what it was shown", INK, "-"),
+            (alone, "what it drew", style_of("torch.fused").color, "-"),
+        ):
+            axes.plot(*curve.T, color=color, linestyle=linestyle, marker="", label=label)
         axes.set_axis_off()
         axes.set_aspect("equal")
     add_legend(figure, panels[:1])
-    details = f"{count} curves; the model reads its own movements after {prompt} steps."
     return figure.described(
-        "drawings", "Curves, and how a model went on with them by itself.", details
+        "drawings",
+        "Curves, and how a model went on with them by itself.",
+        f"{count} curves; the model reads its own movements after {prompt} steps.",
     )

@@ -63,9 +63,8 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
         # Matplotlib is loaded only where there is something to draw
         from lstmbench.report.figures.standard_figures import standard_figures
 
-        figures, remarks = standard_figures(
-            records, samples=read_samples(root) if is_learning(records) else None
-        )
+        samples = read_samples(root) if is_learning(records) else None
+        figures, remarks = standard_figures(records, samples)
     else:
         figures, remarks = {}, [left_out, "Of so many cases no figures are drawn."]
     files: dict[str, bytes] = {}

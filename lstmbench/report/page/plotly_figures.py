@@ -1,6 +1,6 @@
 """What Plotly draws in the page of all runs, as plain dictionaries in Plotly's own format.
 
-``page/plotly.json`` holds what all plots share, in colours for a white ground.
+``static/plotly.json`` holds what all plots share, in colours for a white ground.
 
 Plotly reads a little HTML in its texts, and a record is foreign text, so texts are escaped here.
 Those of single points are not, since a screen reader gets them too: the page's script escapes them
@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, Final
 
+import pandas as pd
 from markupsafe import escape
 
 from lstmbench.report.figures.styles import INK, MUTED, style_of
@@ -52,69 +53,61 @@ def axis(column: Column, values: Sequence[Any]) -> Json:
     Seconds are in the unit that fits, bytes in MiB, and a few sizes are each named.
     """
     if column.units == SECONDS:
-        return _titled(f"{column.label} (s)") | {"tickformat": "~s", "ticksuffix": "s"}
+        return _titled(f"{column.label} (s)", tickformat="~s", ticksuffix="s")
     if column.units == BYTES:
         return _titled(f"{column.label}, MiB")
     sizes = sorted({value for value in values if isinstance(value, int)})
-    return _titled(column.label) | ({"tickvals": sizes} if 0 < len(sizes) <= MAX_TICKS else {})
+    return _titled(column.label, **({"tickvals": sizes} if 0 < len(sizes) <= MAX_TICKS else {}))
 
 
-def _titled(title: str) -> Json:
-    return {"title": {"text": str(escape(title))}}
+def _titled(title: str, **options: Any) -> Json:
+    return {"title": {"text": str(escape(title))}, **options}
 
 
 def learning_panel(curve: LearningCurve, run: str) -> Json:
     """Return the plot of how one task was learnt, with the final score and near baselines."""
-    lines = [_thinned(line) for line in curve.lines]
-    scores = [score for line in lines for score in (*line.least, *line.most)]
-    end = 1.05 * max(line.updates[-1] for line in curve.lines)
-    final = [_final_score(end, *curve.score)] if curve.score is not None else []
-    layout = {
-        "xaxis": _titled("updates") | {"range": [0, 1.04 * end]},
-        "yaxis": _titled(curve.metric) | {"type": "log" if curve.log else "linear"},
-        "shapes": [
-            _baseline(name, score)
-            for name, score in curve.baselines.items()
-            if _is_near(score, min(scores), max(scores), curve.log)
-        ],
-    }
+    lines = [
+        replace(line, points=line.points.iloc[:: -(-len(line.points) // MAX_EPOCHS)])
+        for line in curve.lines
+    ]
+    scores = pd.concat(line.points for line in lines)
+    traces = [*(_mean(line, curve.metric) for line in lines), *map(_band, lines)]
+    if curve.score is not None:
+        traces.append(_final_score(curve.end, *curve.score))
+    near = curve.near_baselines(scores["low"].min(), scores["high"].max())
     return {
         "caption": f"{curve.title}, {run}",
         "label": f"{curve.metric} against updates",
-        "traces": [*(_mean(line, curve.metric) for line in lines), *map(_band, lines), *final],
-        "layout": layout,
+        "traces": traces,
+        "layout": {
+            "xaxis": _titled("updates", range=[0, 1.04 * curve.end]),
+            "yaxis": _titled(curve.metric, type="log" if curve.log else "linear"),
+            "shapes": [_baseline(name, score) for name, score in near.items()],
+        },
     }
-
-
-def _thinned(line: ScoreLine) -> ScoreLine:
-    step = -(-len(line.updates) // MAX_EPOCHS)
-    return replace(
-        line, **{name: getattr(line, name)[::step] for name in ("updates", "mean", "least", "most")}
-    )
 
 
 def _mean(line: ScoreLine, metric: str) -> Json:
     """Return the mean over seeds; that of a plain RNN is thin."""
     texts = []
-    for updates, mean, least, most in zip(
-        line.updates, line.mean, line.least, line.most, strict=True
-    ):
-        seeds = f" ({least:.4g} to {most:.4g}, {line.seeds} seeds)" if line.seeds > 1 else ""
-        texts.append(f"{line.label}\n{updates:.0f} updates\n{metric}: {mean:.4g}{seeds}")
-    style = line_style(line.implementation, 1 if line.cell == "rnn" else 2) | {"mode": "lines"}
-    return style | {
+    for x, y, low, high in line.points.itertuples(index=False):
+        seeds = f" ({low:.4g} to {high:.4g}, {line.seeds} seeds)" if line.seeds > 1 else ""
+        texts.append(f"{line.label}\n{x:.0f} updates\n{metric}: {y:.4g}{seeds}")
+    return line_style(line.implementation, 1 if line.cell == "rnn" else 2) | {
+        "mode": "lines",
         "name": str(escape(line.label)),
-        "x": line.updates,
-        "y": rounded(line.mean, 4),
+        "x": line.points["x"].tolist(),
+        "y": rounded(line.points["y"], 4),
         "text": texts,
     }
 
 
 def _band(line: ScoreLine) -> Json:
     """Return the area between the least and the greatest score, as a polygon."""
+    back = line.points[::-1]
     return {
-        "x": line.updates + line.updates[::-1],
-        "y": rounded(line.most + line.least[::-1], 4),
+        "x": [*line.points["x"], *back["x"]],
+        "y": rounded([*line.points["high"], *back["low"]], 4),
         "mode": "none",
         "fill": "toself",
         "fillcolor": style_of(line.implementation).color + "26",
@@ -123,21 +116,22 @@ def _band(line: ScoreLine) -> Json:
     }
 
 
-def _final_score(updates: float, value: float, low: float | None, high: float | None) -> Json:
+def _final_score(x: float, y: float, low: float | None, high: float | None) -> Json:
     interval = "" if low is None or high is None else f" [{low:.4g}, {high:.4g}]"
     return {
-        "x": [updates],
-        "y": [value],
-        "error_y": {"array": [(high or value) - value], "arrayminus": [value - (low or value)]},
+        "x": [x],
+        "y": [y],
+        "error_y": {"array": [(high or y) - y], "arrayminus": [y - (low or y)]},
         "mode": "markers",
         "marker": {"symbol": "star", "size": 11, "color": INK},
         "name": "on the test data",
-        "text": [f"LSTM on the test data: {value:.4g}{interval}"],
+        "text": [f"LSTM on the test data: {y:.4g}{interval}"],
     }
 
 
 def _baseline(name: str, score: float) -> Json:
     """Return a dotted line from side to side, with its name."""
+    font = {"size": 10, "color": MUTED}
     return {
         "type": "line",
         "xref": "paper",
@@ -146,28 +140,15 @@ def _baseline(name: str, score: float) -> Json:
         "y0": score,
         "y1": score,
         "line": {"color": MUTED, "width": 1, "dash": "dot"},
-        "label": {
-            "text": str(escape(name)),
-            "textposition": "start",
-            "font": {"size": 10, "color": MUTED},
-        },
+        "label": {"text": str(escape(name)), "textposition": "start", "font": font},
     }
-
-
-def _is_near(score: float, least: float, most: float, log: bool) -> bool:
-    """Say whether a baseline lies so near the curves that it would not press them flat."""
-    if log:
-        return least / 10 <= score <= most * 10
-    return least - 2 * (most - least) <= score <= most + 2 * (most - least)
 
 
 def rounded(values: Iterable[Any], digits: int) -> list[Any]:
     """Return floats with so many significant digits, None if infinite, and all else as it is."""
     return [
-        value
-        if not isinstance(value, float)
-        else float(f"{value:.{digits}g}")
-        if isfinite(value)
-        else None
+        (float(f"{value:.{digits}g}") if isfinite(value) else None)
+        if isinstance(value, float)
+        else value
         for value in values
     ]

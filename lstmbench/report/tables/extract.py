@@ -1,5 +1,4 @@
-"""The part of a run that is shown: of a run of more cases than anyone reads, the first, and a note
-on the rest."""
+"""The part of a run that is shown: of a very long run the first cases, and a note on the rest."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.labels import WORKLOAD, status_words
+from lstmbench.report.labels import WORKLOAD, counted
 from lstmbench.report.provenance import part
 from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.table import Table
@@ -24,8 +23,7 @@ SHOWN_CASES = 1_000
 
 
 def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
-    """Return the records of a run that its tables show, and a sentence on those that are left out,
-    if any.
+    """Return the records that a run's tables show, and a sentence on those left out, or "".
 
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
@@ -40,15 +38,15 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
     shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
     return (
         shown,
-        f"Shown: the first {len(shown):,} of {total:,} cases; records.parquet and records.csv hold them all.",
+        f"Shown: the first {len(shown):,} of {total:,} cases; "
+        "records.parquet and records.csv hold them all.",
     )
 
 
 def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the finished runs among these, with their manifests; without training runs, which have
-    no ratios.
+    """Yield the finished runs among these with their manifests.
 
-    Runs that cannot be read are left out.
+    Training runs, which have no ratios, and runs that cannot be read are left out.
     """
     for folder in folders:
         manifest = manifest_or_empty(folder)
@@ -59,10 +57,8 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
 def run_tables(folder: str | Path) -> list[Table]:
     """Return the tables of one run; a note says so if they do not show all of it."""
     records, left_out = read_shown(folder)
-    return [
-        replace(table, notes=[*filter(None, [left_out]), *table.notes])
-        for table in standard_tables(records)
-    ]
+    extra = [left_out] if left_out else []
+    return [replace(table, notes=[*extra, *table.notes]) for table in standard_tables(records)]
 
 
 def statuses(folder: str | Path) -> dict[str, int]:
@@ -70,13 +66,4 @@ def statuses(folder: str | Path) -> dict[str, int]:
     records = read_columns(folder, ["status"])
     if "status" not in records.columns:
         raise LstmbenchError("The records have no column status.")
-    counts = records["status"].value_counts(dropna=False)
-    words = {
-        status_words(None if pd.isna(status) else str(status)): int(counts[status])
-        for status in counts.index
-    }
-    return {
-        word: words[word]
-        for word in sorted(words, key=lambda word: (word != "ok", word))
-        if words[word]
-    }
+    return counted(None if pd.isna(status) else str(status) for status in records["status"])

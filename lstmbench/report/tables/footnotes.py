@@ -1,27 +1,42 @@
-"""The notes beneath a table: why a case has no number, and what the marks behind a number mean."""
+"""The cells of a case and the notes beneath a table, which explain missing numbers and marks."""
 
-from lstmbench.report.labels import Row, ordered, status_words
-from lstmbench.report.number_format import plural, shorten
+from collections.abc import Callable, Mapping
 
-MARKS = {
-    "†": "not converged: the budget ended before the interval was as narrow as the suite asks.",
-    "‡": "noisy: more than a quarter of its rounds were disturbed, so that all of them count.",
-    "§": "the samples do not account for the time that it took to take them, to within 1 %.",
-    "¶": "it waits: for part of its time no thread of its process computed.",
+from lstmbench.report.labels import FORMULA, Row, ordered, status_words
+from lstmbench.report.number_format import interval, number, plural, shorten
+from lstmbench.results import schema
+
+MARKS: Mapping[str, tuple[str, Callable[[Row], bool]]] = {
+    "†": (
+        "not converged: the budget ended before the interval was as narrow as the suite asks.",
+        lambda row: row["converged"] is False,
+    ),
+    "‡": (
+        "noisy: more than a quarter of its rounds were disturbed, so that all of them count.",
+        lambda row: row["noisy"] is True,
+    ),
+    "§": (
+        "the samples do not account for the time that it took to take them, to within 1 %.",
+        lambda row: "unaccounted" in str(row["flags"]),
+    ),
+    "¶": (
+        "it waits: for part of its time no thread of its process computed.",
+        lambda row: "waits" in str(row["flags"]),
+    ),
 }
-"""What a mark behind a number means."""
+"""What a mark behind a number means, and whether a case has it."""
 
 
 class Notes:
-    """Letters for the reasons of cells without a number, in the order in which they are first
-    needed; and marks."""
+    """Lettered reasons for cells without a number, in the order of their first use; and marks."""
 
     def __init__(self) -> None:
         self._cases: dict[tuple[str, str], list[Row]] = {}
         self._marks: set[str] = set()
 
-    def mark(self, marks: str) -> str:
-        """Return some of ``MARKS`` as they stand behind a number, and remember to explain them."""
+    def mark(self, row: Row, possible: str = "".join(MARKS)) -> str:
+        """Return those of these marks that a case has, as they stand behind its number."""
+        marks = "".join(mark for mark in possible if MARKS[mark][1](row))
         self._marks |= set(marks)
         return f" {marks}" if marks else ""
 
@@ -42,9 +57,7 @@ class Notes:
             lines.append(
                 f"{_letter(index)} {word}: {names}, {plural(len(cases), 'case')}: {reason}"
             )
-        return lines + [
-            f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in self._marks
-        ]
+        return lines + [f"{mark} {MARKS[mark][0]}" for mark in MARKS if mark in self._marks]
 
 
 def _letter(index: int) -> str:
@@ -56,6 +69,10 @@ def _letter(index: int) -> str:
     return f"({letters})"
 
 
+Cell = Callable[[Row, Notes], str]
+"""Writes the cell of a case."""
+
+
 def status(row: Row, notes: Notes) -> str:
     """Return the word for a case that has no number, with the letter of its reason."""
     if row["status"] == "ok":
@@ -64,14 +81,29 @@ def status(row: Row, notes: Notes) -> str:
     return f"{word} {notes.letter(row, word, shorten(row['error'] or 'no reason was recorded'))}"
 
 
-def marked(row: Row, notes: Notes) -> str:
-    """Return the marks behind a case's number, with a space before them, and remember to explain
-    them."""
-    flags = str(row["flags"] or "")
-    applies = {
-        "†": row["converged"] is False,
-        "‡": row["noisy"] is True,
-        "§": "unaccounted" in flags,
-        "¶": "waits" in flags,
-    }
-    return notes.mark("".join(mark for mark in MARKS if applies[mark]))
+def has_number(row: Row, column: str) -> bool:
+    """Return whether a case computed the LSTM and has this number."""
+    return row["status"] == "ok" and row[column] is not None
+
+
+def numbers(column: str, factor: float = 1.0, marks: bool = False) -> Cell:
+    """Return what writes the number in this column, with its interval if it has one.
+
+    Args:
+        column: of the records.
+        factor: from the record's unit to the one that is shown.
+        marks: whether ``MARKS`` are shown behind the number.
+    """
+    known = schema.BY_NAME[column]
+
+    def cell(row: Row, notes: Notes) -> str:
+        if not has_number(row, column):
+            on_cpu = column == "peak_device_bytes" and row["device"] == "cpu"
+            none = row["implementation"] == FORMULA or (on_cpu and row["status"] == "ok")
+            return "–" if none else status(row, notes)
+        value = row[column] * factor
+        ends = [row[end] and row[end] * factor for end in (known.low, known.high) if end]
+        shown = interval(value, *ends) if ends else number(value)
+        return shown + (notes.mark(row) if marks else "")
+
+    return cell

@@ -6,19 +6,21 @@ several; rows are implementations, in one panel per workload. If few workloads s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.labels import (
+    SIZES,
     WORKLOAD,
     Row,
     combinations,
     describe,
     is_square,
     key_of,
-    ordered,
+    shared,
+    varying,
     workload_keys,
 )
 
@@ -26,11 +28,11 @@ MAX_COLUMNS = 8
 """More do not fit on a printed page."""
 MIN_FILLED = 0.6
 """Minimum share of a table's cells that must hold a case; with less, sizes are no grid."""
-_SIZES = ("batch_size", "num_layers", "input_size", "hidden_size", "seq_len")
+AXES = ("seq_len", "hidden_size", "batch_size")
+"""Sizes that may run along a table's columns, the preferred ones first."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The places of the cases.
 
     Attributes:
@@ -69,21 +71,12 @@ def arrange(
     keys = [*extra_keys, *workload_keys(rows)]
     if along is not None:
         keys = [along, *(key for key in keys if key != "run_id")]
-    distinct = {key: ordered(key, (row[key] for row in rows)) for key in keys}
-    varying = [key for key in keys if len(distinct[key]) > 1]
-    constants = {
-        key: values[0]
-        for key, values in distinct.items()
-        if key not in varying and values != [None]
-    }
-    constants.pop("run_id", None)
-
-    axis = along or _axis(rows, varying)
+    differing = varying(rows, keys)
+    axis = along or _axis(rows, differing)
     lines_by, stub = ["implementation"], "implementation"
     if axis == "implementation":
-        lines_by = [key for key in varying if key in _SIZES] or varying
-        stub = "sizes" if set(lines_by) <= set(_SIZES) else "workload"
-
+        lines_by = [key for key in differing if key in SIZES] or differing
+        stub = "sizes" if set(lines_by) <= set(SIZES) else "workload"
     square = is_square(rows)
     names = {row["implementation"]: name_of(row) for row in rows}
 
@@ -92,13 +85,12 @@ def arrange(
         for values in combinations(rows, keys):
             text = describe(dict(zip(keys, values, strict=True)), square)
             words[values] = names[text] if keys == ["implementation"] else text
-        categories = list(dict.fromkeys(words.values()))
         texts = [words[key_of(row, keys)] for row in rows]
-        return pd.Categorical(texts, categories, ordered=True)
+        return pd.Categorical(texts, list(dict.fromkeys(words.values())), ordered=True)
 
     places = pd.DataFrame(
         {
-            "heading": in_words([key for key in varying if key not in (axis, *lines_by)]),
+            "heading": in_words([key for key in differing if key not in (axis, *lines_by)]),
             "label": in_words(lines_by),
             "head": in_words([axis] if axis else []),
         }
@@ -110,20 +102,16 @@ def arrange(
         raise LstmbenchError(
             f"Two records are of the same case: {row['implementation']}, {workload}."
         )
-    return Layout(describe(constants, square), axis, stub, places)
+    return Layout(describe(shared(rows, keys), square), axis, stub, places)
 
 
-def _axis(rows: Sequence[Row], varying: Sequence[str]) -> str | None:
+def _axis(rows: Sequence[Row], differing: Sequence[str]) -> str | None:
     """Return the column of the records that runs along the table's columns."""
-    for axis in ("seq_len", "hidden_size", "batch_size"):
-        columns = len({row[axis] for row in rows})
-        if axis in varying and columns <= MAX_COLUMNS:
-            others = ["implementation", *(key for key in varying if key != axis)]
-            lines = len({key_of(row, others) for row in rows})
-            if len(rows) >= MIN_FILLED * lines * columns:
-                return axis
-    return (
-        "implementation"
-        if varying and len({row["implementation"] for row in rows}) <= MAX_COLUMNS
-        else None
-    )
+    for axis in AXES:
+        columns = len(combinations(rows, [axis]))
+        others = ["implementation", *(key for key in differing if key != axis)]
+        filled = len(rows) / (len(combinations(rows, others)) * columns)
+        if axis in differing and columns <= MAX_COLUMNS and filled >= MIN_FILLED:
+            return axis
+    few = len(combinations(rows, ["implementation"])) <= MAX_COLUMNS
+    return "implementation" if differing and few else None

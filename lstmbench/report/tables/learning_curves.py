@@ -1,11 +1,12 @@
-"""Learning curves as numbers: the score on the validation data after each epoch, and the final
-scores."""
+"""Learning curves as numbers: validation scores by the number of updates, and the final scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 
+from lstmbench.report.labels import Row
 from lstmbench.report.tables.training_tables import BASELINES, Mean, by_seed, contender_name, mean
 
 MAX_LINEAR_RANGE = 30
@@ -14,20 +15,22 @@ MAX_LINEAR_RANGE = 30
 
 @dataclass(frozen=True)
 class ScoreLine:
-    """The score of one cell in one implementation by the number of updates: mean, least and most
-    over the seeds.
+    """The scores of one cell in one implementation.
 
-    There is no point where no seed has a score.
+    Attributes:
+        label: what it is called.
+        cell, implementation: as in the records.
+        seeds: their number.
+        points: one row for each number of updates at which a seed has a score: ``x``, the number of
+            updates, ``y``, the mean score over the seeds, ``low`` and ``high``, the least and the
+            greatest score.
     """
 
     label: str
     cell: str
     implementation: str
     seeds: int
-    updates: list[float]
-    mean: list[float]
-    least: list[float]
-    most: list[float]
+    points: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -53,33 +56,39 @@ class LearningCurve:
     score: Mean | None
     baselines: dict[str, float]
 
+    @property
+    def end(self) -> float:
+        """The x coordinate of the final score, a little beyond the last update."""
+        return 1.05 * max(float(line.points["x"].iloc[-1]) for line in self.lines)
+
+    def near_baselines(self, low: float, high: float) -> dict[str, float]:
+        """Return the baselines that do not press curves between these scores flat."""
+        margin = 2 * (high - low)
+        low, high = (low / 10, high * 10) if self.log else (low - margin, high + margin)
+        return {name: score for name, score in self.baselines.items() if low <= score <= high}
+
 
 def learning_curves(
     samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None
 ) -> list[LearningCurve]:
-    """Return the curve of each task, once for each of its sizes; those without any score are left
-    out.
+    """Return the curve of each task and size; those without any score are left out.
 
     Args:
         samples: of a run of training benchmarks, as ``read_samples`` returns them.
         records: of the same run.
         tasks: which, in this order; those of the records if None.
     """
-    wanted = [str(task) for task in (tasks if tasks is not None else records["task"].unique())]
-    trained = (
-        samples[["task", "sizes"]].dropna().drop_duplicates()
-        if "task" in samples
-        else pd.DataFrame()
-    )
-    trainings = [
-        (str(task), str(sizes)) for task, sizes in trained.itertuples(index=False) if task in wanted
-    ]
+    if "task" not in samples:
+        return []
+    trained = samples[["task", "sizes"]].dropna().drop_duplicates()
     curves = []
-    for task, sizes in sorted(trainings, key=lambda training: wanted.index(training[0])):
-        others = [other.split(", ") for name, other in trainings if name == task and other != sizes]
-        own = [size for size in sizes.split(", ") if not all(size in other for other in others)]
-        title = f"{task} ({', '.join(own)})" if own and others else task
-        curves.append(_curve(task, title, _of(samples, task, sizes), _of(records, task, sizes)))
+    for task in records["task"].unique() if tasks is None else tasks:
+        all_sizes = trained["sizes"][trained["task"] == task]
+        for sizes in all_sizes:
+            others = [other.split(", ") for other in all_sizes if other != sizes]
+            own = [size for size in sizes.split(", ") if not all(size in other for other in others)]
+            title = f"{task} ({', '.join(own)})" if own and others else task
+            curves.append(_curve(task, title, _of(samples, task, sizes), _of(records, task, sizes)))
     return [curve for curve in curves if curve.lines]
 
 
@@ -91,38 +100,27 @@ def _curve(task: str, title: str, samples: pd.DataFrame, records: pd.DataFrame) 
     groups = samples.groupby(["cell", "implementation"], sort=False)
     lines = [_line(str(cell), str(name), group) for (cell, name), group in groups]
     scored = records[records["score"].notna()]
-    seeds = by_seed(
-        [{str(name): value for name, value in row.items()} for row in scored.to_dict("records")],
-        "lstm",
-    )
-    baselines = scored[scored["cell"] == BASELINES]
-    metric = records["metric"].dropna()
+    rows = cast("list[Row]", scored.to_dict("records"))
+    seeds = by_seed(rows, "lstm")
     scores = samples["score"].astype(float).dropna()
-    errors = (
-        bool(len(scores)) and scores.min() > 0 and not records["higher_is_better"].eq(True).any()
-    )
+    are_errors = not records["higher_is_better"].eq(True).any()
     return LearningCurve(
         task=task,
         title=title,
-        metric=str(metric.iloc[0]) if len(metric) else "score",
-        log=bool(errors and scores.max() > MAX_LINEAR_RANGE * scores.min()),
-        lines=[line for line in lines if line.updates],
+        metric=next(iter(records["metric"].dropna()), "score"),
+        log=are_errors and bool(0 < MAX_LINEAR_RANGE * scores.min() < scores.max()),
+        lines=[line for line in lines if len(line.points)],
         score=mean(seeds) if seeds else None,
-        baselines=dict(
-            zip(baselines["variant"].astype(str), baselines["score"].astype(float), strict=True)
-        ),
+        baselines={
+            str(row["variant"]): float(row["score"]) for row in rows if row["cell"] == BASELINES
+        },
     )
 
 
 def _line(cell: str, implementation: str, samples: pd.DataFrame) -> ScoreLine:
-    by_updates = samples.pivot_table(index="updates", columns="seed", values="score").astype(float)
-    over_seeds = [getattr(by_updates, name)(axis=1).tolist() for name in ("mean", "min", "max")]
-    updates = by_updates.index.astype(float).tolist()
+    scores = samples.pivot_table(index="updates", columns="seed", values="score").astype(float)
+    points = scores.agg(["mean", "min", "max"], axis=1).set_axis(["y", "low", "high"], axis=1)
+    points = points.rename_axis("x").reset_index().astype(float)
     return ScoreLine(
-        contender_name(cell, implementation),
-        cell,
-        implementation,
-        by_updates.shape[1],
-        updates,
-        *over_seeds,
+        contender_name(cell, implementation), cell, implementation, scores.shape[1], points
     )

@@ -1,6 +1,6 @@
-"""What a table is, and how it is made of cases, quantities and notes."""
+"""A table, and how it is made of cases, cells and notes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from lstmbench.report import provenance
 from lstmbench.report.labels import FORMULA, WORKLOAD, Row
-from lstmbench.report.tables.footnotes import Notes
-from lstmbench.report.tables.layout import Layout, arrange
+from lstmbench.report.tables.footnotes import Cell, Notes
+from lstmbench.report.tables.layout import AXES, arrange
 from lstmbench.report.tables.render import table_latex, table_markdown
 from lstmbench.results import schema
 
@@ -62,16 +62,29 @@ class Table:
     def __str__(self) -> str:
         return self.markdown()
 
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
+    _repr_markdown_ = __str__
 
 
-Manifest = Mapping[str, Any] | None
+def _csv(tidy: pd.DataFrame) -> str:
+    return tidy.to_csv(index=False, lineterminator="\n")
 
 
-def manifest_of(records: pd.DataFrame, given: Manifest) -> Any:
-    """Return the manifest that was given, or else what came with the records."""
-    return records.attrs.get("manifest") if given is None else given
+def grid(
+    labels: Iterable[tuple[str, str]],
+    cells: list[list[str]],
+    names: list[str],
+    heads: Sequence[str],
+) -> pd.DataFrame:
+    """Return a table's ``frame``.
+
+    Args:
+        labels: of each row, the heading of its panel and its label.
+        cells: of each row.
+        names: of headings and labels.
+        heads: of the columns.
+    """
+    columns = pd.MultiIndex.from_product([heads, [""]])
+    return pd.DataFrame(cells, pd.MultiIndex.from_tuples(labels, names=names), columns)
 
 
 def publish(
@@ -94,21 +107,13 @@ def publish(
         manifest: of the run, or several.
         cases: the records of which it is made, each once; ``numbers`` if None.
     """
-    cases = numbers if cases is None else cases
+    cases = list(numbers if cases is None else cases)
     dtypes = {name: schema.BY_NAME[name].dtype for name in columns}
     tidy = schema.frame(({name: row[name] for name in dtypes} for row in numbers), dtypes)
     manifests = provenance.manifests_of(cases, manifest)
     identity = provenance.table_id(cases, manifests, kind)
-    footer = provenance.footer([*cases], manifests, identity, provenance.content_hash(_csv(tidy)))
+    footer = provenance.footer(cases, manifests, identity, provenance.content_hash(_csv(tidy)))
     return Table(identity, caption, frame, tidy, notes, footer)
-
-
-def _csv(tidy: pd.DataFrame) -> str:
-    return tidy.to_csv(index=False, lineterminator="\n")
-
-
-Cell = Callable[[Row, Notes], str]
-"""Writes the cell of a case."""
 
 
 def make(
@@ -136,32 +141,22 @@ def make(
         more: the end of the caption.
         extra_keys, along: as in ``arrange``.
     """
-    layout = arrange(rows, extra_keys, along)
-    places = layout.places.sort_values(["heading", "label", "head"])
+    constants, axis, stub, places = arrange(rows, extra_keys, along)
+    places = places.sort_values(["heading", "label", "head"])
     rows = [rows[position] for position in places.index]
     notes = Notes()
     texts = [{quantity: cell(row, notes) for quantity, cell in cells.items()} for row in rows]
     frame = pd.concat([places, pd.DataFrame(texts, places.index)], axis=1)
     frame = frame.pivot(index=["heading", "label"], columns="head", values=[*cells])
     absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
-    frame = frame.fillna("not run").rename_axis(
-        index=["panel", layout.stub], columns=["quantity", str(layout.axis)]
-    )
-    measured = [row for row in rows if row["implementation"] != FORMULA]
+    caption = [f"{what}.", f"All cases: {constants}." if constants else ""]
+    caption += [f"Columns: {schema.BY_NAME[str(axis)].label}." if axis in AXES else "", more]
     return publish(
         kind,
-        f"{_caption(what, layout)}{more}",
-        frame,
-        measured,
+        " ".join(filter(None, caption)),
+        frame.fillna("not run").rename_axis(index=["panel", stub], columns=["quantity", str(axis)]),
+        [row for row in rows if row["implementation"] != FORMULA],
         [*CASE, *columns],
         [*notes.lines(), *absent, *remarks],
         manifest,
     )
-
-
-def _caption(what: str, layout: Layout) -> str:
-    """Return the caption: what is shown, what holds for all cases, and what the columns are."""
-    constants = f" All cases: {layout.constants}." if layout.constants else ""
-    size = layout.axis in ("seq_len", "hidden_size", "batch_size")
-    columns = f" Columns: {schema.BY_NAME[str(layout.axis)].label}." if size else ""
-    return f"{what}.{constants}{columns}"

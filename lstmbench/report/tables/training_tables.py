@@ -1,40 +1,41 @@
-"""The table of training runs: the score of each cell in each framework beside the task's baselines,
-and its cost.
+"""The table of training runs: the score of each cell in each framework, its cost, and baselines.
 
-Implementations start from the same weights, so those of one seed are no independent trainings:
+Implementations start from the same weights, so those of one seed are not independent trainings:
 where scores are compared, a seed's score is the mean over its implementations.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from lstmbench.report.labels import Row, key_of, rank, rows_of
+from lstmbench.report.labels import Row, ordered, rank, rows_of
 from lstmbench.report.number_format import Sentence, interval, markdown, number, pick_unit, plural
 from lstmbench.report.tables.footnotes import Notes, status
-from lstmbench.report.tables.table import Manifest, Table, manifest_of, publish
+from lstmbench.report.tables.table import Table, grid, publish
 from lstmbench.results.schema import LEARNING_COLUMNS, SECONDS
 
 BASELINES = "baselines"
-_CONTENDER = ("cell", "implementation", "variant")
 _NUMBERS = (
-    "task", "sizes", "recipe", "cell", "implementation", "variant", "peer", "seed", "dtype", "device", "threads",
-    "status", "error", "metric", "higher_is_better", "score", "solved", "best_epoch", "epochs", "updates", "epoch_s",
-    "rounds", "disturbed_rounds", "noisy", "batch_size", "seq_len", "input_size", "hidden_size", "ended",
+    "task", "sizes", "recipe", "cell", "implementation", "variant", "peer", "seed", "dtype",
+    "device", "threads", "status", "error", "metric", "higher_is_better", "score", "solved",
+    "best_epoch", "epochs", "updates", "epoch_s", "rounds", "disturbed_rounds", "noisy",
+    "batch_size", "seq_len", "input_size", "hidden_size", "ended",
 )  # fmt: skip
 _CAPTION = (
-    "Score on test data, of the weights that were best on validation data, means over seeds [Student's 95 % interval]; "
-    "solved: seeds that reached the score at which the task counts as solved, and updates until then (else: until the "
-    "end), medians; the time of an epoch's updates."
+    "Score on test data, of the weights that were best on validation data, means over seeds "
+    "[Student's 95 % interval]; solved: seeds that reached the score at which the task counts as "
+    "solved, and updates until then (else: until the end), medians; the time of an epoch's updates."
 )
 
 
 def is_learning(records: pd.DataFrame) -> bool:
-    """Say whether these are the records of training runs."""
+    """Return whether these are the records of training runs."""
     return (
         isinstance(records, pd.DataFrame)
         and "task" in records.columns
@@ -59,40 +60,41 @@ def mean(scores: Sequence[float]) -> Mean:
     return Mean(value, value - half, value + half)
 
 
-def learning_table(records: pd.DataFrame, manifest: Manifest = None) -> Table:
+def learning_table(records: pd.DataFrame) -> Table:
     """Return the score of each contender on the test data, with what it took to get there.
 
     Args:
         records: as ``read_results`` returns them.
-        manifest: of the run; that of ``records.attrs`` if None.
     """
     rows = _rows(records)
     unit = pick_unit((row["epoch_s"] for row in rows if row["epoch_s"] is not None), SECONDS)
-    columns = ["score [95 % interval]", "solved", "updates", f"an epoch, {unit}"]
     notes = Notes()
-    remarks, shown, places, lines = [], [], [], []
+    remarks, shown, labels, cells = [], [], [], []
     for training in _trainings(rows):
-        contenders = {key_of(row, _CONTENDER) for row in training}
-        for contender in sorted(contenders, key=_contender_rank):
-            own = [row for row in training if key_of(row, _CONTENDER) == contender]
+        contenders: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in training:
+            key = tuple(str(row[column]) for column in ("implementation", "variant"))
+            contenders[rank("cell", row["cell"]), *key].append(row)
+        for _, own in sorted(contenders.items(), key=itemgetter(0)):
             shown += own
-            places.append((_heading(training), _name(own[0])))
-            lines.append(_cells(own, unit, notes))
+            labels.append((_heading(training), _name(own[0])))
+            cells.append(_cells(own, unit, notes))
         remarks += verdicts(training)
-    frame = pd.DataFrame(
-        lines,
-        pd.MultiIndex.from_tuples(places, names=["task", "learnt by"]),
-        pd.MultiIndex.from_product([columns, [""]]),
-    )
-    below = [*notes.lines(), *remarks]
+    heads = ["score [95 % interval]", "solved", "updates", f"an epoch, {unit}"]
     return publish(
-        "learning", _CAPTION, frame, shown, _NUMBERS, below, manifest_of(records, manifest), rows
+        "learning",
+        _CAPTION,
+        grid(labels, cells, ["task", "learnt by"], heads),
+        shown,
+        _NUMBERS,
+        [*notes.lines(), *remarks],
+        records.attrs.get("manifest"),
+        rows,
     )
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
-    """Say of one task's rows whether the LSTM beats the best of the baselines, and the plain RNN
-    where it was tried.
+    """Say of one task whether the LSTM beats the best baseline, and the plain RNN if it was tried.
 
     It does if the whole interval over the seeds lies on the better side; for a single seed, which
     has no interval, the sentence says so.
@@ -102,10 +104,9 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     if not scores:
         return []
     higher = bool(scored[0]["higher_is_better"])
-    baselines = {row["variant"]: row["score"] for row in scored if row["cell"] == BASELINES}
     lstm = mean(scores)
     results = []
-    if baselines:
+    if baselines := {row["variant"]: row["score"] for row in scored if row["cell"] == BASELINES}:
         best = (max if higher else min)(baselines, key=lambda name: baselines[name])
         results.append(f"{_against(lstm, baselines[best], higher)} the best baseline ({best})")
     if plain := by_seed(scored, "rnn"):
@@ -113,31 +114,25 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     return [f"{_title(rows)}: the LSTM {'; it '.join(results)}."] if results else []
 
 
-def by_seed(rows: Sequence[Row], cell: str) -> list[float]:
+def by_seed(rows: Iterable[Row], cell: str) -> list[float]:
     """Return the scores of a cell, one for each seed: the mean over the implementations."""
-    scores: dict[int | None, list[float]] = {}
+    scores = defaultdict(list)
     for row in rows:
         if row["cell"] == cell:
-            scores.setdefault(row["seed"], []).append(row["score"])
-    return [
-        float(np.mean(scores[seed]))
-        for seed in sorted(scores, key=lambda seed: (seed is None, seed))
-    ]
+            scores[row["seed"]].append(row["score"])
+    return [float(np.mean(scores[seed])) for seed in ordered("seed", scores)]
 
 
 def summary(records: pd.DataFrame) -> Sentence:
-    """Say of each task whether the LSTM beats its baselines, with the mean score and its
-    interval."""
+    """Say of each task whether the LSTM beats its baselines, with the mean score and interval."""
     points = []
     for training in _trainings(_rows(records)):
         scored = _scored(training)
-        scores = by_seed(scored, "lstm")
-        seeds = plural(len(scores), "seed")
-        numbers = (
-            f" Its {scored[0]['metric']}: {interval(*mean(scores))}, {seeds}." if scores else ""
-        )
-        sentences = verdicts(training) or [f"{_title(training)}: nothing was learnt."]
-        points += [f"- {markdown(sentence + numbers)}" for sentence in sentences]
+        text = "; ".join(verdicts(training)) or f"{_title(training)}: nothing was learnt."
+        if scores := by_seed(scored, "lstm"):
+            seeds = plural(len(scores), "seed")
+            text += f" Its {scored[0]['metric']}: {interval(*mean(scores))}, {seeds}."
+        points.append(f"- {markdown(text)}")
     return Sentence("\n".join(points))
 
 
@@ -152,8 +147,7 @@ def _against(lstm: Mean, other: float, higher: bool) -> str:
 
 
 def _rows(records: pd.DataFrame) -> list[Row]:
-    """Return the records as rows with every column of a training run; only baselines have a
-    variant."""
+    """Return the records with every column of a training run; only baselines keep their variant."""
     blank = dict.fromkeys(LEARNING_COLUMNS)
     rows = [blank | row for row in rows_of(records)]
     return [row | {"variant": row["variant"] if row["cell"] == BASELINES else None} for row in rows]
@@ -161,24 +155,13 @@ def _rows(records: pd.DataFrame) -> list[Row]:
 
 def _trainings(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Yield the rows of each task, size and dtype; baselines go with every dtype of their task."""
-    lesson = ("task", "sizes", "dtype")
-    trained = dict.fromkeys(key_of(row, lesson) for row in rows if row["cell"] != BASELINES)
-    tasks = {key[:2] for key in trained}
-    untrained = dict.fromkeys(
-        key_of(row, lesson) for row in rows if key_of(row, lesson[:2]) not in tasks
-    )
-    for key in trained | untrained:
-        yield [
-            row
-            for row in rows
-            if key_of(row, lesson[:2]) == key[:2]
-            and (row["cell"] == BASELINES or row["dtype"] == key[2])
-        ]
-
-
-def _contender_rank(contender: tuple[str, str, str | None]) -> tuple[Any, ...]:
-    cell, implementation, variant = contender
-    return rank("cell", cell), str(implementation), str(variant)
+    tasks = defaultdict(list)
+    for row in rows:
+        tasks[row["task"], row["sizes"]].append(row)
+    for own in tasks.values():
+        trained = [row["dtype"] for row in own if row["cell"] != BASELINES]
+        for dtype in dict.fromkeys(trained or [None]):
+            yield [row for row in own if row["cell"] == BASELINES or row["dtype"] == dtype]
 
 
 def _name(row: Row) -> str:
@@ -222,16 +205,12 @@ def _cells(rows: Sequence[Row], unit: str, notes: Notes) -> list[str]:
     def known(rows: Sequence[Row], column: str) -> list[float]:
         return [row[column] for row in rows if row[column] is not None]
 
-    solved, updates, times = (
-        known(rows, "solved"),
-        known(scored, "updates"),
-        known(scored, "epoch_s"),
-    )
-    score = interval(*mean(known(scored, "score"))) + (f" ({len(failed)} failed)" if failed else "")
-    noisy = "‡" if times and any(row["noisy"] is True for row in scored) else ""
+    solved, updates = known(rows, "solved"), known(scored, "updates")
+    times = known(scored, "epoch_s")
+    noisy = {"noisy": any(row["noisy"] is True for row in scored)}
     return [
-        score,
+        interval(*mean(known(scored, "score"))) + (f" ({len(failed)} failed)" if failed else ""),
         f"{sum(solved)} of {len(solved)}" if solved else "",
         f"{int(np.median(updates)):,}" if updates else "",
-        number(float(np.median(times)) * SECONDS[unit]) + notes.mark(noisy) if times else "",
+        number(float(np.median(times)) * SECONDS[unit]) + notes.mark(noisy, "‡") if times else "",
     ]

@@ -17,6 +17,7 @@ from made_up import fill, fill_lessons, quick_rows, trouble
 from lstmbench import report
 from lstmbench.report.labels import WORKLOAD
 from lstmbench.report.page import plotly_figures, results_page
+from lstmbench.report.tables.learning_curves import LearningCurve
 from lstmbench.results.schema import BYTES, SAMPLE_COLUMNS, SECONDS, frame
 from lstmbench.results.store import read_results
 
@@ -359,13 +360,11 @@ def test_of_many_epochs_an_even_part_is_kept(tmp_path, monkeypatch):
     assert data_of(page_of(tmp_path))["learning_curves"][0]["traces"][0]["x"] == [10, 30]
 
 
-def test_a_baseline_far_off_is_left_out():
-    assert plotly_figures._is_near(3.0, 1.0, 2.0, log=False) and not plotly_figures._is_near(
-        5.0, 1.0, 2.0, log=False
-    )
-    assert plotly_figures._is_near(5.0, 1.0, 2.0, log=True) and not plotly_figures._is_near(
-        25.0, 1.0, 2.0, log=True
-    )
+@pytest.mark.parametrize(("log", "near", "far"), [(False, 3.0, 5.0), (True, 5.0, 25.0)])
+def test_a_baseline_far_off_is_left_out(log, near, far):
+    baselines = {"near": near, "far": far}
+    curve = LearningCurve("adding", "adding", "error", log, [], None, baselines)
+    assert curve.near_baselines(1.0, 2.0) == {"near": near}
 
 
 def test_a_folder_without_runs_and_a_run_that_cannot_be_read_have_a_page(tmp_path):

@@ -28,8 +28,8 @@ def test_a_line_is_the_mean_over_the_seeds_that_have_a_score_with_the_least_and_
     (curve,) = learning_curves(EPOCHS, RECORDS)
     lstm, rnn = curve.lines
     assert (lstm.label, rnn.label, lstm.seeds) == ("torch.fused", "plain RNN, torch", 2)
-    assert lstm.updates == [10, 20] and lstm.mean == [4.0, 1.0]
-    assert (lstm.least, lstm.most) == ([3.0, 1.0], [5.0, 1.0])
+    assert lstm.points["x"].tolist() == [10, 20] and lstm.points["y"].tolist() == [4.0, 1.0]
+    assert lstm.points[["low", "high"]].to_numpy().tolist() == [[3.0, 5.0], [1.0, 1.0]]
 
 
 def test_what_came_of_it_is_the_score_on_the_test_data_and_those_of_the_baselines() -> None:
@@ -46,7 +46,7 @@ def test_what_has_no_score_is_left_out_be_it_an_epoch_a_line_or_a_task() -> None
         for kept in (EPOCHS["updates"] == 10, EPOCHS["cell"] == "lstm", EPOCHS["updates"] < 0)
     )
     (curve,) = learning_curves(first, RECORDS)
-    assert [line.updates for line in curve.lines] == [[10], [10]]
+    assert [line.points["x"].tolist() for line in curve.lines] == [[10], [10]]
     (curve,) = learning_curves(lstm, RECORDS)
     assert [line.cell for line in curve.lines] == ["lstm"]
     assert learning_curves(none, RECORDS) == []
