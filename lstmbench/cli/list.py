@@ -37,9 +37,9 @@ def list_verb(tasks: Tasks = False, as_json: AsJson = False) -> None:
 
 
 def _print_tasks(as_json: bool) -> None:
-    from lstmbench.training.tasks.task import describe_task, tasks
+    from lstmbench.training.tasks import describe_task, task_names
 
-    rows = [describe_task(name) for name in tasks()]
+    rows = [describe_task(name) for name in task_names()]
     if as_json:
         print(json.dumps({"tasks": rows}, indent=2))
         return

@@ -20,7 +20,7 @@ from lstmbench.core.stack import stack_oracle
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Workload
-from lstmbench.training.tasks._series import fahrenheit
+from lstmbench.training.tasks.common.time_series import fahrenheit
 
 Array = NDArray[Any]
 SETS = 2

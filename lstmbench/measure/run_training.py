@@ -1,10 +1,13 @@
-"""Teach one lesson: each implementation learns it in a process of its own, one after the other.
+"""Run a training workload: each implementation trains in a process of its own, one after another.
 
-No two learn at once. What other programs take away from an epoch shows in its witnesses, see
-``guard``.
+No two train at once. Whether other programs disturbed an epoch is judged by its probe, see
+``disturbance``.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,132 +24,123 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
+SAMPLE_SIZES = ("batch_size", "seq_len", "input_size", "hidden_size")
+"""What a sample holds of the sizes that a record has."""
 
 
-def teach(
-    lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool, skip: str = ""
+def run_training(
+    workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool, skip: str = ""
 ) -> tuple[list[Row], list[Row]]:
-    """Return the records of a lesson, and one sample per epoch.
+    """Return the records of a training workload, and one sample per epoch.
 
     The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the
-    method's name. With ``skip``, the reason, nothing is trained; baselines are scored all the same.
+    name of the method. A reason to ``skip`` prevents training; baselines are scored all the same.
     """
-    if lesson.has_baselines:
-        return _baselines(lesson, suite, team), []
-    records, samples = [], []
+    if workload.has_baselines:
+        return _baselines(workload, suite, pool), []
+    records: list[Row] = []
+    samples: list[Row] = []
     for name in suite.names():
-        record, epochs = _learn(name, lesson, suite, team, skip)
+        record, epochs = _train(name, workload, suite, pool, skip)
         records.append(record)
         samples += epochs
     return records, samples
 
 
-def _baselines(lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool) -> list[Row]:
-    where = lesson.columns() | {
-        "implementation": "baseline",
-        "backend": "baseline",
-        "workload": lesson.id,
-    }
+def _baselines(workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool) -> list[Row]:
+    names = {"implementation": "baseline", "backend": "baseline", "peer": False}
+    row = workload.columns() | names | {"workload": workload.id}
     try:
-        worker = team.worker(ORACLE, lesson)
-        try:
-            asked = {"task": lesson.task, "sizes": dict(lesson.sizes)}
-            about = worker.request("baselines", suite.timeout_s, **asked)
-        finally:
-            worker.kill()
+        with _worker(ORACLE, workload, pool) as worker:
+            answer = worker.request("baselines", suite.timeout_s, workload=asdict(workload))
     except FAILURES as error:
-        return [
-            where | {"variant": "", "peer": False, "status": status_of(error), "error": str(error)}
-        ]
-    scores = about.pop("scores")
-    rows = [where | about | {"variant": name, "score": score} for name, score in scores.items()]
-    return [row | {"peer": False, "status": "ok", "error": None} for row in rows]
+        return [row | {"variant": "", "status": status_of(error), "error": str(error)}]
+    scores = answer.pop("scores")
+    row |= answer | {"status": "ok", "error": None}
+    return [row | {"variant": name, "score": score} for name, score in scores.items()]
 
 
-def _learn(
-    name: str, lesson: "TrainingWorkload", suite: "TrainingSuite", team: WorkerPool, skip: str
+def _train(
+    name: str, workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool, skip: str
 ) -> tuple[Row, list[Row]]:
+    """Return the record of one implementation, and its samples."""
     backend, _, variant = name.partition(".")
-    where: Row = lesson.columns() | {"implementation": name, "backend": backend, "variant": variant}
-    known = team.describe(name, lesson)
-    where |= {"peer": bool(known["peer"]), "workload": lesson.id}
-    if reason := skip_reason(known, lesson) or skip:
-        return where | {"status": status_without_worker(reason), "error": reason}, []
-    samples: list[Row] = []
-    record: Row = {}
-    try:
-        worker = team.worker(name, lesson)
-        try:
-            record = _taught(worker, where, name, lesson, suite, team, samples)
-        finally:
-            worker.kill()
-    except FAILURES as error:
-        return where | {"status": status_of(error), "error": str(error)}, samples
-    return where | record, samples
-
-
-def _taught(
-    worker: Worker,
-    where: Row,
-    name: str,
-    lesson: "TrainingWorkload",
-    suite: "TrainingSuite",
-    team: WorkerPool,
-    samples: list[Row],
-) -> Row:
-    """Run all epochs; each leaves its row among the samples."""
-    asked = {
+    known = pool.describe(name, workload)
+    row = workload.columns() | {
         "implementation": name,
-        "device": lesson.device,
-        "dtype": lesson.dtype,
-        **lesson.asked(),
+        "backend": backend,
+        "variant": variant,
+        "peer": bool(known["peer"]),
+        "workload": workload.id,
     }
-    about = worker.request("start_training", suite.timeout_s, **asked)
-    environment_id = team.record_environment(name, about.pop("frameworks"), lesson)
-    at = where | {key: about[key] for key in ("batch_size", "seq_len", "input_size", "hidden_size")}
+    if reason := skip_reason(known, workload) or skip:
+        return row | {"status": status_without_worker(reason), "error": reason}, []
+    samples: list[Row] = []
+    try:
+        with _worker(name, workload, pool) as worker:
+            answer = worker.request(
+                "start_training", suite.timeout_s, implementation=name, workload=asdict(workload)
+            )
+            frameworks = answer.pop("frameworks")
+            answer["environment_id"] = pool.record_environment(name, frameworks, workload)
+            sizes = {name: answer[name] for name in SAMPLE_SIZES}
+            for sample in _epochs(worker, workload.device, suite.timeout_s):
+                samples.append(row | sizes | sample)  # kept if a later epoch fails
+            result = worker.request("finish_training", suite.timeout_s)
+    except FAILURES as error:
+        return row | {"status": status_of(error), "error": str(error)}, samples
+    result |= {"status": "ok", "error": None}
+    if not math.isfinite(result["score"]):
+        reason = f"it learnt nothing: {result['ended']}"
+        result |= {"score": None, "status": "failed", "error": reason}
+    result |= {"epochs": len(samples), "updates": samples[-1]["updates"]}
+    return row | answer | result | epoch_times(samples), samples
+
+
+def _epochs(worker: Worker, device: str, timeout_s: float) -> Iterator[Row]:
+    """Train epoch by epoch; yield the columns of each one's sample."""
     ended = None
     while ended is None:
-        monitor = SystemMonitor(lesson.device)
-        epoch, ended = worker.request("train_epoch", suite.timeout_s)
+        monitor = SystemMonitor(device)
+        epoch, ended = worker.request("train_epoch", timeout_s)
         stolen = monitor.state().stolen
-        why = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], stolen)
-        row = at | {"process": 0, "round": epoch["epoch"], "sample": 0, "calls": 1}
-        row |= {
-            "disturbed": bool(why),
-            "disturbance": why,
+        reason = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], stolen)
+        yield {
+            "process": 0,
+            "round": epoch["epoch"],
+            "sample": 0,
+            "calls": 1,
+            "disturbed": bool(reason),
+            "disturbance": reason,
             "seconds": epoch["seconds"],
             "updates": epoch["updates"],
+            "loss": _finite(epoch["loss"]),
+            "score": _finite(epoch["score"]),
         }
-        samples.append(
-            row
-            | {key: epoch[key] if math.isfinite(epoch[key]) else None for key in ("loss", "score")}
-        )
-    outcome = worker.request("finish_training", suite.timeout_s)
-    best = {"status": "ok", "error": None}
-    if not math.isfinite(outcome["score"]):
-        outcome["score"], best = (
-            None,
-            {"status": "failed", "error": f"it learnt nothing: {outcome['ended']}"},
-        )
-    return (
-        about
-        | outcome
-        | best
-        | epoch_times(samples)
-        | {
-            "epochs": len(samples),
-            "updates": samples[-1]["updates"],
-            "environment_id": environment_id,
-        }
-    )
 
 
-def epoch_times(epochs: list[Row]) -> Row:
-    """Return the median of the epochs' times; disturbed ones are left out, unless they are too
-    many.
-    """
-    marks = np.array([row["disturbed"] for row in epochs])
-    (out,), noisy = disturbance.left_out([marks])
-    seconds = np.array([row["seconds"] for row in epochs])[~out]
-    about = {"rounds": len(epochs), "disturbed_rounds": int(marks.sum()), "noisy": noisy}
-    return about | {"epoch_s": float(np.median(seconds))}
+def epoch_times(samples: list[Row]) -> Row:
+    """Return the median time of an epoch; disturbed ones are left out, unless they are too many."""
+    disturbed = np.array([sample["disturbed"] for sample in samples])
+    (left_out,), noisy = disturbance.left_out([disturbed])
+    seconds = np.array([sample["seconds"] for sample in samples])[~left_out]
+    return {
+        "rounds": len(samples),
+        "disturbed_rounds": int(disturbed.sum()),
+        "noisy": noisy,
+        "epoch_s": float(np.median(seconds)),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@contextmanager
+def _worker(label: str, workload: "TrainingWorkload", pool: WorkerPool) -> Iterator[Worker]:
+    """Start a worker, and end it."""
+    worker = pool.worker(label, workload)
+    try:
+        yield worker
+    finally:
+        worker.kill()

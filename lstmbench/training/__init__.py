@@ -1,3 +1,4 @@
-"""Training in every framework: the same weights, batches and optimiser, so that learning can be
-compared.
+"""Training in every framework: from the same weights, on the same batches, by the same optimiser.
+
+So learning curves and scores of different implementations can be compared.
 """

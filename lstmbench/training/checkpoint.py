@@ -1,5 +1,6 @@
-"""Training that was stopped goes on from a file, to the same bits. No pickle: arrays, and notes as
-JSON.
+"""Checkpoints, from which interrupted training continues to the same bits.
+
+A file holds arrays and JSON, never a pickle: reading it runs no code.
 """
 
 import json
@@ -9,43 +10,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.files import write_atomically
+from lstmbench.training.task import Array
 
-_NOTES = "notes.json"
+ArrayGroups = dict[str, dict[str, Array]]
+"""Arrays by group, such as ``weights``, and name."""
+_METADATA = "metadata.json"
 
 
 def write_checkpoint(
-    path: Path, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, Any]
+    path: Path, groups: Mapping[str, Mapping[str, Array]], metadata: Mapping[str, Any]
 ) -> None:
-    """Keep arrays and notes in one file; what was there before is there until all is written.
+    """Write arrays and metadata to one file; an older file stays until the new one is complete.
 
     Raises:
-        LstmbenchError: if it cannot be written.
+        LstmbenchError: if the file cannot be written.
     """
-    text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
+    arrays = {
+        f"{group}.{name}": array for group, named in groups.items() for name, array in named.items()
+    }
+    arrays[_METADATA] = np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{_NOTES: text}, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
 
     write_atomically(path, write)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return arrays and notes.
+def read_checkpoint(path: Path) -> tuple[ArrayGroups, dict[str, Any]]:
+    """Return arrays and metadata.
 
     Raises:
-        LstmbenchError: if the file cannot be read, or is none of ``write_checkpoint``'s.
+        LstmbenchError: if the file cannot be read, or ``write_checkpoint`` did not write it.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        notes = json.loads(arrays.pop(_NOTES).tobytes())
+        metadata = json.loads(arrays.pop(_METADATA).tobytes())
     except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise LstmbenchError(f"The checkpoint {path} cannot be read: {error_text(error)}") from None
-    if not isinstance(notes, dict):
-        raise LstmbenchError(f"The checkpoint {path} cannot be read: its notes are none.")
-    return arrays, notes
+    groups: ArrayGroups = {}
+    for key, array in arrays.items():
+        group, _, name = key.partition(".")
+        groups.setdefault(group, {})[name] = array
+    return groups, metadata

@@ -1,8 +1,9 @@
-"""How much of a gradient is left after so many steps: why an LSTM keeps what a plain RNN forgets.
+"""How much of a gradient remains over many steps: why an LSTM remembers what a plain RNN forgets.
 
-Bengio, Simard & Frasconi 1994, and Hochreiter & Schmidhuber 1997, section 3: what an output at time
-T owes to the input at time t is a product of T - t Jacobians. In a plain RNN these shrink it, or
-blow it up; along an LSTM's cell state each is the forget gate, which a bias can open.
+Bengio, Simard & Frasconi 1994, and Hochreiter & Schmidhuber 1997, section 3: the derivative of an
+output at time T with respect to the input at time t is a product of T - t Jacobians. In a plain RNN
+they make it vanish or explode; along an LSTM's cell state each is the forget gate, which a bias can
+hold open.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.training.model import CELL, Model
+from lstmbench.training.model import ModelSpec
 
 KINDS: Mapping[str, dict[str, Any]] = {
     "plain RNN": {"cell": "rnn"},
@@ -29,42 +30,36 @@ def gradient_by_lag(
     seeds: int = 5,
     implementation: str = "numpy.fused",
 ) -> pd.DataFrame:
-    """Return how strongly the last output depends on each input, before anything was learnt.
+    """Return how strongly the last state depends on each input, before training.
 
     Args:
         seq_len: T.
         hidden_size: H.
-        sequences: over so many random sequences the norm is taken together.
-        seeds: of the initial weights.
-        implementation: what computes the LSTM.
+        sequences: number of random sequences over which each norm is taken.
+        seeds: number of initial weights.
+        implementation: computes the LSTM.
 
     Returns:
         One row per kind of cell, seed and lag: ``kind``, ``seed``, ``lag`` (T - t), and ``norm``,
-        that of the gradient of a random projection of h_T with respect to x_t, over that with
+        that of the gradient of a random projection of h_T with respect to x_t, divided by that with
         respect to x_T.
     """
-    rows = []
+    tables = []
     for kind, options in KINDS.items():
         for seed in range(seeds):
-            draw = np.random.default_rng([seed, 1])
-            model = Model(1, hidden_size, 1, horizon=seq_len, **options)
-            make, framework = model.cell_from(implementation, "cpu", "float64")
-            with framework.scope():
-                weights = {
-                    name: framework.from_numpy(array)
-                    for name, array in model.draw(seed).items()
-                    if name in CELL
-                }
-                x = framework.from_numpy(draw.standard_normal((seq_len, sequences, 1)))
-                zeros = framework.zeros((sequences, hidden_size))
-                _, saved = make(weights).forward(x, zeros, zeros, save=True)
-                dh = framework.from_numpy(draw.standard_normal((sequences, hidden_size)))
-                dy = framework.zeros((seq_len, sequences, hidden_size))
-                _, dx, _, _ = make(weights).backward(saved, dy, dh, zeros)
-                norms = np.sqrt((framework.to_numpy(dx) ** 2).sum(axis=(1, 2)))
+            rng = np.random.default_rng([seed, 1])
+            spec = ModelSpec(1, hidden_size, 1, horizon=seq_len, **options)
+            make_cell, arrays = spec.open_cell(implementation, "cpu", "float64")
+            with arrays.scope():
+                cell = make_cell(spec.initial_weights(seed))
+                x = arrays.from_numpy(rng.standard_normal((seq_len, sequences, 1)))
+                dh = arrays.from_numpy(rng.standard_normal((sequences, hidden_size)))
+                dy = arrays.zeros((seq_len, sequences, hidden_size))
+                zeros = arrays.zeros((sequences, hidden_size))
+                _, saved = cell.forward(x, zeros, zeros, save=True)
+                _, dx, _, _ = cell.backward(saved, dy, dh, zeros)
+                norms = np.sqrt((arrays.to_numpy(dx) ** 2).sum(axis=(1, 2)))
             lags = np.arange(seq_len)[::-1]
-            rows += [
-                (kind, seed, int(lag), float(norm / norms[-1]))
-                for lag, norm in zip(lags, norms, strict=True)
-            ]
-    return pd.DataFrame(rows, columns=["kind", "seed", "lag", "norm"])
+            columns = {"kind": kind, "seed": seed, "lag": lags, "norm": norms / norms[-1]}
+            tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)

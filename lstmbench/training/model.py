@@ -1,103 +1,103 @@
-"""What is trained: a recurrent cell, an LSTM or a plain RNN, under a linear read-out."""
+"""The trained model: a recurrent cell, an LSTM or a plain RNN, under a linear output layer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstmbench.core import registry
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.stack.layer import Layer, PlainLayer
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
+from lstmbench.training.plain_rnn import PlainRNNParams, plain_rnn_class
+from lstmbench.training.task import Array, ForgetBias
 
-Array = NDArray[Any]
 Weights = dict[str, Array]
 CELL = ("weight_ih", "weight_hh", "bias")
-READ_OUT = ("readout_weight", "readout_bias")
-CELLS = ("lstm", "rnn")
+OUTPUT_LAYER = ("output_weight", "output_bias")
+MakeCell = Callable[[Mapping[str, Array]], Layer]
+"""From the cell's weights, named as in ``CELL``, to the cell that computes with them.
+
+An implementation packs its weights when it is loaded, and cannot change them afterwards. So each
+update loads it again, from NumPy arrays. Those copies are small beside the work of a step, and they
+allow training whatever computes the LSTM, plug-ins and peers included.
+"""
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelSpec:
     """Sizes and initial weights: y (T, B, H) from the cell, outputs y V^T + v, (T, B, K).
 
     Attributes:
         input_size, hidden_size, output_size: I, H and K.
         cell: ``lstm``, or ``rnn``, h_t = tanh(W x_t + U h_{t-1} + b).
-        forget_bias: what is added to the bias of the LSTM's forget gate (Gers et al. 2000: the cell
-            then keeps what it has); or ``chrono``: the bias is the logarithm of a number drawn
-            evenly between 1 and T - 1, and that of the input gate its negative, so that the units
-            remember over all lags up to T (Tallec & Ollivier 2018).
+        forget_bias: added to the bias of the LSTM's forget gate, so that the cell keeps its state
+            at first (Gers et al. 2000). Or ``chrono``: the bias is log u with u uniform between 1
+            and T - 1, and that of the input gate is -log u, so that the units remember over all
+            lags up to T (Tallec & Ollivier 2018).
         horizon: T, for ``chrono``.
     """
 
     input_size: int
     hidden_size: int
     output_size: int
-    cell: str = "lstm"
-    forget_bias: float | Literal["chrono"] = 1.0
+    cell: Literal["lstm", "rnn"] = "lstm"
+    forget_bias: ForgetBias = 1.0
     horizon: int = 2
 
     def __post_init__(self) -> None:
-        if self.cell not in CELLS:
+        if self.cell not in ("lstm", "rnn"):
             raise LstmbenchError(f"The cell must be 'lstm' or 'rnn', but it is {self.cell!r}.")
 
-    def draw(self, seed: int) -> Weights:
+    def initial_weights(self, seed: int) -> Weights:
         """Return initial weights in float64; the same seed gives the same bits.
 
-        All are drawn evenly from +-1/sqrt(H), as torch.nn.LSTM and torch.nn.RNN do, then the forget
-        bias is set.
+        Uniform in +-1/sqrt(H), as torch.nn.LSTM and torch.nn.RNN draw them; then the forget bias is
+        set.
         """
-        H, generator = self.hidden_size, np.random.default_rng(seed)
+        H, rng = self.hidden_size, np.random.default_rng(seed)
         bound = 1 / np.sqrt(H)
         rows = 4 * H if self.cell == "lstm" else H
-        shapes = {"weight_ih": (rows, self.input_size), "weight_hh": (rows, H), "bias": (rows,)}
-        shapes |= {"readout_weight": (self.output_size, H), "readout_bias": (self.output_size,)}
-        weights = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes.items()}
+        shapes = [(rows, self.input_size), (rows, H), (rows,)]
+        shapes += [(self.output_size, H), (self.output_size,)]
+        weights = {
+            name: rng.uniform(-bound, bound, shape)
+            for name, shape in zip((*CELL, *OUTPUT_LAYER), shapes, strict=True)
+        }
         if self.cell == "lstm":
             i, f = weights["bias"][:H], weights["bias"][H : 2 * H]
             if self.forget_bias == "chrono":
-                f[:] = np.log(generator.uniform(1, max(2, self.horizon - 1), H))
+                f[:] = np.log(rng.uniform(1, max(2, self.horizon - 1), H))
                 i[:] = -f
             else:
                 f += self.forget_bias
         return weights
 
-    def cell_from(
+    def open_cell(
         self, implementation: str, device: str, dtype: str
-    ) -> "tuple[CellMaker, ArrayBackend]":
-        """Return what makes the cell from native weights, and its framework.
+    ) -> tuple[MakeCell, ArrayBackend]:
+        """Return what makes the cell from weights, and the array backend that it computes on.
 
-        The implementation computes the LSTM; of a plain RNN it decides the framework only.
+        For a plain RNN, the implementation decides the framework only.
 
         Raises:
-            LstmbenchError: if it is not available here, or has no backward.
+            LstmbenchError: if the implementation is not available here, or has no backward.
         """
-        found, framework = registry.resolve(implementation, device, dtype)
-        if "training" not in found.modes:
+        registration, backend = registry.resolve(implementation, device, dtype)
+        if "training" not in registration.modes:
             raise LstmbenchError(
-                f"{implementation} has no backward: it is registered for inference only."
+                f"{implementation} cannot be trained: it is registered for inference only, "
+                "without a backward."
             )
-        plain = self.cell == "rnn"
-        cls = plain_class(framework.name) if plain else found.cls
+        params_class: Any = LSTMParams
+        cell_class: Any = registration.cls
+        if self.cell == "rnn":
+            params_class, cell_class = PlainRNNParams, plain_rnn_class(backend.name)
 
-        def make(weights: Mapping[str, Any]) -> Layer:
-            arrays: dict[str, Any] = {name: framework.to_numpy(weights[name]) for name in CELL}
-            params: Any = (PlainRNNParams if plain else LSTMParams)(**arrays)
-            return PlainLayer(params, cls, framework)
+        def make_cell(weights: Mapping[str, Array]) -> Layer:
+            params = params_class(**{name: weights[name] for name in CELL})
+            return PlainLayer(params, cell_class, backend)
 
-        return make, framework
-
-
-CellMaker = Callable[[Mapping[str, Any]], Layer]
-"""From native weights, in the order of ``LSTMParams``, to the cell that computes with them.
-
-An implementation packs its weights when it is loaded, and has no way to change them. So each update
-loads it again,
-by way of NumPy: a few copies of the weights, small beside the work of a step, and then whatever
-computes the LSTM can be trained, plug-ins and peers too.
-"""
+        return make_cell, backend

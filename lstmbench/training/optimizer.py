@@ -1,4 +1,4 @@
-"""What an optimiser does, as data; each framework computes it with what it has."""
+"""The settings of an optimiser; each framework computes it with its own means."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,14 @@ from lstmbench.errors import LstmbenchError
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One update of weights w by gradients d, after these were scaled down to the norm ``clip``
-    where theirs is larger.
+    """One update of weights w by gradients d, which are first scaled down to the norm ``clip``.
 
     - ``adam`` (Kingma & Ba 2015, algorithm 1): m = b1 m + (1 - b1) d, v = b2 v + (1 - b2) d^2,
       w -= learning_rate * m / (1 - b1^n) / (sqrt(v / (1 - b2^n)) + eps) at update n
     - ``sgd`` with momentum: m = momentum * m + d, w -= learning_rate * m
 
-    The norm is that of all gradients together (Pascanu et al. 2013, section 3.2); with ``clip``
-    None they stay as they are.
+    The norm is that of all gradients together (Pascanu et al. 2013, section 3.2). Smaller gradients
+    are not scaled, nor any with ``clip`` None.
     """
 
     name: Literal["adam", "sgd"] = "adam"

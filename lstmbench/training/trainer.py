@@ -1,32 +1,31 @@
-"""One model learns one task: epoch by epoch, until it has solved it, gets no better, or has had its
-epochs.
-"""
+"""Train a model on a task, epoch by epoch, until it is solved or stops improving."""
 
+import math
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.checkpoint import read_checkpoint, write_checkpoint
-from lstmbench.training.learner import Learner
-from lstmbench.training.model import Model
+from lstmbench.training.model import ModelSpec, Weights
 from lstmbench.training.optimizer import Optimizer
-from lstmbench.training.tasks.task import Recipe, Task
+from lstmbench.training.task import Recipe, Task
+from lstmbench.training.trainable_model import TrainableModel
 
 
-class Epoch(NamedTuple):
-    """What an epoch showed.
+class EpochResult(NamedTuple):
+    """The result of one epoch.
 
     Attributes:
         epoch: its number, from 1.
-        updates: how many updates there were so far.
+        updates: updates so far.
         loss: the mean over its batches, each before its update.
         score: the task's metric on the validation data, after it.
-        seconds: that its updates took; scoring is not counted.
+        seconds: the time of its updates, without scoring.
     """
 
     epoch: int
@@ -37,39 +36,26 @@ class Epoch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of it.
+class TrainingResult:
+    """The result of a training, by the names that the columns of a record have.
 
     Attributes:
         score: the task's metric on the test data, with the weights of the best epoch.
-        best: the number of that epoch; 0 if none was better than nothing.
-        solved: whether the validation data counted as solved; None where the task has no such
-            point.
+        best_epoch: the number of that epoch; 0 if no epoch had a finite score.
+        solved: whether a validation score solved the task; None where none is defined to.
         ended: why training ended.
     """
 
     score: float
-    best: int
+    best_epoch: int
     solved: bool | None
     ended: str
 
 
-def model_for(task: Task, recipe: Recipe, cell: str) -> Model:
-    """Return the model that a recipe asks for, of the task's sizes."""
-    return Model(
-        task.input_size,
-        recipe.hidden_size,
-        task.output_size,
-        cell,
-        recipe.forget_bias,
-        task.horizon,
-    )
+class Trainer:
+    """A training under way: call ``run_epoch`` until ``ended`` says why there is none left.
 
-
-class Training:
-    """A training under way. ``epoch`` runs the next one, until ``ended`` says why there is none.
-
-    Enter it before use.
+    Enter it as a context before use; that sets what the framework's dtype needs.
     """
 
     def __init__(
@@ -78,122 +64,129 @@ class Training:
         recipe: Recipe,
         implementation: str,
         *,
-        cell: str = "lstm",
+        cell: Literal["lstm", "rnn"] = "lstm",
         seed: int = 0,
         device: str = "cpu",
         dtype: str = "float32",
         checkpoint: Path | None = None,
     ) -> None:
-        """Draw the initial weights, or go on where a checkpoint ended.
+        """Draw the initial weights, or continue from a checkpoint.
 
         Args:
-            task: what is learnt.
-            recipe: how.
-            implementation: what computes the LSTM; of a plain RNN it decides the framework.
+            task: what to learn.
+            recipe: the hyper-parameters.
+            implementation: computes the LSTM; for a plain RNN it decides the framework.
             cell: ``lstm`` or ``rnn``.
-            seed: of the initial weights and of the order of the batches.
-            device: where.
-            dtype: in what.
-            checkpoint: a file that is written after every epoch, and read if it is there.
+            seed: of the initial weights and of the batches.
+            device: ``cpu`` or ``cuda``.
+            dtype: that of weights and inputs.
+            checkpoint: a file that is read if it exists, and written after every epoch.
 
         Raises:
             LstmbenchError: if something is not available here, or the checkpoint is of another
                 training.
         """
         self.task, self.recipe, self.seed, self.checkpoint = task, recipe, seed, checkpoint
-        optimizer = Optimizer(recipe.optimizer, recipe.learning_rate, recipe.clip)
-        model = model_for(task, recipe, cell)
-        self.learner = Learner(
-            implementation, model, model.draw(seed), task.loss, optimizer, device, dtype
+        spec = ModelSpec(
+            task.input_size,
+            recipe.hidden_size,
+            task.output_size,
+            cell,
+            recipe.forget_bias,
+            task.horizon,
         )
-        self.history: list[Epoch] = []
-        self.best: dict[str, NDArray[Any]] = {}
+        optimizer = Optimizer(recipe.optimizer, recipe.learning_rate, recipe.clip)
+        weights = spec.initial_weights(seed)
+        self.model = TrainableModel(
+            implementation, spec, weights, task.loss, optimizer, device, dtype
+        )
+        self.history: list[EpochResult] = []
+        self.best_weights: Weights = {}
         self.best_epoch = 0
-        self._of = {
-            "task": repr(task), "recipe": asdict(recipe), "seed": seed, "implementation": implementation,
-            "cell": cell, "dtype": dtype,
-        }  # fmt: skip
+        self._scope = ExitStack()
+        self._settings = {
+            "task": repr(task),
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "implementation": implementation,
+            "cell": cell,
+            "dtype": dtype,
+        }
+        if checkpoint is not None and checkpoint.is_file():
+            self._resume(checkpoint)
 
-    def __enter__(self) -> "Training":
-        self.learner.__enter__()
-        if self.checkpoint is not None and self.checkpoint.is_file():
-            self._resume(self.checkpoint)
+    def __enter__(self) -> Self:
+        self._scope.enter_context(self.model.arrays.scope())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.learner.__exit__()
+        self._scope.close()
 
     @property
     def ended(self) -> str | None:
-        """Why there is no further epoch, or None if there is."""
+        """Why training has ended, or None if there is another epoch."""
         if not self.history:
             return None if self.recipe.epochs else "no epoch was asked for"
-        last = self.history[-1]
+        last, patience = self.history[-1], self.recipe.patience
         if self.task.metric.is_solved(last.score):
             return "solved"
         if not np.isfinite(last.loss):
-            return "the loss is no number any more"
-        if (
-            self.recipe.patience is not None
-            and last.epoch - self.best_epoch >= self.recipe.patience
-        ):
-            return f"no better for {self.recipe.patience} epochs"
+            return "the loss is not finite any more"
+        if patience is not None and last.epoch - self.best_epoch >= patience:
+            return f"no better for {patience} epochs"
         return "all epochs" if last.epoch >= self.recipe.epochs else None
 
-    def epoch(self) -> Epoch:
-        """Run the next epoch, score it, and keep it."""
+    def run_epoch(self) -> EpochResult:
+        """Run the next epoch, score it, and write the checkpoint."""
         number = len(self.history) + 1
-        rate = self.recipe.learning_rate * self.recipe.decay ** (number - 1)
+        learning_rate = self.recipe.learning_rate * self.recipe.decay ** (number - 1)
         start = time.perf_counter()
-        losses = [self.learner.step(*batch, rate) for batch in self.task.epoch(self.seed, number)]
-        loss = float(np.mean([float(each) for each in losses]))  # waits for all of them
+        losses = [
+            self.model.train_step(*batch, learning_rate)
+            for batch in self.task.epoch(self.seed, number)
+        ]
+        loss = float(np.mean([float(loss) for loss in losses]))  # waits for all of them
         seconds = time.perf_counter() - start
-        score = (
-            self.task.score(self.learner.outputs, "validation")
-            if np.isfinite(loss)
-            else float("nan")
-        )
+        score = math.nan
+        if math.isfinite(loss):
+            score = self.task.score(self.model.outputs, "validation")
         updates = len(losses) + (self.history[-1].updates if self.history else 0)
-        done = Epoch(number, updates, loss, score, seconds)
-        self.history.append(done)
-        before = self.history[self.best_epoch - 1].score if self.best_epoch else None
-        if np.isfinite(score) and (before is None or self.task.metric.better(score, before)):
-            self.best, self.best_epoch = self.learner.weights(), number
+        self.history.append(EpochResult(number, updates, loss, score, seconds))
+        best = self.history[self.best_epoch - 1].score if self.best_epoch else math.nan
+        if math.isfinite(score) and (math.isnan(best) or self.task.metric.is_better(score, best)):
+            self.best_weights, self.best_epoch = self.model.weights(), number
         if self.checkpoint is not None:
-            best = {f"best.{name}": array for name, array in self.best.items()}
-            notes = {
-                "of": self._of,
-                "history": [list(each) for each in self.history],
-                "best": self.best_epoch,
+            metadata = {
+                "settings": self._settings,
+                "history": self.history,
+                "best_epoch": self.best_epoch,
             }
-            write_checkpoint(self.checkpoint, self.learner.state() | best, notes)
-        return done
+            groups = self.model.state() | {"best_weights": self.best_weights}
+            write_checkpoint(self.checkpoint, groups, metadata)
+        return self.history[-1]
 
-    def finish(self) -> Outcome:
-        """Return what came of it; the learner then has the weights of the best epoch."""
+    def finish(self) -> TrainingResult:
+        """Return the result; the model then has the weights of the best epoch."""
         metric = self.task.metric
-        if self.best:
-            self.learner.load(self.best)
+        if self.best_weights:
+            self.model.load_weights(self.best_weights)
         solved = None
         if metric.solved is not None:
-            solved = any(metric.is_solved(each.score) for each in self.history)
-        score = self.task.score(self.learner.outputs, "test")
-        return Outcome(score, self.best_epoch, solved, self.ended or "it was ended")
+            solved = any(metric.is_solved(epoch.score) for epoch in self.history)
+        score = self.task.score(self.model.outputs, "test")
+        return TrainingResult(score, self.best_epoch, solved, self.ended or "it was stopped")
 
     def _resume(self, path: Path) -> None:
-        arrays, notes = read_checkpoint(path)
-        if notes.get("of") != self._of:
+        groups, metadata = read_checkpoint(path)
+        if metadata.get("settings") != self._settings:
             raise LstmbenchError(
                 f"The checkpoint {path} is of another training; choose another file."
             )
-        self.history = [Epoch(*each) for each in notes["history"]]
-        self.best_epoch = notes["best"]
-        self.best = {
-            name.removeprefix("best."): a for name, a in arrays.items() if name.startswith("best.")
-        }
-        self.learner.restore(
-            {name: a for name, a in arrays.items() if not name.startswith("best.")}
-        )
+        self.history = [EpochResult(*epoch) for epoch in metadata["history"]]
+        self.best_epoch = metadata["best_epoch"]
+        self.best_weights = groups.get("best_weights", {})
+        with self.model.arrays.scope():
+            self.model.restore(groups)
 
 
 def train(
@@ -203,32 +196,32 @@ def train(
     *,
     progress: bool = True,
     **options: Any,
-) -> tuple[Training, Outcome]:
-    """Train to the end, in this process; a run of a suite trains in processes of their own.
+) -> tuple[Trainer, TrainingResult]:
+    """Train to the end, in this process; a suite trains each model in a process of its own.
 
     Args:
-        task: what is learnt.
-        implementation: what computes the LSTM.
-        recipe: how; the task's own if None.
-        progress: whether to show a bar of epochs.
-        options: as for ``Training``.
+        task: what to learn.
+        implementation: computes the LSTM.
+        recipe: the hyper-parameters; the task's own if None.
+        progress: whether to show a progress bar of epochs.
+        options: as for ``Trainer``.
 
     Returns:
-        The training, with its history, and what came of it.
+        The trainer, with model and history, and the result.
 
     Raises:
-        LstmbenchError: as for ``Training``.
+        LstmbenchError: as for ``Trainer``.
     """
     from tqdm.auto import tqdm
 
     recipe = recipe or task.recipe
     with (
-        Training(task, recipe, implementation, **options) as training,
+        Trainer(task, recipe, implementation, **options) as trainer,
         tqdm(total=recipe.epochs, disable=not progress, unit="epoch", dynamic_ncols=True) as bar,
     ):
-        bar.update(len(training.history))
-        while training.ended is None:
-            done = training.epoch()
-            bar.set_description(f"loss {done.loss:.4g}, {task.metric.name} {done.score:.4g}")
+        bar.update(len(trainer.history))
+        while trainer.ended is None:
+            epoch = trainer.run_epoch()
+            bar.set_description(f"loss {epoch.loss:.4g}, {task.metric.name} {epoch.score:.4g}")
             bar.update()
-        return training, training.finish()
+        return trainer, trainer.finish()

@@ -141,7 +141,7 @@ def test_a_lesson_that_the_harness_failed_is_learnt_again(
         first = taught == [lesson.id]
         return where | ({"status": "failed", "error": str(GONE)} if first else {"status": "ok"}), []
 
-    monkeypatch.setattr(run_training, "_learn", learn)
+    monkeypatch.setattr(run_training, "_train", learn)
     monkeypatch.setattr(run_training, "_baselines", lambda *_: [])
     assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest[
         "complete"

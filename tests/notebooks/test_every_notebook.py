@@ -18,7 +18,7 @@ from tiny import measure_in_process
 
 from lstmbench import notebooks
 from lstmbench.measure import framework_interference as module
-from lstmbench.training.tasks.task import make_task
+from lstmbench.training.tasks import make_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -6,11 +6,11 @@ import pytest
 import lstmbench as lb
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.gradient_by_lag import KINDS, gradient_by_lag
-from lstmbench.training.learner import Learner
-from lstmbench.training.model import Model
+from lstmbench.training.model import ModelSpec
 from lstmbench.training.optimizer import Optimizer
-from lstmbench.training.sampling import write
 from lstmbench.training.tasks.language import alphabet
+from lstmbench.training.text_generation import generate_text
+from lstmbench.training.trainable_model import TrainableModel
 
 
 def test_the_gradient_is_that_of_the_last_state_with_respect_to_each_input() -> None:
@@ -20,10 +20,10 @@ def test_the_gradient_is_that_of_the_last_state_with_respect_to_each_input() -> 
         .query("kind == 'LSTM, forget bias 1'")
         .set_index("lag")["norm"]
     )
-    model = Model(1, H, 1, forget_bias=1.0)
-    weights, draw = model.draw(0), np.random.default_rng([0, 1])
-    x = draw.standard_normal((T, 3, 1))
-    dh = draw.standard_normal((3, H))
+    spec = ModelSpec(1, H, 1, forget_bias=1.0)
+    weights, rng = spec.initial_weights(0), np.random.default_rng([0, 1])
+    x = rng.standard_normal((T, 3, 1))
+    dh = rng.standard_normal((3, H))
     params = lb.LSTMParams(weights["weight_ih"], weights["weight_hh"], weights["bias"])
     lstm = lb.load("numpy.reference", params, dtype="float64")
     dx = lstm.backward(x, np.zeros((T, 3, H)), dstate=(dh, np.zeros((3, H)))).x
@@ -40,29 +40,31 @@ def test_an_open_forget_gate_keeps_what_a_plain_rnn_forgets(implementation: str)
 
 
 @pytest.fixture
-def learner() -> Learner:
+def model() -> TrainableModel:
     characters = len(alphabet())
-    model = Model(characters, 8, characters)
-    return Learner("numpy.fused", model, model.draw(0), "cross_entropy", Optimizer())
+    spec = ModelSpec(characters, 8, characters)
+    weights = spec.initial_weights(0)
+    return TrainableModel("numpy.fused", spec, weights, "cross_entropy", Optimizer())
 
 
-def test_a_text_is_as_long_as_asked_and_the_same_for_the_same_seed(learner: Learner) -> None:
-    text = write(learner, "The ", 50, seed=1)
+def test_a_text_has_the_requested_length_and_depends_on_the_seed(model: TrainableModel) -> None:
+    text = generate_text(model, "The ", 50, seed=1)
     assert text.startswith("The ") and len(text) == 54
-    assert text == write(learner, "The ", 50, seed=1) != write(learner, "The ", 50, seed=2)
+    assert text == generate_text(model, "The ", 50, seed=1)
+    assert text != generate_text(model, "The ", 50, seed=2)
 
 
-def test_near_zero_degrees_only_the_likeliest_is_written(learner: Learner) -> None:
-    assert write(learner, "é", 30, temperature=1e-6, seed=1) == write(
-        learner, "é", 30, temperature=1e-6, seed=2
-    )
+def test_near_zero_temperature_only_the_likeliest_is_written(model: TrainableModel) -> None:
+    texts = [generate_text(model, "é", 30, temperature=1e-6, seed=seed) for seed in (1, 2)]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(
-    ("beginning", "temperature"), [("", 1.0), ("a", 0.0), ("a", -1.0), ("a", float("nan"))]
+    ("prompt", "temperature"), [("", 1.0), ("a", 0.0), ("a", -1.0), ("a", float("nan"))]
 )
 def test_what_cannot_be_written_is_refused(
-    learner: Learner, beginning: str, temperature: float
+    model: TrainableModel, prompt: str, temperature: float
 ) -> None:
-    with pytest.raises(LstmbenchError, match="must be" if beginning else "must begin"):
-        write(learner, beginning, 5, temperature)
+    message = "must be positive" if prompt else "at least one character"
+    with pytest.raises(LstmbenchError, match=message):
+        generate_text(model, prompt, 5, temperature)

@@ -14,7 +14,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,8 @@ from lstmbench.measure.roofline import MachinePeaks
 from lstmbench.measure.suites.case import Workload
 
 if TYPE_CHECKING:
-    from lstmbench.training.tasks.task import Task
-    from lstmbench.training.trainer import Training
+    from lstmbench.training.task import Task
+    from lstmbench.training.trainer import Trainer
 
 WARM_UP_TURNS = 10
 """Maximum warm-up, in turns. Chosen: a fraction of the time that a case is measured."""
@@ -58,7 +58,7 @@ class WorkerServer:
         self.scope = ExitStack()
         self._case: PreparedCase | None = None
         self.usage = CpuUsage()
-        self._training: Training | None = None
+        self._trainer: Trainer | None = None
         self.peaks: MachinePeaks | None = None
 
     @property
@@ -69,11 +69,11 @@ class WorkerServer:
         return self._case
 
     @property
-    def training(self) -> "Training":
+    def trainer(self) -> "Trainer":
         """The training run that ``start_training`` began."""
-        if self._training is None:
+        if self._trainer is None:
             raise LstmbenchError("the worker was asked to train before training was started")
-        return self._training
+        return self._trainer
 
     def describe(self, names: list[str]) -> list[dict[str, Any]]:
         """Return the rows of ``lstmbench.implementations()`` for these implementations."""
@@ -165,36 +165,20 @@ class WorkerServer:
         seconds = case.samples(turn_s)
         return probe.changes() | {"seconds": seconds, "calls": case.calls}
 
-    def start_training(
-        self,
-        implementation: str,
-        device: str,
-        dtype: str,
-        task: str,
-        sizes: dict[str, int],
-        recipe: dict[str, Any],
-        **options: Any,
-    ) -> dict[str, Any]:
-        """Start a training run; return its sizes and its metric. Options: as of ``Training``."""
-        from lstmbench.training.tasks.task import make_task
-        from lstmbench.training.trainer import Training  # no process that is timed needs it
+    def start_training(self, implementation: str, workload: dict[str, Any]) -> dict[str, Any]:
+        """Start a training run; return its sizes and its metric."""
+        from lstmbench.training.tasks import make_task
+        from lstmbench.training.trainer import Trainer  # no process that is timed needs it
 
-        built = make_task(task, sizes)
-        training = Training(
-            built,
-            replace(built.recipe, **recipe),
-            implementation,
-            device=device,
-            dtype=dtype,
-            **options,
-        )
-        self._training = self.scope.enter_context(training)
-        model = training.learner.model
-        return metric_columns(built) | {
-            "input_size": model.input_size,
-            "hidden_size": model.hidden_size,
-            "seq_len": built.horizon,
-            "batch_size": getattr(built, "batch_size", None),
+        task = make_task(workload["task"], dict(workload["sizes"]))
+        recipe = replace(task.recipe, **dict(workload["recipe"]))
+        options = {name: workload[name] for name in ("cell", "seed", "device", "dtype")}
+        self._trainer = self.scope.enter_context(Trainer(task, recipe, implementation, **options))
+        return metric_columns(task) | {
+            "input_size": task.input_size,
+            "hidden_size": recipe.hidden_size,
+            "seq_len": task.horizon,
+            "batch_size": getattr(task, "batch_size", None),
             "num_layers": 1,
             "frameworks": environment.frameworks(),
         }
@@ -202,25 +186,19 @@ class WorkerServer:
     def train_epoch(self) -> tuple[dict[str, Any], str | None]:
         """Train an epoch; return its results and its probe's, and why it was the last if so."""
         probe = Probe(sentinel())
-        epoch = self.training.epoch()._asdict()
-        return epoch | probe.changes(), self.training.ended
+        epoch = self.trainer.run_epoch()._asdict()
+        return epoch | probe.changes(), self.trainer.ended
 
     def finish_training(self) -> dict[str, Any]:
-        """Return the outcome of the training run."""
-        outcome = self.training.finish()
-        return {
-            "score": outcome.score,
-            "solved": outcome.solved,
-            "ended": outcome.ended,
-            "best_epoch": outcome.best,
-        }
+        """Return the result of the training run."""
+        return asdict(self.trainer.finish())
 
-    def baselines(self, task: str, sizes: dict[str, int]) -> dict[str, Any]:
+    def baselines(self, workload: dict[str, Any]) -> dict[str, Any]:
         """Return the scores of a task's baselines, by their names."""
-        from lstmbench.training.tasks.task import make_task
+        from lstmbench.training.tasks import make_task
 
-        built = make_task(task, sizes)
-        return metric_columns(built) | {"scores": built.baselines()}
+        task = make_task(workload["task"], dict(workload["sizes"]))
+        return metric_columns(task) | {"scores": task.baselines()}
 
     def memory(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
         """Return the memory that one call needs, in bytes, and what the device did in it.

@@ -1,6 +1,4 @@
-"""A suite of lessons: which tasks are learnt, by which cells, in which implementations, from which
-seeds.
-"""
+"""A suite of training workloads: which tasks are learnt, by which cells and implementations."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,25 +11,26 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.interface import KeyPath, Measured
 from lstmbench.measure.suites.suite import ListOf, Number, Size, StrictModel, Threads, unknown_names
-from lstmbench.training.tasks.task import tasks as known_tasks
+from lstmbench.training.tasks import task_names
 
 if TYPE_CHECKING:
     from lstmbench.measure.process.worker_pool import WorkerPool
 
 BASELINES = "baselines"
-"""In place of a cell: the simple methods that a task must beat."""
+"""Stands for a cell: the simple methods that a task's model must beat."""
+Seeds = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 @dataclass(frozen=True)
 class TrainingWorkload:
-    """What all rows of one comparison share: a task, a cell and a seed.
+    """What all rows of one comparison share; a case is one implementation at one workload.
 
     Attributes:
         task: its name.
-        sizes: those of the task that are not its own.
-        recipe: what of the task's recipe is changed.
+        sizes: those that differ from the task's own.
+        recipe: what differs from the task's own recipe.
         cell: ``lstm``, ``rnn``, or ``baselines``.
-        seed: of initial weights and of the order of batches.
+        seed: of initial weights and batches.
         dtype, device, threads: as of a workload.
     """
 
@@ -44,41 +43,27 @@ class TrainingWorkload:
     device: str = "cpu"
     threads: int = 1
 
-    mode: ClassVar[str] = "training"  # what an implementation must offer
+    mode: ClassVar[str] = "training"  # the mode that an implementation must offer
 
     @property
     def id(self) -> str:
-        """A short name that is the same wherever the lesson is the same."""
+        """A short hash of all fields: equal workloads of two runs have the same."""
         return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:12]
 
     @property
     def has_baselines(self) -> bool:
-        """Whether it stands for the baselines of a task, of which none is trained."""
+        """Whether it stands for the baselines of a task, which are not trained."""
         return self.cell == BASELINES
 
     @property
     def work(self) -> float:
-        """How long it takes, beside others of its run, as far as can be said before."""
+        """An estimate of its duration, relative to the other workloads of its run."""
         return 0.2 if self.has_baselines else 1.0
-
-    def asked(self) -> dict[str, Any]:
-        """Return what a worker needs to know."""
-        return {
-            "task": self.task, "sizes": dict(self.sizes), "recipe": dict(self.recipe), "cell": self.cell,
-            "seed": self.seed,
-        }  # fmt: skip
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a record that say what was asked for."""
-        asked = {
-            name: getattr(self, name)
-            for name in ("task", "cell", "seed", "dtype", "device", "threads")
-        }
-        return asked | {
-            "mode": "learning",
-            "sizes": _text(self.sizes),
-            "recipe": _text(self.recipe),
-        }
+        texts = {"sizes": _text(self.sizes), "recipe": _text(self.recipe)}
+        return asdict(self) | texts | {"mode": "learning"}
 
     def __str__(self) -> str:
         sizes = f" ({_text(self.sizes)})" if self.sizes else ""
@@ -86,7 +71,7 @@ class TrainingWorkload:
 
 
 class RecipeChanges(StrictModel):
-    """What of a task's recipe a suite changes, see ``lstmbench.training.tasks.task.Recipe``."""
+    """What a suite changes in a task's recipe, see ``lstmbench.training.task.Recipe``."""
 
     hidden_size: Size | None = None
     optimizer: Literal["adam", "sgd"] | None = None
@@ -104,37 +89,43 @@ class TrainingGrid(StrictModel):
     task: str
     sizes: dict[str, Size] = Field(default_factory=dict)
     recipe: RecipeChanges = RecipeChanges()
-    cells: ListOf[Literal["lstm", "rnn"]] = ["lstm"]
-    seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    cells: ListOf[Literal["lstm", "rnn"]] = Field(default=["lstm"])
+    seeds: Seeds | None = None
 
 
-def _subject(value: Any) -> Any:
+def _as_grid(value: Any) -> Any:
+    """Return the name of a task as a grid."""
     return {"task": value} if isinstance(value, str) else value
 
 
 class TrainingSuite(StrictModel):
-    """What the file of a learning suite says."""
+    """The content of a training suite's file."""
 
     description: str = ""
-    implementations: ListOf[str] = ["numpy.fused", "torch.fused", "jax.fused"]
-    tasks: ListOf[Annotated[TrainingGrid, BeforeValidator(_subject)]]
-    seeds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
-    dtype: ListOf[Literal["float32", "float64"]] = ["float32"]
+    implementations: ListOf[str] = Field(default=["numpy.fused", "torch.fused", "jax.fused"])
+    tasks: ListOf[Annotated[TrainingGrid, BeforeValidator(_as_grid)]]
+    seeds: Seeds = 1
+    dtype: ListOf[Literal["float32", "float64"]] = Field(default=["float32"])
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Threads = 1
     timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
     name: str = ""
 
     IDENTITY: ClassVar[tuple[str, ...]] = (
-        "implementations", "tasks", "seeds", "dtype", "device", "threads",
-    )  # fmt: skip
+        "implementations",
+        "tasks",
+        "seeds",
+        "dtype",
+        "device",
+        "threads",
+    )
 
     def faults(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield each unknown implementation and task."""
         yield from unknown_names(self.implementations)
         for k, grid in enumerate(self.tasks):
-            if grid.task not in known_tasks():
-                known = ", ".join(known_tasks())
+            if grid.task not in task_names():
+                known = ", ".join(task_names())
                 yield ("tasks", k), f"there is no task {grid.task!r}; the tasks are {known}"
 
     def with_variants(self, labels: Sequence[str]) -> NoReturn:
@@ -147,13 +138,13 @@ class TrainingSuite(StrictModel):
         Raises:
             LstmbenchError: if it lacks one of them.
         """
-        there = list(dict.fromkeys(subject.task for subject in self.tasks))
-        if missing := [task for task in tasks if task not in there]:
+        known = {grid.task: None for grid in self.tasks}
+        if missing := [task for task in tasks if task not in known]:
             raise LstmbenchError(
-                f"The suite {self.name!r} has no task {missing[0]!r}; it has {', '.join(there)}."
+                f"The suite {self.name!r} has no task {missing[0]!r}; it has {', '.join(known)}."
             )
         return self.model_copy(
-            update={"tasks": [subject for subject in self.tasks if subject.task in tasks]}
+            update={"tasks": [grid for grid in self.tasks if grid.task in tasks]}
         )
 
     def names(self) -> list[str]:
@@ -162,17 +153,30 @@ class TrainingSuite(StrictModel):
 
     def count(self) -> int:
         """Return the number of cases without making them; the baselines of a task are one."""
-        trained = sum(len(subject.cells) * (subject.seeds or self.seeds) for subject in self.tasks)
-        return trained * len(self.dtype) * len(self.names()) + len(self.tasks)
+        models = sum(len(grid.cells) * (grid.seeds or self.seeds) for grid in self.tasks)
+        return models * len(self.dtype) * len(self.names()) + len(self.tasks)
 
     def workloads(self) -> list[TrainingWorkload]:
-        """Return every lesson once, task by task, the baselines of each first."""
-        return list(dict.fromkeys(self._lessons()))
+        """Return every workload once, task by task, the baselines of each first."""
+        workloads = []
+        for grid in self.tasks:
+            sizes = tuple(sorted(grid.sizes.items()))
+            recipe = tuple(sorted(grid.recipe.model_dump(exclude_none=True).items()))
+            workloads.append(TrainingWorkload(grid.task, sizes, cell=BASELINES))
+            workloads += [
+                TrainingWorkload(
+                    grid.task, sizes, recipe, cell, seed, dtype, self.device, self.threads
+                )
+                for dtype in self.dtype
+                for cell in grid.cells
+                for seed in range(grid.seeds or self.seeds)
+            ]
+        return list(dict.fromkeys(workloads))
 
     def cases(self) -> list[Case]:
-        """Return every case, lesson by lesson."""
-        lessons = [lesson for lesson in self.workloads() if not lesson.has_baselines]
-        return [Case(name, lesson) for lesson in lessons for name in self.names()]
+        """Return every case, workload by workload."""
+        trained = [workload for workload in self.workloads() if not workload.has_baselines]
+        return [Case(name, workload) for workload in trained for name in self.names()]
 
     def implementations_at(self, workload: TrainingWorkload) -> list[str]:
         """Return the implementations; the baselines of a task are rows of their own."""
@@ -182,33 +186,14 @@ class TrainingSuite(StrictModel):
         self, workload: TrainingWorkload, pool: "WorkerPool", seed: int, skip: str = ""
     ) -> Measured:
         """Train each implementation on a workload, or score the baselines of its task."""
-        from lstmbench.measure.run_training import teach  # only runs need workers
+        from lstmbench.measure.run_training import run_training  # only runs need workers
 
-        return (*teach(workload, self, pool, skip), [])
+        return (*run_training(workload, self, pool, skip), [])
 
     def control_summary(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return that training runs have no controls."""
         noise_floor = "not measured: training runs are not timed side by side"
         return {"noise_floor": noise_floor, "failed": False, "rows": []}
-
-    def _lessons(self) -> Iterator[TrainingWorkload]:
-        for subject in self.tasks:
-            sizes = tuple(sorted(subject.sizes.items()))
-            recipe = tuple(sorted(subject.recipe.model_dump(exclude_none=True).items()))
-            yield TrainingWorkload(subject.task, sizes, cell=BASELINES)
-            for dtype in self.dtype:
-                for cell in subject.cells:
-                    for seed in range(subject.seeds or self.seeds):
-                        yield TrainingWorkload(
-                            subject.task,
-                            sizes,
-                            recipe,
-                            cell,
-                            seed,
-                            dtype,
-                            self.device,
-                            self.threads,
-                        )
 
 
 def _text(pairs: tuple[tuple[str, Any], ...]) -> str:

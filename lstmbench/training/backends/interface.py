@@ -1,29 +1,22 @@
-"""What training needs of a framework besides the cell: a read-out with its loss, and an optimiser.
+"""What training needs of a framework besides the cell: an output layer, its loss, an optimiser.
 
-One file per framework, each in its own idiom: by hand in NumPy, autograd and ``torch.optim`` in
+One module per framework, each in its own idiom: by hand in NumPy, autograd and ``torch.optim`` in
 PyTorch, ``jax.grad`` and optax in JAX.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Literal, NamedTuple, Protocol
-
-from numpy.typing import NDArray
+from typing import Any, NamedTuple, cast, get_args
 
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.optimizer import Optimizer
-
-Loss = Literal["mse", "cross_entropy"]
-"""Means over all targets: of the squared error, over the K outputs too; of the cross-entropy, in
-nats.
-"""
+from lstmbench.training.task import Array, Loss
 
 
 class LossAndGrads(NamedTuple):
-    """The loss, and its gradients with respect to y (T, B, H) and to weight (K, H) and bias (K,) of
-    the read-out.
-    """
+    """The loss, and its gradients: of y (T, B, H), and of the output layer (K, H) and (K,)."""
 
     loss: Any
     y: Any
@@ -31,65 +24,58 @@ class LossAndGrads(NamedTuple):
     bias: Any
 
 
-class TrainingBackend(Protocol):
-    """One framework's share; all arrays are its own, weights are dictionaries by name."""
+class TrainingBackend(ABC):
+    """One framework's share; all arrays are native ones, and weights are dictionaries by name."""
 
-    def __init__(
-        self, framework: ArrayBackend, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]
-    ) -> None: ...
+    def __init__(self, arrays: ArrayBackend, loss: Loss, optimizer: Optimizer) -> None:
+        self.arrays, self.loss, self.optimizer = arrays, loss, optimizer
 
-    def targets(self, targets: NDArray[Any]) -> Any:
-        """Bring targets to the device: classes (S, B) as whole numbers, or numbers (S, B, K) in the
-        dtype.
-        """
-        ...
+    def to_targets(self, targets: Array) -> Any:
+        """Bring targets to the device: classes (S, B) as integers, or numbers (S, B, K)."""
+        if self.loss == "cross_entropy":
+            return self.arrays.to_device(self.arrays.to_int_array(targets))
+        return self.arrays.from_numpy(targets)
 
-    def read_out(self, y: Any, weight: Any, bias: Any) -> Any:
+    @abstractmethod
+    def start(self, weights: Mapping[str, Any]) -> None:
+        """Set the optimiser up for these weights, without a history."""
+
+    @abstractmethod
+    def output_layer(self, y: Any, weight: Any, bias: Any) -> Any:
         """Return y weight^T + bias."""
-        ...
 
-    def slopes(self, y: Any, weight: Any, bias: Any, targets: Any) -> LossAndGrads:
+    @abstractmethod
+    def loss_and_grads(self, y: Any, weight: Any, bias: Any, targets: Any) -> LossAndGrads:
         """Return the loss of the last S steps of y against the targets, with its gradients."""
-        ...
 
+    @abstractmethod
     def update(
-        self, weights: Mapping[str, Any], gradients: Mapping[str, Any], rate: float
+        self, weights: Mapping[str, Any], gradients: Mapping[str, Any], learning_rate: float
     ) -> dict[str, Any]:
-        """Return the weights after one update with this learning rate; those given may be used up."""
-        ...
+        """Return the weights after one update; those passed in may be overwritten."""
 
-    def put(self, weights: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the weights with these values, from which updates go on; those given may be used
-        up.
-        """
-        ...
+    @abstractmethod
+    def state(self) -> dict[str, Array]:
+        """Return what the optimiser remembers of past updates, as NumPy arrays."""
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the optimiser has learnt so far, as arrays of NumPy's."""
-        ...
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take up what ``state`` returned."""
-        ...
+    @abstractmethod
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Continue from what ``state`` returned."""
 
 
-def arithmetic(
-    framework: ArrayBackend, loss: Loss, optimizer: Optimizer, weights: Mapping[str, Any]
-) -> TrainingBackend:
-    """Return the share of this framework, for these initial weights.
+def training_backend(arrays: ArrayBackend, loss: Loss, optimizer: Optimizer) -> TrainingBackend:
+    """Return the training backend of a framework.
 
     Raises:
-        LstmbenchError: if the loss is unknown, or what the framework needs for it is not installed.
+        LstmbenchError: if the loss is unknown, or a package for it is not installed.
     """
-    if loss not in ("mse", "cross_entropy"):
+    if loss not in get_args(Loss):
         raise LstmbenchError(f"The loss must be 'mse' or 'cross_entropy', but it is {loss!r}.")
     try:
-        module = import_module(f"lstmbench.training.backends.{framework.name}_training")
+        module = import_module(f"lstmbench.training.backends.{arrays.name}_training")
     except ModuleNotFoundError as error:
         raise LstmbenchError(
-            f"Training in {framework.name} needs the package {error.name}."
+            f"Training in {arrays.name} needs the package {error.name}, which is not installed."
         ) from None
-    made: TrainingBackend = getattr(module, f"{framework.name.capitalize()}Training")(
-        framework, loss, optimizer, weights
-    )
-    return made
+    cls = getattr(module, f"{arrays.name.capitalize()}Training")
+    return cast(TrainingBackend, cls(arrays, loss, optimizer))

@@ -1,31 +1,39 @@
-"""Find the values that a broken sensor made up: where the next value is far from what was forecast,
-something is wrong.
+"""Find the values that a broken sensor made up: they are far from what was forecast.
 
 Data: Seattle's hourly temperatures. The model learns to forecast the next hour on the first part of
-the year; into the last part faults are put, spikes, drifts, a stuck sensor, a swapped phase.
-Nothing is learnt from faults.
+the year. Faults are put into the later parts: spikes, drifts, a stuck sensor, a swapped phase. No
+faults are in the training data.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from lstmbench.training.tasks._faults import KINDS, with_faults
-from lstmbench.training.tasks._series import SHARES, temperatures
-from lstmbench.training.tasks.task import Array, Batch, Metric, Predict, Recipe, minibatches
+from lstmbench.training.task import (
+    Array,
+    Batch,
+    HeldOut,
+    Metric,
+    Predict,
+    Recipe,
+    Task,
+    minibatches,
+)
+from lstmbench.training.tasks.common.fault_injection import KINDS, inject_faults
+from lstmbench.training.tasks.common.time_series import temperatures, time_split, with_phase
 
 DAY = 24
+CURVE_POINTS = 300
+"""Points of a precision-recall curve: as many as a figure can show."""
 
 
-class Faulty(NamedTuple):
-    """Copies of a stretch with other faults in each: values (N, B), and the kind of each one's
-    fault, -1 for none.
-    """
+class FaultySeries(NamedTuple):
+    """Copies of a series, each with faults of its own: values and indices in ``KINDS``, (N, B)."""
 
     values: Array
     kinds: Array
@@ -33,26 +41,27 @@ class Faulty(NamedTuple):
     @property
     def wrong(self) -> Array:
         """Which values are wrong, (N, B)."""
-        found: Array = self.kinds >= 0
-        return found
+        return np.asarray(self.kinds >= 0)
+
+    def average_precision(self, scores: Array) -> float:
+        """Return how well anomaly scores (N, B) find the wrong values."""
+        return float(average_precision_score(self.wrong.ravel(), scores.ravel()))
 
 
 @dataclass(frozen=True)
-class Anomalies:
-    """A sequence is ``seq_len`` hours; ``copies`` of the held-out stretch have faults of their own
-    each.
-    """
+class Anomalies(Task):
+    """A sequence is ``seq_len`` hours; faults are put into ``copies`` of each held-out part."""
 
     seq_len: int = 72
     batch_size: int = 50
     copies: int = 10
 
-    question: ClassVar[str] = "Can it find the values that a broken sensor made up?"
-    loss: ClassVar[Literal["mse"]] = "mse"
-    metric: ClassVar[Metric] = Metric("average precision", higher_is_better=True)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=32, learning_rate=5e-3, epochs=5)
-    input_size: ClassVar[int] = 3
-    output_size: ClassVar[int] = 1
+    question = "Can it find the values that a broken sensor made up?"
+    loss = "mse"
+    metric = Metric("average precision", higher_is_better=True)
+    recipe = Recipe(hidden_size=32, learning_rate=5e-3, epochs=5)
+    input_size = 3
+    output_size = 1
 
     @property
     def horizon(self) -> int:
@@ -61,124 +70,96 @@ class Anomalies:
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         return minibatches(*self._train, self.batch_size, seed, epoch)
 
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        return _precision(
-            self.suspicion(predict, self.held_out[part].values, part), self.held_out[part].wrong
-        )
+    def score(self, predict: Predict, part: HeldOut) -> float:
+        return self.held_out[part].average_precision(self.anomaly_scores(predict, part))
 
-    def suspicion(self, predict: Predict, values: Array, part: str) -> Array:
-        """Return how far each value (N, B) is from its forecast, in degrees: (N, B); 0 for the
-        first.
-        """
-        times = np.arange(len(values))[:, None] + self._start(part)
-        changes = (
-            predict(self._inputs(values, np.broadcast_to(times, values.shape)))[:-1, :, 0] / DAY
-        )
-        errors = np.diff(self._scaled(values), axis=0) - changes
-        return np.abs(np.concatenate([np.zeros_like(errors[:1]), errors])) * self._scales[1]
+    def anomaly_scores(self, predict: Predict, part: HeldOut) -> Array:
+        """Return the distance of each value from its forecast, in degrees: (N, B); 0 at first."""
+        values = self.held_out[part].values
+        times = np.arange(len(values))[:, None] + time_split(len(temperatures()))[part].start
+        changes = predict(self._inputs(values, times))[:-1, :, 0] / DAY
+        errors = np.diff(self._standardized(values), axis=0) - changes
+        return np.abs(np.pad(errors, ((1, 0), (0, 0)))) * self._known.std()
 
     def baselines(self) -> dict[str, float]:
-        faulty = self.held_out["test"]
-        return {
-            name: _precision(found, faulty.wrong)
-            for name, found in self._z_scores(faulty.values).items()
-        }
+        test = self.held_out["test"]
+        return {name: test.average_precision(scores) for name, scores in self._z_scores().items()}
 
     def precision_recall(self, predict: Predict) -> pd.DataFrame:
-        """Return the curves of this detector and the baselines, test data: ``detector``,
-        ``recall``, ``precision``.
-        """
-        parts = []
-        for name, suspicion in self._detectors(predict).items():
-            precision, recall, _ = precision_recall_curve(
-                self.held_out["test"].wrong.ravel(), suspicion.ravel()
-            )
-            places = np.unique(np.linspace(0, len(recall) - 1, 300).astype(int))
-            curve = {"detector": name, "recall": recall[places], "precision": precision[places]}
-            parts.append(pd.DataFrame(curve))
-        return pd.concat(parts, ignore_index=True)
+        """Return all detectors' test curves: ``detector``, ``recall``, ``precision``."""
+        wrong = self.held_out["test"].wrong.ravel()
+        curves = []
+        for name, scores in self._detectors(predict).items():
+            precision, recall, _ = precision_recall_curve(wrong, scores.ravel())
+            points = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
+            curve = {"detector": name, "recall": recall[points], "precision": precision[points]}
+            curves.append(pd.DataFrame(curve))
+        return pd.concat(curves, ignore_index=True)
 
-    def found_by_kind(self, predict: Predict) -> pd.DataFrame:
-        """Return, for each detector and kind of fault, the share of the wrong values that it finds.
+    def recall_by_kind(self, predict: Predict) -> pd.DataFrame:
+        """Return the recall of each detector (row) for each kind of fault (column), test data.
 
-        Each detector may name as many values as there are wrong ones: those that it suspects most.
+        Each detector reports as many values as are wrong: those with its highest scores.
         """
-        faulty = self.held_out["test"]
-        rows = {}
-        for name, suspicion in self._detectors(predict).items():
-            named = suspicion >= np.sort(suspicion, axis=None)[-int(faulty.wrong.sum())]
-            rows[name] = {
-                kind: float(named[faulty.kinds == k].mean()) for k, kind in enumerate(KINDS)
-            }
-        return pd.DataFrame(rows).T
+        test = self.held_out["test"]
+        recall = {}
+        for name, scores in self._detectors(predict).items():
+            reported = scores >= np.sort(scores, axis=None)[-int(test.wrong.sum())]
+            recall[name] = [float(reported[test.kinds == k].mean()) for k in range(len(KINDS))]
+        return pd.DataFrame.from_dict(recall, orient="index", columns=KINDS)
+
+    @cached_property
+    def held_out(self) -> dict[str, FaultySeries]:
+        """The validation and the test part, with faults."""
+        parts = {}
+        for k, part in enumerate(("validation", "test")):
+            clean = temperatures()[time_split(len(temperatures()))[part]]
+            rng = np.random.default_rng([1, k])
+            copies = [
+                inject_faults(clean, rng, every=4 * DAY, size=4.0) for _ in range(self.copies)
+            ]
+            values, kinds = zip(*copies, strict=True)
+            parts[part] = FaultySeries(np.stack(values, axis=1), np.stack(kinds, axis=1))
+        return parts
 
     def _detectors(self, predict: Predict) -> dict[str, Array]:
-        values = self.held_out["test"].values
-        return {"LSTM": self.suspicion(predict, values, "test")} | self._z_scores(values)
+        return {"LSTM": self.anomaly_scores(predict, "test")} | self._z_scores()
 
-    def _z_scores(self, values: Array) -> dict[str, Array]:
+    def _z_scores(self) -> dict[str, Array]:
+        values = self.held_out["test"].values
         return {f"rolling z-score, {n} h": rolling_z_score(values, n) for n in (DAY, 7 * DAY)}
 
     @cached_property
-    def held_out(self) -> dict[str, Faulty]:
-        """The validation and the test part, with faults."""
-        found = {}
-        for k, part in enumerate(("validation", "test")):
-            draw = np.random.default_rng([1, k])
-            pairs = [
-                with_faults(self._part(part), draw, every=4 * DAY, size=4.0)
-                for _ in range(self.copies)
-            ]
-            found[part] = Faulty(*(np.stack(arrays, axis=1) for arrays in zip(*pairs, strict=True)))
-        return found
-
-    @cached_property
     def _train(self) -> Batch:
-        """Every sequence of the training part that begins at a quarter of a day."""
-        hours = self._part("train")
+        """Windows of the training part, one from every sixth hour on."""
+        hours = self._known
         starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
         times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
-        steps = self._scaled(hours)[times]
-        return Batch(
-            self._inputs(hours[times[:-1]], times[:-1]), np.diff(steps, axis=0)[:, :, None] * DAY
-        )
+        changes = np.diff(self._standardized(hours[times]), axis=0)
+        return Batch(self._inputs(hours[times[:-1]], times[:-1]), changes[:, :, None] * DAY)
 
-    @cached_property
-    def _scales(self) -> tuple[float, float]:
-        known = self._part("train")
-        return float(known.mean()), float(known.std())
+    @property
+    def _known(self) -> Array:
+        """The training part of the series."""
+        return temperatures()[time_split(len(temperatures()))["train"]]
 
-    def _start(self, part: str) -> int:
-        before = list(SHARES.values())[: list(SHARES).index(part)]
-        return round(sum(before) * len(temperatures()))
-
-    def _part(self, part: str) -> Array:
-        start = self._start(part)
-        return temperatures()[start : start + round(SHARES[part] * len(temperatures()))]
-
-    def _scaled(self, values: Array) -> Array:
-        mean, spread = self._scales
-        found: Array = (values - mean) / spread
-        return found
+    def _standardized(self, values: Array) -> Array:
+        return np.asarray((values - self._known.mean()) / self._known.std())
 
     def _inputs(self, values: Array, times: Array) -> Array:
-        phase = 2 * np.pi * times / DAY
-        return np.stack([self._scaled(values), np.sin(phase), np.cos(phase)], axis=2)
+        return with_phase(self._standardized(values), times, DAY)
 
 
 def rolling_z_score(values: Array, window: int) -> Array:
-    """Return how far each value (N, B) is from the mean of those before it, in their standard
-    deviations.
+    """Return the distance of each value (N, B) from the mean of the ``window`` values before it.
+
+    In their standard deviations. The first two values, which have too few before them, get 0.
     """
-    found = np.zeros_like(values)
+    scores = np.zeros_like(values)
     for t in range(2, len(values)):
         before = values[max(0, t - window) : t]
-        found[t] = np.abs(values[t] - before.mean(axis=0)) / (before.std(axis=0) + 1e-6)
-    return found
-
-
-def _precision(suspicion: Array, wrong: Array) -> float:
-    return float(average_precision_score(wrong.ravel(), suspicion.ravel()))
+        scores[t] = np.abs(values[t] - before.mean(axis=0)) / (before.std(axis=0) + 1e-6)
+    return scores
 
 
 TASK = Anomalies

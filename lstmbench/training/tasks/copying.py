@@ -1,75 +1,55 @@
-"""The copy task (Hochreiter & Schmidhuber 1997; in this form Arjovsky et al. 2016): say again what
-came long ago.
+"""The copy task (Hochreiter & Schmidhuber 1997; in this form Arjovsky et al. 2016).
 
-Ten symbols of eight come first, then blanks for ``delay`` steps, then a sign to begin; in the last
-ten steps the symbols must be said in their order, and before that the blank. Who remembers nothing,
-but knows when to speak, has a cross-entropy of 10 log 8 / (delay + 20).
+Ten symbols out of eight come first, then ``delay`` - 1 blanks, then a start sign. In the last ten
+steps the model must output the symbols in their order, and the blank before that. Without memory,
+the best cross-entropy is 10 log 8 / (delay + 20).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
 
 import numpy as np
 
-from lstmbench.training.tasks.task import Batch, Metric, Predict, Recipe, generator
+from lstmbench.training.task import Batch, HeldOut, Metric, Predict, Recipe
+from lstmbench.training.tasks.common.generated import GeneratedTask
 
 SYMBOLS, LENGTH = 8, 10
 BLANK, BEGIN = 8, 9
 
 
 @dataclass(frozen=True)
-class Copying:
-    """Sequences are drawn afresh for every batch; an epoch has so many batches."""
+class Copying(GeneratedTask):
+    """Inputs are one-hot symbols, blank and start sign; targets are symbols and blank."""
 
     delay: int = 30
     batch_size: int = 50
     batches: int = 50
     held_out: int = 200
 
-    question: ClassVar[str] = "Can it say again what it read long ago?"
-    loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
-    metric: ClassVar[Metric] = Metric(
-        "share of the symbols right", higher_is_better=True, solved=0.99
-    )
-    recipe: ClassVar[Recipe] = Recipe(
-        hidden_size=100, learning_rate=5e-3, forget_bias="chrono", epochs=20
-    )
-    input_size: ClassVar[int] = SYMBOLS + 2
-    output_size: ClassVar[int] = SYMBOLS + 1
+    question = "Can it say again what it read long ago?"
+    loss = "cross_entropy"
+    metric = Metric("share of the symbols right", higher_is_better=True, solved=0.99)
+    recipe = Recipe(hidden_size=100, learning_rate=5e-3, forget_bias="chrono", epochs=20)
+    input_size = SYMBOLS + 2
+    output_size = SYMBOLS + 1
 
     @property
     def horizon(self) -> int:
         return self.delay + LENGTH
 
-    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        draw = generator(seed, epoch)
-        return (self._draw(draw, self.batch_size) for _ in range(self.batches))
+    def draw(self, rng: np.random.Generator, B: int) -> Batch:
+        inputs, targets = np.full((2, self.delay + 2 * LENGTH, B), BLANK)
+        inputs[:LENGTH] = targets[-LENGTH:] = rng.integers(0, SYMBOLS, (LENGTH, B))
+        inputs[-LENGTH - 1] = BEGIN
+        return Batch(np.eye(self.input_size)[inputs], targets)
 
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        x, targets = self._held_out[part]
-        said = predict(x)[-LENGTH:, :, :SYMBOLS].argmax(axis=2)
-        return float(np.mean(said == targets[-LENGTH:]))
+    def score(self, predict: Predict, part: HeldOut) -> float:
+        x, targets = self.held_out_batches[part]
+        answers = predict(x)[-LENGTH:, :, :SYMBOLS].argmax(axis=2)
+        return float(np.mean(answers == targets[-LENGTH:]))
 
     def baselines(self) -> dict[str, float]:
-        targets = self._held_out["test"].targets[-LENGTH:]
+        targets = self.held_out_batches["test"].targets[-LENGTH:]
         return {"one symbol always": float(np.bincount(targets.ravel()).max() / targets.size)}
-
-    @cached_property
-    def _held_out(self) -> dict[str, Batch]:
-        return {
-            part: self._draw(generator(k), self.held_out)
-            for k, part in enumerate(("validation", "test"))
-        }
-
-    def _draw(self, draw: np.random.Generator, B: int) -> Batch:
-        symbols = draw.integers(0, SYMBOLS, (LENGTH, B))
-        T = self.delay + 2 * LENGTH
-        read, said = np.full((T, B), BLANK), np.full((T, B), BLANK)
-        read[:LENGTH], said[-LENGTH:] = symbols, symbols
-        read[-LENGTH - 1] = BEGIN
-        return Batch(np.eye(self.input_size)[read], said)
 
 
 TASK = Copying

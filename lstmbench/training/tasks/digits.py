@@ -1,97 +1,67 @@
-"""Handwritten digits, pixel by pixel: 64 steps of one grey value each, then the digit is asked for.
+"""Recognise handwritten digits pixel by pixel: 64 steps of one grey value each.
 
-Data: scikit-learn's own (Alpaydin & Kaynak 1998), 1,797 images of 8 by 8 pixels by 13 people. They
-are divided at
-random, so that whoever wrote a digit of the test also wrote some that were learnt from: a new
-writer is harder.
+Data: scikit-learn's digits (Alpaydin & Kaynak 1998), 1,797 images of 8 by 8 pixels by 13 people.
+The split is random, so the test part holds digits by writers that are in the training part too: new
+writers are harder.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 
-from lstmbench.training.tasks.task import (
-    Array,
-    Batch,
-    Metric,
-    Predict,
-    Recipe,
-    generator,
-    minibatches,
-)
+from lstmbench.training.task import Array, Batch, Metric, Recipe, minibatches, seeded_rng
+from lstmbench.training.tasks.common.classification import ClassificationTask
 
 TEST, VALIDATION = 360, 180
 SIDE = 8
 
 
+@cache
+def digit_images() -> dict[str, Batch]:
+    """Return the images of each part as sequences, (64, N, 1)."""
+    images, digits = load_digits(return_X_y=True)
+    order = seeded_rng(0).permutation(len(digits))
+    x = (images[order] / 16).T[:, :, None]
+    cuts = [len(digits) - TEST - VALIDATION, len(digits) - TEST]
+    batches = map(Batch, np.split(x, cuts, axis=1), np.split(digits[None, order], cuts, axis=1))
+    return dict(zip(("train", "validation", "test"), batches, strict=True))
+
+
 @dataclass(frozen=True)
-class Digits:
-    """One image is a sequence; an epoch shows all of the training part, each image moved by up to a
-    pixel.
-    """
+class Digits(ClassificationTask):
+    """An epoch shows every training image, shifted by up to a pixel in each direction."""
 
     batch_size: int = 50
 
-    question: ClassVar[str] = "Can it tell a digit whose pixels it sees one after the other?"
-    loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
-    metric: ClassVar[Metric] = Metric("share of the digits right", higher_is_better=True)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=5e-3, decay=0.97, epochs=20)
-    input_size: ClassVar[int] = 1
-    output_size: ClassVar[int] = 10
-    horizon: ClassVar[int] = 64
+    question = "Can it tell a digit whose pixels it sees one after the other?"
+    metric = Metric("share of the digits right", higher_is_better=True)
+    recipe = Recipe(hidden_size=64, learning_rate=5e-3, decay=0.97, epochs=20)
+    input_size = 1
+    output_size = 10
+    horizon = SIDE * SIDE
+    linear_baseline = "logistic regression on all pixels at once"
+    parts = staticmethod(digit_images)
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        draw = generator(seed, epoch, 1)
-        for batch in minibatches(*_parts()["train"], self.batch_size, seed, epoch):
-            yield Batch(_shifted(batch.x, draw), batch.targets)
+        rng = seeded_rng(seed, epoch, 1)
+        for x, targets in minibatches(*digit_images()["train"], self.batch_size, seed, epoch):
+            yield Batch(shift_images(x, rng), targets)
 
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        x, targets = _parts()[part]
-        return float(np.mean(predict(x)[-1].argmax(axis=1) == targets[0]))
-
-    def baselines(self) -> dict[str, float]:
-        (seen, digits), (x, wanted) = (_flat(_parts()[part]) for part in ("train", "test"))
-        often = np.bincount(digits).argmax()
-        regression = LogisticRegression(max_iter=1000).fit(seen, digits)
-        return {
-            "the most frequent": float(np.mean(wanted == often)),
-            "logistic regression on all pixels at once": float(regression.score(x, wanted)),
-        }
+    @staticmethod
+    def features(x: Array) -> Array:
+        return x[:, :, 0].T
 
 
-def _shifted(x: Array, draw: np.random.Generator) -> Array:
-    """Move each image by -1, 0 or 1 pixel down and across; what comes in is black."""
+def shift_images(x: Array, rng: np.random.Generator) -> Array:
+    """Shift each image of x (64, B, 1) by -1, 0 or 1 pixel down and across; black comes in."""
     B = x.shape[1]
-    padded = np.pad(x[:, :, 0].reshape(SIDE, SIDE, B), ((1, 1), (1, 1), (0, 0)))
-    down, across = (
-        np.arange(SIDE)[:, None] + draw.integers(0, 3, B) for _ in range(2)
-    )  # (SIDE, B)
-    moved: Array = padded[down[:, None], across[None], np.arange(B)]  # (SIDE, SIDE, B)
-    return moved.reshape(SIDE * SIDE, B, 1)
-
-
-@cache
-def _parts() -> dict[str, Batch]:
-    images, digits = load_digits(return_X_y=True)
-    order = generator(0).permutation(len(digits))
-    images, digits = images[order], digits[order]
-    x: Array = (images / 16).T[:, :, None]  # (64, N, 1)
-    N = len(digits)
-    places = {
-        "train": slice(N - TEST - VALIDATION),
-        "validation": slice(N - TEST - VALIDATION, N - TEST),
-        "test": slice(N - TEST, N),
-    }
-    return {part: Batch(x[:, place], digits[None, place]) for part, place in places.items()}
-
-
-def _flat(batch: Batch) -> tuple[Array, Array]:
-    return batch.x[:, :, 0].T, batch.targets[0]
+    padded = np.pad(x.reshape(SIDE, SIDE, B), ((1, 1), (1, 1), (0, 0)))
+    rows, columns = (np.arange(SIDE)[:, None] + rng.integers(0, 3, B) for _ in range(2))
+    shifted = padded[rows[:, None], columns[None], np.arange(B)]  # (SIDE, SIDE, B)
+    return np.asarray(shifted.reshape(x.shape))
 
 
 TASK = Digits

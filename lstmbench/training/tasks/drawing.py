@@ -1,32 +1,27 @@
-"""Go on with a drawing: curves like handwriting, a pen that swings in two directions while it moves
-on.
+"""Continue a curve that resembles handwriting: a pen swings in two directions as it moves right.
 
-A sequence is the way of the pen at each step, (dx, dy), drawn from a family of curves with other
-frequencies, widths and phases each time (Lissajous's curves, on a line that moves to the right). In
-training the model is shown the true way up to every step (teacher forcing); to draw by itself (free
-running) it reads what it has drawn. The score is how far the pen is from where it should be, over
-the steps that it drew alone.
+A sequence is the displacement of the pen at each step, (dx, dy). The curves are Lissajous curves
+with random frequencies, widths and phases, on a line that moves to the right. In training the model
+sees the true displacements up to every step (teacher forcing); to draw alone it reads its own
+outputs (free running). The score is the distance of the pen from the true curve, averaged over the
+steps drawn alone.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
-from lstmbench.training.tasks.task import Array, Batch, Metric, Predict, Recipe, generator
+from lstmbench.training.task import Array, Batch, HeldOut, Metric, Predict, Recipe
+from lstmbench.training.tasks.common.generated import GeneratedTask
 
 SCALE = 5.0
-"""The way of one step is multiplied by this, so that it is about as large as 1."""
+"""Displacements are multiplied by this, which brings them to the order of 1."""
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """Curves are drawn afresh for every batch; after ``prompt`` steps the model goes on for
-    ``alone`` steps.
-    """
+class Drawing(GeneratedTask):
+    """After ``prompt`` steps the model continues alone for ``alone`` steps."""
 
     prompt: int = 60
     alone: int = 40
@@ -34,98 +29,78 @@ class Drawing:
     batches: int = 30
     held_out: int = 100
 
-    question: ClassVar[str] = "Can it go on with a drawing by itself?"
-    loss: ClassVar[Literal["mse"]] = "mse"
-    metric: ClassVar[Metric] = Metric("mean distance from the true curve", higher_is_better=False)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=64, learning_rate=5e-3, epochs=10)
-    input_size: ClassVar[int] = 2
-    output_size: ClassVar[int] = 2
+    question = "Can it go on with a drawing by itself?"
+    loss = "mse"
+    metric = Metric("mean distance from the true curve", higher_is_better=False)
+    recipe = Recipe(hidden_size=64, learning_rate=5e-3, epochs=10)
+    input_size = 2
+    output_size = 2
 
     @property
     def horizon(self) -> int:
         return self.prompt + self.alone
 
-    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        draw = generator(seed, epoch)
-        for _ in range(self.batches):
-            ways = self._draw(draw, self.batch_size)
-            yield Batch(ways[:-1], ways[1:])
+    def draw(self, rng: np.random.Generator, B: int) -> Batch:
+        t = np.arange(self.horizon + 1)[:, None]
+        axes = []
+        for frequency in (1.0, 2.0):
+            period = rng.uniform(15, 30, B) / frequency
+            width, phase = rng.uniform(0.5, 1.0, B), rng.uniform(0, 2 * np.pi, B)
+            axes.append(width * np.sin(2 * np.pi * t / period + phase))
+        axes[0] += rng.uniform(0.02, 0.06, B) * t
+        displacements = SCALE * np.diff(np.stack(axes, axis=2), axis=0)  # (horizon, B, 2)
+        return Batch(displacements[:-1], displacements[1:])
 
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        truth = self._held_out[part]
-        return self._distance(self.free_running(predict, truth[: self.prompt]), truth)
+    def score(self, predict: Predict, part: HeldOut) -> float:
+        truth = self.truth(part)
+        return float(self._distances(self.free_running(predict, truth), truth).mean())
 
-    def free_running(self, predict: Predict, beginning: Array) -> Array:
-        """Return the ways that the model draws after this beginning (P, B, 2), reading its own:
-        (alone, B, 2).
+    def baselines(self) -> dict[str, float]:
+        truth = self.truth("test")
+        straight = np.broadcast_to(truth[self.prompt - 1], (self.alone, *truth.shape[1:]))
+        continuations = {"straight on": straight, "stays": 0 * straight}
+        return {
+            name: float(self._distances(displacements, truth).mean())
+            for name, displacements in continuations.items()
+        }
+
+    def truth(self, part: HeldOut) -> Array:
+        """Return the displacements of the curves of a part, (prompt + alone, B, 2)."""
+        x, targets = self.held_out_batches[part]
+        return np.concatenate([x, targets[-1:]])
+
+    def free_running(self, predict: Predict, truth: Array) -> Array:
+        """Return what the model draws after the first ``prompt`` steps: (alone, B, 2).
+
+        Args:
+            predict: the model; it reads its own outputs.
+            truth: true displacements, (at least prompt, B, 2).
         """
-        ways = beginning
+        displacements = truth[: self.prompt]
         for _ in range(self.alone):
-            ways = np.concatenate([ways, predict(ways)[-1:]])
-        return ways[len(beginning) :]
-
-    def truth(self, part: Literal["validation", "test"]) -> Array:
-        """Return the ways of the curves of a part, (prompt + alone, B, 2)."""
-        return self._held_out[part]
+            displacements = np.concatenate([displacements, predict(displacements)[-1:]])
+        return displacements[self.prompt :]
 
     def errors_by_step(self, predict: Predict) -> pd.DataFrame:
-        """Return the mean distance of the pen on the test data at each step, running free and
-        forced: one row per step.
+        """Return the mean distance of the pen at each step drawn alone, on the test data.
 
-        Forced, the pen is put where it should be before each step.
+        Columns: ``free running``, and ``teacher forcing``, where the pen is put back to its true
+        place before each step.
         """
         truth = self.truth("test")
         wanted = truth[self.prompt :]
-        free = np.cumsum(self.free_running(predict, truth[: self.prompt]) - wanted, axis=0)
-        off = {
-            "free running": free,
-            "teacher forcing": self.teacher_forcing(predict, truth) - wanted,
+        one_step_errors = predict(truth[:-1])[-self.alone :] - wanted
+        distances = {
+            "free running": self._distances(self.free_running(predict, truth), truth),
+            "teacher forcing": np.hypot(*np.moveaxis(one_step_errors, 2, 0)) / SCALE,
         }
-        means = {
-            name: np.hypot(way[:, :, 0], way[:, :, 1]).mean(axis=1) / SCALE
-            for name, way in off.items()
-        }
+        means = {name: distance.mean(axis=1) for name, distance in distances.items()}
         return pd.DataFrame(means, index=pd.RangeIndex(1, self.alone + 1, name="step"))
 
-    def teacher_forcing(self, predict: Predict, truth: Array) -> Array:
-        """Return each of the last ways as the model sees it coming after the true ones: (alone, B,
-        2).
-        """
-        return predict(truth[:-1])[-self.alone :]
-
-    def baselines(self) -> dict[str, float]:
-        truth = self._held_out["test"]
-        straight = np.broadcast_to(truth[self.prompt - 1], (self.alone, *truth.shape[1:]))
-        return {
-            "straight on": self._distance(straight, truth),
-            "stays": self._distance(0 * straight, truth),
-        }
-
-    def _distance(self, ways: Array, truth: Array) -> float:
-        """Return the mean distance of the pen over the steps drawn alone, in the units of the page."""
-        off = np.cumsum(ways - truth[self.prompt :], axis=0) / SCALE
-        return float(np.mean(np.hypot(off[:, :, 0], off[:, :, 1])))
-
-    @cached_property
-    def _held_out(self) -> dict[str, Array]:
-        return {
-            part: self._draw(generator(k), self.held_out)
-            for k, part in enumerate(("validation", "test"))
-        }
-
-    def _draw(self, draw: np.random.Generator, B: int) -> Array:
-        """Return the ways of B curves: (prompt + alone, B, 2)."""
-        t = np.arange(self.prompt + self.alone + 1)[:, None]
-        places = []
-        for base in (1.0, 2.0):
-            period, width, phase = (
-                draw.uniform(15, 30, B) / base,
-                draw.uniform(0.5, 1.0, B),
-                draw.uniform(0, 2 * np.pi, B),
-            )
-            places.append(width * np.sin(2 * np.pi * t / period + phase))
-        places[0] = places[0] + draw.uniform(0.02, 0.06, B) * t
-        return SCALE * np.diff(np.stack(places, axis=2), axis=0)
+    def _distances(self, displacements: Array, truth: Array) -> Array:
+        """Return the pen's distance from its true place at each step drawn alone: (alone, B)."""
+        offsets = np.cumsum(displacements - truth[self.prompt :], axis=0) / SCALE
+        return np.hypot(offsets[:, :, 0], offsets[:, :, 1])
 
 
 TASK = Drawing

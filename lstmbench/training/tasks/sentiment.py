@@ -1,119 +1,91 @@
-"""Is a word kind or unkind? Read letter by letter, it is told from the words that were rated.
+"""Tell kind words from unkind ones by their letters alone.
 
-Data: the lexicon of VADER (Hutto & Gilbert 2014), rated by ten people each. Words that begin with
-the same five letters (abandon, abandoned, abandonment) are in the same part, or the test would ask
-for what was learnt by heart.
+Data: the VADER lexicon (Hutto & Gilbert 2014), each word rated by ten people. Words that begin with
+the same five letters (abandon, abandoned, abandonment) are in the same part; otherwise the test
+could be passed by memorising stems.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import ClassVar, Literal
 
 import numpy as np
 import vaderSentiment
-from sklearn.linear_model import LogisticRegression
 
-from lstmbench.training.tasks.task import (
-    Array,
-    Batch,
-    Metric,
-    Predict,
-    Recipe,
-    generator,
-    minibatches,
-)
+from lstmbench.training.task import Array, Batch, Metric, Recipe, minibatches, seeded_rng
+from lstmbench.training.tasks.common.classification import ClassificationTask
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-LONGEST, STEM = 16, 5
-CLEAR = 0.5
+MAX_LENGTH, STEM = 16, 5
+MIN_RATING = 0.5
 """Words whose mean rating, from -4 to 4, is nearer to 0 are left out."""
 PARTS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
-@dataclass(frozen=True)
-class Sentiment:
-    """A word is a sequence, shorter ones after steps of zeros; an epoch shows every word of the
-    training part.
-    """
-
-    batch_size: int = 50
-
-    question: ClassVar[str] = "Can it tell a kind word from an unkind one by its letters?"
-    loss: ClassVar[Literal["cross_entropy"]] = "cross_entropy"
-    metric: ClassVar[Metric] = Metric("share of the words right", higher_is_better=True)
-    recipe: ClassVar[Recipe] = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.95, epochs=20)
-    input_size: ClassVar[int] = len(LETTERS)
-    output_size: ClassVar[int] = 2
-    horizon: ClassVar[int] = LONGEST
-
-    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
-        return minibatches(*_parts()["train"], self.batch_size, seed, epoch)
-
-    def score(self, predict: Predict, part: Literal["validation", "test"]) -> float:
-        x, targets = _parts()[part]
-        return float(np.mean(predict(x)[-1].argmax(axis=1) == targets[0]))
-
-    def baselines(self) -> dict[str, float]:
-        (seen, kind), (x, wanted) = (_bags(_parts()[part]) for part in ("train", "test"))
-        often = np.bincount(kind).argmax()
-        regression = LogisticRegression(max_iter=1000).fit(seen, kind)
-        return {
-            "the most frequent": float(np.mean(wanted == often)),
-            "bag of characters": float(regression.score(x, wanted)),
-        }
-
-
 @cache
-def rated() -> dict[str, float]:
+def rated_words() -> dict[str, float]:
     """Return the words with their mean ratings."""
     lines = (files(vaderSentiment) / "vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
     pairs = (line.split("\t")[:2] for line in lines if line.strip())
+    ratings = {word: float(rating) for word, rating in pairs}
     return {
-        word: float(rating)
-        for word, rating in pairs
-        if 3 <= len(word) <= LONGEST and set(word) <= set(LETTERS) and abs(float(rating)) >= CLEAR
+        word: rating
+        for word, rating in ratings.items()
+        if 3 <= len(word) <= MAX_LENGTH and set(word) <= set(LETTERS) and abs(rating) >= MIN_RATING
     }
 
 
 @cache
-def _parts() -> dict[str, Batch]:
+def encoded_words() -> dict[str, Batch]:
+    """Return the words of each part, one-hot (16, N, 26), and whether they are kind (1, N)."""
     families: dict[str, list[str]] = {}
-    for word in sorted(rated()):
+    for word in sorted(rated_words()):
         families.setdefault(word[:STEM], []).append(word)
-    found: dict[str, list[str]] = {part: [] for part in PARTS}
-    for kind in (
-        False,
-        True,
-    ):  # apart, so that the share of kind words is about the same in all parts
-        several = [
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for kind in (False, True):  # separately, so that all parts have about the same share of each
+        group = [
             words
             for words in families.values()
-            if bool(np.mean([rated()[word] for word in words]) > 0) is kind
+            if (np.mean([rated_words()[word] for word in words]) > 0) == kind
         ]
-        order = generator(0).permutation(len(several))
-        ends = np.cumsum(list(PARTS.values())) * sum(map(len, several))
-        done = 0
-        for k in order:
-            part = list(PARTS)[int(np.searchsorted(ends[:-1], done, side="right"))]
-            found[part] += several[k]
-            done += len(several[k])
-    return {part: _encoded(chosen) for part, chosen in found.items()}
+        ends = np.cumsum(list(PARTS.values())) * sum(map(len, group))
+        count = 0
+        for k in seeded_rng(0).permutation(len(group)):
+            parts[list(PARTS)[np.searchsorted(ends[:-1], count, side="right")]] += group[k]
+            count += len(group[k])
+    return {part: _encode(words) for part, words in parts.items()}
 
 
-def _bags(batch: Batch) -> tuple[Array, Array]:
-    """Return how often each letter stands in each word (N, 26), and the classes (N,)."""
-    return batch.x.sum(axis=0), batch.targets[0]
-
-
-def _encoded(words: list[str]) -> Batch:
-    x: Array = np.zeros((LONGEST, len(words), len(LETTERS)), dtype=np.float32)
+def _encode(words: list[str]) -> Batch:
+    x: Array = np.zeros((MAX_LENGTH, len(words), len(LETTERS)), dtype=np.float32)
     for k, word in enumerate(words):
-        x[
-            np.arange(LONGEST - len(word), LONGEST), k, [LETTERS.index(letter) for letter in word]
-        ] = 1
-    return Batch(x, np.array([[int(rated()[word] > 0) for word in words]]))
+        letters = [LETTERS.index(letter) for letter in word]
+        x[np.arange(MAX_LENGTH - len(word), MAX_LENGTH), k, letters] = 1
+    return Batch(x, np.array([[int(rated_words()[word] > 0) for word in words]]))
+
+
+@dataclass(frozen=True)
+class Sentiment(ClassificationTask):
+    """A word is a sequence that ends at the last step; shorter ones begin with zeros."""
+
+    batch_size: int = 50
+
+    question = "Can it tell a kind word from an unkind one by its letters?"
+    metric = Metric("share of the words right", higher_is_better=True)
+    recipe = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.95, epochs=20)
+    input_size = len(LETTERS)
+    output_size = 2
+    horizon = MAX_LENGTH
+    linear_baseline = "bag of characters"
+    parts = staticmethod(encoded_words)
+
+    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
+        return minibatches(*encoded_words()["train"], self.batch_size, seed, epoch)
+
+    @staticmethod
+    def features(x: Array) -> Array:
+        return np.asarray(x.sum(axis=0))
 
 
 TASK = Sentiment

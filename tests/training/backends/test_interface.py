@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from examples import examples
 from lstmbench.core.registry import FRAMEWORKS, array_backend_class
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.backends.interface import arithmetic
+from lstmbench.training.backends.interface import training_backend
 from lstmbench.training.optimizer import Optimizer
 
 T, B, H, K, S = 5, 3, 4, 6, 2
@@ -42,16 +42,17 @@ def loss_of(loss: str, given: dict[str, Any]) -> float:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-def test_loss_and_slopes_are_those_of_the_definition(framework: str, loss: str) -> None:
+def test_loss_and_gradients_are_those_of_the_definition(framework: str, loss: str) -> None:
     given, home = problem(loss), array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
-        made = arithmetic(home, loss, Optimizer(), weights)  # type: ignore[arg-type]
-        slopes = made.slopes(
-            home.from_numpy(given["y"]), *weights.values(), made.targets(given["targets"])
+        backend = training_backend(home, loss, Optimizer())  # type: ignore[arg-type]
+        backend.start(weights)
+        result = backend.loss_and_grads(
+            home.from_numpy(given["y"]), *weights.values(), backend.to_targets(given["targets"])
         )
-        found = {name: home.to_numpy(getattr(slopes, name)) for name in ("y", "weight", "bias")}
-        assert float(slopes.loss) == pytest.approx(loss_of(loss, given), rel=1e-12)
+        found = {name: home.to_numpy(getattr(result, name)) for name in ("y", "weight", "bias")}
+        assert float(result.loss) == pytest.approx(loss_of(loss, given), rel=1e-12)
     step = 1e-6
     for name, array in found.items():
         for place in [(0,) * array.ndim, (-1,) * array.ndim]:
@@ -68,11 +69,14 @@ def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
     given, home = problem("cross_entropy"), array_backend_class(framework)("cpu", "float32")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
-        made = arithmetic(home, "cross_entropy", Optimizer(), weights)
-        slopes = made.slopes(
-            home.from_numpy(given["y"] * 1e4), *weights.values(), made.targets(given["targets"])
+        backend = training_backend(home, "cross_entropy", Optimizer())
+        backend.start(weights)
+        result = backend.loss_and_grads(
+            home.from_numpy(given["y"] * 1e4),
+            *weights.values(),
+            backend.to_targets(given["targets"]),
         )
-        assert np.isfinite(float(slopes.loss)) and np.isfinite(home.to_numpy(slopes.weight)).all()
+        assert np.isfinite(float(result.loss)) and np.isfinite(home.to_numpy(result.weight)).all()
 
 
 def updated(
@@ -81,9 +85,10 @@ def updated(
     home = array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {"a": home.from_numpy(np.ones((2, 3))), "b": home.from_numpy(np.zeros(4))}
-        made = arithmetic(home, "mse", optimizer, weights)
+        backend = training_backend(home, "mse", optimizer)
+        backend.start(weights)
         for each in gradients:
-            weights = made.update(
+            weights = backend.update(
                 weights, {n: home.from_numpy(d) for n, d in each.items()}, optimizer.learning_rate
             )
         return {name: home.to_numpy(array) for name, array in weights.items()}
@@ -149,4 +154,4 @@ def test_an_optimizer_that_there_is_not_is_refused(given: dict[str, Any], word: 
 def test_an_unknown_loss_is_refused() -> None:
     home = array_backend_class("numpy")("cpu", "float32")
     with pytest.raises(LstmbenchError, match="hinge"):
-        arithmetic(home, "hinge", Optimizer(), {})  # type: ignore[arg-type]
+        training_backend(home, "hinge", Optimizer())  # type: ignore[arg-type]

@@ -1,31 +1,23 @@
 """Every task: its shapes, its seeds, its parts kept apart, and scores that mean what they say."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.tasks import _forecasts, language
-from lstmbench.training.tasks._faults import KINDS, with_faults
-from lstmbench.training.tasks._ngrams import NGrams
+from lstmbench.training.task import Array, Batch, Metric, Recipe, Task, minibatches, seeded_rng
+from lstmbench.training.tasks import describe_task, language, make_task, task_class, task_names
 from lstmbench.training.tasks.adding import Adding
 from lstmbench.training.tasks.anomalies import Anomalies, rolling_z_score
+from lstmbench.training.tasks.common.fault_injection import KINDS, inject_faults
+from lstmbench.training.tasks.common.forecasting import ForecastingTask
+from lstmbench.training.tasks.common.ngram_model import NGramModel
 from lstmbench.training.tasks.copying import BEGIN, BLANK, LENGTH, Copying
-from lstmbench.training.tasks.digits import _shifted
+from lstmbench.training.tasks.digits import shift_images
 from lstmbench.training.tasks.drawing import Drawing
-from lstmbench.training.tasks.sentiment import STEM, _parts, rated
-from lstmbench.training.tasks.task import (
-    Batch,
-    Task,
-    describe_task,
-    generator,
-    make_task,
-    minibatches,
-    task_class,
-    tasks,
-)
+from lstmbench.training.tasks.sentiment import STEM, encoded_words, rated_words
 
 SMALL: dict[str, dict[str, int]] = {
     "language": {"seq_len": 20, "share": 2},
@@ -33,7 +25,7 @@ SMALL: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.fixture(params=tasks())
+@pytest.fixture(params=task_names())
 def task(request: pytest.FixtureRequest) -> Task:
     return make_task(request.param, SMALL.get(request.param))
 
@@ -63,7 +55,7 @@ def test_inputs_and_targets_have_the_shapes_that_the_task_says(task: Task) -> No
 
 
 def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_another(task: Task) -> None:
-    again = make_task(next(name for name in tasks() if task_class(name) is type(task)), None)
+    again = make_task(next(name for name in task_names() if task_class(name) is type(task)), None)
     again = replace(again, **vars_of(task))  # type: ignore[type-var]
     np.testing.assert_array_equal(first(task).x, first(again).x)
     for other in (first(task, seed=1), first(task, epoch=2)):
@@ -76,7 +68,9 @@ def vars_of(task: Task) -> dict[str, Any]:
 
 def describe_task_sizes(task: Task) -> list[str]:
     return list(
-        describe_task(next(name for name in tasks() if task_class(name) is type(task)))["sizes"]
+        describe_task(next(name for name in task_names() if task_class(name) is type(task)))[
+            "sizes"
+        ]
     )
 
 
@@ -93,7 +87,9 @@ def test_every_task_has_something_to_beat_and_a_question(task: Task) -> None:
 
 
 def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
-    with pytest.raises(LstmbenchError, match="'adding' has no size 'length'; it has seq_len"):
+    with pytest.raises(
+        LstmbenchError, match="'adding' has no size 'length'; its sizes are seq_len"
+    ):
         make_task("adding", {"length": 5})
     for wrong in (0, -1, 2.5, True, "5"):
         with pytest.raises(LstmbenchError, match="positive whole number"):
@@ -102,17 +98,17 @@ def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
 
 def test_a_task_that_there_is_not_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(
-        LstmbenchError, match="There is no task 'ading'; the tasks are adding, anomalies"
+        LstmbenchError, match="Unknown task 'ading'; the tasks are adding, anomalies"
     ):
         make_task("ading")
-    assert "task" not in tasks() and not any(name.startswith("_") for name in tasks())
+    assert "task" not in task_names() and not any(name.startswith("_") for name in task_names())
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
 
-    monkeypatch.setattr("lstmbench.training.tasks.task.import_module", missing)
+    monkeypatch.setattr("lstmbench.training.tasks.import_module", missing)
     assert (
         describe_task("digits")["reason"]
         == "The task 'digits' needs the package sklearn, which is not installed."
@@ -121,9 +117,9 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_held_out_data_are_not_those_of_an_epoch() -> None:
     assert (
-        generator(0).random(5) != generator(0, 0).random(5)
+        seeded_rng(0).random(5) != seeded_rng(0, 0).random(5)
     ).all()  # NumPy alone takes both for one seed
-    assert (generator(1).random(5) != generator(1, 0).random(5)).all()
+    assert (seeded_rng(1).random(5) != seeded_rng(1, 0).random(5)).all()
 
 
 def test_minibatches_show_every_sequence_once_and_leave_the_rest_out() -> None:
@@ -163,7 +159,7 @@ def test_copying_shows_ten_symbols_and_wants_them_back_after_the_sign() -> None:
 
 def test_ngrams_are_those_of_witten_and_bell() -> None:
     text = np.array([0, 1, 0, 1, 0, 0])
-    model = NGrams(text, order=2, symbols=3)
+    model = NGramModel(text, order=2, symbols=3)
     unigram = [(4 + 2 / 3) / (6 + 2), (2 + 2 / 3) / (6 + 2), (0 + 2 / 3) / (6 + 2)]
     after_0 = [
         (1 + 2 * unigram[0]) / (3 + 2),
@@ -171,15 +167,15 @@ def test_ngrams_are_those_of_witten_and_bell() -> None:
         (0 + 2 * unigram[2]) / (3 + 2),
     ]
     for symbol in range(3):
-        assert model._chance(b"\x00", symbol) == pytest.approx(after_0[symbol])
-    assert sum(model._chance(b"\x02", symbol) for symbol in range(3)) == pytest.approx(
+        assert model.probability(b"\x00", symbol) == pytest.approx(after_0[symbol])
+    assert sum(model.probability(b"\x02", symbol) for symbol in range(3)) == pytest.approx(
         1
     )  # never seen: the unigram
     assert model.bits(np.array([2])) == pytest.approx(-np.log2(unigram[2]))
 
 
 def test_no_paragraph_stands_in_two_parts_of_the_text() -> None:
-    parts = {part: set(text.split("\n\n")) for part, text in language._texts().items()}
+    parts = {part: set(text.split("\n\n")) for part, text in language.texts().items()}
     shared = parts["train"] & parts["test"]
     assert not {each for each in shared if len(each) > 1}
 
@@ -195,10 +191,10 @@ def test_language_targets_are_the_next_characters() -> None:
 
 
 def test_no_stem_stands_in_two_parts_of_the_words() -> None:
-    words = rated()
-    assert len(words) > 3000 and {len(part.targets[0]) for part in _parts().values()}
-    assert sum(part.targets.size for part in _parts().values()) == len(words)
-    letters = [{tuple(column) for column in _stems(part)} for part in _parts().values()]
+    words = rated_words()
+    assert len(words) > 3000 and {len(part.targets[0]) for part in encoded_words().values()}
+    assert sum(part.targets.size for part in encoded_words().values()) == len(words)
+    letters = [{tuple(column) for column in _stems(part)} for part in encoded_words().values()]
     assert not letters[0] & letters[2] and not letters[0] & letters[1]
 
 
@@ -211,16 +207,34 @@ def _stems(part: Batch) -> list[Any]:
     return stems
 
 
-FORECASTS = _forecasts.Forecasts(
-    tuple(np.sin(np.arange(400) / 3) + np.arange(400) / 50), period=19, steps=30, ahead=25
-)
+@dataclass(frozen=True)
+class SineForecasting(ForecastingTask):
+    """Forecasts of a sine on a slope, in one batch per epoch."""
+
+    seq_len: int = 30
+    batch_size: int = 10_000
+    resolution: float = 0.0
+    mirrored: bool = False
+    values: tuple[float, ...] = tuple(np.sin(np.arange(400) / 3) + np.arange(400) / 50)
+
+    question = "How does it continue?"
+    metric = Metric("mean absolute error", higher_is_better=False)
+    recipe = Recipe()
+    period = 19
+    output_size = 25
+
+    def series(self) -> Array:
+        return np.array(self.values)
+
+
+FORECASTS = SineForecasting()
 
 
 def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_past_alone() -> None:
-    origins = FORECASTS._origins("test")
-    x, truth = FORECASTS._windows(origins), FORECASTS._changes(origins)
+    origins = FORECASTS.origins("test")
+    x, truth = FORECASTS.windows(origins), FORECASTS.changes(origins)
     assert np.isfinite(x).all() and x.shape == (30, len(origins), 3)
-    spread = FORECASTS._scale
+    spread = FORECASTS.scale
     errors = FORECASTS.errors(
         lambda x: np.broadcast_to(truth / spread, (len(x), *truth.shape)), "test"
     )
@@ -228,20 +242,20 @@ def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_pas
     # What comes after the origin may be anything: the window is the same
     other = np.array(FORECASTS.values)
     other[origins[0] + 1 :] += 100
-    changed = replace(FORECASTS, values=tuple(other))._windows(origins[:1])
+    changed = replace(FORECASTS, values=tuple(other)).windows(origins[:1])
     np.testing.assert_allclose(changed, x[:, :1])
 
 
 def test_parts_of_a_series_do_not_overlap_in_what_is_forecast() -> None:
-    ends = {part: FORECASTS._origins(part) for part in ("train", "validation", "test")}  # type: ignore[arg-type]
-    assert ends["train"].max() + FORECASTS.ahead < ends["validation"].min() + 1
-    assert ends["validation"].max() + FORECASTS.ahead < ends["test"].min() + 1
-    assert ends["test"].max() + FORECASTS.ahead < len(FORECASTS.values)
+    ends = {part: FORECASTS.origins(part) for part in ("train", "validation", "test")}
+    assert ends["train"].max() + FORECASTS.output_size < ends["validation"].min() + 1
+    assert ends["validation"].max() + FORECASTS.output_size < ends["test"].min() + 1
+    assert ends["test"].max() + FORECASTS.output_size < len(FORECASTS.values)
 
 
 def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before() -> None:
-    origins = FORECASTS._origins("test")[:1]
-    (errors,) = FORECASTS.baselines()["seasonal naive"][:1]
+    origins = FORECASTS.origins("test")[:1]
+    (errors,) = FORECASTS.baseline_errors()["seasonal naive"][:1]
     values = np.array(FORECASTS.values)
     for k in (1, 19, 20, 25):
         back = 19 if k <= 19 else 38
@@ -251,21 +265,21 @@ def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before()
 
 
 def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -> None:
-    (batch,) = FORECASTS.epoch(10_000, seed=0, epoch=1)
+    (batch,) = FORECASTS.epoch(seed=0, epoch=1)
     S, period = len(batch.targets), 19
     # At a later step, the change over a period that was forecast as the first of the K is the input
     np.testing.assert_allclose(batch.targets[:-1, :, 0], batch.x[-S + 1 :, :, 0], atol=1e-9)
     values = np.array(FORECASTS.values)
-    changes = (values[period:] - values[:-period]) / FORECASTS._scale
+    changes = (values[period:] - values[:-period]) / FORECASTS.scale
     assert batch.x[0, 0, 0] in changes
 
 
 def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_rounding() -> None:
     (plain,), (moved,) = (
-        FORECASTS.epoch(10_000, 0, 1),
-        replace(FORECASTS, resolution=0.3).epoch(10_000, 0, 1),
+        FORECASTS.epoch(0, 1),
+        replace(FORECASTS, resolution=0.3).epoch(0, 1),
     )
-    most = np.abs(moved.x - plain.x).max(axis=(0, 1)) * FORECASTS._scale
+    most = np.abs(moved.x - plain.x).max(axis=(0, 1)) * FORECASTS.scale
     assert (
         0.29 < most[0] <= 0.3 and (most[1:] == 0).all()
     )  # the difference of two values, each rounded by half a step
@@ -274,8 +288,8 @@ def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_roundin
 
 def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_are() -> None:
     (plain,), (mirrored,) = (
-        FORECASTS.epoch(10_000, 0, 1),
-        replace(FORECASTS, mirrored=True).epoch(10_000, 0, 1),
+        FORECASTS.epoch(0, 1),
+        replace(FORECASTS, mirrored=True).epoch(0, 1),
     )
     signs = np.round(mirrored.x[-1, :, 0] / plain.x[-1, :, 0])
     assert set(signs) == {-1.0, 1.0}
@@ -303,7 +317,7 @@ def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own(
 
 def test_faults_are_where_they_are_said_to_be_and_nowhere_else() -> None:
     series = np.sin(np.arange(4000) / 5)
-    found, kinds = with_faults(series, np.random.default_rng(0), every=100, size=3.0)
+    found, kinds = inject_faults(series, np.random.default_rng(0), every=100, size=3.0)
     wrong = kinds >= 0
     np.testing.assert_array_equal(found[~wrong], series[~wrong])
     assert 0.02 < wrong.mean() < 0.3 and (found[wrong] != series[wrong]).mean() > 0.9
@@ -315,7 +329,7 @@ def test_a_detector_that_knows_finds_all_and_one_that_does_not_finds_what_chance
     values, kinds = task.held_out["test"]
     chance = task.held_out["test"].wrong.mean()
     assert values.shape == kinds.shape and task.baselines()["rolling z-score, 24 h"] > chance > 0
-    shares = task.found_by_kind(nothing(task))
+    shares = task.recall_by_kind(nothing(task))
     assert ((shares >= 0) & (shares <= 1)).all(axis=None) and len(shares) == 3
     assert set(task.precision_recall(nothing(task))["detector"]) == set(shares.index)
 
@@ -335,7 +349,7 @@ def test_the_rolling_z_score_looks_back_only() -> None:
 def test_a_digit_is_moved_by_up_to_a_pixel_and_not_otherwise_changed() -> None:
     x = np.zeros((64, 200, 1))
     x[3 * 8 + 4] = 1  # one white pixel in the middle
-    moved = _shifted(x, np.random.default_rng(0))
+    moved = shift_images(x, np.random.default_rng(0))
     assert (moved.sum(axis=0) == 1).all()
     rows, columns = np.divmod(moved[:, :, 0].argmax(axis=0), 8)
     assert (

@@ -1,4 +1,4 @@
-"""The plain RNN in JAX: ``lax.scan``, derivatives by JAX."""
+"""The plain RNN in JAX: ``lax.scan``, gradients by JAX."""
 
 from typing import Any
 
@@ -26,5 +26,5 @@ def _run(
 class JaxPlainRNN(Differentiated):
     """What people write first in JAX."""
 
-    def __init__(self, params: PlainRNNParams, framework: JaxBackend) -> None:
-        super().__init__(_run, (params.weight_ih, params.weight_hh, params.bias), framework)
+    def __init__(self, params: PlainRNNParams, backend: JaxBackend) -> None:
+        super().__init__(_run, params.arrays, backend)

@@ -3,21 +3,17 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstmbench.backends.numpy_backend import NumpyBackend
 from lstmbench.training.plain_rnn import PlainRNNParams
-
-Array = NDArray[Any]
+from lstmbench.training.task import Array
 
 
 class NumpyPlainRNN:
-    """One product for all inputs; dz of each step kept, and one product for each weight gradient."""
+    """One product for all inputs, and one for each weight gradient."""
 
-    def __init__(self, params: PlainRNNParams, framework: NumpyBackend) -> None:
-        self.W, self.U, self.b = map(
-            framework.from_numpy, (params.weight_ih, params.weight_hh, params.bias)
-        )
+    def __init__(self, params: PlainRNNParams, backend: NumpyBackend) -> None:
+        self.W, self.U, self.b = map(backend.from_numpy, params.arrays)
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         y = x @ self.W.T + self.b  # (T, B, H)
@@ -25,7 +21,7 @@ class NumpyPlainRNN:
         for z in y:
             z += h @ self.U.T
             h = np.tanh(z, out=z)
-        return y, h.copy(), c0.copy()
+        return y, h, c0
 
     def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
         outputs = self.forward(x, h0, c0)
@@ -40,10 +36,4 @@ class NumpyPlainRNN:
         flat = dzs.reshape(-1, dzs.shape[2])
         h_prevs = np.concatenate([h0[None], y[:-1]]).reshape(flat.shape)
         dW, dU = flat.T @ x.reshape(len(flat), -1), flat.T @ h_prevs
-        return dW, dU, flat.sum(axis=0), dzs @ self.W, dh, dc.copy()
-
-    def forward_backward(
-        self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array
-    ) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+        return dW, dU, flat.sum(axis=0), dzs @ self.W, dh, dc

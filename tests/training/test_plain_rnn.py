@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmbench.core.registry import FRAMEWORKS, array_backend_class
-from lstmbench.training.plain_rnn import PlainRNNParams, plain_class
+from lstmbench.training.plain_rnn import PlainRNNParams, plain_rnn_class
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
 DRAW = np.random.default_rng(0)
@@ -37,12 +37,12 @@ def loss(params: PlainRNNParams, x: Any, h0: Any, c0: Any) -> float:
 def test_outputs_and_gradients_are_those_of_the_equation(framework: str) -> None:
     home = array_backend_class(framework)("cpu", "float64")
     with home.scope():
-        cell = plain_class(framework)(PARAMS, home)
+        cell = plain_rnn_class(framework)(PARAMS, home)
         native = [home.from_numpy(array) for array in INPUTS]
-        outputs = [home.to_numpy(each) for each in cell.forward(*native[:3])]
-        both, gradients = cell.forward_backward(*native)
-        both = [home.to_numpy(each) for each in both]
-        gradients = [home.to_numpy(each) for each in gradients]
+        outputs = [home.to_numpy(array) for array in cell.forward(*native[:3])]
+        saving_outputs, saved = cell.forward_saving(*native[:3])
+        both = [home.to_numpy(array) for array in saving_outputs]
+        gradients = [home.to_numpy(array) for array in cell.backward(saved, *native[3:])]
     x, h0, c0 = INPUTS[:3]
     y = equation(PARAMS, x, h0)
     for found in (outputs, both):

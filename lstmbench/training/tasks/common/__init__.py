@@ -1,0 +1,1 @@
+"""What several tasks share, and the models of their data and baselines."""

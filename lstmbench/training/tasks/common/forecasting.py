@@ -1,0 +1,173 @@
+"""Tasks that forecast one series: from the values so far, the next K.
+
+The model learns the difference from the seasonal naive forecast, which repeats the value of one
+period before: so it need not learn the season, and starts from a sensible forecast. Only the past
+is used: scale and mean are those of the training part, and a window may reach back from the test
+part, never forward into it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Ridge
+
+from lstmbench.training.task import Array, Batch, HeldOut, Predict, Task, minibatches, seeded_rng
+from lstmbench.training.tasks.common.time_series import time_split, with_phase
+
+
+class ForecastingTask(Task):
+    """All K steps are forecast at once; the score is the mean absolute error of the last.
+
+    Inputs are the change over a period, and the season's phase. Values themselves are not among
+    them: each occurs once or twice a year, and would be memorised.
+
+    Attributes:
+        seq_len: T, the number of values that the model sees before it forecasts.
+        batch_size: B.
+        resolution: the step to which the series was rounded.
+        period: steps per season, such as the hours of a day.
+        output_size: K, the number of values that are forecast.
+        mirrored: whether training may turn windows upside down.
+    """
+
+    seq_len: int
+    batch_size: int
+    resolution: float
+    period: ClassVar[int]
+    mirrored: bool
+
+    loss = "mse"
+    input_size = 3
+
+    @abstractmethod
+    def series(self) -> Array:
+        """Return the series, (N,)."""
+
+    @property
+    def horizon(self) -> int:
+        return self.seq_len
+
+    def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
+        """Yield every training window once; the last half of its steps has targets.
+
+        Noise within the rounding of the series is added to the changes, so that its pattern cannot
+        be memorised. Half of the windows are upside down where that is allowed.
+        """
+        rng = seeded_rng(seed, epoch, 1)
+        for x, targets in minibatches(*self._train, self.batch_size, seed, epoch):
+            T, B, _ = x.shape
+            sign = rng.choice([-1.0, 1.0], B) if self.mirrored else np.ones(B)
+            noise = self.resolution / self.scale * rng.uniform(-1, 1, (T, B))
+            x[:, :, 0] = sign * (x[:, :, 0] + noise)
+            yield Batch(x, sign[:, None] * targets)
+
+    def score(self, predict: Predict, part: HeldOut) -> float:
+        return _last_step_error(self.errors(predict, part))
+
+    def baselines(self) -> dict[str, float]:
+        return {name: _last_step_error(errors) for name, errors in self.baseline_errors().items()}
+
+    def horizon_errors(self, predict: Predict) -> pd.DataFrame:
+        """Return mean absolute test errors: ``method``, ``ahead`` (1 to K steps), ``error``."""
+        errors = {"LSTM": self.errors(predict, "test"), **self.baseline_errors()}
+        ahead = np.arange(1, self.output_size + 1)
+        tables = [
+            pd.DataFrame({"method": name, "ahead": ahead, "error": np.abs(array).mean(axis=0)})
+            for name, array in errors.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def baseline_errors(self) -> dict[str, Array]:
+        """Return the test errors of simple methods, in the unit of the series: (N, K) each.
+
+        One ridge regression sees the values that the model's inputs are made of, the other one
+        these inputs.
+        """
+        origins = self.origins("test")
+        changes = self.changes(origins)
+        return {
+            "persistence": self._series[origins][:, None] - self._next(origins),
+            "seasonal naive": -changes,
+            "ridge regression on lags": self._ridge(origins, self._lags) - changes,
+            "ridge regression on changes": self._ridge(origins, self._flat_windows) - changes,
+        }
+
+    def origins(self, part: str) -> Array:
+        """Return the indices of the last known value of all forecasts that lie within a part."""
+        split, first = time_split(len(self._series))[part], self.period + self.seq_len
+        return np.arange(max(split.start - 1, first), split.stop - self.output_size)
+
+    @cached_property
+    def scale(self) -> float:
+        """The standard deviation of the changes over a period, in the training part."""
+        return float((self._known[self.period :] - self._known[: -self.period]).std())
+
+    def errors(self, predict: Predict, part: HeldOut) -> Array:
+        """Return the errors of all forecasts of a part, in the unit of the series: (N, K)."""
+        origins = self.origins(part)
+        return predict(self.windows(origins))[-1] * self.scale - self.changes(origins)
+
+    def _ridge(self, origins: Array, features: Callable[[Array], Array]) -> Array:
+        """Forecast the changes by ridge regression; validation data choose the penalty."""
+        train, validation = self.origins("train"), self.origins("validation")
+        x, targets = features(train), self.changes(train)
+        held_out_x, held_out_targets = features(validation), self.changes(validation)
+        models = [Ridge(alpha).fit(x, targets) for alpha in (1e-4, 1e-2, 1e0, 1e2, 1e4)]
+        best = min(
+            models, key=lambda model: np.abs(model.predict(held_out_x) - held_out_targets).mean()
+        )
+        return np.asarray(best.predict(features(origins)))
+
+    @cached_property
+    def _train(self) -> Batch:
+        origins = self.origins("train")
+        steps = np.arange(-(self.seq_len // 2) + 1, 1)  # those with targets, up to the origin
+        targets = np.stack([self.changes(origins + step) for step in steps])  # (S, N, K)
+        return Batch(self.windows(origins), targets / self.scale)
+
+    @cached_property
+    def _series(self) -> Array:
+        return self.series()
+
+    @property
+    def _known(self) -> Array:
+        """The training part of the series."""
+        return self._series[time_split(len(self._series))["train"]]
+
+    def windows(self, origins: Array) -> Array:
+        """Return the model's inputs, up to each origin: (T, N, 3)."""
+        times = origins[None] + np.arange(-self.seq_len + 1, 1)[:, None]  # (T, N)
+        changes = (self._series[times] - self._series[times - self.period]) / self.scale
+        return with_phase(changes, times, self.period)
+
+    def _flat_windows(self, origins: Array) -> Array:
+        """Return the model's inputs, one row per origin: (N, 3 T)."""
+        return self.windows(origins).transpose(1, 0, 2).reshape(len(origins), -1)
+
+    def _lags(self, origins: Array) -> Array:
+        """Return the values of a window and of the period before it, and the phase at its end.
+
+        Shape (N, T + period + 2).
+        """
+        lags = np.arange(-self.seq_len - self.period + 1, 1)
+        known = self._known
+        values = (self._series[origins[:, None] + lags] - known.mean()) / known.std()
+        return np.concatenate([values, self.windows(origins)[-1, :, 1:]], axis=1)
+
+    def _next(self, origins: Array) -> Array:
+        """Return the next K values, (N, K)."""
+        return np.asarray(self._series[origins[:, None] + np.arange(1, self.output_size + 1)])
+
+    def changes(self, origins: Array) -> Array:
+        """Return the next K values less those one period (or several) before: (N, K)."""
+        ahead = np.arange(1, self.output_size + 1)
+        lag = self.period * -(-ahead // self.period)  # whole periods, back to a known value
+        return self._next(origins) - self._series[origins[:, None] + ahead - lag]
+
+
+def _last_step_error(errors: Array) -> float:
+    return float(np.mean(np.abs(errors[:, -1])))

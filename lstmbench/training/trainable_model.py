@@ -1,0 +1,130 @@
+"""A model in training: a cell, an output layer, a loss and an optimiser, in one framework."""
+
+from typing import Any
+
+import numpy as np
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.training.backends.interface import training_backend
+from lstmbench.training.checkpoint import ArrayGroups
+from lstmbench.training.model import CELL, OUTPUT_LAYER, ModelSpec, Weights
+from lstmbench.training.optimizer import Optimizer
+from lstmbench.training.task import Array, Loss
+
+
+class TrainableModel:
+    """NumPy in, NumPy out; all between is the framework's.
+
+    Use it within ``self.arrays.scope()``, which sets what the framework's dtype needs.
+    """
+
+    def __init__(
+        self,
+        implementation: str,
+        spec: ModelSpec,
+        weights: Weights,
+        loss: Loss,
+        optimizer: Optimizer,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        """Copy the weights to the device.
+
+        Args:
+            implementation: computes the LSTM, for example ``torch.fused``.
+            spec: sizes and kind of cell.
+            weights: initial ones, as ``spec.initial_weights`` gives them.
+            loss: ``mse`` or ``cross_entropy``.
+            optimizer: how the weights are updated.
+            device: ``cpu`` or ``cuda``.
+            dtype: that of weights and inputs.
+
+        Raises:
+            LstmbenchError: if something of it is not available here, or the implementation has no
+                backward.
+        """
+        if dtype == "float16" and optimizer.name == "adam" and np.float16(optimizer.eps) == 0:
+            raise LstmbenchError(
+                f"Adam cannot train in float16, where its eps, {optimizer.eps:g}, is 0: "
+                "use bfloat16 or float32."
+            )
+        self.spec = spec
+        self.learning_rate = optimizer.learning_rate
+        self.make_cell, self.arrays = spec.open_cell(implementation, device, dtype)
+        self.backend = training_backend(self.arrays, loss, optimizer)
+        self.native: dict[str, Any] = {}
+        with self.arrays.scope():
+            self._start_from(weights)
+
+    def train_step(self, x: Array, targets: Array, learning_rate: float | None = None) -> Any:
+        """Update the weights once; return the loss before it, a native number.
+
+        Converting it to ``float`` waits until it has been computed.
+
+        Args:
+            x: inputs, (T, B, I).
+            targets: of the last S steps: classes (S, B), or numbers (S, B, K).
+            learning_rate: the optimiser's if None.
+        """
+        cell, x, zeros = self._cell_and_inputs(x)
+        (y, _, _), saved = cell.forward(x, zeros, zeros, save=True)
+        weight, bias = (self.native[name] for name in OUTPUT_LAYER)
+        loss, dy, *output_gradients = self.backend.loss_and_grads(
+            y, weight, bias, self.backend.to_targets(targets)
+        )
+        gradients, *_ = cell.backward(saved, dy, zeros, zeros)
+        gradients |= dict(zip(OUTPUT_LAYER, output_gradients, strict=True))
+        self.native = self.backend.update(
+            self.native, gradients, learning_rate or self.learning_rate
+        )
+        return loss
+
+    def outputs(self, x: Array) -> Array:
+        """Return the outputs at every step of x (T, B, I): (T, B, K)."""
+        cell, x, zeros = self._cell_and_inputs(x)
+        (y, _, _), _ = cell.forward(x, zeros, zeros, save=False)
+        weight, bias = (self.native[name] for name in OUTPUT_LAYER)
+        return self.arrays.to_numpy(self.backend.output_layer(y, weight, bias))
+
+    def weights(self) -> Weights:
+        """Return the weights, in float64."""
+        return {
+            name: self.arrays.to_numpy(array).astype(np.float64)
+            for name, array in self.native.items()
+        }
+
+    def load_weights(self, weights: Weights) -> None:
+        """Replace the weights; what the optimiser remembers stays."""
+        state = self.backend.state()
+        self._start_from(weights)
+        self.backend.restore(state)
+
+    def state(self) -> ArrayGroups:
+        """Return all that training continues from."""
+        return {"weights": self.weights(), "optimizer": self.backend.state()}
+
+    def restore(self, state: ArrayGroups) -> None:
+        """Continue from what ``state`` returned.
+
+        Raises:
+            LstmbenchError: if it is that of another model.
+        """
+        weights = state.get("weights", {})
+        for name, array in self.native.items():
+            if name not in weights or weights[name].shape != tuple(array.shape):
+                raise LstmbenchError(
+                    f"The checkpoint is of another model: its {name} does not fit. "
+                    "Choose another file."
+                )
+        self._start_from(weights)
+        self.backend.restore(state.get("optimizer", {}))
+
+    def _start_from(self, weights: Weights) -> None:
+        self.native = {name: self.arrays.from_numpy(array) for name, array in weights.items()}
+        self.backend.start(self.native)
+
+    def _cell_and_inputs(self, x: Array) -> tuple[Any, Any, Any]:
+        """Return the cell with the present weights, x on the device, and an initial state of 0."""
+        cell = self.make_cell({name: self.arrays.to_numpy(self.native[name]) for name in CELL})
+        zeros = self.arrays.zeros((x.shape[1], self.spec.hidden_size))
+        return cell, self.arrays.from_numpy(x), zeros
