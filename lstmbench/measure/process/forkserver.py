@@ -164,7 +164,7 @@ class ForkServer:
         try:
             with other_end:
                 pid = self._exchange(FORK, other_end.fileno())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             connection.close()
             self.close()
             late = isinstance(error, TimeoutError)
@@ -178,7 +178,7 @@ class ForkServer:
         """Wait for a worker that has ended, kill what it left, and return how it ended."""
         try:
             code = os.waitstatus_to_exitcode(self._exchange(WAIT + str(pid).encode()))
-        except OSError:
+        except (OSError, ValueError):  # also where an interrupted request left its response
             self.close()  # its reaper may live on for a moment, and it would seem to be alive
             return f"{HARNESS_FAILED}: its fork server has ended"
         if code >= 0:
