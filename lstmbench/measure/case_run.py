@@ -81,7 +81,7 @@ class CaseRun:
                     f"{pool} has {threads} threads, and {allowed} are allowed",
                 )
 
-    def check_threads(self, shares: Sequence[float], elsewhere: float = 0.0) -> None:
+    def check_threads(self, thread_shares: Sequence[float], descendants_share: float = 0.0) -> None:
         """Take the case out if it computed on more than its threads, in the process that was
         measured last.
 
@@ -90,12 +90,12 @@ class CaseRun:
         cannot be told from a pool to which calls are handed on.
 
         Args:
-            shares: of its threads, see ``witnesses.shares``.
-            elsewhere: the share of the computing that processes did which it has started.
+            thread_shares: of its threads, see ``CpuUsage.shares``.
+            descendants_share: the share of the computing that processes did which it has started.
         """
         workload, turns = self.case.workload, self.evidence.turns[-1]
         busy = float(np.median([turn.cores_busy for turn in turns])) if turns else 0.0
-        threads = sum(share >= REAL_SHARE for share in shares)
+        threads = sum(share >= REAL_SHARE for share in thread_shares)
         if workload.device != "cpu":
             return
         if busy > MAX_BUSY * workload.threads:
@@ -103,10 +103,10 @@ class CaseRun:
                 "failed",
                 f"it kept {busy:.1f} cores busy, and {workload.threads} are allowed",
             )
-        elif elsewhere >= REAL_SHARE:
+        elif descendants_share >= REAL_SHARE:
             self.status, self.error = (
                 "failed",
-                f"processes that it started did {elsewhere:.0%} of its computing",
+                f"processes that it started did {descendants_share:.0%} of its computing",
             )
         elif threads > workload.threads + HELPERS:
             self.status, self.error = (

@@ -33,17 +33,17 @@ class PretendTeam:
         times: Times,
         cores_busy: float = 1.0,
         pools: int = 1,
-        shares: tuple[float, ...] = (1.0,),
-        elsewhere: float = 0.0,
+        thread_shares: tuple[float, ...] = (1.0,),
+        descendants_share: float = 0.0,
         machine_fails_at: int | None = None,
     ) -> None:
-        self.times, self.cores_busy, self.pools, self.shares = (
+        self.times, self.cores_busy, self.pools, self.thread_shares = (
             times,
             cores_busy,
             pools,
-            list(shares),
+            list(thread_shares),
         )
-        self.elsewhere, self.machine_fails_at = elsewhere, machine_fails_at
+        self.descendants_share, self.machine_fails_at = descendants_share, machine_fails_at
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
         self.asked_for_whole_calls: list[bool | None] = []
@@ -122,7 +122,7 @@ class PretendTeam:
         return witnesses | {"seconds": [self.times(label, process)]}
 
     def thread_usage(self, label: str, process: int) -> dict[str, Any]:
-        return {"shares": self.shares, "elsewhere": self.elsewhere}
+        return {"thread_shares": self.thread_shares, "descendants_share": self.descendants_share}
 
     def memory(self, label: str, process: int) -> dict[str, Any]:
         return {}
@@ -255,23 +255,28 @@ def test_every_process_of_a_control_repeats_what_its_first_one_chose(
 
 
 @pytest.mark.parametrize(
-    ("shares", "status"), [((0.85, 0.15), "ok"), ((0.54, 0.25, 0.21), "ok"), ((0.2,) * 5, "failed")]
+    ("thread_shares", "status"),
+    [((0.85, 0.15), "ok"), ((0.54, 0.25, 0.21), "ok"), ((0.2,) * 5, "failed")],
 )
 def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let_pass(
-    monkeypatch: pytest.MonkeyPatch, shares: tuple[float, ...], status: str
+    monkeypatch: pytest.MonkeyPatch, thread_shares: tuple[float, ...], status: str
 ) -> None:
-    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, shares=shares))
+    comparison = measured(
+        monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, thread_shares=thread_shares)
+    )
     assert {trial.status for trial in comparison.trials} == {status}
     assert comparison.trials[0].error == (
         "" if status == "ok" else "5 threads computed, and 1 are allowed"
     )
 
 
-@pytest.mark.parametrize(("elsewhere", "status"), [(0.04, "ok"), (0.3, "failed")])
+@pytest.mark.parametrize(("descendants_share", "status"), [(0.04, "ok"), (0.3, "failed")])
 def test_computing_that_processes_beside_it_did_is_refused_unless_it_is_hardly_any(
-    monkeypatch: pytest.MonkeyPatch, elsewhere: float, status: str
+    monkeypatch: pytest.MonkeyPatch, descendants_share: float, status: str
 ) -> None:
-    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), elsewhere=elsewhere))
+    comparison = measured(
+        monkeypatch, PretendTeam(noisy(1e-4), descendants_share=descendants_share)
+    )
     assert comparison.trials[0].status == status
     assert comparison.trials[0].error == (
         "" if status == "ok" else "processes that it started did 30% of its computing"

@@ -91,8 +91,8 @@ class CpuUsage:
         """Return who computed, for ``CaseRun.check_threads``.
 
         Returns:
-            ``shares``: each thread's share of this process's CPU time, the largest first; [] where
-            it is not known. ``elsewhere``: the descendants' share of all CPU time.
+            ``thread_shares``: each thread's share of this process's CPU time, the largest first; [] where
+            it is not known. ``descendants_share``: the descendants' share of all CPU time.
         """
         spent = sorted(
             (
@@ -103,8 +103,8 @@ class CpuUsage:
         )
         own, below = sum(spent), _descendants_cpu_ns() - self.below_ns
         return {
-            "shares": [cpu_ns / own for cpu_ns in spent] if own else [],
-            "elsewhere": below / max(1, below + own),
+            "thread_shares": [cpu_ns / own for cpu_ns in spent] if own else [],
+            "descendants_share": below / max(1, below + own),
         }
 
 
