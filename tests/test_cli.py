@@ -276,7 +276,7 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
         (
             {"suite": {"grids": [{"seq_len": 1, "batch_size": 1, "hidden_size": 1}]}}
             | {"command": "lstmbench run duel --ab numpy.fused numpy.fused@/bin/sh"},
-            "A duel with another interpreter goes on by its own command",
+            "comparison with another interpreter cannot be resumed by --resume",
         ),
     ],
 )
