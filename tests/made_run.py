@@ -12,7 +12,7 @@ from made_up import MANIFEST
 from lstmbench import report
 from lstmbench.measure import controls
 from lstmbench.measure.case_run import CaseRun
-from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import Interval
 from lstmbench.measure.suites.case import Case, Workload
@@ -24,25 +24,27 @@ WORKLOADS = tuple(Workload("training", 2, T, 8, 8) for T in (16, 32))
 LIMITS = {"machine_flops_per_s": 1e11, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
-def trial(name: str, workload: Workload, noise: np.random.Generator) -> CaseRun:
+def case_run(name: str, workload: Workload, noise: np.random.Generator) -> CaseRun:
     """One case that went well."""
     made = CaseRun(Case(name, workload), Evidence(workload, "torch.nn", 0.02), environment_id="e0")
-    made.evidence.limits = [[LIMITS] * 7] * 3
+    made.evidence.machine_peaks = [[LIMITS] * 7] * 3
     made.evidence.memory = {
         "allocated_bytes": 4096,
         "allocated_bytes_per_step": 64.0,
         "peak_host_bytes": 2**27,
     }
-    made.evidence.gate = [
+    made.evidence.first_calls = [
         {"first_call_s": 0.01, "output_rel_error": 2e-7, "grad_rel_error": 3e-7}
     ] * 3
-    made.evidence.turns = [[_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)]
+    made.evidence.measurements = [
+        [_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)
+    ]
     return made
 
 
-def _turn(steps: int, noise: np.random.Generator) -> Turn:
+def _turn(steps: int, noise: np.random.Generator) -> Measurement:
     seconds = [float(steps * 1e-5 * np.exp(noise.normal(0, 0.05))) for _ in range(3)]
-    return Turn(seconds, sum(seconds), sum(seconds), int(noise.integers(0, 2) * 9), 1e-3)
+    return Measurement(seconds, sum(seconds), sum(seconds), int(noise.integers(0, 2) * 9), 1e-3)
 
 
 def make_run(folder: Path, **manifest: Any) -> Path:
@@ -50,19 +52,21 @@ def make_run(folder: Path, **manifest: Any) -> Path:
     noise = np.random.default_rng(0)
     store = Store(folder)
     for number, workload in enumerate(WORKLOADS):
-        trials = [trial(name, workload, noise) for name in NAMES]
-        for one in trials:
-            one.evidence.reference_turns = trials[1].evidence.turns
+        case_runs = [case_run(name, workload, noise) for name in NAMES]
+        for one in case_runs:
+            one.evidence.reference_measurements = case_runs[1].evidence.measurements
         records = [
-            one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in trials
+            one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in case_runs
         ]
         if number:
             records[0] |= dict.fromkeys(
                 [name for name in records[0] if name.startswith(("time", "ratio"))]
             )
             records[0] |= {"status": "failed", "error": "gone", "samples": None}
-            trials = trials[1:]
-        store.append(f"{number}", records, [sample for one in trials for sample in one.samples()])
+            case_runs = case_runs[1:]
+        store.append(
+            f"{number}", records, [sample for one in case_runs for sample in one.samples()]
+        )
     store.finish()
     rows = [
         controls.row(kind, WORKLOADS[0].id, 1.0, Interval(1.01, 0.99, 1.03), 3)

@@ -1,4 +1,4 @@
-"""One case while it is measured: what was collected of it, and whether it is still in."""
+"""One case while it is measured: what was collected, and whether it is still measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,51 +7,60 @@ from typing import Any
 import numpy as np
 
 from lstmbench.core.tolerance import TOLERANCE
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, disturbance, metrics
 from lstmbench.measure.metrics.speed import ratio_interval
-from lstmbench.measure.process.forkserver import HARNESS_FAILED, WorkerTimeout
+from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
 from lstmbench.measure.suites.case import Case
+from lstmbench.measure.suites.interface import Row
 
-MEMORY_SIGNS = (
-    "MemoryError",
-    "OutOfMemory",
-    "out of memory",
-    "can't allocate memory",
-    "RESOURCE_EXHAUSTED",
+REQUEST_ERRORS = (WorkerDied, WorkerTimeout, LstmbenchError)
+"""What a request to a worker may raise."""
+OUT_OF_MEMORY_MESSAGES = (
+    "MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED",
     "SIGKILL",
-)
-"""What errors say when memory ran out. SIGKILL: no one but the kernel's out-of-memory killer sends
-it unasked.
-"""
-MAX_BUSY = 1.2
-"""Most cores that a case may keep busy for each thread that it is allowed. Not 1: XLA hands each
-call from one thread
-to another, and both are awake for a moment, which for short calls comes to 5 %."""
-REAL_SHARE = 0.05
-"""A thread that did this share of a process's computing counts."""
-HELPERS = 3
-"""So many threads may take part beside those allowed: XLA hands calls to a pool of two, one after
-the other.
-"""
+)  # fmt: skip
+"""Parts of the errors of Python, PyTorch, CUDA, Linux and XLA. SIGKILL comes from the kernel's
+out-of-memory killer: nothing else sends it without being asked to."""
+MAX_BUSY_CORES = 1.2
+"""Maximum busy cores per allowed thread. Not 1: XLA hands each call from one thread to another, and
+both are awake for a moment. For short calls that was seen to add 5 %."""
+MIN_THREAD_SHARE = 0.05
+"""Threads with a smaller share of a process's computing do not count: they only hand work on."""
+MAX_EXTRA_THREADS = 3
+"""Threads that may compute in addition to the allowed ones. XLA hands calls to a pool of two, one
+after the other; one more is margin."""
 
 
 def status_of(error: Exception) -> str:
-    """Return the status of a case whose worker ended in this way."""
+    """Return the status of a case whose request raised this error."""
     if isinstance(error, WorkerTimeout):
         return "timeout"
-    return "out_of_memory" if any(sign in str(error) for sign in MEMORY_SIGNS) else "failed"
+    message = str(error)
+    return "out_of_memory" if any(part in message for part in OUT_OF_MEMORY_MESSAGES) else "failed"
 
 
 def status_without_worker(reason: str) -> str:
-    """Return the status of a case that cannot run for this reason, which is its own unless the
-    harness failed.
-    """
+    """Return ``skipped``, the status of a case that cannot run, or ``failed`` if the harness did."""
     return "failed" if HARNESS_FAILED in reason else "skipped"
 
 
 @dataclass
 class CaseRun:
-    """One case while it is measured."""
+    """One case while it is measured.
+
+    Attributes:
+        case: the implementation and its workload.
+        evidence: what was collected, from which metrics are computed.
+        peer: whether the implementation is a peer.
+        status: ``ok`` as long as it is measured; then a status of ``schema.STATUSES``.
+        error: the reason for another status.
+        environment_id: of the environment of its workers.
+        control: its name if it is a control, see ``lstmbench.measure.controls``.
+        true_ratios: per process, the slowdown that the control adds.
+        whole_calls: whether the control repeats whole calls, as its first process chose.
+        worker: its current process.
+    """
 
     case: Case
     evidence: metrics.Evidence
@@ -60,15 +69,20 @@ class CaseRun:
     error: str = ""
     environment_id: str = ""
     control: str = ""
-    truths: list[float] = field(default_factory=list)
+    true_ratios: list[float] = field(default_factory=list)
     whole_calls: bool | None = None
+    worker: Worker | None = None
+
+    def exclude(self, status: str, reason: str) -> None:
+        """Stop measuring the case."""
+        self.status, self.error = status, reason
 
     def fail(self, error: Exception) -> None:
-        """Take the case out, with its reason."""
-        self.status, self.error = status_of(error), str(error)
+        """Stop measuring the case because of an error."""
+        self.exclude(status_of(error), str(error))
 
     def check_pools(self, frameworks: Mapping[str, Any]) -> None:
-        """Take the case out if a thread pool of its process is larger than it is allowed."""
+        """Exclude the case if a thread pool of its process is larger than allowed."""
         allowed = self.case.workload.threads
         pools = {
             pool.get("internal_api", "a pool"): pool["num_threads"] for pool in frameworks["pools"]
@@ -76,94 +90,71 @@ class CaseRun:
         pools["torch"] = frameworks.get("torch_threads", 0)
         for pool, threads in pools.items():
             if threads > allowed:
-                self.status, self.error = (
-                    "failed",
-                    f"{pool} has {threads} threads, and {allowed} are allowed",
-                )
+                self.exclude("failed", f"{pool} has {threads} threads, but {allowed} are allowed")
 
     def check_threads(self, thread_shares: Sequence[float], descendants_share: float = 0.0) -> None:
-        """Take the case out if it computed on more than its threads, in the process that was
-        measured last.
+        """Exclude the case if its last process computed on more threads than allowed.
 
-        Either it kept more cores busy; or, where the machine had no core to spare for that, many
-        more threads than allowed did a real share of its computing. A few are let pass there, who
-        cannot be told from a pool to which calls are handed on.
+        It may have kept more cores busy. Where other programs left no core for that, many more
+        threads than allowed have a share of the computing.
 
         Args:
-            thread_shares: of its threads, see ``CpuUsage.shares``.
-            descendants_share: the share of the computing that processes did which it has started.
+            thread_shares: of the process's computing, see ``CpuUsage.shares``.
+            descendants_share: of the computing, done by processes which it started.
         """
-        workload, turns = self.case.workload, self.evidence.turns[-1]
-        busy = float(np.median([turn.cores_busy for turn in turns])) if turns else 0.0
-        threads = sum(share >= REAL_SHARE for share in thread_shares)
-        if workload.device != "cpu":
+        allowed, measurements = self.case.workload.threads, self.evidence.measurements[-1]
+        if self.case.workload.device != "cpu":
             return
-        if busy > MAX_BUSY * workload.threads:
-            self.status, self.error = (
-                "failed",
-                f"it kept {busy:.1f} cores busy, and {workload.threads} are allowed",
-            )
-        elif descendants_share >= REAL_SHARE:
-            self.status, self.error = (
-                "failed",
-                f"processes that it started did {descendants_share:.0%} of its computing",
-            )
-        elif threads > workload.threads + HELPERS:
-            self.status, self.error = (
-                "failed",
-                f"{threads} threads computed, and {workload.threads} are allowed",
-            )
+        busy = float(np.median([one.cores_busy for one in measurements])) if measurements else 0.0
+        threads = sum(share >= MIN_THREAD_SHARE for share in thread_shares)
+        if busy > MAX_BUSY_CORES * allowed:
+            self.exclude("failed", f"it kept {busy:.1f} cores busy, but {allowed} are allowed")
+        elif descendants_share >= MIN_THREAD_SHARE:
+            reason = f"processes that it started did {descendants_share:.0%} of its computing"
+            self.exclude("failed", reason)
+        elif threads > allowed + MAX_EXTRA_THREADS:
+            self.exclude("failed", f"{threads} threads computed, but {allowed} are allowed")
 
-    def judge(self, gate: dict[str, Any]) -> None:
-        """Take the case out if what it computed is not the LSTM."""
-        self.evidence.gate.append(gate)
-        bound = TOLERANCE[self.case.workload.dtype]
+    def check_accuracy(self, check: dict[str, Any]) -> None:
+        """Exclude the case if its outputs or gradients are not those of the LSTM."""
+        self.evidence.first_calls.append(check)
+        dtype = self.case.workload.dtype
         for name in ("output_rel_error", "grad_rel_error"):
-            if gate[name] is not None and not gate[name] <= bound:
-                self.status = "wrong_result"
-                self.error = gate["invalid_outputs"] or (
-                    f"{name} is {gate[name]:.2g}, and {bound:g} is the most for {self.case.workload.dtype}"
-                )
+            if check[name] is not None and not check[name] <= TOLERANCE[dtype]:
+                limit = f"at most {TOLERANCE[dtype]:g} is allowed for {dtype}"
+                reason = check["invalid_outputs"] or f"{name} is {check[name]:.2g}, but {limit}"
+                self.exclude("wrong_result", reason)
 
-    def samples(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of all samples, with what disturbed their round, and the machine's limits
-        in it.
-        """
-        where = self.case.columns() | {"peer": self.peer}
-        for process, turns in enumerate(self.evidence.turns):
-            reasons = disturbance.reasons(turns)
-            for round_, turn in enumerate(turns):
-                why = ", ".join(reason for reason, marks in reasons.items() if marks[round_])
-                at = where | {"process": process, "round": round_, "calls": turn.calls}
-                at |= {"disturbed": bool(why), "disturbance": why}
-                at |= self.evidence.limits[process][round_] if self.evidence.limits else {}
-                yield from (
-                    at | {"sample": k, "seconds": value} for k, value in enumerate(turn.seconds)
-                )
+    def samples(self) -> Iterator[Row]:
+        """Yield the row of each sample, with the disturbance and the machine's peaks of its round."""
+        case = self.case.columns() | {"peer": self.peer}
+        for process, measurements in enumerate(self.evidence.measurements):
+            reasons = disturbance.reasons(measurements)
+            for round_, one in enumerate(measurements):
+                reason = ", ".join(name for name, marks in reasons.items() if marks[round_])
+                row = case | {"process": process, "round": round_, "calls": one.calls}
+                row |= {"disturbed": bool(reason), "disturbance": reason}
+                if self.evidence.machine_peaks:
+                    row |= self.evidence.machine_peaks[process][round_]
+                for number, seconds in enumerate(one.seconds):
+                    yield row | {"sample": number, "seconds": seconds}
 
-    def shown(self) -> dict[str, Any]:
+    def control_row(self) -> Row:
         """Return what this control showed."""
-        ratio, _ = ratio_interval(self.evidence.turns, self.evidence.reference_turns)
-        processes = len(self.evidence.turns)
-        return controls.row(
-            self.control, self.case.workload.id, float(np.median(self.truths)), ratio, processes
-        )
+        evidence = self.evidence
+        ratio, _ = ratio_interval(evidence.measurements, evidence.reference_measurements)
+        true_ratio = float(np.median(self.true_ratios))
+        processes = len(evidence.measurements)
+        return controls.row(self.control, self.case.workload.id, true_ratio, ratio, processes)
 
-    def record(self) -> dict[str, Any]:
-        """Return the row. A case that is not ok keeps its errors against the oracle, and gets no
-        times.
-        """
-        columns = self.case.columns() | {
+    def record(self) -> Row:
+        """Return the record. A case that is not ok has its errors against the oracle, but no times."""
+        record = self.case.columns() | {
             "peer": self.peer,
             "status": self.status,
             "error": self.error or None,
-        }
-        columns |= {
             "workload": self.case.workload.id,
             "environment_id": self.environment_id or None,
         }
-        if self.status == "ok":
-            columns |= metrics.compute(self.evidence)
-        elif self.evidence.gate:
-            columns |= metrics.compute(self.evidence, frozenset({"gate"}))
-        return columns
+        kinds = metrics.KINDS if self.status == "ok" else frozenset({"first_calls"})
+        return record | (metrics.compute(self.evidence, kinds) if self.evidence.first_calls else {})

@@ -1,11 +1,10 @@
-"""Two controls run along with every workload, at no one's request: what they show is how far a
-ratio can be trusted.
+"""Two controls are measured with every workload: they show how far its ratios can be trusted.
 
-``same`` is the reference once more, under another name, in processes of its own: its ratio must
-hold 1, and how far it strays is the run's noise floor. ``slower`` is the reference made slower by a
-known share, by repeating that share of its calls (or of its time steps, where a call is long): its
-ratio must lie above 1, and hold the truth, which is known by the count of calls, or, of time steps,
-measured apart in the same process.
+``same`` is the reference under another name, in its own processes. Its true ratio is 1, and its
+deviation from 1 is the run's noise floor. ``slower`` is the reference with a known share of its
+calls repeated (of its time steps, if a call is long). Its ratio must be above 1, and its interval
+must contain the true one, which is known from the number of calls, or, for time steps, measured
+separately in the same process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,21 +16,23 @@ if TYPE_CHECKING:
     from lstmbench.measure.statistics import Interval
 
 SLOWER = 0.05
-"""The share that ``slower`` repeats: as much as a comparison of two runs takes for a change, by its
-default.
-"""
+"""The share that ``slower`` repeats: the default threshold of ``lstmbench compare``."""
 CONTROLS: Mapping[str, float] = {"same": 0.0, "slower": SLOWER}
 """The controls, and the share that each repeats."""
+MISS_RATE = 0.05
+"""How often a 95 % interval misses the true value."""
+SIGNIFICANCE = 0.01
+"""Controls of an honest run fail by chance with at most this probability."""
 
 
 def row(
-    kind: str, workload: str, truth: float, ratio: "Interval", processes: int
+    control: str, workload: str, true_ratio: float, ratio: "Interval", processes: int
 ) -> dict[str, Any]:
-    """Return what one control showed at one workload."""
+    """Return what one control showed at one workload, as the manifest holds it."""
     return {
-        "control": kind,
+        "control": control,
         "workload": workload,
-        "truth": truth,
+        "truth": true_ratio,
         "ratio": ratio.median,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
@@ -43,35 +44,29 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what the controls of a run showed.
 
     Returns:
-        ``noise_floor``: one phrase, for the footers of tables; ``floor``: how far the ratio of
-        ``same`` strayed from 1 in 95 % of the workloads; ``false_alarms``: at how many its interval
-        left 1 out; ``seen``: at how many the interval of ``slower`` lay above 1; ``held``: at how
-        many it held the truth; ``failed``: whether the controls contradict the run's intervals, by
-        more than chance explains; ``rows``: what was given. A slowdown that is not
-        seen contradicts nothing: the machine was too noisy, or the budget too small, and the phrase
-            says so.
+        ``noise_floor``: a phrase for the footers of tables; ``floor``: the deviation of ``same``
+        from 1 in 95 % of the workloads; ``false_alarms``: at how many its interval excludes 1;
+        ``seen``: at how many the interval of ``slower`` is above 1; ``held``: at how many it
+        contains the true ratio; ``failed``: whether intervals miss more often than by chance;
+        ``rows``: the argument. A slowdown that is not seen is no failure: the machine was too
+        noisy or the budget too small, and the phrase says so.
     """
     same = [row for row in rows if row["control"] == "same"]
     slower = [row for row in rows if row["control"] == "slower"]
     if not same or not slower:
-        return {
-            "noise_floor": "not measured: the reference did not run",
-            "failed": False,
-            "rows": list(rows),
-        }
+        noise_floor = "not measured: the reference did not run"
+        return {"noise_floor": noise_floor, "failed": False, "rows": list(rows)}
     floor = float(np.percentile([abs(row["ratio"] - 1) for row in same], 95))
     alarms = sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for row in same)
     seen = sum(row["ratio_low"] > 1 for row in slower)
     held = sum(row["ratio_low"] <= row["truth"] <= row["ratio_high"] for row in slower)
-    # One in twenty is what a 95 % interval promises; so many that chance does not explain them are
-    # a fault
-    failed = bool(
-        alarms > _most_by_chance(len(same)) or len(slower) - held > _most_by_chance(len(slower))
-    )
-    blind = " (too noisy, or too little time, to see that)" if seen < len(slower) / 2 else ""
+    misses = len(slower) - held
+    failed = alarms > _max_misses(len(same)) or misses > _max_misses(len(slower))
+    unseen = " (too noisy or too little time to see it)" if seen < len(slower) / 2 else ""
     phrase = (
-        f"{floor:.1%} (the reference against itself at {len(same)} workloads: {alarms} false alarms; a slowdown of "
-        f"{SLOWER:.0%} was seen at {seen} of {len(slower)}{blind}, and the interval held the truth at {held})"
+        f"{floor:.1%} (the reference against itself at {len(same)} workloads: {alarms} false "
+        f"alarms; a slowdown of {SLOWER:.0%} was seen at {seen} of {len(slower)}{unseen}, and the "
+        f"interval contained the true ratio at {held})"
     )
     return {
         "noise_floor": f"CONTROLS FAILED: {phrase}" if failed else phrase,
@@ -84,10 +79,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _most_by_chance(trials: int, rate: float = 0.05) -> int:
-    """Return the number of events at such a rate that is exceeded by chance in less than one run of
-    a hundred.
-    """
-    from scipy.special import bdtrc
+def _max_misses(intervals: int) -> int:
+    """Return the number of misses that chance exceeds with a probability below SIGNIFICANCE."""
+    from scipy.special import bdtrc  # only runs need it; suites are read without scipy
 
-    return next(k for k in range(trials + 1) if k == trials or bdtrc(k, trials, rate) < 0.01)
+    tails = bdtrc(np.arange(intervals), intervals, MISS_RATE)
+    return int(np.append(tails < SIGNIFICANCE, True).argmax())

@@ -1,12 +1,14 @@
-"""Was a turn disturbed? Judged by what went on around it, never by the time that is being measured.
+"""Detect disturbed measurements, from what happened around them, never from the measured time.
 
-Each turn brings witnesses: how much of its time the process was really computing, how often it was
-pushed off its core, how long a small fixed piece of work took just before and just after, how much
-of the machine the hypervisor gave to others, the clock's frequency, and whether a GPU was
-throttled. A turn whose witnesses stand out from those of the same case in the same process is
-disturbed. It stays in the raw samples, marked, and is left out of the estimate; but if more than a
-quarter of a case's rounds were disturbed, disturbance is what the machine is like: then all rounds
-count, and the row is called noisy.
+Each measurement comes with probes: how much of its time the process computed, how often it lost its
+core, how long a small fixed task (the sentinel) took just before and after, how much of the machine
+the hypervisor gave to others, the clock frequency, and whether a GPU was throttled. A measurement
+whose probes differ from those of the same case in the same process is disturbed. It stays in the
+samples, marked, but does not count. If more than a quarter of a case's rounds are disturbed, the
+machine is always like that: then all rounds count, and the record is noisy.
+
+The limits below were chosen by hand; ``validation/trust.py`` shows how far comparisons can be
+trusted with them, on a quiet machine (``controls``) and next to another program (``neighbour``).
 """
 
 from collections.abc import Sequence
@@ -18,34 +20,31 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 MIN_COMPUTING = 0.95
-"""A turn is disturbed if its share of time spent computing is below this share of the case's
-median.
-"""
+"""Minimum share of time spent computing, relative to the case's median."""
 MAX_SWITCHES = 3
-"""... or if it was pushed off its core so many times more often than the case is as a rule."""
-SLOWEST_SENTINEL = 1.25
-"""... or if the sentinel took longer than this multiple of its median."""
+"""From this many involuntary context switches above the case's median, it is disturbed."""
+MAX_SENTINEL = 1.25
+"""Maximum time of the sentinel, relative to its median."""
 MAX_STOLEN = 0.02
-"""... or if the hypervisor took more than this share of the machine's time."""
-MIN_MHZ = 0.95
-"""... or if the clock ran below this share of its median."""
-MAX_LEFT_OUT = 0.25
-"""No more than this share of a case's rounds is left out."""
+"""Maximum share of the machine's time that the hypervisor may take."""
+MIN_CLOCK = 0.95
+"""Minimum clock frequency, relative to its median."""
+MAX_DISCARDED = 0.25
+"""Maximum fraction of a case's rounds that may be discarded."""
 
 
-class Turn(NamedTuple):
-    """One turn of one case.
+class Measurement(NamedTuple):
+    """What was measured of one case in one round.
 
     Attributes:
         seconds: the samples.
         loop_s: wall time of the loop that took them.
         cpu_s: time that the process's threads spent computing meanwhile.
-        switches: how often it was pushed off its core (involuntary context switches).
-        sentinel_s: how long the fixed piece of work took, the slower of just before and just after.
-        calls: how many calls each sample is the mean of.
-        queued_s: time that its threads could have computed, had they had a core; 0 where the system
-            does not tell.
-        stolen, mhz, throttled: the surroundings of the turn's round, see ``surroundings``.
+        switches: the number of involuntary context switches.
+        sentinel_s: how long the sentinel took, the slower of just before and just after.
+        calls: the number of calls that each sample is the mean of.
+        queued_s: time that its threads waited for a core; 0 where the system does not say.
+        stolen, mhz, throttled: the system during the round, see ``SystemState``.
     """
 
     seconds: list[float]
@@ -61,59 +60,55 @@ class Turn(NamedTuple):
 
     @property
     def cores_busy(self) -> float:
-        """How many cores the process kept busy: computing time over wall time."""
+        """The mean number of busy cores: computing time over wall time."""
         return self.cpu_s / self.loop_s
 
     @property
     def waited_share(self) -> float:
-        """The share of the time in which no thread of the process computed or stood in line for a
-        core.
-        """
+        """The share of the time in which no thread computed or waited for a core."""
         return max(0.0, 1 - (self.cpu_s + self.queued_s) / self.loop_s)
 
 
-def reasons(turns: Sequence[Turn]) -> dict[str, Mask]:
-    """Return, for each kind of disturbance, the turns that it disturbed, among those of one case in
-    one process.
-    """
-    busy = np.array([turn.cores_busy for turn in turns])
-    switches = np.array([turn.switches for turn in turns])
-    sentinel = np.array([turn.sentinel_s for turn in turns])
-    mhz = np.array([turn.mhz or np.nan for turn in turns])
-    usual_mhz = np.nanmedian(mhz) if np.isfinite(mhz).any() else np.nan
+def reasons(measurements: Sequence[Measurement]) -> dict[str, Mask]:
+    """Return which measurements of one case in one process each kind of disturbance affected."""
+    busy = np.array([one.cores_busy for one in measurements])
+    switches = np.array([one.switches for one in measurements])
+    sentinel = np.array([one.sentinel_s for one in measurements])
+    stolen = np.array([one.stolen for one in measurements])
+    mhz = np.array([one.mhz or np.nan for one in measurements])
+    median_mhz = np.nanmedian(mhz) if np.isfinite(mhz).any() else np.nan
     return {
         "pushed off its core": (busy < MIN_COMPUTING * np.median(busy))
         | (switches >= np.median(switches) + MAX_SWITCHES),
-        "slow sentinel": sentinel > SLOWEST_SENTINEL * np.median(sentinel),
-        "stolen time": np.array([turn.stolen for turn in turns]) > MAX_STOLEN,
-        "slow clock": mhz < MIN_MHZ * usual_mhz,
-        "throttled GPU": np.array([bool(turn.throttled) for turn in turns]),
+        "slow sentinel": sentinel > MAX_SENTINEL * np.median(sentinel),
+        "stolen time": stolen > MAX_STOLEN,
+        "slow clock": mhz < MIN_CLOCK * median_mhz,
+        "throttled GPU": np.array([bool(one.throttled) for one in measurements]),
     }
 
 
-def disturbed(turns: Sequence[Turn]) -> Mask:
-    """Return which turns were disturbed, among those of one case in one process."""
-    return np.logical_or.reduce(list(reasons(turns).values()))
+def disturbed(measurements: Sequence[Measurement]) -> Mask:
+    """Return which measurements of one case in one process were disturbed."""
+    return np.logical_or.reduce(list(reasons(measurements).values()))
 
 
-def epoch_disturbed(queued_s: float, loop_s: float, stolen: float) -> str:
-    """Return what disturbed an epoch of learning, "" if nothing did. It is long, and so judged by
-    itself.
+def epoch_disturbance(queued_s: float, loop_s: float, stolen: float) -> str:
+    """Return what disturbed an epoch of training, "" if nothing did; arguments as of Measurement.
+
+    An epoch is long enough to be judged without the others.
+    """
+    if queued_s > (1 - MIN_COMPUTING) * loop_s:
+        return "pushed off its core"
+    return "stolen time" if stolen > MAX_STOLEN else ""
+
+
+def discarded_rounds(marks: Sequence[Mask]) -> tuple[list[Mask], bool]:
+    """Return which rounds to discard, process by process, and whether the case is noisy.
 
     Args:
-        queued_s, loop_s, stolen: as of a turn.
+        marks: the disturbed rounds of each process. A process without an undisturbed round keeps
+            all of them.
     """
-    pushed = "pushed off its core" if queued_s > (1 - MIN_COMPUTING) * loop_s else ""
-    return pushed or ("stolen time" if stolen > MAX_STOLEN else "")
-
-
-def left_out(marks: Sequence[Mask]) -> tuple[list[Mask], bool]:
-    """Return which rounds to leave out, process by process, and whether the case is noisy.
-
-    Args:
-        marks: the disturbed rounds of each process. A process none of whose rounds is clean counts
-            as it is.
-    """
-    if sum(int(mark.sum()) for mark in marks) > MAX_LEFT_OUT * sum(len(mark) for mark in marks):
+    if sum(int(mark.sum()) for mark in marks) > MAX_DISCARDED * sum(len(mark) for mark in marks):
         return [np.zeros_like(mark) for mark in marks], True
     return [np.zeros_like(mark) if mark.all() else mark for mark in marks], False

@@ -1,8 +1,8 @@
-"""The machine's own limits: matrix products, large and in a workload's shapes, and a copy.
+"""The machine's peaks: the rate of matrix products, large and in a workload's shapes, and of a copy.
 
-They are measured in each round, in turn with the implementations, since a machine that is shared
-has no one rate: a core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. A
-share of the limit is a ratio within rounds.
+They are measured in each round, alternating with the implementations, since a shared machine has no
+constant peak: a core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. The
+fraction of the peak is a ratio within rounds.
 """
 
 import time
@@ -14,123 +14,103 @@ from numpy.typing import NDArray
 
 from lstmbench.measure.suites.case import Workload
 
-LIMITS = ("products_s", "machine_flops_per_s", "machine_bytes_per_s")
+PEAK_COLUMNS = ("products_s", "machine_flops_per_s", "machine_bytes_per_s")
 """What is measured: columns of the samples, one value a round, and of the records, their median."""
 N = 1024
+"""Rows and columns of the large product, far above the block sizes of a BLAS."""
 COPIED_BYTES = 2**24
 COPIES = 8
-"""Each turn copies another part of so many: what was copied so long ago is in no cache."""
-SLICE = 512
-"""A long product is timed on so many of its rows, or more: from there on its rate is that of the
-whole, within 5 %; on 60 rows, 1024 by 4096 had 0.77 of it, since a BLAS lays out all of the matrix
-for those as
-well."""
-SLICE_FLOPS = 5e8
-"""... and on so many that it has about so many FLOP."""
-SHORTEST_S = 2e-3
-"""A short product is repeated in a loop for at least this long."""
+"""Each measurement copies another block of 16 MiB. Eight of them, read and written, are more than
+the last-level cache of most processors: a block has left it when its turn comes again."""
+MIN_ROWS = 512
+"""A long product is timed on this many of its rows or more, where its rate was within 5 % of the
+whole. On 60 rows, 1024 by 4096 had 0.77 of it: a BLAS packs the whole matrix for those as well."""
+MIN_FLOPS = 5e8
+"""... and on so many rows that it has about this many FLOP, a few milliseconds of a core."""
+MIN_LOOP_S = 2e-3
+"""Short products are repeated in a loop of this length, as long as a sample of a case."""
 
-Seconds = Callable[[], float]
-"""Takes a time, in seconds."""
+Timer = Callable[[], float]
+"""Measures and returns the seconds of a product."""
 
 
 class MachinePeaks:
-    """What the machine could do at a workload, in its dtype and on the threads that this process
-    may use.
-    """
+    """What the machine can do at a workload, with its dtype, on the threads of this process."""
 
     def __init__(self, workload: Workload) -> None:
-        self.large = _product(N, N, N, workload.dtype)
+        self.large = _product_timer(N, N, N, workload.dtype)
         self.products = products(workload)
         self.source, self.target = (np.ones((COPIES, COPIED_BYTES), np.uint8) for _ in range(2))
-        self.turns = 0
+        self.copies = 0
 
     def measure(self) -> dict[str, float]:
-        """Take one turn.
+        """Measure the peaks once.
 
         Returns:
-            ``products_s``, the seconds that the products of one call take by themselves,
-            ``machine_flops_per_s`` of an N x N product, and ``machine_bytes_per_s`` of a copy, read
-            plus written. bfloat16 is held against float32, since NumPy has no product in bfloat16.
+            ``products_s``, the seconds of the matrix products of one call;
+            ``machine_flops_per_s`` of an N x N product; ``machine_bytes_per_s`` of a copy, read
+            plus written. With dtype bfloat16 the products are in float32: NumPy has no bfloat16.
         """
-        part = self.turns % COPIES
-        self.turns += 1
+        block = self.copies % COPIES
+        self.copies += 1
         start = time.perf_counter()
-        np.copyto(self.target[part], self.source[part])
+        np.copyto(self.target[block], self.source[block])
         copy_s = time.perf_counter() - start
-        products_s = sum(times * seconds() for times, seconds in self.products)
-        return dict(
-            zip(
-                LIMITS,
-                (products_s, 2 * N**3 / self.large(), 2 * COPIED_BYTES / copy_s),
-                strict=True,
-            )
-        )
+        products_s = sum(count * seconds() for count, seconds in self.products)
+        peaks = (products_s, 2 * N**3 / self.large(), 2 * COPIED_BYTES / copy_s)
+        return dict(zip(PEAK_COLUMNS, peaks, strict=True))
 
 
-def products(workload: Workload) -> list[tuple[float, Seconds]]:
-    """Return the matrix products of one call in NumPy: how often each is done, and what times it in
-    its own shape.
+def products(workload: Workload) -> list[tuple[float, Timer]]:
+    """Return the matrix products of one call: how often each is done, and its timer.
 
-    Those are, for each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I,
-    4H), and T times h W_hh, (B, H) by (H, 4H). In training as well: T times dz W_hh^T, (B, 4H) by
-    (4H, H), and once, over all steps, dz W_ih^T, (T B, 4H) by (4H, I), and the weights' gradients
-    x^T dz and h^T dz, (I, T B) and (H, T B) by (T B, 4H). Where sequences have lengths, it is their
-    share of the padded steps.
+    For each layer and direction, forward: x W_ih for all steps at once, (T B, I) by (I, 4H), and
+    T times h W_hh, (B, H) by (H, 4H). Training adds T times dz W_hh^T, (B, 4H) by (4H, H), and once
+    for all steps dz W_ih^T, (T B, 4H) by (4H, I), and the gradients of the weights, x^T dz and
+    h^T dz, (I, T B) and (H, T B) by (T B, 4H). Counts are scaled by the share of steps that are not
+    padding.
     """
     T, B, H, dtype = workload.seq_len, workload.batch_size, workload.hidden_size, workload.dtype
     share = workload.steps / (T * B)
     training = workload.mode == "training"
     layers = len(workload.layer_inputs)
-    found = [(share * layers * T, _product(B, H, 4 * H, dtype))]
+    timers = [(share * layers * T, _product_timer(B, H, 4 * H, dtype))]
     if training:
-        found += [
-            (share * layers * T, _product(B, 4 * H, H, dtype)),
-            (share * layers, _product(H, T * B, 4 * H, dtype, cut="k")),
+        timers += [
+            (share * layers * T, _product_timer(B, 4 * H, H, dtype)),
+            (share * layers, _product_timer(H, T * B, 4 * H, dtype, long_side="k")),
         ]
     for features in set(workload.layer_inputs):
-        times = share * workload.layer_inputs.count(features)
-        found.append((times, _product(T * B, features, 4 * H, dtype, cut="m")))
+        count = share * workload.layer_inputs.count(features)
+        timers.append((count, _product_timer(T * B, features, 4 * H, dtype, long_side="m")))
         if training:
-            found += [
-                (times, _product(T * B, 4 * H, features, dtype, cut="m")),
-                (times, _product(features, T * B, 4 * H, dtype, cut="k")),
+            timers += [
+                (count, _product_timer(T * B, 4 * H, features, dtype, long_side="m")),
+                (count, _product_timer(features, T * B, 4 * H, dtype, long_side="k")),
             ]
-    return found
+    return timers
 
 
-def _product(m: int, k: int, n: int, dtype: str, cut: str = "") -> Seconds:
-    """Return what times an (m, k) by (k, n) product; the long side ``cut`` may be timed on a part
-    of it.
-    """
-    whole = {"m": m, "k": k}.get(cut, 1)
-    part = min(whole, max(SLICE, round(whole * SLICE_FLOPS / (2.0 * m * k * n))))
-    m, k = (part if cut == "m" else m), (part if cut == "k" else k)
-    generator = np.random.default_rng(0)
-    a, b = _draw(generator, (m, k), dtype), _draw(generator, (k, n), dtype)
-    product = np.empty((m, n), a.dtype)
-    seconds = _repeated(lambda: np.matmul(a, b, out=product))
+def _product_timer(m: int, k: int, n: int, dtype: str, long_side: str = "") -> Timer:
+    """Return a timer of an (m, k) by (k, n) product, which may cut the long side, m or k."""
+    whole = {"m": m, "k": k}.get(long_side, 1)
+    part = min(whole, max(MIN_ROWS, round(whole * MIN_FLOPS / (2.0 * m * k * n))))
+    m, k = (part if long_side == "m" else m), (part if long_side == "k" else k)
+    generator, kind = np.random.default_rng(0), np.float64 if dtype == "float64" else np.float32
+    shapes: tuple[tuple[int, int], ...] = ((m, k), (k, n))
+    seconds = _loop_timer(*(generator.standard_normal(shape, dtype=kind) for shape in shapes))
     return lambda: whole / part * seconds()
 
 
-def _draw(generator: np.random.Generator, shape: tuple[int, int], dtype: str) -> NDArray[Any]:
-    kind = np.float64 if dtype == "float64" else np.float32
-    return generator.standard_normal(shape, dtype=kind)
+def _loop_timer(a: NDArray[Any], b: NDArray[Any]) -> Timer:
+    """Return a timer of a @ b: the mean seconds in a loop of at least ``MIN_LOOP_S``."""
+    product = a @ b
 
-
-def _repeated(call: Callable[[], Any]) -> Seconds:
-    """Return what gives the mean seconds of a call, of so many in a row that they last
-    ``SHORTEST_S``.
-    """
-    call()
-    start = time.perf_counter()
-    call()
-    calls = 1 + int(SHORTEST_S / (time.perf_counter() - start + 1e-9))
-
-    def seconds() -> float:
+    def loop(calls: int) -> float:
         start = time.perf_counter()
         for _ in range(calls):
-            call()
+            np.matmul(a, b, out=product)
         return (time.perf_counter() - start) / calls
 
-    return seconds
+    calls = 1 + int(MIN_LOOP_S / (loop(1) + 1e-9))
+    return lambda: loop(calls)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmbench.errors import LstmbenchError
 from lstmbench.measure import disturbance
-from lstmbench.measure.case_run import status_of, status_without_worker
-from lstmbench.measure.process.forkserver import ORACLE, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.case_run import REQUEST_ERRORS, status_of, status_without_worker
+from lstmbench.measure.process.forkserver import ORACLE, Worker
 from lstmbench.measure.process.system_monitor import SystemMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
 
 Row = dict[str, Any]
-FAILURES = (WorkerDied, WorkerTimeout, LstmbenchError)
 SAMPLE_SIZES = ("batch_size", "seq_len", "input_size", "hidden_size")
 """What a sample holds of the sizes that a record has."""
 
@@ -53,7 +51,7 @@ def _baselines(workload: "TrainingWorkload", suite: "TrainingSuite", pool: Worke
     try:
         with _worker(ORACLE, workload, pool) as worker:
             answer = worker.request("baselines", suite.timeout_s, workload=asdict(workload))
-    except FAILURES as error:
+    except REQUEST_ERRORS as error:
         return [row | {"variant": "", "status": status_of(error), "error": str(error)}]
     scores = answer.pop("scores")
     row |= answer | {"status": "ok", "error": None}
@@ -87,7 +85,7 @@ def _train(
             for sample in _epochs(worker, workload.device, suite.timeout_s):
                 samples.append(row | sizes | sample)  # kept if a later epoch fails
             result = worker.request("finish_training", suite.timeout_s)
-    except FAILURES as error:
+    except REQUEST_ERRORS as error:
         return row | {"status": status_of(error), "error": str(error)}, samples
     result |= {"status": "ok", "error": None}
     if not math.isfinite(result["score"]):
@@ -104,7 +102,7 @@ def _epochs(worker: Worker, device: str, timeout_s: float) -> Iterator[Row]:
         monitor = SystemMonitor(device)
         epoch, ended = worker.request("train_epoch", timeout_s)
         stolen = monitor.state().stolen
-        reason = disturbance.epoch_disturbed(epoch["queued_s"], epoch["loop_s"], stolen)
+        reason = disturbance.epoch_disturbance(epoch["queued_s"], epoch["loop_s"], stolen)
         yield {
             "process": 0,
             "round": epoch["epoch"],
@@ -120,10 +118,10 @@ def _epochs(worker: Worker, device: str, timeout_s: float) -> Iterator[Row]:
 
 
 def epoch_times(samples: list[Row]) -> Row:
-    """Return the median time of an epoch; disturbed ones are left out, unless they are too many."""
+    """Return the median time of an epoch; disturbed ones are discarded unless too many."""
     disturbed = np.array([sample["disturbed"] for sample in samples])
-    (left_out,), noisy = disturbance.left_out([disturbed])
-    seconds = np.array([sample["seconds"] for sample in samples])[~left_out]
+    (discarded,), noisy = disturbance.discarded_rounds([disturbed])
+    seconds = np.array([sample["seconds"] for sample in samples])[~discarded]
     return {
         "rounds": len(samples),
         "disturbed_rounds": int(disturbed.sum()),

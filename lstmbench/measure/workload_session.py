@@ -1,5 +1,7 @@
-"""Measure one workload: all implementations side by side, each in its own process, in rounds of
-random order.
+"""Measure one workload: all implementations side by side, each in its own process.
+
+Workers that fail the accuracy check are excluded. The others are measured in rounds, in random
+order, until the ratios are precise or the time is up.
 """
 
 import errno
@@ -11,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import controls, disturbance, metrics
-from lstmbench.measure.case_run import CaseRun, status_without_worker
+from lstmbench.measure import controls, metrics
+from lstmbench.measure.case_run import REQUEST_ERRORS, CaseRun, status_without_worker
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.process.available_resources import available_cores
-from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied
 from lstmbench.measure.process.system_monitor import SystemMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 from lstmbench.measure.statistics import rounds_precision
@@ -25,15 +28,13 @@ from lstmbench.measure.suites.interface import Measured
 if TYPE_CHECKING:
     from lstmbench.measure.suites.suite import Suite
 
-Row = dict[str, Any]
-NO_ROOM = tuple(
+DISK_FULL_MESSAGES = tuple(
     os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 )
-"""What a worker says that could not write."""
-MAX_PROCESSES = 2
-"""What the first processes left of the budget goes to more of them, up to so many times their
-number.
-"""
+"""What the error of a worker that cannot write contains."""
+MAX_PROCESS_FACTOR = 2
+"""Time that precise processes leave unused goes to more of them, up to this multiple of their
+number: the interval shrinks with the number of processes, and most with the first ones."""
 
 
 def measure_workload(
@@ -50,272 +51,245 @@ def measure_workload(
     """
     session = WorkloadSession(workload, suite, pool, random.Random(f"{seed} {workload.id}"))
     if skip:
-        for trial in session.alive:
-            trial.status, trial.error = "skipped", skip
+        for case_run in session.active:
+            case_run.exclude("skipped", skip)
     session.measure()
-    cases = [trial for trial in session.trials if not trial.control]
-    records = [trial.record() for trial in cases]
-    samples = [sample for trial in cases if trial.status == "ok" for sample in trial.samples()]
-    shown = [
-        trial.shown() for trial in session.alive if trial.control and trial.evidence.reference_turns
+    cases = [case_run for case_run in session.case_runs if not case_run.control]
+    records = [case_run.record() for case_run in cases]
+    samples = [row for case_run in cases if case_run.status == "ok" for row in case_run.samples()]
+    control_rows = [
+        case_run.control_row()
+        for case_run in session.active
+        if case_run.control and case_run.evidence.reference_measurements
     ]
-    return records, samples, shown
+    return records, samples, control_rows
 
 
 class WorkloadSession:
-    """All implementations of a suite at one workload, and the controls, while they are measured
-    side by side.
-    """
+    """The implementations of a suite at one workload, and the controls, while they are measured."""
 
     def __init__(
-        self, workload: Workload, suite: "Suite", team: WorkerPool, generator: random.Random
+        self, workload: Workload, suite: "Suite", pool: WorkerPool, generator: random.Random
     ) -> None:
-        self.workload, self.budget, self.team, self.generator = (
-            workload,
-            suite.budget,
-            team,
-            generator,
-        )
+        self.workload, self.budget = workload, suite.budget
+        self.pool, self.generator = pool, generator
         self.reference: CaseRun | None = None
-        self.limits: list[list[dict[str, float]]] = []
-        self.trials = [self._trial(name, suite) for name in suite.names()]
-        for trial in self.trials:
-            known = team.describe(trial.case.implementation, workload)
-            trial.peer = bool(known["peer"])
-            if reason := skip_reason(known, workload):
-                trial.status, trial.error = status_without_worker(reason), reason
-            elif trial.case.implementation == suite.reference:
-                self.reference = trial
+        self.machine_peaks: list[list[dict[str, float]]] = []
+        self.case_runs = [self._case_run(name, suite) for name in suite.names()]
+        for case_run in self.case_runs:
+            description = pool.describe(case_run.case.implementation, workload)
+            case_run.peer = bool(description["peer"])
+            if reason := skip_reason(description, workload):
+                case_run.exclude(status_without_worker(reason), reason)
+            elif case_run.case.implementation == suite.reference:
+                self.reference = case_run
         if self.reference is not None:
-            self.trials += [self._trial(suite.reference, suite, kind) for kind in controls.CONTROLS]
+            self.case_runs += [
+                self._case_run(suite.reference, suite, control) for control in controls.CONTROLS
+            ]
 
-    def _trial(self, name: str, suite: "Suite", control: str = "") -> CaseRun:
+    def _case_run(self, name: str, suite: "Suite", control: str = "") -> CaseRun:
         evidence = metrics.Evidence(self.workload, suite.reference, suite.budget.precision)
         return CaseRun(Case(name, self.workload), evidence, control=control)
 
     @property
-    def alive(self) -> list[CaseRun]:
-        """The trials that nothing has taken out yet."""
-        return [trial for trial in self.trials if trial.status == "ok"]
+    def active(self) -> list[CaseRun]:
+        """The cases that are still measured."""
+        return [case_run for case_run in self.case_runs if case_run.status == "ok"]
 
     def measure(self) -> None:
-        """Have the oracle answer, then measure in as many processes as the budget says.
+        """Measure all active cases in as many processes as the budget allows.
 
-        A process whose rounds agree well enough ends before its share of the time is spent. What is
-        left goes to more processes, until every ratio is as precise as the budget asks, or the time
-        is up.
+        A process whose rounds agree ends before its share of the time is spent. The rest of the
+        time goes to more processes, until every ratio is as precise as the budget asks.
         """
-        if not self.alive:
+        if not self.active:
             return
-        budget, inputs = self.budget, self.team.scratch / f"{self.workload.id}.npz"
+        budget, inputs = self.budget, self.pool.scratch / f"{self.workload.id}.npz"
         try:
-            self.team.write_inputs(
-                self.workload, self.generator.randrange(2**31), inputs, budget.timeout_s
-            )
-        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:  # nobody can be judged
-            inputs.unlink(missing_ok=True)
-            if reason := next(
-                (each for each in NO_ROOM if each in str(error)), None
-            ):  # which is no case's fault
-                raise LstmbenchError(
-                    f"The inputs cannot be written to {inputs.parent}: {reason}."
-                ) from None
-            for trial in self.alive:
-                trial.fail(
-                    type(error)(
-                        f"{HARNESS_FAILED}: the oracle's answers could not be computed: {error}"
-                    )
-                )
-            return
-        self.team.preload(
-            [trial.case.implementation for trial in self.alive],
-            self.workload,
-            range(budget.processes),
-        )
-        spent = 0.0
-        try:
-            for process in range(MAX_PROCESSES * budget.processes):
-                left = budget.seconds_per_case - spent
-                if process >= budget.processes and (
-                    left < budget.seconds_per_process / 2 or self._converged()
-                ):
-                    break
+            if not self._write_inputs(inputs):
+                return
+            names = [case_run.case.implementation for case_run in self.active]
+            self.pool.preload(names, self.workload, range(budget.processes))
+            spent = 0.0
+            for process in range(MAX_PROCESS_FACTOR * budget.processes):
+                if process >= budget.processes:
+                    left = budget.seconds_per_case - spent
+                    if left < budget.seconds_per_process / 2 or self._ratios_are_precise():
+                        break
                 spent += self._measure_process(process, inputs)
             self._measure_memory(inputs)
         finally:
             inputs.unlink(missing_ok=True)
-        if self.reference is not None and self.reference.status == "ok":
-            for trial in self.alive:  # who is ok ran in all rounds, as the reference did
-                trial.evidence.reference_turns = self.reference.evidence.turns
-        for trial in self.alive:
-            trial.evidence.limits = self.limits
+        for case_run in self.active:  # they took part in all rounds, as the reference did
+            if self.reference is not None and self.reference.status == "ok":
+                reference_measurements = self.reference.evidence.measurements
+                case_run.evidence.reference_measurements = reference_measurements
+            case_run.evidence.machine_peaks = self.machine_peaks
+
+    def _write_inputs(self, path: Path) -> bool:
+        """Write the inputs and the oracle's results; if that fails, exclude all cases.
+
+        Raises:
+            LstmbenchError: if the disk is full or read-only, which is no fault of the cases.
+        """
+        seed, timeout = self.generator.randrange(2**31), self.budget.timeout_s
+        try:
+            self.pool.write_inputs(self.workload, seed, path, timeout)
+        except REQUEST_ERRORS as error:
+            for message in DISK_FULL_MESSAGES:
+                if message in str(error):
+                    raise LstmbenchError(
+                        f"The inputs cannot be written to {path.parent}: {message}."
+                    ) from None
+            problem = f"{HARNESS_FAILED}: the oracle's results could not be computed: {error}"
+            for case_run in self.active:
+                case_run.fail(type(error)(problem))
+            return False
+        return True
 
     def _measure_process(self, process: int, inputs: Path) -> float:
-        """Give every case that is still in a fresh process, and let them take turns; return the
-        seconds per case.
-        """
-        workers: dict[int, Worker] = {}
-        machine = self._machine()
+        """Measure every active case in a new process; return the seconds per case."""
+        machine = self._machine_worker()
         try:
-            for trial in self.alive:
-                try:
-                    layout = process % self.budget.processes
-                    workers[id(trial)] = self.team.worker(
-                        trial.case.implementation, self.workload, layout
-                    )
-                except WorkerDied as error:
-                    trial.fail(error)
-                    continue
-                self._prepare(trial, workers[id(trial)], inputs)
-                trial.evidence.turns.append([])
-            spent = self._take_turns(workers, machine)
-            for trial in self.alive:
-                if (threads := self._ask(trial, workers[id(trial)], "thread_usage")) is not None:
-                    trial.check_threads(**threads)
+            for case_run in self.active:
+                self._start(case_run, layout=process % self.budget.processes)
+                self._prepare(case_run, inputs)
+                case_run.evidence.measurements.append([])
+            spent = self._measure_rounds(machine)
+            for case_run in self.active:
+                if (usage := self._request(case_run, "thread_usage")) is not None:
+                    case_run.check_threads(**usage)
         finally:
-            for worker in (*workers.values(), *([machine] if machine else [])):
-                worker.kill()
+            self._end_workers()
+            if machine is not None:
+                machine.kill()
         return spent
 
     def _measure_memory(self, inputs: Path) -> None:
-        """Have every case that is still in make a call in a process that has imported and holds
-        nothing else.
+        """Have every active case make a call in a process that holds nothing else.
 
-        They import at the same time, and call one after the other: two large cases might not find
-        room together.
+        They import in parallel, but call one after the other: two large cases might not fit into
+        memory together.
         """
-        workers: list[tuple[CaseRun, Worker]] = []
+        case_runs = [case_run for case_run in self.active if not case_run.control]
         try:
-            for trial in [trial for trial in self.alive if not trial.control]:
-                try:
-                    worker = self.team.worker(trial.case.implementation, self.workload, fresh=True)
-                except WorkerDied as error:
-                    trial.fail(error)
-                else:
-                    workers.append((trial, worker))
+            for case_run in case_runs:
+                self._start(case_run, fresh=True)
             with ThreadPoolExecutor(available_cores()) as threads:
-                for trial, worker in workers:
-                    threads.submit(self._ask, trial, worker, "describe", names=[self._name(trial)])
-            for trial, worker in workers:
-                asked = {
-                    "implementation": self._name(trial),
-                    "workload": vars(self.workload),
-                    "inputs": str(inputs),
-                }
-                trial.evidence.memory = self._ask(trial, worker, "memory", **asked) or {}
-                worker.kill()
+                for case_run in case_runs:
+                    names = [self.pool.implementation(case_run.case.implementation)]
+                    threads.submit(self._request, case_run, "describe", names=names)
+            for case_run in case_runs:
+                arguments = self._arguments(case_run, inputs)
+                case_run.evidence.memory = self._request(case_run, "memory", **arguments) or {}
+                if case_run.worker is not None:
+                    case_run.worker.kill()
         finally:
-            for _, worker in workers:
-                worker.kill()
+            self._end_workers()
 
-    def _name(self, trial: CaseRun) -> str:
-        return self.team.implementation(trial.case.implementation)
-
-    def _machine(self) -> Worker | None:
-        """Return the process that measures the machine's limits, None if there is none."""
+    def _start(self, case_run: CaseRun, layout: int = 0, fresh: bool = False) -> None:
         try:
-            return self.team.machine_worker(self.workload)
+            case_run.worker = self.pool.worker(
+                case_run.case.implementation, self.workload, layout, fresh
+            )
+        except WorkerDied as error:
+            case_run.fail(error)
+
+    def _end_workers(self) -> None:
+        for case_run in self.case_runs:
+            if case_run.worker is not None:
+                case_run.worker.kill()
+
+    def _arguments(self, case_run: CaseRun, inputs: Path) -> dict[str, Any]:
+        return {
+            "implementation": self.pool.implementation(case_run.case.implementation),
+            "workload": vars(self.workload),
+            "inputs": str(inputs),
+        }
+
+    def _request(self, case_run: CaseRun, command: str, **arguments: Any) -> Any:
+        """Return the worker's answer; None if the case is excluded, which a failure does."""
+        if case_run.status != "ok" or case_run.worker is None:
+            return None
+        try:
+            return case_run.worker.request(command, self.budget.timeout_s, **arguments)
+        except REQUEST_ERRORS as error:
+            case_run.fail(error)
+            return None
+
+    def _machine_worker(self) -> Worker | None:
+        try:
+            return self.pool.machine_worker(self.workload)
         except WorkerDied:
             return None
 
-    def _measure_limits(self, machine: Worker | None) -> dict[str, float]:
-        """Measure the machine's limits once; nothing if that fails: the cases go without their
-        shares of them.
-        """
-        try:
-            return (
-                machine.request(
-                    "machine_peaks", self.budget.timeout_s, workload=vars(self.workload)
-                )
-                if machine
-                else {}
-            )
-        except (WorkerDied, WorkerTimeout, LstmbenchError):
+    def _measure_machine(self, machine: Worker | None) -> dict[str, float]:
+        """Measure the machine's peaks; {} if that fails, and the cases lack their fractions."""
+        if machine is None:
             return {}
-
-    def _ask(self, trial: CaseRun, worker: Worker, command: str, **arguments: Any) -> Any:
-        """Ask a worker if its case is still in; a failure takes it out. None if there is no answer."""
-        if trial.status != "ok":
-            return None
         try:
-            return worker.request(command, self.budget.timeout_s, **arguments)
-        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
-            trial.fail(error)
-            return None
+            timeout, workload = self.budget.timeout_s, vars(self.workload)
+            peaks: dict[str, float] = machine.request("machine_peaks", timeout, workload=workload)
+        except REQUEST_ERRORS:
+            return {}
+        return peaks
 
-    def _prepare(self, trial: CaseRun, worker: Worker, inputs: Path) -> None:
-        """Load the implementation, check its threads, hold what it computes against the oracle, and
-        warm it up.
-        """
-        frameworks = self._ask(
-            trial,
-            worker,
-            "prepare",
-            implementation=self._name(trial),
-            workload=vars(self.workload),
-            inputs=str(inputs),
-            repeat=controls.CONTROLS.get(trial.control, 0.0),
-        )
+    def _prepare(self, case_run: CaseRun, inputs: Path) -> None:
+        """Load the implementation, check its threads and its accuracy, and warm it up."""
+        arguments = self._arguments(case_run, inputs)
+        repeat = controls.CONTROLS.get(case_run.control, 0.0)
+        frameworks = self._request(case_run, "prepare", **arguments, repeat=repeat)
         if frameworks is not None:
-            trial.environment_id = self.team.record_environment(
-                trial.case.implementation, frameworks, self.workload
+            case_run.environment_id = self.pool.record_environment(
+                case_run.case.implementation, frameworks, self.workload
             )
-            trial.check_pools(frameworks)
-        if (gate := self._ask(trial, worker, "check_accuracy")) is not None:
-            trial.judge(gate)
-        calibration = {"turn_s": self.budget.turn_s, "whole_calls": trial.whole_calls}
-        if (warm := self._ask(trial, worker, "warm_up", **calibration)) is not None:
-            trial.truths.append(warm["true_ratio"])
-            trial.whole_calls = (
-                warm["whole_calls"] if trial.control else None
-            )  # all processes repeat the same
+            case_run.check_pools(frameworks)
+        if (check := self._request(case_run, "check_accuracy")) is not None:
+            case_run.check_accuracy(check)
+        calibration = {"turn_s": self.budget.turn_s, "whole_calls": case_run.whole_calls}
+        if (warm := self._request(case_run, "warm_up", **calibration)) is not None:
+            case_run.true_ratios.append(warm["true_ratio"])
+            if case_run.control:  # every process repeats the same
+                case_run.whole_calls = warm["whole_calls"]
 
-    def _take_turns(self, workers: dict[int, Worker], machine: Worker | None) -> float:
-        """Measure rounds until they are precise or the time is up; return the seconds that each
-        case had of it.
-        """
-        cases, start = len(self.alive), time.perf_counter()
+    def _measure_rounds(self, machine: Worker | None) -> float:
+        """Measure rounds until they agree or the time is up; return the seconds per case."""
+        budget, cases, start = self.budget, len(self.active), time.perf_counter()
         rounds, spent = 0, 0.0
-        self.limits.append([])
-        while self.alive:
-            if rounds >= self.budget.min_rounds and (
-                spent >= self.budget.seconds_per_process or self._precise()
+        self.machine_peaks.append([])
+        while self.active:
+            if rounds >= budget.min_rounds and (
+                spent >= budget.seconds_per_process or self._rounds_agree()
             ):
                 break
-            turns: list[CaseRun | None] = [*self.alive, None]  # None: the machine itself
-            self.generator.shuffle(turns)
-            answers: dict[int, Any] = {}
-            monitor = SystemMonitor(self.workload.device)
-            for trial in turns:
-                if trial is None:
-                    self.limits[-1].append(self._measure_limits(machine))
+            order: list[CaseRun | None] = [*self.active, None]  # None: the machine itself
+            self.generator.shuffle(order)
+            answers, monitor = [], SystemMonitor(self.workload.device)
+            for case_run in order:
+                if case_run is None:
+                    self.machine_peaks[-1].append(self._measure_machine(machine))
                 else:
-                    answers[id(trial)] = self._ask(
-                        trial, workers[id(trial)], "measure", turn_s=self.budget.turn_s
-                    )
+                    answer = self._request(case_run, "measure", turn_s=budget.turn_s)
+                    answers.append((case_run, answer))
             state = monitor.state()._asdict()
-            for trial in self.alive:
-                trial.evidence.turns[-1].append(disturbance.Turn(**answers[id(trial)], **state))
+            for case_run, answer in answers:
+                if answer is not None:
+                    case_run.evidence.measurements[-1].append(Measurement(**answer, **state))
             rounds, spent = rounds + 1, (time.perf_counter() - start) / cases
         return spent
 
-    def _precise(self) -> bool:
-        """Return whether the rounds of the process at work fix every ratio so well that more would
-        add little.
-        """
-        own = {id(trial): trial.evidence.rounds[-1] for trial in self.alive}
-        base = own.pop(
-            id(self.reference), None
-        )  # None: no ratios, and it is the times that must be precise
-        ratios = [times if base is None else times / base for times in own.values()]
+    def _rounds_agree(self) -> bool:
+        """Return whether more rounds of the current process would hardly add precision."""
+        times = {id(case_run): case_run.evidence.rounds[-1] for case_run in self.active}
+        reference = times.pop(id(self.reference), None)  # None: the times must agree, not ratios
+        ratios = [own if reference is None else own / reference for own in times.values()]
         return all(rounds_precision(values) <= self.budget.precision / 2 for values in ratios)
 
-    def _converged(self) -> bool:
+    def _ratios_are_precise(self) -> bool:
         """Return whether the interval of every ratio is as narrow as the budget asks."""
         if self.reference is None or self.reference.status != "ok":
             return True
-        base = self.reference.evidence.turns
-        return all(
-            ratio_interval(trial.evidence.turns, base)[0].precision <= self.budget.precision
-            for trial in self.alive
-        )
+        base = self.reference.evidence.measurements
+        intervals = [ratio_interval(run.evidence.measurements, base)[0] for run in self.active]
+        return all(interval.precision <= self.budget.precision for interval in intervals)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
-from lstmbench.measure.roofline import LIMITS
+from lstmbench.measure.roofline import PEAK_COLUMNS
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.labels import Row
@@ -103,25 +103,27 @@ def _cases(
         key, workload = _key(row, keys), _workload(row)
         right: dict[str, Any] | None = {"workload": workload.id}
         if row["status"] == "ok":
-            evidence = Evidence(workload, reference, precision, turns=turns.get(key, []))
-            evidence.reference_turns = bases.get(workload, [])
-            evidence.limits = _limits(rounds.get(key, []))
+            evidence = Evidence(workload, reference, precision, measurements=turns.get(key, []))
+            evidence.reference_measurements = bases.get(workload, [])
+            evidence.machine_peaks = _limits(rounds.get(key, []))
             right = _numbers(row, evidence)
         yield row, key, right
 
 
 def _numbers(row: Row, evidence: Evidence) -> dict[str, Any] | None:
-    base = evidence.reference_turns
-    if not evidence.turns or (base and list(map(len, base)) != list(map(len, evidence.turns))):
+    base = evidence.reference_measurements
+    if not evidence.measurements or (
+        base and list(map(len, base)) != list(map(len, evidence.measurements))
+    ):
         return None
     workload = evidence.workload
-    evidence.gate = [{"first_call_s": row["first_call_s"]}]
+    evidence.first_calls = [{"first_call_s": row["first_call_s"]}]
     right = (
         speed.compute(evidence)
         | memory.compute(evidence)
         | {"workload": workload.id, "flops": workload.flops}
     )
-    if evidence.limits:
+    if evidence.machine_peaks:
         right |= roofline.compute(evidence)
     elif row["roofline_low"] is not None:
         right["roofline_low"] = None
@@ -152,10 +154,12 @@ def _limits(rounds: list[list[list[Row]]]) -> list[list[dict[str, float]]]:
     not all say it.
     """
     for turn in (turn for process in rounds for turn in process):
-        said = {tuple(sample.get(name) for name in LIMITS) for sample in turn}
+        said = {tuple(sample.get(name) for name in PEAK_COLUMNS) for sample in turn}
         if len(said) > 1 or None in said.pop():
             return []
-    return [[{name: turn[0][name] for name in LIMITS} for turn in process] for process in rounds]
+    return [
+        [{name: turn[0][name] for name in PEAK_COLUMNS} for turn in process] for process in rounds
+    ]
 
 
 def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
@@ -166,14 +170,14 @@ def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
     return [list(rounds.values()) for rounds in processes.values()]
 
 
-def _turn(samples: list[Row]) -> Turn:
+def _turn(samples: list[Row]) -> Measurement:
     """Return a turn of these samples; one that was disturbed gets a witness that says so."""
     seconds, disturbance = (
         [sample["seconds"] for sample in samples],
         "yes" if samples[0]["disturbed"] else "",
     )
     quiet = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
-    return Turn(seconds, **quiet, calls=samples[0]["calls"], throttled=disturbance)  # type: ignore[arg-type]
+    return Measurement(seconds, **quiet, calls=samples[0]["calls"], throttled=disturbance)  # type: ignore[arg-type]
 
 
 def _workload(row: Row) -> Workload:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from lstmbench.measure.disturbance import (
-    MAX_LEFT_OUT,
-    Turn,
+    MAX_DISCARDED,
+    Measurement,
     disturbed,
-    epoch_disturbed,
-    left_out,
+    epoch_disturbance,
+    discarded_rounds,
     reasons,
 )
 
-QUIET = Turn(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
+QUIET = Measurement(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
 
 
 def test_quiet_turns_are_not_disturbed():
@@ -58,16 +58,16 @@ def test_waiting_for_helper_threads_is_how_a_case_is_and_not_a_disturbance():
 
 def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the_case_is_noisy():
     few, many = np.zeros((2, 10), dtype=bool), np.zeros((2, 10), dtype=bool)
-    few[0, : int(MAX_LEFT_OUT * 20)] = True
-    many[0, : int(MAX_LEFT_OUT * 20) + 1] = True
-    masks, noisy = left_out(list(few))
-    assert not noisy and sum(mask.sum() for mask in masks) == MAX_LEFT_OUT * 20
-    masks, noisy = left_out(list(many))
+    few[0, : int(MAX_DISCARDED * 20)] = True
+    many[0, : int(MAX_DISCARDED * 20) + 1] = True
+    masks, noisy = discarded_rounds(list(few))
+    assert not noisy and sum(mask.sum() for mask in masks) == MAX_DISCARDED * 20
+    masks, noisy = discarded_rounds(list(many))
     assert noisy and not any(mask.any() for mask in masks)
 
 
 def test_a_process_is_never_left_out_whole():
-    masks, noisy = left_out([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
+    masks, noisy = discarded_rounds([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
     assert not noisy and not masks[0].any()
 
 
@@ -76,4 +76,4 @@ def test_a_process_is_never_left_out_whole():
     [(0.0, 0.0, ""), (0.4, 0.0, ""), (0.6, 0.0, "pushed off its core"), (0.0, 0.03, "stolen time")],
 )
 def test_an_epoch_is_judged_by_itself(queued_s, stolen, why):
-    assert epoch_disturbed(queued_s, 10.0, stolen) == why
+    assert epoch_disturbance(queued_s, 10.0, stolen) == why

@@ -26,7 +26,7 @@ GOOD = {
 def judged(dtype: str, **gate: Any) -> CaseRun:
     workload = Workload("training", 2, 3, 4, 5, dtype=dtype)
     case_run = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
-    case_run.judge(GOOD | gate)
+    case_run.check_accuracy(GOOD | gate)
     return case_run
 
 
@@ -39,7 +39,7 @@ def test_outputs_and_gradients_have_the_tolerance_of_their_dtype(dtype: str, whi
         case_run = judged(dtype, **{which: beyond})
         assert case_run.status == "wrong_result"
         assert which in case_run.error
-        assert f"{bound:g} is the most for {dtype}" in case_run.error
+        assert f"at most {bound:g} is allowed for {dtype}" in case_run.error
 
 
 def test_a_wrong_result_keeps_its_errors_and_has_no_times() -> None:

@@ -136,7 +136,7 @@ def test_a_wrong_gradient_costs_the_training_row_only(
     wrong = records.loc[("mutant.detached", "training")]
     assert wrong["status"] == "wrong_result"
     assert wrong["error"].startswith("grad_rel_error is")
-    assert wrong["error"].endswith("1e-05 is the most for float32")
+    assert wrong["error"].endswith("at most 1e-05 is allowed for float32")
     assert wrong["output_rel_error"] <= 1e-5 < wrong["grad_rel_error"]
     assert pd.isna(wrong["time_median_s"])
     assert (records["status"] == "ok").sum() == 3
@@ -160,7 +160,7 @@ def test_a_case_with_more_threads_than_allowed_gets_no_time(
     done = measure(["mutant.honest", "mutant.crowds"], budget={"min_rounds": 20, "turn_s": 0.005})
     record = row(done.records, "mutant.crowds")
     assert record["status"] == "failed"
-    assert "and 1 are allowed" in record["error"]
+    assert "but 1 are allowed" in record["error"]
     assert pd.isna(record["time_median_s"])
     assert row(done.records, "mutant.honest")["status"] == "ok"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lstmbench.measure import metrics
-from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import (
     Evidence,
     accuracy,
@@ -29,18 +29,23 @@ TRAINING = Workload(
 )
 
 
-def turns(*seconds: float, **witnesses: Any) -> list[Turn]:
+def turns(*seconds: float, **witnesses: Any) -> list[Measurement]:
     """Quiet turns of one sample each, in one process."""
     quiet = {"loop_s": 1e-2, "cpu_s": 1e-2, "switches": 0, "sentinel_s": 1e-4}
-    return [Turn(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
+    return [Measurement(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
 
 
 def evidence(
-    own: list[list[Turn]], reference: list[list[Turn]] | None = None, **more: Any
+    own: list[list[Measurement]], reference: list[list[Measurement]] | None = None, **more: Any
 ) -> Evidence:
     gate = [{"first_call_s": 1.0, "output_rel_error": 1e-7, "grad_rel_error": None} for _ in own]
     found = Evidence(
-        SMALL, "torch.nn", precision=0.02, gate=gate, turns=own, reference_turns=reference or []
+        SMALL,
+        "torch.nn",
+        precision=0.02,
+        first_calls=gate,
+        measurements=own,
+        reference_measurements=reference or [],
     )
     for name, value in more.items():
         setattr(found, name, value)
@@ -92,7 +97,10 @@ def test_a_row_says_whether_its_ratio_is_known_well_enough(spread: float, conver
 
 
 def test_rounds_and_samples_are_counted_by_processes() -> None:
-    several = [Turn([1.0, 2.0, 3.0], 1.0, 1.0, 0, 1e-4), Turn([5.0], 1.0, 1.0, 0, 1e-4)]
+    several = [
+        Measurement([1.0, 2.0, 3.0], 1.0, 1.0, 0, 1e-4),
+        Measurement([5.0], 1.0, 1.0, 0, 1e-4),
+    ]
     found = speed.compute(evidence([several, several]))
     assert (found["processes"], found["rounds"], found["samples"]) == (2, 4, 8)
     assert found["time_median_s"] == 3.5  # of the rounds' medians, 2 and 5
@@ -104,9 +112,10 @@ def test_a_round_s_time_does_not_depend_on_how_many_calls_make_a_sample() -> Non
     difference in nothing.
     """
     calls = np.random.default_rng(0).lognormal(0, 0.5, (25, 100))
-    single = [Turn(list(row), 1.0, 1.0, 0, 1e-4) for row in calls]
+    single = [Measurement(list(row), 1.0, 1.0, 0, 1e-4) for row in calls]
     means = [
-        Turn(list(row.reshape(-1, 20).mean(axis=1)), 1.0, 1.0, 0, 1e-4, calls=20) for row in calls
+        Measurement(list(row.reshape(-1, 20).mean(axis=1)), 1.0, 1.0, 0, 1e-4, calls=20)
+        for row in calls
     ]
     found = speed.compute(evidence([single], [means]))
     assert found["ratio"] == pytest.approx(1, abs=1e-12)
@@ -114,9 +123,9 @@ def test_a_round_s_time_does_not_depend_on_how_many_calls_make_a_sample() -> Non
 
 def test_the_first_call_stands_apart_and_is_never_less_than_nothing() -> None:
     gate = [{"first_call_s": each} for each in (1.0, 3.0, 2.0)]
-    found = speed.compute(evidence([turns(0.5)] * 3, gate=gate))
+    found = speed.compute(evidence([turns(0.5)] * 3, first_calls=gate))
     assert (found["first_call_s"], found["compile_s"]) == (2.0, 1.5)
-    assert speed.compute(evidence([turns(5.0)] * 3, gate=gate))["compile_s"] == 0.0
+    assert speed.compute(evidence([turns(5.0)] * 3, first_calls=gate))["compile_s"] == 0.0
 
 
 def test_disturbed_rounds_are_left_out_and_counted() -> None:
@@ -133,7 +142,7 @@ def test_disturbed_rounds_are_left_out_and_counted() -> None:
 
 def test_the_worst_process_counts() -> None:
     gate = [{"output_rel_error": a, "grad_rel_error": b} for a, b in ((1e-7, 3e-7), (2e-7, 1e-7))]
-    assert accuracy.compute(evidence([], gate=gate)) == {
+    assert accuracy.compute(evidence([], first_calls=gate)) == {
         "output_rel_error": 2e-7,
         "grad_rel_error": 3e-7,
     }
@@ -141,7 +150,7 @@ def test_the_worst_process_counts() -> None:
 
 def test_without_a_backward_there_is_no_gradient_s_error() -> None:
     gate = [{"output_rel_error": 0.0, "grad_rel_error": None}]
-    assert accuracy.compute(evidence([], gate=gate)) == {
+    assert accuracy.compute(evidence([], first_calls=gate)) == {
         "output_rel_error": 0.0,
         "grad_rel_error": None,
     }
@@ -172,7 +181,7 @@ def limits(*rates: Any) -> list[list[dict[str, float]]]:
 
 
 def test_a_case_that_computes_is_held_against_the_rate_of_products() -> None:
-    found = roofline.compute(evidence([turns(4.0)], limits=limits(1008.0, 1e9)))
+    found = roofline.compute(evidence([turns(4.0)], machine_peaks=limits(1008.0, 1e9)))
     assert (found["flops"], found["roofline_fraction"]) == (
         4032,
         1.0,
@@ -180,12 +189,14 @@ def test_a_case_that_computes_is_held_against_the_rate_of_products() -> None:
 
 
 def test_a_case_that_moves_data_is_held_against_the_bandwidth() -> None:
-    found = roofline.compute(evidence([turns(8.0)], limits=limits(1e9, 72.0)))
+    found = roofline.compute(evidence([turns(8.0)], machine_peaks=limits(1e9, 72.0)))
     assert found["roofline_fraction"] == 0.5  # 72 numbers of 4 bytes: 4 s at the least, 8 s taken
 
 
 def test_training_moves_twice_as_much_and_computes_three_times_as_much() -> None:
-    found = roofline.compute(evidence([turns(16.0)], limits=limits(1e9, 72.0), workload=TRAINING))
+    found = roofline.compute(
+        evidence([turns(16.0)], machine_peaks=limits(1e9, 72.0), workload=TRAINING)
+    )
     assert (found["flops"], found["roofline_fraction"]) == (
         3 * 4032,
         1.0,
@@ -198,7 +209,7 @@ def test_without_limits_there_is_no_fraction() -> None:
 
 def test_a_share_is_the_median_of_those_within_rounds_not_the_quotient_of_medians() -> None:
     slow_twice = limits((1008.0, 1e9), (504.0, 1e9), (504.0, 1e9))
-    found = roofline.compute(evidence([turns(4.0, 8.0, 16.0)], limits=slow_twice))
+    found = roofline.compute(evidence([turns(4.0, 8.0, 16.0)], machine_peaks=slow_twice))
     assert found["roofline_fraction"] == 1.0  # of 4, 8 and 8 s: 1, 1 and 0.5
     assert found["roofline_low"] < 1.0 == found["roofline_high"]
     assert found["machine_flops_per_s"] == 504.0
@@ -206,11 +217,11 @@ def test_a_share_is_the_median_of_those_within_rounds_not_the_quotient_of_median
 
 def test_where_a_round_has_no_limits_there_is_no_fraction() -> None:
     torn = [[*limits((1008.0, 1e9))[0], {}]]
-    assert roofline.compute(evidence([turns(4.0, 4.0)], limits=torn)) == {"flops": 4032}
+    assert roofline.compute(evidence([turns(4.0, 4.0)], machine_peaks=torn)) == {"flops": 4032}
 
 
 def test_the_products_of_the_workload_are_a_limit_of_their_own() -> None:
-    found = roofline.compute(evidence([turns(4.0)], limits=limits(1e9, 1e9, 3.0)))
+    found = roofline.compute(evidence([turns(4.0)], machine_peaks=limits(1e9, 1e9, 3.0)))
     assert (found["products_s"], found["products_fraction"]) == (3.0, 0.75)
     assert (found["products_low"], found["products_high"]) == (0.75, 0.75)  # a single round
 
@@ -218,11 +229,11 @@ def test_the_products_of_the_workload_are_a_limit_of_their_own() -> None:
 # Hygiene
 
 
-def clean(samples: int = 10, seconds: float = 1e-3, **other: Any) -> Turn:
+def clean(samples: int = 10, seconds: float = 1e-3, **other: Any) -> Measurement:
     """A turn of samples that leave no time over, all of it spent computing."""
     whole = samples * seconds
     quiet: dict[str, Any] = {"loop_s": whole, "cpu_s": whole, "switches": 0, "sentinel_s": 1e-4}
-    return Turn([seconds] * samples, **(quiet | other))
+    return Measurement([seconds] * samples, **(quiet | other))
 
 
 def test_samples_that_account_for_their_time_are_not_flagged() -> None:
@@ -278,7 +289,7 @@ def test_the_metrics_are_the_files_of_the_package() -> None:
 
 
 def test_no_two_metrics_add_the_same_column() -> None:
-    full = evidence([turns(4.0)], [turns(4.0)], limits=limits(1.0, 1.0), memory={"x": 1})
+    full = evidence([turns(4.0)], [turns(4.0)], machine_peaks=limits(1.0, 1.0), memory={"x": 1})
     names = [name for metric in metrics.metrics() for name in metric.compute(full)]
     assert len(names) == len(set(names))
 
@@ -294,7 +305,7 @@ def test_a_metric_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     metrics.metrics.cache_clear()
     try:
         assert metrics.compute(evidence([turns(4.0)]))["joules"] == 4.0
-        assert "joules" not in metrics.compute(evidence([]), frozenset({"gate"}))
+        assert "joules" not in metrics.compute(evidence([]), frozenset({"first_calls"}))
         assert quantity("joules") == number("joules", "energy of one call", {"J": 1.0, "mJ": 1e3})
     finally:
         monkeypatch.undo()

@@ -17,7 +17,9 @@ def test_the_products_are_all_those_whose_flop_are_counted(
     B, T, features, H = sizes
     workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
     monkeypatch.setattr(
-        roofline, "_product", lambda m, k, n, dtype, cut="": lambda: 2.0 * m * k * n
+        roofline,
+        "_product_timer",
+        lambda m, k, n, dtype, long_side="": lambda: 2.0 * m * k * n,
     )
     stack = replace(workload, num_layers=3, bidirectional=True, lengths="staggered")
     for each in (workload, stack):
@@ -31,17 +33,14 @@ def test_the_products_are_all_those_whose_flop_are_counted(
 def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(
     monkeypatch: pytest.MonkeyPatch, cut: str, flops: float, part: int
 ) -> None:
-    shapes, draw = [], roofline._draw
-    monkeypatch.setattr(roofline, "SLICE_FLOPS", flops)
-    monkeypatch.setattr(roofline, "SLICE", 5)
-    monkeypatch.setattr(roofline, "_repeated", lambda call: lambda: 1.0)
+    shapes = []
+    monkeypatch.setattr(roofline, "MIN_FLOPS", flops)
+    monkeypatch.setattr(roofline, "MIN_ROWS", 5)
     monkeypatch.setattr(
-        roofline,
-        "_draw",
-        lambda generator, shape, dtype: shapes.append(shape) or draw(generator, shape, dtype),
+        roofline, "_loop_timer", lambda a, b: shapes.extend([a.shape, b.shape]) or (lambda: 1.0)
     )
     m, k = (1000, 4) if cut == "m" else (4, 1000)
-    assert roofline._product(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
+    assert roofline._product_timer(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
     assert shapes == ([(part, 4), (4, 8)] if cut == "m" else [(4, part), (part, 8)])
 
 

@@ -14,14 +14,14 @@ import pytest
 from lstmbench.measure import workload_session as module
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.suite import Budget, Suite
-from lstmbench.measure.workload_session import MAX_PROCESSES, WorkloadSession
+from lstmbench.measure.workload_session import MAX_PROCESS_FACTOR, WorkloadSession
 
 SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
 NAMES = ["numpy.reference", "numpy.fused"]
 Times = Callable[[str, int], float]
 
 
-class PretendTeam:
+class FakePool:
     """Workers whose times are ``times(label, process)`` seconds a call, and that keep a diary of
     who was asked.
     """
@@ -128,22 +128,22 @@ class PretendTeam:
         return {}
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, team: PretendTeam, **budget: Any) -> WorkloadSession:
-    """Measure both implementations, and the controls, on a pretended team."""
-    monkeypatch.setattr(module.time, "perf_counter", lambda: team.clock)
+def measured(monkeypatch: pytest.MonkeyPatch, pool: FakePool, **budget: Any) -> WorkloadSession:
+    """Measure both implementations, and the controls, on a pretended pool."""
+    monkeypatch.setattr(module.time, "perf_counter", lambda: pool.clock)
     monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)
     chosen = Budget(
         **{"processes": 5, "min_rounds": 3, "seconds_per_case": 5.0, "turn_s": 0.01, **budget}
     )
     grid = {"seq_len": 4, "batch_size": 2, "hidden_size": 3}
     suite = Suite(implementations=NAMES, reference=NAMES[0], grids=[grid], budget=chosen)
-    comparison = WorkloadSession(SMALL, suite, team, random.Random(0))  # type: ignore[arg-type]
-    comparison.measure()
-    return comparison
+    session = WorkloadSession(SMALL, suite, pool, random.Random(0))  # type: ignore[arg-type]
+    session.measure()
+    return session
 
 
-def rounds(comparison: WorkloadSession) -> list[int]:
-    return [len(turns) for turns in comparison.trials[0].evidence.turns]
+def rounds(session: WorkloadSession) -> list[int]:
+    return [len(turns) for turns in session.case_runs[0].evidence.measurements]
 
 
 def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
@@ -161,43 +161,43 @@ def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
 def test_rounds_that_agree_end_a_process_long_before_its_time_is_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4)))
-    assert rounds(comparison) == [6] * 5  # fewer than six rounds have no interval
+    session = measured(monkeypatch, FakePool(noisy(1e-4)))
+    assert rounds(session) == [6] * 5  # fewer than six rounds have no interval
 
 
 def test_noisy_rounds_go_on_until_the_time_of_the_process_is_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    comparison = measured(
-        monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128
+    session = measured(
+        monkeypatch, FakePool(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128
     )
-    assert rounds(comparison) == [20] * 5
+    assert rounds(session) == [20] * 5
 
 
 def test_the_least_number_of_rounds_is_measured_whatever_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert rounds(measured(monkeypatch, PretendTeam(noisy(1e-4)), min_rounds=9)) == [9] * 5
-    assert rounds(measured(monkeypatch, PretendTeam(noisy(0.5)), seconds_per_case=0.001)) == [3] * 5
+    assert rounds(measured(monkeypatch, FakePool(noisy(1e-4)), min_rounds=9)) == [9] * 5
+    assert rounds(measured(monkeypatch, FakePool(noisy(0.5)), seconds_per_case=0.001)) == [3] * 5
 
 
 def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    team = PretendTeam(noisy(1e-4, between=0.1))
-    comparison = measured(monkeypatch, team)
-    assert rounds(comparison) == [6] * (5 * MAX_PROCESSES)
-    assert set(team.layouts) == set(range(5))  # a fork of what has been imported is new enough
-    spent = measured(monkeypatch, PretendTeam(noisy(0.5, between=0.1)), seconds_per_case=1.0)
+    pool = FakePool(noisy(1e-4, between=0.1))
+    session = measured(monkeypatch, pool)
+    assert rounds(session) == [6] * (5 * MAX_PROCESS_FACTOR)
+    assert set(pool.layouts) == set(range(5))  # a fork of what has been imported is new enough
+    spent = measured(monkeypatch, FakePool(noisy(0.5, between=0.1)), seconds_per_case=1.0)
     assert len(rounds(spent)) == 5  # nothing was left
 
 
 def test_every_case_and_the_machine_have_one_turn_in_each_round_in_an_order_that_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    team = PretendTeam(noisy(0.5))
-    measured(monkeypatch, team, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
-    turns = [entry for entry in team.diary if entry.startswith("measure")]
+    pool = FakePool(noisy(0.5))
+    measured(monkeypatch, pool, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
+    turns = [entry for entry in pool.diary if entry.startswith("measure")]
     in_rounds = [
         tuple(turns[k : k + 5]) for k in range(0, len(turns), 5)
     ]  # both cases, two controls, the machine
@@ -210,13 +210,13 @@ def test_every_case_and_the_machine_have_one_turn_in_each_round_in_an_order_that
 def test_shares_of_the_limit_are_given_only_if_it_was_measured_in_every_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = measured(monkeypatch, team := PretendTeam(noisy(1e-4)))
-    assert all(trial.record()["roofline_fraction"] > 0 for trial in whole.trials)
-    at = len(team.diary) - team.diary[::-1].index("measure the machine")  # the last of them
-    torn = measured(monkeypatch, PretendTeam(noisy(1e-4), machine_fails_at=at))
+    whole = measured(monkeypatch, pool := FakePool(noisy(1e-4)))
+    assert all(case_run.record()["roofline_fraction"] > 0 for case_run in whole.case_runs)
+    at = len(pool.diary) - pool.diary[::-1].index("measure the machine")  # the last of them
+    torn = measured(monkeypatch, FakePool(noisy(1e-4), machine_fails_at=at))
     assert rounds(torn) == rounds(whole)
-    assert not any("roofline_fraction" in trial.record() for trial in torn.trials)
-    assert all(trial.record()["time_median_s"] > 0 for trial in torn.trials)
+    assert not any("roofline_fraction" in case_run.record() for case_run in torn.case_runs)
+    assert all(case_run.record()["time_median_s"] > 0 for case_run in torn.case_runs)
 
 
 def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,18 +225,18 @@ def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.Monkey
             raise module.LstmbenchError("not this one")
         return 1.0
 
-    comparison = measured(monkeypatch, PretendTeam(times))
-    assert [trial.status for trial in comparison.trials] == ["ok", "failed", "ok", "ok"]
-    assert rounds(comparison) == [6] * 5
+    session = measured(monkeypatch, FakePool(times))
+    assert [case_run.status for case_run in session.case_runs] == ["ok", "failed", "ok", "ok"]
+    assert rounds(session) == [6] * 5
 
 
 def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    comparison = measured(monkeypatch, PretendTeam(noisy(1e-4), cores_busy=1.9))
-    assert {trial.status for trial in comparison.trials} == {"failed"}
-    assert comparison.trials[0].error == "it kept 1.9 cores busy, and 1 are allowed"
-    assert comparison.trials[0].record().get("time_median_s") is None
+    session = measured(monkeypatch, FakePool(noisy(1e-4), cores_busy=1.9))
+    assert {case_run.status for case_run in session.case_runs} == {"failed"}
+    assert session.case_runs[0].error == "it kept 1.9 cores busy, but 1 are allowed"
+    assert session.case_runs[0].record().get("time_median_s") is None
 
 
 def test_every_process_of_a_control_repeats_what_its_first_one_chose(
@@ -245,10 +245,10 @@ def test_every_process_of_a_control_repeats_what_its_first_one_chose(
     """Calls in one and time steps in another would be two slowdowns, and their ratios those of
     neither.
     """
-    team = PretendTeam(noisy(1e-4))
-    measured(monkeypatch, team)
+    pool = FakePool(noisy(1e-4))
+    measured(monkeypatch, pool)
     first, *others = [
-        team.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)
+        pool.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)
     ]  # two cases, two controls
     assert first == [None] * 4
     assert others == [[None, None, False, True]] * 4
@@ -261,12 +261,12 @@ def test_every_process_of_a_control_repeats_what_its_first_one_chose(
 def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let_pass(
     monkeypatch: pytest.MonkeyPatch, thread_shares: tuple[float, ...], status: str
 ) -> None:
-    comparison = measured(
-        monkeypatch, PretendTeam(noisy(1e-4), cores_busy=0.6, thread_shares=thread_shares)
+    session = measured(
+        monkeypatch, FakePool(noisy(1e-4), cores_busy=0.6, thread_shares=thread_shares)
     )
-    assert {trial.status for trial in comparison.trials} == {status}
-    assert comparison.trials[0].error == (
-        "" if status == "ok" else "5 threads computed, and 1 are allowed"
+    assert {case_run.status for case_run in session.case_runs} == {status}
+    assert session.case_runs[0].error == (
+        "" if status == "ok" else "5 threads computed, but 1 are allowed"
     )
 
 
@@ -274,11 +274,9 @@ def test_on_a_busy_machine_threads_are_counted_and_one_that_hands_work_on_is_let
 def test_computing_that_processes_beside_it_did_is_refused_unless_it_is_hardly_any(
     monkeypatch: pytest.MonkeyPatch, descendants_share: float, status: str
 ) -> None:
-    comparison = measured(
-        monkeypatch, PretendTeam(noisy(1e-4), descendants_share=descendants_share)
-    )
-    assert comparison.trials[0].status == status
-    assert comparison.trials[0].error == (
+    session = measured(monkeypatch, FakePool(noisy(1e-4), descendants_share=descendants_share))
+    assert session.case_runs[0].status == status
+    assert session.case_runs[0].error == (
         "" if status == "ok" else "processes that it started did 30% of its computing"
     )
 
@@ -286,7 +284,7 @@ def test_computing_that_processes_beside_it_did_is_refused_unless_it_is_hardly_a
 def test_a_pool_with_more_threads_than_allowed_is_refused_before_anything_is_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    team = PretendTeam(noisy(1e-4), pools=2)
-    comparison = measured(monkeypatch, team)
-    assert comparison.trials[0].error == "openblas has 2 threads, and 1 are allowed"
-    assert not any(entry.startswith(("check_accuracy", "measure")) for entry in team.diary)
+    pool = FakePool(noisy(1e-4), pools=2)
+    session = measured(monkeypatch, pool)
+    assert session.case_runs[0].error == "openblas has 2 threads, but 1 are allowed"
+    assert not any(entry.startswith(("check_accuracy", "measure")) for entry in pool.diary)

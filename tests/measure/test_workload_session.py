@@ -1,6 +1,6 @@
 """What is kept of each turn of a case."""
 
-from lstmbench.measure.disturbance import Turn
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.measure.workload_session import CaseRun
@@ -11,14 +11,16 @@ SMALL = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size
 def test_every_sample_is_kept_with_its_process_its_round_and_its_number_of_calls() -> None:
     """Each process finds for itself how many calls make a sample."""
     first = [
-        Turn([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10),
-        Turn([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
+        Measurement([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10),
+        Measurement([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
     ]
-    second = [Turn([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
-    trial = CaseRun(
-        Case("torch.nn", SMALL), Evidence(SMALL, "torch.nn", 0.02, turns=[first, second]), peer=True
+    second = [Measurement([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
+    case_run = CaseRun(
+        Case("torch.nn", SMALL),
+        Evidence(SMALL, "torch.nn", 0.02, measurements=[first, second]),
+        peer=True,
     )
-    rows = list(trial.samples())
+    rows = list(case_run.samples())
     kept = [
         tuple(row[name] for name in ("process", "round", "sample", "calls", "seconds"))
         for row in rows

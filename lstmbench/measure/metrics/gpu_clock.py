@@ -1,4 +1,4 @@
-"""How fast a GPU ran: the clock of its processors at the end of each round, and what held it down."""
+"""How fast the GPU ran: the clock of its processors at the end of each round, and its limits."""
 
 from typing import Any
 
@@ -15,15 +15,13 @@ COLUMNS = (
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
-    """Return ``gpu_mhz``, the median over rounds, and ``gpu_throttled``, all reasons; nothing of a
-    CPU.
-    """
+    """Return ``gpu_mhz``, the median over rounds, and ``gpu_throttled``; {} on a CPU."""
     if evidence.workload.device != "cuda":
         return {}
-    turns = [turn for process in evidence.turns for turn in process]
-    told = [turn.mhz for turn in turns if turn.mhz]
-    reasons = {reason for turn in turns for reason in turn.throttled.split(", ") if reason}
+    measurements = [one for process in evidence.measurements for one in process]
+    clocks = [one.mhz for one in measurements if one.mhz]
+    reasons = {reason for one in measurements for reason in one.throttled.split(", ") if reason}
     return {
-        "gpu_mhz": float(np.median(told)) if told else None,
+        "gpu_mhz": float(np.median(clocks)) if clocks else None,
         "gpu_throttled": ", ".join(sorted(reasons)),
     }

@@ -1,9 +1,7 @@
-"""Memory of one call, three ways: the allocator's word, the process's high-water mark, and the
-formula.
+"""Memory of one call: by the allocator, by the process's peak, and by the formula.
 
-Allocator and formula also as growth per time step. The process's mark has no such column: a process
-keeps what it once had, so that its growth shows between cases of different length only, each in a
-process of its own.
+Allocator and formula also have the growth per time step. The process's peak does not: a process
+keeps memory that it once had, so that its growth shows only between cases of different length.
 """
 
 from typing import Any
@@ -14,12 +12,9 @@ NEEDS = frozenset({"memory"})
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
-    """Return bytes: ``allocated_bytes`` beyond the inputs, ``peak_host_bytes`` of the process,
-    ``formula_bytes``.
-    """
+    """Return bytes: the worker's answer (``WorkerServer.memory``), and ``formula_bytes``."""
     workload = evidence.workload
-    formula = {
+    return evidence.memory | {
         "formula_bytes": workload.formula_bytes,
         "formula_bytes_per_step": workload.formula_bytes_per_step,
     }
-    return dict(evidence.memory) | formula

@@ -1,21 +1,16 @@
-"""How near to the machine's limit: the least time that the arithmetic or the memory traffic takes,
-over the time taken.
+"""How close a call is to the machine's peaks: the least possible time over the measured time.
 
-    least time = max(FLOP / rate of a large matrix product, bytes / copy bandwidth)
+    least time = max(FLOP / peak FLOP/s of a large matrix product, bytes / copy bandwidth)
 
 FLOP are those of the matrix products (``Workload.flops``). Bytes are those that must cross memory
-at least once: inputs and outputs, in training twice (forward, and as gradients). Both rates are
-measured in the same rounds, on the
-same number of threads, in the same dtype, and the share is the median of the shares within rounds:
-a machine that is shared has no one rate. Weights that are read again at each step are counted once:
-they fit the caches, or else the share of the limit that is shown is too low.
+at least once: inputs and outputs, twice in training (also their gradients). Both peaks are measured
+in the same rounds with the same threads and dtype, and the fraction is the median of those within
+rounds, since a shared machine has no constant peak. Weights count once, though each step reads
+them: they stay in the caches, or the fraction is too low.
 
-A second share says how near to what matrix products of these very shapes can do, which is far from
-the rate of a
-large one where B or H are small: ``products_s`` is how long the products of a call took by
-themselves, in NumPy, and ``products_fraction`` that time over the time taken. It can exceed 1 where
-an implementation's products are better than NumPy's, or are fewer (see
-``lstmbench.measure.roofline.products`` for which they are).
+``products_fraction`` relates the time to that of the matrix products of these very shapes in NumPy,
+``products_s``, which are far below the peak where B or H are small. It exceeds 1 where an
+implementation has better or fewer products; ``lstmbench.measure.roofline.products`` lists them.
 """
 
 from typing import Any
@@ -24,37 +19,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.measure.metrics import Evidence
-from lstmbench.measure.roofline import LIMITS
+from lstmbench.measure.roofline import PEAK_COLUMNS
 from lstmbench.measure.statistics import median_interval
 
 NEEDS = frozenset({"samples"})
-Array = NDArray[np.float64]
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
-    """Return ``flops`` of a call, both shares with their 95 % intervals, and the medians of what
-    they are shares of.
-    """
-    workload, rounds = evidence.workload, evidence.rounds
+    """Return ``flops``, both fractions with their 95 % intervals, and the medians of the peaks."""
+    workload, rounds, peaks = evidence.workload, evidence.rounds, evidence.machine_peaks
     columns: dict[str, Any] = {"flops": workload.flops}
-    if not evidence.limits or not all(limits for process in evidence.limits for limits in process):
+    if not peaks or not all(values for process in peaks for values in process):
         return columns
     numbers = workload.seq_len * workload.batch_size * (workload.input_size + workload.hidden_size)
     moved = numbers * workload.item_bytes * (2 if workload.mode == "training" else 1)
 
-    def limit(name: str) -> list[Array]:
-        return [np.array([limits[name] for limits in process]) for process in evidence.limits]
+    def by_process(name: str) -> list[NDArray[np.float64]]:
+        return [np.array([values[name] for values in process]) for process in peaks]
 
-    rates = zip(limit("machine_flops_per_s"), limit("machine_bytes_per_s"), strict=True)
+    flops_per_s, bytes_per_s = by_process("machine_flops_per_s"), by_process("machine_bytes_per_s")
     least_s = [
-        np.maximum(workload.flops / flops_per_s, moved / bytes_per_s)
-        for flops_per_s, bytes_per_s in rates
+        np.maximum(workload.flops / flops, moved / bytes_)
+        for flops, bytes_ in zip(flops_per_s, bytes_per_s, strict=True)
     ]
-    for name, limit_s in ("roofline", least_s), ("products", limit("products_s")):
-        share = median_interval([own / taken for own, taken in zip(limit_s, rounds, strict=True)])
+    for name, limit_s in ("roofline", least_s), ("products", by_process("products_s")):
+        fraction = median_interval(
+            [least / own for least, own in zip(limit_s, rounds, strict=True)]
+        )
         columns |= {
-            f"{name}_fraction": share.median,
-            f"{name}_low": share.low,
-            f"{name}_high": share.high,
+            f"{name}_fraction": fraction.median,
+            f"{name}_low": fraction.low,
+            f"{name}_high": fraction.high,
         }
-    return columns | {name: float(np.median(np.concatenate(limit(name)))) for name in LIMITS}
+    medians = {name: float(np.median(np.concatenate(by_process(name)))) for name in PEAK_COLUMNS}
+    return columns | medians

@@ -1,6 +1,4 @@
-"""Was the timing clean? What its samples account for, how many cores were busy, and flags where
-something is odd.
-"""
+"""Is the timing valid? How much time the samples account for, and how many cores were busy."""
 
 from typing import Any
 
@@ -11,36 +9,29 @@ from lstmbench.measure.metrics import Evidence
 NEEDS = frozenset({"samples"})
 
 MIN_ACCOUNTED = 0.99
-"""Samples must account for this share of the wall time of the loops that took them."""
+"""Minimum share of the loops' wall time that the samples account for. Only reading
+the clock is outside a sample, and a sample lasts 2 ms or longer."""
 MAX_WAITED = 0.1
-"""On a CPU a call computes; one that neither computes nor stands in line for a core for more than
-this share of its time, in nearly all of its turns (the 10th percentile), waits: it sleeps, or
-another process works
-for it unseen."""
+"""Maximum share of a call's time in which a CPU implementation neither computes nor waits for a
+core, in 90 % of its measurements. More means that it sleeps, or another process works for it."""
 
 
 def compute(evidence: Evidence) -> dict[str, Any]:
     """Return ``accounted_share``, ``cores_busy`` and ``flags``.
 
     ``accounted_share`` is the sum of all samples over the wall time of the loops that took them;
-    ``cores_busy`` the median over turns of computing time over wall time. ``flags`` is "" or some
-    of ``unaccounted`` and ``waits``.
+    ``cores_busy`` is the median over rounds. ``flags`` lists ``unaccounted`` and ``waits``.
     """
-    turns = [turn for process in evidence.turns for turn in process]
-    accounted = sum(turn.calls * sum(turn.seconds) for turn in turns) / sum(
-        turn.loop_s for turn in turns
-    )
-    busy = [turn.cores_busy for turn in turns]
-    flags = []
-    if not MIN_ACCOUNTED <= accounted <= 2 - MIN_ACCOUNTED:
-        flags.append("unaccounted")
-    if (
-        evidence.workload.device == "cpu"
-        and np.percentile([turn.waited_share for turn in turns], 10) > MAX_WAITED
-    ):
-        flags.append("waits")
+    measurements = [one for process in evidence.measurements for one in process]
+    sampled = sum(one.calls * sum(one.seconds) for one in measurements)
+    accounted = sampled / sum(one.loop_s for one in measurements)
+    waited = np.percentile([one.waited_share for one in measurements], 10)
+    flags = {
+        "unaccounted": not MIN_ACCOUNTED <= accounted <= 2 - MIN_ACCOUNTED,
+        "waits": evidence.workload.device == "cpu" and waited > MAX_WAITED,
+    }
     return {
         "accounted_share": accounted,
-        "cores_busy": float(np.median(busy)),
-        "flags": ", ".join(flags),
+        "cores_busy": float(np.median([one.cores_busy for one in measurements])),
+        "flags": ", ".join(name for name, raised in flags.items() if raised),
     }
