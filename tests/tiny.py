@@ -52,7 +52,7 @@ class InProcessWorker:
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         request = json.dumps({"command": command, **arguments}).encode()
-        answer = json.loads(worker.answer(self.server, request))
+        answer = json.loads(worker.respond(self.server, request))
         if "error" in answer:
             raise LstmbenchError(answer["error"])
         return answer["answer"]
