@@ -48,14 +48,14 @@ def check_shape(array: Array, name: str, *shape: int | str, reason: str = "") ->
     Args:
         array: what to check.
         name: what the error calls it.
-        shape: sizes; a letter is any size from 1 on, ``"4H"`` is four times that of ``"H"``.
+        shape: sizes; a letter is any size from 1 on, ``"4H"`` is four times ``"H"``.
         reason: why this shape is expected, as the error says it, with a space before it.
 
     Raises:
         LstmbenchError: if the shape is another; both are named.
     """
     expected = list(shape)
-    if "4H" in shape and array.ndim == len(shape) and (H := array.shape[shape.index("H")]):
+    if "H" in shape and array.ndim == len(shape) and (H := array.shape[shape.index("H")]):
         expected = [{"4H": 4 * H, "H": H}.get(str(size), size) for size in shape]
     if array.ndim == len(shape) and all(
         size >= 1 if isinstance(wanted, str) else size == wanted

@@ -1,6 +1,4 @@
-"""ONNX, in: the LSTM nodes of a model. Gates i, o, f, c, where c is our g; two biases, which are
-added.
-"""
+"""ONNX, in: the LSTM nodes of a model. Gates i, o, f, c, where c is our g; two biases, added."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -10,29 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError, error_text
-from lstmbench.interop.model_files import read_bytes, refuse_others
+from lstmbench.interop.model_files import read_bytes, refuse_other_kinds
 from lstmbench.interop.onnx_graph import Graph, UnknownError
 from lstmbench.interop.weight_checks import (
-    Array,
     Layers,
-    added,
-    listed,
-    needed,
+    import_package,
+    list_names,
     refuse_unless_ignored,
-    reorder,
-    shaped,
-    shown,
+    reorder_gates,
+    short_repr,
+    sum_biases,
+    to_float64,
 )
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-_DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
-_HELD = ("initial_h", "initial_c", "sequence_lens")
-_DEFAULTS = ["sigmoid", "tanh", "tanh"]
-# Sigmoid and Tanh take no alpha and no beta
-_HARMLESS = (
-    "activation_alpha",
+_NUM_DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
+_ACTIVATIONS = ["sigmoid", "tanh", "tanh"]
+_KNOWN_ATTRIBUTES = (
+    "activations",
+    "activation_alpha",  # Sigmoid and Tanh take no alpha and no beta
     "activation_beta",
     "direction",
     "hidden_size",
@@ -43,10 +40,10 @@ _HARMLESS = (
 
 @dataclass(frozen=True, eq=False)
 class OnnxLayer:
-    """One LSTM node of a model, with what it holds beside the weights.
+    """One LSTM node of a model, with what it holds besides the weights.
 
     Attributes:
-        name: the node's name; if it has none, its place among the LSTM nodes.
+        name: the node's name; if it has none, its index among the LSTM nodes.
         params: the weights, one for each direction.
         direction: ``forward``, ``reverse`` or ``bidirectional``.
         layout: 0 if its arrays are time-major, (T, B, I); 1 if the batch comes first.
@@ -73,22 +70,21 @@ def read_onnx(
     inputs: Mapping[str, Any] | None = None,
     ignore: Collection[str] = (),
 ) -> list[OnnxLayer]:
-    """Return the LSTM nodes of a model, which must be layers of one stack, or the one that is
-    named.
+    """Return the LSTM nodes of a model, which must be layers of one stack, or one of them.
 
     Args:
         source: a path, the bytes of a model, or a ModelProto. It is not run: only what follows from
-            its constants alone is computed.
-        node: the node's name, or its place among the LSTM nodes, from 0 on; all nodes if None.
+            its constants is computed.
+        node: the node's name, or its index among the LSTM nodes; all nodes if None.
         inputs: values of the model's inputs by name, for a model whose weights are inputs.
         ignore: what may be lost: ``activations``, or another attribute of nodes, such as ``clip``.
 
     Raises:
-        LstmbenchError: if it is no model, has no LSTM, or one that is none of ours: other
-            activations, clipping, input and forget gate coupled, weights that are computed; or if
-            the nodes are not layers of one stack.
+        LstmbenchError: if it is not a model, has no LSTM, or one that computes something else:
+            other activations, clipping, coupled input and forget gates, weights that depend on
+            inputs; or if the nodes are not layers of one stack.
     """
-    return [layer for _, layer in _read(source, node, inputs, ignore)[1]]
+    return [layer for _, layer in _read_nodes(source, node, inputs, ignore)[1]]
 
 
 def read(
@@ -104,221 +100,206 @@ def read(
     Raises:
         LstmbenchError: see ``read_onnx``; or if a node says what the weights alone cannot hold.
     """
-    graph, found = _read(source, node, inputs, ignore)
-    for lstm, layer in found:
+    graph, pairs = _read_nodes(source, node, inputs, ignore)
+    for lstm, layer in pairs:
         where = f"LSTM node {layer.name!r}"
         if layer.direction == "reverse":
-            refuse_unless_ignored(
-                "direction", ignore, f"{where} reads in reverse only, which the weights do not say"
-            )
-        for which, name in zip(_INPUTS, lstm.input, strict=False):
-            if (
-                which in _HELD
-                and name
-                and not graph.is_given(name)
-                and (reason := _loss(graph, lstm, which, name))
-            ):
-                refuse_unless_ignored(
-                    which, ignore, f"{where}: {which} {reason}, which the weights do not hold"
-                )
-    return tuple(layer.params for _, layer in found)
+            problem = f"{where} reads in reverse only, which the weights do not say"
+            refuse_unless_ignored("direction", ignore, problem)
+        names = dict(zip(_INPUTS, lstm.input, strict=False))
+        for kind in ("sequence_lens", "initial_h", "initial_c"):
+            name = names.get(kind)
+            if name and not graph.is_input(name) and (loss := _loss(graph, names, kind, layer)):
+                problem = f"{where}: {kind} {loss}, which the weights do not hold"
+                refuse_unless_ignored(kind, ignore, problem)
+    return tuple(layer.params for _, layer in pairs)
 
 
-def _loss(graph: Graph, lstm: Any, which: str, name: str) -> str:
-    """Return what is lost without this input of a node; nothing if it changes nothing."""
+def _loss(graph: Graph, names: Mapping[str, str], kind: str, layer: OnnxLayer) -> str:
+    """Return what is lost without this input of a node; "" if it changes nothing."""
     try:
-        array = graph.value(name, graph.example)
-    except UnknownError as why:
-        return f"is not known before the model runs (it {why})"
-    if which == "sequence_lens":
-        sizes = graph.shapes.get(lstm.input[0], ())
-        layout = graph.attributes(lstm).get("layout", 0)
-        return "" if len(sizes) == 3 and (array == sizes[layout]).all() else "is held by the model"
-    return "is held by the model, or computed, and not zero" if array.any() else ""
+        array = graph.value(names[kind], graph.example)
+    except UnknownError as reason:
+        return f"is not known before the model runs (it {reason})"
+    if kind != "sequence_lens":
+        return "is held by the model, or computed, and not zero" if array.any() else ""
+    x_shape = graph.shapes.get(names["X"], ())
+    full = len(x_shape) == 3 and (array == x_shape[layer.layout]).all()
+    return "" if full else "is held by the model"
 
 
-def _read(
+def _read_nodes(
     source: Any, node: str | int | None, inputs: Mapping[str, Any] | None, ignore: Collection[str]
 ) -> tuple[Graph, list[tuple[Any, OnnxLayer]]]:
-    graph = Graph(_model(source), inputs or {})
+    """Return the graph, and its LSTM nodes as they are and as layers."""
+    graph = Graph(_load_model(source), inputs or {})
     lstms = [
-        each for each in graph.nodes if each.op_type == "LSTM" and each.domain in ("", "ai.onnx")
+        candidate
+        for candidate in graph.nodes
+        if candidate.op_type == "LSTM" and candidate.domain in ("", "ai.onnx")
     ]
-    names = [each.name or str(number) for number, each in enumerate(lstms)]
     if not lstms:
         raise LstmbenchError("The model has no LSTM node in its main graph.")
-    chosen = range(len(lstms))
-    if node is not None:
-        number = (
-            node if isinstance(node, int) else names.index(node) if node in names else len(names)
+    names = [lstm.name or str(index) for index, lstm in enumerate(lstms)]
+    chosen = [index for index, name in enumerate(names) if node is None or node in (name, index)]
+    if not chosen:
+        raise LstmbenchError(
+            f"The model has no LSTM node {node!r}; its LSTM nodes are {list_names(names)}."
         )
-        if number not in chosen:
-            raise LstmbenchError(
-                f"The model has no LSTM node {node!r}; its LSTM nodes are {listed(names)}."
-            )
-        chosen = range(number, number + 1)
-    found = [
-        (lstms[number], _layer(graph, lstms[number], names[number], ignore)) for number in chosen
+    if node is not None:
+        chosen = chosen[:1]
+    pairs = [
+        (lstms[index], _read_node(graph, lstms[index], names[index], ignore)) for index in chosen
     ]
-    for (lower, below), (upper, above) in pairwise(found):
-        _check_link(graph, lower, upper, below, above)
-    return graph, found
+    for lower, upper in pairwise(pairs):
+        _check_link(graph, *lower, *upper)
+    return graph, pairs
 
 
-def _model(source: Any) -> Any:
-    onnx = needed("onnx", "from_onnx")
-    data, name = None, "the given model"
-    if isinstance(source, bytes | bytearray | memoryview):
-        data, name = bytes(source), "the given bytes"
-        refuse_others(data, name, "an ONNX model")
-    elif isinstance(source, str | os.PathLike):
-        data, name = read_bytes(source, "an ONNX model"), str(source)
+def _load_model(source: Any) -> Any:
+    onnx = import_package("onnx", "from_onnx")
+    content, name, is_path = None, "the given model", isinstance(source, str | os.PathLike)
+    if is_path:
+        content, name = read_bytes(source, "an ONNX model"), str(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        content, name = bytes(source), "the given bytes"
+        refuse_other_kinds(content, name, "an ONNX model")
     elif not isinstance(source, onnx.ModelProto):
         kind = type(source).__name__
         raise LstmbenchError(
             f"from_onnx takes a path, bytes or an onnx.ModelProto, but it was given a {kind}."
         )
     try:
-        model = onnx.ModelProto.FromString(data) if data is not None else source
-        if isinstance(
-            source, str | os.PathLike
-        ):  # large models keep their weights in files beside them
+        model = source if content is None else onnx.ModelProto.FromString(content)
+        if is_path:  # large models keep their weights in files in the same folder
             folder = os.path.dirname(os.path.abspath(source))
             onnx.external_data_helper.load_external_data_for_model(model, folder)
         if model.functions:
-            model = needed("onnx.inliner", "from_onnx").inline_local_functions(model)
-    except (
-        Exception
-    ) as error:  # the decoder's own errors, and whatever a damaged reference to a file causes
-        raise LstmbenchError(
-            f"{name} cannot be read as an ONNX model: {error_text(error)}"
-        ) from None
+            model = import_package("onnx.inliner", "from_onnx").inline_local_functions(model)
+    except Exception as error:  # the decoder's own errors, and any that a damaged reference causes
+        reason = error_text(error)
+        raise LstmbenchError(f"{name} cannot be read as an ONNX model: {reason}") from None
     return model
 
 
-def _layer(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> OnnxLayer:
+def _read_node(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> OnnxLayer:
     where = f"LSTM node {name!r}"
     try:
         attributes = graph.attributes(node)
     except Exception as error:
-        raise LstmbenchError(
-            f"{where} has an attribute that cannot be read: {error_text(error)}"
-        ) from None
-    direction = attributes.get("direction", "forward")
-    if not isinstance(direction, str) or direction not in _DIRECTIONS:
-        raise LstmbenchError(
-            f"{where}: direction must be one of {', '.join(_DIRECTIONS)}, but it is {shown(direction)}."
-        )
-    D = _DIRECTIONS[direction]
-    _check_attributes(attributes, where, D, ignore)
-    names = dict(zip(_INPUTS, node.input, strict=False))
+        reason = error_text(error)
+        raise LstmbenchError(f"{where} has an attribute that cannot be read: {reason}") from None
+    _check_attributes(attributes, where, ignore)
+    direction, layout = attributes.get("direction", "forward"), attributes.get("layout", 0)
+    D = _NUM_DIRECTIONS[direction]
+    names = {kind: name for kind, name in zip(_INPUTS, node.input, strict=False) if name}
 
-    def need(which: str) -> Array:
+    def weights(kind: str, *shape: int | str) -> Array:
         try:
-            return graph.value(names.get(which, ""))
-        except UnknownError as why:
-            raise LstmbenchError(f"{where}: {which} {why}.") from None
+            array = graph.value(names.get(kind, ""))
+        except UnknownError as reason:
+            raise LstmbenchError(f"{where}: {kind} {reason}.") from None
+        return to_float64(array, f"{where}: {kind}", *shape)
 
-    def held(which: str) -> Array | None:
-        try:
-            return graph.value(names.get(which, ""))
-        except UnknownError:
-            return None
-
-    def optional(which: str, *shape: int | str) -> Array | None:
-        return shaped(need(which), f"{where}: {which}", *shape) if names.get(which) else None
-
-    H = shaped(need("R"), f"{where}: R", D, "4H", "H").shape[2]
-    R = shaped(need("R"), f"{where}: R", D, 4 * H, H)
-    W = shaped(need("W"), f"{where}: W", D, 4 * H, "I")
-    B, P = optional("B", D, 8 * H), optional("P", D, 3 * H)
+    R = weights("R", D, "4H", "H")
+    H = R.shape[2]
+    W = weights("W", D, 4 * H, "I")
     if attributes.get("hidden_size", H) != H:
-        found = attributes["hidden_size"]
+        actual = short_repr(attributes["hidden_size"])
+        raise LstmbenchError(f"{where}: hidden_size must be {H} to go with R, but it is {actual}.")
+    B = weights("B", D, 8 * H) if "B" in names else [None] * D
+    P = weights("P", D, 3 * H) if "P" in names else [None] * D
+    params = tuple(_read_direction(*arrays) for arrays in zip(W, R, B, P, strict=True))
+    held: dict[str, Array | None] = {}
+    for kind in ("initial_h", "initial_c", "sequence_lens"):
+        try:
+            held[kind] = graph.value(names.get(kind, ""))
+        except UnknownError:
+            held[kind] = None
+    fed = tuple(kind for kind, array in held.items() if array is None and kind in names)
+    for kind, array in held.items():
+        if array is None:
+            continue
+        if kind != "sequence_lens":
+            shape = (D, "B", H) if layout == 0 else ("B", D, H)
+            array = to_float64(array, f"{where}: {kind}", *shape)
+            held[kind] = array if layout == 0 else array.swapaxes(0, 1)
+        elif array.ndim != 1 or array.dtype.kind not in "iu":
+            raise LstmbenchError(f"{where}: sequence_lens must be whole numbers of shape (B,).")
+    h0, c0, lengths = held.values()
+    return OnnxLayer(name, params, direction, layout, h0, c0, lengths, fed)
+
+
+def _read_direction(W: Array, R: Array, B: Array | None, P: Array | None) -> LSTMParams:
+    """Return the weights of one direction: W (4H, I), R (4H, H), B (8H,), P (3H,)."""
+    return LSTMParams(
+        reorder_gates(W, "iofg", "ifgo"),
+        reorder_gates(R, "iofg", "ifgo"),
+        None if B is None else reorder_gates(sum_biases(*np.split(B, 2)), "iofg", "ifgo"),
+        peephole=None if P is None else reorder_gates(P.reshape(3, -1), "iof", "ifo"),
+    )
+
+
+def _check_attributes(attributes: Mapping[str, Any], where: str, ignore: Collection[str]) -> None:
+    """Do nothing if the node computes our LSTM.
+
+    Raises:
+        LstmbenchError: if it computes something else; the attribute is named.
+    """
+    direction = attributes.get("direction", "forward")
+    if direction not in list(_NUM_DIRECTIONS):
         raise LstmbenchError(
-            f"{where}: hidden_size must be {H} to go with R, but it is {shown(found)}."
+            f"{where}: direction must be one of {', '.join(_NUM_DIRECTIONS)}, "
+            f"but it is {short_repr(direction)}."
         )
-    params = tuple(
-        LSTMParams(
-            reorder(W[d], "iofg", "ifgo"),
-            reorder(R[d], "iofg", "ifgo"),
-            None if B is None else reorder(added(*np.split(B[d], 2)), "iofg", "ifgo"),
-            peephole=None if P is None else reorder(P[d], "iof", "ifo").reshape(3, H),
-        )
-        for d in range(D)
-    )
-    layout = int(attributes.get("layout", 0))
-    state = {
-        which: _state(held(which), f"{where}: {which}", D, H, layout)
-        for which in ("initial_h", "initial_c")
-    }
-    lengths = held("sequence_lens")
-    if lengths is not None and (lengths.ndim != 1 or lengths.dtype.kind not in "iu"):
-        raise LstmbenchError(f"{where}: sequence_lens must be whole numbers of shape (B,).")
-    taken = {**state, "sequence_lens": lengths}
-    fed = tuple(which for which, array in taken.items() if array is None and names.get(which))
-    return OnnxLayer(
-        name, params, direction, layout, state["initial_h"], state["initial_c"], lengths, fed
-    )
-
-
-def _check_attributes(
-    attributes: Mapping[str, Any], where: str, D: int, ignore: Collection[str]
-) -> None:
-    """Raise unless the node computes our LSTM; what is in the way is named."""
-    activations = attributes.get("activations", _DEFAULTS * D)
-    if (
-        not isinstance(activations, list)
-        or [str(each).lower() for each in activations] != _DEFAULTS * D
-    ):
-        found = f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, but they are {shown(activations)}"
-        refuse_unless_ignored("activations", ignore, found)
     if attributes.get("layout", 0) not in (0, 1):
-        raise LstmbenchError(
-            f"{where}: layout must be 0 or 1, but it is {shown(attributes['layout'])}."
+        layout = short_repr(attributes["layout"])
+        raise LstmbenchError(f"{where}: layout must be 0 or 1, but it is {layout}.")
+    expected = _ACTIVATIONS * _NUM_DIRECTIONS[direction]
+    activations = attributes.get("activations", expected)
+    if not isinstance(activations, list) or [str(a).lower() for a in activations] != expected:
+        problem = (
+            f"{where}: activations must be Sigmoid, Tanh, Tanh for each direction, "
+            f"but they are {short_repr(activations)}"
         )
+        refuse_unless_ignored("activations", ignore, problem)
     for name, value in attributes.items():
-        if name not in (*_HARMLESS, "activations") and (name, value) != ("input_forget", 0):
-            sentence = f"{where}: the attribute {shown(name)} = {shown(value)} makes it another LSTM than ours"
-            refuse_unless_ignored(name, ignore, sentence)
+        if name not in _KNOWN_ATTRIBUTES and (name, value) != ("input_forget", 0):
+            problem = (
+                f"{where}: the attribute {short_repr(name)} = {short_repr(value)} makes it another "
+                "LSTM than ours"
+            )
+            refuse_unless_ignored(name, ignore, problem)
 
 
-def _state(array: Array | None, name: str, D: int, H: int, layout: int) -> Array | None:
-    if array is None:
-        return None
-    return (
-        shaped(array, name, D, "B", H)
-        if layout == 0
-        else shaped(array, name, "B", D, H).transpose(1, 0, 2)
-    )
-
-
-def _check_link(graph: Graph, lower: Any, upper: Any, below: OnnxLayer, above: OnnxLayer) -> None:
-    """Raise unless the upper node's X is the lower one's Y, its directions side by side and nothing
-    else done to it.
+def _check_link(graph: Graph, lower: Any, below: OnnxLayer, upper: Any, above: OnnxLayer) -> None:
+    """Do nothing if the upper node's X is the lower one's Y, its directions side by side.
 
     What lies between is tried on numbers, at the model's own sizes.
+
+    Raises:
+        LstmbenchError: if X is something else, or cannot be computed.
     """
-    between = f"LSTM nodes {below.name!r} and {above.name!r}"
+    nodes = f"LSTM nodes {below.name!r} and {above.name!r}"
     y, x = (next(iter(names), "") for names in (lower.output, upper.input))
     Y = graph.example.get(y)
-    if Y is None or Y.ndim != 4:  # the model does not tell its sizes
+    if Y is None or Y.ndim != 4:  # the model does not tell its sizes: T = 2, B = 3
         D, H = len(below.params), below.params[0].hidden_size
-        Y = np.random.default_rng(0).uniform(
-            -1, 1, (2, D, 3, H) if below.layout == 0 else (2, 3, D, H)
-        )
-    wanted = Y.transpose((0, 2, 1, 3) if below.layout == 0 else (1, 0, 2, 3))
-    wanted = wanted.reshape(*wanted.shape[:2], -1)  # (T, B, D*H)
+        shape = (2, D, 3, H) if below.layout == 0 else (2, 3, D, H)
+        Y = np.random.default_rng(0).uniform(-1, 1, shape)
+    expected = Y.transpose((0, 2, 1, 3) if below.layout == 0 else (1, 0, 2, 3))
+    expected = expected.reshape(*expected.shape[:2], -1)  # (T, B, D*H)
     if above.layout == 1:
-        wanted = wanted.swapaxes(0, 1)
+        expected = expected.swapaxes(0, 1)
     try:
-        found = graph.value(x, graph.example | {y: Y})
-    except UnknownError as why:
+        actual = graph.value(x, graph.example | {y: Y})
+    except UnknownError as reason:
         raise LstmbenchError(
-            f"It cannot be told whether {between} are layers of one stack: the input of {above.name!r} {why}; "
-            "read them one by one with node=."
+            f"It cannot be told whether {nodes} are layers of one stack: the input of "
+            f"{above.name!r} {reason}; read them one by one with node=."
         ) from None
-    if not np.array_equal(found, wanted):
+    if not np.array_equal(actual, expected):
         raise LstmbenchError(
-            f"{between} are not layers of one stack: the input of {above.name!r} is not just the output of "
-            f"{below.name!r}; name one of them with node=."
+            f"{nodes} are not layers of one stack: the input of {above.name!r} is not just the "
+            f"output of {below.name!r}; name one of them with node=."
         )

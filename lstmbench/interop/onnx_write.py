@@ -1,4 +1,4 @@
-"""ONNX, out: a model of all layers, one LSTM node each, that onnxruntime runs."""
+"""ONNX, out: a model with one LSTM node per layer, which onnxruntime runs."""
 
 import os
 from typing import Any
@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 
 from lstmbench import __version__
+from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
-from lstmbench.interop.weight_checks import Array, Layers, needed, reorder, rounded
+from lstmbench.interop.weight_checks import (
+    Layers,
+    import_package,
+    refuse_unsupported,
+    reorder_gates,
+    round_to,
+)
 
-# Those of ONNX 1.9 of 2021: the first with the LSTM as it still is, so that old runtimes read the
-# file too
+# ONNX 1.9 (2021), the first release with today's LSTM operator: old runtimes read the file too
 OPSET = 14
 IR_VERSION = 7
 
@@ -30,81 +35,44 @@ def write(
 
     Args:
         layers: the weights.
-        path: where to write the file.
+        path: the file to write.
         dtype: of weights, inputs and outputs. onnxruntime computes LSTMs in float32 only.
         state: whether h0 and c0, (L*D, B, H) each, are inputs too; otherwise they are zero.
         lengths: whether the lengths of the sequences, (B,) in int32, are an input too.
 
     Raises:
-        LstmbenchError: if there is a projection, which ONNX's LSTM has not, or a number is too
-            large for the dtype.
+        LstmbenchError: if there is a projection, which ONNX's LSTM lacks, or a number is too large
+            for the dtype.
     """
-    onnx = needed("onnx", "to_onnx")
-    if any(params.projection is not None for directions in layers for params in directions):
-        raise LstmbenchError(
-            "to_onnx: these weights have a projection, for which ONNX's LSTM has no place."
-        )
-    nodes: list[Any] = []
-    constants: dict[str, Array] = {}
-
-    def add(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-        nodes.append(
-            onnx.helper.make_node(
-                operator, inputs, outputs, name=f"{operator}_{outputs[0]}", **attributes
-            )
-        )
-
-    L, D, H = len(layers), len(layers[0]), layers[0][0].hidden_size
-    h0 = c0 = [""] * L
+    onnx = import_package("onnx", "to_onnx")
+    refuse_unsupported(layers, "to_onnx", "ONNX's LSTM", peephole=True)
+    constants = {
+        f"{name}_{level}": round_to(array, dtype, name)
+        for level, directions in enumerate(layers)
+        for name, array in _node_weights(directions).items()
+    }
+    first, L, D = layers[0][0], len(layers), len(layers[0])
+    H = first.hidden_size
+    constants["shape"] = np.array([0, 0, D * H], dtype=np.int64)  # 0 keeps a size
     if state:
-        h0, c0 = ([f"{name}_{layer}" for layer in range(L)] for name in ("h0", "c0"))
         constants["sizes"] = np.full(L, D, dtype=np.int64)
-        for name, parts in (("h0", h0), ("c0", c0)):
-            add("Split", [name, "sizes"], parts, axis=0)
-    below = "x"
-    for layer, directions in enumerate(layers):
-        arrays = {
-            f"{name}_{layer}": rounded(array, dtype, name)
-            for name, array in _arrays(directions).items()
-        }
-        constants |= arrays
-        given = [name if name in arrays else "" for name in (f"{kind}_{layer}" for kind in "WRBP")]
-        inputs = [below, *given[:3], "lengths" if lengths else "", h0[layer], c0[layer], given[3]]
-        while not inputs[-1]:
-            inputs.pop()
-        outputs = [f"{name}_{layer}" for name in ("Y", "h", "c")]
-        direction = "bidirectional" if D == 2 else "forward"
-        nodes.append(
-            onnx.helper.make_node(
-                "LSTM", inputs, outputs, name=f"LSTM_{layer}", hidden_size=H, direction=direction
-            )
-        )
-        below = "y" if layer == L - 1 else f"y_{layer}"
-        # Y is (T, D, B, H), and a layer takes (T, B, D*H)
-        add("Transpose", [f"Y_{layer}"], [f"side_by_side_{layer}"], perm=[0, 2, 1, 3])
-        add("Reshape", [f"side_by_side_{layer}", "shape"], [below])
-    constants["shape"] = np.array([0, 0, D * H], dtype=np.int64)
-    for name in ("h", "c"):
-        add("Concat", [f"{name}_{layer}" for layer in range(L)], [name], axis=0)
+    state_shape = (L * D, "B", H)
+    inputs: dict[str, Any] = {"x": ("T", "B", first.input_size)}
+    inputs |= {"h0": state_shape, "c0": state_shape} if state else {}
+    inputs |= {"lengths": ("B",)} if lengths else {}
+    outputs: dict[str, Any] = {"y": ("T", "B", D * H), "h": state_shape, "c": state_shape}
+    number = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
-    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    def describe(name: str, shape: tuple[int | str, ...]) -> Any:
+        kind = onnx.TensorProto.INT32 if name == "lengths" else number
+        return onnx.helper.make_tensor_value_info(name, kind, shape)
 
-    def value(name: str, *shape: int | str) -> Any:
-        return onnx.helper.make_tensor_value_info(
-            name, onnx.TensorProto.INT32 if name == "lengths" else kind, shape
-        )
-
-    states = [value(name, L * D, "B", H) for name in ("h0", "c0")]
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
-            nodes,
+            _nodes(onnx.helper.make_node, L, D, H, {*inputs, *constants}),
             "lstm",
-            [
-                value("x", "T", "B", layers[0][0].input_size),
-                *states * state,
-                *[value("lengths", "B")] * lengths,
-            ],
-            [value("y", "T", "B", D * H), value("h", L * D, "B", H), value("c", L * D, "B", H)],
+            [describe(name, shape) for name, shape in inputs.items()],
+            [describe(name, shape) for name, shape in outputs.items()],
             [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -113,22 +81,57 @@ def write(
         producer_version=__version__,
     )
     if path is not None:
-        content = model.SerializeToString(deterministic=True)
-        write_atomically(path, content)
+        write_atomically(path, model.SerializeToString(deterministic=True))
     return model
 
 
-def _arrays(directions: tuple[LSTMParams, ...]) -> dict[str, Array]:
+def _nodes(make_node: Any, L: int, D: int, H: int, known: set[str]) -> list[Any]:
+    """Return the nodes of the graph; ``known`` are the names of inputs and constants."""
+    nodes = []
+    for name in ("h0", "c0") if "h0" in known else ():
+        parts = [f"{name}_{level}" for level in range(L)]
+        nodes.append(make_node("Split", [name, "sizes"], parts, axis=0))
+        known = known | set(parts)
+    x = "x"
+    for level in range(L):
+        kinds = ("W", "R", "B", "lengths", "h0", "c0", "P")  # the operator's order, after X
+        names = [kind if kind == "lengths" else f"{kind}_{level}" for kind in kinds]
+        inputs = [x, *(name if name in known else "" for name in names)]
+        while not inputs[-1]:  # optional inputs at the end are left out
+            inputs.pop()
+        y = "y" if level == L - 1 else f"y_{level}"
+        nodes += [
+            make_node(
+                "LSTM",
+                inputs,
+                [f"{name}_{level}" for name in ("Y", "h", "c")],
+                f"LSTM_{level}",
+                hidden_size=H,
+                direction="bidirectional" if D == 2 else "forward",
+            ),
+            # From Y (T, D, B, H) to the next layer's input (T, B, D*H)
+            make_node("Transpose", [f"Y_{level}"], [f"side_by_side_{level}"], perm=[0, 2, 1, 3]),
+            make_node("Reshape", [f"side_by_side_{level}", "shape"], [y]),
+        ]
+        x = y
+    for name in ("h", "c"):
+        parts = [f"{name}_{level}" for level in range(L)]
+        nodes.append(make_node("Concat", parts, [name], axis=0))
+    return nodes
+
+
+def _node_weights(directions: tuple[LSTMParams, ...]) -> dict[str, Array]:
     """Return W (D, 4H, I), R (D, 4H, H), and B (D, 8H) and P (D, 3H) if there are any."""
-    first = directions[0]
-    W = [reorder(params.weight_ih, "ifgo", "iofg") for params in directions]
-    R = [reorder(params.weight_hh, "ifgo", "iofg") for params in directions]
-    arrays = {"W": np.stack(W), "R": np.stack(R)}
-    if first.has_bias:
-        # Adding -0.0 changes no bit, where +0.0 would change a -0.0
-        ours = np.stack([reorder(params.bias, "ifgo", "iofg") for params in directions])
-        arrays["B"] = np.concatenate([ours, np.full_like(ours, -0.0)], axis=1)
-    if first.peephole is not None:
-        rows = [params.peephole for params in directions if params.peephole is not None]
-        arrays["P"] = np.stack([reorder(array.ravel(), "ifo", "iof") for array in rows])
-    return arrays
+    arrays: dict[str, list[Array]] = {}
+    for params in directions:
+        weights = params.weights()
+        peephole = weights.pop("peephole", None)
+        W, R, *bias = (reorder_gates(array, "ifgo", "iofg") for array in weights.values())
+        node = {"W": W, "R": R}
+        if bias:  # adding -0.0 changes no bit, while +0.0 would change a -0.0
+            node["B"] = np.concatenate([bias[0], np.full_like(bias[0], -0.0)])
+        if peephole is not None:
+            node["P"] = reorder_gates(peephole, "ifo", "iof").ravel()
+        for name, array in node.items():
+            arrays.setdefault(name, []).append(array)
+    return {name: np.stack(parts) for name, parts in arrays.items()}

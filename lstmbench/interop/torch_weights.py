@@ -1,30 +1,31 @@
-"""PyTorch: ``nn.LSTM``, ``nn.LSTMCell``, state_dicts. Gates in our order; two biases, added."""
+"""PyTorch: ``nn.LSTM``, ``nn.LSTMCell``, state_dicts. Our order of gates; two biases, added."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.interop.model_files import no_file
+from lstmbench.interop.model_files import refuse_file
 from lstmbench.interop.weight_checks import (
-    Array,
     Layers,
-    added,
-    fits,
-    needed,
-    plain,
-    same_names,
-    shaped,
+    check_entries,
+    check_range,
+    import_package,
+    refuse_unsupported,
+    sum_biases,
+    to_float64,
 )
 
-_TAKES = "an nn.LSTM or nn.LSTMCell, or the state_dict of one"
+_ACCEPTED = "an nn.LSTM or nn.LSTMCell, or the state_dict of one"
 _NAME = re.compile(
-    r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(0|[1-9][0-9]{0,5})(_reverse)?)?"
+    r"(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
+    r"(?:_l(?P<level>0|[1-9][0-9]{0,5})(?P<reverse>_reverse)?)?"
 )
-# DataParallel, torch.compile, FSDP and activation checkpointing put these before names
+# DataParallel, torch.compile, FSDP and activation checkpointing add these to names
 _WRAPPER = re.compile(
     r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
 )
@@ -35,99 +36,98 @@ def read(source: Any, prefix: str = "") -> Layers:
 
     Args:
         source: the module, or a mapping of names to arrays or tensors.
-        prefix: what stands before the names, such as ``"encoder.lstm."``; entries without it are
-            passed over. What DataParallel, torch.compile and FSDP put into the names may be left
-            out.
+        prefix: what the names begin with, such as ``"encoder.lstm."``; other entries are skipped.
+            What DataParallel, torch.compile and FSDP add to the names may be left out.
 
     Raises:
-        LstmbenchError: if an entry is missing, too many, or of the wrong shape or dtype; it is
+        LstmbenchError: if an entry is missing, unexpected, or of the wrong shape or dtype; it is
             named.
     """
-    no_file(source, "from_torch", _TAKES)
+    refuse_file(source, "from_torch", _ACCEPTED)
     if not isinstance(source, Mapping):
         if not callable(getattr(source, "state_dict", None)):
             kind = type(source).__name__
-            raise LstmbenchError(f"from_torch takes {_TAKES}, but it was given a {kind}.")
+            raise LstmbenchError(f"from_torch takes {_ACCEPTED}, but it was given a {kind}.")
         source = source.state_dict()
-    entries, found = _below(source, prefix)
-    bare = {
-        _WRAPPER.sub("", name): value for name, value in source.items() if isinstance(name, str)
-    }
-    if not found and len(bare) == len(source):  # no two entries became one
-        entries, found = _below(bare, _WRAPPER.sub("", prefix))
+    named = {name: value for name, value in source.items() if isinstance(name, str)}
+    entries, matches = _entries_below(named, prefix)
+    unwrapped = {_WRAPPER.sub("", name): value for name, value in named.items()}
+    if not matches and len(unwrapped) == len(source):  # no two entries became one
+        entries, matches = _entries_below(unwrapped, _WRAPPER.sub("", prefix))
     where = f"the state_dict below {prefix!r}" if prefix else "the state_dict"
-    if not found and (prefixes := _prefixes(source)):
-        known = " or ".join(f"prefix={each!r}" for each in prefixes)
-        raise LstmbenchError(f"{where} has no entry 'weight_ih_l0'; pass {known}.")
-    kinds = {kind for kind, _, _ in found}
-    wanted = ["weight_ih", "weight_hh"]
-    wanted += ["bias_ih", "bias_hh"] if kinds & {"bias_ih", "bias_hh"} else []
-    wanted += ["weight_hr"] if "weight_hr" in kinds else []
-    numbers = {layer for _, layer, _ in found} - {None}
-    both = any(reverse for *_, reverse in found)
-    parts = [[""]] if found and not numbers else suffixes(len(numbers) or 1, 2 if both else 1)
-    same_names(
-        entries, [f"{kind}{part}" for pair in parts for part in pair for kind in wanted], where
-    )
+    others = [re.fullmatch(r"(.*\.)weight_ih(_l0)?", name) for name in named]
+    if not matches and any(others):
+        prefixes = sorted({match[1] for match in others if match})
+        options = " or ".join(f"prefix={option!r}" for option in prefixes)
+        raise LstmbenchError(f"{where} has no entry 'weight_ih_l0'; pass {options}.")
+    kinds = {match["kind"] for match in matches}
+    expected = ["weight_ih", "weight_hh"]
+    expected += ["bias_ih", "bias_hh"] if kinds & {"bias_ih", "bias_hh"} else []
+    expected += ["weight_hr"] if "weight_hr" in kinds else []
+    num_layers = len({match["level"] for match in matches} - {None})
+    D = 2 if any(match["reverse"] for match in matches) else 1
+    parts = [[""]] if matches and not num_layers else suffixes(num_layers or 1, D)
+    names = [f"{kind}{suffix}" for level in parts for suffix in level for kind in expected]
+    check_entries(entries, names, where)
     layers: list[tuple[LSTMParams, ...]] = []
-    for pair in parts:
-        features: int | str = len(pair) * layers[-1][0].output_size if layers else "I"
-        layers.append(tuple(_layer(entries, suffix, features, prefix) for suffix in pair))
+    width: int | str = "I"
+    for level in parts:
+        layers.append(tuple(_read_layer(entries, suffix, width, prefix) for suffix in level))
+        width = len(level) * layers[-1][0].output_size
     return tuple(layers)
 
 
-def _below(source: Mapping[Any, Any], prefix: str) -> tuple[dict[str, Any], list[Any]]:
-    """Return the entries below a prefix; kind, layer and direction of those that an LSTM has."""
+def _entries_below(
+    named: Mapping[str, Any], prefix: str
+) -> tuple[dict[str, Any], list[re.Match[str]]]:
+    """Return the entries whose names begin with a prefix, and the matches of an LSTM's names."""
     entries = {
-        name.removeprefix(prefix): value
-        for name, value in source.items()
-        if isinstance(name, str) and name.startswith(prefix)
+        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
     }
-    return entries, [match.groups() for match in map(_NAME.fullmatch, entries) if match]
+    return entries, [match for match in map(_NAME.fullmatch, entries) if match]
 
 
-def _layer(
-    entries: Mapping[str, object], suffix: str, features: int | str, prefix: str
+def _read_layer(
+    entries: Mapping[str, Any], suffix: str, width: int | str, prefix: str
 ) -> LSTMParams:
-    def take(kind: str, *shape: int | str) -> Array:
+    def read_entry(kind: str, *shape: int | str) -> Array:
         name = f"{kind}{suffix}"
-        return shaped(entries[name], prefix + name, *shape)
+        return to_float64(entries[name], prefix + name, *shape)
 
-    projection = take("weight_hr", "P", "H") if f"weight_hr{suffix}" in entries else None
-    P, H = (
-        projection.shape if projection is not None else take("weight_hh", "4H", "H").shape[1:] * 2
-    )
-    weight_hh = take("weight_hh", 4 * H, P)
-    bias = None
+    projection = None
+    if f"weight_hr{suffix}" in entries:
+        projection = read_entry("weight_hr", "P", "H")
+        weight_hh = read_entry("weight_hh", 4 * projection.shape[1], len(projection))
+    else:
+        weight_hh = read_entry("weight_hh", "4H", "H")
+    rows, bias = len(weight_hh), None
     if f"bias_ih{suffix}" in entries:
-        bias = added(take("bias_ih", 4 * H), take("bias_hh", 4 * H))
-    return LSTMParams(take("weight_ih", 4 * H, features), weight_hh, bias, projection=projection)
+        bias = sum_biases(read_entry("bias_ih", rows), read_entry("bias_hh", rows))
+    return LSTMParams(read_entry("weight_ih", rows, width), weight_hh, bias, projection=projection)
 
 
 def write(layers: Layers, dtype: str = "float64", module: bool = False) -> Any:
-    """Return a state_dict for nn.LSTM in that dtype, on the CPU; or, with ``module``, an nn.LSTM
-    that holds it.
+    """Return a state_dict for nn.LSTM on the CPU; with ``module``, an nn.LSTM that holds it.
 
-    The first bias is ours. The second is -0.0 everywhere: adding it changes no bit, where +0.0
-    would change a -0.0.
+    The first bias is ours. The second is -0.0: adding it changes no bit, while +0.0 would change a
+    -0.0.
     """
-    torch = needed("torch", "to_torch")
-    plain(layers, "to_torch", "nn.LSTM", projection=True)
+    torch = import_package("torch", "to_torch")
+    refuse_unsupported(layers, "to_torch", "nn.LSTM", projection=True)
     state = {}
-    for directions, parts in zip(layers, suffixes(len(layers), len(layers[0])), strict=True):
-        for params, suffix in zip(directions, parts, strict=True):
+    for level, parts in zip(layers, suffixes(len(layers), len(layers[0])), strict=True):
+        for params, suffix in zip(level, parts, strict=True):
             arrays = {"weight_ih": params.weight_ih, "weight_hh": params.weight_hh}
             if params.has_bias:
                 arrays |= {"bias_ih": params.bias, "bias_hh": np.full_like(params.bias, -0.0)}
             if params.projection is not None:
                 arrays["weight_hr"] = params.projection
             for kind, array in arrays.items():
-                name = f"{kind}{suffix}"
-                fits(array, dtype, name)
-                # Torch would round to float16 by way of float32, which is not always the nearest
-                # number
-                plainly = array.astype(np.float16) if dtype == "float16" else array
-                state[name] = torch.tensor(plainly, dtype=getattr(torch, dtype), device="cpu")
+                check_range(array, dtype, f"{kind}{suffix}")
+                # torch rounds to float16 by way of float32, which may not give the nearest number
+                source = array.astype(np.float16) if dtype == "float16" else array
+                tensor = torch.tensor(source, dtype=getattr(torch, dtype), device="cpu")
+                state[f"{kind}{suffix}"] = tensor
     if not module:
         return state
     first = layers[0][0]
@@ -139,19 +139,12 @@ def write(layers: Layers, dtype: str = "float64", module: bool = False) -> Any:
         bias=first.has_bias,
         proj_size=first.proj_size,
         dtype=getattr(torch, dtype),
-        device="meta",  # nothing is drawn: the global generator stays where it was
+        device="meta",  # draws nothing, so the global generator is unchanged
     ).to_empty(device="cpu")
     lstm.load_state_dict(state)
     return lstm
 
 
 def suffixes(num_layers: int, num_directions: int) -> list[list[str]]:
-    """Return what torch writes after the names of a layer's entries, for each layer and direction."""
-    return [[f"_l{layer}", f"_l{layer}_reverse"][:num_directions] for layer in range(num_layers)]
-
-
-def _prefixes(names: Iterable[object]) -> list[str]:
-    found = (
-        re.fullmatch(r"(.*\.)weight_ih(_l0)?", name) for name in names if isinstance(name, str)
-    )
-    return sorted({match[1] for match in found if match})
+    """Return torch's suffixes of the names of entries, for each layer and direction."""
+    return [[f"_l{level}", f"_l{level}_reverse"][:num_directions] for level in range(num_layers)]

@@ -133,7 +133,7 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
         ),
         (
             {"projection": np.ones((0, H))},
-            "projection must have shape (P, H) with P and H at least 1, but it has shape (0, 3).",
+            "projection must have shape (P, 3) with P at least 1, but it has shape (0, 3).",
         ),
         (
             {"peephole": np.ones((4, H))},

@@ -36,7 +36,7 @@ def test_what_comes_out_shares_no_memory_with_the_weights() -> None:
         (
             0,
             np.zeros((20, 3)),
-            r"the layer: kernel must have shape \(I, 20\), but it has shape \(20, 3\)",
+            r"the layer: kernel must have shape \(I, 20\) with I at least 1, but it has shape \(20, 3\)",
         ),
         (
             1,
@@ -46,7 +46,7 @@ def test_what_comes_out_shares_no_memory_with_the_weights() -> None:
         (
             1,
             np.zeros(20),
-            r"the layer: recurrent_kernel must have shape \(H, 4H\), but it has shape \(20,\)",
+            r"the layer: recurrent_kernel must have shape \(H, 4H\) with H at least 1, but it has shape \(20,\)",
         ),
         (
             2,

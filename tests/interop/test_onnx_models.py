@@ -341,7 +341,7 @@ def no_input(place: int) -> Callable[[Any], None]:
         ),
         (
             attribute(direction="bidirectional"),
-            r"R must have shape \(2, 4H, H\), but it has shape \(1, 20, 5\)",
+            r"R must have shape \(2, 20, 5\), but it has shape \(1, 20, 5\)",
         ),
         (attribute(layout=2), "layout must be 0 or 1, but it is 2"),
         (attribute(hidden_size=6), "hidden_size must be 5 to go with R, but it is 6"),
@@ -364,11 +364,11 @@ def no_input(place: int) -> Callable[[Any], None]:
         ),
         (
             lambda m: constant(m, "W_0", np.zeros((1, 15, 3))),
-            r"W must have shape \(1, 20, I\), but it has .*\(1, 15, 3\)",
+            r"W must have shape \(1, 20, I\) with I at least 1, but it has .*\(1, 15, 3\)",
         ),
         (
             lambda m: constant(m, "R_0", np.zeros((20, 5))),
-            r"R must have shape \(1, 4H, H\), but it has shape \(20, 5\)",
+            r"R must have shape \(1, 4H, H\) with H at least 1, but it has shape \(20, 5\)",
         ),
         (
             lambda m: constant(m, "B_0", np.zeros((1, 20))),
@@ -384,7 +384,7 @@ def no_input(place: int) -> Callable[[Any], None]:
         ),
         (
             lambda m: lstm(m).input.extend(["", "W_0"]),
-            r"initial_h must have shape \(1, B, 5\), but it has .*\(1, 20, 3\)",
+            r"initial_h must have shape \(1, B, 5\) with B at least 1, but it has .*\(1, 20, 3\)",
         ),
         (
             lambda m: lstm(m).input.extend(["W_0"]),

@@ -145,7 +145,8 @@ def test_an_lstm_cell_is_a_layer(bias: bool) -> None:
 def test_what_is_wrong_in_a_cell_is_named_as_the_cell_names_it() -> None:
     entries = torch.nn.LSTMCell(3, 5).state_dict()
     with pytest.raises(
-        lb.LstmbenchError, match=r"^weight_ih must have shape \(20, I\), but it has shape \(15, 3\)"
+        lb.LstmbenchError,
+        match=r"^weight_ih must have shape \(20, I\) with I at least 1, but it has shape \(15, 3\)",
     ):
         lb.LSTMParams.from_torch(entries | {"weight_ih": np.zeros((15, 3))})
     with pytest.raises(
@@ -217,15 +218,15 @@ def remove(name: str) -> Callable[[State], None]:
         ),
         (
             change("weight_hh_l0", np.zeros(20)),
-            r"weight_hh_l0 must have shape \(4H, H\), but it has shape \(20,\)",
+            r"weight_hh_l0 must have shape \(4H, H\) with H at least 1, but it has shape \(20,\)",
         ),
         (
             change("weight_hh_l0", np.zeros((0, 0))),
-            r"weight_hh_l0 must have shape \(4H, H\), but it has shape \(0, 0\)",
+            r"weight_hh_l0 must have shape \(4H, H\) with H at least 1, but it has shape \(0, 0\)",
         ),
         (
             change("weight_ih_l0", np.zeros((3, 20))),
-            r"weight_ih_l0 must have shape \(20, I\), but it has .*\(3, 20\)",
+            r"weight_ih_l0 must have shape \(20, I\) with I at least 1, but it has .*\(3, 20\)",
         ),
         (
             change("weight_ih_l1", np.zeros((20, 5))),
