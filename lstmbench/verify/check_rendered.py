@@ -15,7 +15,7 @@ from lstmbench.verify.finding import Finding
 
 Render = Callable[[Path], Mapping[str, bytes]]
 
-DRAWN_WITH = ("matplotlib", "seaborn", "pillow")
+DRAWN_WITH = ("matplotlib", "pillow")
 """The packages that the bytes of a figure depend on."""
 NOT_OF_THE_RECORDS = ("comparison.md", "reproduction.md", "reproduction.csv")
 """What a run's folder may hold that another run has a part in."""

@@ -12,6 +12,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.report.labels import (
     SHAPE,
     SHAPE_KEYS,
+    SIZES,
     Row,
     combinations,
     counted,
@@ -39,7 +40,7 @@ MAX_NOTES = 6
 """Kinds of missing cases that are listed below a figure."""
 COINCIDING = 0.01
 """Lines that differ by less than this fraction hide each other, so the figure names them."""
-ORDERED = ("seq_len", "batch_size", "input_size", "hidden_size", "num_layers", "threads")
+ORDERED = (*SIZES, "threads")
 """Columns along which points may be joined by a line."""
 
 

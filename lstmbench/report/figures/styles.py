@@ -17,11 +17,19 @@ _STAR_SIZE: Final = 6.8  # stars have thin arms
 
 
 class Style(NamedTuple):
-    """The look of a line: ``dashes`` in points on and off; ``scale`` of line width and marker."""
+    """The look of a line.
+
+    Attributes:
+        color: as hexadecimal digits.
+        dashes: points on and off, relative to the width of the line.
+        marker, symbol: the names of the marker in Matplotlib and in Plotly.
+        scale: of line width and marker.
+    """
 
     color: str
     dashes: tuple[float, ...]
     marker: str | tuple[int, int, int]
+    symbol: str
     scale: float = 1.0
 
     def line_options(self) -> dict[str, Any]:
@@ -40,12 +48,12 @@ def style_of(name: str) -> Style:
     """Return the style of an implementation; it depends on nothing but the name."""
     look = _STYLES["implementations"].get(name)
     if look is None:
-        choices = zip(
-            hashlib.sha256(name.encode()).digest(), _STYLES["others"].items(), strict=False
-        )
-        look = {part: options[byte % len(options)] for byte, (part, options) in choices}
-        backend = name.partition(".")[0]
-        look["dashes"] = _STYLES["backends"].get(backend, look["dashes"])
-    marker = look["marker"]
-    marker = tuple(marker) if isinstance(marker, list) else marker
-    return Style(look["color"], tuple(look["dashes"]), marker, look.get("scale", 1.0))
+        look = {}
+        digest = hashlib.sha256(name.encode()).digest()
+        for byte, options in zip(digest, _STYLES["others"], strict=False):
+            look |= options[byte % len(options)]
+        look["dashes"] = _STYLES["backends"].get(name.partition(".")[0], look["dashes"])
+    lists_as_tuples: Any = {
+        key: tuple(part) if isinstance(part, list) else part for key, part in look.items()
+    }
+    return Style(**lists_as_tuples)

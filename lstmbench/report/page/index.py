@@ -69,14 +69,12 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
         figures, remarks = {}, [left_out, "Of so many cases no figures are drawn."]
     files: dict[str, bytes] = {}
     for table in tables:
-        for end, text in zip(
-            FORMATS["tables"], (table.markdown(), table.latex(), table.csv()), strict=True
-        ):
+        texts = (table.markdown(), table.latex(), table.csv())
+        for end, text in zip(FORMATS["tables"], texts, strict=True):
             files[f"tables/{table.id}{end}"] = text.encode()
     for name, figure in figures.items():
-        for end, image in zip(
-            FORMATS["figures"], (figure.svg().encode(), figure.png(), figure.pdf()), strict=True
-        ):
+        images = (figure.svg().encode(), figure.png(), figure.pdf())
+        for end, image in zip(FORMATS["figures"], images, strict=True):
             files[f"figures/{name}{end}"] = image
     page = run_page(
         rows, statuses(root), manifest, tables, figures, remarks, executed_notebooks(root)
@@ -111,14 +109,10 @@ def render_index(root: str | Path) -> dict[str, bytes]:
         raise LstmbenchError(f"There is no folder {base}.")
     folders = newest_first(base)
     runs = [_summary(path) for path in folders]
-    newest = next(
-        (run.folder for run in runs if run.manifest.get("complete") and run.statuses.get("ok")),
-        None,
-    )
-    newest = newest or next((run.folder for run in runs if run.statuses), None)
-    page = index_page(
-        runs, newest, run_tables(base / newest)[0] if newest else None, machine_tables(folders)
-    )
+    whole = [run for run in runs if run.manifest.get("complete") and run.statuses.get("ok")]
+    newest = next((run.folder for run in (*whole, *runs) if run.statuses), None)
+    table = run_tables(base / newest)[0] if newest else None
+    page = index_page(runs, newest, table, machine_tables(folders))
     return {"README.md": page.encode(), "index.html": results_page(base, runs).encode()}
 
 

@@ -82,23 +82,25 @@ def run_page(
         notebooks: as ``executed_notebooks`` returns them.
     """
     suite = provenance.suite_of(rows, [manifest])
-    names = ordered(
-        "implementation", (row["implementation"] for row in rows if row["implementation"])
+    names = ordered("implementation", {row["implementation"] for row in rows} - {None})
+    cpu, date = provenance.cpu(manifest), provenance.date(manifest)
+    summary = (
+        f"{sum(statuses.values())} cases: {counts(statuses)}. "
+        f"Implementations: {', '.join(names)}. Workloads: {'; '.join(_sizes(rows))}."
     )
-    description = provenance.description(manifest)
     blocks = [
-        f"# Suite {markdown(suite)} on {markdown(provenance.cpu(manifest))}, {provenance.date(manifest)}",
-        f"{markdown(description)} {sum(statuses.values())} cases: {markdown(counts(statuses))}. "
-        f"Implementations: {markdown(', '.join(names))}. Workloads: {markdown('; '.join(_sizes(rows)))}.".lstrip(),
+        f"# Suite {markdown(suite)} on {markdown(cpu)}, {date}",
+        markdown(f"{provenance.description(manifest)} {summary}"),
     ]
     for title, kinds in SECTIONS.items():
         content = [
             block for kind in kinds for block in _content(f"{slug(suite)}-{kind}", tables, figures)
         ]
         blocks += [f"## {title}", *content] if content else []
+    if remarks:
+        blocks.append("\n".join(f"- {markdown(remark)}" for remark in remarks))
     facts = [f"| {name} | {markdown(fact)} |" for name, fact in provenance.facts(rows, manifest)]
     blocks += [
-        *filter(None, ["\n".join(f"- {markdown(remark)}" for remark in remarks)]),
         "## How it was made",
         "\n".join(["| what | |", "| :-- | :-- |", *facts]),
         "Tables, figures and this page are made from the records alone: `lstmbench table FOLDER` "
@@ -109,13 +111,14 @@ def run_page(
         "- [manifest.json](manifest.json): how the run came about",
     ]
     if notebooks:
-        links = (
+        lines = [
             " · ".join(_link(name, f"notebooks/{quote(name)}") for name in files)
             for files in notebooks.values()
-        )
+        ]
         blocks += [
-            "Notebooks, executed with these records, and the same as pages to read without Jupyter:",
-            "\n".join(f"- {line}" for line in links),
+            "Notebooks, executed with these records, and the same as pages to read without "
+            "Jupyter:",
+            "\n".join(f"- {line}" for line in lines),
         ]
     return "\n\n".join(blocks) + "\n"
 
@@ -123,16 +126,9 @@ def run_page(
 def _sizes(rows: list[Row]) -> Iterator[str]:
     """Yield the values in each column of a workload as one phrase, such as ``T = 16, 64``."""
     for column in (
-        "task",
-        "mode",
-        "dtype",
-        "device",
-        "input",
-        "seq_len",
-        "batch_size",
-        "hidden_size",
-    ):
-        values = ordered(column, (row[column] for row in rows if row.get(column) is not None))
+        "task", "mode", "dtype", "device", "input", "seq_len", "batch_size", "hidden_size",
+    ):  # fmt: skip
+        values = ordered(column, {row.get(column) for row in rows} - {None})
         if values:
             first, *others = (phrase(column, value) for value in values)
             yield ", ".join([first, *(other.rpartition(" = ")[2] for other in others)])
@@ -163,22 +159,16 @@ def index_page(
         table: that table.
         machines: tables of ratios on several machines.
     """
+    head = "| date | run | suite | machine | ok | not ok |\n| :-- | :-- | :-- | :-- | --: | :-- |"
     blocks = [
         "# Results",
-        "Each folder holds one run: records, raw samples, tables, figures, and a page that says how they were made.",
-        NO_RUNS,
+        "Each folder holds one run: records, raw samples, tables, figures, and a page that says "
+        "how they were made.",
+        "\n".join([head, *map(_line, runs)]) if runs else NO_RUNS,
     ]
-    if runs:
-        head = [
-            "| date | run | suite | machine | ok | not ok |",
-            "| :-- | :-- | :-- | :-- | --: | :-- |",
-        ]
-        blocks[2] = "\n".join([*head, *map(_line, runs)])
     if newest is not None and table is not None:
-        blocks += [
-            f"## The newest: {_link(newest, f'{quote(newest)}/README.md')}",
-            table.markdown().rstrip(),
-        ]
+        link = _link(newest, f"{quote(newest)}/README.md")
+        blocks += [f"## The newest: {link}", table.markdown().rstrip()]
     if machines:
         blocks += ["## Several machines", *(table.markdown().rstrip() for table in machines)]
     return "\n\n".join(blocks) + "\n"
@@ -187,16 +177,15 @@ def index_page(
 def _line(run: Summary) -> str:
     if run.trouble:
         return f"| | {markdown(run.folder)} | | {markdown(run.trouble)} | | |"
-    suite, cpu = provenance.suite_of([], [run.manifest]), provenance.cpu(run.manifest)
-    link = _link(run.folder, f"{quote(run.folder)}/README.md")
     cells = [
         provenance.date(run.manifest),
-        link,
-        markdown(suite),
-        markdown(cpu),
+        _link(run.folder, f"{quote(run.folder)}/README.md"),
+        markdown(provenance.suite_of([], [run.manifest])),
+        markdown(provenance.cpu(run.manifest)),
         str(run.statuses.get("ok", 0)),
+        markdown(run.counts("ok")),
     ]
-    return f"| {' | '.join(cells)} | {markdown(run.counts('ok'))} |"
+    return f"| {' | '.join(cells)} |"
 
 
 def _link(text: str, target: str) -> str:

@@ -27,13 +27,6 @@ MAX_TICKS: Final = 10
 """Maximum number of sizes of which each is named at an axis: more would overlap."""
 _DASH_SCALE: Final = 1.3
 """Pixels per unit of a dash, which is the width of a line, as in the figures of a run."""
-_SYMBOLS: Final[dict[str | int, str]] = {
-    "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
-    ">": "triangle-right", "o": "circle", "P": "cross", "X": "x", "p": "pentagon",
-    "d": "diamond-tall", "h": "hexagon",
-    3: "star-triangle-up", 4: "star-diamond", 5: "star", 6: "hexagram",
-}  # fmt: skip
-"""Plotly's names for Matplotlib's markers; those of stars by the number of their points."""
 
 
 def line_style(implementation: str, width: float = 1.6) -> Json:
@@ -43,7 +36,7 @@ def line_style(implementation: str, width: float = 1.6) -> Json:
     return {
         "mode": "lines+markers",
         "line": {"color": style.color, "dash": dashes or "solid", "width": width},
-        "marker": {"color": style.color, "symbol": _SYMBOLS[style.marker[0]], "size": 8},
+        "marker": {"color": style.color, "symbol": style.symbol, "size": 8},
     }
 
 

@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
@@ -34,8 +33,9 @@ DIGITS: Final = 6
 GROUPS: Final = ("run", *WORKLOAD)
 """What a panel of the plots is for, but for the size on its axis."""
 SHOWN: Final = (
-    "task", "cell", "implementation", *GROUPS, "variant", "seed", "status", "time_median_s", "ratio",
-    "first_call_s", "peak_host_bytes", "peak_device_bytes", "allocated_bytes", "output_rel_error",
+    "task", "cell", "implementation", *GROUPS, "variant", "seed", "status", "time_median_s",
+    "ratio", "first_call_s", "peak_host_bytes", "peak_device_bytes", "allocated_bytes",
+    "output_rel_error",
     "grad_rel_error", "roofline_fraction", "samples", "metric", "score", "solved", "best_epoch",
     "epochs", "updates", "epoch_s", "ended", "error",
 )  # fmt: skip
@@ -47,7 +47,8 @@ POLICY: Final = (
 )
 """What the page may load: nothing but what stands in it."""
 NOTES: Final = {
-    "filters": "Leave a filter empty to show everything. The address of this page keeps the choice.",
+    "filters": "Leave a filter empty to show everything. "
+    "The address of this page keeps the choice.",
     "plots": "Bars are 95 % intervals. Click a point to see its raw samples. With the keyboard: "
     "Tab to a plot, ← → along a line, ↑ ↓ from line to line, and Enter for the samples.",
     "scores": "Score on the validation data after each epoch, mean over seeds. A band holds all "
@@ -75,28 +76,33 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
     Raises:
         LstmbenchError: if records or samples cannot be read.
     """
-    tables = [pd.DataFrame(columns=[*COLUMNS, "run"])]
-    left_out = {}
+    tables = []
+    remarks = []
+    samples = {}
     for run in runs:
-        if not run.trouble:
-            records, left_out[run.folder] = read_shown(base / run.folder)
-            records.attrs = {}
-            tables.append(records.assign(run=run.folder))
-    rows = pd.concat(tables[1:] or tables, ignore_index=True)
+        if run.trouble:
+            continue
+        folder = base / run.folder
+        records, left_out = read_shown(folder)
+        records.attrs = {}
+        tables.append(records.assign(run=run.folder))
+        if left_out:
+            remarks.append(f"{run.folder}: {left_out}")
+        else:
+            samples[run.folder] = read_samples(folder)
+    empty = pd.DataFrame(columns=[*COLUMNS, "run"])
+    rows = pd.concat(tables or [empty], ignore_index=True)
     is_training = rows.get("task", pd.Series(index=rows.index)).notna()
-    cases = rows[~is_training].sort_values(
-        [*GROUPS, "implementation"], key=_in_order, ignore_index=True
-    )
-    samples = {run: read_samples(base / run) for run in rows["run"].unique() if not left_out[run]}
+    order = [*GROUPS, "implementation"]
+    cases = rows[~is_training].sort_values(order, key=_in_order, ignore_index=True)
     data = {
         "cases": _columns(cases),
         "scores": _columns(rows[is_training]),
         "samples": _samples(cases, samples),
         "learning_curves": [
-            learning_panel(curve, str(run))
-            for run, scores in rows[is_training].groupby("run", sort=False)
-            if run in samples
-            for curve in learning_curves(samples[run], scores)
+            learning_panel(curve, run)
+            for run, taken in samples.items()
+            for curve in learning_curves(taken, rows[is_training & (rows["run"] == run)])
         ],
         "styles": {name: line_style(name) for name in cases["implementation"].dropna().unique()},
     }
@@ -107,7 +113,7 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         runs=runs,
         provenance=provenance,
         notebooks={run.folder: executed_notebooks(base / run.folder) for run in runs},
-        remarks=[f"{run}: {remark}" for run, remark in left_out.items() if remark],
+        remarks=remarks,
         policy=POLICY,
         notes=NOTES,
         no_runs=NO_RUNS,
@@ -145,8 +151,9 @@ def _column(table: pd.DataFrame, name: str) -> Json:
     if name in WORKLOAD:
         texts = [phrase(name, value) for value in values]
     elif is_number:
-        ends = zip(_values(table, known.low), _values(table, known.high), strict=True)
-        texts = [_text(value, known.units, *pair) for value, pair in zip(values, ends, strict=True)]
+        low, high = _values(table, known.low), _values(table, known.high)
+        rows = zip(values, low, high, strict=True)
+        texts = [_text(value, known.units, *ends) for value, *ends in rows]
     if not is_number:
         values = [value if value is None else str(value) for value in values]
     is_chosen = name in ("implementation", "status", *GROUPS)
@@ -168,9 +175,9 @@ def _column(table: pd.DataFrame, name: str) -> Json:
 
 def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
     """Return a column as plain Python values, None where there is none."""
-    column = (
-        table[name].astype(object) if name in table else pd.Series(index=table.index, dtype=object)
-    )
+    if name is None or name not in table:
+        return [None] * len(table)
+    column = table[name].astype(object)
     return rounded(column.where(column.notna(), None), DIGITS)
 
 
@@ -194,36 +201,29 @@ def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[s
     if not samples:
         return {}
     keys = ["run", *CASE_COLUMNS]
-    everything = pd.concat(
-        [table.assign(run=run) for run, table in samples.items()], ignore_index=True
-    )
-    everything = cases[keys].rename_axis("case").reset_index().merge(everything, on=keys)
-    everything = everything.sort_values(["case", "process", "round", "sample"]).fillna(
-        {"disturbed": False}
-    )
-    by_case = everything[["case", "process", "seconds", "disturbed"]].dropna().groupby("case")
+    taken = pd.concat([table.assign(run=run) for run, table in samples.items()], ignore_index=True)
+    taken = cases[keys].rename_axis("case").reset_index().merge(taken, on=keys)
+    taken = taken.sort_values(["case", "process", "round", "sample"]).fillna({"disturbed": False})
+    by_case = taken[["case", "process", "seconds", "disturbed"]].dropna().groupby("case")
     share = max(1, min(MAX_SAMPLES_PER_CASE, MAX_SAMPLES // max(1, by_case.ngroups)))
     samples_of = {}
     for case, own in by_case:
-        kept = own.iloc[:: -(-len(own) // share)]
-        extent = (
-            f"All {len(own)}"
-            if len(kept) == len(own)
-            else f"{len(kept)} of {len(own)}, evenly chosen,"
-        )
-        processes = [_process(process, part) for process, part in kept.groupby("process")]
+        chosen = own.iloc[:: -(-len(own) // share)]
+        extent = f"{len(chosen)} of {len(own)}, evenly chosen,"
+        if len(chosen) == len(own):
+            extent = f"All {len(own)}"
+        processes = [_process(process, part) for process, part in chosen.groupby("process")]
         samples_of[str(case)] = {"extent": f"{extent} samples", "processes": processes}
     return samples_of
 
 
 def _process(process: Any, samples: pd.DataFrame) -> Json:
-    seconds = samples["seconds"].to_numpy(float)
+    seconds = samples["seconds"].astype(float)
     disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
-    times = [_text(time, SECONDS) for time in (seconds.min(), np.median(seconds), seconds.max())]
-    summary = [str(process), str(len(seconds)), str(len(disturbed)), *times]
+    times = [_text(time, SECONDS) for time in seconds.quantile([0, 0.5, 1])]
     return {
         "process": int(process),
         "seconds": rounded(seconds, 4),
         "disturbed": disturbed,
-        "summary": summary,
+        "summary": [str(process), str(len(seconds)), str(len(disturbed)), *times],
     }

@@ -20,8 +20,8 @@ function openCase(row) {
 
 function showSamples(row, { extent, processes }) {
   byId("samples-extent").textContent = extent;
-  byId("samples-summary").replaceChildren(...processes.map(({ summary }) => element("tr", {},
-    ...summary.map((text) => element("td", { className: "number" }, text)))));
+  byId("samples-summary").replaceChildren(...processes.map(({ summary }) => (
+    tableRow(summary.map((text) => element("td", {}, text))))));
   const samples = processes.flatMap(({ process, seconds, disturbed }) => seconds.map(
     (time, k) => ({ process, order: k, seconds: time, disturbed: disturbed.includes(k) })));
   byId("samples-csv").onclick = () => download("samples.csv",

@@ -11,7 +11,7 @@ for (const column of [...page.cases, ...page.scores]) {
   column.texts ??= column.values.map((value) => value ?? "–");
 }
 
-const rowsOf = (columns) => columns.slice(0, 1).flatMap((column) => [...column.values.keys()]);
+const rowsOf = ([column]) => [...column?.values.keys() ?? []];
 const caseColumns = Object.fromEntries(page.cases.map((column) => [column.name, column]));
 const phrase = (column, row) => (column.is_group ? "" : `${column.label} `) + column.texts[row];
 const className = (column) => (column.is_number ? "number" : "");
@@ -23,6 +23,8 @@ function element(tag, properties, ...children) {
   return node;
 }
 
+const tableRow = (cells) => element("tr", {}, ...cells);
+
 function download(name, rows) {
   const field = (value) => (
     typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
@@ -33,7 +35,7 @@ function download(name, rows) {
 
 function offerMore(button, left, what, onclick) {
   const textContent = `Show more ${what} (${left} left)`;
-  Object.assign(button, { hidden: !left, textContent, onclick });
+  Object.assign(button, { hidden: left <= 0, textContent, onclick });
 }
 
 // Fills a table that its heads sort, and returns a function that shows some rows in it. A column in
@@ -46,37 +48,34 @@ function makeTable(name, allColumns, open) {
   let sortedBy = null;
   let sign = 1;
 
-  function sortBy(column) {
-    sign = sortedBy === column ? -sign : 1;
-    sortedBy = column;
-    render();
-    part("table").querySelector("[aria-sort$=ending] button").focus();
-  }
-
   function head(column) {
-    const order = sign > 0 ? "ascending" : "descending";
+    const isSorted = column === sortedBy;
+    const onclick = () => {
+      sign = isSorted ? -sign : 1;
+      sortedBy = column;
+      render();
+      part("table").querySelector("[aria-sort$=ending] button").focus();
+    };
     return element("th", { scope: "col", title: column.name, className: className(column),
-      ariaSort: column === sortedBy ? order : "none" },
-    element("button", { onclick: () => sortBy(column) }, column.label));
+      ariaSort: !isSorted ? "none" : sign > 0 ? "ascending" : "descending" },
+    element("button", { onclick }, column.label));
   }
 
   function cell(column, row) {
     const text = column.texts[row];
     if (column === columns[0]) {
-      const button = element("button", { onclick: () => open(row) }, text);
-      return element("th", { scope: "row" }, button);
+      return element("th", { scope: "row" }, element("button", { onclick: () => open(row) }, text));
     }
     return element("td", { className: text.length > 40 ? "long" : className(column) }, text);
   }
 
   function render() {
     if (sortedBy) rows.sort(byValue(sortedBy.values, sign));
-    const shown = rows.slice(0, limit);
     part("table").replaceChildren(
-      element("thead", {}, element("tr", {}, ...columns.map(head))),
-      element("tbody", {}, ...shown.map((row) => (
-        element("tr", {}, ...columns.map((column) => cell(column, row)))))));
-    offerMore(part("more"), rows.length - shown.length, "rows", () => {
+      element("thead", {}, tableRow(columns.map(head))),
+      element("tbody", {}, ...rows.slice(0, limit).map((row) => (
+        tableRow(columns.map((column) => cell(column, row)))))));
+    offerMore(part("more"), rows.length - limit, "rows", () => {
       limit *= 5;
       render();
     });
@@ -90,10 +89,10 @@ function makeTable(name, allColumns, open) {
     rows = [...chosen];
     const filled = allColumns.filter((column) => (wide || column.is_shown)
       && rows.some((row) => column.values[row] !== null));
-    columns = filled.filter((column) => rows.length < 2 || column === allColumns[0]
-      || varies(column.values, rows));
-    const agreed = filled.filter((column) => !columns.includes(column));
-    const phrases = agreed.map((column) => phrase(column, rows[0])).join(", ");
+    const agrees = (column) => rows.length > 1 && column !== allColumns[0]
+      && !varies(column.values, rows);
+    columns = filled.filter((column) => !agrees(column));
+    const phrases = filled.filter(agrees).map((column) => phrase(column, rows[0])).join(", ");
     part("common").textContent = phrases && `All of them: ${phrases}.`;
     render();
   };
