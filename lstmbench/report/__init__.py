@@ -1,7 +1,7 @@
-"""Tables, figures, pages and comparisons: pure functions of the records. Neither torch nor jax is
-imported here.
+"""Tables, figures, pages and comparisons: pure functions of the records.
 
-What draws is resolved on first use, so that tables and comparisons do without Matplotlib.
+Neither torch nor jax is imported here. What draws is resolved on first use, so that tables and
+comparisons do without Matplotlib.
 """
 
 from importlib import import_module

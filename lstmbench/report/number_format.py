@@ -1,5 +1,7 @@
-"""Numbers as short text, and text made safe for Markdown, LaTeX and CSV. Every string of a record
-is foreign text."""
+"""Numbers as short text, and text made safe for Markdown and LaTeX.
+
+Every string of a record is foreign text.
+"""
 
 import math
 import re
@@ -66,9 +68,8 @@ def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
     line = str(text)
     if not line.isprintable():
-        line = "".join(
-            " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in line
-        )
+        controls = ("Cc", "Zl", "Zp")
+        line = "".join(" " if unicodedata.category(sign) in controls else sign for sign in line)
     return " ".join(line.split())
 
 
@@ -86,8 +87,10 @@ def markdown(text: object) -> str:
 
 
 def latex(text: object) -> str:
-    """Return the text such that LaTeX prints it; letters that pdfLaTeX cannot set become their base
-    letter or ``?``."""
+    """Return the text such that LaTeX prints it.
+
+    Letters that pdfLaTeX cannot set become their base letter or ``?``.
+    """
     return _LATEX_TOKENS.sub(lambda token: _latex_token(token[0]), plain(text))
 
 
@@ -116,8 +119,10 @@ def plural(number: int, noun: str) -> str:
 
 
 def decimals(value: float, digits: int = 3) -> int:
-    """Return how many decimals show ``value`` with that many significant digits; negative where it
-    has more places."""
+    """Return how many decimals show ``value`` with that many significant digits.
+
+    The result is negative where the number has more digits before the point.
+    """
     if value == 0:
         return digits - 1
     return digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.report.figures.alt_text import alt_text
 from lstmbench.report.figures.axes import (
     add_legend,
     draw_lines,
@@ -16,7 +15,7 @@ from lstmbench.report.figures.axes import (
     scale_values,
     write,
 )
-from lstmbench.report.figures.facets import Facets, Line, facets
+from lstmbench.report.figures.facets import Facets, Line, alt_text, facets
 from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
 from lstmbench.report.figures.styles import MUTED, style_of
 from lstmbench.report.labels import phrase

@@ -29,7 +29,7 @@ from lstmbench.report.labels import (
 )
 from lstmbench.report.number_format import Sentence, slug
 from lstmbench.report.provenance import manifests_of, table_id
-from lstmbench.report.tables.footnotes import has_number
+from lstmbench.report.tables.cells import has_number
 from lstmbench.report.tables.training_tables import is_learning
 from lstmbench.results.schema import LEARNING_COLUMNS
 

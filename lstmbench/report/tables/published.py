@@ -15,7 +15,7 @@ import yaml
 from lstmbench.report.gpu_coverage import GPU
 from lstmbench.report.labels import Row, describe, key_of, rank, rows_of, varying
 from lstmbench.report.number_format import number
-from lstmbench.report.tables.footnotes import Notes, has_number, numbers
+from lstmbench.report.tables.cells import Notes, has_number, numbers
 from lstmbench.report.tables.layout import name_of
 from lstmbench.report.tables.table import CASE, Table, grid, publish
 

@@ -1,4 +1,4 @@
-"""Tables as Markdown and as LaTeX, by the templates in ``show/templates``.
+"""Tables as Markdown and as LaTeX, by the templates in ``report/templates``.
 
 The cells are a DataFrame of strings. Its rows are labelled by the heading of their panel (empty if
 there is only one) and a label, its columns by a quantity and a head (empty if there is only one).
@@ -48,8 +48,7 @@ def table_markdown(table: "Table", footer: Sequence[str]) -> str:
 
 
 def table_latex(table: "Table") -> str:
-    """Return a table as a longtable, for a document with the packages booktabs, longtable and
-    lscape.
+    """Return a table as a longtable; the document needs booktabs, longtable and lscape.
 
     If it is too wide for a page in landscape, each of several quantities gets panels of its own.
     """
@@ -84,8 +83,7 @@ def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def heads(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return quantity and head of each column; without the quantity if it is the only one and has
-    heads."""
+    """Return quantity and head of each column; a single quantity that has heads is left out."""
     quantities, names = (cells.columns.get_level_values(level) for level in (0, 1))
     several = quantities.nunique() > 1
     pairs = zip(quantities, names, strict=True)
@@ -103,8 +101,10 @@ def _letters(cells: pd.DataFrame) -> int:
 
 
 def _cell(text: str, beneath: bool) -> tuple[str, str]:
-    """Return what LaTeX prints in a cell, and what beneath it. Marks take no room, so that digits
-    stay aligned."""
+    """Return what LaTeX prints in a cell, and beneath it.
+
+    Marks take no room, so that digits stay aligned.
+    """
     value, interval, marks = map(latex, _PARTS.findall(text)[0])
     mark = rf"\rlap{{\textsuperscript{{{marks}}}}}" if marks else ""
     if beneath:
@@ -117,8 +117,7 @@ def _wrap(text: str, letters: int) -> list[str]:
 
 
 def _wrapped(text: str, letters: int, side: str) -> str:
-    r"""Return a text on several lines if it has more letters; ``side``, l or r, is where they begin
-    or end.
+    r"""Return a text on several lines if it has more letters, flush with ``side``, l or r.
 
     A ``[`` or ``*`` that begins a row would be taken for an argument of the ``\\`` before it.
     """

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lstmbench.report import provenance
 from lstmbench.report.labels import FORMULA, WORKLOAD, Row
-from lstmbench.report.tables.footnotes import Cell, Notes
+from lstmbench.report.tables.cells import Cell, Notes
 from lstmbench.report.tables.layout import AXES, arrange
 from lstmbench.report.tables.render import table_latex, table_markdown
 from lstmbench.results import schema

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from lstmbench.report.labels import Row, ordered, rank, rows_of
 from lstmbench.report.number_format import Sentence, interval, markdown, number, pick_unit, plural
-from lstmbench.report.tables.footnotes import Notes, status
+from lstmbench.report.tables.cells import Notes, status
 from lstmbench.report.tables.table import Table, grid, publish
 from lstmbench.results.schema import LEARNING_COLUMNS, SECONDS
 

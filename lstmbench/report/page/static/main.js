@@ -1,5 +1,5 @@
-// What is chosen stands in two forms and, so that it can be kept, in the address of the page.
-// Whatever changes it, table and plots are made again.
+// Two forms hold what the reader chooses; the address of the page keeps it. Every change of it
+// renders table and plots again.
 
 const [filters, axes] = [byId("filters"), byId("axes")];
 const showCases = makeTable("cases", page.cases, openCase);
@@ -35,7 +35,7 @@ function update() {
   if (x && y) drawCases(rows, x, y, log);
   try {
     history.replaceState(null, "", `#${chosen}`);
-  } catch { /* where addresses are fixed, the choice is not kept */ }
+  } catch { /* some hosts fix the address: then it cannot keep the choice */ }
 }
 
 byId("close").onclick = () => byId("details").close();

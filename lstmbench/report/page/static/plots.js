@@ -1,5 +1,5 @@
-// Plots: of cases, a panel for each workload with a line for each implementation; of what was
-// learnt, a panel for each task, which comes as it is drawn.
+// Plots. Cases have a panel for each workload, with a line for each implementation. Learning curves
+// have a panel for each task; its traces are part of the data.
 
 const STEPS = { // of an arrow: among lines, among points
   ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
@@ -23,7 +23,7 @@ function drawPanels(name, panels) {
   host.replaceChildren(...shown.map(({ caption, label }) => element("figure", {},
     element("figcaption", {}, caption), element("div", { className: "plot", tabIndex: 0,
       role: "group", ariaLabel: `Plot of ${label}: ${caption}` }))));
-  // Only now, since a plot takes the width of its place, which depends on how many there are
+  // A plot takes the width of its element, which is known only once all of them are in the page
   host.querySelectorAll(".plot").forEach((plot, k) => drawPanel(plot, shown[k]));
   offerMore(byId(`${name}-all`), panels.length - shown.length, "plots", () => {
     panelLimits[name] = Infinity;
