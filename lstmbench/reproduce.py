@@ -10,8 +10,7 @@ import yaml
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run, run
-from lstmbench.report.comparison.reproduction import RATIO_TABLES, find_table
-from lstmbench.report.comparison.reproduction_report import Reproduction
+from lstmbench.report.comparison.reproduction import RATIO_TABLES, Reproduction, find_table
 from lstmbench.report.provenance import table_id
 from lstmbench.report.tables.extract import timed_runs
 from lstmbench.results.runs import newest_first

@@ -25,8 +25,7 @@ import yaml
 from distributed import Client, LocalCluster
 
 import lstmbench as lb
-from lstmbench.report.comparison.reproduction import reproduction
-from lstmbench.report.comparison.reproduction_report import Reproduction
+from lstmbench.report.comparison.reproduction import Reproduction, reproduction
 
 SUITE = {
     "implementations": ["numpy.fused", "torch.fused", "torch.loop", "torch.nn"],

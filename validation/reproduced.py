@@ -21,8 +21,7 @@ import tempfile
 from pathlib import Path
 
 import lstmbench as lb
-from lstmbench.report.comparison.reproduction import reproduction
-from lstmbench.report.comparison.reproduction_report import Reproduction
+from lstmbench.report.comparison.reproduction import Reproduction, reproduction
 from lstmbench.report.provenance import table_id
 from lstmbench.results.store import read_manifest
 

@@ -28,7 +28,7 @@ import lstmbench as lb
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.case import Workload
-from lstmbench.report.comparison.ab_report import THRESHOLD
+from lstmbench.report.comparison.ab import THRESHOLD
 
 GRIDS: dict[str, dict[str, Any]] = {
     "numpy.fused": {"mode": "inference", "seq_len": 32, "batch_size": 4, "hidden_size": 64},

@@ -132,7 +132,7 @@ def run(
 
 def _print_outcome(run: "Run", threshold: float | None) -> int:
     """Print statuses, failures and the verdicts of an A/B comparison; return the exit code."""
-    from lstmbench.report.comparison.ab_report import THRESHOLD, compare_ab
+    from lstmbench.report.comparison.ab import THRESHOLD, compare_ab
 
     records, manifest = run.records, run.manifest
     records.attrs = {}  # pandas would copy the manifest with every column that is read

@@ -1,7 +1,7 @@
 """Compare two runs case by case: slower, faster, the same, ambiguous or not comparable, and why.
 
-``comparability.py`` decides which cases are compared by which quantity, ``verdicts.py`` what the
-numbers say.
+``matched_cases.py`` matches the records of both runs, ``verdicts.py`` decides what their numbers
+say.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.comparability import (
-    QUANTITIES,
-    add_quantity,
-    estimates_of,
-    incomparability_reasons,
-)
 from lstmbench.report.comparison.comparison import Comparison, is_lost, is_wrong
 from lstmbench.report.comparison.differences import differences, incomparability_reason
-from lstmbench.report.comparison.matched_cases import KEYS, NAMES, match_cases, read_run
-from lstmbench.report.comparison.report_parts import percent
+from lstmbench.report.comparison.markdown_parts import percent
+from lstmbench.report.comparison.matched_cases import (
+    FLAGS,
+    KEYS,
+    NAMES,
+    RATIO,
+    TIME,
+    match_cases,
+    other_threads,
+    read_run,
+)
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
     FASTER,
@@ -30,21 +33,24 @@ from lstmbench.report.comparison.verdicts import (
     NOT_COMPARABLE,
     SAME,
     SLOWER,
+    category,
     check_threshold,
     classify_change,
     estimate_change,
+    has_interval,
     is_replicated,
 )
 from lstmbench.report.number_format import plural
 from lstmbench.report.provenance import MIN_PROCESSES, Manifest, part
+
+QUANTITIES: Final = ("ratio", "time")
+_SINGLE_PROCESS: Final = "one process alone: what another would give is not known"
 
 _COLUMNS: Final = [
     *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
     "new_ratio", "base_time_s", "new_time_s", "base_ratio_to", "new_ratio_to", "base_status",
     "new_status", "is_reference", "flags", "reason",
 ]  # fmt: skip
-_SINGLE_PROCESS: Final = "one process alone: what another would give is not known"
-_SHORT_NAMES: Final = {"base_time_median_s": "base_time_s", "new_time_median_s": "new_time_s"}
 
 
 def compare(
@@ -78,47 +84,117 @@ def compare(
     del records  # they need as much memory as the cases
     if cases.empty:
         raise LstmbenchError("There is nothing to compare: neither run has records.")
-    runs = {
-        name: {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
-        for name, manifest in zip(NAMES, manifests, strict=True)
-    }
-    barrier = incomparability_reason(*manifests)
-    cases = add_quantity(cases, by)
-    cases["reason"] = incomparability_reasons(cases, by, across_machines, barrier)
+    cases = _add_quantity(cases, by)
+    estimates = [_estimates(cases, name) for name in NAMES]
+    machine_reason = incomparability_reason(*manifests)
+    cases["reason"] = _reasons(cases, estimates, by, across_machines, machine_reason)
+    comparable = cases["reason"] == ""
+    before, after = (run.where(comparable) for run in estimates)
+    del estimates
+    cases = cases.rename(
+        columns={"base_time_median_s": "base_time_s", "new_time_median_s": "new_time_s"}
+    ).filter(_COLUMNS)
 
     is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
-    comparable = cases["reason"] == ""
-    before, after = (estimates_of(cases, name).where(comparable, axis=0) for name in NAMES)
-    cases = cases.rename(columns=_SHORT_NAMES).filter(_COLUMNS)
     unchanged = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
     comparisons = int((is_replicated(before, after) & ~unchanged).sum())
     change = estimate_change(before, after, comparisons)
     del before, after
     change.loc[unchanged, ["low", "high"]] = 0.0
-
-    verdict = classify_change(change, threshold).where(comparable, NOT_COMPARABLE)
-    cases["verdict"] = verdict
+    verdict = cases["verdict"] = classify_change(change, threshold).where(
+        comparable, NOT_COMPARABLE
+    )
     cases["quantity"] = cases["quantity"].where(comparable)
     ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
-    reasons: list[tuple[Any, Any]] = [  # the first that applies counts
-        (ambiguous & np.isinf(change["low"]), _SINGLE_PROCESS),
-        (ambiguous & beyond, "the interval holds no change too"),
-        (ambiguous, "the interval reaches beyond the threshold"),
-    ]
-    cases["reason"] = cases["reason"].case_when(reasons)
-    for name in change:
-        with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
-            cases[f"{name}_percent"] = 100 * np.expm1(change[name])
+    cases.loc[ambiguous, "reason"] = "the interval reaches beyond the threshold"
+    cases.loc[ambiguous & beyond, "reason"] = "the interval holds no change too"
+    cases.loc[ambiguous & np.isinf(change["low"]), "reason"] = _SINGLE_PROCESS
+    with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
+        percents: Any = 100 * np.expm1(change)
+    cases = cases.join(percents.add_suffix("_percent"))
     order = _report_order(cases)
     # Column by column, because a million cases need hundreds of megabytes
     columns = {column: cases.pop(column).array.take(order) for column in _COLUMNS}
     cases = pd.DataFrame(columns, copy=False)
 
-    notes = [*_notes_on_runs(manifests, threshold, barrier), *_notes_on_cases(cases)]
+    runs = {
+        name: {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
+        for name, manifest in zip(NAMES, manifests, strict=True)
+    }
+    notes = [*_notes_on_runs(manifests, threshold, machine_reason), *_notes_on_cases(cases)]
     if unchanged.any():
         number = plural(int(unchanged.sum()), "case")
         notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
+
+
+def _add_quantity(cases: pd.DataFrame, by: str | None) -> pd.DataFrame:
+    """Return the cases with ``quantity``, ``flags``, ``is_reference`` and ``same_reference``.
+
+    The quantity is the ratio if both runs have one to the same reference and ``by`` is not
+    ``time``. The reference itself, whose ratio is 1, is always compared by time.
+    """
+    columns = [cases[name] for name in ("implementation", "base_ratio_to", "new_ratio_to")]
+    names = pd.Index(columns[0].cat.categories)
+    for column in columns[1:]:
+        names = names.union(column.cat.categories)
+    implementation, base, new = (column.cat.set_categories(names) for column in columns)
+    is_reference, same_reference = implementation == base, base == new
+    by_time = is_reference | ~same_reference | (by == "time")
+    flags = cases[["base_flags", "new_flags"]].fillna(0).astype(int)
+    return cases.assign(
+        is_reference=is_reference,
+        same_reference=same_reference,
+        quantity=category(by_time.astype(int), QUANTITIES),
+        flags=category(flags["base_flags"] | flags["new_flags"], FLAGS),
+    )
+
+
+def _estimates(cases: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the numbers of a run, those of each case's quantity, for the functions of verdicts."""
+    ratio, time = ([f"{name.lower()}_{column}" for column in columns] for columns in (RATIO, TIME))
+    by_ratio = cases[["quantity"]] == "ratio"
+    estimates = pd.DataFrame(np.where(by_ratio, cases[ratio], cases[time]), columns=INTERVAL)
+    # An interval counts as that of a normal distribution if the number is not recorded
+    return estimates.assign(processes=cases[f"{name.lower()}_processes"].fillna(np.inf))
+
+
+def _reasons(
+    cases: pd.DataFrame,
+    estimates: Sequence[pd.DataFrame],
+    by: str | None,
+    across_machines: bool,
+    machine_reason: str,
+) -> pd.Series:
+    """Return why each case cannot be compared; empty where it can.
+
+    Args:
+        cases: as ``_add_quantity`` returns them.
+        estimates: of both runs.
+        by: ``ratio`` to refuse cases without a common reference.
+        across_machines: whether ratios may be compared in spite of ``machine_reason``.
+        machine_reason: why times of these two runs cannot be compared, or empty.
+    """
+    reasons = pd.Series("", cases.index, dtype=object)  # a later reason replaces earlier ones
+    for name, run in reversed([*zip(NAMES, estimates, strict=True)]):
+        missing = ~has_interval(run)
+        for quantity in QUANTITIES:
+            text = f"no interval of the {quantity} in {name}"
+            reasons[missing & (cases["quantity"] == quantity)] = text
+    if machine_reason:
+        reasons[~(across_machines & (cases["quantity"] == "ratio"))] = machine_reason
+    if by == "ratio":
+        other = cases.loc[~cases["same_reference"], ["base_ratio_to", "new_ratio_to"]]
+        base, new = (other[name].astype(object).fillna("nothing") for name in other)
+        reasons[other.index] = "ratio to " + base + " in BASE, to " + new + " in NEW"
+    failures = cases[["base_failure", "new_failure"]].dropna(how="all")
+    base, new = (failures[name] for name in failures)
+    reasons[failures.index] = (base + "; " + new).fillna(base).fillna(new)
+    reasons[cases["new_flags"].isna()] = "only in BASE"
+    reasons[cases["base_flags"].isna()] = "only in NEW"
+    threads = other_threads(cases)
+    reasons[threads.index] = threads
+    return reasons
 
 
 def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
@@ -129,7 +205,9 @@ def _report_order(frame: pd.DataFrame) -> NDArray[np.int64]:
     return np.lexsort((place, verdict.cat.codes))
 
 
-def _notes_on_runs(manifests: Sequence[Manifest], threshold: float, barrier: str) -> Iterator[str]:
+def _notes_on_runs(
+    manifests: Sequence[Manifest], threshold: float, machine_reason: str
+) -> Iterator[str]:
     """Yield what readers should know about the runs."""
     for name, manifest in zip(NAMES, manifests, strict=True):
         if not manifest.get("complete", True):
@@ -141,13 +219,15 @@ def _notes_on_runs(manifests: Sequence[Manifest], threshold: float, barrier: str
         if isinstance(floor, int | float) and floor > threshold:
             beyond = f"beyond the threshold of {percent(threshold)}"
             yield f"The noise floor of {name} is {percent(floor)}, {beyond}."
-    if barrier:
-        yield f"Times are not compared: {barrier}. Ratios are only with --across-machines."
+    if machine_reason:
+        yield f"Times are not compared: {machine_reason}. Ratios are only with --across-machines."
 
 
 def _notes_on_cases(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what readers should know about the compared cases."""
-    exploratory = frame["flags"].str.contains("exploratory") & frame["quantity"].notna()
+    exploratory = (frame["flags"].cat.codes >= FLAGS.index("exploratory")) & frame[
+        "quantity"
+    ].notna()
     if exploratory.any():
         cases = plural(int(exploratory.sum()), "case")
         few = f"fewer than {MIN_PROCESSES} processes in one of the runs"

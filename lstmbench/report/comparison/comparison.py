@@ -1,7 +1,7 @@
 """The outcome of comparing two runs: a table of verdicts, as an exit code, a page and JSON."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,18 +10,20 @@ import pandas as pd
 
 from lstmbench import exit_codes
 from lstmbench.report.comparison.differences import Difference
-from lstmbench.report.comparison.report_parts import (
+from lstmbench.report.comparison.markdown_parts import (
     MAX_CHARACTERS,
     MAX_ROWS,
-    arrow,
     bullets,
     case_table,
     change_text,
-    constants,
-    more,
+    constants_sentence,
+    hidden_rows,
+    join_parts,
     percent,
+    ratios_text,
     runs_table,
-    varying_keys,
+    times_text,
+    varying_columns,
 )
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
@@ -30,14 +32,19 @@ from lstmbench.report.comparison.verdicts import (
     NOT_COMPARABLE,
     SAME,
     SLOWER,
-    VERDICTS,
+    verdict_words,
 )
 from lstmbench.report.labels import Row
-from lstmbench.report.number_format import markdown, pick_unit, plural, shorten
-from lstmbench.results.schema import SECONDS
+from lstmbench.report.number_format import markdown, plural, shorten
 
 BROKEN: Final = ("failed", "timeout", "out_of_memory")
 """Statuses of cases that should have been measured."""
+
+
+def count_values(column: pd.Series) -> dict[str, int]:
+    """Return the number of rows with each value of a categorical column, in their order."""
+    counts: Any = column.value_counts(sort=False)
+    return counts.to_dict()
 
 
 def is_wrong(frame: pd.DataFrame) -> pd.Series:
@@ -76,8 +83,7 @@ class Comparison:
     @property
     def counts(self) -> dict[str, int]:
         """The number of cases with each verdict."""
-        numbers: Any = self.frame["verdict"].value_counts().reindex(VERDICTS)
-        return numbers.to_dict()
+        return count_values(self.frame["verdict"])
 
     @property
     def exit_code(self) -> int:
@@ -90,10 +96,8 @@ class Comparison:
     @property
     def summary(self) -> str:
         """The outcome in one sentence."""
-        words = ("slower", "ambiguous", "faster", "not comparable", "the same")
-        numbers = zip(self.counts.values(), words, strict=True)
-        counts = ", ".join(f"{number} {word}" for number, word in numbers if number)
-        return f"{self._outcome()[1]} ({counts})."
+        numbers = [f"{n} {verdict_words(verdict)}" for verdict, n in self.counts.items() if n]
+        return f"{self._outcome()[1]} ({', '.join(numbers)})."
 
     def _outcome(self) -> tuple[int, str]:
         """Return the exit code and the beginning of the summary."""
@@ -106,8 +110,7 @@ class Comparison:
         if counts[SLOWER]:
             return exit_codes.REGRESSION, f"Regression: {counts[SLOWER]} of {compared} slower"
         if lost := int(is_lost(self.frame).sum()):
-            cases = plural(lost, "case")
-            sentence = f"Lost: {cases} measured in the base failed in the new run"
+            sentence = f"Lost: {plural(lost, 'case')} measured in the base failed in the new run"
             return exit_codes.NOT_POSSIBLE, sentence
         if counts[NOT_COMPARABLE] == len(self.frame):
             return exit_codes.NOT_POSSIBLE, "Nothing could be compared"
@@ -139,25 +142,21 @@ class Comparison:
         frame, verdict = self.frame, self.frame["verdict"]
         wrong, lost = is_wrong(frame), is_lost(frame)
         sections = {
-            "Wrong results": wrong,
-            "Slower": verdict == SLOWER,
-            "Lost": lost,
-            "Ambiguous": verdict == AMBIGUOUS,
-            "Faster": verdict == FASTER,
-            "Not comparable": (verdict == NOT_COMPARABLE) & ~wrong & ~lost,
+            "### Wrong results": wrong,
+            "### Slower": verdict == SLOWER,
+            "### Lost": lost,
+            "### Ambiguous": verdict == AMBIGUOUS,
+            "### Faster": verdict == FASTER,
+            "### Not comparable": (verdict == NOT_COMPARABLE) & ~wrong & ~lost,
         }
-        parts = [f"**{markdown(self.summary)}**", markdown(self._method()), constants(frame)]
-        parts.append(bullets(self.notes))
+        parts = [f"**{markdown(self.summary)}**", markdown(self._method())]
+        parts += [constants_sentence(frame), bullets(self.notes)]
         for title, mask in sections.items():
-            if mask.any():
-                parts += [f"### {title}", *self._rows(mask)]
-        same = verdict == SAME
-        if same.any():
-            title = f"The same: {plural(int(same.sum()), 'case')}"
-            parts += [f"<details>\n<summary>{title}</summary>", *self._rows(same)]
-            parts.append("</details>")
-        parts += ["### Base and new", runs_table(self.runs, self.differences)]
-        return "\n\n".join(filter(None, parts)) + "\n"
+            parts += self._section(title, mask)
+        if same := self.counts[SAME]:
+            title = f"<details>\n<summary>The same: {plural(same, 'case')}</summary>"
+            parts += [*self._section(title, verdict == SAME), "</details>"]
+        return join_parts([*parts, "### Base and new", runs_table(self.runs, self.differences)])
 
     _repr_markdown_ = markdown
 
@@ -180,32 +179,24 @@ class Comparison:
             f"{percent(CONFIDENCE)} (Bonferroni)."
         )
 
-    def _rows(self, mask: pd.Series) -> Iterator[str]:
-        """Yield a table of the first of these cases, and the number of the others."""
-        rows = self.frame.iloc[np.flatnonzero(mask)[:MAX_ROWS]]
-        columns = {
-            "change [interval], %": change_text,
-            "ratio": _ratios,
-            "time": times,
-            "remarks": _remarks,
-        }
-        yield case_table(rows, varying_keys(self.frame), columns)
-        hidden = int(mask.sum()) - len(rows)
-        if hidden:
-            yield more(hidden, "case")
-
-
-def times(row: Row) -> str:
-    """Return the times of both runs in a fitting unit."""
-    base, new = row["base_time_s"], row["new_time_s"]
-    unit = pick_unit(filter(None, (base, new)), SECONDS)
-    return arrow(base, new, SECONDS[unit], f" {unit}")
-
-
-def _ratios(row: Row) -> str:
-    return "" if row["quantity"] == "time" else arrow(row["base_ratio"], row["new_ratio"])
+    def _section(self, title: str, mask: pd.Series) -> list[str]:
+        """Return a table of the first of these cases, and the number of the others."""
+        positions = np.flatnonzero(mask)
+        if not len(positions):
+            return []
+        rows = self.frame.iloc[positions[:MAX_ROWS]]
+        table = case_table(rows, varying_columns(self.frame), _TABLE)
+        return [title, table, hidden_rows(len(positions) - MAX_ROWS, "case")]
 
 
 def _remarks(row: Row) -> str:
     remarks = [row["reason"], row["flags"] if row["quantity"] else ""]
     return shorten("; ".join(filter(None, remarks)), MAX_CHARACTERS)
+
+
+_TABLE: Final = {
+    "change [interval], %": change_text,
+    "ratio": lambda row: "" if row["quantity"] == "time" else ratios_text(row),
+    "time": times_text,
+    "remarks": _remarks,
+}

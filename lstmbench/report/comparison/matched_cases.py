@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
@@ -28,12 +29,11 @@ FLAGS: Final = (
 )  # fmt: skip
 """What makes a number less reliable, by the sum of 1, 2 and 4 for each."""
 
-_TEXTS: Final = ["status", "error", "ratio_to"]
-_NUMBERS: Final = [*TIME, *RATIO, "processes", "converged", "noisy"]
+_VALUES: Final = ["status", "ratio_to", *TIME, *RATIO, "processes"]
 _TYPES: Final = {
     **{key: "category" if COLUMNS[key] == "string" else COLUMNS[key] for key in KEYS},
-    **dict.fromkeys(_TEXTS, "category"),
-    **dict.fromkeys(_NUMBERS, "float64"),
+    **dict.fromkeys(["status", "error", "ratio_to"], "category"),
+    **dict.fromkeys([*TIME, *RATIO, "processes", "converged", "noisy"], "float64"),
 }
 """A million records need little memory as categories and floats."""
 
@@ -46,11 +46,11 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
         name: one of ``NAMES``.
 
     Returns:
-        The columns ``KEYS``, and with the run's name as their prefix, such as ``base_ratio``:
-        status, times, ratios, processes, ``flags``, and ``failure``, why there is no result.
+        ``KEYS``, status, times, ratios, processes, ``flags``, a position in ``FLAGS``, and
+        ``failure``, why there is no result.
 
     Raises:
-        LstmbenchError: if this is not exactly one run, it cannot be read, or a case is in it twice.
+        LstmbenchError: if this is not exactly one run, or it cannot be read.
     """
     records: Any = read_columns(source, [*_TYPES]) if isinstance(source, str | Path) else source
     if not isinstance(records, pd.DataFrame):
@@ -59,7 +59,7 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     manifest = records.attrs.get("manifest") or {}
     manifests = manifest if isinstance(manifest, list) else [manifest]
     if len(manifests) != 1:
-        raise LstmbenchError(f"{name} holds {len(manifests)} runs, and one is wanted.")
+        raise LstmbenchError(f"{name} must hold one run, but it holds {len(manifests)} runs.")
     if missing := [column for column in [*KEYS, "status"] if column not in records]:
         columns = " and no column ".join(missing)
         raise LstmbenchError(f"The records of {name} have no column {columns}.")
@@ -70,56 +70,62 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     except (ValueError, TypeError) as error:
         reason = f"The records of {name} have a column of another type: {error}."
         raise LstmbenchError(reason) from None
-    repeated = records[records.duplicated(KEYS)]
-    if len(repeated):
-        case = describe(plain_rows(repeated[:1][KEYS])[0])
-        raise LstmbenchError(f"Two records of {name} are of the same case: {case}.")
 
     ok = records["status"] == "ok"
     failed = records.loc[~ok, ["status", "error"]].astype(object).fillna("")
     errors = failed["error"].map(lambda error: error and f": {shorten(error)}")
     failure = failed["status"].map(status_words) + f" in {name}" + errors
-    records["failure"] = failure.astype(str)  # also if no case failed
     few = ok & ~(records["processes"] >= MIN_PROCESSES)
-    records["flags"] = (records["converged"] == 0) + 2 * (records["noisy"] == 1) + 4 * few
-    values = ["status", "ratio_to", *TIME, *RATIO, "processes", "flags", "failure"]
-    return records[KEYS].join(records[values].add_prefix(f"{name.lower()}_")), manifests[0]
+    flags = (records["converged"] == 0) + 2 * (records["noisy"] == 1) + 4 * few
+    records = records[[*KEYS, *_VALUES]].assign(flags=flags, failure=failure.astype(object))
+    return records, manifests[0]
 
 
 def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Merge two runs, as ``read_run`` returns them, into one row per case in the order of tables.
+    """Return one row per case of two runs, as ``read_run`` returns them, in the order of tables.
 
     Returns:
-        The columns of both, and ``run``: ``both``, ``left_only`` (BASE) or ``right_only`` (NEW).
+        ``KEYS``, and the other columns with the run's name as their prefix, such as
+        ``base_ratio``; ``base_flags`` or ``new_flags`` is missing for a case of one run only.
+
+    Raises:
+        LstmbenchError: if a run has a case twice.
     """
-    orders = {}
+    codes, orders = pd.DataFrame(), {}
     for key in KEYS:
-        columns = [run[key].astype("category").cat for run in (base, new)]
-        values = [value for column in columns for value in column.categories.tolist()]
-        orders[key] = ordered(key, values)
-        # A merge of small integers is fast, and sorts the cases as tables do
-        base[key], new[key] = (column.set_categories(orders[key]).cat.codes for column in columns)
-    cases = base.merge(new, how="outer", on=KEYS, indicator="run")
+        columns: list[Any] = [run[key].astype("category").cat for run in (base, new)]
+        orders[key] = ordered(key, (value for column in columns for value in column.categories))
+        ordered_columns = (column.set_categories(orders[key]) for column in columns)
+        codes[key] = np.concatenate([column.cat.codes for column in ordered_columns])
+    # Grouping is by far the slowest step, and most keys are the same in all cases
+    varying = [key for key in KEYS if codes[key].nunique() > 1] or KEYS[:1]
+    case = codes.groupby(varying).ngroup().to_numpy()  # numbered in the order of tables
+    count = case.max(initial=-1) + 1
+    record = np.empty(count, int)  # one record of each case
+    record[case] = np.arange(len(case))
+    cases = pd.DataFrame(index=range(count))
     for key, order in orders.items():
-        column: Any = category(cases[key], order)
+        column: Any = pd.Series(category(codes[key].to_numpy()[record], order))
         cases[key] = column if COLUMNS[key] == "string" else column.astype(COLUMNS[key])
+    for name, run, index in zip(NAMES, (base, new), np.split(case, [len(base)]), strict=True):
+        repeated = pd.Index(index).duplicated()
+        if repeated.any():
+            text = describe(plain_rows(run.loc[repeated, KEYS][:1])[0])
+            raise LstmbenchError(f"Two records of {name} are of the same case: {text}.")
+        values = run.drop(columns=KEYS).add_prefix(f"{name.lower()}_")
+        cases = cases.join(values.set_axis(index))
     return cases
 
 
 def other_threads(cases: pd.DataFrame) -> pd.Series:
-    """Return for cases of one run only that the other run has them with other threads.
-
-    Returns:
-        The sentence, or a missing value if the other run does not have the case at all.
-    """
-    single = cases[cases["run"] != "both"]
+    """Return a sentence for each case that only one run has, but the other with other threads."""
+    sides = {name: cases[f"{name.lower()}_flags"].notna() for name in NAMES}
+    single = cases[sides["BASE"] != sides["NEW"]]
     threads = single["threads"].astype(object).fillna("not recorded").astype(str)
-    keys = [key for key in KEYS if key != "threads"]
-    workload = single.groupby(keys, dropna=False, observed=True).ngroup()
-    base, new = (threads.where(single["run"] == run) for run in ("left_only", "right_only"))
-    base = base.fillna(base.groupby(workload).transform("first"))
-    new = new.fillna(new.groupby(workload).transform("first"))
-    return ("other threads: " + base + " in BASE, " + new + " in NEW").reindex(cases.index)
+    texts = pd.DataFrame({name: threads.where(is_own) for name, is_own in sides.items()})
+    workload = [single[key] for key in KEYS if key != "threads"]
+    texts = texts.fillna(texts.groupby(workload, dropna=False, observed=True).transform("first"))
+    return ("other threads: " + texts["BASE"] + " in BASE, " + texts["NEW"] + " in NEW").dropna()
 
 
 def plain_rows(rows: pd.DataFrame) -> list[Row]:

@@ -5,33 +5,221 @@ intervals are those of ``verdicts.py``, for all rows together. Times belong to t
 they are shown but not judged.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from lstmbench import exit_codes
 from lstmbench.errors import LstmbenchError
+from lstmbench.report import provenance
 from lstmbench.report.comparison.compare import compare
-from lstmbench.report.comparison.reproduction_report import (
-    AGREES,
-    DIFFERS,
-    JUDGEMENTS,
-    NOT_COMPARED,
-    THE_REFERENCE,
-    TOLERANCE,
-    Reproduction,
+from lstmbench.report.comparison.comparison import Comparison, count_values, is_wrong
+from lstmbench.report.comparison.markdown_parts import (
+    MAX_CHARACTERS,
+    bullets,
+    case_table,
+    change_text,
+    constants_sentence,
+    join_parts,
+    percent,
+    ratios_text,
+    runs_table,
+    times_text,
+    varying_columns,
 )
-from lstmbench.report.comparison.verdicts import SAME
-from lstmbench.report.labels import WORKLOAD, ordered
+from lstmbench.report.comparison.matched_cases import KEYS
+from lstmbench.report.comparison.verdicts import CONFIDENCE, SAME
+from lstmbench.report.labels import WORKLOAD, Row, ordered
+from lstmbench.report.number_format import markdown, number, plural, shorten
 from lstmbench.report.tables.extract import run_tables
 from lstmbench.report.tables.table import Table
 
 RATIO_TABLES: Final = ("ratio", "speed")
 """The kinds of tables whose rows have a ratio."""
 
-_MIN_RATIOS: Final = 3
+TOLERANCE: Final = 0.05
+"""The largest change of a ratio that does not matter; the same as for comparisons."""
+
+MIN_AGREEMENT: Final = 0.95
+"""The fraction of the compared rows that must agree: the confidence of the intervals."""
+
+MIN_RATIOS: Final = 3
 """Per workload: of fewer, the median does not tell which implementation changed."""
+
+JUDGEMENTS: Final = ("differs", "not compared", "agrees")
+"""In the order in which they are reported."""
+DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
+
+THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
+
+_COLUMNS: Final = [
+    *KEYS, "judgement", "change_percent", "low_percent", "high_percent", "base_ratio", "new_ratio",
+    "base_time_s", "new_time_s", "base_status", "new_status", "flags", "reason",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The rows of a table, compared with another run.
+
+    Attributes:
+        base, new: the table of the original run and of the other run.
+        frame: one row per row of the table: its keys, ``judgement``, the change of the ratio in
+            percent with its interval (above 0 is slower), ratios and absolute times of both runs,
+            statuses, ``flags``, ``reason``.
+        comparison: the comparison of the two runs.
+        outlier_implementations: the implementations whose ratios changed relative to all others,
+            with the logarithm of the change; the reference may be among them.
+        reference: the implementation that all ratios are relative to; empty if there are several.
+    """
+
+    base: Table
+    new: Table
+    frame: pd.DataFrame
+    comparison: Comparison
+    outlier_implementations: Mapping[str, float]
+    reference: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of rows with each judgement."""
+        return count_values(self.frame["judgement"])
+
+    @property
+    def exit_code(self) -> int:
+        """0 if 95 % of the compared ratios agree, 1 if not or a result is wrong, 2 if none is."""
+        return self._outcome()[0]
+
+    @property
+    def summary(self) -> str:
+        """The outcome in one sentence, with the implementations that changed."""
+        return self._outcome()[1]
+
+    def _outcome(self) -> tuple[int, str]:
+        """Return the exit code and the summary."""
+        agreeing, compared = _agreeing(self.frame)
+        agreement = f"{agreeing} of {plural(compared, 'ratio')} agree"
+        cases = self.comparison.frame
+        if wrong := sorted(set(cases.loc[is_wrong(cases), "implementation"])):
+            names = ", ".join(wrong)
+            sentence = f"Not reproduced: {names} did not compute the LSTM in NEW; {agreement}."
+            return exit_codes.NOT_REPRODUCED, sentence
+        if not compared:
+            reasons = self.frame["reason"][self.frame["reason"] != THE_REFERENCE].mode()
+            reason = shorten(reasons[0]) if len(reasons) else "all its rows are of the reference"
+            sentence = f"Nothing of {self.base.id} could be compared: {reason}."
+            return exit_codes.NOT_POSSIBLE, sentence
+        explanation = self._explanation(agreement)
+        if agreeing >= MIN_AGREEMENT * compared:
+            return exit_codes.OK, f"Reproduced: {explanation}."
+        return exit_codes.NOT_REPRODUCED, f"Not reproduced: {explanation}."
+
+    def _explanation(self, agreement: str) -> str:
+        """Return how many rows agree, and which implementations are the reason if not all do."""
+        table = self.base.id
+        outliers = {name: _speed(change) for name, change in self.outlier_implementations.items()}
+        if not outliers:
+            alone = ", and no implementation stands out" if self.counts[DIFFERS] else ""
+            return f"{agreement} with {table}{alone}"
+        if len(outliers) > 1:
+            names = ", ".join(f"{name} ({speed})" for name, speed in outliers.items())
+            return f"{agreement} with {table}; several implementations stand out: {names}"
+        ((name, speed),) = outliers.items()
+        if name == self.reference:
+            return (
+                f"{name}, the reference of all ratios, is itself {speed} than in {table}, and so "
+                f"every ratio to it moved the other way; {agreement}"
+            )
+        agreeing, compared = _agreeing(self.frame[self.frame["implementation"] != name])
+        others = f"of the {plural(compared, 'ratio')} of the others {agreeing} agree"
+        return f"{name} alone is {speed} than in {table}; {others}"
+
+    def csv(self) -> str:
+        """Return ``frame`` as CSV, with all digits."""
+        return self.frame.to_csv(columns=_COLUMNS, index=False, lineterminator="\n")
+
+    def markdown(self) -> str:
+        """Return the report."""
+        frame, varying = self.frame, varying_columns(self.frame)
+        notes = [note for note in self.comparison.notes if not note.startswith("Times are not")]
+        parts = [f"# {markdown(self.base.id)}, measured again", f"**{markdown(self.summary)}**"]
+        parts += [markdown(self._method()), constants_sentence(frame), bullets(notes)]
+        parts.append("## Ratios")
+        for judgement in JUDGEMENTS:
+            rows = frame[(frame["judgement"] == judgement) & (frame["reason"] != THE_REFERENCE)]
+            if len(rows):
+                title = f"### {judgement.capitalize()}: {plural(len(rows), 'row')}"
+                parts += [title, case_table(rows, varying, _RATIOS)]
+        by_workload = frame.sort_values([*WORKLOAD, "implementation"])
+        digest = provenance.content_hash(self.csv())
+        command = f"lstmbench reproduce {self.base.id} --results BASE --run NEW"
+        parts += [
+            "## Times",
+            "A time belongs to its machine: these are shown beside each other, and not judged.",
+            case_table(by_workload, varying, _TIMES),
+            "## What else differs",
+            runs_table(self.comparison.runs, self.comparison.differences),
+            "## Where the numbers come from",
+            _small(f"Reproduction of {self.base.id}, data (reproduction.csv) sha256 {digest}."),
+            *("BASE:", _small(*self.base.footer), "NEW:", _small(*self.new.footer)),
+            _small(f"Made again from the records of both by: {command}"),
+        ]
+        return join_parts(parts)
+
+    _repr_markdown_ = markdown
+
+    def _method(self) -> str:
+        """Return what was compared how, and which changes could have been seen."""
+        compared = self.frame[self.frame["judgement"] != NOT_COMPARED]
+        width = np.log1p(compared["high_percent"] / 100) - np.log1p(compared["low_percent"] / 100)
+        reach = (
+            f" Half of them reach no further than {percent(np.expm1(width.median() / 2))} to either "
+            "side, so that smaller changes are not seen."
+        )
+        comparisons = plural(self.comparison.comparisons, "comparison")
+        return (
+            "BASE is the run that the table was made of, NEW the one that measured its suite again, "
+            "with inputs and turns drawn by its own seed. Compared are the times relative to the "
+            "reference, taken in the same rounds. A ratio agrees if the interval of its change "
+            f"holds no change, or lies within {percent(TOLERANCE)}; together the intervals of "
+            f"{comparisons} hold at {percent(CONFIDENCE)} (Bonferroni).{reach * any(width)} "
+            f"The table counts as reproduced where {percent(MIN_AGREEMENT)} of what can be compared "
+            "agrees. An implementation stands out if, in the median over workloads, it moved "
+            "against the others by more than the tolerance, and by more than noise explains."
+        )
+
+
+def _agreeing(frame: pd.DataFrame) -> tuple[int, int]:
+    """Return how many rows agree, and how many are compared."""
+    judgement = frame["judgement"]
+    return int((judgement == AGREES).sum()), int((judgement != NOT_COMPARED).sum())
+
+
+def _speed(change: float) -> str:
+    """Return a logarithmic change in words, such as ``20 % slower``."""
+    rounded = abs(float(f"{np.expm1(change):.2g}"))
+    return f"{percent(rounded)} {'slower' if change > 0 else 'faster'}"
+
+
+def _quotient(row: Row) -> str:
+    base, new = row["base_time_s"], row["new_time_s"]
+    return number(new / base) if base and new else "–"
+
+
+def _small(*lines: str) -> str:
+    return "<br>\n".join(f"<sub>{markdown(line)}</sub>" for line in lines)
+
+
+_RATIOS: Final = {
+    "change of the ratio [interval], %": lambda row: "" if row["reason"] else change_text(row),
+    "ratio, BASE → NEW": ratios_text,
+    "remarks": lambda row: shorten(row["reason"] or row["flags"], MAX_CHARACTERS),
+}
+_TIMES: Final = {"time, BASE → NEW": lambda row: times_text(row) or "–", "quotient": _quotient}
 
 
 def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:
@@ -48,12 +236,10 @@ def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:
     """
     base_table, new_table = (find_table(table, folder) for folder in (base, new))
     comparison = compare(base, new, threshold=TOLERANCE, by="ratio", across_machines=True)
-    run_ids = {run["run_id"] for run in comparison.runs.values()}
-    if len(run_ids) == 1:
-        (run_id,) = run_ids
+    run_id = comparison.runs["BASE"]["run_id"]
+    if run_id == comparison.runs["NEW"]["run_id"]:
         raise LstmbenchError(f"Both folders hold the run {run_id}: a run cannot confirm itself.")
-    in_table = comparison.frame["base_status"].notna()
-    rows = _judged(comparison.frame[in_table])
+    rows = _judge(comparison.frame[comparison.frame["base_status"].notna()])
     references = rows["base_ratio_to"].dropna().unique()
     reference = str(references[0]) if len(references) == 1 else ""
     outliers = outlier_implementations(rows, reference) if reference else {}
@@ -68,10 +254,8 @@ def find_table(name: str, folder: str | Path) -> Table:
     """
     if name.rpartition("-")[2] not in RATIO_TABLES:
         endings = " or -".join(RATIO_TABLES)
-        raise LstmbenchError(
-            f"What carries over from run to run are ratios: {name!r} is no table of them; its name "
-            f"would end with -{endings}."
-        )
+        expected = f"Only tables of ratios can be compared; their names end with -{endings}"
+        raise LstmbenchError(f"{expected}, but this is {name!r}.")
     tables = {table.id: table for table in run_tables(folder)}
     if name not in tables:
         names = ", ".join(tables)
@@ -79,7 +263,7 @@ def find_table(name: str, folder: str | Path) -> Table:
     return tables[name]
 
 
-def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+def _judge(frame: pd.DataFrame) -> pd.DataFrame:
     """Return compared cases with a ``judgement``, the most different first."""
     low, high = frame["low_percent"], frame["high_percent"]
     # The interval of a case with a single process is unbounded: it says nothing
@@ -87,17 +271,14 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     agrees = (low <= 0) & (high >= 0) | (frame["verdict"] == SAME)
     judgement = np.select([judged & agrees, judged], [AGREES, DIFFERS], NOT_COMPARED)
     both_ok = (frame["base_status"] == "ok") & (frame["new_status"] == "ok")
-    is_reference = frame["is_reference"] & both_ok
-    reason = frame["reason"].astype(object).mask(is_reference, THE_REFERENCE).mask(judged, "")
+    reason = frame["reason"].mask(frame["is_reference"] & both_ok, THE_REFERENCE).mask(judged, "")
     frame = frame.assign(judgement=pd.Categorical(judgement, JUDGEMENTS), reason=reason)
     order = np.lexsort((-frame["change_percent"].abs().fillna(0), frame["judgement"].cat.codes))
     return frame.iloc[order].reset_index(drop=True)
 
 
 def outlier_implementations(
-    rows: pd.DataFrame,
-    reference: str,
-    tolerance: float = TOLERANCE,
+    rows: pd.DataFrame, reference: str, tolerance: float = TOLERANCE
 ) -> dict[str, float]:
     """Return the implementations that became slower or faster than the others.
 
@@ -122,7 +303,7 @@ def outlier_implementations(
     name = compared["implementation"].astype(str)
     changes = logarithms["change_percent"].groupby([workload, name]).first().unstack()
     changes[reference] = 0.0
-    enough = changes.count(axis=1) >= _MIN_RATIOS
+    enough = changes.count(axis=1) >= MIN_RATIOS
     excess = changes.sub(changes.median(axis=1), axis=0)[enough]
     noise = half_width.groupby(name).median().reindex(excess.columns).fillna(half_width.median())
     limit = np.maximum(np.log1p(tolerance), noise / np.sqrt(excess.count()))

@@ -44,6 +44,11 @@ _ROUNDING: Final = 1e-12
 """Rounding error of a logarithm: an excess over the threshold up to this does not count."""
 
 
+def verdict_words(verdict: str) -> str:
+    """Return a verdict as it stands in a sentence."""
+    return "the same" if verdict == SAME else verdict.lower()
+
+
 def category(positions: Any, names: Any) -> pd.Categorical:
     """Return the names at these positions; -1 is missing."""
     return pd.Categorical.from_codes(positions, names)

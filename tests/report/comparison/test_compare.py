@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from lstmbench.cli import app
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import compare
-from lstmbench.report.comparison.report_parts import MAX_ROWS
+from lstmbench.report.comparison.markdown_parts import MAX_ROWS
 from lstmbench.results.store import Store, read_results
 
 OTHER_MACHINE = {"cpu": "Another CPU", "cores": 2}
@@ -270,8 +270,8 @@ def test_other_versions_are_compared_and_listed():
         (
             {"suite": MANIFEST["suite"] | {"budget": {"processes": 9}}},
             "suite, budget",
-            "processes 3",
-            "processes 9",
+            "processes=3",
+            "processes=9",
         ),
         (
             {"environments": {"e": {"frameworks": {"pools": [{"num_threads": 2}]}}}},
@@ -595,7 +595,7 @@ def test_what_is_not_one_run_is_refused(tmp_path):
     folder(tmp_path / "runs" / "b", run(case()))
     with pytest.raises(LstmbenchError, match=r"runs holds 2 runs. Choose one of them, such as b\."):
         compare(tmp_path / "runs", one)
-    with pytest.raises(LstmbenchError, match="BASE holds 2 runs, and one is wanted"):
+    with pytest.raises(LstmbenchError, match="BASE must hold one run, but it holds 2 runs"):
         compare(read_results(tmp_path / "runs"), one)
     with pytest.raises(LstmbenchError, match="nowhere is not a run's folder"):
         compare(one, tmp_path / "nowhere")

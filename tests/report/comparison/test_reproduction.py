@@ -10,8 +10,7 @@ from made_up import MANIFEST
 from simulated import case, failed, folder, measured, run
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.reproduction import reproduction
-from lstmbench.report.comparison.reproduction_report import THE_REFERENCE, Reproduction
+from lstmbench.report.comparison.reproduction import THE_REFERENCE, Reproduction, reproduction
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -226,7 +225,7 @@ def test_a_run_does_not_confirm_itself_and_other_tables_are_refused(tmp_path):
     for table, message in (
         ("quick-ratio", "a run cannot confirm itself"),
         ("other-ratio", "the tables are quick-ratio"),
-        ("quick-memory", "is no table of them"),
+        ("quick-memory", "Only tables of ratios can be compared"),
     ):
         with pytest.raises(LstmbenchError, match=message):
             reproduction(table, base, base)

@@ -7,7 +7,7 @@ import pytest
 from simulated import OK
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.ab_report import compare_ab
+from lstmbench.report.comparison.ab import compare_ab
 from lstmbench.results.schema import frame
 
 

@@ -13,17 +13,17 @@ import pandas as pd
 
 from lstmbench import exit_codes
 from lstmbench.errors import LstmbenchError
+from lstmbench.report.comparison.markdown_parts import case_table, varying_columns
 from lstmbench.report.comparison.matched_cases import RATIO
-from lstmbench.report.comparison.report_parts import case_table, varying_keys
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
     CONFIDENCE,
     INTERVAL,
-    SAME,
     SLOWER,
     check_threshold,
     classify_change,
     estimate_change,
+    verdict_words,
 )
 from lstmbench.report.labels import WORKLOAD
 from lstmbench.report.number_format import number
@@ -67,9 +67,9 @@ class ABComparison:
         columns = {
             "ratio": lambda row: number(row["ratio"]),
             "interval": lambda row: f"{number(row['low'])} to {number(row['high'])}",
-            f"{self.b} is": lambda row: _verdict_text(row["verdict"]),
+            f"{self.b} is": lambda row: verdict_words(row["verdict"]),
         }
-        table = case_table(self.frame, varying_keys(self.frame) or ["mode"], columns)
+        table = case_table(self.frame, varying_columns(self.frame) or ["mode"], columns)
         return (
             f"{table}\n\nRatios: the time of {self.b} over that of {self.a} in the same rounds, "
             f"medians; slower and faster: beyond a factor of {1 + self.threshold:g}, with an "
@@ -106,7 +106,3 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     frame = rows[[*WORKLOAD, *RATIO]].assign(verdict=classify_change(change, threshold))
     frame = frame.join(np.exp(change[["low", "high"]]))
     return ABComparison(a, b, frame, frozenset(records["status"]), threshold)
-
-
-def _verdict_text(verdict: str) -> str:
-    return "the same" if verdict == SAME else verdict.lower()
