@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.comparison.verdicts import category
@@ -63,7 +64,7 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     if missing := [column for column in [*KEYS, "status"] if column not in records]:
         columns = " and no column ".join(missing)
         raise LstmbenchError(f"The records of {name} have no column {columns}.")
-    records = records.reindex(columns=[*_TYPES])
+    records = records.reindex(columns=[*_TYPES]).reset_index(drop=True)
     records.attrs = {}  # otherwise pandas copies the manifest in every step below
     try:
         records = records.astype(_TYPES)
@@ -97,24 +98,30 @@ def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
         orders[key] = ordered(key, (value for column in columns for value in column.categories))
         ordered_columns = (column.set_categories(orders[key]) for column in columns)
         codes[key] = np.concatenate([column.cat.codes for column in ordered_columns])
-    # Grouping is by far the slowest step, and most keys are the same in all cases
-    varying = [key for key in KEYS if codes[key].nunique() > 1] or KEYS[:1]
+    # Most keys are the same in all cases, and need not be grouped by
+    varying = [key for key in KEYS if codes[key].min() < codes[key].max()] or KEYS[:1]
     case = codes.groupby(varying).ngroup().to_numpy()  # numbered in the order of tables
-    count = case.max(initial=-1) + 1
-    record = np.empty(count, int)  # one record of each case
-    record[case] = np.arange(len(case))
-    cases = pd.DataFrame(index=range(count))
+    some_row = _positions(case, case.max(initial=-1) + 1)
+    cases = pd.DataFrame(index=range(len(some_row)))
     for key, order in orders.items():
-        column: Any = pd.Series(category(codes[key].to_numpy()[record], order))
+        column: Any = pd.Series(category(codes[key].to_numpy()[some_row], order))
         cases[key] = column if COLUMNS[key] == "string" else column.astype(COLUMNS[key])
-    for name, run, index in zip(NAMES, (base, new), np.split(case, [len(base)]), strict=True):
-        repeated = pd.Index(index).duplicated()
-        if repeated.any():
+    parts = [cases]
+    for name, run, own in zip(NAMES, (base, new), np.split(case, [len(base)]), strict=True):
+        rows = _positions(own, len(cases))
+        if (repeated := rows[own] != np.arange(len(own))).any():
             text = describe(plain_rows(run.loc[repeated, KEYS][:1])[0])
             raise LstmbenchError(f"Two records of {name} are of the same case: {text}.")
         values = run.drop(columns=KEYS).add_prefix(f"{name.lower()}_")
-        cases = cases.join(values.set_axis(index))
-    return cases
+        parts.append(values.reindex(rows).set_axis(cases.index))
+    return pd.concat(parts, axis=1)
+
+
+def _positions(values: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
+    """Return where each of the numbers below ``count`` is among the values, -1 if nowhere."""
+    positions = np.full(count, -1)
+    positions[values] = np.arange(len(values))
+    return positions
 
 
 def other_threads(cases: pd.DataFrame) -> pd.Series:
