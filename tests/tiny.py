@@ -52,10 +52,10 @@ class InProcessWorker:
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         request = json.dumps({"command": command, **arguments}).encode()
-        answer = json.loads(worker.respond(self.server, request))
-        if "error" in answer:
-            raise LstmbenchError(answer["error"])
-        return answer["answer"]
+        response = json.loads(worker.respond(self.server, request))
+        if "error" in response:
+            raise LstmbenchError(response["error"])
+        return response["result"]
 
     def kill(self) -> str:
         self.server.scope.close()

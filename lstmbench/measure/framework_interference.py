@@ -5,7 +5,7 @@ This is how a script would do it: with the settings that the frameworks have by 
 with a pool of threads for all cores. In one process the threads of a pool that has nothing to do
 keep its cores, waiting for the next call,
 while the other pool wants them: what is timed is then no longer the implementation. A worker has
-one framework, and the next one's turn begins when its threads rest (see ``worker.answer``); here
+one framework, and the next one's turn begins when its threads rest (see ``worker.respond``); here
 they are not used.
 
 Run as a module it is such a script, and prints what it timed.

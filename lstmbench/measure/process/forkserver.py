@@ -63,7 +63,7 @@ class Worker:
         self._exit: str | None = None
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
-        """Send a command and return the worker's answer.
+        """Send a command and return its result.
 
         Raises:
             WorkerTimeout: if there is no answer within ``timeout`` seconds; the worker is killed.
@@ -78,7 +78,7 @@ class Worker:
             raise WorkerDied(self.kill()) from None
         if "error" in response:
             raise LstmbenchError(response["error"])
-        return response["answer"]
+        return response["result"]
 
     def _wait(self, command: str, timeout: float) -> None:
         """Wait until there is a response, or the end of the connection."""

@@ -55,14 +55,14 @@ def sentinel() -> float:
     return time.perf_counter() - start
 
 
-def wait_until_idle(timeout_s: float = IDLE_TIMEOUT_S) -> bool:
-    """Wait until no other thread of this process computes; return False after the timeout.
+def wait_until_idle() -> bool:
+    """Wait until no other thread of this process computes; return False if it takes too long.
 
     The threads of a pool without work spin for a while in case more work comes: OpenMP's for
     milliseconds, Intel's for 200. Each library chooses that itself, but it must not take a core
     from the next turn.
     """
-    end = time.perf_counter() + timeout_s
+    end = time.perf_counter() + IDLE_TIMEOUT_S
     while True:
         time.sleep(POLL_INTERVAL_S)
         if not _another_thread_runs():
@@ -91,8 +91,8 @@ class CpuUsage:
         """Return who computed, for ``CaseRun.check_threads``.
 
         Returns:
-            ``thread_shares``: each thread's share of this process's CPU time, the largest first; [] where
-            it is not known. ``descendants_share``: the descendants' share of all CPU time.
+            ``thread_shares``: each thread's share of this process's CPU time, the largest first; []
+            where it is not known. ``descendants_share``: that of the descendants, of all CPU time.
         """
         spent = sorted(
             (

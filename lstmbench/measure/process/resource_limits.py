@@ -27,7 +27,8 @@ def exceeded_limit(pid: int) -> str | None:
 
     None if they exceed none, or if the system does not tell.
     """
-    usages = [usage for each in (pid, *descendants(pid)) if (usage := _usage(each))]
+    pids = (pid, *descendants(pid))
+    usages = [usage for pid in pids if (usage := _usage(pid))]
     if not usages:
         return None
     resident, threads = map(sum, zip(*usages, strict=True))

@@ -264,16 +264,16 @@ def peak_host_bytes(call: Callable[[], object]) -> int | None:
 
 
 def respond(server: WorkerServer, request: bytes) -> bytes:
-    """Run a command, wait until the process is idle, and return its answer or its error as JSON."""
+    """Run a command, wait until the process is idle, return the result or the error as JSON."""
     arguments = json.loads(request)
     command = getattr(server, arguments.pop("command"))
     try:
-        answer = command(**arguments)
+        result = command(**arguments)
         if not wait_until_idle():  # its threads would take a core from the turns of others
             raise LstmbenchError(
                 f"its threads still computed {IDLE_TIMEOUT_S:g} s after it had answered"
             )
-        return json.dumps({"answer": answer}).encode()
+        return json.dumps({"result": result}).encode()
     except LstmbenchError as error:
         reason = str(error)
     except MemoryError as error:  # NumPy raises a subclass of another name

@@ -123,7 +123,7 @@ class WorkerPool:
         """
         layouts = [*layouts]
         servers = [
-            self._fork_server(each, workload, layout) for each in labels for layout in layouts
+            self._fork_server(label, workload, layout) for label in labels for layout in layouts
         ]
         for server in servers:
             with suppress(WorkerDied):
@@ -187,7 +187,7 @@ class WorkerPool:
         /,  # a command may have arguments of these names
         **arguments: Any,
     ) -> Any:
-        """Return the answer of a new worker, and kill it."""
+        """Return the result of a command in a new worker, and kill that."""
         worker = self.worker(label, workload)
         try:
             return worker.request(command, timeout, **arguments)
