@@ -107,9 +107,11 @@ MUTANTS = {
     "a workload done before its samples are kept": of(
         STORE,
         """        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
-        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
+        table = frame(records, COLUMNS, self._metric_types)
+        _write_parquet(self.parts / f"{workload}.records.parquet", table, note)
 """,
-        """        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
+        """        table = frame(records, COLUMNS, self._metric_types)
+        _write_parquet(self.parts / f"{workload}.records.parquet", table, note)
         _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
 """,
     ),

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
+from lstmbench.measure import metrics
 from lstmbench.measure.ab import read_variants, stored_variants
 from lstmbench.measure.executors.executor import Executor, open_executor
 from lstmbench.measure.process import locks
@@ -149,7 +150,7 @@ def _complete(
     ids = {workload.id for workload in suite.workloads()}
     if manifest and manifest["complete"] and read_progress(folder)[0] >= ids:
         return Run(folder, new=False)
-    store = Store(folder)
+    store = Store(folder, metrics.columns().values())
     with locks.lock_folder(folder), hosts as executor:
         manifest = read_run_manifest(folder, suite, seed)  # it may have changed while we waited
         executor.choose(manifest.get("machine"))

@@ -7,6 +7,7 @@ it in its own file, with the constructors below (see ``lstmbench.measure.metrics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
@@ -203,15 +204,29 @@ SAMPLE_COLUMNS: Final = _dtypes(*_CASE, *_SAMPLE)
 row. The machine's limits are those of the sample's round."""
 
 
-def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str] = COLUMNS) -> pd.DataFrame:
-    """Return the rows as a tidy DataFrame; columns that the schema does not know come last."""
-    return typed(pd.DataFrame(list(rows)), columns)
+def frame(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Mapping[str, str] = COLUMNS,
+    optional: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Return the rows as a tidy DataFrame, see ``typed``."""
+    return typed(pd.DataFrame(list(rows)), columns, optional)
 
 
-def typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return the table with all these columns, and those of training runs and hosts if it has them,
-    typed."""
-    added = LEARNING_COLUMNS | HOST_COLUMNS
+def typed(
+    table: pd.DataFrame,
+    columns: Mapping[str, str],
+    optional: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Return the table with typed columns.
+
+    Args:
+        table: rows, whose columns of unknown names come last.
+        columns: names and types of those that the result has in any case.
+        optional: those that it has if the table has them, as it has the columns of training runs
+            and of hosts: the ones that metrics declare.
+    """
+    added = LEARNING_COLUMNS | HOST_COLUMNS | dict(optional)
     known = dict(columns) | {name: kind for name, kind in added.items() if name in table.columns}
     extra = [name for name in table.columns if name not in known]
     return table.reindex(columns=[*known, *extra]).astype(known)

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -39,6 +39,7 @@ from lstmbench.results.schema import (
     COLUMNS,
     SAMPLE_COLUMNS,
     TRAINING_KEYS,
+    Column,
     frame,
     typed,
 )
@@ -176,14 +177,19 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
 class Store:
     """The results folder of a run that is in progress."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metric_columns: Iterable[Column] = ()) -> None:
         """Create the folder if it does not exist.
+
+        Args:
+            folder: of the run.
+            metric_columns: what the records may have in addition to ``schema.COLUMNS``, in order.
 
         Raises:
             LstmbenchError: if it cannot be created or written to.
         """
         self.folder = folder
         self.parts = folder / "parts"
+        self._metric_types = {column.name: column.dtype for column in metric_columns}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -212,7 +218,8 @@ class Store:
             note: what else is saved with it, as JSON; ``read_progress`` returns it.
         """
         _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
-        _write_parquet(self.parts / f"{workload}.records.parquet", frame(records), note)
+        table = frame(records, COLUMNS, self._metric_types)
+        _write_parquet(self.parts / f"{workload}.records.parquet", table, note)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -232,7 +239,7 @@ class Store:
     def finish(self) -> None:
         """Put all parts together into the final files, then remove the parts."""
         for kind, columns in (("samples", SAMPLE_COLUMNS), ("records", COLUMNS)):
-            table = _read(self.folder, kind, columns)
+            table = typed(_read(self.folder, kind, columns), columns, self._metric_types)
             _write_parquet(self.folder / f"{kind}.parquet", table)
             if kind == "records":
                 write_atomically(self.folder / "records.csv", partial(table.to_csv, index=False))

@@ -19,7 +19,7 @@ import pytest
 from tiny import skipped, write_suite
 
 import lstmbench as lb
-from lstmbench.measure import run_manifest, runner
+from lstmbench.measure import metrics, run_manifest, runner
 from lstmbench.measure.executors import local
 from lstmbench.measure.process import worker_pool
 from lstmbench.measure.suites.suite import Suite
@@ -198,6 +198,29 @@ def test_nothing_that_is_written_names_a_folder_or_the_host(done: lb.Run) -> Non
         socket.gethostname(),
     ):
         assert not re.search(rf"(?<!\w){re.escape(private)}(?!\w)", written), private
+
+
+def test_a_column_that_a_metric_declares_is_stored_with_its_type_after_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "repeats_for_a_test.py").write_text(
+        "from lstmbench.results.schema import count, text\n"
+        "NEEDS = frozenset({'samples'})\n"
+        "COLUMNS = (count('repeats'), text('mood'))\n"
+        "def compute(evidence):\n"
+        "    return {'mood': None, 'repeats': len(evidence.rounds) if evidence.workload.seq_len > 3 else None}\n"
+    )
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    metrics.metrics.cache_clear()
+    try:
+        suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], FOUR)
+        records = lb.run(suite, tmp_path / "out", progress=False).records
+    finally:
+        monkeypatch.undo()
+        metrics.metrics.cache_clear()
+    assert list(records.columns) == [*COLUMNS, "repeats", "mood"]
+    assert records.dtypes[-2:].astype(str).tolist() == ["Int64", "string"]
+    assert records.groupby("seq_len")["repeats"].sum().to_dict() == {3: 0, 4: 2}
 
 
 # The seed
