@@ -13,16 +13,14 @@ import numpy as np
 
 from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.files import write_atomically
-from lstmbench.training.task import Array
+from lstmbench.training.task import ArraysByName
 
-ArrayGroups = dict[str, dict[str, Array]]
+ArrayGroups = dict[str, ArraysByName]
 """Arrays by group, such as ``weights``, and name."""
 _METADATA = "metadata.json"
 
 
-def write_checkpoint(
-    path: Path, groups: Mapping[str, Mapping[str, Array]], metadata: Mapping[str, Any]
-) -> None:
+def write_checkpoint(path: Path, groups: ArrayGroups, metadata: Mapping[str, Any]) -> None:
     """Write arrays and metadata to one file; an older file stays until the new one is complete.
 
     Raises:

@@ -1,6 +1,6 @@
 """The trained model: a recurrent cell, an LSTM or a plain RNN, under a linear output layer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,12 +12,11 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.stack.layer import Layer, PlainLayer
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.plain_rnn import PlainRNNParams, plain_rnn_class
-from lstmbench.training.task import Array, ForgetBias
+from lstmbench.training.task import ArraysByName, ForgetBias
 
-Weights = dict[str, Array]
 CELL = ("weight_ih", "weight_hh", "bias")
 OUTPUT_LAYER = ("output_weight", "output_bias")
-MakeCell = Callable[[Mapping[str, Array]], Layer]
+MakeCell = Callable[[ArraysByName], Layer]
 """From the cell's weights, named as in ``CELL``, to the cell that computes with them.
 
 An implementation packs its weights when it is loaded, and cannot change them afterwards. So each
@@ -51,7 +50,7 @@ class ModelSpec:
         if self.cell not in ("lstm", "rnn"):
             raise LstmbenchError(f"The cell must be 'lstm' or 'rnn', but it is {self.cell!r}.")
 
-    def initial_weights(self, seed: int) -> Weights:
+    def initial_weights(self, seed: int) -> ArraysByName:
         """Return initial weights in float64; the same seed gives the same bits.
 
         Uniform in +-1/sqrt(H), as torch.nn.LSTM and torch.nn.RNN draw them; then the forget bias is
@@ -60,8 +59,8 @@ class ModelSpec:
         H, rng = self.hidden_size, np.random.default_rng(seed)
         bound = 1 / np.sqrt(H)
         rows = 4 * H if self.cell == "lstm" else H
-        shapes = [(rows, self.input_size), (rows, H), (rows,)]
-        shapes += [(self.output_size, H), (self.output_size,)]
+        K = self.output_size
+        shapes = [(rows, self.input_size), (rows, H), (rows,), (K, H), (K,)]
         weights = {
             name: rng.uniform(-bound, bound, shape)
             for name, shape in zip((*CELL, *OUTPUT_LAYER), shapes, strict=True)
@@ -91,13 +90,14 @@ class ModelSpec:
                 f"{implementation} cannot be trained: it is registered for inference only, "
                 "without a backward."
             )
-        params_class: Any = LSTMParams
-        cell_class: Any = registration.cls
-        if self.cell == "rnn":
-            params_class, cell_class = PlainRNNParams, plain_rnn_class(backend.name)
+        params_class, cell_class = (
+            (PlainRNNParams, plain_rnn_class(backend.name))
+            if self.cell == "rnn"
+            else (LSTMParams, registration.cls)
+        )
 
-        def make_cell(weights: Mapping[str, Array]) -> Layer:
-            params = params_class(**{name: weights[name] for name in CELL})
+        def make_cell(weights: ArraysByName) -> Layer:
+            params: Any = params_class(**{name: weights[name] for name in CELL})
             return PlainLayer(params, cell_class, backend)
 
         return make_cell, backend

@@ -3,26 +3,23 @@
 It has the methods of an LSTM implementation, so that the same code trains it; c passes unchanged.
 """
 
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import NamedTuple
 
-from numpy.typing import NDArray
+from lstmbench.training.task import Array
 
 
-@dataclass(frozen=True, eq=False)
-class PlainRNNParams:
+class PlainRNNParams(NamedTuple):
     """Weights (H, I) and (H, H), bias (H,)."""
 
-    weight_ih: NDArray[Any]
-    weight_hh: NDArray[Any]
-    bias: NDArray[Any]
-    has_peephole: ClassVar = False
+    weight_ih: Array
+    weight_hh: Array
+    bias: Array
 
     @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """W, U and b."""
-        return self.weight_ih, self.weight_hh, self.bias
+    def has_peephole(self) -> bool:
+        """False: what runs an LSTM's layer asks."""
+        return False
 
 
 def plain_rnn_class(framework: str) -> type:

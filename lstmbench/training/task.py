@@ -7,7 +7,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmbench.errors import LstmbenchError
+
 Array = NDArray[Any]
+ArraysByName = dict[str, Array]
 Predict = Callable[[Array], Array]
 """From inputs x (T, B, I) to the model's outputs at every step, (T, B, K)."""
 HeldOut = Literal["validation", "test"]
@@ -31,10 +34,11 @@ class Recipe:
 
     Attributes:
         hidden_size: H.
-        optimizer: ``adam``, or ``sgd`` with momentum 0.9.
+        optimizer: ``adam`` or ``sgd``, see ``lstmbench.training.backends.interface``.
         learning_rate: that of the first epoch.
         decay: factor of the learning rate from one epoch to the next.
-        clip: the largest norm of all gradients together; None does not clip.
+        clip: the norm of all gradients together to which larger ones are scaled down (Pascanu et
+            al. 2013, section 3.2); None does not clip.
         forget_bias: added to the bias of the LSTM's forget gate; ``chrono`` draws it for all lags
             of the task, see ``ModelSpec``.
         epochs: the maximum number of epochs; an epoch is what ``Task.epoch`` yields.
@@ -49,6 +53,18 @@ class Recipe:
     forget_bias: ForgetBias = 1.0
     epochs: int = 20
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adam", "sgd"):
+            raise LstmbenchError(
+                f"optimizer must be 'adam' or 'sgd', but it is {self.optimizer!r}."
+            )
+        if not self.learning_rate > 0:
+            raise LstmbenchError(
+                f"learning_rate must be positive, but it is {self.learning_rate!r}."
+            )
+        if self.clip is not None and not self.clip > 0:
+            raise LstmbenchError(f"clip must be positive, or None, but it is {self.clip!r}.")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.backends.interface import training_backend
+from lstmbench.training.backends.interface import EPS, NativeArrays, training_backend
 from lstmbench.training.checkpoint import ArrayGroups
-from lstmbench.training.model import CELL, OUTPUT_LAYER, ModelSpec, Weights
-from lstmbench.training.optimizer import Optimizer
-from lstmbench.training.task import Array, Loss
+from lstmbench.training.model import CELL, OUTPUT_LAYER, ModelSpec
+from lstmbench.training.task import Array, ArraysByName, Loss, Recipe
 
 
 class TrainableModel:
@@ -22,20 +21,20 @@ class TrainableModel:
         self,
         implementation: str,
         spec: ModelSpec,
-        weights: Weights,
         loss: Loss,
-        optimizer: Optimizer,
+        recipe: Recipe,
+        seed: int = 0,
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
-        """Copy the weights to the device.
+        """Draw initial weights, and copy them to the device.
 
         Args:
             implementation: computes the LSTM, for example ``torch.fused``.
             spec: sizes and kind of cell.
-            weights: initial ones, as ``spec.initial_weights`` gives them.
             loss: ``mse`` or ``cross_entropy``.
-            optimizer: how the weights are updated.
+            recipe: the optimiser; its other values are not used here.
+            seed: of the initial weights.
             device: ``cpu`` or ``cuda``.
             dtype: that of weights and inputs.
 
@@ -43,20 +42,19 @@ class TrainableModel:
             LstmbenchError: if something of it is not available here, or the implementation has no
                 backward.
         """
-        if dtype == "float16" and optimizer.name == "adam" and np.float16(optimizer.eps) == 0:
+        if dtype == "float16" and recipe.optimizer == "adam":
             raise LstmbenchError(
-                f"Adam cannot train in float16, where its eps, {optimizer.eps:g}, is 0: "
+                f"Adam cannot train in float16, where its eps, {EPS:g}, is 0: "
                 "use bfloat16 or float32."
             )
         self.spec = spec
-        self.learning_rate = optimizer.learning_rate
         self.make_cell, self.arrays = spec.open_cell(implementation, device, dtype)
-        self.backend = training_backend(self.arrays, loss, optimizer)
-        self.native: dict[str, Any] = {}
+        self.backend = training_backend(self.arrays, loss, recipe)
+        self.native: NativeArrays = {}
         with self.arrays.scope():
-            self._start_from(weights)
+            self._start_from(spec.initial_weights(seed))
 
-    def train_step(self, x: Array, targets: Array, learning_rate: float | None = None) -> Any:
+    def train_step(self, x: Array, targets: Array, learning_rate: float) -> Any:
         """Update the weights once; return the loss before it, a native number.
 
         Converting it to ``float`` waits until it has been computed.
@@ -64,19 +62,17 @@ class TrainableModel:
         Args:
             x: inputs, (T, B, I).
             targets: of the last S steps: classes (S, B), or numbers (S, B, K).
-            learning_rate: the optimiser's if None.
+            learning_rate: that of this update.
         """
         cell, x, zeros = self._cell_and_inputs(x)
-        (y, _, _), saved = cell.forward(x, zeros, zeros, save=True)
         weight, bias = (self.native[name] for name in OUTPUT_LAYER)
+        (y, _, _), saved = cell.forward(x, zeros, zeros, save=True)
         loss, dy, *output_gradients = self.backend.loss_and_grads(
             y, weight, bias, self.backend.to_targets(targets)
         )
         gradients, *_ = cell.backward(saved, dy, zeros, zeros)
         gradients |= dict(zip(OUTPUT_LAYER, output_gradients, strict=True))
-        self.native = self.backend.update(
-            self.native, gradients, learning_rate or self.learning_rate
-        )
+        self.native = self.backend.update(self.native, gradients, learning_rate)
         return loss
 
     def outputs(self, x: Array) -> Array:
@@ -86,14 +82,14 @@ class TrainableModel:
         weight, bias = (self.native[name] for name in OUTPUT_LAYER)
         return self.arrays.to_numpy(self.backend.output_layer(y, weight, bias))
 
-    def weights(self) -> Weights:
+    def weights(self) -> ArraysByName:
         """Return the weights, in float64."""
         return {
             name: self.arrays.to_numpy(array).astype(np.float64)
             for name, array in self.native.items()
         }
 
-    def load_weights(self, weights: Weights) -> None:
+    def load_weights(self, weights: ArraysByName) -> None:
         """Replace the weights; what the optimiser remembers stays."""
         state = self.backend.state()
         self._start_from(weights)
@@ -119,7 +115,7 @@ class TrainableModel:
         self._start_from(weights)
         self.backend.restore(state.get("optimizer", {}))
 
-    def _start_from(self, weights: Weights) -> None:
+    def _start_from(self, weights: ArraysByName) -> None:
         self.native = {name: self.arrays.from_numpy(array) for name, array in weights.items()}
         self.backend.start(self.native)
 

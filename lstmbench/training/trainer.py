@@ -3,7 +3,7 @@
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -11,9 +11,8 @@ import numpy as np
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.checkpoint import read_checkpoint, write_checkpoint
-from lstmbench.training.model import ModelSpec, Weights
-from lstmbench.training.optimizer import Optimizer
-from lstmbench.training.task import Recipe, Task
+from lstmbench.training.model import ModelSpec
+from lstmbench.training.task import ArraysByName, Recipe, Task
 from lstmbench.training.trainable_model import TrainableModel
 
 
@@ -52,68 +51,50 @@ class TrainingResult:
     ended: str
 
 
+@dataclass(eq=False)
 class Trainer:
     """A training under way: call ``run_epoch`` until ``ended`` says why there is none left.
 
     Enter it as a context before use; that sets what the framework's dtype needs.
+
+    Attributes:
+        task: what to learn.
+        recipe: the hyper-parameters.
+        implementation: computes the LSTM; for a plain RNN it decides the framework.
+        cell: ``lstm`` or ``rnn``.
+        seed: of the initial weights and of the batches.
+        device: ``cpu`` or ``cuda``.
+        dtype: that of weights and inputs.
+        checkpoint: a file that is read if it exists, and written after every epoch.
+
+    Raises:
+        LstmbenchError: if something is not available here, or the checkpoint is of another
+            training.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        recipe: Recipe,
-        implementation: str,
-        *,
-        cell: Literal["lstm", "rnn"] = "lstm",
-        seed: int = 0,
-        device: str = "cpu",
-        dtype: str = "float32",
-        checkpoint: Path | None = None,
-    ) -> None:
-        """Draw the initial weights, or continue from a checkpoint.
+    task: Task
+    recipe: Recipe
+    implementation: str
+    _: KW_ONLY
+    cell: Literal["lstm", "rnn"] = "lstm"
+    seed: int = 0
+    device: str = "cpu"
+    dtype: str = "float32"
+    checkpoint: Path | None = None
 
-        Args:
-            task: what to learn.
-            recipe: the hyper-parameters.
-            implementation: computes the LSTM; for a plain RNN it decides the framework.
-            cell: ``lstm`` or ``rnn``.
-            seed: of the initial weights and of the batches.
-            device: ``cpu`` or ``cuda``.
-            dtype: that of weights and inputs.
-            checkpoint: a file that is read if it exists, and written after every epoch.
-
-        Raises:
-            LstmbenchError: if something is not available here, or the checkpoint is of another
-                training.
-        """
-        self.task, self.recipe, self.seed, self.checkpoint = task, recipe, seed, checkpoint
-        spec = ModelSpec(
-            task.input_size,
-            recipe.hidden_size,
-            task.output_size,
-            cell,
-            recipe.forget_bias,
-            task.horizon,
-        )
-        optimizer = Optimizer(recipe.optimizer, recipe.learning_rate, recipe.clip)
-        weights = spec.initial_weights(seed)
+    def __post_init__(self) -> None:
+        task, recipe = self.task, self.recipe
+        sizes = task.input_size, recipe.hidden_size, task.output_size
+        spec = ModelSpec(*sizes, self.cell, recipe.forget_bias, task.horizon)
         self.model = TrainableModel(
-            implementation, spec, weights, task.loss, optimizer, device, dtype
+            self.implementation, spec, task.loss, recipe, self.seed, self.device, self.dtype
         )
         self.history: list[EpochResult] = []
-        self.best_weights: Weights = {}
+        self.best_weights: ArraysByName = {}
         self.best_epoch = 0
         self._scope = ExitStack()
-        self._settings = {
-            "task": repr(task),
-            "recipe": asdict(recipe),
-            "seed": seed,
-            "implementation": implementation,
-            "cell": cell,
-            "dtype": dtype,
-        }
-        if checkpoint is not None and checkpoint.is_file():
-            self._resume(checkpoint)
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            self._resume(self.checkpoint)
 
     def __enter__(self) -> Self:
         self._scope.enter_context(self.model.arrays.scope())
@@ -147,9 +128,8 @@ class Trainer:
         ]
         loss = float(np.mean([float(loss) for loss in losses]))  # waits for all of them
         seconds = time.perf_counter() - start
-        score = math.nan
-        if math.isfinite(loss):
-            score = self.task.score(self.model.outputs, "validation")
+        is_finite = math.isfinite(loss)
+        score = self.task.score(self.model.outputs, "validation") if is_finite else math.nan
         updates = len(losses) + (self.history[-1].updates if self.history else 0)
         self.history.append(EpochResult(number, updates, loss, score, seconds))
         best = self.history[self.best_epoch - 1].score if self.best_epoch else math.nan
@@ -157,7 +137,7 @@ class Trainer:
             self.best_weights, self.best_epoch = self.model.weights(), number
         if self.checkpoint is not None:
             metadata = {
-                "settings": self._settings,
+                "settings": self._settings(),
                 "history": self.history,
                 "best_epoch": self.best_epoch,
             }
@@ -176,9 +156,14 @@ class Trainer:
         score = self.task.score(self.model.outputs, "test")
         return TrainingResult(score, self.best_epoch, solved, self.ended or "it was stopped")
 
+    def _settings(self) -> str:
+        """Return what must be the same where training continues."""
+        names = (self.implementation, self.cell, self.dtype)
+        return repr((self.task, self.recipe, self.seed, names))
+
     def _resume(self, path: Path) -> None:
         groups, metadata = read_checkpoint(path)
-        if metadata.get("settings") != self._settings:
+        if metadata.get("settings") != self._settings():
             raise LstmbenchError(
                 f"The checkpoint {path} is of another training; choose another file."
             )

@@ -127,25 +127,29 @@ def test_what_failed_by_itself_is_a_row_of_a_run_that_is_complete(
     assert not lb.run(suite, tmp_path / "out", progress=False).new
 
 
-def test_a_lesson_that_the_harness_failed_is_learnt_again(
+def test_a_training_that_the_harness_failed_is_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lessons.yaml").write_text(
         "implementations: [numpy.fused]\nseeds: 1\ntasks: [adding]\n"
     )
-    taught: list[str] = []
+    trained: list[str] = []
 
-    def learn(name: str, lesson: TrainingWorkload, *_: Any) -> Any:
-        taught.append(lesson.id)
-        where = lesson.columns() | {"implementation": name, "workload": lesson.id, "peer": False}
-        first = taught == [lesson.id]
+    def train(name: str, workload: TrainingWorkload, *_: Any) -> Any:
+        trained.append(workload.id)
+        where = workload.columns() | {
+            "implementation": name,
+            "workload": workload.id,
+            "peer": False,
+        }
+        first = trained == [workload.id]
         return where | ({"status": "failed", "error": str(GONE)} if first else {"status": "ok"}), []
 
-    monkeypatch.setattr(run_training, "_train", learn)
+    monkeypatch.setattr(run_training, "_train", train)
     monkeypatch.setattr(run_training, "_baselines", lambda *_: [])
     assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest[
         "complete"
     ]
-    before = len(taught)
+    before = len(trained)
     assert lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
-    assert len(taught) == before + 1
+    assert len(trained) == before + 1

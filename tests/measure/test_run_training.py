@@ -1,4 +1,4 @@
-"""Runs of lessons: suites, workers, records; what fails costs its own row."""
+"""Training runs: suites, workers, records; a failure costs its own row only."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> lb.Run:
         return lb.run(path, folder / "out", progress=False)
 
 
-def test_every_lesson_is_a_record_and_so_is_every_baseline(done: lb.Run) -> None:
+def test_every_training_and_every_baseline_is_a_record(done: lb.Run) -> None:
     records = done.records
     assert (records["status"] == "ok").all(), records["error"].tolist()
     trained = records[records["cell"] != BASELINES]
@@ -77,13 +77,13 @@ def test_samples_hold_every_epoch_s_loss_score_and_seconds(done: lb.Run) -> None
     assert samples[["loss", "score", "seconds"]].notna().all(axis=None)
 
 
-def test_a_run_that_is_asked_for_again_learns_nothing_again(done: lb.Run, tmp_path: Path) -> None:
+def test_a_complete_run_is_not_trained_again(done: lb.Run, tmp_path: Path) -> None:
     before = done.records
     path = suite_file(tmp_path, tasks=[TINY | {"cells": ["lstm", "rnn"], "seeds": 2}])
     pd.testing.assert_frame_equal(lb.run(path, done.folder, progress=False).records, before)
 
 
-def test_its_tables_are_of_scores(done: lb.Run) -> None:
+def test_a_training_run_has_a_table_of_scores(done: lb.Run) -> None:
     (table,) = standard_tables(done.records)
     text = table.markdown()
     assert (
@@ -95,15 +95,16 @@ def test_its_tables_are_of_scores(done: lb.Run) -> None:
         "adding (batches = 3, held\\_out = 20, seq\\_len = 8): mean squared error, lower is better"
         in text
     )
-    assert text == learning_table(done.records, done.manifest).markdown()
+    assert text == learning_table(done.records).markdown()
     assert len(table.tidy) == len(done.records)
     assert "the LSTM" in str(summary(done.records))
 
 
 def row(cell: str, score: float, variant: str = "x", higher: bool = False) -> dict[str, Any]:
     return dict.fromkeys(LEARNING_COLUMNS) | {
-        "task": "t", "cell": cell, "score": score, "status": "ok", "variant": variant, "higher_is_better": higher,
-        "metric": "m", "dtype": "float32", "implementation": "numpy.fused", "seed": 0,
+        "task": "t", "cell": cell, "score": score, "status": "ok", "variant": variant,
+        "higher_is_better": higher, "metric": "m", "dtype": "float32",
+        "implementation": "numpy.fused", "seed": 0,
     }  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(
     ]
 
 
-def test_of_several_baselines_it_is_held_against_the_best() -> None:
+def test_the_model_is_compared_with_the_best_baseline() -> None:
     rows = [
         row("lstm", 1.0),
         row("lstm", 1.1) | {"seed": 1},
@@ -137,7 +138,7 @@ def test_of_several_baselines_it_is_held_against_the_best() -> None:
     assert "loses to the best baseline (good)" in verdicts(rows)[0]
 
 
-def test_implementations_that_start_from_one_seed_are_one_training_and_not_three() -> None:
+def test_implementations_of_one_seed_count_as_one_training() -> None:
     rows = [row("lstm", 1.0) | {"implementation": name} for name in OURS] + [
         row(BASELINES, 2.0, "naive")
     ]
@@ -150,7 +151,7 @@ def test_the_mean_of_one_seed_has_no_interval_and_of_five_students() -> None:
     assert found.value == 3 and found.high == pytest.approx(3 + 2.776 * 1.5811 / 5**0.5, rel=1e-3)
 
 
-def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_many_are(
+def test_disturbed_epochs_are_left_out_of_the_epoch_time_unless_too_many(
     done: lb.Run,
 ) -> None:
     epochs: list[dict[str, Any]] = [{"seconds": 1.0, "disturbed": False}] * 7 + [
@@ -162,7 +163,7 @@ def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_man
     assert epoch_times(many) == {"rounds": 4, "disturbed_rounds": 3, "noisy": True, "epoch_s": 9.0}
     noisy = done.records.assign(noisy=done.records["implementation"] == "jax.fused")
     quiet = done.records.assign(noisy=False)
-    text = learning_table(noisy, done.manifest).markdown()
+    text = learning_table(noisy).markdown()
     assert (
         sum(" ‡" in line for line in text.splitlines() if line.startswith("|")) == 2
     )  # the LSTM and the plain RNN
@@ -172,7 +173,7 @@ def test_a_disturbed_epoch_does_not_count_in_the_time_of_an_epoch_unless_too_man
 # What goes wrong
 
 
-def test_what_cannot_learn_here_is_a_row_that_says_so(
+def test_a_training_that_cannot_start_is_a_failed_row_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure_in_process(monkeypatch)
@@ -186,7 +187,7 @@ def test_what_cannot_learn_here_is_a_row_that_says_so(
     assert done.records["error"].str.contains("has no size 'length'").all()
 
 
-def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(
+def test_a_loss_that_diverges_is_a_failed_row_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure_in_process(monkeypatch)
@@ -211,7 +212,9 @@ def test_a_loss_that_is_no_number_is_a_failure_with_its_reason(
 
 
 @pytest.mark.process
-def test_an_epoch_that_takes_too_long_is_a_timeout_and_the_others_go_on(tmp_path: Path) -> None:
+def test_an_epoch_that_takes_too_long_is_a_timeout_and_other_trainings_continue(
+    tmp_path: Path,
+) -> None:
     long = TINY | {"sizes": {"seq_len": 2000, "batches": 1000}}
     suite = suite_file(tmp_path, tasks=[long, TINY], implementations=["numpy.fused"], timeout_s=2.0)
     records = lb.run(suite, tmp_path / "out", progress=False).records
@@ -232,7 +235,7 @@ def test_an_epoch_that_takes_too_long_is_a_timeout_and_the_others_go_on(tmp_path
         ({"tasks": ["adding"], "grids": []}, "there is no such key"),
     ],
 )
-def test_a_suite_of_lessons_that_is_wrong_is_refused_with_the_place(
+def test_an_invalid_training_suite_is_refused_with_the_place(
     content: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "wrong.yaml"
@@ -241,10 +244,10 @@ def test_a_suite_of_lessons_that_is_wrong_is_refused_with_the_place(
         read_suite(path)
 
 
-def test_only_some_tasks_of_a_suite(tmp_path: Path) -> None:
+def test_a_suite_can_be_reduced_to_some_of_its_tasks(tmp_path: Path) -> None:
     suite = read_suite("learning")
     assert isinstance(suite, TrainingSuite)
-    assert {lesson.task for lesson in suite.with_tasks(["digits"]).workloads()} == {"digits"}
+    assert {workload.task for workload in suite.with_tasks(["digits"]).workloads()} == {"digits"}
     with pytest.raises(lb.LstmbenchError, match="no task 'adding2'; it has adding"):
         suite.with_tasks(["adding2"])
     with pytest.raises(lb.LstmbenchError, match="has no tasks"):

@@ -7,7 +7,7 @@ import lstmbench as lb
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.gradient_by_lag import KINDS, gradient_by_lag
 from lstmbench.training.model import ModelSpec
-from lstmbench.training.optimizer import Optimizer
+from lstmbench.training.task import Recipe
 from lstmbench.training.tasks.language import alphabet
 from lstmbench.training.text_generation import generate_text
 from lstmbench.training.trainable_model import TrainableModel
@@ -43,8 +43,7 @@ def test_an_open_forget_gate_keeps_what_a_plain_rnn_forgets(implementation: str)
 def model() -> TrainableModel:
     characters = len(alphabet())
     spec = ModelSpec(characters, 8, characters)
-    weights = spec.initial_weights(0)
-    return TrainableModel("numpy.fused", spec, weights, "cross_entropy", Optimizer())
+    return TrainableModel("numpy.fused", spec, "cross_entropy", Recipe())
 
 
 def test_a_text_has_the_requested_length_and_depends_on_the_seed(model: TrainableModel) -> None:

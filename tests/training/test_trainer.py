@@ -13,7 +13,6 @@ import pytest
 import lstmbench as lb
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.model import ModelSpec
-from lstmbench.training.optimizer import Optimizer
 from lstmbench.training.task import Batch, Metric, Predict, Recipe
 from lstmbench.training.tasks.adding import Adding
 from lstmbench.training.trainable_model import TrainableModel
@@ -30,7 +29,10 @@ def curve(
     """Return the loss before each update."""
     task = replace(SMALL, batches=updates)
     with Trainer(task, RECIPE, implementation, cell=cell, dtype="float64", **options) as trainer:
-        return [float(trainer.model.train_step(*batch)) for batch in task.epoch(0, 1)]
+        return [
+            float(trainer.model.train_step(*batch, RECIPE.learning_rate))
+            for batch in task.epoch(0, 1)
+        ]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "rnn"])
@@ -238,7 +240,7 @@ def test_the_forget_bias_is_where_it_was_asked_for(
 
 def test_a_state_of_a_model_of_another_size_is_refused() -> None:
     small, large = (
-        TrainableModel("numpy.fused", spec, spec.initial_weights(0), "mse", Optimizer())
+        TrainableModel("numpy.fused", spec, "mse", RECIPE)
         for spec in (ModelSpec(2, 3, 1), ModelSpec(2, 4, 1))
     )
     with small.arrays.scope(), pytest.raises(LstmbenchError, match="another model: its weight_ih"):

@@ -1,18 +1,26 @@
 """What training needs of a framework besides the cell: an output layer, its loss, an optimiser.
 
 One module per framework, each in its own idiom: by hand in NumPy, autograd and ``torch.optim`` in
-PyTorch, ``jax.grad`` and optax in JAX.
+PyTorch, ``jax.grad`` and optax in JAX. An optimiser updates weights w by clipped gradients d:
+
+- ``adam`` (Kingma & Ba 2015, algorithm 1): m = b1 m + (1 - b1) d, v = b2 v + (1 - b2) d^2,
+  w -= learning_rate * m / (1 - b1^n) / (sqrt(v / (1 - b2^n)) + EPS) at update n
+- ``sgd`` with momentum: m = MOMENTUM * m + d, w -= learning_rate * m
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.optimizer import Optimizer
-from lstmbench.training.task import Array, Loss
+from lstmbench.training.task import Array, ArraysByName, Loss, Recipe
+
+BETAS, EPS = (0.9, 0.999), 1e-8
+"""b1, b2 and EPS of Adam, as its authors and all frameworks have them."""
+MOMENTUM = 0.9
+NativeArrays = dict[str, Any]
+"""A framework's own arrays, by name."""
 
 
 class LossAndGrads(NamedTuple):
@@ -27,8 +35,8 @@ class LossAndGrads(NamedTuple):
 class TrainingBackend(ABC):
     """One framework's share; all arrays are native ones, and weights are dictionaries by name."""
 
-    def __init__(self, arrays: ArrayBackend, loss: Loss, optimizer: Optimizer) -> None:
-        self.arrays, self.loss, self.optimizer = arrays, loss, optimizer
+    def __init__(self, arrays: ArrayBackend, loss: Loss, recipe: Recipe) -> None:
+        self.arrays, self.loss, self.recipe = arrays, loss, recipe
 
     def to_targets(self, targets: Array) -> Any:
         """Bring targets to the device: classes (S, B) as integers, or numbers (S, B, K)."""
@@ -37,11 +45,12 @@ class TrainingBackend(ABC):
         return self.arrays.from_numpy(targets)
 
     @abstractmethod
-    def start(self, weights: Mapping[str, Any]) -> None:
+    def start(self, weights: NativeArrays) -> None:
         """Set the optimiser up for these weights, without a history."""
 
+    @staticmethod
     @abstractmethod
-    def output_layer(self, y: Any, weight: Any, bias: Any) -> Any:
+    def output_layer(y: Any, weight: Any, bias: Any) -> Any:
         """Return y weight^T + bias."""
 
     @abstractmethod
@@ -50,20 +59,20 @@ class TrainingBackend(ABC):
 
     @abstractmethod
     def update(
-        self, weights: Mapping[str, Any], gradients: Mapping[str, Any], learning_rate: float
-    ) -> dict[str, Any]:
+        self, weights: NativeArrays, gradients: NativeArrays, learning_rate: float
+    ) -> NativeArrays:
         """Return the weights after one update; those passed in may be overwritten."""
 
     @abstractmethod
-    def state(self) -> dict[str, Array]:
+    def state(self) -> ArraysByName:
         """Return what the optimiser remembers of past updates, as NumPy arrays."""
 
     @abstractmethod
-    def restore(self, state: Mapping[str, Array]) -> None:
+    def restore(self, state: ArraysByName) -> None:
         """Continue from what ``state`` returned."""
 
 
-def training_backend(arrays: ArrayBackend, loss: Loss, optimizer: Optimizer) -> TrainingBackend:
+def training_backend(arrays: ArrayBackend, loss: Loss, recipe: Recipe) -> TrainingBackend:
     """Return the training backend of a framework.
 
     Raises:
@@ -77,5 +86,5 @@ def training_backend(arrays: ArrayBackend, loss: Loss, optimizer: Optimizer) -> 
         raise LstmbenchError(
             f"Training in {arrays.name} needs the package {error.name}, which is not installed."
         ) from None
-    cls = getattr(module, f"{arrays.name.capitalize()}Training")
-    return cast(TrainingBackend, cls(arrays, loss, optimizer))
+    cls: type[TrainingBackend] = getattr(module, f"{arrays.name.capitalize()}Training")
+    return cls(arrays, loss, recipe)

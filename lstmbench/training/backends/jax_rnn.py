@@ -4,18 +4,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.training.plain_rnn import PlainRNNParams
 from lstmbench.variants._jax import Differentiated, Weights
 
 
-def _run(
-    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
     W, U, b = weights
 
-    def step(h: Any, z: jax.Array) -> Any:
+    def step(h: Any, z: Array) -> Any:
         h = jnp.tanh(z + h @ U.T)
         return h, h
 
@@ -27,4 +26,4 @@ class JaxPlainRNN(Differentiated):
     """What people write first in JAX."""
 
     def __init__(self, params: PlainRNNParams, backend: JaxBackend) -> None:
-        super().__init__(_run, params.arrays, backend)
+        super().__init__(_run, params, backend)

@@ -1,23 +1,29 @@
 """Output layer, losses, Adam and SGD in NumPy, by hand."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from lstmbench.training.backends.interface import LossAndGrads, TrainingBackend
-from lstmbench.training.task import Array
+from lstmbench.training.backends.interface import (
+    BETAS,
+    EPS,
+    MOMENTUM,
+    LossAndGrads,
+    NativeArrays,
+    TrainingBackend,
+)
+from lstmbench.training.task import Array, ArraysByName
 
 
 class NumpyTraining(TrainingBackend):
-    """The formulas of ``Optimizer``, in place."""
+    """The formulas of the interface, in place."""
 
-    def start(self, weights: Mapping[str, Array]) -> None:
+    def start(self, weights: NativeArrays) -> None:
         self.moments = {
             f"{moment}.{name}": np.zeros_like(w) for moment in "mv" for name, w in weights.items()
         }
         self.updates = 0
 
-    def output_layer(self, y: Array, weight: Array, bias: Array) -> Array:
+    @staticmethod
+    def output_layer(y: Array, weight: Array, bias: Array) -> Array:
         return y @ weight.T + bias
 
     def loss_and_grads(self, y: Array, weight: Array, bias: Array, targets: Array) -> LossAndGrads:
@@ -41,34 +47,33 @@ class NumpyTraining(TrainingBackend):
         return LossAndGrads(loss, dy, d.T @ last, d.sum(axis=0))
 
     def update(
-        self, weights: Mapping[str, Array], gradients: Mapping[str, Array], learning_rate: float
-    ) -> dict[str, Array]:
-        o = self.optimizer
-        scale = 1.0
-        if o.clip is not None:
+        self, weights: NativeArrays, gradients: NativeArrays, learning_rate: float
+    ) -> NativeArrays:
+        clip, scale, (b1, b2) = self.recipe.clip, 1.0, BETAS
+        if clip is not None:
             norm = np.sqrt(sum(np.vdot(d, d) for d in gradients.values()))
-            scale = float(min(1.0, o.clip / norm)) if norm > 0 else 1.0
+            scale = float(clip / max(clip, norm))
         self.updates += 1
-        n = self.updates
         for name, w in weights.items():
             d = gradients[name] * scale
             m, v = self.moments[f"m.{name}"], self.moments[f"v.{name}"]
-            if o.name == "sgd":
-                m *= o.momentum
+            if self.recipe.optimizer == "sgd":
+                m *= MOMENTUM
                 m += d
                 w -= learning_rate * m
             else:
-                m *= o.b1
-                m += (1 - o.b1) * d
-                v *= o.b2
-                v += (1 - o.b2) * d * d
-                w -= learning_rate * (m / (1 - o.b1**n)) / (np.sqrt(v / (1 - o.b2**n)) + o.eps)
-        return dict(weights)
+                m *= b1
+                m += (1 - b1) * d
+                v *= b2
+                v += (1 - b2) * d * d
+                mean, square = m / (1 - b1**self.updates), v / (1 - b2**self.updates)
+                w -= learning_rate * mean / (np.sqrt(square) + EPS)
+        return weights
 
-    def state(self) -> dict[str, Array]:
+    def state(self) -> ArraysByName:
         moments = {name: array.copy() for name, array in self.moments.items()}
         return moments | {"updates": np.array(self.updates)}
 
-    def restore(self, state: Mapping[str, Array]) -> None:
+    def restore(self, state: ArraysByName) -> None:
         self.moments = {name: state[name].copy() for name in self.moments}
         self.updates = int(state["updates"])

@@ -13,7 +13,7 @@ class TorchPlainRNN:
     """What people write first in PyTorch."""
 
     def __init__(self, params: PlainRNNParams, backend: TorchBackend) -> None:
-        self.weights = [backend.from_numpy(array).requires_grad_() for array in params.arrays]
+        self.weights = [backend.from_numpy(array).requires_grad_() for array in params]
 
     def _run(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         W, U, b = self.weights

@@ -1,28 +1,32 @@
 """Output layer and losses by autograd, optimisers of ``torch.optim``."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lstmbench.training.backends.interface import LossAndGrads, TrainingBackend
-from lstmbench.training.task import Array
+from lstmbench.training.backends.interface import (
+    BETAS,
+    EPS,
+    MOMENTUM,
+    LossAndGrads,
+    NativeArrays,
+    TrainingBackend,
+)
+from lstmbench.training.task import ArraysByName
 
 
 class TorchTraining(TrainingBackend):
     """``torch.optim`` keeps the weights that it starts with, and updates them in place."""
 
-    def start(self, weights: Mapping[str, Tensor]) -> None:
-        o, tensors = self.optimizer, list(weights.values())
-        self.torch_optimizer: torch.optim.Optimizer
-        if o.name == "sgd":
-            self.torch_optimizer = torch.optim.SGD(tensors, o.learning_rate, o.momentum)
-        else:
-            self.torch_optimizer = torch.optim.Adam(tensors, o.learning_rate, (o.b1, o.b2), o.eps)
+    output_layer = staticmethod(functional.linear)
 
-    def output_layer(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return functional.linear(y, weight, bias)
+    def start(self, weights: NativeArrays) -> None:
+        tensors = list(weights.values())
+        self.optimizer: torch.optim.Optimizer
+        if self.recipe.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(tensors, momentum=MOMENTUM)
+        else:
+            self.optimizer = torch.optim.Adam(tensors, betas=BETAS, eps=EPS)
 
     def loss_and_grads(
         self, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
@@ -36,30 +40,30 @@ class TorchTraining(TrainingBackend):
         return LossAndGrads(loss.detach(), *torch.autograd.grad(loss, (y, weight, bias)))
 
     def update(
-        self, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], learning_rate: float
-    ) -> dict[str, Tensor]:
+        self, weights: NativeArrays, gradients: NativeArrays, learning_rate: float
+    ) -> NativeArrays:
         grads = [gradients[name] for name in weights]
-        clip = self.optimizer.clip
+        clip = self.recipe.clip
         if clip is not None:  # unlike here, clip_grad_norm_ adds 1e-6 to the norm
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
             grads = [grad * torch.clamp(clip / norm, max=1.0) for grad in grads]
         for weight, grad in zip(weights.values(), grads, strict=True):
             weight.grad = grad
-        for group in self.torch_optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self.torch_optimizer.step()
-        return dict(weights)
+        self.optimizer.step()
+        return weights
 
-    def state(self) -> dict[str, Array]:
+    def state(self) -> ArraysByName:
         return {
             f"{index}.{name}": self.arrays.to_numpy(tensor)
-            for index, tensors in self.torch_optimizer.state_dict()["state"].items()
+            for index, tensors in self.optimizer.state_dict()["state"].items()
             for name, tensor in tensors.items()
         }
 
-    def restore(self, state: Mapping[str, Array]) -> None:
+    def restore(self, state: ArraysByName) -> None:
         tensors: dict[int, dict[str, Tensor]] = {}
         for key, array in state.items():
             index, _, name = key.partition(".")
             tensors.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
-        self.torch_optimizer.load_state_dict(self.torch_optimizer.state_dict() | {"state": tensors})
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": tensors})

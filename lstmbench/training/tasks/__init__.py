@@ -36,12 +36,12 @@ def task_class(name: str) -> type[Task]:
 
 def describe_task(name: str) -> dict[str, Any]:
     """Return name, question, metric and sizes; ``reason`` says why it is unavailable, or is ""."""
-    row: dict[str, Any] = {"name": name, "question": "", "metric": "", "sizes": {}, "reason": ""}
     try:
         cls = task_class(name)
     except LstmbenchError as error:
-        return row | {"reason": str(error)}
-    return row | {"question": cls.question, "metric": cls.metric.name, "sizes": _sizes(cls)}
+        return {"name": name, "question": "", "metric": "", "sizes": {}, "reason": str(error)}
+    columns = {"question": cls.question, "metric": cls.metric.name, "sizes": _sizes(cls)}
+    return {"name": name, **columns, "reason": ""}
 
 
 def make_task(name: str, sizes: Mapping[str, Any] | None = None) -> Task:

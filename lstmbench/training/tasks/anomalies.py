@@ -77,9 +77,9 @@ class Anomalies(Task):
         """Return the distance of each value from its forecast, in degrees: (N, B); 0 at first."""
         values = self.held_out[part].values
         times = np.arange(len(values))[:, None] + time_split(len(temperatures()))[part].start
-        changes = predict(self._inputs(values, times))[:-1, :, 0] / DAY
-        errors = np.diff(self._standardized(values), axis=0) - changes
-        return np.abs(np.pad(errors, ((1, 0), (0, 0)))) * self._known.std()
+        changes = predict(_inputs(values, times))[:-1, :, 0] / DAY
+        errors = np.diff(_standardized(values), axis=0) - changes
+        return np.abs(np.pad(errors, ((1, 0), (0, 0)))) * _hours("train").std()
 
     def baselines(self) -> dict[str, float]:
         test = self.held_out["test"]
@@ -113,16 +113,14 @@ class Anomalies(Task):
         """The validation and the test part, with faults."""
         parts = {}
         for k, part in enumerate(("validation", "test")):
-            clean = temperatures()[time_split(len(temperatures()))[part]]
             rng = np.random.default_rng([1, k])
-            copies = [
-                inject_faults(clean, rng, every=4 * DAY, size=4.0) for _ in range(self.copies)
-            ]
-            values, kinds = zip(*copies, strict=True)
-            parts[part] = FaultySeries(np.stack(values, axis=1), np.stack(kinds, axis=1))
+            faults = [inject_faults(_hours(part), rng, 4 * DAY, 4.0) for _ in range(self.copies)]
+            values, kinds = (np.stack(arrays, axis=1) for arrays in zip(*faults, strict=True))
+            parts[part] = FaultySeries(values, kinds)
         return parts
 
     def _detectors(self, predict: Predict) -> dict[str, Array]:
+        """Return the anomaly scores of the model and of the baselines, on the test data."""
         return {"LSTM": self.anomaly_scores(predict, "test")} | self._z_scores()
 
     def _z_scores(self) -> dict[str, Array]:
@@ -132,22 +130,25 @@ class Anomalies(Task):
     @cached_property
     def _train(self) -> Batch:
         """Windows of the training part, one from every sixth hour on."""
-        hours = self._known
+        hours = _hours("train")
         starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
         times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
-        changes = np.diff(self._standardized(hours[times]), axis=0)
-        return Batch(self._inputs(hours[times[:-1]], times[:-1]), changes[:, :, None] * DAY)
+        changes = np.diff(_standardized(hours[times]), axis=0)
+        return Batch(_inputs(hours[times[:-1]], times[:-1]), changes[:, :, None] * DAY)
 
-    @property
-    def _known(self) -> Array:
-        """The training part of the series."""
-        return temperatures()[time_split(len(temperatures()))["train"]]
 
-    def _standardized(self, values: Array) -> Array:
-        return np.asarray((values - self._known.mean()) / self._known.std())
+def _hours(part: str) -> Array:
+    """Return a part of the series."""
+    return temperatures()[time_split(len(temperatures()))[part]]
 
-    def _inputs(self, values: Array, times: Array) -> Array:
-        return with_phase(self._standardized(values), times, DAY)
+
+def _standardized(values: Array) -> Array:
+    known = _hours("train")
+    return np.asarray((values - known.mean()) / known.std())
+
+
+def _inputs(values: Array, times: Array) -> Array:
+    return with_phase(_standardized(values), times, DAY)
 
 
 def rolling_z_score(values: Array, window: int) -> Array:

@@ -53,15 +53,14 @@ class Drawing(GeneratedTask):
 
     def score(self, predict: Predict, part: HeldOut) -> float:
         truth = self.truth(part)
-        return float(self._distances(self.free_running(predict, truth), truth).mean())
+        return self._mean_distance(self.free_running(predict, truth), truth)
 
     def baselines(self) -> dict[str, float]:
         truth = self.truth("test")
         straight = np.broadcast_to(truth[self.prompt - 1], (self.alone, *truth.shape[1:]))
-        continuations = {"straight on": straight, "stays": 0 * straight}
         return {
-            name: float(self._distances(displacements, truth).mean())
-            for name, displacements in continuations.items()
+            "straight on": self._mean_distance(straight, truth),
+            "stays": self._mean_distance(0 * straight, truth),
         }
 
     def truth(self, part: HeldOut) -> Array:
@@ -89,18 +88,21 @@ class Drawing(GeneratedTask):
         """
         truth = self.truth("test")
         wanted = truth[self.prompt :]
-        one_step_errors = predict(truth[:-1])[-self.alone :] - wanted
-        distances = {
-            "free running": self._distances(self.free_running(predict, truth), truth),
-            "teacher forcing": np.hypot(*np.moveaxis(one_step_errors, 2, 0)) / SCALE,
+        offsets = {
+            "free running": np.cumsum(self.free_running(predict, truth) - wanted, axis=0),
+            "teacher forcing": predict(truth[:-1])[-self.alone :] - wanted,
         }
-        means = {name: distance.mean(axis=1) for name, distance in distances.items()}
+        means = {name: _lengths(offset).mean(axis=1) for name, offset in offsets.items()}
         return pd.DataFrame(means, index=pd.RangeIndex(1, self.alone + 1, name="step"))
 
-    def _distances(self, displacements: Array, truth: Array) -> Array:
-        """Return the pen's distance from its true place at each step drawn alone: (alone, B)."""
-        offsets = np.cumsum(displacements - truth[self.prompt :], axis=0) / SCALE
-        return np.hypot(offsets[:, :, 0], offsets[:, :, 1])
+    def _mean_distance(self, displacements: Array, truth: Array) -> float:
+        """Return the mean distance of the pen from its true place, over the steps drawn alone."""
+        return float(_lengths(np.cumsum(displacements - truth[self.prompt :], axis=0)).mean())
+
+
+def _lengths(offsets: Array) -> Array:
+    """Return the lengths of scaled offsets (T, B, 2), (T, B)."""
+    return np.hypot(offsets[:, :, 0] / SCALE, offsets[:, :, 1] / SCALE)
 
 
 TASK = Drawing

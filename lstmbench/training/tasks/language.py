@@ -57,9 +57,7 @@ class Language(Task):
     def input_size(self) -> int:
         return len(alphabet())
 
-    @property
-    def output_size(self) -> int:
-        return len(alphabet())
+    output_size = input_size
 
     @property
     def horizon(self) -> int:
@@ -90,15 +88,13 @@ class Language(Task):
 @cache
 def texts() -> dict[str, str]:
     """Return the text of each part."""
-    names = sorted(topics)
     seen: set[str] = set()
-    kept = []
-    for k in seeded_rng(0).permutation(len(names)):
-        split = (paragraph.rstrip() for paragraph in re.split(r"\n\n+", topics[names[k]]))
-        paragraphs = dict.fromkeys(split)  # without duplicates, in order
-        kept.append("\n\n".join(text for text in paragraphs if text not in seen))
-        seen |= paragraphs.keys()
-    whole = "\n\n".join(kept)
+    unique = []
+    for k in seeded_rng(0).permutation(len(topics)):
+        paragraphs = [text.rstrip() for text in re.split(r"\n\n+", topics[sorted(topics)[k]])]
+        unique.append("\n\n".join(text for text in dict.fromkeys(paragraphs) if text not in seen))
+        seen.update(paragraphs)
+    whole = "\n\n".join(unique)
     ends = np.cumsum([0, *(round(len(whole) * share) for share in PARTS.values())])
     return {part: whole[slice(*pair)] for part, pair in zip(PARTS, pairwise(ends), strict=True)}
 

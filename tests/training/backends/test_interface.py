@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from examples import examples
 from lstmbench.core.registry import FRAMEWORKS, array_backend_class
 from lstmbench.errors import LstmbenchError
-from lstmbench.training.backends.interface import training_backend
-from lstmbench.training.optimizer import Optimizer
+from lstmbench.training.backends.interface import BETAS, EPS, MOMENTUM, training_backend
+from lstmbench.training.task import Recipe
 
 T, B, H, K, S = 5, 3, 4, 6, 2
 
@@ -46,7 +46,7 @@ def test_loss_and_gradients_are_those_of_the_definition(framework: str, loss: st
     given, home = problem(loss), array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
-        backend = training_backend(home, loss, Optimizer())  # type: ignore[arg-type]
+        backend = training_backend(home, loss, Recipe())  # type: ignore[arg-type]
         backend.start(weights)
         result = backend.loss_and_grads(
             home.from_numpy(given["y"]), *weights.values(), backend.to_targets(given["targets"])
@@ -69,7 +69,7 @@ def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
     given, home = problem("cross_entropy"), array_backend_class(framework)("cpu", "float32")
     with home.scope():
         weights = {name: home.from_numpy(given[name]) for name in ("weight", "bias")}
-        backend = training_backend(home, "cross_entropy", Optimizer())
+        backend = training_backend(home, "cross_entropy", Recipe())
         backend.start(weights)
         result = backend.loss_and_grads(
             home.from_numpy(given["y"] * 1e4),
@@ -79,40 +79,38 @@ def test_huge_outputs_give_a_finite_loss(framework: str) -> None:
         assert np.isfinite(float(result.loss)) and np.isfinite(home.to_numpy(result.weight)).all()
 
 
-def updated(
-    framework: str, optimizer: Optimizer, gradients: list[dict[str, Any]]
-) -> dict[str, Any]:
+def updated(framework: str, recipe: Recipe, gradients: list[dict[str, Any]]) -> dict[str, Any]:
     home = array_backend_class(framework)("cpu", "float64")
     with home.scope():
         weights = {"a": home.from_numpy(np.ones((2, 3))), "b": home.from_numpy(np.zeros(4))}
-        backend = training_backend(home, "mse", optimizer)
+        backend = training_backend(home, "mse", recipe)
         backend.start(weights)
         for each in gradients:
             weights = backend.update(
-                weights, {n: home.from_numpy(d) for n, d in each.items()}, optimizer.learning_rate
+                weights, {n: home.from_numpy(d) for n, d in each.items()}, recipe.learning_rate
             )
         return {name: home.to_numpy(array) for name, array in weights.items()}
 
 
-def by_definition(o: Optimizer, gradients: list[dict[str, Any]]) -> dict[str, Any]:
-    """The formulas in the docstring of ``Optimizer``."""
+def by_definition(recipe: Recipe, gradients: list[dict[str, Any]]) -> dict[str, Any]:
+    """The formulas in the docstring of the interface."""
     weights = {"a": np.ones((2, 3)), "b": np.zeros(4)}
     m = {name: np.zeros_like(array) for name, array in weights.items()}
     v = {name: np.zeros_like(array) for name, array in weights.items()}
     for n, each in enumerate(gradients, 1):
         norm = np.sqrt(sum((d**2).sum() for d in each.values()))
-        scale = 1.0 if o.clip is None or norm <= o.clip else o.clip / norm
+        scale = 1.0 if recipe.clip is None or norm <= recipe.clip else recipe.clip / norm
         for name in weights:
             d = scale * each[name]
-            if o.name == "sgd":
-                m[name] = o.momentum * m[name] + d
-                weights[name] = weights[name] - o.learning_rate * m[name]
+            if recipe.optimizer == "sgd":
+                m[name] = MOMENTUM * m[name] + d
+                weights[name] = weights[name] - recipe.learning_rate * m[name]
             else:
-                m[name] = o.b1 * m[name] + (1 - o.b1) * d
-                v[name] = o.b2 * v[name] + (1 - o.b2) * d**2
-                ahead = m[name] / (1 - o.b1**n)
-                weights[name] = weights[name] - o.learning_rate * ahead / (
-                    np.sqrt(v[name] / (1 - o.b2**n)) + o.eps
+                m[name] = BETAS[0] * m[name] + (1 - BETAS[0]) * d
+                v[name] = BETAS[1] * v[name] + (1 - BETAS[1]) * d**2
+                ahead = m[name] / (1 - BETAS[0] ** n)
+                weights[name] = weights[name] - recipe.learning_rate * ahead / (
+                    np.sqrt(v[name] / (1 - BETAS[1] ** n)) + EPS
                 )
     return weights
 
@@ -130,28 +128,28 @@ def test_updates_are_those_of_the_formulas(
     gradients = [
         {"a": draw.standard_normal((2, 3)), "b": draw.standard_normal(4)} for _ in range(4)
     ]
-    optimizer = Optimizer(name, learning_rate=rate, clip=clip)
-    wanted = by_definition(optimizer, gradients)
-    for key, array in updated(framework, optimizer, gradients).items():
+    recipe = Recipe(optimizer=name, learning_rate=rate, clip=clip)
+    wanted = by_definition(recipe, gradients)
+    for key, array in updated(framework, recipe, gradients).items():
         np.testing.assert_allclose(array, wanted[key], rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_no_gradient_at_all_changes_nothing_and_breaks_nothing(framework: str) -> None:
-    found = updated(framework, Optimizer(clip=1.0), [{"a": np.zeros((2, 3)), "b": np.zeros(4)}] * 2)
+    found = updated(framework, Recipe(clip=1.0), [{"a": np.zeros((2, 3)), "b": np.zeros(4)}] * 2)
     assert (found["a"] == 1).all() and (found["b"] == 0).all()
 
 
 @pytest.mark.parametrize(
     ("given", "word"),
-    [({"name": "adamw"}, "adamw"), ({"learning_rate": 0}, "rate"), ({"clip": -1}, "clip")],
+    [({"optimizer": "adamw"}, "adamw"), ({"learning_rate": 0}, "rate"), ({"clip": -1}, "clip")],
 )
 def test_an_optimizer_that_there_is_not_is_refused(given: dict[str, Any], word: str) -> None:
     with pytest.raises(LstmbenchError, match=word):
-        Optimizer(**given)
+        Recipe(**given)
 
 
 def test_an_unknown_loss_is_refused() -> None:
     home = array_backend_class("numpy")("cpu", "float32")
     with pytest.raises(LstmbenchError, match="hinge"):
-        training_backend(home, "hinge", Optimizer())  # type: ignore[arg-type]
+        training_backend(home, "hinge", Recipe())  # type: ignore[arg-type]

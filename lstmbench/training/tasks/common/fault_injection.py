@@ -30,14 +30,12 @@ def inject_faults(
         stuck_length = int(rng.integers(12, 25))
         length = {"spike": 1, "stuck": stuck_length}.get(KINDS[kind], 24)
         fault = slice(first, first + length)
-        match KINDS[kind]:
-            case "spike":
-                faulty[fault] += offset
-            case "drift":
-                faulty[fault] += offset * np.arange(1, length + 1) / length
-            case "stuck":
-                faulty[fault] = faulty[first - 1]
-            case "swapped phase":
-                faulty[fault] = np.roll(series[fault], 12)
+        clean = series[fault]
+        faulty[fault] = {
+            "spike": clean + offset,
+            "drift": clean + offset * np.arange(1, length + 1) / length,
+            "stuck": np.full(length, series[first - 1]),
+            "swapped phase": np.roll(clean, 12),
+        }[KINDS[kind]]
         kinds[fault] = kind
     return faulty, kinds

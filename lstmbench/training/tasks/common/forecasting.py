@@ -16,7 +16,10 @@ import pandas as pd
 from sklearn.linear_model import Ridge
 
 from lstmbench.training.task import Array, Batch, HeldOut, Predict, Task, minibatches, seeded_rng
-from lstmbench.training.tasks.common.time_series import time_split, with_phase
+from lstmbench.training.tasks.common.time_series import PART_ENDS, time_split, with_phase
+
+PENALTIES = (1e-4, 1e-2, 1e0, 1e2, 1e4)
+"""Of ridge regression: from practically none to one that only does harm."""
 
 
 class ForecastingTask(Task):
@@ -59,10 +62,10 @@ class ForecastingTask(Task):
         """
         rng = seeded_rng(seed, epoch, 1)
         for x, targets in minibatches(*self._train, self.batch_size, seed, epoch):
-            T, B, _ = x.shape
+            B = x.shape[1]
             sign = rng.choice([-1.0, 1.0], B) if self.mirrored else np.ones(B)
-            noise = self.resolution / self.scale * rng.uniform(-1, 1, (T, B))
-            x[:, :, 0] = sign * (x[:, :, 0] + noise)
+            x[:, :, 0] += self.resolution / self.scale * rng.uniform(-1, 1, x.shape[:2])
+            x[:, :, 0] *= sign
             yield Batch(x, sign[:, None] * targets)
 
     def score(self, predict: Predict, part: HeldOut) -> float:
@@ -74,9 +77,10 @@ class ForecastingTask(Task):
     def horizon_errors(self, predict: Predict) -> pd.DataFrame:
         """Return mean absolute test errors: ``method``, ``ahead`` (1 to K steps), ``error``."""
         errors = {"LSTM": self.errors(predict, "test"), **self.baseline_errors()}
-        ahead = np.arange(1, self.output_size + 1)
         tables = [
-            pd.DataFrame({"method": name, "ahead": ahead, "error": np.abs(array).mean(axis=0)})
+            pd.DataFrame(
+                {"method": name, "ahead": self._ahead, "error": np.abs(array).mean(axis=0)}
+            )
             for name, array in errors.items()
         ]
         return pd.concat(tables, ignore_index=True)
@@ -88,12 +92,12 @@ class ForecastingTask(Task):
         these inputs.
         """
         origins = self.origins("test")
-        changes = self.changes(origins)
+        last = origins[:, None]
         return {
-            "persistence": self._series[origins][:, None] - self._next(origins),
-            "seasonal naive": -changes,
-            "ridge regression on lags": self._ridge(origins, self._lags) - changes,
-            "ridge regression on changes": self._ridge(origins, self._flat_windows) - changes,
+            "persistence": self._series[last] - self._series[last + self._ahead],
+            "seasonal naive": -self.changes(origins),
+            "ridge regression on lags": self._ridge_errors(self._lags),
+            "ridge regression on changes": self._ridge_errors(self._flat_windows),
         }
 
     def origins(self, part: str) -> Array:
@@ -111,16 +115,13 @@ class ForecastingTask(Task):
         origins = self.origins(part)
         return predict(self.windows(origins))[-1] * self.scale - self.changes(origins)
 
-    def _ridge(self, origins: Array, features: Callable[[Array], Array]) -> Array:
-        """Forecast the changes by ridge regression; validation data choose the penalty."""
-        train, validation = self.origins("train"), self.origins("validation")
-        x, targets = features(train), self.changes(train)
-        held_out_x, held_out_targets = features(validation), self.changes(validation)
-        models = [Ridge(alpha).fit(x, targets) for alpha in (1e-4, 1e-2, 1e0, 1e2, 1e4)]
-        best = min(
-            models, key=lambda model: np.abs(model.predict(held_out_x) - held_out_targets).mean()
-        )
-        return np.asarray(best.predict(features(origins)))
+    def _ridge_errors(self, features: Callable[[Array], Array]) -> Array:
+        """Return the test errors of ridge regression; validation data choose the penalty."""
+        x = {part: features(self.origins(part)) for part in PART_ENDS}
+        targets = {part: self.changes(self.origins(part)) for part in PART_ENDS}
+        models = [Ridge(alpha).fit(x["train"], targets["train"]) for alpha in PENALTIES]
+        errors = [np.abs(m.predict(x["validation"]) - targets["validation"]).mean() for m in models]
+        return np.asarray(models[np.argmin(errors)].predict(x["test"]) - targets["test"])
 
     @cached_property
     def _train(self) -> Batch:
@@ -132,6 +133,11 @@ class ForecastingTask(Task):
     @cached_property
     def _series(self) -> Array:
         return self.series()
+
+    @property
+    def _ahead(self) -> Array:
+        """1 to K steps."""
+        return np.arange(1, self.output_size + 1)
 
     @property
     def _known(self) -> Array:
@@ -158,15 +164,11 @@ class ForecastingTask(Task):
         values = (self._series[origins[:, None] + lags] - known.mean()) / known.std()
         return np.concatenate([values, self.windows(origins)[-1, :, 1:]], axis=1)
 
-    def _next(self, origins: Array) -> Array:
-        """Return the next K values, (N, K)."""
-        return np.asarray(self._series[origins[:, None] + np.arange(1, self.output_size + 1)])
-
     def changes(self, origins: Array) -> Array:
         """Return the next K values less those one period (or several) before: (N, K)."""
-        ahead = np.arange(1, self.output_size + 1)
-        lag = self.period * -(-ahead // self.period)  # whole periods, back to a known value
-        return self._next(origins) - self._series[origins[:, None] + ahead - lag]
+        times = origins[:, None] + self._ahead
+        lag = self.period * -(-self._ahead // self.period)  # whole periods, to a known value
+        return np.asarray(self._series[times] - self._series[times - lag])
 
 
 def _last_step_error(errors: Array) -> float:

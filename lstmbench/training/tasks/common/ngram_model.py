@@ -1,6 +1,6 @@
 """A language model that counts n-grams."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 
@@ -18,12 +18,14 @@ class NGramModel:
     def __init__(self, text: Array, order: int, symbols: int) -> None:
         """Count contexts of up to ``order`` - 1 symbols in a text of symbols below ``symbols``."""
         self.order, self.symbols = order, symbols
-        self.followers: defaultdict[bytes, Counter[int]] = defaultdict(Counter)
         encoded = text.astype(np.uint8).tobytes()
-        for k, symbol in enumerate(encoded):
-            for length in range(min(order, k + 1)):
-                self.followers[encoded[k - length : k]][symbol] += 1
-        self.totals = {context: counts.total() for context, counts in self.followers.items()}
+        self.counts = Counter(
+            encoded[k : k + n] for n in range(1, order + 1) for k in range(len(encoded) - n + 1)
+        )
+        self.kinds = Counter(ngram[:-1] for ngram in self.counts)
+        self.totals: Counter[bytes] = Counter()
+        for ngram, count in self.counts.items():
+            self.totals[ngram[:-1]] += count
 
     def bits(self, text: Array) -> float:
         """Return the cross-entropy of a text in bits per symbol."""
@@ -39,9 +41,9 @@ class NGramModel:
         probability = 1 / self.symbols
         for start in range(len(context), -1, -1):
             suffix = context[start:]
-            counts = self.followers.get(suffix)
-            if counts is None:
+            total, kinds = self.totals[suffix], self.kinds[suffix]
+            if not total:
                 break  # no longer context was seen either
-            total, kinds = self.totals[suffix], len(counts)
-            probability = (counts[symbol] + kinds * probability) / (total + kinds)
+            count = self.counts[suffix + bytes([symbol])]
+            probability = (count + kinds * probability) / (total + kinds)
         return probability
