@@ -26,10 +26,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GATE = """
 import sys
-from lstmbench.measure.accuracy_check import agreement
+from lstmbench.measure.accuracy_check import check_accuracy
 device, path = sys.argv[1:]
 dtypes = ["float64", "float32", "bfloat16", "float16"] + ["tf32"] * (device == "cuda")
-found = agreement(seq_lens=[16], hidden_size=96, batch_size=18, dtypes=dtypes, device=device)
+found = check_accuracy(seq_lens=[16], hidden_size=96, batch_size=18, dtypes=dtypes, device=device)
 found.to_csv(path, index=False)
 told = found[["implementation", "dtype", "status", "output_rel_error", "grad_rel_error"]]
 print(told[told["status"] != "skipped"].to_string(index=False, float_format="{:.1e}".format))

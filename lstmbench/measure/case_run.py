@@ -156,5 +156,6 @@ class CaseRun:
             "workload": self.case.workload.id,
             "environment_id": self.environment_id or None,
         }
-        kinds = metrics.KINDS if self.status == "ok" else frozenset({"first_calls"})
+        timed = self.status == "ok" and self.evidence.measurements
+        kinds = metrics.KINDS if timed else frozenset({"first_calls"})
         return record | (metrics.compute(self.evidence, kinds) if self.evidence.first_calls else {})

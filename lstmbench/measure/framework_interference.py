@@ -1,14 +1,11 @@
-"""Why no two frameworks share a process that is timed: the same calls, each in a process of its
-own, and all in one.
+"""Show why no two frameworks share a timed process: time calls in one process each, and in one for all.
 
-This is how a script would do it: with the settings that the frameworks have by themselves, each
-with a pool of threads for all cores. In one process the threads of a pool that has nothing to do
-keep its cores, waiting for the next call,
-while the other pool wants them: what is timed is then no longer the implementation. A worker has
-one framework, and the next one's turn begins when its threads rest (see ``worker.respond``); here
-they are not used.
+Both frameworks have their default settings, each with a pool of threads for all cores, as in a
+script. In one process the idle threads of one pool spin for a while, waiting for the next call, on
+the cores that the other pool needs. The workers of a run avoid that: each has one framework, and
+the next one begins when its threads are idle.
 
-Run as a module it is such a script, and prints what it timed.
+Run as a module, it is such a script: it times the implementations that its argument names.
 """
 
 import json
@@ -23,25 +20,20 @@ from pathlib import Path
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.inputs import write_with_answers
+from lstmbench.measure.inputs import write_inputs
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.worker_environment import pythonpath_variable
 from lstmbench.measure.suites.case import Workload
 
-APART, TOGETHER = "one each", "one for all"
-DEFAULT = Workload(
-    "inference",
-    batch_size=16,
-    seq_len=100,
-    input_size=256,
-    hidden_size=256,
-    threads=available_cores(),
-)
+SEPARATE, SHARED = "one each", "one for all"
+"""The values of the column ``processes``."""
+DEFAULT = Workload("inference", 16, 100, 256, 256, threads=available_cores())
+"""Sizes at which nn.LSTM was seen to take 6 to 12 ms alone, and 94 to 450 ms in a shared process."""
 WARM_UP = 3
 
 
-def together(
+def measure_interference(
     names: Sequence[str] = ("torch.nn", "jax.scan"),
     workload: Workload = DEFAULT,
     *,
@@ -49,15 +41,14 @@ def together(
     repeats: int = 2,
     timeout_s: float = 300.0,
 ) -> pd.DataFrame:
-    """Time implementations, each alone in a process, and all of them in one process, where they
-    take turns.
+    """Time implementations in a process each, and alternating in one process.
 
     Args:
         names: implementations of different frameworks.
-        workload: the sizes; the threads are what the frameworks take.
-        calls: how often each is called in a process.
-        repeats: how many processes there are of each kind.
-        timeout_s: how long a process may take.
+        workload: the sizes; the number of threads is each framework's default.
+        calls: the number of timed calls of each in a process.
+        repeats: the number of processes of each kind.
+        timeout_s: the maximum time of a process.
 
     Returns:
         One row per call: ``implementation``, ``processes`` (``one each`` or ``one for all``),
@@ -69,73 +60,53 @@ def together(
     rows = []
     with tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch:
         inputs = Path(scratch) / "inputs.npz"
-        write_with_answers(workload, 0, inputs)
+        write_inputs(workload, 0, inputs)
         for repeat in range(repeats):
-            for several in (*((name,) for name in names), tuple(names)):
-                kind = TOGETHER if len(several) > 1 else APART
-                for name, times in _in_one_process(
-                    several, workload, inputs, calls, timeout_s
-                ).items():
-                    rows += [
-                        (name, kind, repeat, call, seconds) for call, seconds in enumerate(times)
-                    ]
+            for group in (*((name,) for name in names), tuple(names)):
+                kind = SHARED if len(group) > 1 else SEPARATE
+                times = _time_in_process(group, workload, inputs, calls, timeout_s)
+                for name, seconds in times.items():
+                    rows += [(name, kind, repeat, call, s) for call, s in enumerate(seconds)]
     return pd.DataFrame(rows, columns=["implementation", "processes", "repeat", "call", "seconds"])
 
 
-def _in_one_process(
+def _time_in_process(
     names: Sequence[str], workload: Workload, inputs: Path, calls: int, timeout_s: float
 ) -> dict[str, list[float]]:
-    """Start a new interpreter that times these implementations."""
-    asked = {
-        "names": list(names),
-        "workload": vars(workload),
-        "inputs": str(inputs),
-        "calls": calls,
-    }
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "lstmbench.measure.framework_interference",
-        json.dumps(asked),
-    ]
-    environment = dict(os.environ) | pythonpath_variable()
+    """Start a new interpreter that runs ``main``; return the seconds of each call, by name."""
+    arguments = json.dumps([list(names), vars(workload), str(inputs), calls])
+    command = [sys.executable, "-P", "-m", __spec__.name, arguments]
+    environment = os.environ | pythonpath_variable()
+    label = " and ".join(names)
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout_s
         )
     except subprocess.TimeoutExpired:
-        raise LstmbenchError(f"{' and '.join(names)} took more than {timeout_s:.0f} s.") from None
+        raise LstmbenchError(f"{label} took more than {timeout_s:.0f} s.") from None
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise LstmbenchError(f"{' and '.join(names)} could not be timed: {last}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        last_line = (done.stderr.strip().splitlines() or ["it printed no error"])[-1]
+        raise LstmbenchError(f"{label} could not be timed: {last_line}")
+    times: dict[str, list[float]] = json.loads(done.stdout.strip().splitlines()[-1])
+    return times
 
 
-def _time(
-    names: Sequence[str], workload: Workload, inputs: Path, calls: int
-) -> dict[str, list[float]]:
-    """Time calls of these implementations, in turn, in this process."""
+def main(names: list[str], workload: dict[str, object], inputs: str, calls: int) -> None:
+    """Time alternating calls in this process, and print the seconds of each, by name, as JSON."""
     with ExitStack() as scope:
-        held = {name: PreparedCase(name, workload, inputs, scope) for name in names}
-        for each in held.values():
+        cases = {
+            name: PreparedCase(name, Workload(**workload), Path(inputs), scope)  # type: ignore[arg-type]
+            for name in names
+        }
+        for case in cases.values():
             for _ in range(WARM_UP):
-                each.run(1)
+                case.run(1)
         seconds: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(calls):
-            for name, each in held.items():
-                seconds[name] += each.samples(0.0)
-    return seconds
-
-
-def main() -> None:
-    """Do what the only argument asks for, as JSON, and print what was timed."""
-    asked = json.loads(sys.argv[1])
-    found = _time(
-        asked["names"], Workload(**asked["workload"]), Path(asked["inputs"]), asked["calls"]
-    )
-    sys.stdout.write(json.dumps(found) + "\n")
+            for name, case in cases.items():
+                seconds[name] += case.samples(0.0)
+    sys.stdout.write(json.dumps(seconds) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*json.loads(sys.argv[1]))

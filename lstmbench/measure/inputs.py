@@ -117,7 +117,7 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
     return drawn
 
 
-def write_with_answers(workload: Workload, seed: int, path: Path) -> None:
+def write_inputs(workload: Workload, seed: int, path: Path) -> None:
     """Draw the inputs, let the oracle compute outputs and gradients for each set, and keep all in
     an npz file.
 

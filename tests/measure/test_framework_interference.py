@@ -5,17 +5,17 @@ be timed.
 import pytest
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.framework_interference import APART, TOGETHER, together
+from lstmbench.measure.framework_interference import SEPARATE, SHARED, measure_interference
 from lstmbench.measure.suites.case import Workload
 
 SMALL = Workload("inference", batch_size=2, seq_len=3, input_size=4, hidden_size=5)
 
 
 def test_every_call_is_there_alone_and_in_one_process() -> None:
-    found = together(("numpy.fused", "numpy.reference"), SMALL, calls=3, repeats=2)
+    found = measure_interference(("numpy.fused", "numpy.reference"), SMALL, calls=3, repeats=2)
     counted = found.groupby(["implementation", "processes"]).size()
     assert counted.to_dict() == {
-        (n, kind): 6 for n in ("numpy.fused", "numpy.reference") for kind in (APART, TOGETHER)
+        (n, kind): 6 for n in ("numpy.fused", "numpy.reference") for kind in (SEPARATE, SHARED)
     }
     assert (found["seconds"] > 0).all()
 
@@ -24,9 +24,11 @@ def test_what_is_not_there_is_said() -> None:
     with pytest.raises(
         LstmbenchError, match=r"numpy\.none could not be timed: .*There is no implementation"
     ):
-        together(("numpy.none", "numpy.fused"), SMALL, calls=1, repeats=1)
+        measure_interference(("numpy.none", "numpy.fused"), SMALL, calls=1, repeats=1)
 
 
 def test_what_hangs_is_ended() -> None:
     with pytest.raises(LstmbenchError, match="took more than 0 s"):
-        together(("numpy.fused", "numpy.reference"), SMALL, calls=1, repeats=1, timeout_s=0.01)
+        measure_interference(
+            ("numpy.fused", "numpy.reference"), SMALL, calls=1, repeats=1, timeout_s=0.01
+        )

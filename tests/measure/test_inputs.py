@@ -128,7 +128,7 @@ def test_windows_longer_than_the_series_are_refused_with_both_lengths() -> None:
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_the_answers_are_those_of_the_reference_to_each_set(mode: str, tmp_path: Path) -> None:
     workload = Workload(**(vars(SMALL) | {"mode": mode}))
-    inputs.write_with_answers(workload, 7, tmp_path / "inputs.npz")
+    inputs.write_inputs(workload, 7, tmp_path / "inputs.npz")
     drawn = inputs.draw(workload, 7)
     with np.load(tmp_path / "inputs.npz", allow_pickle=False) as kept:
         arrays_ = dict(kept)

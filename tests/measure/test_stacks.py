@@ -69,7 +69,7 @@ def test_staggered_lengths_are_those_that_are_counted_in_an_order_that_is_drawn(
 
 @pytest.mark.parametrize("workload", [STACK, STAGGERED], ids=["full", "staggered"])
 def test_the_answers_are_the_oracle_s_for_each_set(workload: Workload, tmp_path: Path) -> None:
-    inputs.write_with_answers(workload, 3, tmp_path / "inputs.npz")
+    inputs.write_inputs(workload, 3, tmp_path / "inputs.npz")
     with np.load(tmp_path / "inputs.npz", allow_pickle=False) as file:
         arrays = dict(file)
     params = inputs.params_of(workload, arrays)
@@ -91,7 +91,7 @@ def test_implementations_of_every_framework_hold_against_it(
     name: str, workload: Workload, tmp_path: Path, scope: ExitStack
 ) -> None:
     pytest.importorskip(name.partition(".")[0])
-    inputs.write_with_answers(workload, 3, tmp_path / "inputs.npz")
+    inputs.write_inputs(workload, 3, tmp_path / "inputs.npz")
     held = PreparedCase(name, workload, tmp_path / "inputs.npz", scope)
     for k in range(inputs.SETS):
         check = held.check(held.call(k), k)

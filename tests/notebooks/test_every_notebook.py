@@ -300,7 +300,7 @@ def execute(request, monkeypatch, tmp_path):
         return lambda path, given: notebooks.execute(path, tmp_path / "out.ipynb", given)
     pytest.importorskip("IPython")
     monkeypatch.chdir(PATHS[0].parent)
-    monkeypatch.setattr(module, "together", interference)
+    monkeypatch.setattr(module, "measure_interference", interference)
     for name in (
         "drawing",
         "temperatures",
@@ -312,10 +312,8 @@ def execute(request, monkeypatch, tmp_path):
 
 
 def interference(names):
-    """What ``framework interference`` is measured to be, in place of starting processes;
-    test_together.py measures.
-    """
-    rows = itertools.product(names, (module.APART, module.TOGETHER), range(2), range(5))
+    """In place of ``measure_interference``, which starts processes."""
+    rows = itertools.product(names, (module.SEPARATE, module.SHARED), range(2), range(5))
     columns = ["implementation", "processes", "repeat", "call"]
     return pd.DataFrame(rows, columns=columns).assign(
         seconds=lambda rows: 1e-3 * (1 + rows["call"])

@@ -52,7 +52,7 @@ class PreparedCase:
         Args:
             implementation: its name.
             workload: the sizes, mode, device and dtype.
-            inputs: file that ``write_with_answers`` wrote.
+            inputs: file that ``write_inputs`` wrote.
             scope: is left when the case is no longer needed.
             repeat: share of the work that a control repeats; 0 for a case that is no control.
             sets: how many sets of inputs to load.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lstmbench.core.registry import implementation_row
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
-from lstmbench.measure.inputs import write_with_answers
+from lstmbench.measure.inputs import write_inputs
 from lstmbench.measure.process import denormals
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
@@ -81,7 +81,7 @@ class WorkerServer:
 
     def write_inputs(self, workload: dict[str, Any], seed: int, path: str) -> None:
         """Draw a workload's inputs, compute the oracle's answers, and write both to a file."""
-        write_with_answers(Workload(**workload), seed, Path(path))
+        write_inputs(Workload(**workload), seed, Path(path))
 
     def machine_peaks(self, workload: dict[str, Any]) -> dict[str, float]:
         """Measure the machine's peak rates for one turn; the workload is the same at every call."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmbench.measure.inputs import SETS, write_with_answers
+from lstmbench.measure.inputs import SETS, write_inputs
 from lstmbench.measure.process import prepared_case as module
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.suites.case import Workload
@@ -20,7 +20,7 @@ WORKLOAD = Workload("training", batch_size=4, seq_len=100, input_size=32, hidden
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("case") / "inputs.npz"
-    write_with_answers(WORKLOAD, 0, path)
+    write_inputs(WORKLOAD, 0, path)
     return path
 
 
