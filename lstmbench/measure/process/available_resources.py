@@ -6,6 +6,7 @@ processor time and the memory of its processes, as in containers: cgroups(7), ve
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,14 +58,11 @@ def _numbers(path: Path) -> list[int]:
 def _cgroups(controller: str) -> Iterator[Path]:
     """Yield the folders of this process's control groups, from its own up to the root."""
     try:
-        lines = OWN_CGROUPS.read_text().splitlines()
+        groups = OWN_CGROUPS.read_text()
     except OSError:
         return
-    for line in lines:
-        _, _, controllers_and_path = line.partition(":")
-        controllers, _, path = controllers_and_path.partition(":")
-        if controllers and controller not in controllers.split(","):
-            continue
-        root = CGROUP_ROOT / controllers  # version 2 names no controllers, and has one tree
-        group = root / path.lstrip("/")
-        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(root))
+    for controllers, path in re.findall(r"^\d+:([^:]*):/(.*)$", groups, re.MULTILINE):
+        if not controllers or controller in controllers.split(","):  # version 2 names none
+            root = CGROUP_ROOT / controllers
+            own = root / path
+            yield from (group for group in (own, *own.parents) if group.is_relative_to(root))

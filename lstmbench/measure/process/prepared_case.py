@@ -59,7 +59,7 @@ class PreparedCase:
         """
         self.workload, self.path, self.repeat = workload, inputs, repeat
         self.training = workload.mode == "training"
-        with np.load(inputs, allow_pickle=False) as arrays:
+        with np.load(inputs) as arrays:
             params = params_of(workload, arrays)
         self.lstm: LSTM | Stack = load(implementation, params, workload.device, workload.dtype)
         scope.enter_context(self.lstm.framework.scope())
@@ -77,7 +77,7 @@ class PreparedCase:
         Lengths stay a NumPy array, as users pass them; all else is on the device.
         """
         to_device = self.lstm.framework.from_numpy
-        with np.load(self.path, allow_pickle=False) as arrays:
+        with np.load(self.path) as arrays:
             inputs = [
                 to_device(arrays[f"{name}{k}"][: steps if name in ("x", "dy") else None])
                 for name in (TRAINING if self.training else INFERENCE)
@@ -96,7 +96,7 @@ class PreparedCase:
         """
         arrays = self._named_arrays(outputs)
         invalid, errors = "", {}
-        with np.load(self.path, allow_pickle=False) as answers:
+        with np.load(self.path) as answers:
             for name, array in arrays.items():
                 answer = answers[f"answer_{name}{k}"]
                 errors[name] = relative_error(array, answer)
