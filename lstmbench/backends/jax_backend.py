@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from jax import Array
 
-from lstmbench.core.interface import STORAGE_DTYPES, ArrayBackend
+from lstmbench.core.array_checks import Array as NumpyArray
+from lstmbench.core.interface import ArrayBackend
 
 DEFAULTS = {
     "debug_infs": False,
@@ -20,29 +21,19 @@ DEFAULTS = {
     "numpy_rank_promotion": "allow",
     "transfer_guard": "allow",
 }
-"""JAX's defaults of what a session may set (``jax.disable_jit`` and so on), and must not reach an
-implementation.
-"""
+"""JAX's defaults of settings that a session may change, and that must not reach implementations."""
 
 
 class JaxBackend(ArrayBackend):
-    """JAX on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32
-    too.
+    """JAX on ``cpu`` or ``cuda``, in float32, float64, bfloat16, float16, on ``cuda`` also tf32.
 
-    Float64 exists in JAX only under ``enable_x64``; ``scope`` sets it for the calling thread, and
-    leaves the process-wide setting as it is. On CUDA it also keeps float32 products float32: XLA
-    rounds their factors to TF32's 10 bits unless told not to, as in tf32 it may.
+    JAX has float64 only under ``enable_x64``; ``scope`` sets it for the calling thread, not for the
+    process. On CUDA it also keeps float32 products in float32: by default XLA rounds their factors
+    to TF32's 10 bits, as it may in tf32.
     """
 
     name: ClassVar[str] = "jax"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
-
-    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.storage_dtype = (
-            device,
-            dtype,
-            STORAGE_DTYPES.get(dtype, dtype),
-        )
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -58,25 +49,25 @@ class JaxBackend(ArrayBackend):
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        precision = {"cpu": None, "cuda": "tensorfloat32" if self.dtype == "tf32" else "highest"}[
-            self.device
-        ]
+        precision = "tensorfloat32" if self.dtype == "tf32" else "highest"
         with ExitStack() as settings:
             for name, value in DEFAULTS.items():
                 settings.enter_context(getattr(jax, name)(value))
-            settings.enter_context(jax.default_matmul_precision(precision))
+            settings.enter_context(
+                jax.default_matmul_precision(precision if self.device == "cuda" else None)
+            )
             settings.enter_context(jax.enable_x64(self.dtype == "float64"))
             settings.enter_context(np.errstate(all="ignore"))
             yield
 
-    def from_numpy(self, array: NDArray[Any]) -> jax.Array:
+    def from_numpy(self, array: NumpyArray) -> Array:
         # A copy: on the CPU, device_put may share the caller's memory
         native = jnp.array(
             np.asarray(array, dtype=np.float64).astype(jnp.dtype(self.storage_dtype)), copy=True
         )
         return jax.device_put(native, jax.devices(self.device)[0])
 
-    def to_numpy(self, native: jax.Array) -> NDArray[Any]:
+    def to_numpy(self, native: Array) -> NumpyArray:
         array = np.array(native)
         return array.astype(np.float32) if self.dtype in ("bfloat16", "float16") else array
 
@@ -86,34 +77,34 @@ class JaxBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return _Compiled(function)
 
-    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        return numbers.astype(np.int32)  # a program takes it as it is
+    def to_int_array(self, numbers: NumpyArray) -> NumpyArray:
+        return numbers.astype(np.int32)
 
-    def to_device(self, array: jax.Array) -> jax.Array:
+    def to_device(self, array: Array) -> Array:
         return array
 
-    def zeros(self, shape: tuple[int, ...]) -> jax.Array:
+    def zeros(self, shape: tuple[int, ...]) -> Array:
         return jnp.zeros(shape, dtype=self.storage_dtype)
 
-    def concatenate(self, arrays: Sequence[jax.Array], axis: int) -> jax.Array:
+    def concatenate(self, arrays: Sequence[Array], axis: int) -> Array:
         return jnp.concatenate(arrays, axis=axis)
 
-    def flip(self, x: jax.Array) -> jax.Array:
+    def flip(self, x: Array) -> Array:
         return jnp.flip(x, axis=0)
 
-    def as_training_input(self, array: jax.Array) -> jax.Array:
+    def as_training_input(self, array: Array) -> Array:
         return array
 
-    def where_valid(self, x: jax.Array, inside: jax.Array) -> jax.Array:
-        return jnp.where(inside[:, :, None], x, 0)
+    def where_valid(self, x: Array, valid: Array) -> Array:
+        return jnp.where(valid[:, :, None], x, 0)
 
-    def zero_padding(self, x: jax.Array, inside: jax.Array) -> jax.Array:
-        return self.where_valid(x, inside)
+    def zero_padding(self, x: Array, valid: Array) -> Array:
+        return self.where_valid(x, valid)
 
-    def take_rows(self, x: jax.Array, rows: jax.Array) -> jax.Array:
+    def take_rows(self, x: Array, rows: Array) -> Array:
         return x.reshape(-1, x.shape[2])[rows]
 
-    def add_rows(self, x: jax.Array, rows: jax.Array, values: jax.Array) -> jax.Array:
+    def add_rows(self, x: Array, rows: Array, values: Array) -> Array:
         B = x.shape[1]
         return x.at[rows // B, rows % B].add(values)
 
@@ -121,31 +112,26 @@ class JaxBackend(ArrayBackend):
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak beyond the arguments, from XLA's own plan of its buffers: outputs and temporaries of
-        the whole call.
+        """Return the peak that XLA plans: outputs and temporaries of the whole call.
 
-        XLA assigns every buffer at compile time; the CPU client keeps no statistics that could be
-        read at run time. What a library that XLA calls (oneDNN, cuDNN) takes for itself is not in
-        the plan. Arguments that are not JAX's own (lengths, on the host) are part of the program.
+        XLA assigns every buffer at compile time; the CPU client has no statistics at run time. The
+        plan leaves out what a library that XLA calls (oneDNN, cuDNN) allocates itself. Arguments
+        that are not JAX's own, such as lengths, become constants of the program.
         """
-        native = [isinstance(argument, jax.Array) for argument in arguments]
+        native = {k: array for k, array in enumerate(arguments) if isinstance(array, Array)}
 
-        def call_with(*given: jax.Array) -> Any:
-            rest = iter(given)
-            pairs = zip(arguments, native, strict=True)
-            return call(*(next(rest) if own else argument for argument, own in pairs))
+        def call_with(native: dict[int, Array]) -> Any:
+            return call(*(native.get(k, argument) for k, argument in enumerate(arguments)))
 
-        given = [argument for argument, own in zip(arguments, native, strict=True) if own]
-        plan = jax.jit(call_with).lower(*given).compile().memory_analysis()
+        plan = jax.jit(call_with).lower(native).compile().memory_analysis()
         return int(plan.output_size_in_bytes + plan.temp_size_in_bytes)
 
 
 class _Compiled:
-    """``jax.jit`` of a function that closes over arrays: these become arguments of the program, as
-    weights should be.
+    """``jax.jit`` of a function that closes over arrays, such as weights.
 
-    ``jit`` itself would write them into the program as constants, once for every shape of the
-    arguments.
+    They become arguments of the program; ``jit`` itself would copy them into the program, once for
+    every shape of the arguments.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

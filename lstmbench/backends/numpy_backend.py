@@ -1,6 +1,4 @@
-"""NumPy's arrays: no device but the CPU, nothing asynchronous; tracemalloc sees every allocation of
-an array.
-"""
+"""NumPy's arrays: the CPU alone, nothing asynchronous; tracemalloc sees every allocation."""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -8,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lstmbench.core.array_checks import Array
 from lstmbench.core.interface import ArrayBackend
 
 
@@ -18,9 +16,6 @@ class NumpyBackend(ArrayBackend):
 
     name: ClassVar[str] = "numpy"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
-
-    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.storage_dtype = device, dtype, dtype
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -31,14 +26,13 @@ class NumpyBackend(ArrayBackend):
         pass
 
     def scope(self) -> AbstractContextManager[Any]:
-        return np.errstate(
-            all="ignore"
-        )  # a session may have them raise; infinity and NaN are numbers here
+        # A session may have NumPy raise on infinity and NaN; here they are numbers
+        return np.errstate(all="ignore")
 
-    def from_numpy(self, array: NDArray[Any]) -> NDArray[Any]:
+    def from_numpy(self, array: Array) -> Array:
         return np.array(array, dtype=self.dtype, order="C")
 
-    def to_numpy(self, native: NDArray[Any]) -> NDArray[Any]:
+    def to_numpy(self, native: Array) -> Array:
         return np.array(native)
 
     def synchronize(self, outputs: Any) -> None:
@@ -47,35 +41,35 @@ class NumpyBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def to_int_array(self, numbers: Array) -> Array:
         return numbers.astype(np.int64)
 
-    def to_device(self, array: NDArray[Any]) -> NDArray[Any]:
+    def to_device(self, array: Array) -> Array:
         return array
 
-    def zeros(self, shape: tuple[int, ...]) -> NDArray[Any]:
+    def zeros(self, shape: tuple[int, ...]) -> Array:
         return np.zeros(shape, dtype=self.dtype)
 
-    def concatenate(self, arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
+    def concatenate(self, arrays: Sequence[Array], axis: int) -> Array:
         return np.concatenate(arrays, axis=axis)
 
-    def flip(self, x: NDArray[Any]) -> NDArray[Any]:
+    def flip(self, x: Array) -> Array:
         return x[::-1].copy()
 
-    def as_training_input(self, array: NDArray[Any]) -> NDArray[Any]:
+    def as_training_input(self, array: Array) -> Array:
         return array
 
-    def where_valid(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
-        return self.zero_padding(x.copy(), inside)
+    def where_valid(self, x: Array, valid: Array) -> Array:
+        return self.zero_padding(x.copy(), valid)
 
-    def zero_padding(self, x: NDArray[Any], inside: NDArray[Any]) -> NDArray[Any]:
-        x[~inside] = 0
+    def zero_padding(self, x: Array, valid: Array) -> Array:
+        x[~valid] = 0
         return x
 
-    def take_rows(self, x: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    def take_rows(self, x: Array, rows: Array) -> Array:
         return np.take(x.reshape(-1, x.shape[2]), rows, axis=0)
 
-    def add_rows(self, x: NDArray[Any], rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def add_rows(self, x: Array, rows: Array, values: Array) -> Array:
         x[np.divmod(rows, x.shape[1])] += values
         return x
 
@@ -83,10 +77,8 @@ class NumpyBackend(ArrayBackend):
         return {}
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak of what NumPy allocated during the call, from tracemalloc (Python's own objects are
-        counted too).
-        """
-        traced_already = tracemalloc.is_tracing()
+        """Return the peak that tracemalloc sees: NumPy's arrays, and Python's own objects."""
+        already_tracing = tracemalloc.is_tracing()
         tracemalloc.start()
         try:
             tracemalloc.reset_peak()
@@ -95,6 +87,6 @@ class NumpyBackend(ArrayBackend):
             peak = tracemalloc.get_traced_memory()[1]
             del outputs
         finally:
-            if not traced_already:
+            if not already_tracing:
                 tracemalloc.stop()
         return peak - before

@@ -1,36 +1,30 @@
 """PyTorch's tensors: CPU and CUDA; work on CUDA is asynchronous until it is synchronised."""
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from lstmbench.core.interface import STORAGE_DTYPES, ArrayBackend
+from lstmbench.core.array_checks import Array
+from lstmbench.core.interface import ArrayBackend
 
 
 class TorchBackend(ArrayBackend):
-    """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16 or float16; on ``cuda`` in tf32
-    too.
+    """PyTorch on ``cpu`` or ``cuda``, in float32, float64, bfloat16, float16; on ``cuda`` in tf32.
 
-    ``scope`` keeps the modes of a session out (autocast, inference mode, no gradients, anomaly
-    detection), and float32
-    products float32: cuDNN rounds their factors to TF32's 10 bits unless told not to, and
-    ``torch.set_float32_matmul_precision("medium")`` makes them bfloat16 on some CPUs. In tf32 it
-    lets cuBLAS round too.
+    ``scope`` disables a session's modes (autocast, inference mode, no gradients, anomaly detection)
+    and keeps float32 products in float32: by default cuDNN rounds their factors to TF32's 10 bits,
+    and ``torch.set_float32_matmul_precision("medium")`` makes them bfloat16 on some CPUs. In tf32,
+    cuBLAS may round too.
     """
 
     name: ClassVar[str] = "torch"
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64", "bfloat16", "float16", "tf32")
-
-    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
-        self.device, self.dtype, self.storage_dtype = (
-            device,
-            dtype,
-            STORAGE_DTYPES.get(dtype, dtype),
-        )
 
     @staticmethod
     def devices() -> tuple[str, ...]:
@@ -38,8 +32,9 @@ class TorchBackend(ArrayBackend):
 
     @staticmethod
     def preload() -> None:
+        # The first torch.autograd.grad imports sympy through these
         import torch._dynamo
-        import torch.fx.experimental.symbolic_shapes  # noqa: F401  # the first autograd.grad imports sympy through it
+        import torch.fx.experimental.symbolic_shapes  # noqa: F401
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -49,26 +44,26 @@ class TorchBackend(ArrayBackend):
                 torch.enable_grad(),
                 torch.autocast(self.device, enabled=False),
                 torch.autograd.set_detect_anomaly(False),
-                _tf32(self.dtype == "tf32") if self.device == "cuda" else _full_products(),
+                _tf32_products(self.dtype == "tf32")
+                if self.device == "cuda"
+                else _float32_products(),
                 np.errstate(all="ignore"),
             ):
                 settings.enter_context(setting)
-            if (
-                torch.get_default_device().type != "cpu"
-            ):  # else no context: this one slows down every operation
+            if torch.get_default_device().type != "cpu":  # this context slows every operation
                 settings.enter_context(torch.device(self.device))
             yield
 
-    def from_numpy(self, array: NDArray[Any]) -> torch.Tensor:
-        # By way of float64: torch knows neither NumPy's long double nor the other byte order
-        plain = np.asarray(array, dtype=np.float64, order="C")
-        return torch.tensor(plain, dtype=getattr(torch, self.storage_dtype), device=self.device)
+    def from_numpy(self, array: Array) -> Tensor:
+        # By way of float64: torch lacks NumPy's long double and the other byte order
+        wide = np.asarray(array, dtype=np.float64, order="C")
+        return torch.tensor(wide, dtype=getattr(torch, self.storage_dtype), device=self.device)
 
-    def to_numpy(self, native: torch.Tensor) -> NDArray[Any]:
+    def to_numpy(self, native: Tensor) -> Array:
         native = native.detach().cpu()
-        return np.array(
-            (native.float() if native.dtype in (torch.bfloat16, torch.float16) else native).numpy()
-        )
+        if native.dtype in (torch.bfloat16, torch.float16):
+            native = native.float()
+        return np.array(native.numpy())
 
     def synchronize(self, outputs: Any) -> None:
         if self.device == "cuda":
@@ -77,49 +72,43 @@ class TorchBackend(ArrayBackend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    def to_int_array(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        return numbers.astype(
-            np.int64
-        )  # on the host: NumPy takes a fifth of torch's time for a few small arrays
+    def to_int_array(self, numbers: Array) -> Array:
+        # On the host: NumPy takes a fifth of torch's time for a few small arrays
+        return numbers.astype(np.int64)
 
-    def to_device(self, array: NDArray[Any]) -> torch.Tensor:
+    def to_device(self, array: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    def zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
+    def zeros(self, shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(shape, dtype=getattr(torch, self.storage_dtype), device=self.device)
 
-    def concatenate(self, arrays: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+    def concatenate(self, arrays: Sequence[Tensor], axis: int) -> Tensor:
         return torch.cat(tuple(arrays), dim=axis)
 
-    def flip(self, x: torch.Tensor) -> torch.Tensor:
+    def flip(self, x: Tensor) -> Tensor:
         return x.flip(0)
 
-    def as_training_input(self, array: torch.Tensor) -> torch.Tensor:
-        return (
-            array.clone() if array.is_inference() else array
-        )  # autograd refuses what inference mode has made
+    def as_training_input(self, array: Tensor) -> Tensor:
+        return array.clone() if array.is_inference() else array  # autograd refuses the former
 
-    def where_valid(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        # By its bits, all of them or none: eight times as fast as masked_fill where the mask is one
-        # per row
+    def where_valid(self, x: Tensor, valid: Tensor) -> Tensor:
+        # All bits or none: eight times as fast as masked_fill, where the mask has one entry per row
         bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
-        return torch.bitwise_and(x.view(bits), -inside.to(bits)[:, :, None]).view(x.dtype)
+        return torch.bitwise_and(x.view(bits), -valid.to(bits)[:, :, None]).view(x.dtype)
 
-    def zero_padding(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        return self.where_valid(x, inside)
+    def zero_padding(self, x: Tensor, valid: Tensor) -> Tensor:
+        return self.where_valid(x, valid)
 
-    def take_rows(self, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    def take_rows(self, x: Tensor, rows: Tensor) -> Tensor:
         features = x.shape[2]
         return x.reshape(-1, features).index_select(0, rows.flatten()).view(*rows.shape, features)
 
-    def add_rows(self, x: torch.Tensor, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    def add_rows(self, x: Tensor, rows: Tensor, values: Tensor) -> Tensor:
         B = x.shape[1]
         return x.index_put_((rows // B, rows % B), values, accumulate=True)
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
-        """Peak of the allocator during the call: CUDA's own statistics, or the profiler's memory
-        events on the CPU.
-        """
+        """Return the allocator's peak: from CUDA's statistics, or the CPU profiler's events."""
         if self.device == "cuda":
             torch.cuda.synchronize()
             before = torch.cuda.memory_allocated()
@@ -134,9 +123,8 @@ class TorchBackend(ArrayBackend):
             outputs = call(*arguments)
         del outputs
         live = peak = 0
-        for event in (
-            profile.profiler.kineto_results.events()
-        ):  # the public summaries do not keep the order in time
+        # The public summaries do not keep the order in time
+        for event in profile.profiler.kineto_results.events():
             if event.name() == "[memory]":
                 live += event.nbytes()
                 peak = max(peak, live)
@@ -155,25 +143,23 @@ class TorchBackend(ArrayBackend):
             outputs = call(*arguments)
             torch.cuda.synchronize()
         del outputs
-        times = {each.key: float(each.self_device_time_total) for each in profile.key_averages()}
-        return {"device_time_s": begin.elapsed_time(end) / 1e3, "kernels": _longest(times)}
+        times = {row.key: float(row.self_device_time_total) for row in profile.key_averages()}
+        return {"device_time_s": begin.elapsed_time(end) / 1e3, "kernels": _longest_kernels(times)}
 
 
-def _longest(times: Mapping[str, float], count: int = 3) -> str:
-    """Return the names that have the longest times, without what stands in brackets, and their
-    shares of all.
-    """
-    whole = sum(times.values()) or 1.0
-    shares: dict[str, float] = {}
-    for name, spent in times.items():
-        short = name.removeprefix("void ").partition("<")[0].partition("(")[0].strip()
-        shares[short] = shares.get(short, 0.0) + spent / whole
-    longest = sorted(shares.items(), key=lambda pair: -pair[1])[:count]
-    return ", ".join(f"{name} {share:.0%}" for name, share in longest if share > 0)
+def _longest_kernels(times: Mapping[str, float], count: int = 3) -> str:
+    """Return the names with the longest times, without brackets, and their shares of the total."""
+    total = sum(times.values()) or 1.0
+    shares: dict[str, float] = defaultdict(float)
+    for name, seconds in times.items():
+        shares[re.split(r"[<(]", name.removeprefix("void "))[0].strip()] += seconds / total
+    longest = sorted(shares, key=lambda name: -shares[name])[:count]
+    return ", ".join(f"{name} {shares[name]:.0%}" for name in longest if shares[name] > 0)
 
 
 @contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
+def _tf32_products(allowed: bool) -> Iterator[None]:
+    """Let CUDA round the factors of float32 products to TF32, or forbid it."""
     backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
     try:
@@ -186,14 +172,13 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _full_products() -> Iterator[None]:
-    """Have the CPU multiply float32 as float32."""
+def _float32_products() -> Iterator[None]:
+    """Let the CPU multiply float32 as float32."""
     before = torch.get_float32_matmul_precision()
-    if before == "highest":
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
+    if before != "highest":
+        torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if before != "highest":
+            torch.set_float32_matmul_precision(before)

@@ -45,7 +45,9 @@ class ArrayBackend(Protocol):
     dtype: str
     storage_dtype: str  # see STORAGE_DTYPES
 
-    def __init__(self, device: str, dtype: str) -> None: ...
+    def __init__(self, device: str = "cpu", dtype: str = "float32") -> None:
+        self.device, self.dtype = device, dtype
+        self.storage_dtype = STORAGE_DTYPES.get(dtype, dtype)
 
     @staticmethod
     def devices() -> tuple[str, ...]:

@@ -297,7 +297,7 @@ def test_a_cpu_tells_nothing_of_a_device(name: str) -> None:
 def test_the_kernels_that_took_longest_are_named_with_their_shares() -> None:
     longest = pytest.importorskip(
         "lstmbench.backends.torch_backend", reason="needs PyTorch"
-    )._longest
+    )._longest_kernels
     times = {
         "void LSTM_elementWise_fp<float, float>(int, int)": 20.0,
         "void LSTM_elementWise_fp<double>(int)": 10.0,

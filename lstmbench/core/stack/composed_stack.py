@@ -42,8 +42,7 @@ class ComposedStack:
         self.layers = [make_layer(layer, implementation, framework) for layer in params]
         self.takes_lengths = all(getattr(layer, "takes_lengths", False) for layer in self.layers)
         self.masked_layers: dict[int, list[MaskedLayer]] = {}
-        self._forward = framework.compile(self._run)
-        self._forward_backward = framework.compile(self._run_and_differentiate)
+        self._compiled = framework.compile(self._run)
         self._training_multiple = getattr(implementation, "feature_multiple", 1)
 
     def forward(
@@ -58,7 +57,8 @@ class ComposedStack:
 
         ``masks`` are dropout masks, (T, B, D*P), for each layer but the last, or none.
         """
-        return self._forward(x, h0, c0, self._prepare_lengths(x, lengths, 1), masks)
+        outputs, _ = self._compiled(x, h0, c0, None, self._prepare_lengths(x, lengths, 1), masks)
+        return outputs
 
     def forward_backward(
         self,
@@ -73,7 +73,22 @@ class ComposedStack:
     ) -> tuple[tuple[Any, Any, Any], tuple[tuple[Any, ...], Any, Any, Any]]:
         """Return (y, h, c), and the gradients of all weights in turn, of x, h0 and c0."""
         lengths = self._prepare_lengths(x, lengths, self._training_multiple)
-        return self._forward_backward(x, h0, c0, dy, dh, dc, lengths, masks)
+        return self._compiled(x, h0, c0, (dy, dh, dc), lengths, masks)
+
+    def _run(
+        self, x: Any, h0: Any, c0: Any, cotangents: Any, lengths: Any, masks: tuple[Any, ...]
+    ) -> tuple[Any, Any]:
+        """Return the outputs, and the gradients for the cotangents (dy, dh, dc), if given."""
+        training = cotangents is not None
+        padding = self._padding(x, lengths, self._training_multiple if training else 1)
+        (y, h, c), tape = self._run_layers(x, h0, c0, padding, masks, save=training)
+        gradients = None
+        if training:
+            gradients = self._differentiate_layers(tape, cotangents, padding, masks)
+        if padding is not None and not padding.lengths:
+            # Only now: what the backward pass reads may share memory with y
+            y = self.framework.zero_padding(y, padding.valid)
+        return (y, h, c), gradients
 
     def _prepare_lengths(self, x: Any, lengths: Array | None, multiple: int) -> Any:
         """Return native lengths, or None where all sequences are full; create masked layers."""
@@ -110,27 +125,6 @@ class ComposedStack:
         if padding is None:
             return self.framework.flip(x)
         return self.framework.take_rows(x, padding.reversed_rows)
-
-    def _run(self, x: Any, h0: Any, c0: Any, lengths: Any, masks: tuple[Any, ...]) -> Any:
-        padding = self._padding(x, lengths, 1)
-        outputs, _ = self._run_layers(x, h0, c0, padding, masks, save=False)
-        return self._zero_padding(outputs, padding)
-
-    def _run_and_differentiate(
-        self,
-        x: Any,
-        h0: Any,
-        c0: Any,
-        dy: Any,
-        dh: Any,
-        dc: Any,
-        lengths: Any,
-        masks: tuple[Any, ...],
-    ) -> Any:
-        padding = self._padding(x, lengths, self._training_multiple)
-        outputs, tape = self._run_layers(x, h0, c0, padding, masks, save=True)
-        gradients = self._differentiate_layers(tape, dy, dh, dc, padding, masks)
-        return self._zero_padding(outputs, padding), gradients
 
     def _run_layers(
         self,
@@ -171,23 +165,15 @@ class ComposedStack:
     def _join(self, features: list[Any]) -> Any:
         return features[0] if len(features) == 1 else self.framework.concatenate(features, axis=2)
 
-    def _zero_padding(self, outputs: Any, padding: Padding | None) -> Any:
-        """Zero y at padding; only now, since what the backward pass reads may share its memory."""
-        y, h, c = outputs
-        if padding is not None and not padding.lengths:
-            y = self.framework.zero_padding(y, padding.valid)
-        return y, h, c
-
     def _differentiate_layers(
         self,
         tape: list[Any],
-        dy: Any,
-        dh: Any,
-        dc: Any,
+        cotangents: tuple[Any, Any, Any],
         padding: Padding | None,
         masks: tuple[Any, ...],
     ) -> Any:
         """Return all gradients, from what each layer saved; ``tape`` is emptied."""
+        dy, dh, dc = cotangents
         framework, D, P = self.framework, self.params.num_directions, self.params.output_size
         layers = self.layers if padding is None else padding.layers
         masked = None if padding is None or padding.lengths else padding
