@@ -15,7 +15,8 @@ import sys
 from lstmbench import report
 report.write(sys.argv[1])
 report.write_index(sys.argv[2])
-loaded = sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "jax", "jaxlib", "flax", "equinox"})
+frameworks = {"torch", "jax", "jaxlib", "flax", "equinox"}
+loaded = sorted({name.partition(".")[0] for name in sys.modules} & frameworks)
 print(",".join(loaded))
 """
 

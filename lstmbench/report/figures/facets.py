@@ -119,16 +119,8 @@ def facets(
     """
     panels = [*col, *row]
     cases = rows_of(records, filter(None, [x, y, hue, *panels, guide]))
-    column = quantity(y)
-    sources = {"y": y, "low": column.low, "high": column.high, "guide": guide}
-    points = pd.DataFrame(
-        {name: [case.get(source or "") for case in cases] for name, source in sources.items()}
-    )
-    points = points.apply(pd.to_numeric, errors="coerce").astype(float)
-    drawn = np.isfinite(points["y"]) & np.array([case["status"] == "ok" for case in cases])
-    if "y" in log:
-        drawn &= points["y"] > 0
-    points.loc[~drawn, ["y", "low", "high"]] = np.nan
+    points = _numbers(cases, y, guide, "y" in log)
+    drawn = points["y"].notna()
     known = list(compress(cases, drawn))
     if not known:
         statuses = counts(counted(case["status"] for case in cases))
@@ -140,8 +132,10 @@ def facets(
             f"A panel holds at most {MAX_LINES} lines, but {hue} has {len(hues)} values here: "
             "choose some of them."
         )
+    column = quantity(y)
     unit = pick_unit(points["y"].abs(), column.units)
-    points *= column.units[unit]
+    factor = column.units[unit]
+    points *= factor
     values = ordered(x, (case[x] for case in cases))
     numeric = len(values) > 1 and all(isinstance(value, int | float) for value in values)
     points["x"] = [case[x] if numeric else values.index(case[x]) for case in cases]
@@ -149,12 +143,12 @@ def facets(
     rows, points["row"] = _panels(cases, row)
     cols, points["col"] = _panels(cases, col)
     points = points.sort_values("x", kind="stable", ignore_index=True)
-    bases = {case["ratio_to"] for case in known}
-    base = bases.pop() if y == "ratio" and len(bases) == 1 else None
+    usual_title = column.label[:1].upper() + column.label[1:]
     if y == "ratio":
+        bases = {case["ratio_to"] for case in known}
+        base = bases.pop() if len(bases) == 1 else None
         usual_title = f"Time relative to {base or 'the base'}, below 1 is faster"
-    else:
-        usual_title = column.label[:1].upper() + column.label[1:]
+        unit = f"{shorten(base, 40)} = 1" if base else unit
     keys = [key for key in _case_keys(cases) if key not in (x, hue, *panels)]
     remarks = {
         "Coinciding lines": _coinciding(points, hues),
@@ -168,14 +162,29 @@ def facets(
         hues=hues,
         x=x,
         ticks=None if numeric else [*map(str, values)],
-        y_label=f"{column.label} ({f'{shorten(base, 40)} = 1' if base else unit})",
+        y_label=f"{column.label} ({unit})",
         guide=guide.split("_")[0] if guide and points["guide"].notna().any() else None,
-        line=line and (line[0], line[1] * column.units[unit]),
+        line=line and (line[0], line[1] * factor),
         title=plain(title or usual_title),
         log=log,
         constants=plain(describe(shared(cases, keys), is_square(cases))),
         remarks=[f"{name}: {'; '.join(phrases)}." for name, phrases in remarks.items() if phrases],
     )
+
+
+def _numbers(cases: Sequence[Row], y: str, guide: str | None, positive: bool) -> pd.DataFrame:
+    """Return ``y``, ``low``, ``high`` and ``guide`` of each case, NaN where nothing is drawn."""
+    column = quantity(y)
+    sources = {"y": y, "low": column.low, "high": column.high, "guide": guide}
+    numbers = pd.DataFrame(
+        {name: [case.get(source or "") for case in cases] for name, source in sources.items()}
+    )
+    numbers = numbers.apply(pd.to_numeric, errors="coerce").astype(float)
+    drawn = np.isfinite(numbers["y"]) & np.array([case["status"] == "ok" for case in cases])
+    if positive:
+        drawn &= numbers["y"] > 0
+    numbers.loc[~drawn, ["y", "low", "high"]] = np.nan
+    return numbers
 
 
 def _case_keys(cases: Sequence[Row]) -> list[str]:

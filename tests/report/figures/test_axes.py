@@ -60,6 +60,17 @@ def test_numbers_that_differ_little_are_compared_from_zero(greatest: float, scal
     assert (axes.get_ylim()[0] == 0.0) == (scale == "linear")
 
 
+@pytest.mark.parametrize("greatest", [2.6, 3.5, 9.0, 11.0, 99.0, 2000.0])
+def test_a_logarithmic_axis_has_several_ticks(greatest: float) -> None:
+    axes = Figure().subplots()
+    numbers = pd.DataFrame({"y": [0.7, 0.7 * greatest]})
+    axes.plot([1, 2], numbers["y"])
+    scale_numbers(axes, numbers, log=True)
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log"
+    assert len([tick for tick in axes.get_yticks() if low <= tick <= high]) >= 3
+
+
 def test_panels_are_equally_high_however_much_is_written_around_them() -> None:
     heights = []
     for status in ("ok", "failed"):

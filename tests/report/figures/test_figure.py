@@ -30,8 +30,14 @@ def test_lines_differ_in_more_than_their_colour():
 
 def test_alt_text_says_what_is_drawn_and_stands_in_every_format(troubled):
     figure = report.standard_figures(troubled)[0]["quick-speed-cpu"]
-    for text in ("Line chart of 6 panels", "sequence length T (steps), 16 to 1024", "time of one call (ms)", "torch.nn",
-                 "Training, random input, I = H = 256, T = 1024: lowest torch.nn", "Not drawn: "):  # fmt: skip
+    for text in (
+        "Line chart of 6 panels",
+        "sequence length T (steps), 16 to 1024",
+        "time of one call (ms)",
+        "torch.nn",
+        "Training, random input, I = H = 256, T = 1024: lowest torch.nn",
+        "Not drawn: ",
+    ):
         assert text in figure.alt
     root = ET.fromstring(figure.svg())
     assert root.find(f"{SVG}title").text == figure.caption

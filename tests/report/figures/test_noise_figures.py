@@ -111,7 +111,12 @@ def test_without_controls_it_is_said_that_there_are_none(manifest: dict[str, Any
 def test_the_calls_of_each_kind_of_process_stand_side_by_side() -> None:
     kinds = (("one each", 1.0), ("one for all", 9.0))
     times = pd.DataFrame(
-        [(name, kind, 0, k, seconds) for name in ("a.b", "c.d") for kind, seconds in kinds for k in range(3)],
+        [
+            (name, kind, 0, k, seconds)
+            for name in ("a.b", "c.d")
+            for kind, seconds in kinds
+            for k in range(3)
+        ],
         columns=["implementation", "processes", "repeat", "call", "seconds"],
     )  # fmt: skip
     figure = noise_figures.processes(times)

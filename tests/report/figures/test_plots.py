@@ -133,8 +133,12 @@ def test_a_line_is_broken_where_a_case_failed(figures):
 
 def test_cases_without_a_point_are_named_beneath(figures):
     note = texts(figures["quick-speed"])
-    for text in ("numpy.reference: timeout (T = 1024, 3 cases)", "torch.loop: failed (T = 64, 1 case)",
-                 "jax.scan: out of memory (T = 1024, 2 cases)", "jax.fused: wrong result (4 cases)"):  # fmt: skip
+    for text in (
+        "numpy.reference: timeout (T = 1024, 3 cases)",
+        "torch.loop: failed (T = 64, 1 case)",
+        "jax.scan: out of memory (T = 1024, 2 cases)",
+        "jax.fused: wrong result (4 cases)",
+    ):
         assert text in note
 
 
@@ -226,8 +230,8 @@ def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
     assert figure.get_size_inches()[0] == PAGE
     shown = [label.get_text().replace("\n", " ") for label in figure.axes[-1].get_xticklabels()]
     assert shown == [
-        "B=1 H=64 T=100", "B=1 H=128 T=1000", "B=2 H=32 T=30", "B=4 H=512 T=200", "B=16 H=256 T=100",
-        "B=128 H=1024 T=50",
+        "B=1 H=64 T=100", "B=1 H=128 T=1000", "B=2 H=32 T=30", "B=4 H=512 T=200",
+        "B=16 H=256 T=100", "B=128 H=1024 T=50",
     ]  # fmt: skip
     assert len(figure.axes) == 2
     assert all(

@@ -94,9 +94,7 @@ def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_neve
         assert isinstance(figure, Figure) and figure.axes[0].get_yscale() == scale
 
 
-def test_a_baseline_is_named_where_it_stands_and_one_that_would_squeeze_the_curves_is_left_to_the_table() -> (
-    None
-):
+def test_a_near_baseline_is_drawn_with_its_name_and_a_far_one_is_not() -> None:
     assert [text.get_text() for text in drawn("adding").axes[0].texts] == ["naive"]
 
 

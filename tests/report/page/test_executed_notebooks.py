@@ -50,7 +50,8 @@ def prose(source):
 
 def code(source, *outputs):
     return {
-        "cell_type": "code", "id": "code", "metadata": {}, "source": source, "outputs": list(outputs),
+        "cell_type": "code", "id": "code", "metadata": {}, "source": source,
+        "outputs": list(outputs),
         "execution_count": 1,
     }  # fmt: skip
 

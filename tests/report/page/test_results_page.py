@@ -22,7 +22,8 @@ from lstmbench.results.schema import BYTES, SAMPLE_COLUMNS, SECONDS, frame
 from lstmbench.results.store import read_results
 
 HOSTILE = '</script><script>alert(1)</script><!--<img src=x onerror="alert(2)">&lt; \' " \u2028'
-PLOTLY = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"  # as published, version 4.1.1
+# The digest of version 4.1.1, as published
+PLOTLY = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
 
 
 class Elements(HTMLParser):

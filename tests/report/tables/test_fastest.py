@@ -11,7 +11,7 @@ from lstmbench.results.schema import frame
 
 
 def records(*rows: tuple[str, float, float, float], **other: Any) -> pd.DataFrame:
-    """Implementations at one workload: name, time and its interval; names of peers end with ``nn``."""
+    """Return implementations (name, time, interval) at one workload; peers end with ``nn``."""
     return frame(
         OK
         | {

@@ -61,7 +61,8 @@ def set_by_latex(folder: Path, document: str, name: str = "document") -> str:
 
 def document(tables: list[Table], options: str = "10pt,letterpaper") -> str:
     pages = "\n\\clearpage\n".join(table.latex() for table in tables)
-    head = f"\\documentclass[{options}]{{article}}\\usepackage{{booktabs,longtable,lscape}}\\begin{{document}}"
+    head = f"\\documentclass[{options}]{{article}}"
+    head += "\\usepackage{booktabs,longtable,lscape}\\begin{document}"
     return f"{head}\n{pages}\n\\end{{document}}\n"
 
 
@@ -123,7 +124,7 @@ def test_intervals_stand_beside_their_values_while_they_fit_else_beneath():
     assert longtable_columns(many) == 5
 
 
-def test_what_is_wider_than_the_text_is_set_in_landscape_and_what_is_wider_still_quantity_by_quantity():
+def test_a_wide_table_is_set_in_landscape_and_a_wider_one_quantity_by_quantity():
     cells = [["1.00 [0.90, 1.10]"] * 8]
     landscape = shown(cells, quantities=2).latex()
     assert r"\begin{landscape}" in landscape and r"\multicolumn{4}{c}{quantity 0}" in landscape
