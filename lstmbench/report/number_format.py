@@ -3,28 +3,15 @@
 Every string of a record is foreign text.
 """
 
+import html
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-_MARKDOWN = str.maketrans(
-    {
-        "&": "&amp;",
-        "<": "&lt;",
-        ">": "&gt;",
-        "|": "\\|",
-        "_": "\\_",
-        # As entities, since notebooks look for mathematics before they look at backslashes
-        "\\": "&#92;",
-        "$": "&#36;",
-        "*": "&#42;",
-        "`": "&#96;",
-        "~": "&#126;",
-        "#": "&#35;",
-        "!": "&#33;",
-    }
-)
+# Most are entities, since notebooks look for mathematics before they look at backslashes
+_MARKDOWN = {ord(sign): f"&#{ord(sign)};" for sign in "\\$*`~#!"}
+_MARKDOWN |= {ord(sign): f"\\{sign}" for sign in "|_"}
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -82,7 +69,7 @@ def shorten(text: object, most: int = 200) -> str:
 
 def markdown(text: object) -> str:
     """Return the text such that Markdown, also in a table's cell, shows it letter by letter."""
-    escaped = plain(text).translate(_MARKDOWN)
+    escaped = html.escape(plain(text), quote=False).translate(_MARKDOWN)
     return re.sub(r"\](?=[\[(:])", "&#93;", escaped)  # or "[a](b)" would be a link
 
 
