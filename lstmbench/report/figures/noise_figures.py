@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.report.figures.axes import line_chart, scale_values
-from lstmbench.report.figures.figure import PAGE, Figure
+from lstmbench.report.figures.figure import INK, PAGE, Figure, line_chart, scale_values
 from lstmbench.report.figures.sample_plot import draw_calls
-from lstmbench.report.figures.styles import INK
 from lstmbench.report.labels import WORKLOAD, ordered
 from lstmbench.report.number_format import Sentence
 

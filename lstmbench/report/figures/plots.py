@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.report.figures.axes import (
+from lstmbench.report.figures.facets import Facets, Line, alt_text, facets
+from lstmbench.report.figures.figure import (
+    COLUMN,
+    MUTED,
+    PAGE,
+    SINGLE,
+    Figure,
     add_legend,
     draw_lines,
+    figure_style,
     fit,
     scale_numbers,
     scale_values,
+    style_of,
     write,
 )
-from lstmbench.report.figures.facets import Facets, Line, alt_text, facets
-from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
-from lstmbench.report.figures.styles import MUTED, style_of
 from lstmbench.report.labels import phrase
 from lstmbench.report.number_format import shorten
 

@@ -6,9 +6,17 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.figures.axes import fit, scale_numbers, write
-from lstmbench.report.figures.figure import PAGE, SINGLE, Figure, figure_style
-from lstmbench.report.figures.styles import INK, style_of
+from lstmbench.report.figures.figure import (
+    INK,
+    PAGE,
+    SINGLE,
+    Figure,
+    figure_style,
+    fit,
+    scale_numbers,
+    style_of,
+    write,
+)
 from lstmbench.report.labels import WORKLOAD, describe, ordered
 from lstmbench.report.number_format import Sentence, pick_unit, plural
 from lstmbench.results.schema import SECONDS

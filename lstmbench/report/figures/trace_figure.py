@@ -7,9 +7,7 @@ from numpy.typing import ArrayLike
 
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.trace import Trace, add_forget_bias, forget_products, jacobian, trace
-from lstmbench.report.figures.axes import add_legend
-from lstmbench.report.figures.figure import PAGE, Figure, figure_style
-from lstmbench.report.figures.styles import MUTED
+from lstmbench.report.figures.figure import MUTED, PAGE, Figure, add_legend, figure_style
 
 PANELS: Mapping[str, tuple[str, tuple[float, float] | None]] = {
     "f": ("forget gate $f_t$", (-0.04, 1.04)),

@@ -8,9 +8,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lstmbench.report.figures.axes import add_legend, draw_lines, fit, line_chart, scale_numbers
-from lstmbench.report.figures.figure import COLUMN, PAGE, SINGLE, Figure, figure_style
-from lstmbench.report.figures.styles import INK, MUTED, style_of
+from lstmbench.report.figures.figure import (
+    COLUMN,
+    INK,
+    MUTED,
+    PAGE,
+    SINGLE,
+    Figure,
+    add_legend,
+    draw_lines,
+    figure_style,
+    fit,
+    line_chart,
+    scale_numbers,
+    style_of,
+)
 from lstmbench.report.number_format import Sentence
 from lstmbench.report.tables.learning_curves import LearningCurve
 from lstmbench.report.tables.learning_curves import learning_curves as curves_of

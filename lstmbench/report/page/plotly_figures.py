@@ -15,7 +15,7 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import escape
 
-from lstmbench.report.figures.styles import INK, MUTED, style_of
+from lstmbench.report.figures.figure import INK, MUTED, style_of
 from lstmbench.report.tables.learning_curves import LearningCurve, ScoreLine
 from lstmbench.results.schema import BYTES, SECONDS, Column
 

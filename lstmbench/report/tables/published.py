@@ -16,8 +16,7 @@ from lstmbench.report.gpu_coverage import GPU
 from lstmbench.report.labels import Row, describe, key_of, rank, rows_of, varying
 from lstmbench.report.number_format import number
 from lstmbench.report.tables.cells import Notes, has_number, numbers
-from lstmbench.report.tables.layout import name_of
-from lstmbench.report.tables.table import CASE, Table, grid, publish
+from lstmbench.report.tables.table import CASE, Table, grid, name_of, publish
 
 AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
     "fp32": ("float32", "tf32"),

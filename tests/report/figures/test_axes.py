@@ -6,8 +6,15 @@ import pytest
 from made_up import make, quick_rows, unwell
 
 from lstmbench import report
-from lstmbench.report.figures.axes import PANEL_HEIGHT, draw_lines, line_chart, scale_numbers
-from lstmbench.report.figures.figure import COLUMN, PAGE, Figure
+from lstmbench.report.figures.figure import (
+    COLUMN,
+    PAGE,
+    PANEL_HEIGHT,
+    Figure,
+    draw_lines,
+    line_chart,
+    scale_numbers,
+)
 
 
 def points(*names: str, **columns: list[float]) -> pd.DataFrame:

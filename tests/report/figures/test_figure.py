@@ -9,8 +9,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from lstmbench import report
-from lstmbench.report.figures.figure import COLUMN
-from lstmbench.report.figures.styles import style_of
+from lstmbench.report.figures.figure import COLUMN, style_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
