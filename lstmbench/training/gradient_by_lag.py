@@ -49,16 +49,16 @@ def gradient_by_lag(
         for seed in range(seeds):
             rng = np.random.default_rng([seed, 1])
             spec = ModelSpec(1, hidden_size, 1, horizon=seq_len, **options)
-            make_cell, arrays = spec.open_cell(implementation, "cpu", "float64")
-            with arrays.scope():
+            make_cell, framework = spec.open_cell(implementation, "cpu", "float64")
+            with framework.scope():
                 cell = make_cell(spec.initial_weights(seed))
-                x = arrays.from_numpy(rng.standard_normal((seq_len, sequences, 1)))
-                dh = arrays.from_numpy(rng.standard_normal((sequences, hidden_size)))
-                dy = arrays.zeros((seq_len, sequences, hidden_size))
-                zeros = arrays.zeros((sequences, hidden_size))
+                x = framework.from_numpy(rng.standard_normal((seq_len, sequences, 1)))
+                dh = framework.from_numpy(rng.standard_normal((sequences, hidden_size)))
+                dy = framework.zeros((seq_len, sequences, hidden_size))
+                zeros = framework.zeros((sequences, hidden_size))
                 _, saved = cell.forward(x, zeros, zeros, save=True)
                 _, dx, _, _ = cell.backward(saved, dy, dh, zeros)
-                norms = np.sqrt((arrays.to_numpy(dx) ** 2).sum(axis=(1, 2)))
+                norms = np.sqrt((framework.to_numpy(dx) ** 2).sum(axis=(1, 2)))
             lags = np.arange(seq_len)[::-1]
             columns = {"kind": kind, "seed": seed, "lag": lags, "norm": norms / norms[-1]}
             tables.append(pd.DataFrame(columns))

@@ -77,27 +77,27 @@ class ModelSpec:
     def open_cell(
         self, implementation: str, device: str, dtype: str
     ) -> tuple[MakeCell, ArrayBackend]:
-        """Return what makes the cell from weights, and the array backend that it computes on.
+        """Return what makes the cell from weights, and the framework that it computes in.
 
         For a plain RNN, the implementation decides the framework only.
 
         Raises:
             LstmbenchError: if the implementation is not available here, or has no backward.
         """
-        registration, backend = registry.resolve(implementation, device, dtype)
+        registration, framework = registry.resolve(implementation, device, dtype)
         if "training" not in registration.modes:
             raise LstmbenchError(
                 f"{implementation} cannot be trained: it is registered for inference only, "
                 "without a backward."
             )
         params_class, cell_class = (
-            (PlainRNNParams, plain_rnn_class(backend.name))
+            (PlainRNNParams, plain_rnn_class(framework.name))
             if self.cell == "rnn"
             else (LSTMParams, registration.cls)
         )
 
         def make_cell(weights: ArraysByName) -> Layer:
             params: Any = params_class(**{name: weights[name] for name in CELL})
-            return PlainLayer(params, cell_class, backend)
+            return PlainLayer(params, cell_class, framework)
 
-        return make_cell, backend
+        return make_cell, framework

@@ -14,7 +14,7 @@ from lstmbench.training.task import Array, ArraysByName, Loss, Recipe
 class TrainableModel:
     """NumPy in, NumPy out; all between is the framework's.
 
-    Use it within ``self.arrays.scope()``, which sets what the framework's dtype needs.
+    Use it within ``self.framework.scope()``, which sets what the framework's dtype needs.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class TrainableModel:
                 "use bfloat16 or float32."
             )
         self.spec = spec
-        self.make_cell, self.arrays = spec.open_cell(implementation, device, dtype)
-        self.backend = training_backend(self.arrays, loss, recipe)
-        self.native: NativeArrays = {}
-        with self.arrays.scope():
+        self.make_cell, self.framework = spec.open_cell(implementation, device, dtype)
+        self.training_backend = training_backend(self.framework, loss, recipe)
+        self.native_weights: NativeArrays = {}
+        with self.framework.scope():
             self._start_from(spec.initial_weights(seed))
 
     def train_step(self, x: Array, targets: Array, learning_rate: float) -> Any:
@@ -65,39 +65,39 @@ class TrainableModel:
             learning_rate: that of this update.
         """
         cell, x, zeros = self._cell_and_inputs(x)
-        weight, bias = (self.native[name] for name in OUTPUT_LAYER)
+        weight, bias = (self.native_weights[name] for name in OUTPUT_LAYER)
         (y, _, _), saved = cell.forward(x, zeros, zeros, save=True)
-        loss, dy, *output_gradients = self.backend.loss_and_grads(
-            y, weight, bias, self.backend.to_targets(targets)
+        loss, dy, *output_gradients = self.training_backend.loss_and_grads(
+            y, weight, bias, self.training_backend.to_targets(targets)
         )
         gradients, *_ = cell.backward(saved, dy, zeros, zeros)
         gradients |= dict(zip(OUTPUT_LAYER, output_gradients, strict=True))
-        self.native = self.backend.update(self.native, gradients, learning_rate)
+        self.native_weights = self.training_backend.update(
+            self.native_weights, gradients, learning_rate
+        )
         return loss
 
     def outputs(self, x: Array) -> Array:
         """Return the outputs at every step of x (T, B, I): (T, B, K)."""
         cell, x, zeros = self._cell_and_inputs(x)
         (y, _, _), _ = cell.forward(x, zeros, zeros, save=False)
-        weight, bias = (self.native[name] for name in OUTPUT_LAYER)
-        return self.arrays.to_numpy(self.backend.output_layer(y, weight, bias))
+        weight, bias = (self.native_weights[name] for name in OUTPUT_LAYER)
+        return self.framework.to_numpy(self.training_backend.output_layer(y, weight, bias))
 
     def weights(self) -> ArraysByName:
         """Return the weights, in float64."""
         return {
-            name: self.arrays.to_numpy(array).astype(np.float64)
-            for name, array in self.native.items()
+            name: self.framework.to_numpy(array).astype(np.float64)
+            for name, array in self.native_weights.items()
         }
 
     def load_weights(self, weights: ArraysByName) -> None:
         """Replace the weights; what the optimiser remembers stays."""
-        state = self.backend.state()
-        self._start_from(weights)
-        self.backend.restore(state)
+        self._start_from(weights, self.training_backend.state())
 
     def state(self) -> ArrayGroups:
         """Return all that training continues from."""
-        return {"weights": self.weights(), "optimizer": self.backend.state()}
+        return {"weights": self.weights(), "optimizer": self.training_backend.state()}
 
     def restore(self, state: ArrayGroups) -> None:
         """Continue from what ``state`` returned.
@@ -106,21 +106,24 @@ class TrainableModel:
             LstmbenchError: if it is that of another model.
         """
         weights = state.get("weights", {})
-        for name, array in self.native.items():
+        for name, array in self.native_weights.items():
             if name not in weights or weights[name].shape != tuple(array.shape):
                 raise LstmbenchError(
                     f"The checkpoint is of another model: its {name} does not fit. "
                     "Choose another file."
                 )
-        self._start_from(weights)
-        self.backend.restore(state.get("optimizer", {}))
+        self._start_from(weights, state.get("optimizer"))
 
-    def _start_from(self, weights: ArraysByName) -> None:
-        self.native = {name: self.arrays.from_numpy(array) for name, array in weights.items()}
-        self.backend.start(self.native)
+    def _start_from(self, weights: ArraysByName, state: ArraysByName | None = None) -> None:
+        self.native_weights = {
+            name: self.framework.from_numpy(array) for name, array in weights.items()
+        }
+        self.training_backend.start(self.native_weights, state)
 
     def _cell_and_inputs(self, x: Array) -> tuple[Any, Any, Any]:
         """Return the cell with the present weights, x on the device, and an initial state of 0."""
-        cell = self.make_cell({name: self.arrays.to_numpy(self.native[name]) for name in CELL})
-        zeros = self.arrays.zeros((x.shape[1], self.spec.hidden_size))
-        return cell, self.arrays.from_numpy(x), zeros
+        cell = self.make_cell(
+            {name: self.framework.to_numpy(self.native_weights[name]) for name in CELL}
+        )
+        zeros = self.framework.zeros((x.shape[1], self.spec.hidden_size))
+        return cell, self.framework.from_numpy(x), zeros

@@ -97,7 +97,7 @@ class Trainer:
             self._resume(self.checkpoint)
 
     def __enter__(self) -> Self:
-        self._scope.enter_context(self.model.arrays.scope())
+        self._scope.enter_context(self.model.framework.scope())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,7 +170,7 @@ class Trainer:
         self.history = [EpochResult(*epoch) for epoch in metadata["history"]]
         self.best_epoch = metadata["best_epoch"]
         self.best_weights = groups.get("best_weights", {})
-        with self.model.arrays.scope():
+        with self.model.framework.scope():
             self.model.restore(groups)
 
 

@@ -243,5 +243,8 @@ def test_a_state_of_a_model_of_another_size_is_refused() -> None:
         TrainableModel("numpy.fused", spec, "mse", RECIPE)
         for spec in (ModelSpec(2, 3, 1), ModelSpec(2, 4, 1))
     )
-    with small.arrays.scope(), pytest.raises(LstmbenchError, match="another model: its weight_ih"):
+    with (
+        small.framework.scope(),
+        pytest.raises(LstmbenchError, match="another model: its weight_ih"),
+    ):
         large.restore(small.state())

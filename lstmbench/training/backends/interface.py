@@ -35,18 +35,18 @@ class LossAndGrads(NamedTuple):
 class TrainingBackend(ABC):
     """One framework's share; all arrays are native ones, and weights are dictionaries by name."""
 
-    def __init__(self, arrays: ArrayBackend, loss: Loss, recipe: Recipe) -> None:
-        self.arrays, self.loss, self.recipe = arrays, loss, recipe
+    def __init__(self, framework: ArrayBackend, loss: Loss, recipe: Recipe) -> None:
+        self.framework, self.loss, self.recipe = framework, loss, recipe
 
     def to_targets(self, targets: Array) -> Any:
         """Bring targets to the device: classes (S, B) as integers, or numbers (S, B, K)."""
         if self.loss == "cross_entropy":
-            return self.arrays.to_device(self.arrays.to_int_array(targets))
-        return self.arrays.from_numpy(targets)
+            return self.framework.to_device(self.framework.to_int_array(targets))
+        return self.framework.from_numpy(targets)
 
     @abstractmethod
-    def start(self, weights: NativeArrays) -> None:
-        """Set the optimiser up for these weights, without a history."""
+    def start(self, weights: NativeArrays, state: ArraysByName | None = None) -> None:
+        """Set the optimiser up for these weights, new or as ``state`` returned it."""
 
     @staticmethod
     @abstractmethod
@@ -67,12 +67,8 @@ class TrainingBackend(ABC):
     def state(self) -> ArraysByName:
         """Return what the optimiser remembers of past updates, as NumPy arrays."""
 
-    @abstractmethod
-    def restore(self, state: ArraysByName) -> None:
-        """Continue from what ``state`` returned."""
 
-
-def training_backend(arrays: ArrayBackend, loss: Loss, recipe: Recipe) -> TrainingBackend:
+def training_backend(framework: ArrayBackend, loss: Loss, recipe: Recipe) -> TrainingBackend:
     """Return the training backend of a framework.
 
     Raises:
@@ -81,10 +77,10 @@ def training_backend(arrays: ArrayBackend, loss: Loss, recipe: Recipe) -> Traini
     if loss not in get_args(Loss):
         raise LstmbenchError(f"The loss must be 'mse' or 'cross_entropy', but it is {loss!r}.")
     try:
-        module = import_module(f"lstmbench.training.backends.{arrays.name}_training")
+        module = import_module(f"lstmbench.training.backends.{framework.name}_training")
     except ModuleNotFoundError as error:
         raise LstmbenchError(
-            f"Training in {arrays.name} needs the package {error.name}, which is not installed."
+            f"Training in {framework.name} needs the package {error.name}, which is not installed."
         ) from None
-    cls: type[TrainingBackend] = getattr(module, f"{arrays.name.capitalize()}Training")
-    return cls(arrays, loss, recipe)
+    cls: type[TrainingBackend] = getattr(module, f"{framework.name.capitalize()}Training")
+    return cls(framework, loss, recipe)

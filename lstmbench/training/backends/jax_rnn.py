@@ -25,5 +25,5 @@ def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array
 class JaxPlainRNN(Differentiated):
     """What people write first in JAX."""
 
-    def __init__(self, params: PlainRNNParams, backend: JaxBackend) -> None:
-        super().__init__(_run, params, backend)
+    def __init__(self, params: PlainRNNParams, framework: JaxBackend) -> None:
+        super().__init__(_run, params, framework)

@@ -30,7 +30,7 @@ class JaxTraining(TrainingBackend):
 
     output_layer = staticmethod(_output_layer)
 
-    def start(self, weights: NativeArrays) -> None:
+    def start(self, weights: NativeArrays, state: ArraysByName | None = None) -> None:
         clip = self.recipe.clip
         clipping = optax.identity() if clip is None else optax.clip_by_global_norm(clip)
         if self.recipe.optimizer == "sgd":
@@ -39,6 +39,10 @@ class JaxTraining(TrainingBackend):
             rule = optax.scale_by_adam(*BETAS, EPS)
         transformation = optax.chain(clipping, rule)
         self.optimizer_state = transformation.init(weights)
+        if state:
+            leaves, structure = jax.tree.flatten(self.optimizer_state)
+            restored = [jnp.asarray(state[str(k)], leaf.dtype) for k, leaf in enumerate(leaves)]
+            self.optimizer_state = jax.tree.unflatten(structure, restored)
 
         @jax.jit
         def update(weights: Any, gradients: Any, state: Any, learning_rate: Any) -> Any:
@@ -68,11 +72,6 @@ class JaxTraining(TrainingBackend):
     def state(self) -> ArraysByName:
         leaves = jax.tree.leaves(self.optimizer_state)
         return {str(index): np.array(leaf) for index, leaf in enumerate(leaves)}
-
-    def restore(self, state: ArraysByName) -> None:
-        leaves, structure = jax.tree.flatten(self.optimizer_state)
-        restored = [jnp.asarray(state[str(k)], leaf.dtype) for k, leaf in enumerate(leaves)]
-        self.optimizer_state = jax.tree.unflatten(structure, restored)
 
 
 @partial(jax.jit, static_argnums=4)

@@ -12,8 +12,8 @@ from lstmbench.training.task import Array
 class NumpyPlainRNN:
     """One product for all inputs, and one for each weight gradient."""
 
-    def __init__(self, params: PlainRNNParams, backend: NumpyBackend) -> None:
-        self.W, self.U, self.b = map(backend.from_numpy, params)
+    def __init__(self, params: PlainRNNParams, framework: NumpyBackend) -> None:
+        self.W, self.U, self.b = map(framework.from_numpy, params)
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         y = x @ self.W.T + self.b  # (T, B, H)

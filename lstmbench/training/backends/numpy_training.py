@@ -1,5 +1,7 @@
 """Output layer, losses, Adam and SGD in NumPy, by hand."""
 
+import copy
+
 import numpy as np
 
 from lstmbench.training.backends.interface import (
@@ -16,11 +18,11 @@ from lstmbench.training.task import Array, ArraysByName
 class NumpyTraining(TrainingBackend):
     """The formulas of the interface, in place."""
 
-    def start(self, weights: NativeArrays) -> None:
-        self.moments = {
+    def start(self, weights: NativeArrays, state: ArraysByName | None = None) -> None:
+        zeros = {
             f"{moment}.{name}": np.zeros_like(w) for moment in "mv" for name, w in weights.items()
         }
-        self.updates = 0
+        self.optimizer_state = copy.deepcopy(state) or zeros | {"updates": np.array(0)}
 
     @staticmethod
     def output_layer(y: Array, weight: Array, bias: Array) -> Array:
@@ -53,10 +55,12 @@ class NumpyTraining(TrainingBackend):
         if clip is not None:
             norm = np.sqrt(sum(np.vdot(d, d) for d in gradients.values()))
             scale = float(clip / max(clip, norm))
-        self.updates += 1
+        state = self.optimizer_state
+        state["updates"] += 1
+        n = int(state["updates"])
         for name, w in weights.items():
             d = gradients[name] * scale
-            m, v = self.moments[f"m.{name}"], self.moments[f"v.{name}"]
+            m, v = state[f"m.{name}"], state[f"v.{name}"]
             if self.recipe.optimizer == "sgd":
                 m *= MOMENTUM
                 m += d
@@ -66,14 +70,9 @@ class NumpyTraining(TrainingBackend):
                 m += (1 - b1) * d
                 v *= b2
                 v += (1 - b2) * d * d
-                mean, square = m / (1 - b1**self.updates), v / (1 - b2**self.updates)
+                mean, square = m / (1 - b1**n), v / (1 - b2**n)
                 w -= learning_rate * mean / (np.sqrt(square) + EPS)
         return weights
 
     def state(self) -> ArraysByName:
-        moments = {name: array.copy() for name, array in self.moments.items()}
-        return moments | {"updates": np.array(self.updates)}
-
-    def restore(self, state: ArraysByName) -> None:
-        self.moments = {name: state[name].copy() for name in self.moments}
-        self.updates = int(state["updates"])
+        return copy.deepcopy(self.optimizer_state)

@@ -12,8 +12,8 @@ from lstmbench.training.plain_rnn import PlainRNNParams
 class TorchPlainRNN:
     """What people write first in PyTorch."""
 
-    def __init__(self, params: PlainRNNParams, backend: TorchBackend) -> None:
-        self.weights = [backend.from_numpy(array).requires_grad_() for array in params]
+    def __init__(self, params: PlainRNNParams, framework: TorchBackend) -> None:
+        self.weights = [framework.from_numpy(array).requires_grad_() for array in params]
 
     def _run(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         W, U, b = self.weights

@@ -20,13 +20,18 @@ class TorchTraining(TrainingBackend):
 
     output_layer = staticmethod(functional.linear)
 
-    def start(self, weights: NativeArrays) -> None:
+    def start(self, weights: NativeArrays, state: ArraysByName | None = None) -> None:
         tensors = list(weights.values())
         self.optimizer: torch.optim.Optimizer
         if self.recipe.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(tensors, momentum=MOMENTUM)
         else:
             self.optimizer = torch.optim.Adam(tensors, betas=BETAS, eps=EPS)
+        restored: dict[int, dict[str, Tensor]] = {}
+        for key, array in (state or {}).items():
+            index, _, name = key.partition(".")
+            restored.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": restored})
 
     def loss_and_grads(
         self, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
@@ -56,14 +61,7 @@ class TorchTraining(TrainingBackend):
 
     def state(self) -> ArraysByName:
         return {
-            f"{index}.{name}": self.arrays.to_numpy(tensor)
+            f"{index}.{name}": self.framework.to_numpy(tensor)
             for index, tensors in self.optimizer.state_dict()["state"].items()
             for name, tensor in tensors.items()
         }
-
-    def restore(self, state: ArraysByName) -> None:
-        tensors: dict[int, dict[str, Tensor]] = {}
-        for key, array in state.items():
-            index, _, name = key.partition(".")
-            tensors.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": tensors})

@@ -57,7 +57,7 @@ def make_task(name: str, sizes: Mapping[str, Any] | None = None) -> Task:
             raise LstmbenchError(
                 f"The task {name!r} has no size {key!r}; its sizes are {', '.join(known)}."
             )
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if type(value) is not int or value < 1:
             raise LstmbenchError(
                 f"The size {key!r} of the task {name!r} must be a positive whole number, "
                 f"but it is {value!r}."

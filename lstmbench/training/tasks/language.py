@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice, pairwise
+from itertools import islice
 from pydoc_data.topics import topics
 
 import numpy as np
@@ -95,8 +95,8 @@ def texts() -> dict[str, str]:
         unique.append("\n\n".join(text for text in dict.fromkeys(paragraphs) if text not in seen))
         seen.update(paragraphs)
     whole = "\n\n".join(unique)
-    ends = np.cumsum([0, *(round(len(whole) * share) for share in PARTS.values())])
-    return {part: whole[slice(*pair)] for part, pair in zip(PARTS, pairwise(ends), strict=True)}
+    ends = np.cumsum([round(len(whole) * share) for share in PARTS.values()])
+    return {part: whole[a:b] for part, a, b in zip(PARTS, [0, *ends], ends, strict=False)}
 
 
 @cache

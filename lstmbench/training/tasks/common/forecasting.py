@@ -75,15 +75,11 @@ class ForecastingTask(Task):
         return {name: _last_step_error(errors) for name, errors in self.baseline_errors().items()}
 
     def horizon_errors(self, predict: Predict) -> pd.DataFrame:
-        """Return mean absolute test errors: ``method``, ``ahead`` (1 to K steps), ``error``."""
+        """Return mean absolute test errors: ``ahead`` (1 to K steps), ``method``, ``error``."""
         errors = {"LSTM": self.errors(predict, "test"), **self.baseline_errors()}
-        tables = [
-            pd.DataFrame(
-                {"method": name, "ahead": self._ahead, "error": np.abs(array).mean(axis=0)}
-            )
-            for name, array in errors.items()
-        ]
-        return pd.concat(tables, ignore_index=True)
+        means = {name: np.abs(array).mean(axis=0) for name, array in errors.items()}
+        table = pd.DataFrame(means, index=pd.Index(self._ahead, name="ahead"))
+        return table.melt(var_name="method", value_name="error", ignore_index=False).reset_index()
 
     def baseline_errors(self) -> dict[str, Array]:
         """Return the test errors of simple methods, in the unit of the series: (N, K) each.

@@ -2,7 +2,6 @@
 
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -15,8 +14,8 @@ PART_ENDS = {"train": 0.7, "validation": 0.8, "test": 1.0}
 
 def time_split(length: int) -> dict[str, slice]:
     """Return the parts of a series of this length, in the order of time."""
-    ends = [0, *(round(end * length) for end in PART_ENDS.values())]
-    return {part: slice(*pair) for part, pair in zip(PART_ENDS, pairwise(ends), strict=True)}
+    ends = [round(end * length) for end in PART_ENDS.values()]
+    return dict(zip(PART_ENDS, map(slice, [0, *ends], ends), strict=True))
 
 
 def with_phase(values: Array, times: Array, period: int) -> Array:
