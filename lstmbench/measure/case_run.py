@@ -41,7 +41,7 @@ def status_of(error: Exception) -> str:
 
 
 def status_without_worker(reason: str) -> str:
-    """Return ``skipped``, the status of a case that cannot run, or ``failed`` if the harness did."""
+    """Return the status of a case that cannot run; ``failed`` if the harness is the reason."""
     return "failed" if HARNESS_FAILED in reason else "skipped"
 
 
@@ -126,7 +126,7 @@ class CaseRun:
                 self.exclude("wrong_result", reason)
 
     def samples(self) -> Iterator[Row]:
-        """Yield the row of each sample, with the disturbance and the machine's peaks of its round."""
+        """Yield a row per sample, with the disturbance and the machine's peaks of its round."""
         case = self.case.columns() | {"peer": self.peer}
         for process, measurements in enumerate(self.evidence.measurements):
             reasons = disturbance.reasons(measurements)
@@ -148,7 +148,7 @@ class CaseRun:
         return controls.row(self.control, self.case.workload.id, true_ratio, ratio, processes)
 
     def record(self) -> Row:
-        """Return the record. A case that is not ok has its errors against the oracle, but no times."""
+        """Return the record. A case that is not ok has its rounding errors, but no times."""
         record = self.case.columns() | {
             "peer": self.peer,
             "status": self.status,

@@ -1,6 +1,4 @@
-"""What a number depends on beside the code: the machine, the software, the threads. Read, never
-set, here.
-"""
+"""Describe what a number depends on: machine, software, threads. Nothing is set here."""
 
 import hashlib
 import json
@@ -30,181 +28,170 @@ _ARM = {
     "part": "CPU part",
     "revision": "CPU revision",
 }
-"""What tells one processor from another, and how /proc/cpuinfo calls it."""
+"""The numbers that identify a processor, and their names in /proc/cpuinfo."""
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine: CPU, its flags and numbers, cores, memory, system, and GPUs where there
-    are any.
-    """
-    told: dict[str, str] = {}
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            told.setdefault(key.strip(), value.strip())  # of the first core
-    cpu_id = _cpu_id(told)
+    """Describe the machine: processor and its flags, cores, memory, system, and GPUs if any."""
+    cpu = _cpu_info()
+    cpu_id = _cpu_id(cpu)
     cores, memory_bytes = os.cpu_count(), psutil.virtual_memory().total
     limits = {"available_cores": available_cores(), "available_memory_bytes": available_memory()}
     return {
-        "cpu": told.get("model name") or platform.processor() or platform.machine(),
+        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
         **({"cpu_id": cpu_id} if cpu_id else {}),
-        "cpu_flags": sorted((told.get("flags") or told.get("Features") or "").split()),
+        "cpu_flags": sorted((cpu.get("flags") or cpu.get("Features") or "").split()),
         "cores": cores,
         "memory_bytes": memory_bytes,
         **{name: limit for name, limit in limits.items() if limit not in (cores, memory_bytes)},
-        "os": _os(),
+        "os": _os_name(),
         "kernel": platform.release(),
         "arch": platform.machine(),
         **gpus(),
     }
 
 
-def _cpu_id(told: Mapping[str, str]) -> str:
-    """Return vendor, family, model and stepping, or what an ARM processor has instead; empty where
-    none is told.
-    """
-    vendor, names = (told["vendor_id"], _X86) if "vendor_id" in told else ("CPU", _ARM)
-    numbers = [f"{name} {told[key]}" for name, key in names.items() if told.get(key)]
+def _cpu_info() -> dict[str, str]:
+    """Return what /proc/cpuinfo says of the first core; {} on other systems than Linux."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    pairs = re.findall(r"^(.+?)\s*:\s*(.*)$", text, re.MULTILINE)
+    return dict(reversed(pairs))
+
+
+def _cpu_id(cpu: Mapping[str, str]) -> str:
+    """Return the vendor and the numbers that identify a processor; "" where there are none."""
+    vendor, names = (cpu["vendor_id"], _X86) if "vendor_id" in cpu else ("CPU", _ARM)
+    numbers = [f"{name} {cpu[key]}" for name, key in names.items() if cpu.get(key)]
     return " ".join([vendor, *numbers]) if numbers else ""
 
 
 def kind(machine: Mapping[str, Any]) -> str:
-    """Return in what the hosts of one run must be alike: the processor, the cores, the GPUs and
-    their driver.
-    """
+    """Return what all hosts of a run must share: the processor, the cores, the GPUs, the driver."""
     gpus = [str(machine[key]) for key in sorted(machine) if key.startswith("gpu")]
-    return ", ".join(
-        [machine_identity.describe_cpu(machine), machine_identity.describe_cores(machine), *gpus]
-    )
+    cpu, cores = machine_identity.describe_cpu(machine), machine_identity.describe_cores(machine)
+    return ", ".join([cpu, cores, *gpus])
 
 
-def _os() -> str:
+def _os_name() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):  # no Linux, or a very small one
+    except (OSError, KeyError):  # another system than Linux, or a minimal one
         return platform.platform()
 
 
 def packages() -> dict[str, str]:
-    """Return the version of every installed package, and of this one, which may run from a
-    checkout.
-    """
-    found = {"lstmbench": __version__}
+    """Return the version of every installed package, by name; this one may run from a checkout."""
+    versions = {"lstmbench": __version__}
     for distribution in metadata.distributions():
-        with suppress(Exception):  # one that is broken says nothing
-            told = distribution.metadata  # parsed anew each time it is asked for
-            # Of two that bear the same name, the first on the path is the one that is imported
-            found.setdefault(told["Name"].lower(), told["Version"])
-    return dict(sorted(found.items()))
+        with suppress(Exception):  # damaged metadata raise errors of many types
+            header = distribution.metadata  # parsed at each access
+            # Of two of one name, the first on the path is imported
+            versions.setdefault(header["Name"].lower(), header["Version"])
+    return dict(sorted(versions.items()))
 
 
 def software() -> dict[str, str]:
     """Return the versions that a ratio depends on most, and the commit, by name."""
-    found, source = packages(), git()
-    versions = {
-        name: found.get(name, "not installed")
-        for name in ("lstmbench", "numpy", "torch", "jax", "jaxlib")
+    versions, source = packages(), git()
+    names = ("lstmbench", "numpy", "torch", "jax", "jaxlib")
+    return {
+        "python": platform.python_version(),
+        **{name: versions.get(name, "not installed") for name in names},
+        "commit": f"{source['commit']}{' with changes' if source['dirty'] else ''}",
     }
-    commit = f"{source['commit']}{' with changes' if source['dirty'] else ''}"
-    return {"python": platform.python_version(), **versions, "commit": commit}
 
 
 def run_git(root: Path, *words: str) -> bytes:
-    """Return what git says of the repository whose top folder is ``root``.
+    """Return the output of git in the repository with the top folder ``root``.
 
-    Variables that name another repository, as those of a hook do, are taken out; settings stay.
+    Environment variables that name another repository, as in a hook, are removed.
 
     Raises:
         LstmbenchError: with git's own reason, which may be empty.
     """
-    foreign = {name for name in os.environ if re.match("GIT_(?!CONFIG)", name)}
-    variables = {name: os.environ[name] for name in os.environ.keys() - foreign}
-    variables |= {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
+    kept = {
+        name: value for name, value in os.environ.items() if not re.match("GIT_(?!CONFIG)", name)
+    }
+    own = {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(root), *words]
     try:
-        return subprocess.run(
-            command, env=variables, capture_output=True, check=True, timeout=60
-        ).stdout
+        done = subprocess.run(command, env=kept | own, capture_output=True, check=True, timeout=60)
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
     except (OSError, subprocess.SubprocessError) as error:
         reason = f"git cannot be run: {getattr(error, 'strerror', None) or error}"
-    raise LstmbenchError(
-        reason.replace(str(root), "the checkout")
-    )  # no path of this machine in a manifest
+    else:
+        return done.stdout
+    raise LstmbenchError(reason.replace(str(root), "the checkout"))  # manifests hold no paths
 
 
 def git() -> dict[str, Any]:
-    """Return the commit of the package's source, and whether what was measured differs from it.
+    """Return the ``commit`` of the package, and whether its source is ``dirty``: differs from it.
 
-    Both are None outside a checkout; in one that git does not read, too, and ``reason`` says why.
+    Both are None outside a checkout, and where git fails; then ``reason`` says why.
     """
     root = Path(__file__).resolve().parents[2]
-    nothing: dict[str, Any] = {"commit": None, "dirty": None}
+    unknown: dict[str, Any] = {"commit": None, "dirty": None}
     if not os.path.exists(root / ".git"):
-        return nothing
+        return unknown
     source = ("lstmbench", "pyproject.toml", "constraints.txt")
     try:
         commit = run_git(root, "rev-parse", "HEAD").decode().strip()
         changes = run_git(root, "status", "--porcelain", "-unormal", "--", *source)
-        return {"commit": commit, "dirty": bool(changes)}
     except LstmbenchError as error:
-        return nothing | {"reason": str(error)}
+        return unknown | {"reason": str(error)}
+    return {"commit": commit, "dirty": bool(changes)}
 
 
 def load_average() -> float | None:
-    """Return the load of the last minute, where the system tells."""
+    """Return the load of the last minute; None where the system does not say."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def frameworks() -> dict[str, Any]:
-    """Describe the frameworks and thread pools of this process, as far as they are loaded."""
+    """Describe the frameworks and thread pools that this process has loaded."""
     from threadpoolctl import threadpool_info
 
-    kept = ("user_api", "internal_api", "num_threads", "version", "threading_layer", "architecture")
+    keys = ("user_api", "internal_api", "num_threads", "version", "threading_layer", "architecture")
     pools = [
-        {key: pool[key] for key in kept if pool.get(key) is not None} for pool in threadpool_info()
+        {key: pool[key] for key in keys if pool.get(key) is not None} for pool in threadpool_info()
     ]
     described: dict[str, Any] = {
         "python": platform.python_version(),
         "pools": sorted(pools, key=json.dumps),
     }
-    for name in ("numpy", "torch", "jax"):
-        if name in sys.modules:
-            described[name] = str(sys.modules[name].__version__)
-    if "torch" in sys.modules:
-        torch = sys.modules["torch"]
+    loaded = [name for name in ("numpy", "torch", "jax") if name in sys.modules]
+    described |= {name: str(sys.modules[name].__version__) for name in loaded}
+    if torch := sys.modules.get("torch"):
         described["torch_threads"] = torch.get_num_threads()
         described["torch_cpu_capability"] = torch.backends.cpu.get_cpu_capability()
     described["code_paths"] = code_paths()
-    described["xla_flags"] = os.environ.get("XLA_FLAGS", "") if "jax" in sys.modules else None
+    described["xla_flags"] = os.environ.get("XLA_FLAGS", "") if "jax" in loaded else None
     return described
 
 
 def code_paths() -> dict[str, str]:
-    """Return what is in use here of all that depends on the processor, the compiler or the version
-    of a library.
+    """Return which code is used where it depends on the processor, compiler or a library's version.
 
-    By module, from the ``code_path()`` of each variant that is loaded and has one; and by which
-    instructions NumPy computes exp and tanh in float32.
+    By module: the ``code_path()`` of each loaded variant that has one, and the instructions with
+    which NumPy computes exp and tanh in float32.
     """
-    found = {}
+    paths = {}
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("lstmbench.variants.") and (
-            path := getattr(module, "code_path", lambda: None)()
-        ):
-            found[name.rpartition(".")[2]] = path
+        code_path = getattr(module, "code_path", lambda: None)
+        if name.startswith("lstmbench.variants.") and (path := code_path()):
+            paths[name.removeprefix("lstmbench.variants.").lstrip("_")] = path
     if "numpy" in sys.modules:
         from numpy.lib import introspect
 
         for function in ("exp", "tanh"):
-            kernels = introspect.opt_func_info(func_name=f"^{function}$", signature="float32")
-            found[f"numpy.{function}"] = ", ".join(
-                kernel["current"]
-                for signatures in kernels.values()
-                for kernel in signatures.values()
-            )
-    return found
+            info = introspect.opt_func_info(func_name=f"^{function}$", signature="float32")
+            kernels = [kernel for signatures in info.values() for kernel in signatures.values()]
+            paths[f"numpy.{function}"] = ", ".join(kernel["current"] for kernel in kernels)
+    return paths
 
 
 def environment_id(*parts: Any) -> str:

@@ -1,4 +1,4 @@
-"""Show why no two frameworks share a timed process: time calls in one process each, and in one for all.
+"""Show why no two frameworks share a timed process: time both ways.
 
 Both frameworks have their default settings, each with a pool of threads for all cores, as in a
 script. In one process the idle threads of one pool spin for a while, waiting for the next call, on
@@ -29,7 +29,7 @@ from lstmbench.measure.suites.case import Workload
 SEPARATE, SHARED = "one each", "one for all"
 """The values of the column ``processes``."""
 DEFAULT = Workload("inference", 16, 100, 256, 256, threads=available_cores())
-"""Sizes at which nn.LSTM was seen to take 6 to 12 ms alone, and 94 to 450 ms in a shared process."""
+"""Where nn.LSTM was seen to take 6 to 12 ms alone, and 94 to 450 ms in a shared process."""
 WARM_UP = 3
 
 

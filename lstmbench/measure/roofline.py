@@ -1,4 +1,4 @@
-"""The machine's peaks: the rate of matrix products, large and in a workload's shapes, and of a copy.
+"""The machine's peaks: rates of matrix products, large and in a workload's shapes, and a copy.
 
 They are measured in each round, alternating with the implementations, since a shared machine has no
 constant peak: a core was seen to multiply at 83 GFLOP/s in one second and at 66 in the next. The

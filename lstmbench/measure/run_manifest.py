@@ -107,7 +107,7 @@ def now() -> str:
 
 
 def _without_root(path: str | Path) -> str:
-    """Return a path without private folders: relative to here if it is below, else its last part."""
+    """Return a path without private folders: relative to here, or its last part only."""
     path, here = Path(path), Path.cwd()
     if not path.is_absolute():
         return str(path)

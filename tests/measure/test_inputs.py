@@ -121,7 +121,7 @@ def test_windows_come_from_the_whole_series_and_not_from_beyond(length: int, see
 
 
 def test_windows_longer_than_the_series_are_refused_with_both_lengths() -> None:
-    with pytest.raises(LstmbenchError, match="9 values, fewer than the 10 time steps"):
+    with pytest.raises(LstmbenchError, match="9 values; a window of 10 time steps does not fit"):
         inputs.windows(np.arange(9.0), 10, 1, np.random.default_rng(0))
 
 

@@ -22,7 +22,7 @@ from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.interface import AnySuite, AnyWorkload
 
 RESOURCE = "lstmbench"
-"""The dask resource of which a measuring worker offers one, so that it runs one workload at a time."""
+"""The dask resource; a worker that offers one measures one workload at a time."""
 
 _pools: dict[str, tuple[WorkerPool, ExitStack]] = {}
 """The processes of the run that is measured in this dask worker, by run id; at most one."""

@@ -40,11 +40,11 @@ class LocalMachine:
     def choose(self, machine: Mapping[str, Any] | None) -> None:
         """Refuse to resume a run of another kind of machine: processor, cores or GPU differ."""
         if isinstance(machine, dict) and machine_identity.machines_differ(machine, self.machine):
+            names = map(machine_identity.describe_machine, (machine, self.machine))
             raise LstmbenchError(
                 f"The run in {self.folder} was begun on another machine, "
-                f"{machine_identity.describe_machine(machine)}, and this is "
-                f"{machine_identity.describe_machine(self.machine)}: choose another folder, and combine both "
-                "runs with lstmbench merge."
+                f"{', and this is '.join(names)}: choose another folder, and combine both runs "
+                "with lstmbench merge."
             )
 
     def load_average(self) -> float | None:

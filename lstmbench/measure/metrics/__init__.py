@@ -92,5 +92,8 @@ def columns() -> dict[str, Column]:
 
 def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
     """Return the columns of all metrics that need only these kinds of evidence."""
-    values = [metric.compute(evidence) for metric in metrics() if metric.NEEDS <= kinds]
-    return {name: value for columns in values for name, value in columns.items()}
+    values: dict[str, Any] = {}
+    for metric in metrics():
+        if kinds >= metric.NEEDS:
+            values |= metric.compute(evidence)
+    return values

@@ -1,4 +1,4 @@
-"""Steady-state time of a call, its ratio to the reference in the same rounds, and the first call."""
+"""Steady-state time of a call, its ratio to the reference, and the time of the first call."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ from lstmbench.measure.suites.interface import AnyWorkload
 
 @dataclass(frozen=True)
 class Workload:
-    """An LSTM's sizes: T = seq_len, B = batch_size, I = input_size, H = hidden_size, L = num_layers.
+    """Sizes T = seq_len, B = batch_size, I = input_size, H = hidden_size, L = num_layers.
 
     With ``lengths="full"`` every sequence has T steps. With ``"staggered"`` the B sequences have
     ceil(T / B), ceil(2 T / B), ..., T steps, in random order.
@@ -57,7 +57,7 @@ class Workload:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of the matrix products: 2 * 4H (I + H) a step, layer, direction.
+        """Operations of the matrix products: 2 * 4H (I + H) per step, layer and direction.
 
         I is the input size of the layer. Training needs three times as many: one forward and two
         backward products. Padding is not counted.
@@ -68,7 +68,7 @@ class Workload:
 
     @property
     def work(self) -> float:
-        """The expected time of measuring it, relative to other workloads: overhead plus arithmetic."""
+        """The expected time of measuring it, relative to others: overhead plus arithmetic."""
         return 1 + self.flops / 4e9
 
     @property
