@@ -157,9 +157,9 @@ MUTANTS = {
         "        pass\n",
         "tests/backends",
     ),
-    "samples that agree to a hundredth": of(VERIFY, "AGREE = 1e-9", "AGREE = 1e-2"),
+    "samples that agree to a hundredth": of(VERIFY, "TOLERANCE = 1e-9", "TOLERANCE = 1e-2"),
     "an extra raw file overlooked": Mutant(
-        "verify/check_measured.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
+        "verify/check_files.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
     ),
     "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
     "slower by the interval alone": of(

@@ -13,8 +13,7 @@ from lstmbench.results import machine_identity
 Manifest = Mapping[str, Any]
 
 MIN_PROCESSES = 5
-"""With fewer processes per case a row is exploratory: the spread between processes is not known
-well."""
+"""With fewer processes per case a row is exploratory: their spread is not known well."""
 
 SHOWN_PACKAGES = ("numpy", "torch", "jax", "jaxlib")
 
@@ -24,14 +23,17 @@ def content_hash(data: str) -> str:
     return hashlib.sha256(data.encode()).hexdigest()[:12]
 
 
-def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
-    """Return the manifests, of one or several given, that belong to these rows, the newest
-    first."""
-    manifests: list[Manifest] = [given] if isinstance(given, Mapping) else list(given or [])
+def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
+    """Return one part of a manifest; empty if it is missing or not a mapping."""
+    value = manifest.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def manifests_of(rows: Iterable[Row], manifests: Any) -> list[Manifest]:
+    """Return the manifests, of one or several, that belong to these rows, the newest first."""
+    known = [manifests] if isinstance(manifests, Mapping) else list(manifests or [])
     runs = {row["run_id"] for row in rows}
-    chosen = [
-        one for one in manifests if one and (len(manifests) == 1 or one.get("run_id") in runs)
-    ]
+    chosen = [one for one in known if one and (len(known) == 1 or one.get("run_id") in runs)]
     return sorted(
         chosen, key=lambda one: (str(one.get("started")), str(one.get("run_id"))), reverse=True
     )
@@ -39,39 +41,47 @@ def manifests_of(rows: Iterable[Row], given: Any) -> list[Manifest]:
 
 def suite_of(rows: Iterable[Row], manifests: Iterable[Manifest]) -> str:
     """Return the name of the suite, or of the suites, that these rows belong to."""
-    names = ordered("suite", (str(row["suite"]) for row in rows if row["suite"] is not None))
-    names = names or ordered(
-        "suite", (str(one["suite"]["name"]) for one in manifests if _get(one, "suite", "name"))
-    )
-    return "+".join(names) or "records"
+    names = _recorded(rows, "suite") or [part(one, "suite").get("name") for one in manifests]
+    return "+".join(ordered("suite", map(str, filter(None, names)))) or "records"
 
 
 def table_id(rows: Iterable[Row], manifests: Iterable[Manifest], kind: str) -> str:
-    """Return the table's stable name, such as ``quick-speed``: the same for the same suite on every
-    machine."""
+    """Return the table's name, such as ``quick-speed``: the same for a suite on every machine."""
     return f"{slug(suite_of(rows, manifests))}-{kind}"
 
 
 def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
-    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise, and the
-    command."""
+    """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise."""
     lines = [f"Table {identity}, data sha256 {digest}."]
     if not manifests:
-        runs = ordered("run_id", (str(row["run_id"]) for row in rows if row["run_id"] is not None))
-        lines.append(
-            f"Run {', '.join(runs) or 'not recorded'}; there is no manifest: machine and versions not known."
-        )
+        runs = ", ".join(ordered("run_id", map(str, _recorded(rows, "run_id")))) or "not recorded"
+        lines.append(f"Run {runs}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
-        lines += [
-            _run(manifest),
-            f"Machine: {machine(manifest)}.",
-            f"Versions: {versions(manifest)}.",
-        ]
+        lines += [f"Run {_run(manifest)}.", f"Machine: {machine(manifest)}."]
+        lines.append(f"Versions: {versions(manifest)}.")
     lines += [_extent(rows), *dict.fromkeys(filter(None, map(worker_variables, manifests)))]
-    lines += [f"Slower here: {path}." for manifest in manifests for path in not_compiled(manifest)]
+    lines += [f"Slower here: {path}." for manifest in manifests for path in _not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
-    lines += [f"Made again by: {command(manifest)}" for manifest in manifests]
-    return lines
+    return lines + [f"Made again by: {_command(manifest)}" for manifest in manifests]
+
+
+def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
+    """Return all that describes a run, as pairs of name and value."""
+    budget = part(part(manifest, "suite"), "budget")
+    times = [str(manifest[key]) for key in ("started", "finished") if manifest.get(key)]
+    return [
+        ("run", _run(manifest)),
+        ("time (UTC)", " to ".join(times) or "not recorded"),
+        ("machine", machine(manifest)),
+        ("kernel", str(part(manifest, "machine").get("kernel") or "not recorded")),
+        ("versions", versions(manifest)),
+        ("extent", _extent(rows)),
+        ("budget", ", ".join(f"{key} {budget[key]}" for key in sorted(budget)) or "not recorded"),
+        *(("slower here", path) for path in _not_compiled(manifest)),
+        ("noise floor", noise_floor(manifest)),
+        ("seed", str(manifest.get("seed", "not recorded"))),
+        ("command", _command(manifest)),
+    ]
 
 
 def date(manifest: Manifest) -> str:
@@ -79,146 +89,104 @@ def date(manifest: Manifest) -> str:
     return str(manifest.get("started") or "date not recorded")[:10]
 
 
-def _get(manifest: Manifest, *path: str) -> Any:
-    value: Any = manifest
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def part(manifest: Manifest, key: str) -> Mapping[str, Any]:
-    """Return one part of a manifest, nothing where something else stands there."""
-    value = manifest.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _run(manifest: Manifest) -> str:
-    commit = _get(manifest, "git", "commit")
-    reason = _get(manifest, "git", "reason")
-    unknown = f"commit not recorded ({reason})" if reason else "commit not recorded"
-    where = f"commit {str(commit)[:12]}" if commit else unknown
-    if _get(manifest, "git", "dirty"):
-        where += " with uncommitted changes"
-    unfinished = "" if manifest.get("complete", True) else " (not finished)"
-    return f"Run {manifest.get('run_id') or 'not recorded'}{unfinished}, {date(manifest)}, {where}."
-
-
-def machine(manifest: Manifest) -> str:
-    """Return the machine in one phrase."""
-    memory = _get(manifest, "machine", "memory_bytes")
-    parts = [machine_identity.describe_cpu(part(manifest, "machine")) or "CPU not recorded"]
-    if _get(manifest, "machine", "cores"):
-        parts.append(machine_identity.describe_cores(part(manifest, "machine")))
-    if memory:
-        parts.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
-    if _get(manifest, "machine", "os"):
-        parts.append(str(_get(manifest, "machine", "os")))
-    return ", ".join(parts)
+def description(manifest: Manifest) -> str:
+    """Return the suite's description of itself."""
+    return str(part(manifest, "suite").get("description") or "")
 
 
 def cpu(manifest: Manifest) -> str:
     """Return the processor in words."""
-    return machine_identity.describe_cpu(part(manifest, "machine")) or machine_identity.UNKNOWN_CPU
+    processor = machine_identity.describe_cpu(part(manifest, "machine"))
+    return processor or machine_identity.UNKNOWN_CPU
 
 
 def machine_name(manifest: Manifest) -> str:
-    """Return the kind of machine in a few words; ratios of each kind are put side by side."""
+    """Return the kind of machine in a few words, the same for all machines of a kind."""
     return machine_identity.describe_machine(part(manifest, "machine"))
 
 
-def description(manifest: Manifest) -> str:
-    """Return what the suite says about itself."""
-    return str(_get(manifest, "suite", "description") or "")
+def worker_variables(manifest: Manifest) -> str:
+    """Return the environment variables of the workers, without those for the number of threads.
+
+    The text is empty for a run of an earlier version, which did not record them.
+    """
+    chosen, passed, removed = set(), set(), set()
+    for environment in _environments(manifest):
+        variables, threads = part(environment, "variables"), str(environment.get("threads"))
+        pairs = part(variables, "set").items()
+        chosen |= {f"{name}={value}" for name, value in pairs if value != threads}
+        passed |= {f"{name}={value}" for name, value in part(variables, "passed").items()}
+        removed |= set(map(str, variables.get("removed") or []))
+    groups = {"": chosen, "set by the user: ": passed, "not passed on: ": removed}
+    phrases = [words + ", ".join(sorted(names)) for words, names in groups.items() if names]
+    return f"Environment variables of the workers: {'; '.join(phrases)}." if phrases else ""
 
 
-def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
-    """Return all that describes a run, as pairs of name and value."""
-    budget = _get(manifest, "suite", "budget")
-    times = [str(manifest[key]) for key in ("started", "finished") if manifest.get(key)]
-    return [
-        ("run", _run(manifest).removeprefix("Run ").rstrip(".")),
-        ("time (UTC)", " to ".join(times) or "not recorded"),
-        ("machine", machine(manifest)),
-        ("kernel", str(_get(manifest, "machine", "kernel") or "not recorded")),
-        ("versions", versions(manifest)),
-        ("extent", _extent(rows)),
-        (
-            "budget",
-            ", ".join(f"{key} {budget[key]}" for key in sorted(budget))
-            if budget
-            else "not recorded",
-        ),
-        *(("slower here", path) for path in not_compiled(manifest)),
-        ("noise floor", noise_floor(manifest)),
-        ("seed", str(manifest.get("seed", "not recorded"))),
-        ("command", command(manifest)),
-    ]
+def _recorded(rows: Iterable[Row], column: str) -> list[Any]:
+    return [row[column] for row in rows if row[column] is not None]
 
 
-def not_compiled(manifest: Manifest) -> list[str]:
-    """Return what ran in a slower way than it could, and why."""
-    workers = part(manifest, "environments")
-    paths = (part(part(part(workers, name), "frameworks"), "code_paths") for name in workers)
-    lines = {f"{name} {path}" for code_paths in paths for name, path in code_paths.items()}
-    return sorted(line for line in lines if line.partition(" ")[2].startswith(NOT_COMPILED))
+def _environments(manifest: Manifest) -> list[Mapping[str, Any]]:
+    environments = part(manifest, "environments").values()
+    return [environment for environment in environments if isinstance(environment, Mapping)]
+
+
+def _run(manifest: Manifest) -> str:
+    git = part(manifest, "git")
+    reason = f" ({git['reason']})" if git.get("reason") else ""
+    commit = f"commit {str(git['commit'])[:12]}" if git.get("commit") else ""
+    commit = commit or f"commit not recorded{reason}"
+    commit += " with uncommitted changes" if git.get("dirty") else ""
+    unfinished = "" if manifest.get("complete", True) else " (not finished)"
+    return f"{manifest.get('run_id') or 'not recorded'}{unfinished}, {date(manifest)}, {commit}"
+
+
+def machine(manifest: Manifest) -> str:
+    """Return the machine in one phrase."""
+    recorded = part(manifest, "machine")
+    phrases = [machine_identity.describe_cpu(recorded) or "CPU not recorded"]
+    if recorded.get("cores"):
+        phrases.append(machine_identity.describe_cores(recorded))
+    if memory := recorded.get("memory_bytes"):
+        phrases.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
+    return ", ".join([*phrases, *filter(None, [recorded.get("os")])])
 
 
 def versions(manifest: Manifest) -> str:
     """Return the versions of Python and the frameworks in one phrase."""
-    parts = [f"Python {manifest.get('python') or 'not recorded'}"]
-    if not manifest.get("packages"):
-        return ", ".join([*parts, "packages not recorded"])
+    python = f"Python {manifest.get('python') or 'not recorded'}"
     packages = part(manifest, "packages")
-    return ", ".join(
-        [*parts, *(f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES)]
-    )
+    shown = [f"{name} {packages.get(name) or 'not installed'}" for name in SHOWN_PACKAGES]
+    return ", ".join([python, *(shown if packages else ["packages not recorded"])])
 
 
-def worker_variables(manifest: Manifest) -> str:
-    """Return the environment variables of the workers, but for those that set the number of
-    threads.
-
-    "" for a run from before they were recorded.
-    """
-    chosen, passed, removed = set(), set(), set()
-    for environment in part(manifest, "environments").values():
-        variables = part(environment, "variables") if isinstance(environment, Mapping) else {}
-        threads = str(environment.get("threads")) if variables else ""
-        chosen |= {
-            f"{name}={value}" for name, value in part(variables, "set").items() if value != threads
-        }
-        passed |= {f"{name}={value}" for name, value in part(variables, "passed").items()}
-        removed |= set(map(str, variables.get("removed") or []))
-    parts = {"": chosen, "set by the user: ": passed, "not passed on: ": removed}
-    phrases = [words + ", ".join(sorted(names)) for words, names in parts.items() if names]
-    return f"Environment variables of the workers: {'; '.join(phrases)}." if phrases else ""
+def _not_compiled(manifest: Manifest) -> list[str]:
+    """Return which code ran slower than it could, and why."""
+    frameworks = [part(environment, "frameworks") for environment in _environments(manifest)]
+    paths = {item for one in frameworks for item in part(one, "code_paths").items()}
+    return sorted(f"{name} {path}" for name, path in paths if path.startswith(NOT_COMPILED))
 
 
 def _extent(rows: list[Row]) -> str:
-    """Say how much was measured: threads, processes and rounds of the rows that have a time."""
-    threads = ordered("threads", (row["threads"] for row in rows if row["threads"] is not None))
+    """Return the threads, processes and rounds of the rows that have a time."""
+    threads = ordered("threads", _recorded(rows, "threads"))
     text = f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."
-    trainings = [row for row in rows if row.get("task") and row.get("epochs")]
-    if trainings:
-        return (
-            f"{text} {len(trainings)} trainings, each in a process of its own, one after the other."
-        )
+    if trainings := sum(bool(row.get("task") and row.get("epochs")) for row in rows):
+        return f"{text} {trainings} trainings, each in a process of its own, one after the other."
     timed = [row for row in rows if row["status"] == "ok"]
-    processes, rounds = (
-        [row[name] for row in timed if row[name] is not None] for name in ("processes", "rounds")
-    )
+    processes, rounds = _recorded(timed, "processes"), _recorded(timed, "rounds")
     if not processes:
         return f"{text} Processes and rounds: none timed."
-    text += f" {_span(processes, 'process')} per case"
+    text += f" {_range(processes, 'process')} per case"
     if rounds:
-        disturbed = sum(row["disturbed_rounds"] or 0 for row in timed)
-        text += f", {_span(rounds, 'round')}. Disturbed: {disturbed} of {sum(rounds)} rounds"
+        disturbed = sum(_recorded(timed, "disturbed_rounds"))
+        text += f", {_range(rounds, 'round')}. Disturbed: {disturbed} of {sum(rounds)} rounds"
     if min(processes) < MIN_PROCESSES:
         text += f". Exploratory: fewer than {MIN_PROCESSES} processes per case"
     return f"{text}."
 
 
-def _span(counts: list[int], noun: str) -> str:
+def _range(counts: list[int], noun: str) -> str:
     low, high = min(counts), max(counts)
     return plural(low, noun) if low == high else f"{low} to {plural(high, noun)}"
 
@@ -227,22 +195,21 @@ def noise_floor(manifest: Manifest) -> str:
     """Return what the controls of the run showed, as one phrase."""
     controls = manifest.get("controls")
     if isinstance(controls, Mapping):
-        values = ", ".join(f"{name} {_short(controls[name])}" for name in sorted(controls))
+        texts = {
+            name: number(value) if isinstance(value, float) else value
+            for name, value in controls.items()
+        }
+        values = ", ".join(f"{name} {texts[name]}" for name in sorted(texts))
         controls = controls.get("noise_floor", values)
     if isinstance(controls, int | float) and not isinstance(controls, bool):
         return f"{number(100 * controls, 2)} %"
     return str(controls) if controls else "not measured"
 
 
-def _short(value: Any) -> str:
-    return number(value) if isinstance(value, float) else str(value)
-
-
-def command(manifest: Manifest) -> str:
+def _command(manifest: Manifest) -> str:
     """Return the command that measures the same suite, or makes the same records, again."""
     recorded = str(manifest.get("command") or "")
     if recorded.startswith(("lstmbench run", "python -c")):
         return recorded
-    return (
-        f"lstmbench run {shlex.quote(str(_get(manifest, 'suite', 'name') or 'SUITE'))} --out FOLDER"
-    )
+    suite = str(part(manifest, "suite").get("name") or "SUITE")
+    return f"lstmbench run {shlex.quote(suite)} --out FOLDER"

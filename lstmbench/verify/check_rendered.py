@@ -1,6 +1,4 @@
-"""Are tables, figures and pages what the records give? They are rendered again, in memory, and
-compared by bytes.
-"""
+"""Check tables, figures and pages: they are rendered again in memory and compared byte by byte."""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
@@ -11,67 +9,60 @@ from lstmbench.report.provenance import part
 from lstmbench.results.checksums import CHECKSUMS
 from lstmbench.results.store import FILES
 from lstmbench.verify.difference import difference
-from lstmbench.verify.finding import Finding
+from lstmbench.verify.finding import Finding, unverifiable
 
 Render = Callable[[Path], Mapping[str, bytes]]
 
 DRAWN_WITH = ("matplotlib", "pillow")
 """The packages that the bytes of a figure depend on."""
-NOT_OF_THE_RECORDS = ("comparison.md", "reproduction.md", "reproduction.csv")
-"""What a run's folder may hold that another run has a part in."""
+OF_TWO_RUNS = ("comparison.md", "reproduction.md", "reproduction.csv")
+"""Files in a run's folder that also depend on another run."""
 
 
 def check_rendered(folder: Path, manifest: Mapping[str, Any], render: Render) -> Iterator[Finding]:
-    """Yield what is not as it is rendered, what is missing, and what is there beside it."""
-    right = render(folder)
-    there = {name: path for name, path in _files(folder) if not name.startswith("notebooks/")}
-    if not any(name in there for name in right):
-        yield Finding(
-            "README.md",
-            "not there, nor tables and figures: 'lstmbench table' makes them.",
-            "unverifiable",
-        )
+    """Yield rendered files that are missing or differ, and files that are not rendered."""
+    rendered, files = render(folder), _files(folder)
+    if not rendered.keys() & files.keys():
+        what = "not there, nor tables and figures: 'lstmbench table' makes them."
+        yield Finding("README.md", what, "unverifiable")
         return
-    strange: list[Finding] = []
-    for name, content in right.items():
-        if name not in there:
+    figures = []
+    for name, expected in rendered.items():
+        if name not in files:
             yield Finding(name, "missing.")
-        elif (found := _read(there[name])) is None:
-            yield Finding(name, "cannot be read.", "unverifiable")
-        elif found != content:
-            differs = Finding(name, difference(found, content))
+            continue
+        try:
+            actual = files[name].read_bytes()
+        except OSError as error:
+            yield unverifiable(name, error, folder, "cannot be read: ")
+            continue
+        if actual != expected:
+            finding = Finding(name, difference(actual, expected))
             if name.startswith("figures/"):
-                strange.append(differs)
+                figures.append(finding)
             else:
-                yield differs
-    others = _other_versions(manifest)
-    yield from [Finding("figures", others, "remark")] if strange and others else strange
-    for name in sorted(set(there) - set(right) - {*FILES, CHECKSUMS}):
-        if name in NOT_OF_THE_RECORDS:
+                yield finding
+    versions = _other_versions(manifest)
+    yield from [Finding("figures", versions, "remark")] if figures and versions else figures
+    for name in sorted(files.keys() - rendered.keys() - {*FILES, CHECKSUMS}):
+        if name in OF_TWO_RUNS:
             yield Finding(name, "not verified: it does not follow from this run alone.", "remark")
         else:
             yield Finding(name, "an extra file, which the records do not give.")
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a run by their names in it; hidden ones are no one's results."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix(), path
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the files of a run by name, without notebooks and hidden files."""
+    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name.as_posix(): path
+        for name, path in names.items()
+        if name.parts[0] != "notebooks" and not any(piece.startswith(".") for piece in name.parts)
+    }
 
 
 def _other_versions(manifest: Mapping[str, Any]) -> str:
-    """Say by which other versions than those here the figures were drawn; "" if by none that is
-    known.
-    """
+    """Return the versions that the figures were drawn with, if other ones are installed here."""
     recorded = part(manifest, "packages")
     here = {name: metadata.version(name) for name in DRAWN_WITH}
     others = [name for name in DRAWN_WITH if recorded.get(name) not in (None, here[name])]

@@ -1,14 +1,14 @@
-"""Do the numbers of the records follow from the raw samples? They are computed again, by what
-computed them.
+"""Check that the numbers of the records follow from the raw samples, by computing them again.
 
-Counts, medians, percentiles, ratios, shares of the limit and their intervals follow from the
-samples, for the bootstrap has a seed. What a worker saw beside them does not: first calls, memory,
-errors, how busy the cores were.
+Counts, medians, percentiles, ratios, fractions of the machine's limits and their intervals follow
+from the samples, since the bootstrap has a seed. First calls, memory, errors and the load of the
+cores do not, since the worker measures them besides the samples.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,176 +19,138 @@ from lstmbench.measure.metrics import Evidence, memory, roofline, speed
 from lstmbench.measure.roofline import PEAK_COLUMNS
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
+from lstmbench.report.comparison.matched_cases import plain_rows
 from lstmbench.report.labels import Row
-from lstmbench.results.schema import CASE_COLUMNS
+from lstmbench.report.provenance import part
+from lstmbench.results.schema import CASE_COLUMNS, TRAINING_KEYS
 from lstmbench.verify.finding import Finding, case_name
 
-Key = tuple[Any, ...]
-Groups = Mapping[Key, list[Row]]
-Computed = Iterator[tuple[Row, Key, dict[str, Any] | None]]
-"""A record, the key of its samples, and what they give; None if they give nothing though the record
-has numbers.
-"""
-
-AGREE = 1e-9
+TOLERANCE = 1e-9
 """Relative: another machine may add numbers in another order."""
-LESSON_CASE = (
-    "implementation",
-    "task",
-    "cell",
-    "seed",
-    "sizes",
-    "recipe",
-    "dtype",
-    "device",
-    "threads",
-)
-"""What tells the cases of lessons apart."""
-_SIZES = tuple(each.name for each in fields(Workload))
+
+_TRAINING_CASE = ("implementation", *TRAINING_KEYS, "dtype", "device", "threads")
+"""The columns that identify a training run."""
+
+_QUIET: Mapping[str, Any] = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
+"""A measurement that nothing disturbed."""
+
+Rounds = list[list[list[Row]]]
+"""Samples by process and round."""
 
 
 def check_samples(
     rows: list[Row], samples: pd.DataFrame, manifest: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Yield each case whose numbers are not those of its samples, and samples that belong to no
-    case.
-    """
-    lessons = "task" in samples.columns
-    keys = LESSON_CASE if lessons else tuple(CASE_COLUMNS)
-    plain: list[Any] = samples.astype(object).where(samples.notna(), None).to_dict("records")
-    groups: dict[Key, list[Row]] = {}
-    for sample in plain:
-        groups.setdefault(_key(sample, keys), []).append(sample)
-    used = set()
-    for number, (row, key, right) in enumerate(
-        (_lessons if lessons else _cases)(rows, groups, keys, manifest), 1
-    ):
-        used.add(key)
-        where = f"row {number} ({case_name(row)})"
+    """Yield cases whose numbers are not those of their samples, and samples without a record."""
+    is_training = "task" in samples
+    keys = _TRAINING_CASE if is_training else tuple(CASE_COLUMNS)
+    unused: dict[tuple[Any, ...], list[Row]] = {}
+    for sample in plain_rows(samples):
+        unused.setdefault(tuple(map(sample.get, keys)), []).append(sample)
+    groups = [unused.get(tuple(map(row.get, keys)), []) for row in rows]
+    expected = _training_numbers(rows, groups) if is_training else _numbers(rows, groups, manifest)
+    for number, (row, right) in enumerate(zip(rows, expected, strict=True), 1):
+        unused.pop(tuple(map(row.get, keys)), None)
+        place = f"row {number} ({case_name(row)})"
         if right is None:
-            yield Finding(
-                "samples.parquet",
-                f"has no rounds of the records' {where}, or not those of the reference.",
-            )
+            problem = f"has no rounds of the records' {place}, or not those of the reference."
+            yield Finding("samples.parquet", problem)
             continue
-        wrong = [name for name, value in right.items() if not _same(row.get(name), value)]
+        wrong = [name for name, value in right.items() if not _agree(row.get(name), value)]
         if wrong:
-            first, rest = wrong[0], f"; {', '.join(wrong[1:])} not either" if wrong[1:] else ""
-            what = f"{row.get(first)!r} does not follow from samples.parquet, which gives {right[first]!r}{rest}."
-            yield Finding("records.parquet", f"{where}, column {first}: {what}")
-    for key in set(groups) - used:
+            first, *others = wrong
+            also = f"; {', '.join(others)} not either" if others else ""
+            problem = f"does not follow from samples.parquet, which gives {right[first]!r}{also}"
+            what = f"{place}, column {first}: {row.get(first)!r} {problem}."
+            yield Finding("records.parquet", what)
+    for key, group in unused.items():
         case = case_name(dict(zip(keys, key, strict=True)))
-        yield Finding(
-            "samples.parquet",
-            f"{len(groups[key])} samples are of a case that has no record ({case}).",
-        )
+        what = f"{len(group)} samples are of a case that has no record ({case})."
+        yield Finding("samples.parquet", what)
 
 
-def _cases(
-    rows: list[Row], groups: Groups, keys: tuple[str, ...], manifest: Mapping[str, Any]
-) -> Computed:
-    suite = manifest.get("suite") or {}
-    reference, precision = (
-        suite.get("reference", ""),
-        (suite.get("budget") or {}).get("precision", math.nan),
-    )
-    rounds = {key: _rounds(group) for key, group in groups.items()}
-    turns = {key: [list(map(_turn, process)) for process in each] for key, each in rounds.items()}
-    bases = {
-        _workload(row): turns.get(_key(row, keys), [])
-        for row in rows
+def _numbers(
+    rows: list[Row], groups: list[list[Row]], manifest: Mapping[str, Any]
+) -> Iterator[dict[str, Any] | None]:
+    """Yield what the samples of each record give; None if they lack rounds."""
+    suite = part(manifest, "suite")
+    reference = suite.get("reference", "")
+    precision = part(suite, "budget").get("precision", math.nan)
+    workloads = [
+        Workload(**{size.name: row[size.name] for size in fields(Workload)}) for row in rows
+    ]
+    rounds = [_rounds(group) for group in groups]
+    measurements = [[[*map(_measurement, process)] for process in run] for run in rounds]
+    of_reference = {
+        workload: own
+        for row, workload, own in zip(rows, workloads, measurements, strict=True)
         if row["implementation"] == reference
     }
-    for row in rows:
-        key, workload = _key(row, keys), _workload(row)
-        right: dict[str, Any] | None = {"workload": workload.id}
-        if row["status"] == "ok":
-            evidence = Evidence(workload, reference, precision, measurements=turns.get(key, []))
-            evidence.reference_measurements = bases.get(workload, [])
-            evidence.machine_peaks = _limits(rounds.get(key, []))
-            right = _numbers(row, evidence)
-        yield row, key, right
+    for row, workload, samples, own in zip(rows, workloads, rounds, measurements, strict=True):
+        if row["status"] != "ok":
+            yield {"workload": workload.id}
+            continue
+        base = of_reference.get(workload, [])
+        if not own or (base and [*map(len, base)] != [*map(len, own)]):
+            yield None
+            continue
+        calls = [{"first_call_s": row["first_call_s"]}]
+        evidence = Evidence(workload, reference, precision, calls, own, base)
+        evidence.machine_peaks = _machine_peaks(samples)
+        right = speed.compute(evidence) | memory.compute(evidence)
+        right |= {"workload": workload.id, "flops": workload.flops}
+        if evidence.machine_peaks:
+            right |= roofline.compute(evidence)
+        elif row["roofline_low"] is not None:
+            right["roofline_low"] = None
+        elif row["products_s"] is not None:  # earlier versions measured the limits only once
+            seconds = float(np.median(np.concatenate(evidence.rounds)))
+            right["products_fraction"] = row["products_s"] / seconds
+        if math.isnan(precision):
+            right.pop("converged", None)
+        yield right
 
 
-def _numbers(row: Row, evidence: Evidence) -> dict[str, Any] | None:
-    base = evidence.reference_measurements
-    if not evidence.measurements or (
-        base and list(map(len, base)) != list(map(len, evidence.measurements))
-    ):
-        return None
-    workload = evidence.workload
-    evidence.first_calls = [{"first_call_s": row["first_call_s"]}]
-    right = (
-        speed.compute(evidence)
-        | memory.compute(evidence)
-        | {"workload": workload.id, "flops": workload.flops}
-    )
-    if evidence.machine_peaks:
-        right |= roofline.compute(evidence)
-    elif row["roofline_low"] is not None:
-        right["roofline_low"] = None
-    elif row["products_s"] is not None:  # an older run, whose limits are from one moment
-        right["products_fraction"] = row["products_s"] / float(
-            np.median(np.concatenate(evidence.rounds))
-        )
-    if math.isnan(evidence.precision):
-        right.pop("converged", None)
-    return right
+def _training_numbers(rows: list[Row], groups: list[list[Row]]) -> Iterator[dict[str, Any] | None]:
+    """Yield what the epochs of each training run give; None if there are none."""
+    for row, epochs in zip(rows, groups, strict=True):
+        if row["status"] != "ok" or row.get("epochs") is None:  # baselines have no epochs
+            yield {}
+        elif epochs:
+            counts = {"epochs": len(epochs), "updates": epochs[-1]["updates"]}
+            yield epoch_times(epochs) | counts
+        else:
+            yield None
 
 
-def _lessons(
-    rows: list[Row], groups: Groups, keys: tuple[str, ...], _: Mapping[str, Any]
-) -> Computed:
-    for row in rows:
-        key = _key(row, keys)
-        right: dict[str, Any] | None = {}
-        if row["status"] == "ok" and row.get("epochs") is not None:  # baselines have none
-            epochs = groups.get(key, [])
-            counted = {"epochs": len(epochs), "updates": epochs[-1]["updates"]} if epochs else {}
-            right = epoch_times(epochs) | counted if epochs else None
-        yield row, key, right
-
-
-def _limits(rounds: list[list[list[Row]]]) -> list[list[dict[str, float]]]:
-    """Return what the machine could do in each round, process by process; nothing if the samples do
-    not all say it.
-    """
-    for turn in (turn for process in rounds for turn in process):
-        said = {tuple(sample.get(name) for name in PEAK_COLUMNS) for sample in turn}
-        if len(said) > 1 or None in said.pop():
-            return []
-    return [
-        [{name: turn[0][name] for name in PEAK_COLUMNS} for turn in process] for process in rounds
-    ]
-
-
-def _rounds(samples: list[Row]) -> list[list[list[Row]]]:
+def _rounds(samples: list[Row]) -> Rounds:
     """Return the samples of each round, process by process."""
     processes: dict[int, dict[int, list[Row]]] = {}
     for sample in samples:
         processes.setdefault(sample["process"], {}).setdefault(sample["round"], []).append(sample)
-    return [list(rounds.values()) for rounds in processes.values()]
+    return [[*rounds.values()] for rounds in processes.values()]
 
 
-def _turn(samples: list[Row]) -> Measurement:
-    """Return a turn of these samples; one that was disturbed gets a witness that says so."""
-    seconds, disturbance = (
-        [sample["seconds"] for sample in samples],
-        "yes" if samples[0]["disturbed"] else "",
-    )
-    quiet = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
-    return Measurement(seconds, **quiet, calls=samples[0]["calls"], throttled=disturbance)  # type: ignore[arg-type]
+def _measurement(samples: list[Row]) -> Measurement:
+    """Return the measurement of one round, with a mark if it was disturbed."""
+    first, seconds = samples[0], [sample["seconds"] for sample in samples]
+    disturbance = "yes" if first["disturbed"] else ""
+    return Measurement(seconds, **_QUIET, calls=first["calls"], throttled=disturbance)
 
 
-def _workload(row: Row) -> Workload:
-    return Workload(**{name: row[name] for name in _SIZES})
+def _machine_peaks(rounds: Rounds) -> list[list[dict[str, float]]]:
+    """Return the machine's limits in each round; empty if the samples do not agree on them."""
+    for samples in chain.from_iterable(rounds):
+        peaks = {tuple(map(sample.get, PEAK_COLUMNS)) for sample in samples}
+        if len(peaks) > 1 or None in peaks.pop():
+            return []
+    return [
+        [{name: samples[0][name] for name in PEAK_COLUMNS} for samples in process]
+        for process in rounds
+    ]
 
 
-def _key(row: Row, keys: tuple[str, ...]) -> Key:
-    return tuple(row.get(key) for key in keys)
-
-
-def _same(kept: Any, right: Any) -> bool:
-    if isinstance(right, float) and isinstance(kept, float | int):
-        return math.isclose(kept, right, rel_tol=AGREE)
-    return bool(kept == right)
+def _agree(recorded: Any, right: Any) -> bool:
+    if isinstance(right, float) and isinstance(recorded, float | int):
+        return math.isclose(recorded, right, rel_tol=TOLERANCE)
+    return bool(recorded == right)

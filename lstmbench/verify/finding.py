@@ -1,4 +1,4 @@
-"""What a verification finds, and what it comes to."""
+"""What a verification finds, and its exit code."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -44,10 +44,10 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return exit_codes.NOT_POSSIBLE if "unverifiable" in weights else exit_codes.OK
 
 
-def sentence(error: Exception, folder: Path) -> str:
-    """Return an error as a sentence, without this machine's path to the folder."""
+def unverifiable(where: str, error: Exception, folder: Path, prefix: str = "") -> Finding:
+    """Return an error as a finding, without this machine's path to the folder."""
     text = (str(error).splitlines() or [type(error).__name__])[0]
-    return text.replace(f"{folder}/", "")
+    return Finding(where, prefix + text.replace(f"{folder}/", ""), "unverifiable")
 
 
 def case_name(row: Mapping[str, Any]) -> str:

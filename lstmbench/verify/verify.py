@@ -1,77 +1,72 @@
-"""From a folder of results to what is wrong with it; nothing in it is written."""
+"""Verify a folder of results; nothing in it is written."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.labels import Row, rows_of
+from lstmbench.report.labels import rows_of
 from lstmbench.report.page.index import render, render_index
-from lstmbench.results.store import read_manifest, read_results, read_samples
-from lstmbench.verify.check_measured import check_csv, check_files, check_manifest
+from lstmbench.results.store import is_run, read_manifest, read_results, read_samples
+from lstmbench.verify.check_files import check_csv, check_files, check_manifest
 from lstmbench.verify.check_rendered import Render, check_rendered
 from lstmbench.verify.check_samples import check_samples
 from lstmbench.verify.difference import difference
-from lstmbench.verify.finding import Finding, sentence
+from lstmbench.verify.finding import Finding, unverifiable
 
 
 def verify(folder: str | Path, render: Render = render) -> list[Finding]:
-    """Return all that is wrong with a run, or with a folder of runs and its index; empty if nothing
-    is.
+    """Return all that is wrong with a run, or with a folder of runs and its index.
 
-    Sums are checked, records held against their CSV, manifest and samples, and tables, figures and
-    pages rendered again and compared byte for byte.
+    Checksums are verified, records are compared with their CSV, manifest and samples, and tables,
+    figures and pages are rendered again and compared byte by byte.
 
     Args:
         folder: of one run, or of runs.
-        render: what makes the files of a run, by their names; one who verifies the same run often
-            may keep them.
+        render: returns the files of a run by name; to verify one run often, give one that caches.
 
     Raises:
         LstmbenchError: if there are no results in the folder.
     """
     root = Path(folder)
-    if any((root / name).is_file() for name in ("manifest.json", "records.parquet")):
+    if _has_results(root):
         return list(_verify_run(root, render))
-    runs = sorted(path for path in root.glob("[!.]*") if path.is_dir())
-    if not any(
-        (run / name).is_file() for run in runs for name in ("manifest.json", "records.parquet")
-    ):
-        raise LstmbenchError(
-            f"There are no results in {root}: it has no manifest.json, nor has a folder in it."
-        )
-    found = [finding.within(run.name) for run in runs for finding in _verify_run(run, render)]
-    return [*found, *verify_index(root)]
+    folders = sorted(path for path in root.glob("[!.]*") if path.is_dir())
+    if not any(map(_has_results, folders)):
+        problem = "neither it nor a folder in it has a manifest.json"
+        raise LstmbenchError(f"There are no results in {root}: {problem}.")
+    findings = [found.within(run.name) for run in folders for found in _verify_run(run, render)]
+    return [*findings, *verify_index(root)]
 
 
 def verify_index(root: Path) -> Iterator[Finding]:
-    """Yield what is wrong with the pages of a folder of runs, and the files in it that are of no
-    run.
-    """
+    """Yield what is wrong with the pages of a folder of runs, and files that are of no run."""
     pages = render_index(root)
-    for name, right in pages.items():
+    for name, expected in pages.items():
         if not (root / name).is_file():
             yield Finding(name, "missing; 'lstmbench table' makes it.")
-        elif (there := (root / name).read_bytes()) != right:
-            yield Finding(name, difference(there, right))
+        elif (actual := (root / name).read_bytes()) != expected:
+            yield Finding(name, difference(actual, expected))
     for path in sorted(root.glob("[!.]*")):
         if path.is_file() and path.name not in pages:
             yield Finding(path.name, "an extra file, which is of no run.")
 
 
+def _has_results(folder: Path) -> bool:
+    return is_run(folder) or (folder / "records.parquet").is_file()
+
+
 def _verify_run(folder: Path, render: Render) -> Iterator[Finding]:
-    """Yield what is wrong, causes before what follows from them."""
+    """Yield what is wrong, causes before consequences; the first check finds missing files."""
     try:
         manifest = read_manifest(folder)
     except LstmbenchError as error:
         yield from check_files(folder, {})
-        if (folder / "manifest.json").is_file():  # that it is missing was said
-            yield Finding("manifest.json", sentence(error, folder), "unverifiable")
+        if is_run(folder):
+            yield unverifiable("manifest.json", error, folder)
         return
     if not manifest.get("complete") or (folder / "parts").is_dir():
-        yield Finding(
-            "manifest.json", "the run is not finished: its command goes on with it.", "unverifiable"
-        )
+        what = "the run is not finished: its command goes on with it."
+        yield Finding("manifest.json", what, "unverifiable")
         return
     yield from check_files(folder, manifest)
     if not (folder / "records.parquet").is_file():
@@ -80,26 +75,21 @@ def _verify_run(folder: Path, render: Render) -> Iterator[Finding]:
         records = read_results(folder)
         rows = rows_of(records)
     except LstmbenchError as error:
-        yield Finding("records.parquet", sentence(error, folder), "unverifiable")
+        yield unverifiable("records.parquet", error, folder)
         return
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "records.csv": lambda: check_csv(folder, records),
         "records.parquet": lambda: check_manifest(rows, manifest),
-        "samples.parquet": lambda: _check_samples(folder, rows, manifest),
+        "samples.parquet": lambda: check_samples(rows, read_samples(folder), manifest),
         "README.md": lambda: check_rendered(folder, manifest, render),
     }
+    if not (folder / "samples.parquet").is_file():
+        del checks["samples.parquet"]
     for where, check in checks.items():
         try:
             yield from check()
         except LstmbenchError as error:
-            yield Finding(where, sentence(error, folder), "unverifiable")
-        except (
-            Exception
-        ) as error:  # records are foreign: whatever stands in them, the other checks go on
-            what = f"cannot be verified: {type(error).__name__}: {sentence(error, folder)}"
-            yield Finding(where, what, "unverifiable")
-
-
-def _check_samples(folder: Path, rows: list[Row], manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    if (folder / "samples.parquet").is_file():  # that it is missing was said
-        yield from check_samples(rows, read_samples(folder), manifest)
+            yield unverifiable(where, error, folder)
+        except Exception as error:  # whatever is in a record, the other checks go on
+            prefix = f"cannot be verified: {type(error).__name__}: "
+            yield unverifiable(where, error, folder, prefix)
