@@ -17,7 +17,7 @@ from conformance import draw, oracle, relative_error, results
 import lstmbench as lb
 from lstmbench.variants.kernels import triton_cell as cells
 from lstmbench.variants.kernels import triton_persistent as persistent
-from lstmbench.variants.kernels.triton_step import Stepped
+from lstmbench.variants.kernels.triton_step import TritonSteps
 
 ROOMY = persistent.Chip(processors=1 << 20, shared_bytes=1 << 40)
 FULL = persistent.Chip(processors=0, shared_bytes=0)
@@ -30,7 +30,7 @@ def errors(steps: Any, *shape: int, dtype: str = "float32", seed: int = 0) -> di
     problem = draw(*shape, seed)
     lstm = lb.load("torch.fused", problem.params, dtype=dtype)
     fused = lstm.implementation
-    fused.steps = steps(fused.W_ih, fused.W_hh, fused.b)
+    fused.kernel = steps(*fused.weights)
     wanted = oracle(problem)
     return {
         name: relative_error(found, wanted[name]) for name, found in results(lstm, problem).items()
@@ -38,21 +38,23 @@ def errors(steps: Any, *shape: int, dtype: str = "float32", seed: int = 0) -> di
 
 
 def stepped(*shape: int, **options: Any) -> dict[str, float]:
-    return errors(Stepped, *shape, **options)
+    return errors(TritonSteps, *shape, **options)
 
 
 def whole(*shape: int, **options: Any) -> dict[str, float]:
     """With one program for all units."""
     units = max(16, triton.next_power_of_2(shape[3]))
     return errors(
-        lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=units), *shape, **options
+        lambda *weights: persistent.PersistentSteps(*weights, chip=ROOMY, units=units),
+        *shape,
+        **options,
     )
 
 
 def slices(B: int, I: int, H: int, **options: Any) -> dict[str, float]:  # noqa: E741
     """Of one step with a program for every 16 units."""
     return errors(
-        lambda *weights: persistent.Persistent(*weights, chip=ROOMY, units=16),
+        lambda *weights: persistent.PersistentSteps(*weights, chip=ROOMY, units=16),
         1,
         B,
         I,
@@ -63,7 +65,9 @@ def slices(B: int, I: int, H: int, **options: Any) -> dict[str, float]:  # noqa:
 
 def too_large(*shape: int, **options: Any) -> dict[str, float]:
     """Where the chip holds nothing."""
-    return errors(lambda *weights: persistent.Persistent(*weights, chip=FULL), *shape, **options)
+    return errors(
+        lambda *weights: persistent.PersistentSteps(*weights, chip=FULL), *shape, **options
+    )
 
 
 @triton.jit
@@ -105,22 +109,13 @@ def _product_kernel(
 ):
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
-    i1 = persistent.columns_of_W(W, units, 0, 0, H, S, K1)
-    f1 = persistent.columns_of_W(W, units, 1, 0, H, S, K1)
-    g1 = persistent.columns_of_W(W, units, 2, 0, H, S, K1)
-    o1 = persistent.columns_of_W(W, units, 3, 0, H, S, K1)
-    i2 = i1
-    f2 = f1
-    g2 = g1
-    o2 = o1
+    i, f, g, o = persistent.columns_of_W(W, units, 0, H, S, K1)
+    total = tl.zeros((S, U, R), dtype=tl.float32)
+    total = persistent.add_product(total, i, f, g, o, dz, rows, 0, B, H, S, K1, "interpreted")
     if K2 > 0:
-        i2 = persistent.columns_of_W(W, units, 0, K1, H, S, K2)
-        f2 = persistent.columns_of_W(W, units, 1, K1, H, S, K2)
-        g2 = persistent.columns_of_W(W, units, 2, K1, H, S, K2)
-        o2 = persistent.columns_of_W(W, units, 3, K1, H, S, K2)
-    part = persistent.through_W(
-        dz, i1, f1, g1, o1, i2, f2, g2, o2, rows, B, H, S, U, R, K1, K2, "interpreted"
-    )
+        i, f, g, o = persistent.columns_of_W(W, units, K1, H, S, K2)
+        total = persistent.add_product(total, i, f, g, o, dz, rows, K1, B, H, S, K2, "interpreted")
+    part = tl.sum(total, axis=0)
     inside = (units < H)[:, None] & (rows < B)[None, :]
     tl.store(dh + rows[None, :] * H + units[:, None], part, inside)
 

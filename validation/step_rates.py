@@ -37,7 +37,13 @@ from lstmbench.variants.kernels.recurrence import HERE, Recurrence, compile_libr
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 WORK = 3e8  # floating-point operations a call
-FILE = "lstmbench/variants/kernels/recurrence.cpp"
+OLD_NAMES = {
+    "block_width": "wide",
+    "recompute_gates": "cells",
+    "input_gradients": "inputs_back",
+    "weight_gradients": "weights_back",
+}
+"""What functions of the library were called at earlier commits."""
 Calls = dict[str, Callable[[], object]]
 
 
@@ -46,9 +52,13 @@ def built(revision: str, folder: Path) -> Recurrence:
     packed = run_git(HERE.parents[1], "archive", revision, "lstmbench/variants")
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         files.extractall(folder / revision, filter="data")
-    made = folder / f"{revision.replace('/', '_')}.so"
-    compile_library(folder / revision / FILE, made)
-    return Recurrence(ctypes.CDLL(str(made)))
+    library_path = folder / f"{revision.replace('/', '_')}.so"
+    compile_library(next((folder / revision).rglob("*recurrence.cpp")), library_path)
+    library = ctypes.CDLL(str(library_path))
+    for name, old_name in OLD_NAMES.items():
+        if not hasattr(library, name):
+            setattr(library, name, getattr(library, old_name))
+    return Recurrence(library)
 
 
 class Arrays:
@@ -87,7 +97,7 @@ class Arrays:
 
         def weights() -> None:
             arrays = (self.gates, self.x, self.dW, self.b)
-            steps.weights_back(T * B, H, H, *(array.data_ptr() for array in arrays), False)
+            steps.weight_gradients(T * B, H, H, *(array.data_ptr() for array in arrays), False)
 
         return {
             "inference": lambda: forward(0),

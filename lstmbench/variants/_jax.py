@@ -1,77 +1,91 @@
-"""What variants written in JAX share: from a function of the whole sequence to the methods of an
-implementation.
-"""
+"""What implementations in JAX share: the methods that follow from one function of the sequence."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import jax
-from numpy.typing import NDArray
+from jax import Array
 
-from lstmbench.backends.jax_backend import JaxBackend
+Weights = tuple[Array, ...]
+"""W_ih (4H, I), W_hh (4H, H), b (4H,), and the peepholes (3, H) where there are any."""
+Run = Callable[..., tuple[Array, Array, Array]]
+"""A function of weights, x (T, B, I), h0 and c0 (B, H), and lengths (B,) if it takes any.
 
-Weights = tuple[jax.Array, ...]
-"""W_ih, W_hh, b, and the peepholes where there are any."""
-Run = Callable[..., Any]
-"""From weights, x (T, B, I), h0 and c0 (B, H), and lengths (B,) if it takes any, to y (T, B, H), h
-and c (B, H).
+It returns y (T, B, H), h and c (B, H). Its weights may be any pytree.
 """
 
 
-class Differentiated:
-    """An implementation from a ``Run`` that JAX can differentiate: forward, backward, and both in
-    one program.
+class JittedLayer:
+    """``forward`` and ``forward_backward`` of a ``Run`` that JAX differentiates, jitted.
+
+    Args:
+        run: the function.
+        weights: its first argument.
+        to_gradients: turns the cotangent of the weights into dW_ih, dW_hh, db.
     """
 
-    def __init__(self, run: Run, arrays: Iterable[NDArray[Any]], framework: JaxBackend) -> None:
-        self.weights = tuple(framework.from_numpy(array) for array in arrays)
-        self._forward, self._forward_saving, self._forward_backward = _compiled(run)
+    def __init__(self, run: Run, weights: Any, to_gradients: Callable[[Any], Any] = tuple) -> None:
+        self.weights = self._inference_weights = weights
+        self._forward, self._forward_backward = _compiled(run, to_gradients)
 
-    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
-        return self._forward(self.weights, x, h0, c0, *lengths)
+    def forward(self, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
+        return self._forward(self._inference_weights, x, h0, c0, *lengths)
 
-    def forward_saving(
-        self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array
-    ) -> Any:
+    def forward_backward(self, x: Array, h0: Array, c0: Array, *cotangents: Array) -> Any:
+        return self._forward_backward(self.weights, x, h0, c0, *cotangents)
+
+
+class DifferentiableLayer(JittedLayer):
+    """A ``JittedLayer`` whose forward and backward passes can be called one after the other.
+
+    Args:
+        run: the function.
+        weights: its first argument.
+        infer: a jitted function that ``forward`` calls in place of ``run``, if any.
+        inference_weights: the first argument of ``infer``.
+    """
+
+    def __init__(
+        self, run: Run, weights: Weights, infer: Any = None, inference_weights: Any = None
+    ) -> None:
+        super().__init__(run, weights)
+        self._forward_saving = _compiled_saving(run)
+        if infer is not None:
+            self._forward, self._inference_weights = infer, inference_weights
+
+    def forward_saving(self, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
         return self._forward_saving(self.weights, x, h0, c0, *lengths)
 
-    def backward(self, saved: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-        return _differentiate(saved, dy, dh, dc)
-
-    def forward_backward(
-        self,
-        x: jax.Array,
-        h0: jax.Array,
-        c0: jax.Array,
-        dy: jax.Array,
-        dh: jax.Array,
-        dc: jax.Array,
-    ) -> Any:
-        return self._forward_backward(self.weights, x, h0, c0, dy, dh, dc)
+    def backward(self, saved: Any, *cotangents: Array) -> Any:
+        return _backward(saved, cotangents)
 
 
-@cache  # so that two of one shape are compiled once
-def _compiled(run: Run) -> tuple[Any, Any, Any]:
-    def run_saving(
-        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array
-    ) -> Any:
+# Cached, so that implementations of the same function and shape are compiled once
+@cache
+def _compiled(run: Run, to_gradients: Callable[[Any], Any]) -> tuple[Any, Any]:
+    def forward_backward(weights: Any, x: Array, h0: Array, c0: Array, *cotangents: Array) -> Any:
+        outputs, pullback = jax.vjp(run, weights, x, h0, c0)
+        return outputs, _gradients(pullback(cotangents), to_gradients)
+
+    return jax.jit(run), jax.jit(forward_backward)
+
+
+@cache
+def _compiled_saving(run: Run) -> Any:
+    def forward_saving(weights: Weights, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
         return jax.vjp(lambda *arrays: run(*arrays, *lengths), weights, x, h0, c0)
 
-    def run_and_differentiate(
-        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *above: jax.Array
-    ) -> Any:
-        outputs, pullback = jax.vjp(run, weights, x, h0, c0)
-        return outputs, _in_order(pullback(above))
-
-    return jax.jit(run), jax.jit(run_saving), jax.jit(run_and_differentiate)
+    return jax.jit(forward_saving)
 
 
 @jax.jit
-def _differentiate(pullback: Any, dy: jax.Array, dh: jax.Array, dc: jax.Array) -> Any:
-    return _in_order(pullback((dy, dh, dc)))
+def _backward(pullback: Any, cotangents: tuple[Array, ...]) -> Any:
+    return _gradients(pullback(cotangents), tuple)
 
 
-def _in_order(cotangents: Any) -> Any:
-    (dW_ih, dW_hh, db, *dp), dx, dh0, dc0 = cotangents
-    return (dW_ih, dW_hh, db, dx, dh0, dc0, *dp)
+def _gradients(cotangents: Any, to_gradients: Callable[[Any], Any]) -> Any:
+    """Return the gradients in the order of ``Implementation.forward_backward``."""
+    dweights, dx, dh0, dc0 = cotangents
+    dW_ih, dW_hh, db, *dpeepholes = to_gradients(dweights)
+    return (dW_ih, dW_hh, db, dx, dh0, dc0, *dpeepholes)

@@ -1,13 +1,14 @@
-"""Keras 3 for the two implementations that use it: one process can have one of its backends only.
+"""Keras 3 for the two implementations that use it: a process can have one of its backends only.
 
 Keras reads its backend once, when it is imported. So the import waits until an implementation is
-loaded, and an implementation that needs the other backend is refused from then on.
+loaded; from then on, an implementation that needs the other backend is refused.
 """
 
 import os
 from importlib.util import find_spec
 from typing import Any
 
+from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 
 if find_spec("keras") is None:
@@ -25,25 +26,22 @@ def import_keras(backend: str, name: str) -> Any:
     try:
         import keras
     finally:  # processes that are started later choose for themselves
-        if before is None:
-            del os.environ["KERAS_BACKEND"]
-        else:
+        del os.environ["KERAS_BACKEND"]
+        if before is not None:
             os.environ["KERAS_BACKEND"] = before
-    found = keras.backend.backend()
-    if found != backend:
+    imported = keras.backend.backend()
+    if imported != backend:
         raise LstmbenchError(
-            f"{name} needs Keras on the backend {backend}, but this process has imported it on {found}, and a process "
-            "can have one only; load it in another process."
+            f"{name} needs Keras on the backend {backend}, but this process has imported it on "
+            f"{imported}, and a process can have one only; load it in another process."
         )
     return keras
 
 
 def lstm_layer(keras: Any, input_size: int, hidden_size: int, dtype: str, **options: Any) -> Any:
-    """Return Keras' LSTM layer, built, batch-major, which takes and returns states; its weights are
-    to be set.
+    """Return Keras' LSTM layer, batch-major, built but without our weights.
 
-    They are kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,); the order of the gates is
-    ours.
+    Its weights are those of ``keras_weights``.
     """
     layer = keras.layers.LSTM(
         hidden_size,
@@ -55,3 +53,8 @@ def lstm_layer(keras: Any, input_size: int, hidden_size: int, dtype: str, **opti
     )
     layer.build((None, None, input_size))
     return layer
+
+
+def keras_weights(params: LSTMParams) -> list[Any]:
+    """Return kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,), with our order of gates."""
+    return [params.weight_ih.T, params.weight_hh.T, params.bias]

@@ -1,24 +1,22 @@
 """``jax.fused``: a ``custom_vjp`` over the whole sequence, with a hand-written backward.
 
-What need not be done step by step is not: the gradients of weights, bias and inputs are one product
-each over all steps, where JAX's own derivative would add up a (4H, H) gradient at every step. For
-the steps there are two ways:
+Only the recurrence is computed step by step. The gradients of weights, bias and inputs are one
+product each over all steps, where JAX's own derivative would add up a (4H, H) gradient at every
+step. There are two step kernels:
 
-- On a CPU in float32, where there is a C++ compiler: ``recurrence.cpp``, called through XLA's
-  foreign function interface, in which the elementwise work of a step is done where its product
-  still lies in registers. The weights are
-  laid out anew for it: when they are loaded, for inference, and in every call that trains, since
-  they change after each. It runs on one core, whatever ``threads``.
+- On a CPU in float32, if there is a C++ compiler: ``recurrence.cpp``, called through XLA's foreign
+  function interface. It computes the elementwise work of a step while the step's product is still
+  in registers. It needs packed weights: inference packs them when they are loaded, training in
+  every call, since they change after each. It runs on one core, whatever ``threads``.
 - Elsewhere, ``lax.scan``, compiled by XLA. The inputs' share of all pre-activations is one product
-  made before it. sigmoid(z) is written as (1 + tanh(z / 2)) / 2, which XLA turns into vector code;
-  the error of a gate is then some
-  rounding error of 1, not of the gate: one that is all but closed, below 1e-7 in float32, comes out
-  as 0.
+  before it. sigmoid(z) is written as (1 + tanh(z / 2)) / 2, which XLA turns into vector code. The
+  error of a gate is then a rounding error of 1, not of the gate: a gate below 1e-7 in float32
+  becomes 0.
 
 Both keep the gates of every step and c for the backward pass.
 
 In bfloat16 and float16 the products are of that dtype, and all elementwise work and the carried
-states are float32: c sums over time, and would lose what it adds.
+states are float32: c sums over time, and would lose small addends.
 """
 
 import ctypes
@@ -27,43 +25,44 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.ffi import ffi_call
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
-from lstmbench.variants._jax import Differentiated, Run, Weights
+from lstmbench.variants._common import native_weights, steps_within
+from lstmbench.variants._jax import DifferentiableLayer, Run, Weights
 from lstmbench.variants.kernels.recurrence import library, recurrence
 
 CHUNK_BYTES = 1 << 19
-"""CompiledSteps inference keeps the gates of so many steps only that they are still in the cache
-when they are used.
+"""Inference with compiled steps keeps the gates of as many steps as stay in the second cache, or
+of as many as take the memory of W_ih. Measured, see docs/performance.md.
 """
 
 
 class Steps(NamedTuple):
-    """All that has a value at each step, gates in the order i, f, g, o; inference may leave out all
-    but h.
-    """
+    """The values of every step, gates ordered i, f, g, o; inference may leave out all but h."""
 
-    h: jax.Array  # (T, B, H)
-    c: jax.Array  # (T, B, H)
-    gates: jax.Array  # (T, B, 4H)
+    h: Array  # (T, B, H)
+    c: Array  # (T, B, H)
+    gates: Array  # (T, B, 4H)
 
 
 class ScanSteps:
-    """The steps under ``lax.scan``."""
+    """The step kernel under ``lax.scan``."""
 
     @staticmethod
     def forward(
-        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, keep: bool
-    ) -> tuple[Steps, jax.Array]:
-        """Return the steps and the last c, which is in float32 where x is in bfloat16 or float16."""
+        weights: Weights, x: Array, h0: Array, c0: Array, keep: bool
+    ) -> tuple[Steps, Array]:
+        """Return the steps and the last c, in float32 where x is bfloat16 or float16."""
         W_ih, W_hh, b = weights
-        wide = jnp.float32 if x.dtype.itemsize == 2 else x.dtype
+        state_dtype = jnp.promote_types(x.dtype, jnp.float32)
         U = W_hh.T  # (H, 4H)
-        zs = (x @ W_ih.T + b).astype(wide)  # (T, B, 4H)
+        zs = (x @ W_ih.T + b).astype(state_dtype)  # (T, B, 4H)
 
-        def step(carry: Any, z: jax.Array) -> Any:
+        def step(carry: Any, z: Array) -> Any:
             h, c = carry
             i, f, g, o = jnp.split(z + h @ U, 4, axis=1)
             i, f, o = (0.5 * jnp.tanh(0.5 * gate) + 0.5 for gate in (i, f, o))
@@ -72,122 +71,104 @@ class ScanSteps:
             h = (o * jnp.tanh(c)).astype(x.dtype)
             return (h, c), Steps(h, c, jnp.concatenate([i, f, g, o], axis=1))
 
-        (_, c), steps = jax.lax.scan(step, (h0, c0.astype(wide)), zs)
+        (_, c), steps = jax.lax.scan(step, (h0, c0.astype(state_dtype)), zs)
         return steps, c
 
     @staticmethod
-    def backward(
-        W_hh: jax.Array, c0: jax.Array, steps: Steps, dy: jax.Array, dh: jax.Array, dc: jax.Array
-    ) -> Any:
-        """Return dz (T, B, 4H), dh0 and dc0; what is carried is in float32 where dy is in bfloat16
-        or float16.
-        """
-        wide = steps.c.dtype
+    def backward(W_hh: Array, c0: Array, steps: Steps, dy: Array, dh: Array, dc: Array) -> Any:
+        """Return dz (T, B, 4H), dh0 and dc0; the carried dh and dc have the dtype of c."""
+        state_dtype = steps.c.dtype
 
         def step(carry: Any, at_t: Any) -> Any:
             dh, dc = carry
-            dy_t, c, c_prev, gates = at_t
+            dy_t, c, c_before, gates = at_t
             i, f, g, o = jnp.split(gates, 4, axis=1)
             tanh_c = jnp.tanh(c)
             dh = dh + dy_t
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
-            below = [
+            dz_gates = [
                 dc * g * i * (1 - i),
-                dc * c_prev * f * (1 - f),
+                dc * c_before * f * (1 - f),
                 dc * i * (1 - g * g),
                 dh * tanh_c * o * (1 - o),
             ]
-            dz = jnp.concatenate(below, axis=1).astype(dy.dtype)
-            return ((dz @ W_hh).astype(wide), dc * f), dz
+            dz = jnp.concatenate(dz_gates, axis=1).astype(dy.dtype)
+            return ((dz @ W_hh).astype(state_dtype), dc * f), dz
 
-        c_prevs = jnp.concatenate([c0[None].astype(wide), steps.c[:-1]])
-        carry = (dh.astype(wide), dc.astype(wide))
+        c_befores = jnp.concatenate([c0[None].astype(state_dtype), steps.c[:-1]])
+        carry = (dh.astype(state_dtype), dc.astype(state_dtype))
         (dh0, dc0), dzs = jax.lax.scan(
-            step, carry, (dy, steps.c, c_prevs, steps.gates), reverse=True
+            step, carry, (dy, steps.c, c_befores, steps.gates), reverse=True
         )
         return dzs, dh0, dc0
 
     @staticmethod
-    def gradients(
-        weights: Weights, x: jax.Array, h0: jax.Array, steps: Steps, dzs: jax.Array
-    ) -> Any:
+    def gradients(weights: Weights, x: Array, h0: Array, steps: Steps, dzs: Array) -> Any:
         """Return dW_ih, dW_hh, db and dx, from dz of every step."""
         T, B, H = steps.h.shape
         dz = dzs.reshape(T * B, 4 * H)
-        h_prevs = jnp.concatenate([h0[None], steps.h[:-1]])
-        dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_prevs.reshape(T * B, H)
+        h_befores = jnp.concatenate([h0[None], steps.h[:-1]])
+        dW_ih, dW_hh = dz.T @ x.reshape(T * B, -1), dz.T @ h_befores.reshape(T * B, H)
         return dW_ih, dW_hh, dz.astype(steps.c.dtype).sum(axis=0).astype(x.dtype), dzs @ weights[0]
 
 
 class CompiledSteps:
-    """The steps in compiled code, with the same methods."""
+    """The step kernel in compiled code, with the methods of ``ScanSteps``."""
 
     @staticmethod
     def forward(
-        weights: Weights,
-        x: jax.Array,
-        h0: jax.Array,
-        c0: jax.Array,
-        keep: bool,
-        *lengths: jax.Array,
-    ) -> tuple[Steps, jax.Array]:
-        return CompiledSteps.packed_forward(_laid_out(*weights), x, h0, c0, keep, *lengths)
+        weights: Weights, x: Array, h0: Array, c0: Array, keep: bool, *lengths: Array
+    ) -> tuple[Steps, Array]:
+        return CompiledSteps.packed_forward(_packed(*weights), x, h0, c0, keep, *lengths)
 
     @staticmethod
     def packed_forward(
-        laid_out: Weights,
-        x: jax.Array,
-        h0: jax.Array,
-        c0: jax.Array,
-        keep: bool,
-        *lengths: jax.Array,
-    ) -> tuple[Steps, jax.Array]:
-        """Do so with weights that have been laid out."""
+        packed: Weights, x: Array, h0: Array, c0: Array, keep: bool, *lengths: Array
+    ) -> tuple[Steps, Array]:
+        """Return what ``forward`` returns, from packed weights."""
         T, B, features = x.shape
         H = h0.shape[1]
-        room = T if keep else max(1, min(T, max(CHUNK_BYTES, 16 * H * features) // (4 * H * B * 4)))
-        shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(room, B, 4 * H)
-        steps = Steps(
-            *jax.ffi.ffi_call("lstmbench_forward", shapes)(
-                *laid_out, x, h0, c0, *(lengths or [_none()])
-            )
-        )
+        chunk = T if keep else steps_within(max(CHUNK_BYTES, 16 * H * features), 16 * B * H, T)
+        shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(chunk, B, 4 * H)
+        forward = ffi_call("lstmbench_forward", shapes)
+        steps = Steps(*forward(*packed, x, h0, c0, *(lengths or [_no_lengths()])))
         return steps, steps.c[-1] if keep else steps.c
 
     @staticmethod
     def backward(
-        W_hh: jax.Array,
-        c0: jax.Array,
-        steps: Steps,
-        dy: jax.Array,
-        dh: jax.Array,
-        dc: jax.Array,
-        *lengths: jax.Array,
+        W_hh: Array, c0: Array, steps: Steps, dy: Array, dh: Array, dc: Array, *lengths: Array
     ) -> Any:
-        shapes = _floats(*steps.gates.shape), _floats(*dh.shape), _floats(*dc.shape)
-        call = jax.ffi.ffi_call(
-            "lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2}
-        )
-        return call(
-            _pack(W_hh, back=True), c0, steps.c, dy, steps.gates, dh, dc, *(lengths or [_none()])
-        )
+        shapes = tuple(_floats(*array.shape) for array in (steps.gates, dh, dc))
+        backward = ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
+        arrays = (_pack_backward(W_hh), c0, steps.c, dy, steps.gates, dh, dc)
+        return backward(*arrays, *(lengths or [_no_lengths()]))
 
     @staticmethod
-    def gradients(
-        weights: Weights, x: jax.Array, h0: jax.Array, steps: Steps, dzs: jax.Array
-    ) -> Any:
+    def gradients(weights: Weights, x: Array, h0: Array, steps: Steps, dzs: Array) -> Any:
         shapes = tuple(_floats(*array.shape) for array in (*weights, x))
-        call = jax.ffi.ffi_call("lstmbench_gradients", shapes)
-        return call(_pack(weights[0], back=True), x, h0, steps.h, dzs)
+        call = ffi_call("lstmbench_gradients", shapes)
+        return call(_pack_backward(weights[0]), x, h0, steps.h, dzs)
 
 
-def _laid_out(W_ih: jax.Array, W_hh: jax.Array, b: jax.Array) -> Weights:
-    """Return W_ih and W_hh as the compiled steps read them, and b."""
-    return _pack(W_ih, back=False), _pack(W_hh, back=False), b
+def _packed(W_ih: Array, W_hh: Array, b: Array) -> Weights:
+    """Return W_ih and W_hh packed for the forward pass, and b."""
+    return _pack("forward", W_ih), _pack("forward", W_hh), b
 
 
-def _none() -> jax.Array:
-    """Return no lengths, as the compiled code takes them."""
+def _pack_backward(W: Array) -> Array:
+    return _pack("backward", W)
+
+
+def _pack(direction: str, W: Array) -> Array:
+    functions = recurrence()
+    assert functions is not None
+    sizes = W.shape[0] // 4, W.shape[1]
+    size = functions.packed_size(*(sizes if direction == "forward" else reversed(sizes)))
+    packed: Array = ffi_call(f"lstmbench_pack_{direction}", _floats(size))(W)
+    return packed
+
+
+def _no_lengths() -> Array:
     return jnp.zeros(0, jnp.int32)
 
 
@@ -195,117 +176,80 @@ def _floats(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def _pack(W: jax.Array, back: bool) -> jax.Array:
-    functions = recurrence()
-    assert functions is not None
-    H, depth = W.shape[0] // 4, W.shape[1]
-    size = functions.packed_size(*((depth, H) if back else (H, depth)))
-    packed: jax.Array = jax.ffi.ffi_call("lstmbench_pack", _floats(size))(W, back=back)
-    return packed
-
-
-def _library() -> ctypes.CDLL | str:
-    return library("recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__)
-
-
 @cache
-def _compiled_here() -> bool:
-    """Make the compiled functions known to XLA; return whether there are any."""
-    found = _library()
-    if isinstance(found, str) or recurrence() is None:
-        return False
-    for name in ("pack", "forward", "backward", "gradients"):
-        handler = jax.ffi.pycapsule(getattr(found, f"{name.capitalize()}Handler"))
-        jax.ffi.register_ffi_target(f"lstmbench_{name}", handler, platform="cpu")
-    return True
+def _not_compiled_reason() -> str:
+    """Register the compiled functions with XLA; return why there are none, or ""."""
+    functions = library(
+        "recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__
+    )
+    for compiled in (functions, library("recurrence.cpp")):
+        if isinstance(compiled, str):
+            return compiled
+    assert isinstance(functions, ctypes.CDLL)
+    for name in ("PackForward", "PackBackward", "Forward", "Backward", "Gradients"):
+        handler = jax.ffi.pycapsule(getattr(functions, f"{name}Handler"))
+        target = "lstmbench_" + name.replace("Pack", "Pack_").lower()
+        jax.ffi.register_ffi_target(target, handler, platform="cpu")
+    return ""
 
 
 def code_path() -> str | None:
-    """Say how the steps run on a CPU in float32; None until the first is made, since to ask builds
-    them.
+    """Return how the steps run on a CPU in float32, or None before the first instance.
+
+    The answer needs the compiled functions, which the first instance builds.
     """
-    if not _compiled_here.cache_info().currsize:
+    if not _not_compiled_reason.cache_info().currsize:
         return None
-    if _compiled_here():
-        return "compiled steps"
-    reason = next(
-        found for found in (_library(), library("recurrence.cpp")) if isinstance(found, str)
-    )
-    return f"{NOT_COMPILED}, lax.scan in its place: {reason}"
+    reason = _not_compiled_reason()
+    return f"{NOT_COMPILED}, lax.scan in its place: {reason}" if reason else "compiled steps"
 
 
 @cache
-def sequence(way: Any) -> Run:
-    """Return the whole sequence, computed in this way, with its derivative; it has the methods of
-    ``ScanSteps``.
-    """
+def sequence(kernel: Any) -> Run:
+    """Return the whole sequence with its derivative; kernel has the methods of ``ScanSteps``."""
 
     @jax.custom_vjp
-    def run(
-        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array
-    ) -> Any:
-        steps, c = way.forward(weights, x, h0, c0, False, *lengths)
+    def run(weights: Weights, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
+        steps, c = kernel.forward(weights, x, h0, c0, False, *lengths)
         return steps.h, _last(steps.h, *lengths), c.astype(x.dtype)
 
-    def forward(
-        weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array
-    ) -> Any:
-        steps, c = way.forward(weights, x, h0, c0, True, *lengths)
-        return (steps.h, _last(steps.h, *lengths), c.astype(x.dtype)), (
-            weights,
-            x,
-            h0,
-            c0,
-            steps,
-            lengths,
-        )
+    def forward(weights: Weights, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
+        steps, c = kernel.forward(weights, x, h0, c0, True, *lengths)
+        outputs = steps.h, _last(steps.h, *lengths), c.astype(x.dtype)
+        return outputs, (weights, x, h0, c0, steps, lengths)
 
     def backward(saved: Any, cotangents: Any) -> Any:
         weights, x, h0, c0, steps, lengths = saved
-        dzs, dh0, dc0 = way.backward(weights[1], c0, steps, *cotangents, *lengths)
-        *dweights, dx = way.gradients(weights, x, h0, steps, dzs)
-        return (
-            tuple(dweights),
-            dx,
-            dh0.astype(x.dtype),
-            dc0.astype(x.dtype),
-            *(None for _ in lengths),
-        )
+        dzs, dh0, dc0 = kernel.backward(weights[1], c0, steps, *cotangents, *lengths)
+        *dweights, dx = kernel.gradients(weights, x, h0, steps, dzs)
+        dstate = dh0.astype(x.dtype), dc0.astype(x.dtype)
+        return (tuple(dweights), dx, *dstate, *(None for _ in lengths))
 
     run.defvjp(forward, backward)
     return run
 
 
 @jax.jit
-def _infer(
-    laid_out: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array
-) -> Any:
-    """Return what ``sequence(CompiledSteps)`` does, from weights that have been laid out."""
-    steps, c = CompiledSteps.packed_forward(laid_out, x, h0, c0, False, *lengths)
+def _infer(packed: Weights, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
+    """Return what ``sequence(CompiledSteps)`` does, from packed weights."""
+    steps, c = CompiledSteps.packed_forward(packed, x, h0, c0, False, *lengths)
     return steps.h, _last(steps.h, *lengths), c
 
 
-def _last(y: jax.Array, *lengths: jax.Array) -> jax.Array:
+def _last(y: Array, *lengths: Array) -> Array:
     """Return the output of each sequence's last step."""
     return y[lengths[0] - 1, jnp.arange(y.shape[1])] if lengths else y[-1]
 
 
 @register("jax.fused", framework="jax")
-class JaxFused(Differentiated):
-    """Forward and backward as two passes over the steps, everything that is not recurrent outside
-    them.
-    """
+class JaxFused(DifferentiableLayer):
+    """Forward and backward as two passes over the steps, all products over many steps outside."""
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
-        fits = framework.device == "cpu" and framework.dtype == "float32" and _compiled_here()
-        way = CompiledSteps if fits else ScanSteps
-        self.takes_lengths = way is CompiledSteps
-        super().__init__(
-            sequence(way), [params.weight_ih, params.weight_hh, params.bias], framework
-        )
-        self._laid_out = jax.jit(_laid_out)(*self.weights) if fits else None
-
-    def forward(self, x: jax.Array, h0: jax.Array, c0: jax.Array, *lengths: jax.Array) -> Any:
-        if self._laid_out is None:
-            return super().forward(x, h0, c0, *lengths)
-        return _infer(self._laid_out, x, h0, c0, *lengths)
+        is_float32_cpu = framework.device == "cpu" and framework.dtype == "float32"
+        self.takes_lengths = is_float32_cpu and not _not_compiled_reason()
+        weights = native_weights(params, framework)
+        if self.takes_lengths:
+            super().__init__(sequence(CompiledSteps), weights, _infer, jax.jit(_packed)(*weights))
+        else:
+            super().__init__(sequence(ScanSteps), weights)

@@ -4,20 +4,20 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-from lstmbench.variants._jax import Differentiated, Weights
+from lstmbench.variants._common import native_weights
+from lstmbench.variants._jax import DifferentiableLayer, Weights
 
 
-def _run(
-    weights: Weights, x: jax.Array, h0: jax.Array, c0: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    W_ih, W_hh, b, *others = weights
-    p = others[0] if others else None
+def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
+    W_ih, W_hh, b, *peepholes = weights
+    p = peepholes[0] if peepholes else None
 
-    def step(carry: Any, x_t: jax.Array) -> Any:
+    def step(carry: Any, x_t: Array) -> Any:
         h, c = carry
         i, f, g, o = jnp.split(x_t @ W_ih.T + h @ W_hh.T + b, 4, axis=1)
         if p is not None:
@@ -33,15 +33,12 @@ def _run(
 
 
 @register("jax.scan", framework="jax", peephole=True)
-class JaxScan(Differentiated):
+class JaxScan(DifferentiableLayer):
     """What people write first in JAX."""
 
     # The backward pass adds up a (4H, I) gradient at every step: training takes 16 % longer where I
-    # is 65 and not 64, but 8 % where it is 80
+    # is 65 and not 64, but only 8 % where it is 80
     feature_multiple: ClassVar[int] = 16
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
-        peepholes = [] if params.peephole is None else [params.peephole]
-        super().__init__(
-            _run, [params.weight_ih, params.weight_hh, params.bias, *peepholes], framework
-        )
+        super().__init__(_run, native_weights(params, framework))

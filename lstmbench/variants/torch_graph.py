@@ -1,10 +1,9 @@
 """``torch.graph``: ``torch.fused`` on CUDA, the whole sequence captured as one CUDA graph.
 
-Eager PyTorch starts every kernel from Python, some microseconds each, and a step of few sequences
-takes less than that to compute. Captured once, all kernels of a sequence start with one call. A
-graph is of one shape, and of one mode; it is captured in the first call of each, on inputs of its
-own, into which every call copies what it is given. What it computes is copied as well, for the next
-call overwrites it.
+Eager PyTorch starts every kernel from Python, which takes some microseconds each, more than a step
+of few sequences takes to compute. Captured once, all kernels of a sequence start with one call. A
+graph is of one shape and one mode; the first call of each captures it on its own inputs, into which
+every call copies its arguments. The outputs are copied too, since the next call overwrites them.
 """
 
 from collections.abc import Callable
@@ -19,48 +18,42 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants.torch_fused import TorchFused
 
-WARM_UP = 2
-"""Calls before the capture: what is compiled, or allocated once, must be there before."""
+WARM_UP_CALLS = 2
+"""Calls before the capture: they compile kernels and allocate what must exist before it."""
 
 
 @register("torch.graph", framework="torch", devices=("cuda",))
 class TorchGraph:
     """One graph for each shape and mode."""
 
-    hides_memory: ClassVar[bool] = (
-        True  # what a graph computes in was allocated when it was captured
-    )
+    hides_memory: ClassVar[bool] = True  # a graph's memory was allocated when it was captured
 
     def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
         self.fused = TorchFused(params, framework)
-        self.captured: dict[Any, Captured] = {}
+        self.captured: dict[Any, CapturedGraph] = {}
 
-    def forward(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
-        return self._replay(self.fused.forward, x, h0, c0)
+    def forward(self, *inputs: Tensor) -> Any:
+        return self._replay(self.fused.forward, *inputs)
 
-    def forward_backward(
-        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
-    ) -> Any:
-        return self._replay(self.fused.forward_backward, x, h0, c0, dy, dh, dc)
+    def forward_backward(self, *inputs: Tensor) -> Any:
+        return self._replay(self.fused.forward_backward, *inputs)
 
     def _replay(self, method: Callable[..., Any], *inputs: Tensor) -> Any:
         key = len(inputs), inputs[0].shape
         if key not in self.captured:
-            self.captured[key] = Captured(method, *inputs)
+            self.captured[key] = CapturedGraph(method, *inputs)
         return self.captured[key](*inputs)
 
 
-class Captured:
+class CapturedGraph:
     """A function of tensors as a CUDA graph, for inputs of the shapes of these."""
 
     def __init__(self, method: Callable[..., Any], *inputs: Tensor) -> None:
-        self.inputs = [each.clone(memory_format=torch.contiguous_format) for each in inputs]
-        stream = (
-            torch.cuda.Stream()
-        )  # a graph is never captured on the stream that is there from the start
+        self.inputs = [tensor.clone(memory_format=torch.contiguous_format) for tensor in inputs]
+        stream = torch.cuda.Stream()  # a graph cannot be captured on the default stream
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP_CALLS):
                 method(*self.inputs)
         torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
@@ -69,7 +62,7 @@ class Captured:
 
     @torch.no_grad()
     def __call__(self, *inputs: Tensor) -> Any:
-        for held, given in zip(self.inputs, inputs, strict=True):
-            held.copy_(given)
+        for own, argument in zip(self.inputs, inputs, strict=True):
+            own.copy_(argument)
         self.graph.replay()
         return map_nested(torch.clone, self.outputs)

@@ -1,19 +1,18 @@
-"""``torch.recompute``: ``torch.fused`` that trains in a fraction of the memory, by computing the
-gates a second time.
+"""``torch.recompute``: ``torch.fused`` that trains in less memory by recomputing gates.
 
-What the backward pass needs of a step are its gates and c: five (B, H) beside the one, h, which is
-the output anyway. But given all h, which is what takes one step after the other, the
-pre-activations of many steps are one product,
+The backward pass needs the gates and c of a step: five (B, H) besides h, which is the output. But
+given all h, the only sequential part, the pre-activations of many steps are one product,
 
     z_t = W_ih x_t + W_hh h_{t-1} + b    for all t of a chunk at once,
 
 and c follows from the gates elementwise. So h is kept, and c where a chunk begins; the backward
-pass goes from chunk to chunk, the last first, brings back the gates and c of one, and adds its
-share to the gradients. That is a third more products than training takes otherwise, all of them
-large. (To store less and compute again is Griewank and Walther's checkpointing, for recurrent
-networks Gruslys et al. 2016; that h alone is enough here is because it is the output.)
+pass goes from chunk to chunk, the last first, recomputes the gates and c of one, and adds its share
+to the gradients. That is a third more products than training takes otherwise, all of them large.
+(To store less and recompute is Griewank and Walther's checkpointing, for recurrent networks Gruslys
+et al. 2016; here h alone is enough because it is the output.)
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,17 +21,18 @@ from torch import Tensor
 from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
+from lstmbench.variants._common import TwoPass
 from lstmbench.variants.kernels.torch_steps import Steps
-from lstmbench.variants.torch_fused import WITHOUT_GAPS, TorchFused
+from lstmbench.variants.torch_fused import TorchFused
 
 MIN_ROWS = 256
-"""A chunk has at least so many sequences times steps, that its products are worth it; else the root
-of T steps.
+"""A chunk has about the root of T steps, but at least this many rows, sequences times steps, so
+that its products are large. Chosen, not tuned.
 """
 
 
 @register("torch.recompute", framework="torch")
-class TorchRecompute:
+class TorchRecompute(TwoPass):
     """Keeps h of every step, and c of some."""
 
     def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
@@ -43,49 +43,33 @@ class TorchRecompute:
 
     @torch.no_grad()
     def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor) -> Any:
-        """Return (y, h, c) and what ``backward`` needs."""
         T, B, _ = x.shape
         H = h0.shape[1]
-        longest = min(T, max(round(T**0.5), MIN_ROWS // B, 1))
-        self.fused.steps.pack()
+        chunk = min(T, max(round(T**0.5), MIN_ROWS // B, 1))
+        self.fused.kernel.pack()
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h0
-        c = c0.to(self.fused.wide, copy=True, memory_format=WITHOUT_GAPS)
-        room = c.new_empty(longest, B, 4 * H)
-        firsts = c.new_empty(-(-T // longest), B, H)  # c before each chunk
-        for first, x_some, h_before, h_some in zip(
-            firsts, x.split(longest), hs[:-1].split(longest), hs[1:].split(longest), strict=True
-        ):
-            first.copy_(c)
-            gates = room[: len(x_some)]
-            self.fused.steps.inputs(x_some, gates)
-            self.fused.steps.forward(
-                h_before[0], c, Steps(gates, h_some, c.expand(len(x_some), B, H))
-            )
-        return (hs[1:], hs[-1].clone(), c.to(x.dtype)), (x, hs, firsts, longest)
+        c = self.fused.state_copy(c0)
+        first_cs = c.new_empty(-(-T // chunk), B, H)
+        self.fused.forward_chunks(x, h0, c, hs[1:], chunk, first_cs=first_cs)
+        return (hs[1:], hs[-1].clone(), c.to(x.dtype)), (x, hs, first_cs, chunk)
 
     @torch.no_grad()
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        x, hs, firsts, longest = saved
-        _, B, H = dy.shape
-        fused, steps = self.fused, self.fused.steps
-        dh, dc = (each.to(fused.wide, copy=True, memory_format=WITHOUT_GAPS) for each in (dh, dc))
-        dx = torch.empty_like(x, memory_format=WITHOUT_GAPS)
-        weights = [torch.zeros_like(weight) for weight in (fused.W_ih, fused.W_hh, fused.b)]
-        gates, cs = firsts.new_empty(longest, B, 4 * H), firsts.new_empty(longest, B, H)
-        for k in range(len(firsts) - 1, -1, -1):
-            chunk = slice(k * longest, min((k + 1) * longest, len(x)))
-            some = Steps(
-                gates[: chunk.stop - chunk.start], hs[1:][chunk], cs[: chunk.stop - chunk.start]
-            )
-            steps.inputs(x[chunk], some.gates)
-            steps.again(hs[:-1][chunk], firsts[k], some)
-            dz = steps.backward(firsts[k], some, dy[chunk], dh, dc)
-            steps.add_gradients(x[chunk], hs[:-1][chunk], dz, dx[chunk], *weights)
-        return *weights, dx, dh.to(x.dtype), dc.to(x.dtype)
+        x, hs, first_cs, chunk = saved
+        chunks = self._recomputed(x, hs, first_cs, chunk)
+        return self.fused.backward_chunks(x, hs[:-1], dy, dh, dc, chunks)
 
-    def forward_backward(
-        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
-    ) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+    def _recomputed(
+        self, x: Tensor, hs: Tensor, first_cs: Tensor, chunk: int
+    ) -> Iterator[tuple[slice, Tensor, Steps]]:
+        """Yield the chunks, the last first, each with its slice of the time and c before it."""
+        _, B, H = first_cs.shape
+        gates, cs = first_cs.new_empty(chunk, B, 4 * H), first_cs.new_empty(chunk, B, H)
+        for n in range(len(first_cs) - 1, -1, -1):
+            part = slice(n * chunk, min((n + 1) * chunk, len(x)))
+            count = part.stop - part.start
+            steps = Steps(gates[:count], hs[1:][part], cs[:count])
+            self.fused.kernel.inputs(x[part], steps.gates)
+            self.fused.kernel.recompute_gates(hs[:-1][part], first_cs[n], steps)
+            yield part, first_cs[n], steps

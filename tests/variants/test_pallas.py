@@ -61,7 +61,7 @@ def test_it_can_be_lowered_for_cuda_where_there_is_none(dtype: str) -> None:
         framework.from_numpy(each)
         for each in (problem.params.weight_ih, problem.params.weight_hh, problem.params.bias)
     )
-    run = jax_pallas.sequence(jax_pallas.Pallas(interpret=False))
+    run = jax_pallas.sequence(jax_pallas.PallasSteps(interpret=False))
 
     def train(weights: Any, *arrays: Any) -> Any:
         outputs, pullback = jax.vjp(run, weights, *arrays[:3])

@@ -216,11 +216,11 @@ def test_cudnn_through_jax_gets_its_weights_and_inputs_as_jax_says_that_it_wants
     lb.register("jax.stand_in", framework="jax", dtypes=("float32",))(
         type("StandIn", (jax_cudnn.JaxCudnn,), {})
     )
-    jax_cudnn._compiled.cache_clear()
+    jax_cudnn._functions.cache_clear()
     try:
         check("jax.stand_in", "float32", "cpu", draw(5, 3, 4, 6))
     finally:
-        jax_cudnn._compiled.cache_clear()
+        jax_cudnn._functions.cache_clear()
 
 
 # Keras: one backend in a process

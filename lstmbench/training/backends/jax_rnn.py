@@ -8,7 +8,7 @@ from jax import Array
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.training.plain_rnn import PlainRNNParams
-from lstmbench.variants._jax import Differentiated, Weights
+from lstmbench.variants._jax import DifferentiableLayer, Weights
 
 
 def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
@@ -22,8 +22,8 @@ def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array
     return y, h, c0
 
 
-class JaxPlainRNN(Differentiated):
+class JaxPlainRNN(DifferentiableLayer):
     """What people write first in JAX."""
 
     def __init__(self, params: PlainRNNParams, framework: JaxBackend) -> None:
-        super().__init__(_run, params, framework)
+        super().__init__(_run, tuple(map(framework.from_numpy, params)))

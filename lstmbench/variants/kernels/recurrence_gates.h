@@ -44,20 +44,22 @@ constexpr bool ESTIMATED = false;
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Int __attribute__((vector_size(4 * LANES)));
-typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-#define INLINE static inline __attribute__((always_inline))
+typedef float UnalignedVec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINE static inline ALWAYS_INLINE
+#define NOINLINE static __attribute__((noinline))  // GCC keeps sums in memory where it inlines a block's function
 
-INLINE Vec same(float a) { return a - Vec{}; }
+INLINE Vec broadcast(float a) { return a - Vec{}; }
 
 INLINE Vec load(const float* from, int count) {
-    if (count >= LANES) return *(const Loose*)from;
+    if (count >= LANES) return *(const UnalignedVec*)from;
     Vec v = {};
     if (count > 0) std::memcpy(&v, from, 4 * count);
     return v;
 }
 
 INLINE void store(float* to, Vec v, int count) {
-    if (count >= LANES) *(Loose*)to = v;
+    if (count >= LANES) *(UnalignedVec*)to = v;
     else if (count > 0) std::memcpy(to, &v, 4 * count);
 }
 
@@ -101,14 +103,14 @@ INLINE Vec quotient(Vec a, Vec d) {
 }
 
 // The nearest number in [low, high]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
-INLINE Vec within(Vec x, float low, float high) {
+INLINE Vec clamp(Vec x, float low, float high) {
 #if defined(__AVX512F__) && !defined(EMULATED)
-    return (Vec)_mm512_min_ps((__m512)same(high), _mm512_max_ps((__m512)same(low), (__m512)x));
+    return (Vec)_mm512_min_ps((__m512)broadcast(high), _mm512_max_ps((__m512)broadcast(low), (__m512)x));
 #elif defined(__AVX__) && !defined(EMULATED)
-    return (Vec)_mm256_min_ps((__m256)same(high), _mm256_max_ps((__m256)same(low), (__m256)x));
+    return (Vec)_mm256_min_ps((__m256)broadcast(high), _mm256_max_ps((__m256)broadcast(low), (__m256)x));
 #else
-    x = x < low ? same(low) : x;
-    return x > high ? same(high) : x;
+    x = x < low ? broadcast(low) : x;
+    return x > high ? broadcast(high) : x;
 #endif
 }
 
@@ -117,7 +119,7 @@ INLINE Vec within(Vec x, float low, float high) {
 // and has all its digits
 template <int TIMES>
 struct Exponential {
-    Vec power, left, slope;  // part = left slope
+    Vec power, reduced, polynomial;  // part = reduced polynomial
 
     explicit Exponential(Vec x) {
         constexpr float ROUND = 12583039.0f;  // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
@@ -125,27 +127,27 @@ struct Exponential {
         const Vec shifted = x * (float)(c * 1.4426950408889634) + ROUND;
         const Vec n = shifted - ROUND;
         if (FUSED)  // the product is not rounded, and one number for ln 2 near enough
-            left = multiply_add(n, same((float)(-0.6931471805599453 / c)), x);
+            reduced = multiply_add(n, broadcast((float)(-0.6931471805599453 / c)), x);
         else
-            left = (x - n * (float)(0.693359375 / c)) + n * (float)(2.12194440e-4 / c);
-        slope = left * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
-        slope = slope * left + (float)(c * c * c * c * 0.0416662814);
-        slope = slope * left + (float)(c * c * c * 0.1666654279);
-        slope = slope * left + (float)(c * c * 0.5000000062);
-        slope = slope * left + (float)c;
+            reduced = (x - n * (float)(0.693359375 / c)) + n * (float)(2.12194440e-4 / c);
+        polynomial = reduced * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
+        polynomial = polynomial * reduced + (float)(c * c * c * c * 0.0416662814);
+        polynomial = polynomial * reduced + (float)(c * c * c * 0.1666654279);
+        polynomial = polynomial * reduced + (float)(c * c * 0.5000000062);
+        polynomial = polynomial * reduced + (float)c;
         power = (Vec)((Int)shifted << 23);
     }
 };
 
 // At -89 exp(-x) is infinite, and this is 0
 INLINE Vec sigmoid(Vec x) {
-    const Exponential<-1> e(within(x, -89.0f, 87.0f));
-    return quotient(same(1.0f), e.power * (e.left * e.slope + 1.0f) + 1.0f);
+    const Exponential<-1> e(clamp(x, -89.0f, 87.0f));
+    return quotient(broadcast(1.0f), e.power * (e.reduced * e.polynomial + 1.0f) + 1.0f);
 }
 
 // (exp(2x) - 1) / (exp(2x) + 1); beyond 10 it is 1
-INLINE Vec hyperbolic(Vec x) {
-    const Exponential<2> e(within(x, -10.0f, 10.0f));
-    const Vec less = e.power * (e.left * e.slope) + (e.power - 1.0f);
+INLINE Vec tanh(Vec x) {
+    const Exponential<2> e(clamp(x, -10.0f, 10.0f));
+    const Vec less = e.power * (e.reduced * e.polynomial) + (e.power - 1.0f);
     return quotient(less, less + 2.0f);
 }

@@ -1,11 +1,9 @@
-"""All steps of a sequence in one Triton kernel, whose programs keep W_hh on chip; see
-``torch_persistent``.
+"""All steps of a sequence in one Triton kernel that keeps W_hh on chip; see ``torch_persistent``.
 
-Program (n, m) computes ``units`` of the H units for ``rows`` of the B sequences, at every step.
-Before the first it loads what it needs of W_hh, all four gates of its units; from then on, what
-changes hands at a step is h forward, and dz backward, through global memory. Between two steps the
-programs of the same sequences wait for each other; other sequences are other programs' concern. So
-all programs must be on the GPU at once.
+Program (n, m) computes ``units`` of the H units for ``rows`` of the B sequences, at every step. It
+loads its part of W_hh, all four gates of its units, once. After that, programs exchange h forward
+and dz backward through global memory at each step. Between two steps the programs of the same
+sequences wait for each other, so all programs must be on the GPU at once.
 
 Blocks of Triton are powers of two. To keep H = 768 from costing as much as 1024, a product over H
 is the sum of one over the ``K1`` first units, the largest power of two in H, and one over the
@@ -19,32 +17,25 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lstmbench.variants.kernels.torch_steps import Products, Steps
-from lstmbench.variants.kernels.triton_cell import cell, cell_back
-from lstmbench.variants.kernels.triton_step import backward_by_step, forward_by_step, room_for_dz
+from lstmbench.variants.kernels.torch_steps import Steps
+from lstmbench.variants.kernels.triton_cell import cell, cell_backward, load_gates, store_gates
+from lstmbench.variants.kernels.triton_step import TritonSteps, dz_output
 
 UNITS = 16
-"""Units of a program: with four gates each, the 64 rows that the tensor cores of a Hopper GPU take
-at once.
-"""
+"""Units of a program: with four gates each, the 64 rows of a tensor core operation on Hopper."""
 ROWS = (16, 32, 64, 128)
-"""Sequences of a program, tried in this order: few, so that many programs share the work of a step.
-"""
+"""Sequences of a program, tried in this order: the fewer, the more programs share a step."""
 SPLIT = 4
-"""A product over 4H has few results, too few for the warps of a program: it is split into so many
-sums.
-"""
+"""Partial sums of a product over 4H, one for each warp: it has too few results for the warps."""
 MIN_K = 16 * SPLIT
-"""Fewest units of a product: 16 for each of these sums."""
+"""Fewest units of a product: 16, the depth of a tensor core operation, for each partial sum."""
 RESERVED_BYTES = 1 << 10
-"""Shared memory that CUDA takes for itself, of what a program may have."""
+"""Shared memory that CUDA reserves in each block (CUDA C++ Programming Guide, technical data)."""
 
 
 @triton.jit
 def wait_for_all(counter, arrivals):
-    """Return when so many programs have come here in all, with what all of them had written to be
-    seen by all.
-    """
+    """Wait until there have been ``arrivals``, and make what all programs wrote visible to all."""
     tl.debug_barrier()
     tl.atomic_add(counter, 1, sem="release")
     while tl.atomic_add(counter, 0, sem="acquire") < arrivals:
@@ -54,8 +45,9 @@ def wait_for_all(counter, arrivals):
 
 @triton.jit
 def add_dot(total, a, b, PRECISION: tl.constexpr):
-    """Return total + a b. The interpreter takes bfloat16 for whole numbers here; in float32 its
-    products are exact.
+    """Return total + a b.
+
+    The interpreter would read bfloat16 as integers here; in float32 its products are exact.
     """
     if PRECISION == "interpreted":
         total = tl.dot(a.to(tl.float32), b.to(tl.float32), acc=total)
@@ -66,9 +58,7 @@ def add_dot(total, a, b, PRECISION: tl.constexpr):
 
 @triton.jit
 def rows_of_W(W, first_unit, first, H, U: tl.constexpr, K: tl.constexpr):
-    """Return (4U, K) of W (4H, H): rows of the units, the four gates of each after each other, and
-    K columns.
-    """
+    """Return (4U, K) of W (4H, H): the four rows of each unit, and K columns."""
     row = tl.arange(0, 4 * U)
     unit = first_unit + row // 4
     row = (row % 4) * H + unit
@@ -80,9 +70,7 @@ def rows_of_W(W, first_unit, first, H, U: tl.constexpr, K: tl.constexpr):
 
 @triton.jit
 def part_of_h(h, rows, first, B, H, K: tl.constexpr):
-    """Return (K, rows) of h (B, H), which other programs have written: not from this one's own
-    cache.
-    """
+    """Return (K, rows) of h (B, H), past the first cache: other programs have written it."""
     k = first + tl.arange(0, K)
     inside = (k < H)[:, None] & (rows < B)[None, :]
     return tl.load(h + rows[None, :] * H + k[:, None], inside, other=0.0, cache_modifier=".cg")
@@ -117,15 +105,10 @@ def step_forward(
     KEEP: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute one step: return the next c (U, R), store the next h, and the gates in place of z if
-    they are kept.
-    """
+    """Compute one step: return the next c (U, R), store the next h and, to KEEP them, the gates."""
     inside = (units < H)[:, None] & (rows < B)[None, :]
     at = z + rows[None, :] * (4 * H) + units[:, None]
-    z_i = tl.load(at, inside, other=0.0)
-    z_f = tl.load(at + H, inside, other=0.0)
-    z_g = tl.load(at + 2 * H, inside, other=0.0)
-    z_o = tl.load(at + 3 * H, inside, other=0.0)
+    z_i, z_f, z_g, z_o = load_gates(at, H, inside)
     product = tl.zeros((4 * U, R), dtype=tl.float32)
     product = add_dot(product, W1, part_of_h(h, rows, 0, B, H, K1), PRECISION)
     if K2 > 0:
@@ -134,10 +117,7 @@ def step_forward(
     i, f, g, o, c_next, h_new = cell(z_i + p_i, z_f + p_f, z_g + p_g, z_o + p_o, c)
     tl.store(h_next + rows[None, :] * H + units[:, None], h_new, inside)
     if KEEP:
-        tl.store(at, i, inside)
-        tl.store(at + H, f, inside)
-        tl.store(at + 2 * H, g, inside)
-        tl.store(at + 3 * H, o, inside)
+        store_gates(at, H, inside, i, f, g, o)
     return c_next
 
 
@@ -160,8 +140,9 @@ def forward_kernel(
     KEEP: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute T steps; z, h_next and, if it is kept, c_next have a value for each, h and c are
-    those before.
+    """Compute T steps from h and c.
+
+    z, h_next and, to KEEP it, c_next have a value for each step; else c_next is the last c.
     """
     first_unit = tl.program_id(0) * U
     units = first_unit + tl.arange(0, U)
@@ -190,17 +171,25 @@ def forward_kernel(
 
 
 @triton.jit
-def columns_of_W(W, units, gate: tl.constexpr, first, H, S: tl.constexpr, K: tl.constexpr):
-    """Return (S, U, K / S) of W (4H, H): K rows of one gate, in S parts, and the columns of the
-    units.
-    """
+def gate_columns(W, units, gate: tl.constexpr, first, H, S: tl.constexpr, K: tl.constexpr):
+    """Return (S, U, K / S) of W (4H, H): K rows of one gate, in S parts, and the units' columns."""
     k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, None, :]
     column = units[None, :, None]
     return tl.load(W + (gate * H + k) * H + column, (k < H) & (column < H), other=0.0)
 
 
 @triton.jit
-def add_product(
+def columns_of_W(W, units, first, H, S: tl.constexpr, K: tl.constexpr):
+    """Return ``gate_columns`` of the four gates."""
+    i = gate_columns(W, units, 0, first, H, S, K)
+    f = gate_columns(W, units, 1, first, H, S, K)
+    g = gate_columns(W, units, 2, first, H, S, K)
+    o = gate_columns(W, units, 3, first, H, S, K)
+    return i, f, g, o
+
+
+@triton.jit
+def add_gate_product(
     total,
     W,
     dz,
@@ -213,7 +202,7 @@ def add_product(
     K: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Add to total (S, U, R) what K rows of one gate, as ``columns_of_W`` returns them, add to dh."""
+    """Add to dh, total (S, U, R), the share of K rows of one gate, W from ``gate_columns``."""
     k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, :, None]
     row = rows[None, None, :]
     part = tl.load(
@@ -223,61 +212,39 @@ def add_product(
 
 
 @triton.jit
-def through_W(
+def add_product(
+    total,
+    i,
+    f,
+    g,
+    o,
     dz,
-    i1,
-    f1,
-    g1,
-    o1,
-    i2,
-    f2,
-    g2,
-    o2,
     rows,
+    first,
     B,
     H,
     S: tl.constexpr,
-    U: tl.constexpr,
-    R: tl.constexpr,
-    K1: tl.constexpr,
-    K2: tl.constexpr,
+    K: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Return dh (U, R) from dz (B, 4H) of the step after, and for each gate the columns of W, K1
-    rows and K2 rows.
-    """
-    total = tl.zeros((S, U, R), dtype=tl.float32)
-    total = add_product(total, i1, dz, rows, 0, 0, B, H, S, K1, PRECISION)
-    total = add_product(total, f1, dz, rows, 1, 0, B, H, S, K1, PRECISION)
-    total = add_product(total, g1, dz, rows, 2, 0, B, H, S, K1, PRECISION)
-    total = add_product(total, o1, dz, rows, 3, 0, B, H, S, K1, PRECISION)
-    if K2 > 0:
-        total = add_product(total, i2, dz, rows, 0, K1, B, H, S, K2, PRECISION)
-        total = add_product(total, f2, dz, rows, 1, K1, B, H, S, K2, PRECISION)
-        total = add_product(total, g2, dz, rows, 2, K1, B, H, S, K2, PRECISION)
-        total = add_product(total, o2, dz, rows, 3, K1, B, H, S, K2, PRECISION)
-    return tl.sum(total, axis=0)
+    """Add to dh, total (S, U, R), the share of K rows of each gate, from ``columns_of_W``."""
+    total = add_gate_product(total, i, dz, rows, 0, first, B, H, S, K, PRECISION)
+    total = add_gate_product(total, f, dz, rows, 1, first, B, H, S, K, PRECISION)
+    total = add_gate_product(total, g, dz, rows, 2, first, B, H, S, K, PRECISION)
+    return add_gate_product(total, o, dz, rows, 3, first, B, H, S, K, PRECISION)
 
 
 @triton.jit
 def step_backward(gates, dy, dz, dh, dc, c, c_before, units, rows, B, H):
-    """Compute one step: store dz, and return dc (U, R) and c of the step before, which lies at
-    ``c_before``.
-    """
+    """Compute one step: store dz; return dc (U, R) and c (from ``c_before``) of the step before."""
     inside = (units < H)[:, None] & (rows < B)[None, :]
     at = rows[None, :] * (4 * H) + units[:, None]
     state = rows[None, :] * H + units[:, None]
-    i = tl.load(gates + at, inside, other=0.0)
-    f = tl.load(gates + at + H, inside, other=0.0)
-    g = tl.load(gates + at + 2 * H, inside, other=0.0)
-    o = tl.load(gates + at + 3 * H, inside, other=0.0)
+    i, f, g, o = load_gates(gates + at, H, inside)
     before = tl.load(c_before + state, inside, other=0.0)
     dh = dh + tl.load(dy + state, inside, other=0.0)
-    dz_i, dz_f, dz_g, dz_o, dc = cell_back(i, f, g, o, c, before, dh, dc)
-    tl.store(dz + at, dz_i, inside)
-    tl.store(dz + at + H, dz_f, inside)
-    tl.store(dz + at + 2 * H, dz_g, inside)
-    tl.store(dz + at + 3 * H, dz_o, inside)
+    dz_i, dz_f, dz_g, dz_o, dc = cell_backward(i, f, g, o, c, before, dh, dc)
+    store_gates(dz + at, H, inside, dz_i, dz_f, dz_g, dz_o)
     return dc, before
 
 
@@ -302,26 +269,21 @@ def backward_kernel(
     K2: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute T steps backwards, but for dh0. Of gates, c, dy and dz the last is given; before it
-    lie the others.
+    """Compute T steps backwards, without dh0.
+
+    gates, c, dy and dz point to the last step; those before it lie before it in memory.
     """
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
     inside = (units < H)[:, None] & (rows < B)[None, :]
     state = rows[None, :] * H + units[:, None]
-    i1 = columns_of_W(W, units, 0, 0, H, S, K1)
-    f1 = columns_of_W(W, units, 1, 0, H, S, K1)
-    g1 = columns_of_W(W, units, 2, 0, H, S, K1)
-    o1 = columns_of_W(W, units, 3, 0, H, S, K1)
+    i1, f1, g1, o1 = columns_of_W(W, units, 0, H, S, K1)
     i2 = i1
     f2 = f1
     g2 = g1
     o2 = o1
     if K2 > 0:
-        i2 = columns_of_W(W, units, 0, K1, H, S, K2)
-        f2 = columns_of_W(W, units, 1, K1, H, S, K2)
-        g2 = columns_of_W(W, units, 2, K1, H, S, K2)
-        o2 = columns_of_W(W, units, 3, K1, H, S, K2)
+        i2, f2, g2, o2 = columns_of_W(W, units, K1, H, S, K2)
     c_t = tl.load(c + state, inside, other=0.0)
     dc_t = tl.load(dc + state, inside, other=0.0)
     dh_t = tl.load(dh + state, inside, other=0.0)
@@ -331,7 +293,11 @@ def backward_kernel(
     dc_t, c_t = step_backward(gates, dy, dz, dh_t, dc_t, c_t, c_before, units, rows, B, H)
     for back in range(1, T):
         wait_for_all(counters + tl.program_id(1), back * tl.num_programs(0))
-        dh_t = through_W(dz, i1, f1, g1, o1, i2, f2, g2, o2, rows, B, H, S, U, R, K1, K2, PRECISION)
+        total = tl.zeros((S, U, R), dtype=tl.float32)
+        total = add_product(total, i1, f1, g1, o1, dz, rows, 0, B, H, S, K1, PRECISION)
+        if K2 > 0:
+            total = add_product(total, i2, f2, g2, o2, dz, rows, K1, B, H, S, K2, PRECISION)
+        dh_t = tl.sum(total, axis=0)
         gates -= 4 * B * H
         dy -= B * H
         dz -= 4 * B * H
@@ -343,11 +309,11 @@ def backward_kernel(
 
 
 class Chip(NamedTuple):
-    """What of a GPU decides whether W_hh can be kept on it.
+    """The properties of a GPU that decide whether W_hh can be kept on it.
 
     Attributes:
-        processors: of which each can hold one program.
-        shared_bytes: of shared memory, for each program.
+        processors: the number of its multiprocessors, each of which can hold one program.
+        shared_bytes: the shared memory of a program.
     """
 
     processors: int
@@ -356,12 +322,12 @@ class Chip(NamedTuple):
     @classmethod
     def of(cls, device: torch.device) -> "Chip":
         """Describe a GPU."""
-        found = torch.cuda.get_device_properties(device)
-        return cls(found.multi_processor_count, found.shared_memory_per_block_optin)
+        properties = torch.cuda.get_device_properties(device)
+        return cls(properties.multi_processor_count, properties.shared_memory_per_block_optin)
 
 
 def split(H: int) -> tuple[int, int]:
-    """Return K1 and K2, powers of two, or K2 = 0: together at least H."""
+    """Return K1 and K2, powers of two with a sum of at least H; K2 may be 0."""
     first = max(MIN_K, 1 << (H.bit_length() - 1))
     return first, max(MIN_K, triton.next_power_of_2(H - first)) if first < H else 0
 
@@ -370,17 +336,15 @@ def rows_that_fit(B: int, H: int, item_bytes: int, units: int, chip: Chip) -> in
     """Return how many sequences a program takes, or None where W_hh cannot be kept on chip."""
     K1, K2 = split(H)
     for rows in ROWS:
+        programs = triton.cdiv(H, units) * triton.cdiv(B, rows)
         bytes_ = (4 * units * (K1 + K2) + K1 * rows) * item_bytes + RESERVED_BYTES
-        if (
-            triton.cdiv(H, units) * triton.cdiv(B, rows) <= chip.processors
-            and bytes_ <= chip.shared_bytes
-        ):
+        if programs <= chip.processors and bytes_ <= chip.shared_bytes:
             return rows
     return None
 
 
-class Persistent(Products):
-    """The steps in one kernel where W_hh can be kept on chip, and else those of ``Stepped``."""
+class PersistentSteps(TritonSteps):
+    """The step kernel as one kernel for all steps; as ``TritonSteps`` where W_hh does not fit."""
 
     def __init__(
         self, W_ih: Tensor, W_hh: Tensor, b: Tensor, chip: Chip | None = None, units: int = UNITS
@@ -389,15 +353,12 @@ class Persistent(Products):
         self.chip, self.units = chip or Chip.of(b.device), units
 
     def _rows(self, B: int) -> int | None:
-        parts = 2 if self._precision() == "tf32x3" and self.W_hh.itemsize == 4 else 1
-        return rows_that_fit(
-            B, self.W_hh.shape[1], parts * self.W_hh.itemsize, self.units, self.chip
-        )
+        factors = 2 if self._precision() == "tf32x3" and self.W_hh.itemsize == 4 else 1
+        item_bytes = factors * self.W_hh.itemsize
+        return rows_that_fit(B, self.W_hh.shape[1], item_bytes, self.units, self.chip)
 
     def _precision(self) -> str:
-        """Return how float32 is multiplied: TF32 where PyTorch may, else in three products of two
-        parts each.
-        """
+        """Return how float32 is multiplied: in TF32 if PyTorch allows it, else as three products."""
         if self.b.device.type == "cpu":
             return "interpreted"
         return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
@@ -418,14 +379,14 @@ class Persistent(Products):
             K2=K2,
             PRECISION=self._precision(),
             num_warps=4,
-            num_stages=1,  # loads of h and dz must not be brought forward, to before all have come
+            num_stages=1,  # loads of h and dz must not be moved to before the wait for all programs
             launch_cooperative_grid=True,  # all programs at once, or an error
         )
 
     def forward(self, h: Tensor, c: Tensor, steps: Steps) -> None:
         rows, (T, B, _) = self._rows(len(h)), steps.h.shape
         if rows is None:
-            forward_by_step(self, h, c, steps)
+            super().forward(h, c, steps)
         else:
             arrays = steps.gates, h.contiguous(), steps.h, c, steps.c
             self._launch(forward_kernel, arrays, T, B, rows, KEEP=int(steps.c.stride(0) > 0))
@@ -433,8 +394,8 @@ class Persistent(Products):
     def backward(self, c0: Tensor, steps: Steps, dy: Tensor, dh: Tensor, dc: Tensor) -> Tensor:
         rows, (T, B, _) = self._rows(len(dh)), dy.shape
         if rows is None:
-            return backward_by_step(self, c0, steps, dy, dh, dc)
-        dy, dz = dy.contiguous(), room_for_dz(steps, dy)
+            return super().backward(c0, steps, dy, dh, dc)
+        dy, dz = dy.contiguous(), dz_output(steps, dy)
         arrays = steps.gates[-1], steps.c[-1], c0, dy[-1], dz[-1], dh, dc
         self._launch(backward_kernel, arrays, T, B, rows, S=SPLIT)
         dh.copy_(torch.mm(dz[0], self.W_hh))

@@ -24,7 +24,7 @@ static void hold(const char* what, float x, float found, double wanted, double a
 static void check(const float (&x)[LANES]) {
     Vec given;
     std::memcpy(&given, x, sizeof given);
-    const Vec s = sigmoid(given), t = hyperbolic(given);
+    const Vec s = sigmoid(given), t = tanh(given);
     for (int lane = 0; lane < LANES; ++lane) {
         const float each = x[lane];
         const double wanted = 1 / (1 + std::exp(-(double)each));

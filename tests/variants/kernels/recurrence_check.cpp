@@ -47,7 +47,7 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
     const int64_t* lengths = ragged ? given.data() : nullptr;
     const Numbers W_ih = draw(4 * H * I, 0.2f / std::sqrt(I)), W_hh = draw(4 * H * H, 0.5f / std::sqrt(H)), b = draw(4 * H);
     const Numbers x = draw(T * B * I), h0 = draw(B * H), c0 = draw(B * H), dy = draw(T * B * H);
-    Numbers ih(up(H, LANES) * 4 * I), hh(up(H, LANES) * 4 * H), hh_back(up(H, WIDE) * 4 * H), ih_back(up(I, WIDE) * 4 * H);
+    Numbers ih(up(H, LANES) * 4 * I), hh(up(H, LANES) * 4 * H), hh_back(up(H, BLOCK_WIDTH) * 4 * H), ih_back(up(I, BLOCK_WIDTH) * 4 * H);
     pack_forward(W_ih.data(), ih.data(), H, I), pack_forward(W_hh.data(), hh.data(), H, H);
     pack_backward(W_hh.data(), hh_back.data(), 4 * H, H), pack_backward(W_ih.data(), ih_back.data(), 4 * H, I);
 
@@ -98,7 +98,7 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
 
     for (const bool add : {false, true}) {
         Numbers dW(4 * H * I, 1.0f), db(4 * H, 1.0f);
-        weights_back(T * B, H, I, dz.data(), x.data(), dW.data(), db.data(), add);
+        weight_gradients(T * B, H, I, dz.data(), x.data(), dW.data(), db.data(), add);
         const float one = 1;
         for (size_t j : some(4 * H)) {
             hold("db", db[j], add + dot(&dz[j], &one, T * B, 4 * H, 0));
@@ -106,7 +106,7 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
         }
     }
     Numbers dx(T * B * I);
-    inputs_back(T * B, H, I, ih_back.data(), dz.data(), dx.data());
+    input_gradients(T * B, H, I, ih_back.data(), dz.data(), dx.data());
     for (size_t row : some(T * B))
         for (size_t k : some(I)) hold("dx", dx[row * I + k], dot(&dz[row * 4 * H], &W_ih[k], 4 * H, 1, I));
 }

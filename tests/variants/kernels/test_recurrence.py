@@ -41,7 +41,7 @@ def forgotten() -> Iterator[None]:
     """What was built is not remembered, neither before the test nor after it."""
     functions = [recurrence.recurrence, recurrence.library, recurrence._version]
     if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
-        functions.append(jax_fused._compiled_here)
+        functions.append(jax_fused._not_compiled_reason)
     for function in functions:
         function.cache_clear()
     yield
@@ -59,15 +59,15 @@ def compiler(path: Path, script: str) -> str:
 @given(
     T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140)
 )
-def test_both_ways_give_the_same_whatever_is_left_over_of_a_vector_or_a_block(
+def test_compiled_and_eager_steps_give_the_same_at_all_sizes(
     T: int, B: int, features: int, H: int
 ) -> None:
     problem = draw(T, B, features, H)
     found = results(lb.load("torch.fused", problem.params), problem)
     plain = lb.load("torch.fused", problem.params)
-    way = plain.implementation
-    assert isinstance(way.steps, torch_fused.Compiled)
-    way.steps = torch_fused.Plain(way.W_ih, way.W_hh, way.b)
+    implementation = plain.implementation
+    assert isinstance(implementation.kernel, torch_fused.CompiledSteps)
+    implementation.kernel = torch_fused.EagerSteps(*implementation.weights)
     for name, wanted in results(plain, problem).items():
         assert relative_error(found[name], wanted) < 3e-6, name
 
@@ -232,7 +232,7 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
     broken: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    ways = {
+    commands = {
         "none": str(tmp_path / "nothing"),
         "fails": compiler(
             tmp_path / "fails",
@@ -249,7 +249,7 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
     }
     monkeypatch.setenv(
         "LSTMBENCH_COMPILED", "0"
-    ) if broken == "asked not to" else monkeypatch.setenv("CXX", ways[broken])
+    ) if broken == "asked not to" else monkeypatch.setenv("CXX", commands[broken])
     assert recurrence.recurrence() is None
     told = recurrence.code_path()
     assert told.startswith(
@@ -258,7 +258,7 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
     assert told.endswith(reason) and "/" not in told
     problem = draw(3, 2, 4, 5)
     lstm = lb.load("torch.fused", problem.params)
-    assert isinstance(lstm.implementation.steps, torch_fused.Plain)
+    assert isinstance(lstm.implementation.kernel, torch_fused.EagerSteps)
     results(lstm, problem)
     if broken == "fails":
         assert not list(tmp_path.glob("cache/*/*"))  # nothing half built is left
@@ -267,16 +267,14 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
 @compiled
 @examples(15)  # each shape is compiled by XLA twice
 @given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
-def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
+def test_compiled_and_scanned_steps_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
-    assert jax_fused._compiled_here()
+    assert not jax_fused._not_compiled_reason()
     problem = draw(T, B, features, H)
     found = results(lb.load("jax.fused", problem.params), problem)
     scanned = lb.load("jax.fused", problem.params)
-    way = scanned.implementation
-    way._forward, way._forward_saving, way._forward_backward = _jax._compiled(
-        jax_fused.sequence(jax_fused.ScanSteps)
-    )
+    run = jax_fused.sequence(jax_fused.ScanSteps)
+    _jax.DifferentiableLayer.__init__(scanned.implementation, run, scanned.implementation.weights)
     for name, wanted in results(scanned, problem).items():
         assert relative_error(found[name], wanted) < 1e-5, name
 
@@ -285,7 +283,7 @@ def test_both_ways_of_jax_give_the_same(T: int, B: int, features: int, H: int) -
 def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0")
-    jax_fused._compiled_here.cache_clear()
+    jax_fused._not_compiled_reason.cache_clear()
     try:
         problem = draw(3, 2, 4, 5)
         lstm = lb.load("jax.fused", problem.params)
@@ -301,7 +299,7 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "scan" in text and "ffi_call" not in text
         results(lstm, problem)
     finally:
-        jax_fused._compiled_here.cache_clear()
+        jax_fused._not_compiled_reason.cache_clear()
 
 
 @compiled
@@ -457,4 +455,4 @@ def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.Mon
 def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
     for dtype in ("float64", "bfloat16"):
         lstm = lb.load("torch.fused", lb.LSTMParams.init(3, 4), dtype=dtype)
-        assert isinstance(lstm.implementation.steps, torch_fused.Plain)
+        assert isinstance(lstm.implementation.kernel, torch_fused.EagerSteps)
