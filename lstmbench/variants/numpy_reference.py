@@ -1,6 +1,4 @@
-"""``numpy.reference``: the six equations as printed. In float64 it is the oracle; it never gets
-fast.
-"""
+"""``numpy.reference``: the six equations as printed. In float64 it is the oracle; it is not fast."""
 
 from typing import Any
 
@@ -11,10 +9,11 @@ from lstmbench.core import oracle
 from lstmbench.core.oracle import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
+from lstmbench.variants._common import TwoPass
 
 
 @register("numpy.reference", framework="numpy", peephole=True)
-class NumpyReference:
+class NumpyReference(TwoPass):
     """The equations and their hand-written derivatives, see ``lstmbench.core.oracle``."""
 
     def __init__(self, params: LSTMParams, framework: NumpyBackend) -> None:
@@ -31,9 +30,3 @@ class NumpyReference:
     def backward(self, saved: Any, dy: Array, dh: Array, dc: Array) -> Any:
         steps, c0 = saved
         return oracle.backward(self.W, steps, c0, dy, dh, dc, self.p)
-
-    def forward_backward(
-        self, x: Array, h0: Array, c0: Array, dy: Array, dh: Array, dc: Array
-    ) -> Any:
-        outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)

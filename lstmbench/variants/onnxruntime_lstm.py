@@ -1,16 +1,15 @@
 """``onnxruntime.lstm``: the peer for inference, ONNX's operator LSTM as ONNX Runtime computes it on
 the CPU.
 
-The model is made in memory: one node, weights as initializers, time-major, lengths and batch left
-open. ONNX orders the gates i, o, f, c, and has two biases; the first holds ours, the second zeros.
-Float32 only: the CPU's kernel for LSTM has no other type.
+The model is built in memory: one node, weights as initializers, time-major, T and B open. ONNX
+orders the gates i, o, f, c, and has two biases; the first holds ours, the second zeros. Float32
+only: the CPU's kernel for LSTM has no other type.
 
 Timed is ``InferenceSession.run`` on NumPy arrays; it returns new ones. The session's thread pool
-has as many threads as OMP_NUM_THREADS says, which ONNX Runtime does not read by itself; unset, it
-takes all cores. Its memory comes from an
-allocator of its own, outputs included, of which tracemalloc sees next to nothing: the row has no
-allocated bytes, and only the process's peak tells. Its sigmoid and tanh clamp their arguments:
-where NaN goes in, numbers come out.
+has OMP_NUM_THREADS threads, set here since ONNX Runtime does not read that variable; unset, it uses
+all cores. ONNX Runtime has its own allocator, also for outputs, which tracemalloc does not see: the
+row has no allocated bytes, only the peak of the process. Its sigmoid and tanh clamp their
+arguments, so that NaN in the inputs gives numbers in the outputs.
 """
 
 import os
@@ -25,42 +24,36 @@ from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 
-OPSET, IR = (
-    14,
-    8,
-)  # LSTM as it stands since opset 14; an old version of the format, so that old runtimes read it
+OPSET, IR_VERSION = 14, 8
+"""The first opset with today's LSTM, and an old version of the format, which old runtimes read."""
 
 
 def _model(params: LSTMParams) -> bytes:
     I, H = params.input_size, params.hidden_size  # noqa: E741 - the letters of the equations
 
-    def weight(name: str, rows: Array) -> Any:
-        i, f, g, o = np.split(np.asarray(rows, dtype=np.float32), 4)
-        return numpy_helper.from_array(np.concatenate([i, o, f, g])[None], name)
+    def weight(name: str, *arrays: Array) -> Any:
+        parts = (np.split(np.float32(array), 4) for array in arrays)  # i, f, g, o
+        ordered = [np.concatenate([i, o, f, g]) for i, f, g, o in parts]
+        return numpy_helper.from_array(np.concatenate(ordered)[None], name)
 
-    bias = weight("b", params.bias)
-    both = np.concatenate(
-        [numpy_helper.to_array(bias), np.zeros((1, 4 * H), np.float32)], axis=1
-    )  # (1, 8H)
+    def describe(shapes: dict[str, list[Any]]) -> list[Any]:
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in shapes.items()
+        ]
+
     weights = [
         weight("W", params.weight_ih),
         weight("R", params.weight_hh),
-        numpy_helper.from_array(both, "B"),
+        weight("B", params.bias, np.zeros(4 * H)),  # (1, 8H)
     ]
-    shapes = {"x": ["T", "B", I], "h0": [1, "B", H], "c0": [1, "B", H]}
+    inputs = {"x": ["T", "B", I], "h0": [1, "B", H], "c0": [1, "B", H]}
     outputs = {"y": ["T", 1, "B", H], "h": [1, "B", H], "c": [1, "B", H]}
-    node = helper.make_node(
-        "LSTM", ["x", "W", "R", "B", "", "h0", "c0"], list(outputs), hidden_size=H
-    )
-    given, returned = (
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in described.items()
-        ]
-        for described in (shapes, outputs)
-    )
-    graph = helper.make_graph([node], "lstm", given, returned, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
+    names = ["x", "W", "R", "B", "", "h0", "c0"]
+    node = helper.make_node("LSTM", names, list(outputs), hidden_size=H)
+    graph = helper.make_graph([node], "lstm", describe(inputs), describe(outputs), weights)
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
     return bytes(model.SerializeToString())
 
 

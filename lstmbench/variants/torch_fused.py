@@ -61,32 +61,32 @@ class CompiledSteps:
         self.pack()
 
     def pack(self) -> None:
-        H = self.W_hh.shape[1]
+        functions, H = self.functions, self.W_hh.shape[1]
         for W, forward, backward in (
             (self.W_ih, self.ih_forward, self.ih_backward),
             (self.W_hh, self.hh_forward, self.hh_backward),
         ):
-            self.functions.pack_forward(*_addresses(W, forward), H, W.shape[1])
-            self.functions.pack_backward(*_addresses(W, backward), 4 * H, W.shape[1])
+            _call(functions.pack_forward, W, forward, H, W.shape[1])
+            _call(functions.pack_backward, W, backward, 4 * H, W.shape[1])
 
     def inputs(
         self, x: Tensor, gates: Tensor, lengths: Lengths | None = None, start: int = 0
     ) -> None:
         sizes = (*x.shape, self.W_hh.shape[1])
-        arrays = _addresses(self.ih_forward, x.contiguous(), self.b, gates, lengths)
-        self.functions.inputs(*sizes, *arrays, start)
+        arrays = self.ih_forward, x.contiguous(), self.b, gates, lengths
+        _call(self.functions.inputs, *sizes, *arrays, start)
 
     def forward(
         self, h: Tensor, c: Tensor, steps: Steps, lengths: Lengths | None = None, start: int = 0
     ) -> None:
-        arrays = _addresses(self.hh_forward, h.contiguous(), c, *steps)
+        arrays = self.hh_forward, h.contiguous(), c, *steps
         c_stride = steps.c.stride(0)
-        self.functions.forward(*steps.h.shape, *arrays, c_stride, *_addresses(lengths), start)
+        _call(self.functions.forward, *steps.h.shape, *arrays, c_stride, lengths, start)
 
     def recompute_gates(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        arrays = _addresses(self.hh_forward, h, None, steps.gates, None)
-        self.functions.inputs(*h.shape, h.shape[2], *arrays, 0)
-        self.functions.recompute_gates(*h.shape, *_addresses(c, steps.gates, steps.c))
+        functions, arrays = self.functions, (self.hh_forward, h, None, steps.gates, None)
+        _call(functions.inputs, *h.shape, h.shape[2], *arrays, 0)
+        _call(functions.recompute_gates, *h.shape, c, steps.gates, steps.c)
 
     def backward(
         self,
@@ -97,29 +97,29 @@ class CompiledSteps:
         dc: Tensor,
         lengths: Lengths | None = None,
     ) -> Tensor:
-        arrays = (self.hh_backward, c0, steps.c, dy.contiguous(), steps.gates, dh, dc, lengths)
-        self.functions.backward(*dy.shape, *_addresses(*arrays))
+        arrays = self.hh_backward, c0, steps.c, dy.contiguous(), steps.gates, dh, dc, lengths
+        _call(self.functions.backward, *dy.shape, *arrays)
         return steps.gates
 
     def add_gradients(
         self, x: Tensor, h: Tensor, dz: Tensor, dx: Tensor, dW_ih: Tensor, dW_hh: Tensor, db: Tensor
     ) -> None:
-        T, B, features = x.shape
-        sizes, H = (T * B, h.shape[2]), h.shape[2]
-        add_product, x = self.functions.weight_gradients, x.contiguous()
-        add_product(*sizes, features, *_addresses(dz, x, dW_ih, db), True)
-        add_product(*sizes, H, *_addresses(dz, h, dW_hh, None), True)
-        self.functions.input_gradients(*sizes, features, *_addresses(self.ih_backward, dz, dx))
+        T, B, H = h.shape
+        functions, x, features = self.functions, x.contiguous(), x.shape[2]
+        _call(functions.weight_gradients, T * B, H, features, dz, x, dW_ih, db, True)
+        _call(functions.weight_gradients, T * B, H, H, dz, h, dW_hh, None, True)
+        _call(functions.input_gradients, T * B, H, features, self.ih_backward, dz, dx)
 
 
-def _addresses(*arrays: Tensor | Lengths | None) -> list[int | None]:
-    """Return where arrays begin in memory, as the compiled functions take them."""
-    return [
-        array.data_ptr()
-        if isinstance(array, Tensor)
-        else (None if array is None else array.ctypes.data)
-        for array in arrays
-    ]
+def _call(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a compiled function, which takes arrays by the address of their first number."""
+    function(*map(_address, arguments))
+
+
+def _address(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return argument.data_ptr()
+    return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
 
 
 def make_kernel(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:

@@ -41,14 +41,14 @@ def test_it_is_the_formula_to_2_percent(mode: str, T: int, features: int, dtype:
     assert abs(excess(lstm, mode, T, 4, features, 64, dtype)) <= BEYOND
 
 
-def test_room_for_all_gates_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_for_all_gates_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     lstm = lb.load("numpy.fused", lb.LSTMParams.init(64, 64))
     monkeypatch.setattr(numpy_fused, "LONG", 10_000)
-    monkeypatch.setattr(numpy_fused._Ahead, "steps_at_once", lambda self, h0: 10_000)
+    monkeypatch.setattr(numpy_fused.ForwardWeights, "chunk_steps", lambda self, h0: 10_000)
     assert excess(lstm, "inference", 256, 4, 64, 64, "float32") > 1
 
 
-def test_a_copy_of_all_outputs_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_all_outputs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     lstm = lb.load("numpy.fused", lb.LSTMParams.init(64, 64))
     whole = NumpyFused.backward
 
@@ -79,7 +79,7 @@ def test_working_in_the_outputs_memory_changes_no_result(
         assert np.allclose(found, wanted, rtol=1e-12, atol=1e-15)
     gradient = lstm.backward(x, np.ones_like(y), state).x
     monkeypatch.setattr(numpy_fused, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(numpy_fused, "SLOPE_BYTES", 1)
+    monkeypatch.setattr(numpy_fused, "FACTOR_BYTES", 1)
     assert np.allclose(lstm.backward(x, np.ones_like(y), state).x, gradient, rtol=1e-12, atol=1e-15)
 
 

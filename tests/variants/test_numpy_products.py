@@ -26,19 +26,25 @@ def loaded(
     monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, dtype: str = "float64"
 ) -> Any:
     monkeypatch.setattr(blocked_matmul, "_blas_likes_small_products", lambda: small_kernels)
-    monkeypatch.setattr(blocked_matmul, "SMALL", small)
+    monkeypatch.setattr(blocked_matmul, "MAX_SMALL", small)
     return lb.load("numpy.fused", lb.LSTMParams.init(H, H), dtype=dtype).implementation
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("small", "ahead", "products_back"), [(CUT, 8, 4), (CUT_BACK, 0, 1)])
+@pytest.mark.parametrize(
+    ("small", "forward_rows", "backward_products"), [(CUT, 8, 4), (CUT_BACK, 0, 1)]
+)
 def test_it_is_the_lstm_in_small_products_too(
-    monkeypatch: pytest.MonkeyPatch, small: int, ahead: int, products_back: int, dtype: str
+    monkeypatch: pytest.MonkeyPatch,
+    small: int,
+    forward_rows: int,
+    backward_products: int,
+    dtype: str,
 ) -> None:
     implementation = loaded(monkeypatch, True, small, dtype)
-    back = numpy_fused._back(implementation.weights[1], ROWS)
-    assert implementation.ahead.U_hh.rows_at_once(ROWS) == ahead
-    assert (back.shape[0], back.rows_at_once(ROWS)) == (products_back, 8)
+    backward = numpy_fused._backward_matmul(implementation.weights[1], ROWS)
+    assert implementation.forward_weights.U_hh.rows_at_once(ROWS) == forward_rows
+    assert (backward.shape[0], backward.rows_at_once(ROWS)) == (backward_products, 8)
     check("numpy.fused", dtype, "cpu", draw(5, ROWS, H, H))
 
 
@@ -80,7 +86,7 @@ def test_training_lays_the_weights_out_in_every_call_and_inference_once(
 def test_a_product_is_left_whole_where_to_cut_it_does_not_pay(
     monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, rows: int
 ) -> None:
-    assert loaded(monkeypatch, small_kernels, small).ahead.U_hh.rows_at_once(rows) == 0
+    assert loaded(monkeypatch, small_kernels, small).forward_weights.U_hh.rows_at_once(rows) == 0
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,9 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
 @compiled
 @examples(15)  # each shape is compiled by XLA twice
 @given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
-def test_compiled_and_scanned_steps_of_jax_give_the_same(T: int, B: int, features: int, H: int) -> None:
+def test_compiled_and_scanned_steps_of_jax_give_the_same(
+    T: int, B: int, features: int, H: int
+) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
     assert not jax_fused._not_compiled_reason()
     problem = draw(T, B, features, H)
