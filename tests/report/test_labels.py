@@ -55,12 +55,12 @@ def test_known_values_come_first_and_the_formula_last() -> None:
 
 
 def test_values_are_said_in_words() -> None:
-    said = {"threads": 1, "device": "cuda", "ratio_to": "a.b", "suite": "quick", "run_id": None}
-    assert [phrase(column, value) for column, value in said.items()] == [
+    values = {"threads": 1, "device": "cuda", "ratio_to": "a.b", "suite": "quick", "run_id": None}
+    assert [phrase(column, value) for column, value in values.items()] == [
         "1 thread", "GPU (cuda)", "relative to a.b", "suite quick", "run id not recorded",
     ]  # fmt: skip
     assert (
         describe({"mode": "training", "lengths": "full", "input_size": 8, "hidden_size": 8})
         == "training, I = H = 8"
     )
-    assert describe({"lengths": "full"}) == "full lengths"  # alone, the usual is said
+    assert describe({"lengths": "full"}) == "full lengths"  # alone, the usual is values

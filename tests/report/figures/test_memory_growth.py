@@ -6,8 +6,8 @@ from lstmbench.report.figures.memory_growth import growth
 
 
 def test_growth_is_the_slope_between_the_shortest_and_the_longest_sequence(quick):
-    found = growth(quick).set_index(["implementation", "mode", "input", "hidden_size"])
-    row = found.loc[("torch.nn", "training", "random", 256)]
+    table = growth(quick).set_index(["implementation", "mode", "input", "hidden_size"])
+    row = table.loc[("torch.nn", "training", "random", 256)]
     assert (row["shortest"], row["longest"]) == (16, 1024)
     assert (
         row["formula_bytes_per_step"] == (6 * 8 * 256 + 8 * 256) * 4
@@ -29,12 +29,12 @@ def test_the_order_of_the_records_does_not_matter(quick):
 
 
 def test_cases_without_a_number_are_not_counted(troubled):
-    found = growth(troubled).set_index(["implementation", "mode", "input", "hidden_size"])
+    table = growth(troubled).set_index(["implementation", "mode", "input", "hidden_size"])
     assert (
-        found.loc[("numpy.reference", "training", "random", 64), "longest"] == 256
+        table.loc[("numpy.reference", "training", "random", 64), "longest"] == 256
     )  # the longest timed out
-    assert ("jax.fused", "training", "temperatures", 64) not in found.index  # wrong results
-    assert found["times_formula"].notna().all()
+    assert ("jax.fused", "training", "temperatures", 64) not in table.index  # wrong results
+    assert table["times_formula"].notna().all()
 
 
 def test_one_length_alone_has_no_slope(quick):
@@ -42,6 +42,6 @@ def test_one_length_alone_has_no_slope(quick):
 
 
 def test_the_formula_of_inference_is_its_outputs(quick):
-    found = growth(quick).query("mode == 'inference' and hidden_size == 256")
+    table = growth(quick).query("mode == 'inference' and hidden_size == 256")
     one, two = (Workload("inference", 8, T, 256, 256).formula_bytes for T in (1, 2))
-    assert set(found["formula_bytes_per_step"]) == {two - one} == {8 * 256 * 4}
+    assert set(table["formula_bytes_per_step"]) == {two - one} == {8 * 256 * 4}

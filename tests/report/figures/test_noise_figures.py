@@ -55,14 +55,14 @@ def test_disturbed_rounds_are_counted_by_kind_and_a_round_is_counted_once() -> N
     rows.loc[rows["round"] == 1, "disturbance"] = "stolen time"
     rows.loc[rows["round"] == 2, "disturbance"] = "stolen time, slow sentinel"
     twice = pd.concat([rows, rows.assign(sample=1)])
-    found = noise_figures.disturbances(twice)
-    assert found.loc["torch.nn"].to_dict() == {"rounds": 4, "slow sentinel": 1, "stolen time": 2}
+    table = noise_figures.disturbances(twice)
+    assert table.loc["torch.nn"].to_dict() == {"rounds": 4, "slow sentinel": 1, "stolen time": 2}
     assert noise_figures.disturbances(samples(processes=1)).columns.tolist() == ["rounds"]
 
 
 def test_a_drift_that_both_share_scatters_every_way_but_that_of_the_rounds() -> None:
-    found = noise_figures.estimator_scatter(samples(drift=0.2, rounds=9), "torch.nn")["scatter"]
-    assert found[noise_figures.ROUNDS] < 1e-9
+    table = noise_figures.estimator_scatter(samples(drift=0.2, rounds=9), "torch.nn")["scatter"]
+    assert table[noise_figures.ROUNDS] < 1e-9
     steady = noise_figures.estimator_scatter(samples(between=0.05), "torch.nn")["scatter"]
     assert steady.to_numpy() == pytest.approx(
         0.05 * np.sqrt(2), rel=0.35
@@ -70,9 +70,9 @@ def test_a_drift_that_both_share_scatters_every_way_but_that_of_the_rounds() -> 
 
 
 def test_a_mean_follows_what_stands_far_out_and_a_median_does_not() -> None:
-    found = noise_figures.estimator_scatter(samples(spikes=0.05), "torch.nn")["scatter"]
-    assert found[noise_figures.MEAN] > 0.05
-    assert found[noise_figures.MEDIAN] < 1e-9 and found[noise_figures.ROUNDS] < 1e-9
+    table = noise_figures.estimator_scatter(samples(spikes=0.05), "torch.nn")["scatter"]
+    assert table[noise_figures.MEAN] > 0.05
+    assert table[noise_figures.MEDIAN] < 1e-9 and table[noise_figures.ROUNDS] < 1e-9
 
 
 def row(control: str, workload: str, truth: float, ratio: float) -> dict[str, Any]:

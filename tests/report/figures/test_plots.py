@@ -22,8 +22,8 @@ def figures(troubled):
 
 
 def texts(figure):
-    found = figure.findobj(mpl.text.Text)
-    return " ".join(text.get_text() for text in found).replace("\n", " ").replace("\u00a0", " ")
+    shown = figure.findobj(mpl.text.Text)
+    return " ".join(text.get_text() for text in shown).replace("\n", " ").replace("\u00a0", " ")
 
 
 def body(figure):
@@ -196,8 +196,10 @@ def test_for_print_the_same_points_stand_in_a_column_and_nothing_reaches_out_of_
                 or not text.get_visible()
                 or (inside.x0 <= box.x0 and box.x1 <= inside.x1)
             ), text
-        lines = [[line for axes in each.axes for line in axes.lines] for each in (figure, narrow)]
-        points = [sorted(str(line.get_ydata()) for line in each) for each in lines]
+        points = [
+            sorted(str(line.get_ydata()) for axes in form.axes for line in axes.lines)
+            for form in (figure, narrow)
+        ]
         assert points[0] == points[1]
 
 
@@ -213,14 +215,14 @@ SCATTERED = [
 
 def scattered(**more):
     noise = np.random.default_rng(0)
-    found = []
+    cases = []
     for mode, (B, T, H) in itertools.product(("inference", "training"), SCATTERED):
         workload = Workload(mode, B, T, H, H, **more)
         base = row("torch.nn", workload, noise)["time_median_s"]
-        found += [
+        cases += [
             row(name, workload, noise, base) for name in ("torch.nn", "torch.fused", "jax.fused")
         ]
-    return found
+    return cases
 
 
 def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
@@ -237,18 +239,18 @@ def test_workloads_that_lie_along_no_size_stand_side_by_side_in_one_figure():
     assert all(
         len(line.get_xdata()) == len(SCATTERED) for axes in figure.axes for line in axes.lines
     )
-    for each in (figure, figure.narrow()):
-        each.draw_without_rendering()
-        boxes = [label.get_window_extent() for label in each.axes[-1].get_xticklabels()]
+    for form in (figure, figure.narrow()):
+        form.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in form.axes[-1].get_xticklabels()]
         assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
         assert min(box.y0 for box in boxes) > 0
 
 
 def test_of_many_workloads_the_words_stand_upright():
     rows = [
-        each | {"seq_len": 1000 + each["seq_len"] + k} for each in scattered() for k in range(2)
+        case | {"seq_len": 1000 + case["seq_len"] + k} for case in scattered() for k in range(2)
     ]
-    rows = [each | {"batch_size": each["batch_size"] + each["seq_len"]} for each in rows]
+    rows = [case | {"batch_size": case["batch_size"] + case["seq_len"]} for case in rows]
     labels = (
         report.standard_figures(make(rows))[0]["quick-speed"].narrow().axes[-1].get_xticklabels()
     )

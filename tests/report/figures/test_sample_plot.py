@@ -39,8 +39,8 @@ def drawn(figure):
 
 def test_every_sample_is_drawn_process_by_process_with_its_median(samples):
     marks, medians = drawn(sample_plot(samples, mode="training", seq_len=16))
-    assert [len(each) for each in marks] == [3] * 4
-    np.testing.assert_allclose([np.median(each) for each in marks], medians)
+    assert [len(strip) for strip in marks] == [3] * 4
+    np.testing.assert_allclose([np.median(strip) for strip in marks], medians)
     chosen = samples.query("mode == 'training' and seq_len == 16")
     np.testing.assert_allclose(
         sorted(np.concatenate(marks)), sorted(chosen["seconds"].astype(float) * 1e6)
@@ -89,8 +89,8 @@ def test_each_device_has_a_figure_of_its_own(samples):
     (alone,) = sample_plots(samples)
     assert alone.caption == sample_plot(samples).caption
     assert "nothing was timed" in sample_plots(samples[:0])[0]
-    (asked,) = sample_plots(samples, device="cpu")
-    assert asked.caption == alone.caption
+    (chosen,) = sample_plots(samples, device="cpu")
+    assert chosen.caption == alone.caption
 
 
 def test_a_long_title_ends_within_the_figure(samples):

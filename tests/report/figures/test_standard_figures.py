@@ -8,15 +8,15 @@ def test_a_standard_quantity_gives_the_standard_figures(quick):
     wanted = {
         name: figure for name, figure in standard_figures(quick)[0].items() if "speed" in name
     }
-    found = series(quick, "time_median_s")
-    assert [figure.id for figure in found] == list(wanted)
-    assert [figure.alt for figure in found] == [figure.alt for figure in wanted.values()]
+    figures = series(quick, "time_median_s")
+    assert [figure.id for figure in figures] == list(wanted)
+    assert [figure.alt for figure in figures] == [figure.alt for figure in wanted.values()]
 
 
 def test_any_other_quantity_is_split_in_the_same_way(quick):
-    (found,) = series(quick, "first_call_s")
-    assert found.id == "quick-first-call-s"
-    assert len(found.axes) == len(series(quick, "time_median_s")[0].axes)
+    (figure,) = series(quick, "first_call_s")
+    assert figure.id == "quick-first-call-s"
+    assert len(figure.axes) == len(series(quick, "time_median_s")[0].axes)
 
 
 def test_what_is_given_comes_before_what_is_usual(quick):
@@ -27,9 +27,9 @@ def test_gradients_have_no_panel_of_inference(quick):
     assert "inference" not in series(quick, "grad_rel_error")[0].alt
 
 
-def test_nothing_to_draw_is_told_and_a_wrong_name_refused(quick):
-    (told,) = series(quick, "peak_device_bytes")
-    assert "no case has a number in `peak_device_bytes` (168 ok)" in told
+def test_nothing_to_draw_is_a_sentence_and_a_wrong_name_refused(quick):
+    (sentence,) = series(quick, "peak_device_bytes")
+    assert "no case has a number in `peak_device_bytes` (168 ok)" in sentence
     inference = quick[quick["mode"] == "inference"]
     assert "no case has a number in `grad_rel_error`" in series(inference, "grad_rel_error")[0]
     with pytest.raises(LstmbenchError, match="no column"):

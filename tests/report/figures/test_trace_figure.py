@@ -23,9 +23,9 @@ def test_every_gate_has_a_labelled_panel_with_a_line_for_each_unit():
 
 
 def test_the_lines_are_the_traced_values():
-    found = traced()
-    for ax, name in zip(gates(found).axes, ("x", *PANELS), strict=True):
-        for line, values in zip(ax.lines, getattr(found, name).T, strict=True):
+    gates_traced = traced()
+    for ax, name in zip(gates(gates_traced).axes, ("x", *PANELS), strict=True):
+        for line, values in zip(ax.lines, getattr(gates_traced, name).T, strict=True):
             np.testing.assert_array_equal(line.get_ydata(), values)
 
 

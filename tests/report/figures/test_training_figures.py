@@ -1,6 +1,4 @@
-"""The figures of lessons: a panel for each task, a line for each implementation, a band over the
-seeds.
-"""
+"""Learning curves: a panel for each task, a line for each implementation, a band over the seeds."""
 
 from typing import Any
 
@@ -30,16 +28,16 @@ def samples(*tasks: str, seeds: int = 2, sizes: str = "") -> pd.DataFrame:
 
 
 def records(*tasks: str, sizes: str = "") -> pd.DataFrame:
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for task in tasks:
         same = {"task": task, "sizes": sizes, "metric": "error of it", "higher_is_better": False}
-        found.append(same | {"cell": "baselines", "variant": "naive", "score": 0.5})
-        found.append(same | {"cell": "baselines", "variant": "far off", "score": 1e9})
-        found += [
+        rows.append(same | {"cell": "baselines", "variant": "naive", "score": 0.5})
+        rows.append(same | {"cell": "baselines", "variant": "far off", "score": 1e9})
+        rows += [
             same | {"cell": "lstm", "variant": "fused", "seed": seed, "score": 0.4 + seed}
             for seed in (0, 1)
         ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)
 
 
 def drawn(*tasks: str, **options: Any) -> Figure:
@@ -76,7 +74,7 @@ def test_the_score_on_the_test_data_stands_behind_the_last_update_with_its_inter
 def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
     sizes = [f"batches = 9, seq_len = {T}" for T in (50, 750)]
     both = [
-        pd.concat([make("adding", sizes=each) for each in sizes]) for make in (samples, records)
+        pd.concat([make("adding", sizes=size) for size in sizes]) for make in (samples, records)
     ]
     figure = training_figures.learning_curves(*both)
     assert isinstance(figure, Figure)
@@ -87,10 +85,10 @@ def test_a_task_of_two_sizes_has_two_panels_that_say_which() -> None:
 
 
 def test_errors_that_differ_much_are_drawn_on_a_logarithmic_axis_and_shares_never_are() -> None:
-    several, found = samples("adding"), records("adding")
+    several, scores = samples("adding"), records("adding")
     several["score"] = np.where(several["updates"] == 30, 0.001, 1.0)
     for higher, scale in ((False, "log"), (True, "linear")):
-        figure = training_figures.learning_curves(several, found.assign(higher_is_better=higher))
+        figure = training_figures.learning_curves(several, scores.assign(higher_is_better=higher))
         assert isinstance(figure, Figure) and figure.axes[0].get_yscale() == scale
 
 
@@ -124,12 +122,14 @@ def test_every_figure_says_in_words_what_it_shows_and_can_be_written() -> None:
         {"kind": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "lag": [0, 0, 0, 0], "norm": [1.0] * 4}
     )
     errors = pd.DataFrame({"method": ["LSTM"] * 3, "ahead": [1, 2, 3], "error": [0.1, 0.2, 0.3]})
-    found = pd.DataFrame({"detector": ["LSTM"] * 2, "recall": [0.0, 1.0], "precision": [1.0, 0.5]})
+    detectors = pd.DataFrame(
+        {"detector": ["LSTM"] * 2, "recall": [0.0, 1.0], "precision": [1.0, 0.5]}
+    )
     for figure in (
         drawn("adding"),
         training_figures.gradient_by_lag(norms),
         training_figures.forecast_horizons(errors, "K", "hours"),
-        training_figures.precision_recall(found),
+        training_figures.precision_recall(detectors),
         training_figures.continued_curves(
             draw.normal(size=(30, 5, 2)), draw.normal(size=(10, 5, 2)), 20
         ),

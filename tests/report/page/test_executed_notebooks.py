@@ -32,9 +32,9 @@ class Loaded(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag in ("script", "link", "iframe") or (
-            tag == "img" and not given["src"].startswith("data:")
+            tag == "img" and not attributes["src"].startswith("data:")
         ):
             self.found.append(tag)
 

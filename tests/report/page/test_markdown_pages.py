@@ -63,9 +63,9 @@ def test_writing_again_changes_no_byte_and_touches_no_file(folder):
 
 def test_every_link_of_a_page_leads_to_a_file_beside_it(written):
     for page in (written / "README.md", written.parent / "README.md"):
-        found = links(page)
-        assert found
-        for link in found:
+        targets = links(page)
+        assert targets
+        for link in targets:
             assert not link.startswith(("/", "http", ".."))
             assert (page.parent / link.replace("%20", " ")).is_file(), link
 
@@ -152,7 +152,7 @@ def test_the_index_lists_all_runs_newest_first_and_shows_the_newest_ratios(tmp_p
         for line in text.splitlines()
         if line.startswith("|")
     ]
-    assert [found.group(1) or found.group(2) for found in order if found][:4] == [
+    assert [match.group(1) or match.group(2) for match in order if match][:4] == [
         "c",
         "b",
         "a",

@@ -49,11 +49,11 @@ def page_of(base: Path) -> str:
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found = re.search(
+    match = re.search(
         r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL
     )
-    assert found
-    return json.loads(found[1])
+    assert match
+    return json.loads(match[1])
 
 
 def cells(columns: list[dict[str, Any]], name: str, part: str = "values") -> list[Any]:
@@ -93,14 +93,14 @@ def test_the_data_in_the_page_are_those_of_the_records_in_the_order_of_the_table
     )
     order = ["mode", "input", "hidden_size", "seq_len", "device", "implementation"]
     for name in names:
-        given = expected.sort_values(order)[name].tolist()
+        ordered = expected.sort_values(order)[name].tolist()
         assert shown.sort_values(order)[name].tolist() == [
             None
             if pd.isna(value)
             else pytest.approx(value, rel=1e-5)
             if name == "time_median_s"
             else value
-            for value in given
+            for value in ordered
         ]
     assert set(cells(cases, "run")) == {"here"}
     assert "peak_device_bytes" not in columns(cases)  # nowhere measured
@@ -254,8 +254,8 @@ def test_raw_samples_belong_to_their_case_and_disturbed_ones_are_marked(tmp_path
     rows = quick_rows()[:3]
     samples = [*taken(0, 3, disturbed=False), *taken(4, 2, disturbed=True)]
     with_samples(tmp_path / "here", rows, samples)
-    found = data_of(page_of(tmp_path))["samples"]
-    assert found["1"] == {
+    samples_of = data_of(page_of(tmp_path))["samples"]
+    assert samples_of["1"] == {
         "extent": "All 5 samples",
         "processes": [
             {"process": 0, "seconds": [0.001, 0.001001, 0.001002], "disturbed": []}
@@ -264,7 +264,7 @@ def test_raw_samples_belong_to_their_case_and_disturbed_ones_are_marked(tmp_path
             | {"summary": ["4", "2", "2", "1.00 ms", "1.00 ms", "1.00 ms"]},
         ],
     }
-    assert set(found) == {"0", "1", "2"}
+    assert set(samples_of) == {"0", "1", "2"}
 
 
 def seconds(samples: dict[str, Any]) -> list[float]:
@@ -289,8 +289,8 @@ def test_of_many_samples_an_even_part_is_kept_and_their_number_said(
     monkeypatch.setattr(results_page, "MAX_SAMPLES_PER_CASE", of_a_case)
     monkeypatch.setattr(results_page, "MAX_SAMPLES", in_all)
     with_samples(tmp_path / "here", quick_rows()[:2], taken(0, 12))
-    found = data_of(page_of(tmp_path))["samples"]
-    for samples in found.values():
+    samples_of = data_of(page_of(tmp_path))["samples"]
+    for samples in samples_of.values():
         assert samples["extent"] == "4 of 12, evenly chosen, samples"
         assert seconds(samples) == [0.001, 0.001003, 0.001006, 0.001009]
 
@@ -300,7 +300,7 @@ def test_training_runs_are_rows_of_scores_and_no_cases(tmp_path):
         key: quick_rows()[0][key]
         for key in ("implementation", "backend", "device", "dtype", "threads")
     }
-    lesson = case | {
+    training = case | {
         "task": "adding",
         "cell": "lstm",
         "seed": 0,
@@ -310,7 +310,7 @@ def test_training_runs_are_rows_of_scores_and_no_cases(tmp_path):
     }
     fill(
         tmp_path / "lessons",
-        [lesson, lesson | {"seed": 1, "score": None, "status": "failed", "error": HOSTILE}],
+        [training, training | {"seed": 1, "score": None, "status": "failed", "error": HOSTILE}],
     )
     data = data_of(page_of(tmp_path))
     assert data["cases"] == []

@@ -29,7 +29,7 @@ def records(*rows: tuple[str, float, float, float], **other: Any) -> pd.DataFram
 
 
 def test_all_that_cannot_be_told_from_the_fastest_are_named() -> None:
-    found = fastest_per_workload(
+    fastest = fastest_per_workload(
         records(
             ("a.x", 1.0, 0.9, 1.1),
             ("b.y", 1.2, 1.05, 1.4),
@@ -37,7 +37,7 @@ def test_all_that_cannot_be_told_from_the_fastest_are_named() -> None:
             ("torch.nn", 2.0, 1.9, 2.1),
         )
     )
-    (row,) = found.to_dict("records")
+    (row,) = fastest.to_dict("records")
     assert row["fastest"] == "a.x, b.y"
     assert (row["time_s"], row["reference_times"], row["ours"], row["ours_times"]) == (
         1.0,
@@ -66,10 +66,10 @@ def test_the_answer_counts_by_mode_and_names_what_was_skipped() -> None:
         records(("torch.nn", 1.0, 0.9, 1.1), ("a.x", 2.0, 1.9, 2.1), seq_len=T) for T in (1, 2, 3)
     ]
     skipped = records(("c.z", 1.0, 1.0, 1.0), status="skipped", time_median_s=None)
-    said = summary(pd.concat([*several, skipped], ignore_index=True))
-    assert "of 3 workloads, among the fastest: torch.nn in 3" in said
-    assert "2.00 times the fastest's time in the middle" in said
-    assert "Skipped somewhere, with the reason in its row: c.z" in said
+    sentence = summary(pd.concat([*several, skipped], ignore_index=True))
+    assert "of 3 workloads, among the fastest: torch.nn in 3" in sentence
+    assert "2.00 times the fastest's time in the middle" in sentence
+    assert "Skipped somewhere, with the reason in its row: c.z" in sentence
 
 
 @pytest.mark.parametrize("rows", [[], [("a.x", 1.0, 0.9, 1.1)]])

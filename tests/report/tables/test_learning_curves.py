@@ -42,8 +42,8 @@ def test_what_came_of_it_is_the_score_on_the_test_data_and_those_of_the_baseline
 
 def test_what_has_no_score_is_left_out_be_it_an_epoch_a_line_or_a_task() -> None:
     first, lstm, none = (
-        EPOCHS.assign(score=EPOCHS["score"].where(kept))
-        for kept in (EPOCHS["updates"] == 10, EPOCHS["cell"] == "lstm", EPOCHS["updates"] < 0)
+        EPOCHS.assign(score=EPOCHS["score"].where(chosen))
+        for chosen in (EPOCHS["updates"] == 10, EPOCHS["cell"] == "lstm", EPOCHS["updates"] < 0)
     )
     (curve,) = learning_curves(first, RECORDS)
     assert [line.points["x"].tolist() for line in curve.lines] == [[10], [10]]

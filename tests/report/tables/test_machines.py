@@ -24,7 +24,7 @@ FAST = MANIFEST["machine"] | {
 
 def a_run(root: Path, name: str, factor: float = 1.0, rows=None, **manifest) -> Path:
     """A run whose ratios to the reference are all multiplied."""
-    found = []
+    cases = []
     for case in quick_rows() if rows is None else rows:
         other = case["implementation"] != "torch.nn" and case.get("ratio") is not None
         scaled = (
@@ -32,8 +32,8 @@ def a_run(root: Path, name: str, factor: float = 1.0, rows=None, **manifest) -> 
             if other
             else {}
         )
-        found.append(case | scaled | {"run_id": name})
-    return fill(root / name, found, run_id=name, **manifest)
+        cases.append(case | scaled | {"run_id": name})
+    return fill(root / name, cases, run_id=name, **manifest)
 
 
 def tables(root: Path) -> list[Table]:
@@ -187,10 +187,10 @@ def test_the_index_shows_it_and_the_command_line_prints_it(tmp_path):
     index = (out / "README.md").read_text(encoding="utf-8")
     assert "## Several machines" in index and "**quick-machines-ratio.**" in index
     assert str(tmp_path) not in index
-    asked = ["table", str(out), "--id", "quick-machines-ratio", "--format"]
-    csv = CliRunner().invoke(app, [*asked, "csv"]).output
+    command = ["table", str(out), "--id", "quick-machines-ratio", "--format"]
+    csv = CliRunner().invoke(app, [*command, "csv"]).output
     assert len(csv.strip().splitlines()) == 2 * 24 * 6 + 1
-    assert CliRunner().invoke(app, [*asked, "tex"]).output.startswith("% needs")
+    assert CliRunner().invoke(app, [*command, "tex"]).output.startswith("% needs")
     report.write_index(out)
     assert (out / "README.md").read_text(encoding="utf-8") == index
     wrong = CliRunner().invoke(app, ["table", str(out), "--id", "quick-ratio"])

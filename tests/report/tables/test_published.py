@@ -21,22 +21,22 @@ def cases(workload, *dtypes, names=("torch.fused", "torch.nn"), **changed):
     noise = np.random.default_rng(0)
     times = {"time_median_s": 2e-3, "time_low_s": 1.9e-3, "time_high_s": 2.2e-3, "converged": True}
     rows = on_gpu([row(name, workload, noise) for name in names])
-    return [each | times | {"dtype": dtype} | changed for dtype in dtypes for each in rows]
+    return [case | times | {"dtype": dtype} | changed for dtype in dtypes for case in rows]
 
 
-def headings(made):
-    return list(made.frame.index.unique(0))
+def headings(shown):
+    return list(shown.frame.index.unique(0))
 
 
 def table(rows):
-    (made,) = published_tables(make(rows))
-    return made
+    (shown,) = published_tables(make(rows))
+    return shown
 
 
 def test_the_sum_of_what_was_published_stands_beside_each_case_of_that_size():
-    made = table(cases(DEEPBENCH, "float32"))
-    assert made.id == "quick-published"
-    assert flat(made).to_dict("records")[0] == {
+    shown = table(cases(DEEPBENCH, "float32"))
+    assert shown.id == "quick-published"
+    assert flat(shown).to_dict("records")[0] == {
         "implementation": "torch.fused",
         "dtype": "float32",
         "ours, ms": "2.00 [1.90, 2.20]",
@@ -46,16 +46,16 @@ def test_the_sum_of_what_was_published_stands_beside_each_case_of_that_size():
         "published, µs a step": "87.9",
     }
     heading = "training, T = 25, B = 16, I = H = 512: DeepBench on a V100, cuDNN, fp32"
-    assert headings(made) == [heading]
-    first = made.tidy.iloc[0]
+    assert headings(shown) == [heading]
+    first = shown.tidy.iloc[0]
     assert first["published_s"] == pytest.approx(2.197e-3)
     assert first["published_ratio"] == pytest.approx(2.197 / 2)
     assert first["step_s"] == pytest.approx(80e-6)
 
 
 def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_side_by_side():
-    made = table(cases(DEEPBENCH, "float32", "tf32", "float16"))
-    text = made.markdown()
+    shown = table(cases(DEEPBENCH, "float32", "tf32", "float16"))
+    text = shown.markdown()
     assert (
         "Another machine's time is for orientation: the two were not compared in one run." in text
     )
@@ -63,11 +63,11 @@ def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_s
     assert "the sum of forward and backward" in text
     assert (
         "dtypes: fp32 stands beside our float32 and tf32; mixed stands beside our float16."
-        in made.notes
+        in shown.notes
     )
-    assert any("github.com/baidu-research/DeepBench" in note for note in made.notes)
-    assert not any("FlashRNN" in note for note in made.notes)
-    dtypes = flat(made).groupby("workload", sort=False)["dtype"].apply(list)
+    assert any("github.com/baidu-research/DeepBench" in note for note in shown.notes)
+    assert not any("FlashRNN" in note for note in shown.notes)
+    dtypes = flat(shown).groupby("workload", sort=False)["dtype"].apply(list)
     own = [(heading.rpartition(", ")[2], of_ours) for heading, of_ours in dtypes.items()]
     assert own == [("fp32", ["float32", "tf32"] * 2), ("mixed", ["float16"] * 2)]
 
@@ -86,8 +86,8 @@ def test_it_says_that_it_is_no_comparison_and_which_dtypes_and_sources_it_sets_s
         cases(DEEPBENCH, "float32", lengths="staggered"),
         cases(DEEPBENCH, "float32", device="cpu"),
         [
-            unwell(each, "skipped", "torch sees no device cuda.")
-            for each in cases(DEEPBENCH, "float32")
+            unwell(case, "skipped", "torch sees no device cuda.")
+            for case in cases(DEEPBENCH, "float32")
         ],
     ],
     ids=[
@@ -110,26 +110,26 @@ def test_without_a_timed_case_of_that_size_and_dtype_on_a_gpu_there_is_no_table(
 
 def test_a_case_that_failed_beside_one_that_did_not_is_a_row_with_its_reason():
     good, bad = cases(DEEPBENCH, "float32")
-    made = table([good, unwell(bad, "failed", "no luck")])
-    assert flat(made)["ours, ms"].tolist() == ["2.00 [1.90, 2.20]", "failed (a)"]
-    assert flat(made)["published / ours"].tolist() == ["1.10", "–"]
-    assert any("no luck" in note for note in made.notes)
+    shown = table([good, unwell(bad, "failed", "no luck")])
+    assert flat(shown)["ours, ms"].tolist() == ["2.00 [1.90, 2.20]", "failed (a)"]
+    assert flat(shown)["published / ours"].tolist() == ["1.10", "–"]
+    assert any("no luck" in note for note in shown.notes)
 
 
 def test_cases_that_differ_in_threads_alone_are_told_apart_and_marks_are_explained():
     rows = cases(DEEPBENCH, "float32", names=["torch.nn"], converged=False)
-    made = table(rows + [each | {"threads": 8} for each in rows])
-    assert flat(made)["implementation"].tolist() == [
+    shown = table(rows + [case | {"threads": 8} for case in rows])
+    assert flat(shown)["implementation"].tolist() == [
         "torch.nn (peer), 4 threads",
         "torch.nn (peer), 8 threads",
     ]
-    assert flat(made)["ours, ms"].str.endswith(" †").all()
-    assert any(note.startswith("† not converged") for note in made.notes)
+    assert flat(shown)["ours, ms"].str.endswith(" †").all()
+    assert any(note.startswith("† not converged") for note in shown.notes)
 
 
 def test_several_times_published_for_one_size_are_panels_of_their_own():
-    made = table(cases(Workload("training", 16, 1024, 768, 768), "bfloat16", "float16"))
-    assert [heading.partition("H100, ")[2] for heading in headings(made)] == [
+    shown = table(cases(Workload("training", 16, 1024, 768, 768), "bfloat16", "float16"))
+    assert [heading.partition("H100, ")[2] for heading in headings(shown)] == [
         "nn.LSTM (cuDNN), float16",
         "fused, without the inputs' product, bfloat16",
         "alternating, without the inputs' product, bfloat16",
@@ -139,8 +139,8 @@ def test_several_times_published_for_one_size_are_panels_of_their_own():
 def test_a_wrong_figure_changes_the_table_and_its_hash(monkeypatch):
     right = table(cases(DEEPBENCH, "float32"))
     wrong = [
-        replace(each, milliseconds=[10 * part for part in each.milliseconds])
-        for each in published.published()
+        replace(time, milliseconds=[10 * part for part in time.milliseconds])
+        for time in published.published()
     ]
     monkeypatch.setattr(published, "published", lambda: wrong)
     assert table(cases(DEEPBENCH, "float32")).content_hash != right.content_hash
@@ -148,15 +148,15 @@ def test_a_wrong_figure_changes_the_table_and_its_hash(monkeypatch):
 
 def test_every_published_time_is_whole():
     several = published.published()
-    assert len({each.heading for each in several}) == len(several) == 20
-    for each in several:
-        assert each.dtype in AGAINST
-        assert each.mode in ("inference", "training")
-        assert each.device in ("V100", "H100")
-        assert len(each.milliseconds) == (3 if each.source == "DeepBench" else 1)
-        assert all(math.isfinite(part) and part > 0 for part in each.milliseconds)
+    assert len({time.heading for time in several}) == len(several) == 20
+    for time in several:
+        assert time.dtype in AGAINST
+        assert time.mode in ("inference", "training")
+        assert time.device in ("V100", "H100")
+        assert len(time.milliseconds) == (3 if time.source == "DeepBench" else 1)
+        assert all(math.isfinite(part) and part > 0 for part in time.milliseconds)
         assert (
-            1e-6 < sum(each.milliseconds) / 1e3 / each.seq_len < 5e-3
+            1e-6 < sum(time.milliseconds) / 1e3 / time.seq_len < 5e-3
         )  # a step; else a decimal point has moved
 
 
@@ -167,16 +167,16 @@ def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(t
     text = path.read_text()
     assert "2.00 [1.90, 2.20]" in text
 
-    def said():
+    def weights():
         return [finding.weight for finding in verify(folder) if "quick-published" in finding.where]
 
-    assert said() == []
+    assert weights() == []
     path.write_text(text.replace("| 1.10 |", "| 9.10 |"))
-    assert said() == ["differs"]
+    assert weights() == ["differs"]
 
 
 def test_runs_without_a_gpu_have_the_tables_that_they_had(quick):
-    assert [made.id.partition("-")[2] for made in report.standard_tables(quick)] == [
+    assert [shown.id.partition("-")[2] for shown in report.standard_tables(quick)] == [
         "ratio", "speed", "limit", "memory", "growth", "accuracy", "first-call",
     ]  # fmt: skip
 

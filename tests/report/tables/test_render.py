@@ -170,8 +170,8 @@ def test_latex_sets_every_table_whatever_the_names(hostile, tmp_path):
 @needs_latex
 @pytest.mark.parametrize("options", ["10pt,letterpaper", "11pt,a4paper"])
 def test_every_table_fits_on_its_pages(quick, tmp_path, options):
-    said = set_by_latex(tmp_path, document(report.standard_tables(quick), options))
-    assert "Overfull" not in said
+    log = set_by_latex(tmp_path, document(report.standard_tables(quick), options))
+    assert "Overfull" not in log
 
 
 @needs_latex
@@ -181,10 +181,10 @@ def test_a_table_that_does_not_fit_would_be_seen(quick, tmp_path):
         .latex()
         .replace("  implementation &", f"  {'implementation' * 30} &")
     )
-    said = set_by_latex(
+    log = set_by_latex(
         tmp_path, document([]).replace("\\end{document}", f"{wide}\\end{{document}}")
     )
-    assert "Overfull" in said
+    assert "Overfull" in log
 
 
 @needs_latex
@@ -196,9 +196,9 @@ def test_the_example_of_a_report_is_set(tmp_path):
         .replace("../../results", str(ROOT / "results"))
     )
     set_by_latex(tmp_path, text)
-    said = set_by_latex(tmp_path, text)
+    log = set_by_latex(tmp_path, text)
     for trouble_ in ("Overfull", "undefined"):
-        assert trouble_ not in said
+        assert trouble_ not in log
 
 
 def test_pandas_reads_numbers_as_numbers_and_what_is_empty_as_missing(hostile):
