@@ -52,35 +52,28 @@ class ArrayBackend(Protocol):
     @staticmethod
     def devices() -> tuple[str, ...]:
         """Return the devices that this framework sees now, ``cpu`` first."""
-        ...
 
     @staticmethod
     def preload() -> None:
         """Import what the framework imports at its first call, so that no timed call does."""
-        ...
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return the settings to create and use arrays of this dtype in; enter it around calls."""
-        ...
 
     def from_numpy(self, array: Array) -> Any:
         """Copy a NumPy array to the device, in the dtype."""
-        ...
 
     def to_numpy(self, native: Any) -> Array:
         """Copy a native array back; bfloat16 and float16 become float32."""
-        ...
 
     def synchronize(self, outputs: Any) -> None:
         """Wait until every array in the nested tuple ``outputs`` has been computed."""
-        ...
 
     def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
         """Return the peak memory of ``call(*arguments)`` beyond its arguments, outputs included.
 
         The framework's own accounting says it; None if it has none.
         """
-        ...
 
     def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return what an accelerator did in ``call(*arguments)``; empty on a CPU, or if unknown.
@@ -89,57 +82,45 @@ class ArrayBackend(Protocol):
         ``kernels``: the names of the longest kernels with their shares, which show the algorithm
         that a library chose.
         """
-        ...
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the fastest form of a function of nested tuples of arrays, or None."""
-        ...
 
     def to_int_array(self, numbers: Array) -> Any:
         """Return whole numbers as an argument of a compiled function, which can compute with them.
 
         Its results from them go through ``to_device``.
         """
-        ...
 
     def to_device(self, array: Any) -> Any:
         """Move whole numbers or booleans, computed from ``to_int_array``'s, to the arrays."""
-        ...
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
         """Return zeros of the dtype."""
-        ...
 
     def concatenate(self, arrays: Sequence[Any], axis: int) -> Any:
         """Join arrays along an axis."""
-        ...
 
     def flip(self, x: Any) -> Any:
         """Return x (T, B, F) in reversed time."""
-        ...
 
     def where_valid(self, x: Any, valid: Any) -> Any:
         """Return x (T, B, F) where ``valid`` (T, B) is true, and 0 elsewhere, even for NaN."""
-        ...
 
     def zero_padding(self, x: Any, valid: Any) -> Any:
         """Return what ``where_valid`` returns; x may be overwritten."""
-        ...
 
     def take_rows(self, x: Any, rows: Any) -> Any:
         """Return rows t*B + b of x (T, B, F), for ``rows`` (B,) or (T, B)."""
-        ...
 
     def as_training_input(self, array: Any) -> Any:
         """Return an output of ``forward`` in a form that ``forward_backward`` accepts."""
-        ...
 
     def add_rows(self, x: Any, rows: Any, values: Any) -> Any:
         """Return x (T, B, F) with values[k] added to row rows[k]; x may be overwritten.
 
         The rows are distinct.
         """
-        ...
 
 
 class Implementation(Protocol):
@@ -170,7 +151,6 @@ class Implementation(Protocol):
 
         Timed in mode ``inference``.
         """
-        ...
 
     def forward_backward(
         self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any
@@ -182,7 +162,6 @@ class Implementation(Protocol):
         bias (4H,), x (T, B, I), h0 (B, H), c0 (B, H). With peepholes, their gradient, (3, H), is a
         seventh.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)

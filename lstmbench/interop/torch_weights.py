@@ -25,6 +25,7 @@ _NAME = re.compile(
     r"(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
     r"(?:_l(?P<level>0|[1-9][0-9]{0,5})(?P<reverse>_reverse)?)?"
 )
+_FIRST_NAME = re.compile(r"(?P<prefix>.*\.)weight_ih(_l0)?")
 # DataParallel, torch.compile, FSDP and activation checkpointing add these to names
 _WRAPPER = re.compile(
     r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
@@ -49,15 +50,24 @@ def read(source: Any, prefix: str = "") -> Layers:
             kind = type(source).__name__
             raise LstmbenchError(f"from_torch takes {_ACCEPTED}, but it was given a {kind}.")
         source = source.state_dict()
-    named = {name: value for name, value in source.items() if isinstance(name, str)}
-    entries, matches = _entries_below(named, prefix)
-    unwrapped = {_WRAPPER.sub("", name): value for name, value in named.items()}
-    if not matches and len(unwrapped) == len(source):  # no two entries became one
-        entries, matches = _entries_below(unwrapped, _WRAPPER.sub("", prefix))
     where = f"the state_dict below {prefix!r}" if prefix else "the state_dict"
-    others = [re.fullmatch(r"(.*\.)weight_ih(_l0)?", name) for name in named]
-    if not matches and any(others):
-        prefixes = sorted({match[1] for match in others if match})
+    named = {name: value for name, value in source.items() if isinstance(name, str)}
+    unwrapped = {_WRAPPER.sub("", name): value for name, value in named.items()}
+    candidates = [(named, prefix)]
+    if len(unwrapped) == len(source):  # no two entries became one
+        candidates.append((unwrapped, _WRAPPER.sub("", prefix)))
+    for values, start in candidates:
+        entries = {
+            name.removeprefix(start): value
+            for name, value in values.items()
+            if name.startswith(start)
+        }
+        matches = [match for match in map(_NAME.fullmatch, entries) if match]
+        if matches:
+            break
+    others = [match for match in map(_FIRST_NAME.fullmatch, named) if match]
+    if others and not matches:
+        prefixes = sorted({match["prefix"] for match in others})
         options = " or ".join(f"prefix={option!r}" for option in prefixes)
         raise LstmbenchError(f"{where} has no entry 'weight_ih_l0'; pass {options}.")
     kinds = {match["kind"] for match in matches}
@@ -75,16 +85,6 @@ def read(source: Any, prefix: str = "") -> Layers:
         layers.append(tuple(_read_layer(entries, suffix, width, prefix) for suffix in level))
         width = len(level) * layers[-1][0].output_size
     return tuple(layers)
-
-
-def _entries_below(
-    named: Mapping[str, Any], prefix: str
-) -> tuple[dict[str, Any], list[re.Match[str]]]:
-    """Return the entries whose names begin with a prefix, and the matches of an LSTM's names."""
-    entries = {
-        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
-    }
-    return entries, [match for match in map(_NAME.fullmatch, entries) if match]
 
 
 def _read_layer(

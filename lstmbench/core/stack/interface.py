@@ -26,7 +26,6 @@ class NativeStack(Protocol):
         ``lengths`` (B,) are a NumPy array of whole numbers, or None. Beyond its length a sequence's
         y is 0, and x is ignored; h and c are those at its length.
         """
-        ...
 
     def forward_backward(
         self,
@@ -43,7 +42,6 @@ class NativeStack(Protocol):
         They are (weights, dx, dh0, dc0). The weights' gradients come layer by layer and direction
         by direction, each in the order of ``LSTMParams.weights``.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)

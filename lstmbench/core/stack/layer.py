@@ -36,13 +36,11 @@ class Layer(Protocol):
             lengths: lengths (B,), for a layer that takes them; else nothing.
             save: whether ``backward`` follows.
         """
-        ...
 
     def backward(
         self, saved: Any, dy: Any, dh: Any, dc: Any
     ) -> tuple[WeightGradients, Any, Any, Any]:
         """Return the gradients of the weights, of x, of h0 and of c0; ``saved`` may be used up."""
-        ...
 
 
 def make_layer(params: LSTMParams, implementation: type, framework: ArrayBackend) -> Layer:
