@@ -78,11 +78,11 @@ def expected_results(problem: Problem) -> dict[str, Array]:
 def results(lstm: lb.LSTM, problem: Problem) -> dict[str, Array]:
     """Return what ``expected_results`` returns, computed by the implementation."""
     y, (h, c) = lstm.forward(problem.x, problem.state)
-    found = dict(zip(OUTPUTS, (y, h, c), strict=True))
+    actual = dict(zip(OUTPUTS, (y, h, c), strict=True))
     if "training" in lstm.modes:
         gradients = lstm.backward(problem.x, problem.dy, problem.state, problem.dstate)
-        found |= dict(zip(GRADIENTS, gradients, strict=True))
-    return found
+        actual |= dict(zip(GRADIENTS, gradients, strict=True))
+    return actual
 
 
 def require(condition: bool, lstm: lb.LSTM, fault: str) -> None:
@@ -90,8 +90,8 @@ def require(condition: bool, lstm: lb.LSTM, fault: str) -> None:
         raise NotTheLSTM(f"{lstm.name} in {lstm.framework.dtype}: {fault}")
 
 
-def compare(lstm: lb.LSTM, found: dict[str, Array], wanted: dict[str, Array], where: str) -> None:
-    for name, array in found.items():
+def compare(lstm: lb.LSTM, actual: dict[str, Array], wanted: dict[str, Array], where: str) -> None:
+    for name, array in actual.items():
         error, limit = relative_error(array, wanted[name]), TOLERANCE[lstm.framework.dtype]
         require(
             error <= limit,
@@ -101,12 +101,12 @@ def compare(lstm: lb.LSTM, found: dict[str, Array], wanted: dict[str, Array], wh
 
 
 def agrees_with_the_oracle(lstm: lb.LSTM, problem: Problem) -> None:
-    found = results(lstm, problem)
-    compare(lstm, found, expected_results(problem), "against the oracle")
+    actual = results(lstm, problem)
+    compare(lstm, actual, expected_results(problem), "against the oracle")
     dtype = (
         "float64" if lstm.framework.dtype == "float64" else "float32"
     )  # what has two bytes comes as float32
-    for name, array in found.items():
+    for name, array in actual.items():
         require(array.dtype == dtype, lstm, f"{name} has dtype {array.dtype}")
 
 
@@ -125,8 +125,8 @@ def steps_make_the_sequence(lstm: lb.LSTM, problem: Problem) -> None:
     for x_t in problem.x:
         state = lstm.step(x_t, state)
         y.append(state[0])
-    found = {"y": np.stack(y), "h": state[0], "c": state[1]}
-    compare(lstm, found, wanted, "when it is stepped")
+    actual = {"y": np.stack(y), "h": state[0], "c": state[1]}
+    compare(lstm, actual, wanted, "when it is stepped")
 
 
 def two_halves_make_the_whole(lstm: lb.LSTM, problem: Problem) -> None:
@@ -149,8 +149,8 @@ def the_default_state_is_zero(lstm: lb.LSTM, problem: Problem) -> None:
     y, (h, c) = lstm.forward(problem.x)
     compare(lstm, {"y": y, "h": h, "c": c}, wanted, "from the default state")
     if "training" in lstm.modes:
-        found = dict(zip(GRADIENTS, lstm.backward(problem.x, problem.dy), strict=True))
-        compare(lstm, found, wanted, "from the default state")
+        actual = dict(zip(GRADIENTS, lstm.backward(problem.x, problem.dy), strict=True))
+        compare(lstm, actual, wanted, "from the default state")
 
 
 def _native_calls(
@@ -189,13 +189,13 @@ def native_calls_touch_nothing(lstm: lb.LSTM, problem: Problem) -> None:
             given = [framework.from_numpy(array) for array in arrays]
             before = [framework.to_numpy(array) for array in given]
             outputs = _flat(call(*given))
-            found = dict(
+            actual = dict(
                 zip((*OUTPUTS, *GRADIENTS), map(framework.to_numpy, outputs), strict=False)
             )
-            compare(lstm, found, expected, "from the native call")
+            compare(lstm, actual, expected, "from the native call")
             call(*(framework.from_numpy(array) for array in others))
-            for name, output in zip(found, outputs, strict=True):
-                same = np.array_equal(found[name], framework.to_numpy(output))
+            for name, output in zip(actual, outputs, strict=True):
+                same = np.array_equal(actual[name], framework.to_numpy(output))
                 require(same, lstm, f"{name} of the first call is overwritten by the second")
             for name, old, array in zip(
                 ("x", "h0", "c0", "dy", "dh", "dc"), before, given, strict=False
@@ -205,7 +205,7 @@ def native_calls_touch_nothing(lstm: lb.LSTM, problem: Problem) -> None:
                     lstm,
                     f"its input {name} is modified",
                 )
-            again = dict(zip(found, map(framework.to_numpy, _flat(call(*given))), strict=True))
+            again = dict(zip(actual, map(framework.to_numpy, _flat(call(*given))), strict=True))
             compare(lstm, again, expected, "when the native call is repeated")
     for name, kept in zip(("weight_ih", "weight_hh", "bias"), weights, strict=True):
         require(
@@ -232,16 +232,17 @@ def nan_goes_where_the_equations_say(lstm: lb.LSTM, problem: Problem) -> None:
         f"dy at t={t}": replace(problem, dy=_with_nan(problem.dy, (t, row, 0))),
     }
     for where, poison in poisoned.items():
-        found, wanted = results(lstm, poison), expected_results(poison)
-        for name, array in found.items():
+        actual, wanted = results(lstm, poison), expected_results(poison)
+        for name, array in actual.items():
             same = np.array_equal(np.isnan(array), np.isnan(wanted[name]))
             require(
                 same,
                 lstm,
-                f"NaN in {where}, row {row}: {name} has NaN where the equations have none, or lacks it",
+                f"NaN in {where}, row {row}: {name} has NaN where the equations have none, or "
+                "lacks it",
             )
-            found[name], wanted[name] = np.nan_to_num(array), np.nan_to_num(wanted[name])
-        compare(lstm, found, wanted, f"beside NaN in {where}")
+            actual[name], wanted[name] = np.nan_to_num(array), np.nan_to_num(wanted[name])
+        compare(lstm, actual, wanted, f"beside NaN in {where}")
 
 
 CHECKS = (
@@ -275,14 +276,14 @@ def cases(*dtypes: str, many_shapes: bool = False) -> list[Any]:
     compiles each shape for seconds, and peers in all but float32, or where a test takes many
     shapes.
     """
-    found = []
+    actual = []
     keras = KERAS.get(os.environ.get("KERAS_BACKEND", "torch"))
     for row in lb.implementations().itertuples():
         reason = row.reason
         if not reason and row.name in KERAS.values() and row.name != keras:
             reason = "Keras has one backend in a process; test_peers.py checks the other"
         if reason:
-            found.append(
+            actual.append(
                 pytest.param(
                     row.name, "float64", "cpu", id=row.name, marks=pytest.mark.skip(reason)
                 )
@@ -294,9 +295,9 @@ def cases(*dtypes: str, many_shapes: bool = False) -> list[Any]:
                     quick = ["float32"] * (not many_shapes) if row.peer else ["float32", "float64"]
                     slow = dtype not in quick or row.name == "torch.compile"
                     marks = [pytest.mark.slow] if slow else []
-                    found.append(
+                    actual.append(
                         pytest.param(
                             row.name, dtype, device, id=f"{row.name}-{dtype}-{device}", marks=marks
                         )
                     )
-    return found
+    return actual

@@ -53,7 +53,9 @@ def named(params: lb.StackParams, outputs: Any, gradients: Any) -> dict[str, Arr
     )
 
 
-def expected(problem: Problem, dropout: float = 0.0, seed: int | None = None) -> dict[str, Array]:
+def oracle_results(
+    problem: Problem, dropout: float = 0.0, seed: int | None = None
+) -> dict[str, Array]:
     """What the oracle gives."""
     T, B, _ = problem.x.shape
     masks = draw_masks(problem.params, T, B, dropout, seed)
@@ -64,7 +66,7 @@ def expected(problem: Problem, dropout: float = 0.0, seed: int | None = None) ->
     )
 
 
-def found(
+def stack_results(
     stack: lb.Stack, problem: Problem, dropout: float = 0.0, seed: int | None = None
 ) -> dict[str, Array]:
     """What the stack gives, asked as users ask."""
@@ -78,18 +80,18 @@ def found(
     return named(problem.params, (y, h, c), (flat, gradients.x, gradients.h0, gradients.c0))
 
 
-def errors(found: dict[str, Array], expected: dict[str, Array]) -> dict[str, float]:
+def errors(actual: dict[str, Array], expected: dict[str, Array]) -> dict[str, float]:
     """The largest difference in each, over the largest entry or 1."""
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     return {
         name: float(np.abs(array - expected[name]).max() / max(1.0, np.abs(expected[name]).max()))
         if array.shape == expected[name].shape and np.isfinite(array).all()
         else float("inf")
-        for name, array in found.items()
+        for name, array in actual.items()
     }
 
 
-def found_at_once(stack: lb.Stack, problem: Problem) -> dict[str, Array]:
+def native_results(stack: lb.Stack, problem: Problem) -> dict[str, Array]:
     """What the stack's native entry point for training gives: one program to compile, where there
     is a compiler.
     """
@@ -106,7 +108,7 @@ def found_at_once(stack: lb.Stack, problem: Problem) -> dict[str, Array]:
 # Against nn.LSTM
 
 
-def by_torch(problem: Problem) -> dict[str, Any]:
+def torch_results(problem: Problem) -> dict[str, Any]:
     """nn.LSTM itself, by its own names, with a PackedSequence where there are lengths."""
     import torch
 
@@ -187,10 +189,12 @@ EVERY = [
 def check(name: str, problem: Problem) -> None:
     """Hold an implementation, or the oracle, against nn.LSTM in float64."""
     if name == "oracle":
-        ours = expected(problem)
+        ours = oracle_results(problem)
     else:
-        ours = (found_at_once if name.startswith("jax") else found)(
+        ours = (native_results if name.startswith("jax") else stack_results)(
             lb.load(name, problem.params, dtype="float64"), problem
         )
-    wrong = {key: error for key, error in errors(ours, by_torch(problem)).items() if error > CLOSE}
+    wrong = {
+        key: error for key, error in errors(ours, torch_results(problem)).items() if error > CLOSE
+    }
     assert wrong == {}

@@ -27,7 +27,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Pat
     ):
         write_atomically(path, fail(OSError(28, "No space left on device")))
     assert path.read_text() == "old"
-    assert [found.name for found in path.parent.iterdir()] == ["file.txt"]
+    assert [actual.name for actual in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_what_is_there_is_whole_at_every_moment(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstmbench.core import lookup
 from lstmbench.core.interface import MODES, ArrayBackend
-from lstmbench.errors import LstmbenchError, error_text
+from lstmbench.errors import LstmbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,7 +242,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the package {error.name} is not installed"
     kind = "" if isinstance(error, LstmbenchError) else f"{type(error).__name__}: "
-    return f"{kind}{error_text(error)}".rstrip(".")
+    return f"{kind}{error}".splitlines()[0].rstrip(". :")
 
 
 @cache

@@ -33,7 +33,7 @@ def test_the_cpu_comes_first_and_both_float_dtypes_are_there(name: str) -> None:
 @pytest.mark.parametrize(("name", "dtype"), EVERY)
 def test_what_goes_in_comes_back(name: str, dtype: str) -> None:
     framework = _framework(name, dtype)
-    wanted = np.float64 if dtype == "float64" else np.float32
+    expected = np.float64 if dtype == "float64" else np.float32
     array = np.array(
         [[1.0, -2.5, np.nan], [np.inf, -np.inf, 0.15625]]
     )  # all of them numbers of bfloat16
@@ -42,7 +42,7 @@ def test_what_goes_in_comes_back(name: str, dtype: str) -> None:
         framework.synchronize(((native,), native))
         back = framework.to_numpy(native)
     assert str(native.dtype).removeprefix("torch.") == dtype
-    assert back.dtype == wanted
+    assert back.dtype == expected
     assert np.array_equal(back, array, equal_nan=True)
 
 
@@ -182,9 +182,9 @@ def test_nothing_is_set_on_the_cpu(name: str) -> None:
 
 def _bytes(framework: ArrayBackend, call: Any, *arrays: Any) -> int:
     with framework.scope():
-        found = framework.allocated_bytes(call, *(framework.from_numpy(array) for array in arrays))
-    assert found is not None
-    return found
+        actual = framework.allocated_bytes(call, *(framework.from_numpy(array) for array in arrays))
+    assert actual is not None
+    return actual
 
 
 def test_numpy_s_bytes_are_exact() -> None:
@@ -258,8 +258,8 @@ def test_torch_s_bytes_include_what_autograd_keeps() -> None:
         y = torch.tanh(torch.tanh(torch.tanh(x)))  # each keeps its output
         return torch.autograd.grad(y.sum(), x)
 
-    found = _bytes(_framework("torch"), call, np.ones(MEBIBYTE // 4))
-    assert 4 * MEBIBYTE <= found <= 6 * MEBIBYTE
+    actual = _bytes(_framework("torch"), call, np.ones(MEBIBYTE // 4))
+    assert 4 * MEBIBYTE <= actual <= 6 * MEBIBYTE
 
 
 def test_jax_s_bytes_are_outputs_and_temporaries() -> None:
@@ -282,8 +282,8 @@ def test_jax_s_bytes_are_outputs_and_temporaries() -> None:
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bytes_grow_with_the_width_of_the_dtype(name: str, dtype: str) -> None:
-    found = _bytes(_framework(name, dtype), lambda x: x + x, np.ones(1 << 18))
-    assert found == pytest.approx((1 << 18) * np.dtype(dtype).itemsize, abs=1 << 14)
+    actual = _bytes(_framework(name, dtype), lambda x: x + x, np.ones(1 << 18))
+    assert actual == pytest.approx((1 << 18) * np.dtype(dtype).itemsize, abs=1 << 14)
 
 
 # What the device did

@@ -19,9 +19,9 @@ def framework(request: pytest.FixtureRequest) -> Any:
     name, dtype = request.param
     if name != "numpy":
         pytest.importorskip(name)
-    found = registry.array_backend_class(name)("cpu", dtype)
-    with found.scope():
-        yield found
+    actual = registry.array_backend_class(name)("cpu", dtype)
+    with actual.scope():
+        yield actual
 
 
 def _mask(framework: ArrayBackend) -> Any:
@@ -75,9 +75,9 @@ def test_rows_are_taken_and_added_to(framework: ArrayBackend) -> None:
     added = framework.to_numpy(
         framework.add_rows(x, rows, framework.from_numpy(np.full((3, 2), 100.0)))
     )
-    wanted = X.reshape(12, 2).copy()
-    wanted[[9, 1, 5]] += 100
-    assert np.array_equal(added, wanted.reshape(4, 3, 2))
+    expected = X.reshape(12, 2).copy()
+    expected[[9, 1, 5]] += 100
+    assert np.array_equal(added, expected.reshape(4, 3, 2))
 
 
 def test_rows_are_added_to_a_part_of_an_array_too(framework: ArrayBackend) -> None:
@@ -87,9 +87,9 @@ def test_rows_are_added_to_a_part_of_an_array_too(framework: ArrayBackend) -> No
         framework.from_numpy(np.ones((3, 2))),
     )
     added = framework.to_numpy(framework.add_rows(wide[:, :, 2:], rows, ones))
-    wanted = X.reshape(12, 2).copy()
-    wanted[[0, 4, 11]] += 1
-    assert np.array_equal(added, wanted.reshape(4, 3, 2))
+    expected = X.reshape(12, 2).copy()
+    expected[[0, 4, 11]] += 1
+    assert np.array_equal(added, expected.reshape(4, 3, 2))
 
 
 def test_a_compiled_function_is_the_function(framework: ArrayBackend) -> None:

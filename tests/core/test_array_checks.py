@@ -53,18 +53,18 @@ SOURCES = [of_ml_dtypes, of_torch, of_jax]
 @pytest.mark.parametrize("dtype", NARROW)
 def test_every_number_of_ml_dtypes_is_kept(dtype: str) -> None:
     given = of_ml_dtypes(np.abs(SINGLE) if "e8m0" in dtype else SINGLE, dtype)
-    found = real_array(given, "x")
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, given.astype(np.float64))
-    assert found.any()
+    actual = real_array(given, "x")
+    assert actual.dtype == np.float32
+    np.testing.assert_array_equal(actual, given.astype(np.float64))
+    assert actual.any()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"])
 @pytest.mark.parametrize("of", [of_torch, of_jax])
 def test_every_number_of_a_framework_is_kept(of: Any, dtype: str) -> None:
     given = of(SINGLE, dtype)
-    wanted = given.double().numpy() if of is of_torch else np.asarray(given.astype("float32"))
-    np.testing.assert_array_equal(real_array(given, "x"), wanted)
+    expected = given.double().numpy() if of is of_torch else np.asarray(given.astype("float32"))
+    np.testing.assert_array_equal(real_array(given, "x"), expected)
     assert np.abs(real_array(given, "x") - SINGLE).max() < 0.5
 
 
@@ -92,27 +92,27 @@ def test_bfloat16_gives_what_its_numbers_in_float32_give(
         x, h0, c0, narrow_dy = (of(array) for array in (SINGLE, *state, dy))
         y, last = lstm.forward(x, (h0, c0))
         wanted_y, wanted_last = lstm.forward(wide[0], (wide[1], wide[2]))
-        for found, wanted in zip((y, *last), (wanted_y, *wanted_last), strict=True):
-            np.testing.assert_array_equal(found, wanted)
+        for actual, expected in zip((y, *last), (wanted_y, *wanted_last), strict=True):
+            np.testing.assert_array_equal(actual, expected)
         if "training" in lstm.modes:
             found_gradients = lstm.backward(x, narrow_dy, (h0, c0), (h0, c0))
             wanted_gradients = lstm.backward(
                 wide[0], wide[3], (wide[1], wide[2]), (wide[1], wide[2])
             )
-            for found, wanted in zip(found_gradients, wanted_gradients, strict=True):
-                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+            for actual, expected in zip(found_gradients, wanted_gradients, strict=True):
+                np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("of", SOURCES)
 def test_weights_in_bfloat16_are_taken(of: Any) -> None:
     params = lb.LSTMParams.init(I, H)
     arrays = [of(array.astype("f4")) for array in params.weights().values()]
-    found = lb.LSTMParams(*arrays)
-    for array, narrow, wanted in zip(
-        found.weights().values(), arrays, params.weights().values(), strict=True
+    actual = lb.LSTMParams(*arrays)
+    for array, narrow, expected in zip(
+        actual.weights().values(), arrays, params.weights().values(), strict=True
     ):
         np.testing.assert_array_equal(array, real_array(narrow, "weights"))
-        np.testing.assert_allclose(array, wanted, rtol=2.0**-8)
+        np.testing.assert_allclose(array, expected, rtol=2.0**-8)
 
 
 @pytest.mark.parametrize("of", SOURCES)

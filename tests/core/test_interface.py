@@ -43,15 +43,15 @@ def test_shapes_of_what_comes_back(lstm: lb.LSTM) -> None:
     ids=str,
 )
 def test_a_wrong_x_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
-    wanted = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
-    assert _refused(lstm.forward, np.ones(shape)) == wanted
-    assert _refused(lstm.backward, np.ones(shape), DY) == wanted
+    expected = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
+    assert _refused(lstm.forward, np.ones(shape)) == expected
+    assert _refused(lstm.backward, np.ones(shape), DY) == expected
 
 
 @pytest.mark.parametrize("shape", [(B, I + 1), (I,), (T, B, I), (0, I), ()], ids=str)
 def test_a_wrong_x_t_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
-    wanted = f"x_t must have shape (B, {I}) with B at least 1, but it has shape {shape}."
-    assert _refused(lstm.step, np.ones(shape)) == wanted
+    expected = f"x_t must have shape (B, {I}) with B at least 1, but it has shape {shape}."
+    assert _refused(lstm.step, np.ones(shape)) == expected
 
 
 @pytest.mark.parametrize("shape", [(B, H + 1), (B + 1, H), (1, H), (H,), (1, B, H), ()], ids=str)
@@ -75,14 +75,14 @@ def test_a_wrong_state_is_named_with_both_shapes(
 def test_a_state_is_a_pair(lstm: lb.LSTM, bad: Any) -> None:
     shapes = f"of shapes ({B}, {H}) and ({B}, {H})."
     assert _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), {shapes}"
-    wanted = f"dstate must be a pair (dh, dc), {shapes}"
-    assert _refused(lstm.backward, X, DY, dstate=bad) == wanted
+    expected = f"dstate must be a pair (dh, dc), {shapes}"
+    assert _refused(lstm.backward, X, DY, dstate=bad) == expected
 
 
 @pytest.mark.parametrize("shape", [(T, B, I), (T + 1, B, H), (B, H), (T, 1, H), (0, B, H)], ids=str)
 def test_a_wrong_dy_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
-    wanted = f"dy must have shape ({T}, {B}, {H}), but it has shape {shape}."
-    assert _refused(lstm.backward, X, np.ones(shape)) == wanted
+    expected = f"dy must have shape ({T}, {B}, {H}), but it has shape {shape}."
+    assert _refused(lstm.backward, X, np.ones(shape)) == expected
 
 
 def _of_a_tensor_with_a_graph() -> Any:
@@ -143,8 +143,8 @@ def test_what_is_for_inference_only_has_no_backward() -> None:
     lstm = lb.load("mine.forward_only", lb.LSTMParams.init(I, H))
     assert lstm.modes == ("inference",)
     assert lstm.forward(X)[0].shape == (T, B, H)
-    wanted = "mine.forward_only has no backward: it is registered for inference only."
-    assert _refused(lstm.backward, X, DY) == wanted
+    expected = "mine.forward_only has no backward: it is registered for inference only."
+    assert _refused(lstm.backward, X, DY) == expected
 
 
 def test_an_error_leaves_the_lstm_as_it_was(lstm: lb.LSTM) -> None:

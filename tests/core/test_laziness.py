@@ -32,7 +32,8 @@ def _fresh(code: str, **environment: str) -> Any:
 def _imported_by(code: str) -> set[str]:
     return set(
         _fresh(
-            f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in sys.modules]"
+            f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in "
+            "sys.modules]"
         )
     )
 
@@ -41,7 +42,8 @@ def _imported_by(code: str) -> set[str]:
     "code",
     [
         "",
-        "dir(lb), lb.__version__, lb.LSTM, lb.LSTMParams, lb.Gradients, lb.Stack, lb.StackParams, lb.LstmbenchError",
+        "dir(lb), lb.__version__, lb.LSTM, lb.LSTMParams, lb.Gradients, lb.Stack, lb.StackParams, "
+        "lb.LstmbenchError",
         "lb.load, lb.register, lb.implementations",
         "from lstmbench.core import registry; registry.names()",
         LOAD.format("numpy.fused"),
@@ -85,7 +87,8 @@ def test_a_name_that_is_not_public_is_no_attribute() -> None:
 
 
 THREE_FRAMEWORKS = (
-    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
+    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn",
+    "jax.scan", "jax.fused",
 )  # fmt: skip
 """Peers from other packages, and those that compile, are in variants/test_peers.py."""
 

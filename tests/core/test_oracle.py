@@ -60,10 +60,10 @@ def _differences(
 def _float64_loss(problem: Problem) -> Callable[[dict[str, Array]], float]:
     def loss(inputs: dict[str, Array]) -> float:
         weights, (x, h0, c0) = list(inputs.values())[:3], list(inputs.values())[3:]
-        found = oracle(replace(problem, params=lb.LSTMParams(*weights), x=x, state=(h0, c0)))
+        actual = oracle(replace(problem, params=lb.LSTMParams(*weights), x=x, state=(h0, c0)))
         (dh, dc) = problem.dstate
         return float(
-            (found["y"] * problem.dy).sum() + (found["h"] * dh).sum() + (found["c"] * dc).sum()
+            (actual["y"] * problem.dy).sum() + (actual["h"] * dh).sum() + (actual["c"] * dc).sum()
         )
 
     return loss
@@ -83,19 +83,19 @@ def test_the_gradients_are_those_of_finite_differences(
     sizes: tuple[int, int, int, int], part: str, seed: int
 ) -> None:
     problem = _loss_of(draw(*sizes, seed), part)
-    wanted = oracle(problem)
+    expected = oracle(problem)
     for name, gradient in _differences(_float64_loss(problem), _inputs(problem), 1e-5):
-        assert np.linalg.norm(wanted[name] - gradient) <= 1e-8 * (1 + np.linalg.norm(gradient)), (
+        assert np.linalg.norm(expected[name] - gradient) <= 1e-8 * (1 + np.linalg.norm(gradient)), (
             name
         )
 
 
 def test_finite_differences_notice_one_wrong_entry() -> None:
     problem = draw(3, 2, 2, 2)
-    found = dict(_differences(_float64_loss(problem), _inputs(problem), 1e-5))
+    actual = dict(_differences(_float64_loss(problem), _inputs(problem), 1e-5))
     spoilt = oracle(problem)["weight_hh"]
     spoilt[3, 1] *= 1 + 1e-6
-    assert np.linalg.norm(spoilt - found["weight_hh"]) > 1e-8 * np.linalg.norm(spoilt)
+    assert np.linalg.norm(spoilt - actual["weight_hh"]) > 1e-8 * np.linalg.norm(spoilt)
 
 
 # The six equations once more, number by number, at 50 digits; gates are rows i, f, g, o of the
@@ -134,7 +134,7 @@ def test_outputs_and_gradients_are_right_to_14_digits(
     sizes: tuple[int, int, int, int], seed: int
 ) -> None:
     problem = draw(*sizes, seed)
-    found = oracle(problem)
+    actual = oracle(problem)
     with mpmath.workdps(DIGITS):
         inputs = {name: _to_exact(array) for name, array in _inputs(problem).items()}
         dy, dh, dc = (_to_exact(array) for array in (problem.dy, *problem.dstate))
@@ -144,9 +144,9 @@ def test_outputs_and_gradients_are_right_to_14_digits(
             return (y * dy).sum() + (h * dh).sum() + (c * dc).sum()
 
         exact = _exact(inputs) | dict(_differences(loss, inputs, mpmath.mpf(10) ** -20))
-    assert set(exact) == set(found)
+    assert set(exact) == set(actual)
     for name, array in exact.items():
-        assert relative_error(found[name], array.astype(np.float64)) <= 1e-14, name
+        assert relative_error(actual[name], array.astype(np.float64)) <= 1e-14, name
 
 
 def test_the_50_digits_are_there() -> None:
@@ -175,11 +175,11 @@ def test_torch_s_own_lstm_and_autograd_agree(part: str) -> None:
     y, (h, c) = torch.func.functional_call(lstm, weights, (arrays["x"], state))
     dy, dh, dc = (torch.tensor(array) for array in (problem.dy, *problem.dstate))
     ((y * dy).sum() + (h[0] * dh).sum() + (c[0] * dc).sum()).backward()
-    found = oracle(problem)
+    actual = oracle(problem)
     for name, tensor in zip(OUTPUTS, (y, h[0], c[0]), strict=True):
-        assert relative_error(found[name], tensor.detach().numpy()) <= 1e-14, name
+        assert relative_error(actual[name], tensor.detach().numpy()) <= 1e-14, name
     for name, tensor in arrays.items():
-        assert relative_error(found[name], tensor.grad.numpy()) <= 1e-14, name
+        assert relative_error(actual[name], tensor.grad.numpy()) <= 1e-14, name
 
 
 def test_the_sigmoid_is_right_at_both_ends_and_quiet() -> None:
@@ -187,11 +187,11 @@ def test_the_sigmoid_is_right_at_both_ends_and_quiet() -> None:
 
     z = np.array([-np.inf, -1e4, -745.0, -40.0, 0.0, 40.0, 1e4, np.inf])
     with np.errstate(all="raise", under="ignore"):
-        found = sigmoid(z)
-    assert found[[0, 1]].tolist() == [0, 0]
-    assert found[4] == 0.5
-    assert found[[6, 7]].tolist() == [1, 1]
+        actual = sigmoid(z)
+    assert actual[[0, 1]].tolist() == [0, 0]
+    assert actual[4] == 0.5
+    assert actual[[6, 7]].tolist() == [1, 1]
     with mpmath.workdps(DIGITS):
         exact = [float(1 / (1 + mpmath.exp(-mpmath.mpf(value)))) for value in z[2:6]]
-    assert found[3:6] == pytest.approx(exact[1:], rel=1e-15)
+    assert actual[3:6] == pytest.approx(exact[1:], rel=1e-15)
     assert np.isnan(sigmoid(np.array(np.nan)))

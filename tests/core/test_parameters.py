@@ -125,7 +125,8 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
     [
         (
             {"projection": np.ones((2, H))},
-            "weight_hh must have shape (12, 2) to go with projection of shape (2, 3), but it has shape (12, 3).",
+            "weight_hh must have shape (12, 2) to go with projection of shape (2, 3), but it has "
+            "shape (12, 3).",
         ),
         (
             {"projection": np.ones(3)},
@@ -137,7 +138,8 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
         ),
         (
             {"peephole": np.ones((4, H))},
-            "peephole must have shape (3, 3) to go with weight_hh of shape (12, 3), but it has shape (4, 3).",
+            "peephole must have shape (3, 3) to go with weight_hh of shape (12, 3), but it has "
+            "shape (4, 3).",
         ),
         ({"peephole": "abc"}, "peephole must be an array of real numbers, but its dtype is <U3."),
     ],

@@ -85,8 +85,8 @@ def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sees no device 'cuda'" in _refused(lb.load, "numpy.fused", PARAMS, device="cuda")
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    wanted = "torch.fused sees no device 'cuda' here; it sees cpu."
-    assert _refused(lb.load, "torch.fused", PARAMS, device="cuda") == wanted
+    expected = "torch.fused sees no device 'cuda' here; it sees cpu."
+    assert _refused(lb.load, "torch.fused", PARAMS, device="cuda") == expected
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,19 @@ def test_tf32_is_supported_on_no_cpu() -> None:
     assert any("tf32" in row.dtypes for row in rows) or not find_spec("torch")
     for row in rows:
         sentence = _refused(lb.load, row.name, PARAMS, dtype="tf32")
-        on_cpu = f"{row.name} does not support dtype 'tf32' on cpu: that is how a GPU multiplies float32."
+        on_cpu = (
+            f"{row.name} does not support dtype 'tf32' on cpu: that is how a GPU multiplies "
+            "float32."
+        )
         assert sentence == on_cpu or "tf32" not in row.dtypes
 
 
 @pytest.mark.parametrize("params", [None, {}, (1, 2, 3), np.ones(3)], ids=type)
 def test_parameters_of_another_type_are_refused(params: Any) -> None:
-    wanted = f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
-    assert _refused(lb.load, "numpy.fused", params) == wanted
+    expected = (
+        f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
+    )
+    assert _refused(lb.load, "numpy.fused", params) == expected
 
 
 # registering
@@ -140,8 +145,8 @@ def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> 
     row = registry.implementation_row("mine.fast")
     assert (row["available"], row["devices"]) == (False, ())
     assert row["reason"] == "it runs on quantum alone, which is not there"
-    wanted = "mine.fast sees no device 'cpu' here; it runs on quantum alone, which is not there."
-    assert _refused(lb.load, "mine.fast", PARAMS) == wanted
+    expected = "mine.fast sees no device 'cpu' here; it runs on quantum alone, which is not there."
+    assert _refused(lb.load, "mine.fast", PARAMS) == expected
 
 
 def test_registering_again_replaces() -> None:
@@ -172,30 +177,30 @@ def test_registering_again_replaces() -> None:
     ids=repr,
 )
 def test_a_name_has_a_backend_and_a_variant(name: Any) -> None:
-    wanted = f"An implementation's name must be of the form backend.variant, but it is {name!r}."
-    assert _refused(lb.register, name) == wanted
+    expected = f"An implementation's name must be of the form backend.variant, but it is {name!r}."
+    assert _refused(lb.register, name) == expected
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "", None, "NumPy"], ids=repr)
 def test_a_framework_is_one_of_three(framework: Any) -> None:
-    wanted = f"mine.fast: framework must be one of numpy, torch, jax, but it is {framework!r}."
-    assert _refused(lb.register, "mine.fast", framework=framework) == wanted
+    expected = f"mine.fast: framework must be one of numpy, torch, jax, but it is {framework!r}."
+    assert _refused(lb.register, "mine.fast", framework=framework) == expected
 
 
 @pytest.mark.parametrize(
     "modes", [(), ("training",), ("inference", "training", "dreaming"), "inference"], ids=repr
 )
 def test_modes_are_inference_or_both(modes: Any) -> None:
-    wanted = (
+    expected = (
         f"mine.fast: modes must be inference, or inference and training, but they are {modes!r}."
     )
-    assert _refused(lb.register, "mine.fast", modes=modes) == wanted
+    assert _refused(lb.register, "mine.fast", modes=modes) == expected
 
 
 @pytest.mark.parametrize("dtypes", [(), ("float16",), ("float32", "bfloat16"), "float32"], ids=repr)
 def test_dtypes_are_those_of_the_framework(dtypes: Any) -> None:
-    wanted = f"mine.fast: dtypes must be some of float32, float64, but they are {dtypes!r}."
-    assert _refused(lb.register("mine.fast", dtypes=dtypes), Plain) == wanted
+    expected = f"mine.fast: dtypes must be some of float32, float64, but they are {dtypes!r}."
+    assert _refused(lb.register("mine.fast", dtypes=dtypes), Plain) == expected
 
 
 def test_a_class_has_the_methods_of_its_modes() -> None:
@@ -342,16 +347,19 @@ def test_a_plug_in_that_does_not_register_its_name_is_told_apart(
     install: Callable[..., None],
 ) -> None:
     install(Point("theirs.fast", lambda: lb.register("theirs.other")(Plain)))
-    wanted = "There is no 'theirs.fast': the plug-in their.module was loaded, but it did not register that name."
-    assert _refused(lb.load, "theirs.fast", PARAMS) == wanted
+    expected = (
+        "There is no 'theirs.fast': the plug-in their.module was loaded, but it did not register "
+        "that name."
+    )
+    assert _refused(lb.load, "theirs.fast", PARAMS) == expected
     row = lb.implementations().set_index("name").loc["theirs.fast"]
-    assert (row.available, row.reason) == (False, wanted.removesuffix("."))
+    assert (row.available, row.reason) == (False, expected.removesuffix("."))
 
 
 def test_a_plug_in_that_registers_wrongly_says_so_itself(install: Callable[..., None]) -> None:
     install(Point("theirs.fast", lambda: lb.register("theirs.fast", framework="tensorflow")(Plain)))
-    wanted = "theirs.fast: framework must be one of numpy, torch, jax, but it is 'tensorflow'."
-    assert _refused(lb.load, "theirs.fast", PARAMS) == wanted
+    expected = "theirs.fast: framework must be one of numpy, torch, jax, but it is 'tensorflow'."
+    assert _refused(lb.load, "theirs.fast", PARAMS) == expected
 
 
 def test_a_plug_in_cannot_shadow_what_comes_with_the_package(install: Callable[..., None]) -> None:
@@ -363,8 +371,11 @@ def test_a_file_that_does_not_register_its_name_is_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "_builtin", lambda: {"numpy.forgotten": "numpy_fused"})
-    wanted = "There is no 'numpy.forgotten': lstmbench.variants.numpy_fused was loaded, but it did not register that name."
-    assert _refused(lb.load, "numpy.forgotten", PARAMS) == wanted
+    expected = (
+        "There is no 'numpy.forgotten': lstmbench.variants.numpy_fused was loaded, but it did not "
+        "register that name."
+    )
+    assert _refused(lb.load, "numpy.forgotten", PARAMS) == expected
 
 
 def test_entry_points_of_installed_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_forget_products_run_from_the_end():
 
 
 def test_the_jacobian_is_that_of_finite_differences(params, x):
-    found = jacobian(params, x, [3])[0]
+    actual = jacobian(params, x, [3])[0]
     traced, lstm, eps = trace(params, x), lb.load("numpy.reference", params, dtype="float64"), 1e-6
     for unit in range(3):
         ends = []
@@ -70,15 +70,15 @@ def test_the_jacobian_is_that_of_finite_differences(params, x):
             _, (_, end) = lstm.forward(x[3:, None], (traced.h[2][None], c[None]))
             ends.append(end[0])
         np.testing.assert_allclose(
-            found[:, unit], (ends[0] - ends[1]) / (2 * eps), rtol=1e-7, atol=1e-10
+            actual[:, unit], (ends[0] - ends[1]) / (2 * eps), rtol=1e-7, atol=1e-10
         )
 
 
 def test_without_recurrent_weights_the_forget_gates_are_all_there_is(params, x):
     alone = lb.LSTMParams(params.weight_ih, 0 * params.weight_hh, params.bias)
     products = forget_products(trace(alone, x).f)
-    found = jacobian(alone, x, range(1, 8))
-    np.testing.assert_allclose(found, [np.diag(row) for row in products], rtol=1e-14, atol=1e-15)
+    actual = jacobian(alone, x, range(1, 8))
+    np.testing.assert_allclose(actual, [np.diag(row) for row in products], rtol=1e-14, atol=1e-15)
 
 
 def test_with_recurrent_weights_they_are_not(params, x):

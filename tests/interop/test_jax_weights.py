@@ -206,11 +206,11 @@ def test_bfloat16_is_taken(form: str) -> None:
     else:
         pytest.importorskip("equinox")
         source = params.to_equinox("bfloat16")
-    found = getattr(lb.LSTMParams, "from_equinox" if form == "equinox" else "from_flax")(source)
-    wanted = [
+    actual = getattr(lb.LSTMParams, "from_equinox" if form == "equinox" else "from_flax")(source)
+    expected = [
         np.asarray(array).astype("bfloat16").astype("f8") for array in params.weights().values()
     ]
-    for array, number in zip(found.weights().values(), wanted, strict=True):
+    for array, number in zip(actual.weights().values(), expected, strict=True):
         np.testing.assert_array_equal(array, number)
 
 
@@ -226,7 +226,9 @@ def test_a_state_of_nnx_is_a_tree_too() -> None:
 
 def test_another_cell_of_nnx_is_refused() -> None:
     nnx = pytest.importorskip("flax.nnx")
-    with pytest.raises(lb.LstmbenchError, match="the cell has no entry 'dense_h bias'; .* dense_i bias, "):
+    with pytest.raises(
+        lb.LstmbenchError, match=r"the cell has no entry 'dense_h bias'; .* dense_i bias, "
+    ):
         lb.LSTMParams.from_flax(nnx.GRUCell(3, 5, rngs=nnx.Rngs(0)))
 
 
@@ -279,7 +281,8 @@ def test_float64_is_refused_where_jax_has_none() -> None:
         ({"bias": np.zeros(5)}, r"the cell: bias must have shape \(20,\), but it has shape \(5,\)"),
         (
             {"bias_n": np.zeros(5)},
-            "the cell has an entry 'bias_n' too many; its entries should be bias, weight_hh, weight_ih",
+            "the cell has an entry 'bias_n' too many; its entries should be bias, weight_hh, "
+            "weight_ih",
         ),
     ],
 )

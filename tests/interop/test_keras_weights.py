@@ -36,7 +36,8 @@ def test_what_comes_out_shares_no_memory_with_the_weights() -> None:
         (
             0,
             np.zeros((20, 3)),
-            r"the layer: kernel must have shape \(I, 20\) with I at least 1, but it has shape \(20, 3\)",
+            r"the layer: kernel must have shape \(I, 20\) with I at least 1, but it has shape "
+            r"\(20, 3\)",
         ),
         (
             1,
@@ -46,7 +47,8 @@ def test_what_comes_out_shares_no_memory_with_the_weights() -> None:
         (
             1,
             np.zeros(20),
-            r"the layer: recurrent_kernel must have shape \(H, 4H\) with H at least 1, but it has shape \(20,\)",
+            r"the layer: recurrent_kernel must have shape \(H, 4H\) with H at least 1, but it has "
+            r"shape \(20,\)",
         ),
         (
             2,
@@ -120,16 +122,18 @@ def test_two_layers_and_two_directions_of_one_shape_are_told_apart(keras: Any, b
         arrays = model.get_weights()
         half = len(arrays) // 2
         sentence = (
-            r"^the layer: its arrays fit two layers in one direction as well as one layer in both: give the model "
-            rf"itself, or a list for each layer, \[arrays\[:{half}\], arrays\[{half}:\]\] or \[arrays\]\.$"
+            r"^the layer: its arrays fit two layers in one direction as well as one layer in "
+            r"both: give the model "
+            rf"itself, or a list for each layer, \[arrays\[:{half}\], arrays\[{half}:\]\] or "
+            rf"\[arrays\]\.$"
         )
         with pytest.raises(lb.LstmbenchError, match=sentence):
             lb.StackParams.from_keras(arrays)
         asked = [arrays[:half], arrays[half:]] if layers == 2 else [arrays]
         for source in (model, asked):
-            found = lb.StackParams.from_keras(source)
-            assert (found.num_layers, found.num_directions) == (layers, directions)
-            assert bits(found) == bits(lb.StackParams.from_keras(model))
+            actual = lb.StackParams.from_keras(source)
+            assert (actual.num_layers, actual.num_directions) == (layers, directions)
+            assert bits(actual) == bits(lb.StackParams.from_keras(model))
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -173,10 +177,10 @@ def test_a_model_with_layers_that_change_nothing_is_taken(keras: Any) -> None:
         ]
     )
     lstms = [layer for layer in model.layers if isinstance(layer, layers.LSTM)]
-    wanted = bits(lb.StackParams.from_keras(lstms))
-    assert len(wanted) == 2
-    assert bits(lb.StackParams.from_keras(model)) == wanted
-    assert bits(lb.StackParams.from_keras([layers.InputLayer((4, 3)), *lstms])) == wanted
+    expected = bits(lb.StackParams.from_keras(lstms))
+    assert len(expected) == 2
+    assert bits(lb.StackParams.from_keras(model)) == expected
+    assert bits(lb.StackParams.from_keras([layers.InputLayer((4, 3)), *lstms])) == expected
 
 
 def test_padding_that_keras_masks_is_what_lengths_are(keras: Any) -> None:

@@ -25,14 +25,14 @@ def case(name: str) -> tuple[Any, dict[str, Array], dict[str, Array]]:
     cases = {
         each.name: each for each in import_module("onnx.backend.test.case.node")._NodeTestCases
     }
-    found = cases.get(f"test_lstm_{name}")
-    if found is None and name in LATER:
+    actual = cases.get(f"test_lstm_{name}")
+    if actual is None and name in LATER:
         pytest.skip(f"this release of onnx has no case {name}")
-    (inputs, outputs) = found.data_sets[0]
-    (node,) = found.model.graph.node
+    (inputs, outputs) = actual.data_sets[0]
+    (node,) = actual.model.graph.node
     given = dict(zip([name for name in node.input if name], inputs, strict=True))
     return (
-        found.model,
+        actual.model,
         given,
         dict(zip([name for name in node.output if name], outputs, strict=True)),
     )
@@ -51,13 +51,13 @@ def as_constants(model: Any, given: dict[str, Array]) -> Any:
 @pytest.mark.parametrize("name", [*EVERYWHERE, *LATER])
 @pytest.mark.parametrize("held", ["inputs", "initializers"])
 def test_the_case_comes_out_right(name: str, held: str) -> None:
-    model, given, wanted = case(name)
+    model, given, expected = case(name)
     source, inputs = (model, given) if held == "inputs" else (as_constants(model, given), None)
     (layer,) = read_onnx(source, inputs=inputs)
-    found = computed(layer, given["X"])
-    for output, array in wanted.items():
-        assert found[output].shape == array.shape
-        np.testing.assert_allclose(found[output], array, rtol=1e-5, atol=1e-7)
+    actual = computed(layer, given["X"])
+    for output, array in expected.items():
+        assert actual[output].shape == array.shape
+        np.testing.assert_allclose(actual[output], array, rtol=1e-5, atol=1e-7)
     # The classes give the very same weights
     if layer.direction == "bidirectional":
         assert len(lb.StackParams.from_onnx(source, inputs=inputs).layers[0]) == 2
@@ -91,11 +91,11 @@ def test_the_cases_are_those_that_are_known() -> None:
 
 
 def test_the_case_with_peepholes_needs_them() -> None:
-    """Without the peepholes it would not come out, so that they cannot be passed over in silence."""
-    model, given, wanted = case("with_peepholes")
+    """The result needs the peepholes, so they cannot be ignored silently."""
+    model, given, expected = case("with_peepholes")
     given["P"] = np.zeros_like(given["P"])
     (layer,) = read_onnx(model, inputs=given)
-    assert np.abs(computed(layer, given["X"])["Y_h"] - wanted["Y_h"]).max() > 1e-3
+    assert np.abs(computed(layer, given["X"])["Y_h"] - expected["Y_h"]).max() > 1e-3
 
 
 def test_what_the_case_holds_beside_its_weights_is_told() -> None:

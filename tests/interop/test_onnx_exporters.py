@@ -199,8 +199,8 @@ def test_the_default_exporter(
         I, H, num_layers, bias=bias, bidirectional=bidirectional, batch_first=not bias
     )
     made = export(module, (torch.randn(T, B, I),), optimize=optimize)
-    found, wanted = lb.StackParams.from_onnx(made), lb.StackParams.from_torch(module)
-    for ours, theirs in zip(found, wanted, strict=True):  # a bias of zeros where there is none
+    actual, expected = lb.StackParams.from_onnx(made), lb.StackParams.from_torch(module)
+    for ours, theirs in zip(actual, expected, strict=True):  # a bias of zeros where there is none
         np.testing.assert_array_equal(ours.weight_ih, theirs.weight_ih)
         np.testing.assert_array_equal(ours.weight_hh, theirs.weight_hh)
         np.testing.assert_array_equal(ours.bias, theirs.bias)
@@ -208,9 +208,9 @@ def test_the_default_exporter(
 
 def test_the_default_exporter_with_a_state_or_a_free_batch() -> None:
     module = torch.nn.LSTM(I, H, 2, bidirectional=True)
-    wanted = bits(lb.StackParams.from_torch(module))
+    expected = bits(lb.StackParams.from_torch(module))
     made = export(module, (torch.randn(T, B, I), (torch.randn(4, B, H), torch.randn(4, B, H))))
-    assert bits(lb.StackParams.from_onnx(made)) == wanted
+    assert bits(lb.StackParams.from_onnx(made)) == expected
     assert read_onnx(made)[1].fed == ("initial_h", "initial_c")
     made = export(module, (torch.randn(T, B, I),), dynamic_shapes=({1: torch.export.Dim.DYNAMIC},))
-    assert bits(lb.StackParams.from_onnx(made)) == wanted
+    assert bits(lb.StackParams.from_onnx(made)) == expected

@@ -88,14 +88,17 @@ def test_what_torch_exports_is_taken(
         torch.onnx.export(
             module, (torch.zeros(4, 2, I),), buffer, dynamo=False, do_constant_folding=folded
         )
-    found, wanted = lb.StackParams.from_onnx(buffer.getvalue()), lb.StackParams.from_torch(module)
-    assert bits(found) == bits(wanted)
+    actual, expected = (
+        lb.StackParams.from_onnx(buffer.getvalue()),
+        lb.StackParams.from_torch(module),
+    )
+    assert bits(actual) == bits(expected)
     for layer in read_onnx(buffer.getvalue()):
         assert layer.h0 is None or not layer.h0.any()
 
 
 def taken_weights(made: onnx.ModelProto) -> dict[str, Any]:
-    """Take the weights of the first layer out of a model; return all its initializers as they were."""
+    """Remove the first layer's weights from a model; return all its initializers as they were."""
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in made.graph.initializer}
     kept = [each for each in made.graph.initializer if each.name not in ("W_0", "R_0", "B_0")]
     del made.graph.initializer[:]
@@ -112,7 +115,7 @@ def prepend(made: onnx.ModelProto, before: list[Any]) -> None:
 
 def test_constants_may_be_nodes_and_be_rearranged() -> None:
     made = model()
-    wanted = bits(lb.StackParams.from_onnx(made))
+    expected = bits(lb.StackParams.from_onnx(made))
     arrays = taken_weights(made)
     node, tensor = onnx.helper.make_node, onnx.numpy_helper.from_array
     made.graph.initializer.append(tensor(np.array([0]), "first"))
@@ -127,7 +130,7 @@ def test_constants_may_be_nodes_and_be_rearranged() -> None:
         node("Identity", ["held"], ["B_0"]),
     ]
     prepend(made, before)
-    assert bits(lb.StackParams.from_onnx(made)) == wanted
+    assert bits(lb.StackParams.from_onnx(made)) == expected
 
 
 def test_squeezed_outputs_make_a_chain_too() -> None:
@@ -165,8 +168,11 @@ def test_what_lies_between_layers_is_tried_at_the_model_s_own_sizes() -> None:
     constant(free, "shape", [5, 2, H])
     with pytest.raises(
         lb.LstmbenchError,
-        match=r"^It cannot be told whether LSTM nodes 'LSTM_0' and 'LSTM_1' are layers of one stack: the input of "
-        r"'LSTM_1' cannot be computed: .*; read them one by one with node=\.$",
+        match=(
+            r"^It cannot be told whether LSTM nodes 'LSTM_0' and 'LSTM_1' are layers of one "
+            r"stack: the input of 'LSTM_1' cannot be computed: .*; read them one by one with "
+            r"node=\.$"
+        ),
     ):
         lb.StackParams.from_onnx(free)
     assert bits(lb.LSTMParams.from_onnx(free, node=1)) == bits(
@@ -259,7 +265,7 @@ def test_layers_in_a_function_of_the_model_are_found() -> None:
 def test_weights_that_constants_make_are_constants() -> None:
     """As PyTorch writes them with do_constant_folding=False, and with nodes that compute."""
     made = model()
-    wanted = bits(lb.StackParams.from_onnx(made))
+    expected = bits(lb.StackParams.from_onnx(made))
     arrays = taken_weights(made)
     i, o, f, c = np.split(arrays["W_0"][0], 4)
     numbers = {
@@ -287,7 +293,7 @@ def test_weights_that_constants_make_are_constants() -> None:
     ]
     prepend(made, before)
     onnx.checker.check_model(made)
-    assert bits(lb.StackParams.from_onnx(made)) == wanted
+    assert bits(lb.StackParams.from_onnx(made)) == expected
 
 
 def test_layers_side_by_side_are_no_stack() -> None:

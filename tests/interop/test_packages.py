@@ -28,7 +28,10 @@ def fresh(code: str) -> Any:
     """Run the code in a new interpreter; return what it left in ``out``, and which packages it had
     imported.
     """
-    program = f"import json, sys\nimport lstmbench as lb\n{code}\nprint(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    program = (
+        f"import json, sys\nimport lstmbench as lb\n{code}\nprint(json.dumps([n for n in {HEAVY} "
+        "if n in sys.modules]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -43,8 +46,10 @@ def fresh(code: str) -> Any:
         "import lstmbench.interop",
         "p = lb.LSTMParams.init(3, 5); lb.LSTMParams.from_keras(p.to_keras())",
         "p = lb.LSTMParams.init(3, 5); lb.LSTMParams.from_flax(p.to_flax())",
-        "p = lb.LSTMParams.init(3, 5); lb.LSTMParams.from_equinox(dict(weight_ih=p.weight_ih, weight_hh=p.weight_hh))",
-        "p = lb.LSTMParams.init(3, 5); n = dict(weight_ih_l0=p.weight_ih, weight_hh_l0=p.weight_hh); "
+        "p = lb.LSTMParams.init(3, 5); lb.LSTMParams.from_equinox(dict(weight_ih=p.weight_ih, "
+        "weight_hh=p.weight_hh))",
+        "p = lb.LSTMParams.init(3, 5); n = dict(weight_ih_l0=p.weight_ih, "
+        "weight_hh_l0=p.weight_hh); "
         "lb.LSTMParams.from_torch(n)",
     ],
 )

@@ -27,9 +27,9 @@ def check(
 ) -> None:
     several, dtype = data.draw(SEVERAL), data.draw(st.sampled_from(dtypes))
     params = one(data.draw(stacks(dtype, several, **kinds)), several)
-    found = there_and_back(params, dtype)
-    assert type(found) is type(params)
-    assert bits(found) == bits(params)
+    actual = there_and_back(params, dtype)
+    assert type(actual) is type(params)
+    assert bits(actual) == bits(params)
 
 
 def with_zero_biases(stack: lb.StackParams) -> lb.StackParams:

@@ -1,4 +1,4 @@
-"""Files of weights: what they hold, what is refused in which words, and that no pickle is loaded."""
+"""Files of weights: their content, the errors for wrong files, and that no pickle is loaded."""
 
 import json
 import pickle

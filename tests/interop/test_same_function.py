@@ -30,8 +30,8 @@ def test_nn_lstm(num_layers: int, bidirectional: bool, bias: bool) -> None:
     stack, x = problem(num_layers, bidirectional, bias=bias)
     with torch.no_grad():
         y, (h, c) = stack.to_torch(module=True)(torch.tensor(x))
-    for found, wanted in zip((y, h, c), oracle(stack, x), strict=True):
-        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-14)
+    for actual, expected in zip((y, h, c), oracle(stack, x), strict=True):
+        np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)
@@ -59,12 +59,12 @@ def test_keras_layers(keras: Any, bidirectional: bool, bias: bool) -> None:
         layer = keras.layers.LSTM(H, return_sequences=True, use_bias=bias)
         model.add(keras.layers.Bidirectional(layer) if bidirectional else layer)
         model.layers[-1].set_weights(arrays)
-    wanted = oracle(stack, x)[0]
+    expected = oracle(stack, x)[0]
     y = np.asarray(model.predict(x.swapaxes(0, 1).astype(np.float32), verbose=0)).swapaxes(0, 1)
-    assert relative_error(y, wanted) < 1e-5
+    assert relative_error(y, expected) < 1e-5
     # The other way: the model itself, its layers, and the arrays alone
     for source in (model, model.layers, [layer.get_weights() for layer in model.layers]):
-        assert relative_error(oracle(lb.StackParams.from_keras(source), x)[0], wanted) < 1e-6
+        assert relative_error(oracle(lb.StackParams.from_keras(source), x)[0], expected) < 1e-6
 
 
 def test_a_keras_layer_is_one_layer(keras: Any) -> None:
@@ -114,8 +114,8 @@ def test_flax_cells(name: str, side: str) -> None:
         carry, h = step(carry, jnp.asarray(x_t, dtype=jnp.float32))
         outputs.append(h)
     assert relative_error(np.stack(outputs), oracle(stack, x)[0]) < 1e-5
-    found = lb.LSTMParams.from_flax(variables)
-    assert relative_error(oracle(lb.StackParams([[found]]), x)[0], oracle(stack, x)[0]) < 1e-6
+    actual = lb.LSTMParams.from_flax(variables)
+    assert relative_error(oracle(lb.StackParams([[actual]]), x)[0], oracle(stack, x)[0]) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["LSTMCell", "OptimizedLSTMCell"])
@@ -194,8 +194,8 @@ def test_equinox_cells(bias: bool) -> None:
     state: Any = (jax.numpy.zeros((B, H)), jax.numpy.zeros((B, H)))
     for x_t in x:
         state = jax.vmap(cell)(jax.numpy.asarray(x_t, dtype="float32"), state)
-    for found, wanted in zip(state, oracle(stack, x)[1:], strict=True):
-        assert relative_error(found, wanted[0]) < 1e-5
+    for actual, expected in zip(state, oracle(stack, x)[1:], strict=True):
+        assert relative_error(actual, expected[0]) < 1e-5
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)
@@ -210,11 +210,11 @@ def test_onnxruntime(
     stack, x = problem(num_layers, bidirectional, **kind)
     stack.to_onnx(tmp_path / "lstm.onnx")
     session = runtime.InferenceSession(tmp_path / "lstm.onnx", providers=["CPUExecutionProvider"])
-    found = session.run(["y", "h", "c"], {"x": x.astype(np.float32)})
-    for array, wanted in zip(found, oracle(stack, x), strict=True):
-        assert array.shape == wanted.shape
-        assert relative_error(array, wanted) < 1e-5
-        np.testing.assert_allclose(array, wanted, atol=1e-5)
+    actual = session.run(["y", "h", "c"], {"x": x.astype(np.float32)})
+    for array, expected in zip(actual, oracle(stack, x), strict=True):
+        assert array.shape == expected.shape
+        assert relative_error(array, expected) < 1e-5
+        np.testing.assert_allclose(array, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("num_layers", "bidirectional"), KINDS)

@@ -49,9 +49,11 @@ def test_arrays_of_numpy_and_lists_are_taken_too() -> None:
     tensors = state()
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     lists = {name: tensor.tolist() for name, tensor in tensors.items()}
-    wanted = bits(lb.StackParams.from_torch(tensors))
+    expected = bits(lb.StackParams.from_torch(tensors))
     assert (
-        bits(lb.StackParams.from_torch(arrays)) == bits(lb.StackParams.from_torch(lists)) == wanted
+        bits(lb.StackParams.from_torch(arrays))
+        == bits(lb.StackParams.from_torch(lists))
+        == expected
     )
 
 
@@ -138,8 +140,8 @@ def test_an_lstm_cell_is_a_layer(bias: bool) -> None:
     for source in (cell, cell.state_dict()):
         params = lb.LSTMParams.from_torch(source)
         assert params.has_bias == bias
-        found, _ = lb.load("numpy.reference", params, dtype="float64").forward(x)
-        np.testing.assert_allclose(found, torch.stack(y), rtol=1e-12, atol=1e-14)
+        actual, _ = lb.load("numpy.reference", params, dtype="float64").forward(x)
+        np.testing.assert_allclose(actual, torch.stack(y), rtol=1e-12, atol=1e-14)
 
 
 def test_what_is_wrong_in_a_cell_is_named_as_the_cell_names_it() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stacks import draw, errors, expected, found
+from stacks import draw, errors, oracle_results, stack_results
 
 import lstmbench as lb
 from lstmbench.core.stack.dropout import draw_masks
@@ -19,8 +19,8 @@ PARAMS = lb.StackParams.init(3, 5, 3, bidirectional=True, seed=6)
 def test_every_backend_drops_the_same(name: str) -> None:
     pytest.importorskip(name.partition(".")[0])
     problem = draw(6, 4, PARAMS, varied=True)
-    ours = found(lb.load(name, PARAMS, dtype="float64"), problem, dropout=0.3, seed=9)
-    assert max(errors(ours, expected(problem, 0.3, 9)).values()) <= 1e-12
+    ours = stack_results(lb.load(name, PARAMS, dtype="float64"), problem, dropout=0.3, seed=9)
+    assert max(errors(ours, oracle_results(problem, 0.3, 9)).values()) <= 1e-12
 
 
 def test_the_seed_decides_and_without_dropout_there_is_none() -> None:

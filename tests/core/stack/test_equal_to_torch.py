@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from stacks import EVERY, by_torch, check, errors, found_at_once, kinds, problem_of, sizes
+from stacks import EVERY, check, errors, kinds, native_results, problem_of, sizes, torch_results
 
 import lstmbench as lb
 from examples import examples
@@ -93,7 +93,7 @@ def test_narrow_dtypes_are_as_close_as_they_can_be(
         pytest.skip("NumPy has no bfloat16")
     kind = {"num_layers": 2, "bidirectional": True, "proj_size": proj_size, "bias": True}
     problem = problem_of({"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, kind, varied, seed=1)
-    ours = found_at_once(lb.load(name, problem.params, dtype=dtype), problem)
-    wanted = by_torch(problem)
+    ours = native_results(lb.load(name, problem.params, dtype=dtype), problem)
+    expected = torch_results(problem)
     assert all(array.dtype == np.float32 for array in ours.values())
-    assert max(errors(ours, wanted).values()) < {"float32": 1e-5, "bfloat16": 5e-2}[dtype]
+    assert max(errors(ours, expected).values()) < {"float32": 1e-5, "bfloat16": 5e-2}[dtype]

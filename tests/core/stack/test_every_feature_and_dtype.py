@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance import cases
-from stacks import Problem, draw, expected, found, found_at_once
+from stacks import Problem, draw, native_results, oracle_results, stack_results
 
 import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE, relative_error
@@ -51,19 +51,22 @@ QUICK = ("lengths", "all at once")
 @pytest.mark.parametrize(("name", "dtype", "device"), cases())
 def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str) -> None:
     problem = problem_of(dtype, **FEATURES[feature])
-    stack, wanted = lb.load(name, problem.params, device=device, dtype=dtype), expected(problem)
+    stack, expected = (
+        lb.load(name, problem.params, device=device, dtype=dtype),
+        oracle_results(problem),
+    )
     if name in REFUSES["backward"]:
         y, (h, c) = stack.forward(problem.x, problem.state, problem.lengths)
         results = {"y": y, "h": h, "c": c}
         with pytest.raises(lb.LstmbenchError, match=f"^{name} has no backward: .*\\.$"):
             stack.backward(problem.x, problem.dy, problem.state, problem.dstate, problem.lengths)
     elif stack.framework.name == "jax" and feature not in ("one layer", "all at once"):
-        results = found_at_once(
+        results = native_results(
             stack, problem
         )  # a program less to compile: inference is in the other two
     else:
-        results = found(stack, problem)
-    errors = {key: relative_error(array, wanted[key]) for key, array in results.items()}
+        results = stack_results(stack, problem)
+    errors = {key: relative_error(array, expected[key]) for key, array in results.items()}
     assert {key: error for key, error in errors.items() if not error <= TOLERANCE[dtype]} == {}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stacks import Problem, draw, errors, expected, found, found_at_once
+from stacks import Problem, draw, errors, native_results, oracle_results, stack_results
 
 import lstmbench as lb
 from examples import examples
@@ -49,14 +49,14 @@ def _poisoned(problem: Problem, value: float) -> Problem:
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_stands_in_the_padding_never_leaks(name: str, dtype: str, proj_size: int) -> None:
     problem = _problem(proj_size=proj_size)
-    stack, wanted = _stack(name, problem.params, dtype), expected(problem)
+    stack, expected = _stack(name, problem.params, dtype), oracle_results(problem)
     outside = np.arange(6)[:, None] >= LENGTHS
     for value in (np.nan, np.inf, -np.inf, 1e30):
-        ask = found_at_once if name.startswith("jax") else found
+        ask = native_results if name.startswith("jax") else stack_results
         poisoned = ask(stack, _poisoned(problem, value))
-        assert max(errors(poisoned, wanted).values()) <= (1e-12 if dtype == "float64" else 1e-5), (
-            value
-        )
+        assert max(errors(poisoned, expected).values()) <= (
+            1e-12 if dtype == "float64" else 1e-5
+        ), value
         for key in ("y", "dx"):
             assert not poisoned[key][outside].any(), (key, value)
 
@@ -67,10 +67,17 @@ def test_padding_that_is_multiplied_away_would_leak(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         type(stack.framework), "where_valid", lambda self, x, inside: x * inside[:, :, None]
     )
-    assert max(errors(found(stack, _poisoned(problem, 7.0)), expected(problem)).values()) <= 1e-12
+    assert (
+        max(errors(stack_results(stack, _poisoned(problem, 7.0)), oracle_results(problem)).values())
+        <= 1e-12
+    )
     with np.errstate(all="ignore"):
         assert (
-            max(errors(found(stack, _poisoned(problem, np.nan)), expected(problem)).values())
+            max(
+                errors(
+                    stack_results(stack, _poisoned(problem, np.nan)), oracle_results(problem)
+                ).values()
+            )
             == np.inf
         )
 
@@ -96,7 +103,7 @@ def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
             torch_fused, "CHUNK_BYTES", chunk_bytes
         )  # inference goes on in the middle of a sequence
         stack = _stack("torch.fused", problem.params, "float32")
-        assert max(errors(found(stack, problem), expected(problem)).values()) <= 1e-5
+        assert max(errors(stack_results(stack, problem), oracle_results(problem)).values()) <= 1e-5
         composed: Any = stack.implementation
         if not composed.takes_lengths:
             pytest.skip("there is no C++ compiler")
@@ -109,13 +116,13 @@ def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
 def test_a_sequence_in_a_batch_is_the_sequence_alone(name: str) -> None:
     problem = _problem()
     stack = _stack(name, problem.params)
-    whole = found(stack, problem)
+    whole = stack_results(stack, problem)
     total = dict.fromkeys((key for key in whole if "." in key), 0.0)
     for row, length in enumerate(LENGTHS[:2] if name.startswith("jax") else LENGTHS):
         pairs = (problem.state, problem.dstate)
         state, dstate = (tuple(array[:, [row]] for array in pair) for pair in pairs)
         x, dy = problem.x[:length, [row]], problem.dy[:length, [row]]
-        alone = found(stack, Problem(problem.params, x, state, dy, dstate, None))
+        alone = stack_results(stack, Problem(problem.params, x, state, dy, dstate, None))
         for key in ("h", "c", "dh0", "dc0"):
             assert np.allclose(alone[key][:, 0], whole[key][:, row], rtol=1e-11, atol=1e-13), key
         for key in ("y", "dx"):
@@ -148,7 +155,7 @@ def test_the_cell_is_held_to_the_bit_however_long_the_padding(name: str, dtype: 
 def test_lengths_of_any_whole_kind_are_taken_and_full_ones_are_none(name: str) -> None:
     problem = _problem(num_layers=1)
     stack = _stack(name, problem.params)
-    wanted = stack.forward(problem.x, problem.state, LENGTHS)[0]
+    expected = stack.forward(problem.x, problem.state, LENGTHS)[0]
     for lengths in (
         LENGTHS.tolist(),
         tuple(LENGTHS),
@@ -156,7 +163,7 @@ def test_lengths_of_any_whole_kind_are_taken_and_full_ones_are_none(name: str) -
         LENGTHS.astype("u8"),
         LENGTHS.astype(">i4"),
     ):
-        assert np.array_equal(stack.forward(problem.x, problem.state, lengths)[0], wanted)
+        assert np.array_equal(stack.forward(problem.x, problem.state, lengths)[0], expected)
     full = stack.forward(problem.x, problem.state, [6] * 4)[0]
     assert np.allclose(full, stack.forward(problem.x, problem.state)[0], rtol=1e-13)
 

@@ -1,7 +1,7 @@
 """Peepholes: one implementation in each backend has them, the others say so."""
 
 import pytest
-from stacks import draw, errors, expected, found_at_once
+from stacks import draw, errors, native_results, oracle_results
 
 import lstmbench as lb
 
@@ -19,7 +19,7 @@ def test_they_are_computed_as_the_oracle_does(name: str, proj_size: int, varied:
     )
     problem = draw(5, 3, params, varied)
     stack = lb.load(name, params, dtype="float64")
-    assert max(errors(found_at_once(stack, problem), expected(problem)).values()) <= 1e-12
+    assert max(errors(native_results(stack, problem), oracle_results(problem)).values()) <= 1e-12
 
 
 def test_they_matter() -> None:
@@ -39,5 +39,8 @@ def test_an_implementation_without_them_says_who_has_them(name: str) -> None:
     ):
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.load(name, params)
-        wanted = f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan compute them."
-        assert str(caught.value) == wanted
+        expected = (
+            f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan "
+            "compute them."
+        )
+        assert str(caught.value) == expected

@@ -29,7 +29,8 @@ RESULTS = Path(__file__).parents[3] / "results"
         ),
         (
             lb.load("numpy.fused", PARAMS).backward(X, np.zeros((3, 2, 16))),
-            "Gradients(weight_ih (64, 8), weight_hh (64, 16), bias (64,), x (3, 2, 8), h0 (2, 16), c0 (2, 16))",
+            "Gradients(weight_ih (64, 8), weight_hh (64, 16), bias (64,), x (3, 2, 8), h0 (2, "
+            "16), c0 (2, 16))",
         ),
         (
             lb.load("numpy.fused", STACK).backward(X, np.zeros((3, 2, 8))),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance import cases
-from stacks import Array, Problem, draw, found
+from stacks import Array, Problem, draw, stack_results
 
 import lstmbench as lb
 from lstmbench.core.registry import find
@@ -92,7 +92,7 @@ def compute(name: str) -> dict[str, Array]:
     given = problem()
     stack = lb.load(name, given.params)
     if "training" in stack.modes:
-        return found(stack, given)
+        return stack_results(stack, given)
     y, (h, c) = stack.forward(given.x, given.state, given.lengths)
     return {"y": y, "h": h, "c": c}
 
@@ -101,7 +101,7 @@ def pairs() -> list[Any]:
     """Each implementation in float32 with the modes of what it computes with; of one that is not
     here, there is one.
     """
-    found = []
+    actual = []
     for case in cases("float32"):
         name = case.values[0]
         about = {"numpy", name.partition(".")[0]}
@@ -113,8 +113,8 @@ def pairs() -> list[Any]:
                 registration.peer and registration.framework.name == "jax"
             )  # compiled anew
         modes = [mode for mode in MODES if mode.partition(":")[0] in about]
-        found += [pytest.param(name, mode, marks=marks, id=f"{name}-{mode}") for mode in modes]
-    return found
+        actual += [pytest.param(name, mode, marks=marks, id=f"{name}-{mode}") for mode in modes]
+    return actual
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plain import Plain
-from stacks import draw, errors, expected, found, found_at_once
+from stacks import draw, errors, native_results, oracle_results, stack_results
 
 import lstmbench as lb
 
@@ -54,9 +54,9 @@ def test_there_is_no_gradient_of_a_bias_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("shape", [(T, B, I + 1), (T, I), (), (0, B, I), (T, 0, I)], ids=str)
 def test_a_wrong_x_is_named_with_both_shapes(stack: lb.Stack, shape: tuple[int, ...]) -> None:
-    wanted = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
-    assert _refused(stack.forward, np.ones(shape)) == wanted
-    assert _refused(stack.backward, np.ones(shape), DY) == wanted
+    expected = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
+    assert _refused(stack.forward, np.ones(shape)) == expected
+    assert _refused(stack.backward, np.ones(shape), DY) == expected
 
 
 def test_a_wrong_state_is_named_with_both_shapes(stack: lb.Stack) -> None:
@@ -67,9 +67,9 @@ def test_a_wrong_state_is_named_with_both_shapes(stack: lb.Stack) -> None:
     end = f"must have shape {(4, B, H)}, but it has shape {H0.shape}."
     assert _refused(stack.forward, X, (H0, H0)) == f"state's c {end}"
     assert _refused(stack.backward, X, DY, (H0, H0)) == f"state's c {end}"
-    wanted = f"state must be a pair (h, c), of shapes {(4, B, P)} and {(4, B, H)}."
+    expected = f"state must be a pair (h, c), of shapes {(4, B, P)} and {(4, B, H)}."
     for bad_pair in (H0, (H0,), (H0, C0, C0), 0, "hc"):
-        assert _refused(stack.forward, X, bad_pair) == wanted
+        assert _refused(stack.forward, X, bad_pair) == expected
 
 
 def test_a_wrong_dy_is_named_with_both_shapes(stack: lb.Stack) -> None:
@@ -101,11 +101,11 @@ LENGTHS: dict[str, tuple[Any, str]] = {
 def test_wrong_lengths_are_named(name: str, lengths: Any, reason: str) -> None:
     pytest.importorskip(name.partition(".")[0])
     stack = lb.load(name, lb.StackParams.init(I, H))
-    wanted = (
+    expected = (
         f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence, but {reason}"
     )
-    assert _refused(stack.forward, X, lengths=lengths) == wanted
-    assert _refused(stack.backward, X, np.ones((T, B, H)), lengths=lengths) == wanted
+    assert _refused(stack.forward, X, lengths=lengths) == expected
+    assert _refused(stack.backward, X, np.ones((T, B, H)), lengths=lengths) == expected
 
 
 def test_ragged_lengths_are_refused(stack: lb.Stack) -> None:
@@ -138,8 +138,10 @@ def test_a_stack_knows_its_name_and_its_framework() -> None:
 
 @pytest.mark.parametrize("params", [None, {}, np.ones(3)], ids=type)
 def test_parameters_of_another_type_are_refused(params: Any) -> None:
-    wanted = f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
-    assert _refused(lb.load, "numpy.fused", params) == wanted
+    expected = (
+        f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
+    )
+    assert _refused(lb.load, "numpy.fused", params) == expected
 
 
 def test_names_devices_and_dtypes_are_checked_as_for_one_layer() -> None:
@@ -164,7 +166,8 @@ def test_torch_s_own_lstm_projects_to_fewer_only() -> None:
     assert (
         max(
             errors(
-                found(lb.load("numpy.fused", wide, dtype="float64"), problem), expected(problem)
+                stack_results(lb.load("numpy.fused", wide, dtype="float64"), problem),
+                oracle_results(problem),
             ).values()
         )
         < 1e-12
@@ -179,7 +182,7 @@ def test_what_offers_one_layer_without_going_back_from_a_forward_pass_makes_stac
     lb.register("mine.plain")(Plain)
     problem = draw(T, B, PARAMS, varied=True)
     stack = lb.load("mine.plain", PARAMS, dtype="float64")
-    assert max(errors(found(stack, problem), expected(problem)).values()) <= 1e-12
+    assert max(errors(stack_results(stack, problem), oracle_results(problem)).values()) <= 1e-12
 
 
 @pytest.mark.usefixtures("own_registrations")
@@ -187,8 +190,8 @@ def test_what_is_for_inference_only_has_no_backward() -> None:
     lb.register("mine.forward_only", modes=("inference",))(Plain)
     stack = lb.load("mine.forward_only", PARAMS)
     assert stack.forward(X)[0].shape == DY.shape
-    wanted = "mine.forward_only has no backward: it is registered for inference only."
-    assert _refused(stack.backward, X, DY) == wanted
+    expected = "mine.forward_only has no backward: it is registered for inference only."
+    assert _refused(stack.backward, X, DY) == expected
 
 
 @pytest.mark.usefixtures("own_registrations")
@@ -217,7 +220,7 @@ def test_a_stack_of_one_s_own_is_used_but_for_dropout() -> None:
 def test_what_is_measured_is_what_users_get() -> None:
     problem = draw(T, B, PARAMS, varied=True)
     stack = lb.load("numpy.fused", PARAMS, dtype="float64")
-    asked, native = found(stack, problem), found_at_once(stack, problem)
+    asked, native = stack_results(stack, problem), native_results(stack, problem)
     assert all(np.array_equal(array, native[name]) for name, array in asked.items())
 
 

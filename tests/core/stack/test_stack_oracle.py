@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from stacks import Array, Problem, draw, expected
+from stacks import Array, Problem, draw, oracle_results
 
 import lstmbench as lb
 from lstmbench.core import oracle
@@ -52,7 +52,7 @@ def test_the_gradients_are_those_of_finite_differences(kind: dict[str, int]) -> 
     params = lb.StackParams.init(2, 3, **kind, seed=2)
     problem = draw(4, 3, params, varied=False)
     problem = replace(problem, lengths=np.array([2, 4, 1]))
-    found = expected(problem, dropout=0.4, seed=5)
+    actual = oracle_results(problem, dropout=0.4, seed=5)
     for name, array in _inputs(problem).items():
         for index in np.ndindex(array.shape):
             kept = array[index]
@@ -61,13 +61,13 @@ def test_the_gradients_are_those_of_finite_differences(kind: dict[str, int]) -> 
             array[index] = kept - 1e-5
             slope = (above - _loss(problem)) / 2e-5
             array[index] = kept
-            assert abs(found[name][index] - slope) <= 1e-8 * (1 + abs(slope)), (name, index)
+            assert abs(actual[name][index] - slope) <= 1e-8 * (1 + abs(slope)), (name, index)
 
 
 def test_one_layer_in_one_direction_is_the_oracle_of_the_cell() -> None:
     params = lb.StackParams.init(3, 4, peephole=True)
     problem = draw(5, 2, params, varied=False)
-    ours = expected(problem)
+    ours = oracle_results(problem)
     (layer,) = params
     W, b, p = *oracle.split_gates(layer), oracle.split_peepholes(layer)
     h0, c0, dh, dc = (array[0] for array in (*problem.state, *problem.dstate))
@@ -90,9 +90,11 @@ def test_what_stands_beyond_a_length_is_not_read() -> None:
         draw(4, 2, lb.StackParams.init(2, 3, 2, bidirectional=True), False),
         lengths=np.array([2, 4]),
     )
-    plain = expected(problem)
+    plain = oracle_results(problem)
     problem.x[2:, 0] = np.nan
     problem.dy[2:, 0] = np.inf
-    assert all(np.array_equal(array, plain[name]) for name, array in expected(problem).items())
+    assert all(
+        np.array_equal(array, plain[name]) for name, array in oracle_results(problem).items()
+    )
     assert not plain["y"][2:, 0].any()
     assert not plain["dx"][2:, 0].any()

@@ -47,11 +47,13 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no layer": ([], "layers must hold at least one layer, but they hold none."),
     "one layer alone": (
         P(2, 3),
-        "layers must be a sequence of layers, each a sequence of one or two LSTMParams, but layers is a LSTMParams.",
+        "layers must be a sequence of layers, each a sequence of one or two LSTMParams, but "
+        "layers is a LSTMParams.",
     ),
     "layers without directions": (
         [P(2, 3)],
-        "layers must be a sequence of layers, each a sequence of one or two LSTMParams, but a layer is a LSTMParams.",
+        "layers must be a sequence of layers, each a sequence of one or two LSTMParams, but a "
+        "layer is a LSTMParams.",
     ),
     "arrays": ([[np.ones(3)]], "layers[0][0] must be an LSTMParams, but it is a ndarray."),
     "three directions": (
