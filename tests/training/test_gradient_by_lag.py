@@ -1,4 +1,4 @@
-"""What is left of a gradient after many steps, and text that a trained model writes."""
+"""Gradients over many steps, and generated text."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from lstmbench.training.text_generation import generate_text
 from lstmbench.training.trainable_model import TrainableModel
 
 
-def test_the_gradient_is_that_of_the_last_state_with_respect_to_each_input() -> None:
+def test_norms_match_the_gradient_of_the_last_state() -> None:
     T, H = 12, 5
-    found = (
+    by_lag = (
         gradient_by_lag(T, H, sequences=3, seeds=1)
         .query("kind == 'LSTM, forget bias 1'")
         .set_index("lag")["norm"]
@@ -28,13 +28,15 @@ def test_the_gradient_is_that_of_the_last_state_with_respect_to_each_input() -> 
     lstm = lb.load("numpy.reference", params, dtype="float64")
     dx = lstm.backward(x, np.zeros((T, 3, H)), dstate=(dh, np.zeros((3, H)))).x
     norms = np.sqrt((dx**2).sum(axis=(1, 2)))
-    np.testing.assert_allclose(found.sort_index(ascending=False), norms / norms[-1], rtol=1e-9)
+    np.testing.assert_allclose(by_lag.sort_index(ascending=False), norms / norms[-1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("implementation", ["numpy.fused", "torch.fused", "jax.fused"])
-def test_an_open_forget_gate_keeps_what_a_plain_rnn_forgets(implementation: str) -> None:
-    found = gradient_by_lag(100, 16, sequences=2, seeds=1, implementation=implementation)
-    far = found[found["lag"] == 99].set_index("kind")["norm"]
+def test_an_open_forget_gate_keeps_gradients_that_vanish_in_a_plain_rnn(
+    implementation: str,
+) -> None:
+    by_lag = gradient_by_lag(100, 16, sequences=2, seeds=1, implementation=implementation)
+    far = by_lag[by_lag["lag"] == 99].set_index("kind")["norm"]
     assert set(far.index) == set(KINDS)
     assert far["LSTM, forget bias 5"] > 1e6 * far["plain RNN"]
 
@@ -53,7 +55,7 @@ def test_a_text_has_the_requested_length_and_depends_on_the_seed(model: Trainabl
     assert text != generate_text(model, "The ", 50, seed=2)
 
 
-def test_near_zero_temperature_only_the_likeliest_is_written(model: TrainableModel) -> None:
+def test_near_zero_temperature_the_likeliest_character_is_written(model: TrainableModel) -> None:
     texts = [generate_text(model, "é", 30, temperature=1e-6, seed=seed) for seed in (1, 2)]
     assert texts[0] == texts[1]
 
@@ -61,7 +63,7 @@ def test_near_zero_temperature_only_the_likeliest_is_written(model: TrainableMod
 @pytest.mark.parametrize(
     ("prompt", "temperature"), [("", 1.0), ("a", 0.0), ("a", -1.0), ("a", float("nan"))]
 )
-def test_what_cannot_be_written_is_refused(
+def test_an_empty_prompt_and_an_invalid_temperature_are_refused(
     model: TrainableModel, prompt: str, temperature: float
 ) -> None:
     message = "must be positive" if prompt else "at least one character"

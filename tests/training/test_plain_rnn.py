@@ -1,4 +1,4 @@
-"""The plain RNN: the same function, and right gradients, in every framework."""
+"""The plain RNN: the same function and right gradients in every framework."""
 
 from typing import Any
 
@@ -34,26 +34,26 @@ def loss(params: PlainRNNParams, x: Any, h0: Any, c0: Any) -> float:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_outputs_and_gradients_are_those_of_the_equation(framework: str) -> None:
-    home = array_backend_class(framework)("cpu", "float64")
-    with home.scope():
-        cell = plain_rnn_class(framework)(PARAMS, home)
-        native = [home.from_numpy(array) for array in INPUTS]
-        outputs = [home.to_numpy(array) for array in cell.forward(*native[:3])]
-        saving_outputs, saved = cell.forward_saving(*native[:3])
-        both = [home.to_numpy(array) for array in saving_outputs]
-        gradients = [home.to_numpy(array) for array in cell.backward(saved, *native[3:])]
+def test_outputs_and_gradients_match_the_equation(framework: str) -> None:
+    backend = array_backend_class(framework)("cpu", "float64")
+    with backend.scope():
+        cell = plain_rnn_class(framework)(PARAMS, backend)
+        native = [backend.from_numpy(array) for array in INPUTS]
+        outputs = [backend.to_numpy(array) for array in cell.forward(*native[:3])]
+        native_outputs, saved = cell.forward_saving(*native[:3])
+        saving_outputs = [backend.to_numpy(array) for array in native_outputs]
+        gradients = [backend.to_numpy(array) for array in cell.backward(saved, *native[3:])]
     x, h0, c0 = INPUTS[:3]
     y = equation(PARAMS, x, h0)
-    for found in (outputs, both):
-        for array, wanted in zip(found, (y, y[-1], c0), strict=True):
-            np.testing.assert_allclose(array, wanted, rtol=1e-12)
+    for computed in (outputs, saving_outputs):
+        for array, expected in zip(computed, (y, y[-1], c0), strict=True):
+            np.testing.assert_allclose(array, expected, rtol=1e-12)
     arrays = [PARAMS.weight_ih, PARAMS.weight_hh, PARAMS.bias, x, h0, c0]
     for k, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
-        for place in (np.unravel_index(n, array.shape) for n in range(0, array.size, 3)):
+        for index in (np.unravel_index(n, array.shape) for n in range(0, array.size, 3)):
             ends = []
             for step in (1e-6, -1e-6):
-                moved = [each.copy() for each in arrays]
-                moved[k][place] += step
+                moved = [original.copy() for original in arrays]
+                moved[k][index] += step
                 ends.append(loss(PlainRNNParams(*moved[:3]), *moved[3:]))
-            assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-8)
+            assert gradient[index] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-8)

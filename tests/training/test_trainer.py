@@ -1,6 +1,4 @@
-"""Training: the same in every framework, stopped and gone on with to the same bits, ended when it
-should be.
-"""
+"""Training: the same in every framework, resumed to the same bits, ended for the right reason."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -44,11 +42,11 @@ def test_loss_curves_agree_in_float64_over_200_steps_of_adam(cell: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch.nn", "torch.loop", "jax.scan", "numpy.reference"])
-def test_whatever_computes_the_lstm_can_be_trained(name: str) -> None:
+def test_peers_and_other_variants_can_be_trained(name: str) -> None:
     np.testing.assert_allclose(curve(name, updates=20), curve("numpy.fused", updates=20), rtol=1e-9)
 
 
-def test_what_has_only_forward_backward_is_trained_as_well() -> None:
+def test_an_implementation_with_only_forward_backward_can_be_trained() -> None:
     @lb.register("test.at_once", framework="numpy")
     class AtOnce:
         def __init__(self, params: Any, framework: Any) -> None:
@@ -64,26 +62,26 @@ def test_what_has_only_forward_backward_is_trained_as_well() -> None:
 
 
 @pytest.mark.parametrize("implementation", OURS)
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(implementation: str) -> None:
+def test_training_is_reproducible_and_depends_on_the_seed(implementation: str) -> None:
     assert curve(implementation, updates=20) == curve(implementation, updates=20)
     assert curve(implementation, updates=20) != curve(implementation, updates=20, seed=1)
 
 
 @pytest.mark.parametrize("implementation", OURS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_who_is_stopped_goes_on_to_the_same_bits(
+def test_interrupted_training_continues_to_the_same_bits(
     implementation: str, optimizer: Any, tmp_path: Path
 ) -> None:
     recipe = replace(RECIPE, optimizer=optimizer, decay=0.5)
     whole, _ = train(SMALL, implementation, recipe, progress=False)
     for _ in range(2):
-        with Trainer(SMALL, recipe, implementation, checkpoint=tmp_path / "kept") as part:
+        with Trainer(SMALL, recipe, implementation, checkpoint=tmp_path / "checkpoint") as part:
             part.run_epoch()
     rest, result = train(
-        SMALL, implementation, recipe, progress=False, checkpoint=tmp_path / "kept"
+        SMALL, implementation, recipe, progress=False, checkpoint=tmp_path / "checkpoint"
     )
-    assert [each[:4] for each in rest.history] == [
-        each[:4] for each in whole.history
+    assert [epoch[:4] for epoch in rest.history] == [
+        epoch[:4] for epoch in whole.history
     ]  # all but the seconds
     for name, array in whole.model.weights().items():
         np.testing.assert_array_equal(rest.model.weights()[name], array)
@@ -91,12 +89,12 @@ def test_who_is_stopped_goes_on_to_the_same_bits(
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
-    with Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "kept") as trainer:
+    with Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint") as trainer:
         trainer.run_epoch()
     for other in ({"seed": 1}, {"cell": "rnn"}, {"dtype": "float64"}):
         with (
             pytest.raises(LstmbenchError, match="of another training"),
-            Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "kept", **other),
+            Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint", **other),
         ):
             pass
 
@@ -105,29 +103,29 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_loaded(
     content: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "kept").write_bytes(content)
+    (tmp_path / "checkpoint").write_bytes(content)
     with (
-        pytest.raises(LstmbenchError, match="kept cannot be read"),
-        Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "kept"),
+        pytest.raises(LstmbenchError, match="checkpoint cannot be read"),
+        Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint"),
     ):
         pass
 
 
-def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
-    with Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "kept") as trainer:
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
+    with Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint") as trainer:
         trainer.run_epoch()
-    whole = (tmp_path / "kept").read_bytes()
+    whole = (tmp_path / "checkpoint").read_bytes()
     for length in range(0, len(whole), max(1, len(whole) // 20)):
-        (tmp_path / "kept").write_bytes(whole[:length])
+        (tmp_path / "checkpoint").write_bytes(whole[:length])
         with (
             pytest.raises(LstmbenchError, match="cannot be read"),
-            Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "kept"),
+            Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint"),
         ):
             pass
 
 
 @pytest.mark.parametrize(("dtype", "optimizer"), [("bfloat16", "adam"), ("float16", "sgd")])
-def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(
+def test_two_byte_dtypes_can_be_trained_where_the_optimiser_works_in_them(
     dtype: str, optimizer: Any
 ) -> None:
     _, result = train(
@@ -136,14 +134,14 @@ def test_two_bytes_can_be_trained_where_the_optimiser_s_numbers_fit_into_them(
     assert np.isfinite(result.score)
 
 
-def test_adam_in_float16_is_refused_for_its_eps_is_0_there() -> None:
+def test_adam_is_refused_in_float16_where_its_eps_is_0() -> None:
     with pytest.raises(
         LstmbenchError, match=r"^Adam cannot train in float16, where its eps, 1e-08, is 0: "
     ):
         train(SMALL, "torch.fused", RECIPE, progress=False, dtype="float16")
 
 
-def test_what_has_no_backward_is_refused() -> None:
+def test_an_implementation_without_backward_is_refused() -> None:
     @lb.register("test.forward_only", framework="numpy", modes=("inference",))
     class ForwardOnly:
         def __init__(self, params: Any, framework: Any) -> None: ...
@@ -196,7 +194,7 @@ class Scripted:
         ((0.5, 9, 0.5), None, "the loss is not finite any more", 2, 1),
     ],
 )
-def test_training_ends_when_it_should(
+def test_training_ends_for_the_right_reason(
     scores: tuple[float, ...], patience: int | None, ended: str, epochs: int, best: int
 ) -> None:
     task = Scripted(scores)
@@ -207,16 +205,16 @@ def test_training_ends_when_it_should(
     assert result.solved is (ended == "solved")
 
 
-def test_the_test_score_is_that_of_the_best_epoch_s_weights() -> None:
+def test_the_test_score_is_of_the_best_epoch_s_weights() -> None:
     scores = (0.5, 0.4, 0.3)
     task = Scripted(scores)
     with Trainer(task, replace(task.recipe, epochs=3), "numpy.fused") as trainer:  # type: ignore[arg-type]
         trainer.run_epoch()
-        wanted = task.score(trainer.model.outputs, "test")
+        expected = task.score(trainer.model.outputs, "test")
         trainer.run_epoch()
         trainer.run_epoch()
-        assert task.score(trainer.model.outputs, "test") != wanted
-        assert trainer.finish().score == wanted
+        assert task.score(trainer.model.outputs, "test") != expected
+        assert trainer.finish().score == expected
 
 
 def test_an_epoch_result_names_its_columns() -> None:
@@ -228,7 +226,7 @@ def test_an_epoch_result_names_its_columns() -> None:
     ("forget_bias", "low", "high"),
     [(0.0, -0.36, 0.36), (3.0, 2.64, 3.36), ("chrono", 0, np.log(49))],
 )
-def test_the_forget_bias_is_where_it_was_asked_for(
+def test_initial_forget_biases_are_in_the_requested_range(
     forget_bias: Any, low: float, high: float
 ) -> None:
     H = 8

@@ -88,13 +88,12 @@ class Anomalies(Task):
     def precision_recall(self, predict: Predict) -> pd.DataFrame:
         """Return all detectors' test curves: ``detector``, ``recall``, ``precision``."""
         wrong = self.held_out["test"].wrong.ravel()
-        curves = []
+        curves = {}
         for name, scores in self._detectors(predict).items():
             precision, recall, _ = precision_recall_curve(wrong, scores.ravel())
-            points = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
-            curve = {"detector": name, "recall": recall[points], "precision": precision[points]}
-            curves.append(pd.DataFrame(curve))
-        return pd.concat(curves, ignore_index=True)
+            points = np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int)
+            curves[name] = pd.DataFrame({"recall": recall[points], "precision": precision[points]})
+        return pd.concat(curves, names=["detector"]).reset_index(level=0).reset_index(drop=True)
 
     def recall_by_kind(self, predict: Predict) -> pd.DataFrame:
         """Return the recall of each detector (row) for each kind of fault (column), test data.

@@ -25,7 +25,7 @@ def digit_images() -> dict[str, Batch]:
     images, digits = load_digits(return_X_y=True)
     order = seeded_rng(0).permutation(len(digits))
     x = (images[order] / 16).T[:, :, None]
-    cuts = [len(digits) - TEST - VALIDATION, len(digits) - TEST]
+    cuts = [-TEST - VALIDATION, -TEST]
     batches = map(Batch, np.split(x, cuts, axis=1), np.split(digits[None, order], cuts, axis=1))
     return dict(zip(("train", "validation", "test"), batches, strict=True))
 

@@ -1,4 +1,4 @@
-"""Every task: its shapes, its seeds, its parts kept apart, and scores that mean what they say."""
+"""Every task: its shapes, seeds, separate parts, and scores."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,7 +42,7 @@ def nothing(task: Task) -> Any:
 # All of them
 
 
-def test_inputs_and_targets_have_the_shapes_that_the_task_says(task: Task) -> None:
+def test_inputs_and_targets_have_the_declared_shapes(task: Task) -> None:
     x, targets = first(task)
     T, B, features = x.shape
     assert features == task.input_size and T >= targets.shape[0] >= 1 and targets.shape[1] == B
@@ -54,7 +54,7 @@ def test_inputs_and_targets_have_the_shapes_that_the_task_says(task: Task) -> No
         assert np.issubdtype(targets.dtype, np.integer)
 
 
-def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_another(task: Task) -> None:
+def test_epochs_depend_on_seed_and_number_only(task: Task) -> None:
     again = make_task(next(name for name in task_names() if task_class(name) is type(task)), None)
     again = replace(again, **vars_of(task))  # type: ignore[type-var]
     np.testing.assert_array_equal(first(task).x, first(again).x)
@@ -74,19 +74,19 @@ def describe_task_sizes(task: Task) -> list[str]:
     )
 
 
-def test_scores_of_both_parts_are_numbers_and_repeatable(task: Task) -> None:
+def test_scores_of_both_parts_are_finite_and_repeatable(task: Task) -> None:
     for part in ("validation", "test"):
         score = task.score(nothing(task), part)  # type: ignore[arg-type]
         assert np.isfinite(score) and score == task.score(nothing(task), part)  # type: ignore[arg-type]
 
 
-def test_every_task_has_something_to_beat_and_a_question(task: Task) -> None:
+def test_every_task_has_baselines_and_a_question(task: Task) -> None:
     assert task.question.endswith("?") and task.metric.name
-    found = task.baselines()
-    assert found and all(np.isfinite(score) for score in found.values())
+    baselines = task.baselines()
+    assert baselines and all(np.isfinite(score) for score in baselines.values())
 
 
-def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
+def test_unknown_and_invalid_sizes_are_refused() -> None:
     with pytest.raises(
         LstmbenchError, match="'adding' has no size 'length'; its sizes are seq_len"
     ):
@@ -96,7 +96,7 @@ def test_a_size_that_there_is_not_or_is_no_size_is_refused() -> None:
             make_task("adding", {"seq_len": wrong})  # type: ignore[dict-item]
 
 
-def test_a_task_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_task_is_refused_with_the_list_of_tasks() -> None:
     with pytest.raises(
         LstmbenchError, match="Unknown task 'ading'; the tasks are adding, anomalies"
     ):
@@ -104,7 +104,7 @@ def test_a_task_that_there_is_not_is_refused_with_those_that_there_are() -> None
     assert "task" not in task_names() and not any(name.startswith("_") for name in task_names())
 
 
-def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
 
@@ -115,14 +115,14 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_held_out_data_are_not_those_of_an_epoch() -> None:
+def test_held_out_data_differ_from_those_of_epochs() -> None:
     assert (
         seeded_rng(0).random(5) != seeded_rng(0, 0).random(5)
     ).all()  # NumPy alone takes both for one seed
     assert (seeded_rng(1).random(5) != seeded_rng(1, 0).random(5)).all()
 
 
-def test_minibatches_show_every_sequence_once_and_leave_the_rest_out() -> None:
+def test_minibatches_show_sequences_once_and_drop_an_incomplete_batch() -> None:
     x = np.arange(2 * 10).reshape(2, 10, 1)
     shown = np.concatenate([batch.x[0, :, 0] for batch in minibatches(x, x, 3, seed=0, epoch=1)])
     assert len(set(shown)) == len(shown) == 9
@@ -133,14 +133,14 @@ def test_minibatches_show_every_sequence_once_and_leave_the_rest_out() -> None:
 # One by one
 
 
-def test_adding_asks_for_the_sum_of_the_two_marked_numbers() -> None:
+def test_the_target_of_adding_is_the_sum_of_the_two_marked_numbers() -> None:
     x, targets = first(Adding(seq_len=9, batch_size=40))
     values, marks = x[:, :, 0], x[:, :, 1]
     assert (marks.sum(axis=0) == 2).all() and (marks[:4].sum(axis=0) == 1).all()
     np.testing.assert_allclose(targets[0, :, 0], (values * marks).sum(axis=0))
 
 
-def test_who_says_one_always_has_the_published_error_at_adding() -> None:
+def test_always_answering_one_has_the_published_error_at_adding() -> None:
     task = Adding(held_out=20_000)
     assert task.baselines()["always 1"] == pytest.approx(1 / 6, rel=0.03)
     assert task.score(lambda x: np.ones((*x.shape[:2], 1)), "test") == task.baselines()["always 1"]
@@ -148,7 +148,7 @@ def test_who_says_one_always_has_the_published_error_at_adding() -> None:
     assert perfect == pytest.approx(0, abs=1e-12)
 
 
-def test_copying_shows_ten_symbols_and_wants_them_back_after_the_sign() -> None:
+def test_copying_targets_repeat_the_ten_symbols_after_the_start_sign() -> None:
     x, targets = first(Copying(delay=7, batch_size=5))
     read = x.argmax(axis=2)
     assert len(read) == 7 + 2 * LENGTH
@@ -157,7 +157,7 @@ def test_copying_shows_ten_symbols_and_wants_them_back_after_the_sign() -> None:
     assert (read[LENGTH : -LENGTH - 1] == BLANK).all() and (read[-LENGTH:] == BLANK).all()
 
 
-def test_ngrams_are_those_of_witten_and_bell() -> None:
+def test_ngram_probabilities_match_witten_bell_smoothing() -> None:
     text = np.array([0, 1, 0, 1, 0, 0])
     model = NGramModel(text, order=2, symbols=3)
     unigram = [(4 + 2 / 3) / (6 + 2), (2 + 2 / 3) / (6 + 2), (0 + 2 / 3) / (6 + 2)]
@@ -174,13 +174,13 @@ def test_ngrams_are_those_of_witten_and_bell() -> None:
     assert model.bits(np.array([2])) == pytest.approx(-np.log2(unigram[2]))
 
 
-def test_no_paragraph_stands_in_two_parts_of_the_text() -> None:
+def test_text_parts_share_no_paragraph() -> None:
     parts = {part: set(text.split("\n\n")) for part, text in language.texts().items()}
     shared = parts["train"] & parts["test"]
-    assert not {each for each in shared if len(each) > 1}
+    assert not {text for text in shared if len(text) > 1}
 
 
-def test_who_gives_all_characters_the_same_chance_needs_log2_of_their_number_of_bits() -> None:
+def test_the_uniform_model_needs_log2_of_the_alphabet_size_bits() -> None:
     task = make_task("language")
     assert task.score(nothing(task), "test") == pytest.approx(np.log2(len(language.alphabet())))
 
@@ -190,7 +190,7 @@ def test_language_targets_are_the_next_characters() -> None:
     np.testing.assert_array_equal(x.argmax(axis=2)[1:], targets[:-1])
 
 
-def test_no_stem_stands_in_two_parts_of_the_words() -> None:
+def test_word_parts_share_no_stem() -> None:
     words = rated_words()
     assert len(words) > 3000 and {len(part.targets[0]) for part in encoded_words().values()}
     assert sum(part.targets.size for part in encoded_words().values()) == len(words)
@@ -230,7 +230,7 @@ class SineForecasting(ForecastingTask):
 FORECASTS = SineForecasting()
 
 
-def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_past_alone() -> None:
+def test_true_forecasts_have_no_error_and_windows_hold_only_the_past() -> None:
     origins = FORECASTS.origins("test")
     x, truth = FORECASTS.windows(origins), FORECASTS.changes(origins)
     assert np.isfinite(x).all() and x.shape == (30, len(origins), 3)
@@ -246,14 +246,14 @@ def test_a_forecaster_that_knows_the_truth_has_no_error_and_windows_hold_the_pas
     np.testing.assert_allclose(changed, x[:, :1])
 
 
-def test_parts_of_a_series_do_not_overlap_in_what_is_forecast() -> None:
+def test_forecast_values_of_parts_do_not_overlap() -> None:
     ends = {part: FORECASTS.origins(part) for part in ("train", "validation", "test")}
     assert ends["train"].max() + FORECASTS.output_size < ends["validation"].min() + 1
     assert ends["validation"].max() + FORECASTS.output_size < ends["test"].min() + 1
     assert ends["test"].max() + FORECASTS.output_size < len(FORECASTS.values)
 
 
-def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before() -> None:
+def test_the_seasonal_naive_forecast_repeats_values_of_whole_periods_before() -> None:
     origins = FORECASTS.origins("test")[:1]
     (errors,) = FORECASTS.baseline_errors()["seasonal naive"][:1]
     values = np.array(FORECASTS.values)
@@ -264,7 +264,7 @@ def test_the_seasonal_naive_forecast_repeats_what_was_one_period_or_two_before()
         )
 
 
-def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -> None:
+def test_training_targets_are_aligned_with_the_steps_of_the_outputs() -> None:
     (batch,) = FORECASTS.epoch(seed=0, epoch=1)
     S, period = len(batch.targets), 19
     # At a later step, the change over a period that was forecast as the first of the K is the input
@@ -274,7 +274,7 @@ def test_forecasts_learn_from_targets_at_the_steps_that_the_outputs_stand_at() -
     assert batch.x[0, 0, 0] in changes
 
 
-def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_rounding() -> None:
+def test_training_noise_stays_within_the_rounding_of_the_series() -> None:
     (plain,), (moved,) = (
         FORECASTS.epoch(0, 1),
         replace(FORECASTS, resolution=0.3).epoch(0, 1),
@@ -286,7 +286,7 @@ def test_what_is_learnt_from_differs_from_the_series_by_no_more_than_its_roundin
     np.testing.assert_array_equal(moved.targets, plain.targets)
 
 
-def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_are() -> None:
+def test_a_mirrored_window_has_mirrored_targets_and_the_same_hours() -> None:
     (plain,), (mirrored,) = (
         FORECASTS.epoch(0, 1),
         replace(FORECASTS, mirrored=True).epoch(0, 1),
@@ -298,11 +298,11 @@ def test_a_window_upside_down_has_its_targets_upside_down_and_its_hours_as_they_
     np.testing.assert_allclose(mirrored.targets, signs[:, None] * plain.targets)
 
 
-def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own() -> None:
+def test_true_curves_have_distance_zero_and_free_running_reads_its_outputs() -> None:
     task = Drawing(prompt=20, alone=10, held_out=4)
     truth = task.truth("test")
-    told = task.score(lambda ways: truth[1 : len(ways) + 1], "test")
-    assert told == pytest.approx(0, abs=1e-12)
+    score = task.score(lambda ways: truth[1 : len(ways) + 1], "test")
+    assert score == pytest.approx(0, abs=1e-12)
     seen: list[Any] = []
 
     def three(ways: Any) -> Any:
@@ -315,16 +315,16 @@ def test_a_drawing_that_is_right_has_no_distance_and_free_running_reads_its_own(
     assert (seen[-1][20:] == 3).all() and len(seen[-1]) == 29
 
 
-def test_faults_are_where_they_are_said_to_be_and_nowhere_else() -> None:
+def test_faults_are_exactly_where_they_are_marked() -> None:
     series = np.sin(np.arange(4000) / 5)
-    found, kinds = inject_faults(series, np.random.default_rng(0), every=100, size=3.0)
+    faulty, kinds = inject_faults(series, np.random.default_rng(0), every=100, size=3.0)
     wrong = kinds >= 0
-    np.testing.assert_array_equal(found[~wrong], series[~wrong])
-    assert 0.02 < wrong.mean() < 0.3 and (found[wrong] != series[wrong]).mean() > 0.9
+    np.testing.assert_array_equal(faulty[~wrong], series[~wrong])
+    assert 0.02 < wrong.mean() < 0.3 and (faulty[wrong] != series[wrong]).mean() > 0.9
     assert set(kinds) == {-1, *range(len(KINDS))}
 
 
-def test_a_detector_that_knows_finds_all_and_one_that_does_not_finds_what_chance_does() -> None:
+def test_baselines_beat_chance_and_recalls_are_fractions() -> None:
     task = Anomalies(copies=3)
     values, kinds = task.held_out["test"]
     chance = task.held_out["test"].wrong.mean()
@@ -334,19 +334,19 @@ def test_a_detector_that_knows_finds_all_and_one_that_does_not_finds_what_chance
     assert set(task.precision_recall(nothing(task))["detector"]) == set(shares.index)
 
 
-def test_the_rolling_z_score_looks_back_only() -> None:
+def test_the_rolling_z_score_uses_only_the_past() -> None:
     values = np.random.default_rng(0).normal(size=(50, 2))
     before = rolling_z_score(values, 10)[:40]
     values[40:] = 1e6
     np.testing.assert_array_equal(rolling_z_score(values, 10)[:40], before)
     t = 30
-    wanted = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (
+    expected = abs(values[t] - values[t - 10 : t].mean(axis=0)) / (
         values[t - 10 : t].std(axis=0) + 1e-6
     )
-    np.testing.assert_allclose(rolling_z_score(values, 10)[t], wanted)
+    np.testing.assert_allclose(rolling_z_score(values, 10)[t], expected)
 
 
-def test_a_digit_is_moved_by_up_to_a_pixel_and_not_otherwise_changed() -> None:
+def test_images_are_shifted_by_at_most_one_pixel() -> None:
     x = np.zeros((64, 200, 1))
     x[3 * 8 + 4] = 1  # one white pixel in the middle
     moved = shift_images(x, np.random.default_rng(0))
