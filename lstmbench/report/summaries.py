@@ -1,5 +1,4 @@
-"""Summaries in sentences, with which the notebooks end: their numbers come from the records, device
-by device."""
+"""Summaries in sentences for the ends of the notebooks: every number comes from the records."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,95 +9,90 @@ import pandas as pd
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.report.figures.memory_growth import growth
 from lstmbench.report.gpu_coverage import by_device
-from lstmbench.report.labels import WORKLOAD, ordered, status_words
+from lstmbench.report.labels import WORKLOAD, counts, ordered, status_words
 from lstmbench.report.number_format import Sentence, markdown, number, plural
+from lstmbench.report.provenance import part
 from lstmbench.report.tables.fastest import fastest_names
 
 
 def accuracy(records: pd.DataFrame) -> Sentence:
-    """Say how many cases computed the LSTM, and how much they rounded, dtype by dtype."""
+    """Return how many cases computed the LSTM, and the largest errors of each dtype."""
     checked = records[records["status"].isin(["ok", "wrong_result"])]
     right, wrong = (checked[checked["status"] == status] for status in ("ok", "wrong_result"))
     names = ", ".join(map(markdown, ordered("implementation", wrong["implementation"])))
     points = [
-        f"Of {plural(len(checked), 'case')} held against the float64 reference, {len(right)} computed the LSTM within "
-        f"the tolerance ({plural(right['implementation'].nunique(), 'implementation')}), and {len(wrong)} did "
+        f"Of {plural(len(checked), 'case')} held against the float64 reference, {len(right)} "
+        "computed the LSTM within the tolerance "
+        f"({plural(right['implementation'].nunique(), 'implementation')}), and {len(wrong)} did "
         f"not{f' ({names})' if names else ''}."
     ]
     for where, dtype, rows in _split(right, "dtype"):
-        columns = {"output_rel_error": "outputs", "grad_rel_error": "gradients"}
-        largest = [
-            _largest(rows, column, what)
-            for column, what in columns.items()
-            if rows[column].notna().any()
-        ]
+        errors = []
+        for column, what in {"output_rel_error": "outputs", "grad_rel_error": "gradients"}.items():
+            if rows[column].notna().any():
+                row = rows.sort_values(column, ascending=False).iloc[0]
+                case = f"{markdown(row['implementation'])}, T = {row['seq_len']}"
+                errors.append(f"{row[column]:.1e} in the {what} ({case})")
         allowed = f", where {TOLERANCE[dtype]:.0e} is allowed" if dtype in TOLERANCE else ""
-        points.append(
-            f"In {dtype}{where} the largest relative error was {' and '.join(largest)}{allowed}."
-        )
-    return _points([*points, *_without_number(records, checked)])
+        largest = " and ".join(errors)
+        points.append(f"In {dtype}{where} the largest relative error was {largest}{allowed}.")
+    return _bullets(points, records, checked)
 
 
 def speed(records: pd.DataFrame) -> Sentence:
-    """Say which implementation was the fastest in how many workloads, and the geometric mean of
-    each one's ratios.
+    """Return how often each implementation was the fastest, and its mean ratio.
 
     An implementation is the fastest of a workload if the interval of its time lies below that of
-    every other. Means are over the workloads at which all that are compared have a ratio.
+    every other. Means are geometric, over the workloads at which all implementations have a ratio.
     """
-    timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
+    timed = _measured(records, "time_median_s")
     points = ["Nothing was timed."] if timed.empty else []
     for where, mode, rows in _split(timed, "mode"):
-        points.append(f"In {mode}{where}, {_fastest(rows)}.")
-        points += _mean_ratios(rows, f"{mode}{where}")
+        points += [f"In {mode}{where}, {_fastest(rows)}.", *_mean_ratios(rows, f"{mode}{where}")]
     converged = _converged(timed)
     if not converged.all():
-        ratios = plural(len(converged), "ratio")
-        points.append(
-            f"{(~converged).sum()} of {ratios} had not converged when the time for them was up."
-        )
-    return _points([*points, *_without_number(records, timed)])
+        late = f"{(~converged).sum()} of {plural(len(converged), 'ratio')}"
+        points.append(f"{late} had not converged when the time for them was up.")
+    return _bullets(points, records, timed)
 
 
 def memory(records: pd.DataFrame) -> Sentence:
-    """Say how much the memory of each implementation grows with every time step, in multiples of
-    the formula."""
+    """Return how much memory each time step takes, in multiples of the formula."""
     grown = growth(records).dropna(subset=["times_formula"])
-    points = (
-        []
-        if len(grown)
-        else ["No workload was measured at two sequence lengths, so growth cannot be told."]
-    )
+    unknown = "No workload was measured at two sequence lengths, so growth cannot be told."
+    points = [unknown] if grown.empty else []
     for where, mode, rows in _split(grown, "mode"):
         multiples = _numbers(rows.groupby("implementation")["times_formula"].median(), 2)
-        points.append(
-            f"In {mode}{where}, each further time step takes so many times the formula's bytes: {multiples}."
-        )
-    measured = records[(records["status"] == "ok") & records["allocated_bytes"].notna()]
-    return _points([*points, *_without_number(records, measured)])
+        step = "each further time step takes so many times the formula's bytes"
+        points.append(f"In {mode}{where}, {step}: {multiples}.")
+    return _bullets(points, records, _measured(records, "allocated_bytes"))
 
 
 def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
-    """Say what the controls showed, how many rounds were disturbed, and which rows a reader should
-    take with care."""
-    timed = records[(records["status"] == "ok") & records["rounds"].notna()]
-    noise_floor = (manifest.get("controls") or {}).get("noise_floor", "not measured")
-    rounds, disturbed = int(timed["rounds"].sum()), int(timed["disturbed_rounds"].sum())
-    noisy = int(timed["noisy"].fillna(False).sum())
+    """Return what the controls showed, how many rounds were disturbed, and what is flagged."""
+    timed = _measured(records, "rounds")
+    noise_floor = part(manifest, "controls").get("noise_floor", "not measured")
+    rounds, disturbed, noisy = (
+        int(timed[name].sum()) for name in ("rounds", "disturbed_rounds", "noisy")
+    )
     converged = _converged(timed)
-    flags = timed["flags"].fillna("").loc[lambda flags: flags != ""].value_counts()
+    flags = timed["flags"].replace("", pd.NA).value_counts()
     flagged = ", ".join(f"{name} in {count}" for name, count in flags.items())
-    return _points(
+    unflagged = "No row is flagged for waiting, or for time not accounted for."
+    return _bullets(
         [
-            f"Noise floor: {markdown(str(noise_floor))}.",
-            f"{disturbed} of {plural(rounds, 'round')} were disturbed; {noisy} of {plural(len(timed), 'row')} had so "
-            "many of them that all of its rounds count.",
-            f"{converged.sum()} of {plural(len(converged), 'ratio')} are as precise as the suite asks.",
-            f"Flagged: {flagged}."
-            if flagged
-            else "No row is flagged for waiting, or for time not accounted for.",
+            f"Noise floor: {markdown(noise_floor)}.",
+            f"{disturbed} of {plural(rounds, 'round')} were disturbed; {noisy} of "
+            f"{plural(len(timed), 'row')} had so many of them that all of its rounds count.",
+            f"{converged.sum()} of {plural(len(converged), 'ratio')} are as precise as the suite "
+            "asks.",
+            f"Flagged: {flagged}." if flagged else unflagged,
         ]
     )
+
+
+def _measured(records: pd.DataFrame, column: str) -> pd.DataFrame:
+    return records[(records["status"] == "ok") & records[column].notna()]
 
 
 def _split(records: pd.DataFrame, column: str) -> Iterator[tuple[str, Any, pd.DataFrame]]:
@@ -108,69 +102,57 @@ def _split(records: pd.DataFrame, column: str) -> Iterator[tuple[str, Any, pd.Da
             yield where, value, rows[rows[column] == value]
 
 
-def _points(points: Iterable[str]) -> Sentence:
-    return Sentence("\n".join(f"- {point}" for point in points))
+def _bullets(
+    points: Iterable[str],
+    records: pd.DataFrame | None = None,
+    measured: pd.DataFrame | None = None,
+) -> Sentence:
+    """Return the points as a list, with one on the records that are not among those measured."""
+    lines = [f"- {point}" for point in points]
+    if records is not None and measured is not None and len(measured) < len(records):
+        statuses = records.drop(measured.index)["status"].value_counts()
+        words = {status_words(str(status)): count for status, count in statuses.items()}
+        lines.append(f"- Without a number: {counts(words)}.")
+    return Sentence("\n".join(lines))
 
 
 def _numbers(values: "pd.Series[float]", digits: int = 3) -> str:
     """Return numbers with the implementations that they belong to, the smallest first."""
-    return ", ".join(
-        f"{markdown(name)} {number(value, digits)}" for name, value in values.sort_values().items()
-    )
-
-
-def _largest(rows: pd.DataFrame, column: str, what: str) -> str:
-    row = rows.sort_values(column, ascending=False).iloc[0]
-    return (
-        f"{row[column]:.1e} in the {what} ({markdown(row['implementation'])}, T = {row['seq_len']})"
-    )
+    pairs = values.sort_values().items()
+    return ", ".join(f"{markdown(name)} {number(value, digits)}" for name, value in pairs)
 
 
 def _converged(timed: pd.DataFrame) -> "pd.Series[bool]":
-    """Return of each ratio to another implementation whether it converged."""
+    """Return for each ratio to another implementation whether it converged."""
     compared = timed[timed["converged"].notna() & (timed["implementation"] != timed["ratio_to"])]
     return compared["converged"].astype(bool)
 
 
 def _fastest(rows: pd.DataFrame) -> str:
-    """Say which implementation was the fastest how often."""
+    """Return how often each implementation was the fastest."""
     workloads = rows.groupby(["run_id", *WORKLOAD], sort=False, dropna=False)
     fastest = [fastest_names(group) for _, group in workloads if len(group) > 1]
     winners = [names[0] for names in fastest if len(names) == 1]
-    wins = ", ".join(
-        f"{markdown(name)} in {winners.count(name)}" for name in ordered("implementation", winners)
-    )
+    names = ordered("implementation", winners)
+    wins = ", ".join(f"{markdown(name)} in {winners.count(name)}" for name in names)
     tied = len(fastest) - len(winners)
     rest = f"; in {tied} the interval of the fastest overlaps another" if tied else ""
-    return (
-        f"of {plural(len(fastest), 'workload')}, the fastest was {wins or 'none for certain'}{rest}"
-    )
+    workload_count = plural(len(fastest), "workload")
+    return f"of {workload_count}, the fastest was {wins or 'none for certain'}{rest}"
 
 
 def _mean_ratios(rows: pd.DataFrame, where: str) -> Iterator[str]:
-    for base in ordered("ratio_to", rows["ratio_to"].dropna()):
-        compared = rows[
-            (rows["ratio_to"] == base) & (rows["implementation"] != base) & rows["ratio"].notna()
-        ]
-        logs = compared.assign(log=np.log(compared["ratio"].astype(float)))
-        logs = (
-            logs.groupby(["run_id", *WORKLOAD, "implementation"], dropna=False)["log"]
-            .mean()
-            .unstack()
-        )
+    """Yield a sentence with the mean ratios to each reference."""
+    others = rows[(rows["implementation"] != rows["ratio_to"]) & rows["ratio"].notna()]
+    for base in ordered("ratio_to", others["ratio_to"].dropna()):
+        ratios = others[others["ratio_to"] == base].astype({"ratio": float})
+        cases = ratios.groupby(["run_id", *WORKLOAD, "implementation"], dropna=False)
+        logs = np.log(cases["ratio"].mean()).unstack()
         shared = logs.dropna()  # means over different workloads cannot be compared
         over = plural(len(logs), "workload")
         if len(shared) < len(logs):
             over = f"the {len(shared)} of {over} that all of them have"
         means = np.exp(shared.mean()).dropna()
         if len(means):
-            yield f"In {where}, time relative to {markdown(base)}, geometric mean over {over}: {_numbers(means)}."
-
-
-def _without_number(records: pd.DataFrame, shown: pd.DataFrame) -> Iterator[str]:
-    statuses = records.drop(shown.index)["status"].value_counts()
-    if len(statuses):
-        counts = ", ".join(
-            f"{count} {status_words(str(status))}" for status, count in statuses.items()
-        )
-        yield f"Without a number: {counts}."
+            mean = f"geometric mean over {over}: {_numbers(means)}"
+            yield f"In {where}, time relative to {markdown(base)}, {mean}."
