@@ -1,3 +1,1 @@
-"""Records and where they are kept: one row per case, raw samples beside them, a manifest that says
-how they came.
-"""
+"""The results of runs: records, raw samples, manifests and checksums."""

@@ -87,7 +87,7 @@ def _usable_cores(machine: Machine) -> Any:
 
 
 def _gpus(machine: Machine) -> list[Machine]:
-    """Return the properties of each GPU, recorded as a name, as properties, or as a list of these."""
+    """Return the properties of each GPU; it is recorded as a name, as properties, or in a list."""
     gpus: list[Any] = []
     for key in sorted(map(str, machine)):
         if key.startswith("gpu"):

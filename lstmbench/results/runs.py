@@ -28,7 +28,7 @@ def manifest_or_empty(folder: Path) -> dict[str, Any]:
 
 
 def newest_first(root: Path) -> list[Path]:
-    """Return the folders of the runs below ``root``; those with an unreadable manifest come last."""
+    """Return the folders of the runs below ``root``; those with unreadable manifests come last."""
     started = {
         folder: str(manifest_or_empty(folder).get("started", "")) for folder in run_folders(root)
     }
@@ -145,7 +145,7 @@ def _copy(source: Path, root: Path, run_id: str) -> Path:
 
 
 def _unused_folder(root: Path, name: str, run_id: str) -> Path:
-    """Return a new folder, named after the source's folder, or after the run's id if that exists."""
+    """Return a new folder, named like the source, or after the run's id if that exists."""
     safe_id = re.sub(r"[^A-Za-z0-9.-]+", "-", run_id).strip("-.")[:100] or "run"
     paths = (root / name for name in [name, safe_id, *(f"{safe_id}-{k}" for k in range(2, 1000))])
     return next(path for path in paths if not path.exists() and not path.is_symlink())

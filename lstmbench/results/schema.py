@@ -64,8 +64,11 @@ count = partial(column, "Int64")
 number = partial(column, "Float64")
 
 _IMPLEMENTATIONS = (
-    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
+    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan",
+    "jax.fused",
 )  # fmt: skip
+
+_MACHINE_PEAKS = ("machine_flops_per_s", "machine_bytes_per_s")
 
 _CASE = (
     text("implementation", values=_IMPLEMENTATIONS),
@@ -86,94 +89,67 @@ _CASE = (
     text("input", values=("random", "temperatures")),
 )
 _RESULT = (
-    text("status"),
-    text("error"),
+    *map(text, ("status", "error")),
     number("time_median_s", "time of one call", interval=("time_low_s", "time_high_s")),
-    number("time_low_s"),
-    number("time_high_s"),
-    number("time_p05_s"),
-    number("time_p95_s"),
-    count("samples"),
-    count("processes"),
-    count("rounds"),
-    count("disturbed_rounds"),
+    *map(number, ("time_low_s", "time_high_s", "time_p05_s", "time_p95_s")),
+    *map(count, ("samples", "processes", "rounds", "disturbed_rounds")),
     flag("noisy"),
-    number("accounted_share"),
-    number("cores_busy"),
+    *map(number, ("accounted_share", "cores_busy")),
     text("flags"),
     number("first_call_s"),
     number("compile_s", "first call beyond a steady one"),
     number("ratio", "time ratio", _RATIO, ("ratio_low", "ratio_high")),
-    number("ratio_low"),
-    number("ratio_high"),
+    *map(number, ("ratio_low", "ratio_high")),
     text("ratio_to"),
     flag("converged"),
     count("peak_host_bytes", "process peak"),
     count("peak_device_bytes", "device peak"),
     count("allocated_bytes"),
     number("allocated_bytes_per_step"),
-    count("formula_bytes"),
-    count("formula_bytes_per_step"),
+    *map(count, ("formula_bytes", "formula_bytes_per_step")),
     number("output_rel_error", "output error", _RELATIVE),
     number("grad_rel_error", "gradient error", _RELATIVE),
     number("flops"),
-    number("roofline_fraction", "fraction of the machine's limit", _RATIO, ("roofline_low", "roofline_high")),
-    number("roofline_low"),
-    number("roofline_high"),
-    number("products_s"),
+    number(
+        "roofline_fraction",
+        "fraction of the machine's limit",
+        _RATIO,
+        ("roofline_low", "roofline_high"),
+    ),
+    *map(number, ("roofline_low", "roofline_high", "products_s")),
     number("products_fraction", interval=("products_low", "products_high")),
-    number("products_low"),
-    number("products_high"),
-    number("machine_flops_per_s"),
-    number("machine_bytes_per_s"),
-    text("suite"),
-    text("workload"),
-    text("run_id"),
-    text("environment_id"),
+    *map(number, ("products_low", "products_high", *_MACHINE_PEAKS)),
+    *map(text, ("suite", "workload", "run_id", "environment_id")),
 )
 _TRAINING = (
     text("task"),
     text("cell", values=("lstm", "rnn", "baselines")),
     count("seed"),
-    text("sizes"),
-    text("recipe"),
-    text("metric"),
+    *map(text, ("sizes", "recipe", "metric")),
     flag("higher_is_better"),
     number("score"),
     flag("solved"),
-    count("best_epoch"),
-    count("epochs"),
-    count("updates"),
-    number("epoch_s"),
-    number("loss"),
+    *map(count, ("best_epoch", "epochs", "updates")),
+    *map(number, ("epoch_s", "loss")),
     text("ended"),
 )
 _SAMPLE = (
-    count("process"),
-    count("round"),
-    count("sample"),
+    *map(count, ("process", "round", "sample")),
     flag("disturbed"),
     text("disturbance"),
     count("calls"),
-    number("seconds"),
-    number("products_s"),
-    number("machine_flops_per_s"),
-    number("machine_bytes_per_s"),
+    *map(number, ("seconds", "products_s", *_MACHINE_PEAKS)),
 )
 _HOST = (text("host"),)
 _ADDED_BY_TABLES = (
-    text("machine"),
-    text("source"),
-    text("published_what"),
-    text("published_device"),
-    text("published_dtype"),
-    number("published_s"),
-    number("published_ratio"),
-    number("step_s"),
-    number("published_step_s"),
+    *map(text, ("machine", "source", "published_what", "published_device", "published_dtype")),
+    *map(number, ("published_s", "published_ratio", "step_s", "published_step_s")),
 )
 
-BY_NAME: Final = {column.name: column for column in (*_SAMPLE, *_CASE, *_RESULT, *_TRAINING, *_HOST, *_ADDED_BY_TABLES)}
+BY_NAME: Final = {
+    column.name: column
+    for column in (*_SAMPLE, *_CASE, *_RESULT, *_TRAINING, *_HOST, *_ADDED_BY_TABLES)
+}
 """Every column of records, samples and tables."""
 
 
@@ -185,7 +161,7 @@ CASE_COLUMNS: Final = _dtypes(*_CASE)
 """What was asked for: the implementation and its workload."""
 
 COLUMNS: Final = _dtypes(*_CASE, *_RESULT)
-"""Every column that a reader may rely on, in this order. What was not measured is missing."""
+"""The columns of every record, in this order. What was not measured is missing."""
 
 LEARNING_COLUMNS: Final = _dtypes(*_TRAINING)
 """What the records of training runs add. ``score`` is the metric on the test data, with the weights
