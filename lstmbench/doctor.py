@@ -15,6 +15,7 @@ from lstmbench.core.registry import implementation_row, names
 from lstmbench.core.stack.load import load
 from lstmbench.measure import environment
 from lstmbench.measure.process.worker_pool import skip_reason
+from lstmbench.measure.suites.interface import AnySuite
 from lstmbench.measure.suites.suite_file import read_suite, suites
 
 NOTEBOOK_PACKAGES: Final = ("jupyterlab", "papermill", "ipykernel")
@@ -121,6 +122,11 @@ def examine() -> dict[str, Any]:
 
 def _skip_counts(suite: str, rows: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Return why cases of a suite cannot run here, with the number of cases for each reason."""
-    cases = read_suite(suite).cases()
-    reasons = (skip_reason(rows[case.implementation], case.workload) for case in cases)
+    found: AnySuite = read_suite(suite)
+    cases = (case for workload in found.workloads() for case in found.cases(workload))
+    reasons = (
+        skip_reason(rows[case.implementation], case.workload)
+        for case in cases
+        if case.implementation in rows  # baselines run everywhere
+    )
     return dict(Counter(filter(None, reasons)))

@@ -6,9 +6,9 @@ import pytest
 from lstmbench.measure.disturbance import (
     MAX_DISCARDED,
     Measurement,
+    discarded_rounds,
     disturbed,
     epoch_disturbance,
-    discarded_rounds,
     reasons,
 )
 

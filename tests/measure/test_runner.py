@@ -20,7 +20,7 @@ from tiny import skipped, write_suite
 
 import lstmbench as lb
 from lstmbench.measure import metrics, run_manifest, runner
-from lstmbench.measure.executors import local
+from lstmbench.measure.executors import executor
 from lstmbench.measure.process import worker_pool
 from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import read_suite
@@ -398,13 +398,13 @@ def test_a_run_does_not_go_on_on_another_machine(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None
 ) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", BOTH, FOUR, {"processes": 2})
-    here = local.environment.machine() | {"cpu_flags": ["avx2", "sse"]}
+    here = executor.environment.machine() | {"cpu_flags": ["avx2", "sse"]}
     store = tmp_path / "out"
     store.mkdir()
     arguments = read_suite(suite), ["tiny.yaml"], store, 5, here | change, None
     manifest = run_manifest.new_manifest(*arguments)
     (store / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr(local.environment, "machine", lambda: here)
+    monkeypatch.setattr(executor.environment, "machine", lambda: here)
     with pytest.raises(lb.LstmbenchError, match="begun on another machine"):
         lb.run(suite, store, progress=False)
     assert json.loads((store / "manifest.json").read_text()) == manifest
@@ -554,7 +554,7 @@ def test_what_has_not_begun_in_time_is_skipped_and_the_run_is_complete(tmp_path:
     )
     run = lb.run(suite, tmp_path / "out", progress=False, minutes=0)
     assert run.records["status"].eq("skipped").all() and len(run.records) == 4
-    assert run.records["error"].eq("the time of the run, 0 minutes, was over before").all()
+    assert run.records["error"].eq("it had not begun when the run's 0 minutes were over").all()
     assert run.manifest["complete"]
     assert "--minutes 0" in run.manifest["command"]
     assert (
@@ -569,7 +569,7 @@ def test_what_has_begun_in_time_is_measured(
 ) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"], {"seq_len": [2, 3]})
     clock = iter([0.0, 59.0, 61.0])
-    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     records = lb.run(suite, tmp_path / "out", progress=False, minutes=1).records
     assert list(records.sort_values("seq_len")["status"]) == ["ok", "skipped"]
 

@@ -21,7 +21,6 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.executors.dask_worker import RESOURCE
-from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.interface import AnySuite, AnyWorkload, Result
 
 CONNECT_S = 5.0
@@ -254,8 +253,7 @@ class _Tasks:
 
     def _failed(self, workload: AnyWorkload, reason: str) -> list[dict[str, Any]]:
         outcome = {"status": "failed", "error": reason, "workload": workload.id}
-        names = self.suite.implementations_at(workload)
-        return [Case(name, workload).columns() | outcome for name in names]
+        return [case.columns() | outcome for case in self.suite.cases(workload)]
 
     def forget(self, workload: AnyWorkload) -> None:
         """Delete a workload's task at the scheduler."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from lstmbench.measure.process.worker_pool import WorkerPool
+    from lstmbench.measure.suites.case import Case
 
 Row = dict[str, Any]
 Measured = tuple[list[Row], list[Row], list[Row]]
@@ -93,8 +94,8 @@ class AnySuite(Protocol):
         """Return every workload once, in the order in which they are measured."""
         ...
 
-    def implementations_at(self, workload: Any) -> list[str]:
-        """Return the names in the column ``implementation`` of this workload's records."""
+    def cases(self, workload: Any) -> "list[Case]":
+        """Return the cases of one workload."""
         ...
 
     def measure(self, workload: Any, pool: "WorkerPool", seed: int, skip: str = "") -> Measured:

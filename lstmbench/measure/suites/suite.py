@@ -156,13 +156,9 @@ class Suite(StrictModel):
         """Return every workload once, in the order of the grids."""
         return list(dict.fromkeys(workload for grid in self.grids for workload in grid.workloads()))
 
-    def cases(self) -> list[Case]:
-        """Return every case, workload by workload."""
-        return [Case(name, workload) for workload in self.workloads() for name in self.names()]
-
-    def implementations_at(self, workload: Workload) -> list[str]:
-        """Return the implementations, which are the same at every workload."""
-        return self.names()
+    def cases(self, workload: Workload) -> list[Case]:
+        """Return the cases of one workload: all implementations."""
+        return [Case(name, workload) for name in self.names()]
 
     def measure(
         self, workload: Workload, pool: "WorkerPool", seed: int, skip: str = ""

@@ -173,14 +173,10 @@ class TrainingSuite(StrictModel):
             ]
         return list(dict.fromkeys(workloads))
 
-    def cases(self) -> list[Case]:
-        """Return every case, workload by workload."""
-        trained = [workload for workload in self.workloads() if not workload.has_baselines]
-        return [Case(name, workload) for workload in trained for name in self.names()]
-
-    def implementations_at(self, workload: TrainingWorkload) -> list[str]:
-        """Return the implementations; the baselines of a task are rows of their own."""
-        return ["baseline"] if workload.has_baselines else self.names()
+    def cases(self, workload: TrainingWorkload) -> list[Case]:
+        """Return the cases of one workload: all implementations, or the baselines as one case."""
+        names = ["baseline"] if workload.has_baselines else self.names()
+        return [Case(name, workload) for name in names]
 
     def measure(
         self, workload: TrainingWorkload, pool: "WorkerPool", seed: int, skip: str = ""
