@@ -183,7 +183,7 @@ def code_paths() -> dict[str, str]:
     for name, module in sorted(sys.modules.items()):
         code_path = getattr(module, "code_path", lambda: None)
         if name.startswith("lstmbench.variants.") and (path := code_path()):
-            paths[name.removeprefix("lstmbench.variants.").lstrip("_")] = path
+            paths[name.rpartition(".")[2]] = path
     if "numpy" in sys.modules:
         from numpy.lib import introspect
 
