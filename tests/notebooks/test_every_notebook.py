@@ -42,7 +42,11 @@ BY_DEVICE = ("02_accuracy", "03_speed", "04_memory")
 LESSONS = """
 implementations: [numpy.fused]
 tasks:
-  - {task: adding, cells: [lstm, rnn], seeds: 2, sizes: {seq_len: 8, batches: 2}, recipe: {epochs: 2}}
+  - task: adding
+    cells: [lstm, rnn]
+    seeds: 2
+    sizes: {seq_len: 8, batches: 2}
+    recipe: {epochs: 2}
   - {task: copying, sizes: {delay: 3, batches: 2}, recipe: {epochs: 1}}
   - {task: digits, recipe: {epochs: 1, hidden_size: 4}}
   - {task: language, sizes: {share: 2, seq_len: 20}, recipe: {epochs: 1, hidden_size: 4}}

@@ -1,6 +1,4 @@
-"""The whole command line where the machine is not as usual: exit codes as documented, one sentence,
-no traceback.
-"""
+"""The command line on an unusual machine: documented exit codes, one sentence, no traceback."""
 
 import io
 import os
@@ -11,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Ended
 from tiny import measure_in_process, write_suite
 from unprivileged import WITHOUT_RIGHTS, heeding_modes
 
@@ -37,19 +36,13 @@ VERBS = {
     "doctor": ["doctor", "--seconds", "0.1"],
 }
 ENDS = {0, 1, 3}
-"""How they end where all is as usual: 1 and 3 are verdicts on so small a run."""
+"""Exit codes on a usual machine: 1 and 3 are verdicts on such a small run."""
 LONG = "x" * 300
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What the words of a call in capitals stand for: a suite, and two runs of it."""
+    """What words in capitals stand for: a suite, and two runs of it."""
     folder = tmp_path_factory.mktemp("environment")
     suite = write_suite(
         folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], budget={"processes": 2}
@@ -71,7 +64,7 @@ def named(places: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def no_framework(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nothing imported to be described."""
+    """List implementations without importing any."""
     row = {"name": "mine.fast", "available": False, "reason": "→", "peer": False}
     row |= {"devices": (), "dtypes": (), "modes": ()}
     for module in (registry, doctor):
@@ -87,9 +80,7 @@ def words_of(words: list[str], named: dict[str, Path]) -> list[str]:
 def in_process(
     words: list[str], named: dict[str, Path], out: Any = None, encoding: str = "utf-8"
 ) -> Ended:
-    """Call the command line as its script does, with streams that hold what an encoding has and no
-    more.
-    """
+    """Call the command line as its script does, with streams of an encoding."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2)]
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sys, "argv", ["lstmbench", *words_of(words, named)])
@@ -104,7 +95,7 @@ def in_process(
 
 
 def sentence(ended: Ended, code: int = exit_codes.NOT_POSSIBLE) -> str:
-    """Return the one sentence of a call that ended in this way."""
+    """Return the one sentence of a call that ended with this exit code."""
     assert (ended.code, ended.err.count("\n")) == (code, 1), ended
     assert ended.err.startswith("lstmbench: "), ended
     return ended.err
@@ -114,7 +105,7 @@ def sentence(ended: Ended, code: int = exit_codes.NOT_POSSIBLE) -> str:
 
 
 def but(quick: set[str]) -> list[Any]:
-    """Return all verbs, of which all but these belong to ``--all``."""
+    """Return all verbs; those that are not quick are marked slow."""
     return [verb if verb in quick else pytest.param(verb, marks=pytest.mark.slow) for verb in VERBS]
 
 
@@ -194,7 +185,7 @@ def test_a_name_of_300_characters_is_refused_in_a_sentence(
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which there is one that may not be entered."""
+    """A folder with a folder that may not be entered."""
     (tmp_path / "results" / "locked" / "run").mkdir(parents=True)
     (tmp_path / "results" / "locked").chmod(0)
     yield tmp_path / "results"
@@ -251,7 +242,7 @@ def test_in_a_folder_that_is_gone_nothing_is_done(
     )
 
 
-# What fails of its own
+# Internal errors
 
 
 @pytest.mark.parametrize("verb", ["compare", "verify", "reproduce", "run", "table"])
@@ -262,15 +253,16 @@ def test_a_fault_of_lstmbench_is_no_verdict(
         raise KeyError("of two\nlines")
 
     places = {
-        "compare": "report.comparison.compare.compare", "verify": "verify.verify.verify", "table": "report.write",
-        "reproduce": "report.comparison.reproduction.reproduction", "run": "measure.runner.run",
-    }  # fmt: skip
+        "compare": "report.comparison.compare.compare",
+        "reproduce": "report.comparison.reproduction.reproduction",
+        "run": "measure.runner.run",
+        "table": "report.write",
+        "verify": "verify.verify.verify",
+    }
     monkeypatch.setattr(f"lstmbench.{places[verb]}", fail)
-    told = sentence(in_process(VERBS[verb], named), exit_codes.INTERNAL_ERROR)
-    assert (
-        told
-        == "lstmbench: lstmbench failed: KeyError: 'of two\\nlines'. Set LSTMBENCH_DEBUG=1 for a traceback.\n"
-    )
+    message = sentence(in_process(VERBS[verb], named), exit_codes.INTERNAL_ERROR)
+    problem = "lstmbench failed: KeyError: 'of two\\nlines'."
+    assert message == f"lstmbench: {problem} Set LSTMBENCH_DEBUG=1 for a traceback.\n"
     monkeypatch.setenv("LSTMBENCH_DEBUG", "1")
     ended = in_process(VERBS[verb], named)
     assert ended.code == exit_codes.INTERNAL_ERROR and "Traceback" in ended.err
@@ -289,7 +281,7 @@ def started(words: list[str], named: dict[str, Path], *before: str, **options: A
 
 
 def closed_pipe(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
-    """As ``| head`` leaves it: it ends as other programs do, by the signal."""
+    """After ``| head``: the program ends by the signal, as others do."""
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb") as stdout:
@@ -305,9 +297,7 @@ def full_disk(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
 
 
 def bare(words: list[str], named: dict[str, Path], tmp_path: Path) -> None:
-    """As in a container: no HOME, no line in /etc/passwd, no git, no compiler, and no letters but
-    ASCII's.
-    """
+    """As in a container: no HOME, no user name, no git, no compiler, ASCII only."""
     anybody = [shutil.which("unshare") or "unshare", "-U", "--map-user=12345"]
     if (
         not shutil.which("unshare")
@@ -380,9 +370,7 @@ def test_every_verb_ends_as_is_documented(
 def test_a_run_measures_all_the_same(
     condition: Callable[..., None], named: dict[str, Path], tmp_path: Path
 ) -> None:
-    """PyTorch asks for the user's name, Numba and the compiled steps for a folder to keep what they
-    make.
-    """
+    """PyTorch asks for the user's name, Numba and the compiled steps for a cache folder."""
     names = ["torch.nn", "torch.fused", "numpy.numba", "numpy.fused"]
     suite = write_suite(tmp_path / "some.yaml", names, {"mode": "training"})
     condition(["run", str(suite), "--out", "OUT", "--no-progress"], named, tmp_path)
