@@ -58,8 +58,8 @@ def check_shape(array: Array, name: str, *shape: int | str, reason: str = "") ->
     if "H" in shape and array.ndim == len(shape) and (H := array.shape[shape.index("H")]):
         expected = [{"4H": 4 * H, "H": H}.get(str(size), size) for size in shape]
     if array.ndim == len(shape) and all(
-        size >= 1 if isinstance(wanted, str) else size == wanted
-        for size, wanted in zip(array.shape, expected, strict=True)
+        actual >= 1 if isinstance(size, str) else actual == size
+        for actual, size in zip(array.shape, expected, strict=True)
     ):
         return array
     sizes = ", ".join(map(str, expected)) + "," * (len(shape) == 1)

@@ -53,7 +53,7 @@ class Registration:
     def missing_device_reason(self) -> str:
         """Return why there is no device for it here, or "" if there is one."""
         devices = " and ".join(self.allowed_devices or ())
-        return "" if self.devices() else f"it runs on {devices} alone, which is not there"
+        return "" if self.devices() else f"it runs only on {devices}, which is not available here"
 
 
 _registered: dict[str, Registration] = {}

@@ -20,7 +20,7 @@ def relative_error(array: ArrayLike, reference: ArrayLike) -> float:
     Where the reference is all zeros, it is the norm of ``array`` itself. A NaN or an infinity on
     either side, or different shapes, give inf: they never pass for agreement.
     """
-    actual, expected = (np.asarray(each, dtype=np.float64) for each in (array, reference))
+    actual, expected = (np.asarray(value, dtype=np.float64) for value in (array, reference))
     if actual.shape != expected.shape or not (
         np.isfinite(actual).all() and np.isfinite(expected).all()
     ):

@@ -144,8 +144,10 @@ def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> 
     assert registry.is_session_only("mine.fast") and not registry.is_session_only("numpy.fused")
     row = registry.implementation_row("mine.fast")
     assert (row["available"], row["devices"]) == (False, ())
-    assert row["reason"] == "it runs on quantum alone, which is not there"
-    expected = "mine.fast sees no device 'cpu' here; it runs on quantum alone, which is not there."
+    assert row["reason"] == "it runs only on quantum, which is not available here"
+    expected = (
+        "mine.fast sees no device 'cpu' here; it runs only on quantum, which is not available here."
+    )
     assert _refused(lb.load, "mine.fast", PARAMS) == expected
 
 

@@ -28,14 +28,6 @@ class Step(NamedTuple):
     cell: oracle.Step
 
 
-class Tape(NamedTuple):
-    """What one layer computed in one direction, for its backward pass."""
-
-    params: LSTMParams
-    steps: list[Step]
-    x_shape: tuple[int, ...]
-
-
 def forward(
     params: StackParams,
     x: Array,
@@ -43,8 +35,8 @@ def forward(
     c0: Array,
     lengths: Lengths | None = None,
     masks: tuple[Array, ...] = (),
-) -> tuple[Outputs, list[Tape]]:
-    """Return (y (T, B, D*P), h (L*D, B, P), c (L*D, B, H)), and tapes for the backward pass.
+) -> tuple[Outputs, list[list[Step]]]:
+    """Return (y (T, B, D*P), h (L*D, B, P), c (L*D, B, H)), and all steps of each direction.
 
     P is H where there is no projection.
 
@@ -60,18 +52,20 @@ def forward(
     T, B, _ = x.shape
     lengths = np.full(B, T) if lengths is None else lengths
     h, c = np.empty_like(h0), np.empty_like(c0)
-    tapes: list[Tape] = []
+    steps: list[list[Step]] = []
     for level, layer in enumerate(params.layers):
         if level > 0 and masks:
             x = x * masks[level - 1]
         ys = []
         for direction, weights in enumerate(layer):
-            k = len(tapes)
-            y, h[k], c[k], tape = _layer_forward(weights, x, h0[k], c0[k], lengths, direction == 1)
+            k = len(steps)
+            y, h[k], c[k], layer_steps = _layer_forward(
+                weights, x, h0[k], c0[k], lengths, direction == 1
+            )
             ys.append(y)
-            tapes.append(tape)
+            steps.append(layer_steps)
         x = np.concatenate(ys, axis=2)
-    return (x, h, c), tapes
+    return (x, h, c), steps
 
 
 def forward_backward(
@@ -90,27 +84,27 @@ def forward_backward(
     They are the gradients of all weights (layer by layer, direction by direction, each in the order
     of ``LSTMParams.weights``), of x, h0 and c0.
     """
-    outputs, tapes = forward(params, x, h0, c0, lengths, masks)
+    outputs, steps = forward(params, x, h0, c0, lengths, masks)
     D, P = params.num_directions, params.output_size
     weights: dict[int, tuple[Array, ...]] = {}
     dh0, dc0 = np.empty_like(h0), np.empty_like(c0)
     for level in reversed(range(params.num_layers)):
         if level < params.num_layers - 1 and masks:
             dy = dy * masks[level]
-        dx = np.zeros(tapes[level * D].x_shape)
-        for direction in range(D):
+        dxs = []
+        for direction, layer in enumerate(params.layers[level]):
             k = level * D + direction
-            part = dy[:, :, direction * P : (direction + 1) * P]
-            weights[k], dx_part, dh0[k], dc0[k] = _layer_backward(tapes[k], part, dh[k], dc[k])
-            dx += dx_part
-        dy = dx
+            dy_k = dy[:, :, direction * P : (direction + 1) * P]
+            weights[k], dx, dh0[k], dc0[k] = _layer_backward(layer, steps[k], dy_k, dh[k], dc[k])
+            dxs.append(dx)
+        dy = np.sum(dxs, axis=0)
     flat = tuple(gradient for k in sorted(weights) for gradient in weights[k])
     return outputs, (flat, dy, dh0, dc0)
 
 
 def _layer_forward(
     params: LSTMParams, x: Array, h0: Array, c0: Array, lengths: Lengths, reverse: bool
-) -> tuple[Array, Array, Array, Tape]:
+) -> tuple[Array, Array, Array, list[Step]]:
     T, B, _ = x.shape
     W, b = oracle.split_gates(params)
     p = oracle.split_peepholes(params)
@@ -124,19 +118,19 @@ def _layer_forward(
         steps.append(Step(rows, times, c_prev, cell))
         h[rows] = cell.h if params.projection is None else cell.h @ params.projection.T
         c[rows], y[times, rows] = cell.c, h[rows]
-    return y, h, c, Tape(params, steps, x.shape)
+    return y, h, c, steps
 
 
 def _layer_backward(
-    tape: Tape, dy: Array, dh: Array, dc: Array
+    params: LSTMParams, steps: list[Step], dy: Array, dh: Array, dc: Array
 ) -> tuple[tuple[Array, ...], Array, Array, Array]:
-    params, P = tape.params, tape.params.output_size
+    P = params.output_size
     W, _ = oracle.split_gates(params)
     p = oracle.split_peepholes(params)
     W_hr = np.eye(P) if params.projection is None else params.projection
     weights, dW_hr = oracle.WeightGradients(W, p), np.zeros_like(W_hr)
-    dx, dh, dc = np.zeros(tape.x_shape), dh.copy(), dc.copy()
-    for rows, times, c_prev, cell in reversed(tape.steps):
+    dx, dh, dc = np.zeros((*dy.shape[:2], params.input_size)), dh.copy(), dc.copy()
+    for rows, times, c_prev, cell in reversed(steps):
         dh_t = dh[rows] + dy[times, rows]
         dW_hr += dh_t.T @ cell.h  # h_t = W_hr (o_t * tanh(c_t))
         dz, dv, dc[rows] = oracle.step_backward(W, cell, c_prev, dh_t @ W_hr, dc[rows], p)
