@@ -1,4 +1,4 @@
-"""``numpy.fused``: the LSTM in NumPy as fast as whole-array operations allow, with its own backward.
+"""``numpy.fused``: the LSTM in NumPy, as fast as whole-array operations allow.
 
 What differs from the equations as printed, and why the result is the same:
 
@@ -18,8 +18,8 @@ What differs from the equations as printed, and why the result is the same:
 
 Memory in inference: the outputs, the last state, and one more (B, H); in a long sequence, the gates
 and the inputs' share of the next steps use the part of the outputs that is not written yet. In
-training: h, c and the four gates of every step, the gradients, and a few arrays of one step; tanh(c)
-is recomputed, the initial h and c are stored before the others, and dz overwrites the gates.
+training: h, c and the four gates of every step, the gradients, and a few arrays of one step.
+tanh(c) is recomputed, h0 and c0 are stored before the other h and c, and dz overwrites the gates.
 """
 
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ class ForwardWeights:
         self.u[:3] *= -1
 
     def chunk_steps(self, h0: Array) -> int:
-        """Return the steps of a chunk: their inputs' share takes no more memory than the weights."""
+        """Return the steps of a chunk; their input shares take no more memory than the weights."""
         of_weights = (self.U_ih.shape[1] + self.U_hh.shape[1]) // len(h0)
         return steps_within(CHUNK_BYTES, 4 * h0.nbytes, of_weights)
 
@@ -116,7 +116,7 @@ def _sigmoid(negated: Array, one: Array) -> None:
 
 @contextmanager
 def _small_buffers() -> Iterator[None]:
-    """Keep NumPy from allocating 8192 numbers for each operation on arrays that are not contiguous."""
+    """Keep NumPy from allocating 8192 numbers for each operation on arrays with gaps."""
     before = np.setbufsize(16)  # the smallest that NumPy takes
     try:
         yield
@@ -307,7 +307,7 @@ class NumpyFused(TwoPass):
 
 
 def _to_canonical_order(blocks: Array) -> None:
-    """Bring o, i, f, g into the order i, f, g, o, in place: a copy of all would take more memory."""
+    """Bring o, i, f, g into the order i, f, g, o, in place, since a copy would take memory."""
     o = blocks[0].copy()
     for k in range(3):
         blocks[k] = blocks[k + 1]

@@ -1,4 +1,4 @@
-"""``numpy.reference``: the six equations as printed. In float64 it is the oracle; it is not fast."""
+"""``numpy.reference``: the six equations as printed. In float64 it is the oracle."""
 
 from typing import Any
 

@@ -59,7 +59,7 @@ class TorchCompile(AutogradLayer):
     """``torch.loop`` with its step under ``torch.compile``."""
 
     def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
-        import torch._inductor.compile_fx  # noqa: F401  # takes seconds, and belongs to loading
+        import torch._inductor.compile_fx  # takes seconds, and belongs to loading
 
         # Under inference_mode the first step's state has another type, and is compiled separately
         super().__init__(native_weights(params, framework), inference_context=torch.no_grad)

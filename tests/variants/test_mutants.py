@@ -117,7 +117,7 @@ MUTANTS = {
     ),
     "output buffer used again": Mutant(
         "y = np.empty((*x.shape[:2], h0.shape[1]), dtype=x.dtype)",
-        "y = self.__dict__.setdefault(str(x.shape), np.empty((*x.shape[:2], h0.shape[1]), dtype=x.dtype))",
+        "y = self.__dict__.setdefault(x.shape, np.empty((*x.shape[:2], h0.shape[1]), x.dtype))",
         "y of the first call is overwritten by the second",
     ),
     "x used as scratch": Mutant(

@@ -30,14 +30,19 @@ def test_without_numba_it_is_a_row_that_says_so_and_others_are_there() -> None:
 
 
 def test_nothing_else_imports_numba() -> None:
-    code = "import lstmbench as lb\nlb.load('numpy.fused', lb.LSTMParams.init(2, 3))\nout = 'numba' in sys.modules"
+    code = (
+        "import lstmbench as lb\n"
+        "lb.load('numpy.fused', lb.LSTMParams.init(2, 3))\n"
+        "out = 'numba' in sys.modules"
+    )
     assert fresh(code) is False
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n",  # no folder that can be written to
+        # No folder is writable
+        "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n",
         "os.environ.pop('HOME', None)\nimport pwd\npwd.getpwuid = lambda uid: {}[uid]\n",
     ],
     ids=["read-only", "no home"],

@@ -119,13 +119,17 @@ def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) ->
         "headers": "import shutil, sysconfig\n"
         "shutil.which = lambda name: name\n"
         "paths = sysconfig.get_paths\n"
-        "sysconfig.get_paths = lambda *words, **more: paths(*words, **more) | {'include': '/nowhere'}",
+        "without = {'include': '/nowhere'}\n"
+        "sysconfig.get_paths = lambda *names, **options: paths(*names, **options) | without",
     }
     found = fresh(
-        f"{break_it[missing]}\nfrom lstmbench.core import registry\nout = registry.implementation_row('torch.compile')"
+        f"{break_it[missing]}\n"
+        "from lstmbench.core import registry\n"
+        "out = registry.implementation_row('torch.compile')"
     )
     wanted = {
-        "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the path",
+        "compiler": "torch.compile needs a C++ compiler, and there is no no-such-compiler on the "
+        "path",
         "headers": "torch.compile needs Python's C headers, and there is no /nowhere/Python.h",
     }
     assert (found["available"], found["reason"]) == (False, wanted[missing])
@@ -232,8 +236,9 @@ from lstmbench.core import registry
 names = ("keras.jax", "keras.lstm")
 rows = [registry.implementation_row(name) for name in names]
 out = [[row["available"] for row in rows], "keras" in sys.modules]
-for dtype in (each for each in registry.implementation_row({name!r})["dtypes"] if not registry.unsupported_reason(each, "cpu")):
-    check({name!r}, dtype, "cpu", draw(6, 4, 12, 8))
+for dtype in registry.implementation_row({name!r})["dtypes"]:
+    if not registry.unsupported_reason(dtype, "cpu"):
+        check({name!r}, dtype, "cpu", draw(6, 4, 12, 8))
 out.append(os.environ.get("KERAS_BACKEND"))
 try:
     lb.load({other!r}, lb.LSTMParams.init(2, 3))
@@ -259,6 +264,6 @@ def test_keras_is_imported_with_the_backend_that_is_asked_for_and_refuses_the_ot
     assert not imported  # listing them decides nothing
     assert left == given  # processes that are started later choose for themselves
     assert sentence == (
-        f"{KERAS[other]} needs Keras on the backend {other}, but this process has imported it on {backend}, and a "
-        "process can have one only; load it in another process."
+        f"{KERAS[other]} needs Keras on the backend {other}, but this process has imported it on "
+        f"{backend}, and a process can have one only; load it in another process."
     )

@@ -19,8 +19,10 @@ from lstmbench.variants.kernels import triton_persistent as persistent
 from lstmbench.variants.kernels import triton_step as step
 
 def compiled(kernel, types, **constants):
-    signature = {each.name: "constexpr" if each.name in constants else types[each.name] for each in kernel.params}
-    aligned = {(k,): [["tt.divisibility", 16]] for k, kind in enumerate(signature.values()) if kind != "constexpr"}
+    types = types | dict.fromkeys(constants, "constexpr")
+    signature = {parameter.name: types[parameter.name] for parameter in kernel.params}
+    is_argument = [kind != "constexpr" for kind in signature.values()]
+    aligned = {(k,): [["tt.divisibility", 16]] for k, given in enumerate(is_argument) if given}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
     options = {"num_warps": 4, "num_stages": 1}
     return compile(source, target=GPUTarget("cuda", 90, 32), options=options)
@@ -28,11 +30,12 @@ def compiled(kernel, types, **constants):
 narrow, wide = "*bf16", "*fp32"
 ints = dict.fromkeys(["T", "B", "H", "count"], "i32")
 arrays = {name: wide for name in ("z", "c", "c0", "c_before", "c_next", "gates", "dh", "dc")}
-types = ints | arrays | {name: narrow for name in ("h", "h_next", "product", "dy", "dz", "W")} | {"counters": "*i32"}
+arrays |= {name: narrow for name in ("h", "h_next", "product", "dy", "dz", "W")}
+types = ints | arrays | {"counters": "*i32"}
 """
 
 
-def test_the_kernels_of_a_step_can_be_compiled_for_a_gpu_that_is_not_there() -> None:
+def test_the_kernels_of_a_step_compile_without_a_gpu() -> None:
     found = fresh(
         f"{COMPILING}\nout = [len(compiled(kernel, types, BLOCK=256).asm['cubin']) for kernel in "
         "(step.forward_cells, step.backward_cells)]"
@@ -40,18 +43,17 @@ def test_the_kernels_of_a_step_can_be_compiled_for_a_gpu_that_is_not_there() -> 
     assert min(found) > 0
 
 
-def test_the_persistent_kernels_can_too_and_bring_the_weights_into_shared_memory_before_the_first_step() -> (
-    None
-):
+def test_persistent_kernels_compile_and_load_the_weights_before_the_first_step() -> None:
     found = fresh(f"""{COMPILING}
 K1, K2 = persistent.split(768)
 sizes = dict(U=16, R=16, K1=K1, K2=K2, PRECISION="tf32x3")
 out = []
-for kernel, more in ((persistent.forward_kernel, dict(KEEP=1)), (persistent.backward_kernel, dict(S=4))):
-    made = compiled(kernel, types, **sizes, **more)
-    before, loop = made.asm["ttgir"].split("scf.for", 1)
-    kept = [before.count("ttg.local_alloc"), made.metadata.shared, "atomic_rmw add, acquire" in loop]
-    out.append(kept)
+kernels = (persistent.forward_kernel, dict(KEEP=1)), (persistent.backward_kernel, dict(S=4))
+for kernel, constants in kernels:
+    program = compiled(kernel, types, **sizes, **constants)
+    before, loop = program.asm["ttgir"].split("scf.for", 1)
+    waits = "atomic_rmw add, acquire" in loop
+    out.append([before.count("ttg.local_alloc"), program.metadata.shared, waits])
 """)
     bytes_ = (4 * 16 * 768 + 512 * 16) * 2  # as ``rows_that_fit`` has them
     assert found == [[2, bytes_, True], [8, bytes_, True]]

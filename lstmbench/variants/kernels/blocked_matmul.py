@@ -31,7 +31,7 @@ SMALL_KERNEL_PROCESSORS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 @cache
 def _blas_likes_small_products() -> bool:
-    """Return whether NumPy's BLAS is an OpenBLAS with kernels for them, on one thread as they are."""
+    """Return whether NumPy's BLAS is an OpenBLAS with kernels for them, on one thread."""
     return any(
         pool.get("architecture") in SMALL_KERNEL_PROCESSORS and pool["num_threads"] == 1
         for pool in threadpool_info()
@@ -94,14 +94,14 @@ class BlockedMatmul:
         np.matmul(cut, self.blocks, out=blocks)
 
     def product(self, rows: int) -> Product:
-        """Return ``multiply`` for a (rows, K), decided once: a small product takes no longer than that."""
+        """Return ``multiply`` for a (rows, K), chosen once: that costs as much as a product."""
         if self.rows_at_once(rows):
             return self.multiply
         whole = self.whole
         return lambda a, out: np.matmul(a, whole, out)
 
     def summed(self, rows: int) -> Product:
-        """Return a function that writes the sum of a (rows, G K) @ matrices to ``out`` (rows, N)."""
+        """Return a function that writes a (rows, G K) @ matrices, summed, to ``out`` (rows, N)."""
         G, K, N = self.shape
         if G == 1:
             if not self.rows_at_once(rows):

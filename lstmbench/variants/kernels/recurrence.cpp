@@ -13,7 +13,9 @@
 
 #include <string>
 
-constexpr size_t STRIP_ROWS = 16 * ROWS;  // rows of a product at a time, so that operands stay in cache
+// Rows of a product at a time, so that its operands stay in cache; measured, see
+// docs/performance.md
+constexpr size_t STRIP_ROWS = 16 * ROWS;
 
 // Lists the sequences that have not ended after t steps, and behind them those that have
 static Rows active_rows(const int64_t* lengths, size_t B, size_t t, std::vector<size_t>& list) {
@@ -26,20 +28,21 @@ static Rows active_rows(const int64_t* lengths, size_t B, size_t t, std::vector<
 
 template <int R>
 NOINLINE void inputs_block(const Rows& rows, size_t n, const float* x, const float* block,
-                         const float* b, float* gates, size_t depth, size_t H, int count) {
+                           const float* b, float* gates, size_t depth, size_t H, int count) {
     const float* in[R];
     float* z[R];
     row_pointers(rows, n, x, depth, in), row_pointers(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
-    for_vectors<R>([&](int r, int v) ALWAYS_INLINE { sum[r][v] = load((b ? b : z[r]) + v * H, count); });
+    for_vectors<R>([&](int r, int v)
+                       ALWAYS_INLINE { sum[r][v] = load((b ? b : z[r]) + v * H, count); });
     multiply_block<R, false>(in, 1, block, depth, sum, next_block(block, depth, 4 * H, rows, n));
     for_vectors<R>([&](int r, int v) ALWAYS_INLINE { store(z[r] + v * H, sum[r][v], count); });
 }
 
 template <int R>
 NOINLINE void forward_block(const Rows& rows, size_t n, const LeftOperand& h, const float* c,
-                          const float* block, float* gates, float* y, float* c_next, size_t H,
-                          int count, bool keep_gates) {
+                            const float* block, float* gates, float* y, float* c_next, size_t H,
+                            int count, bool keep_gates) {
     float* z[R];
     row_pointers(rows, n, gates, 4 * H, z);
     Vec sum[R][VECTORS];
@@ -61,14 +64,15 @@ NOINLINE void forward_block(const Rows& rows, size_t n, const LeftOperand& h, co
 
 // What backward_block reads and writes of one step, from the first of its units on
 struct BackwardStep {
-    const LeftOperand* dz_next;  // of step t + 1; null at the last step
+    const LeftOperand* dz_next;      // of step t + 1; null at the last step
     const float *dy, *c, *c_before;  // dy is null before the first step, where only dh0 is computed
     float *gates, *dh, *dc;
 };
 
 template <int R>
-NOINLINE void backward_block(const Rows& rows, size_t n, const BackwardStep& step, const float* block,
-                           const int64_t* lengths, size_t steps_done, size_t H, int count) {
+NOINLINE void backward_block(const Rows& rows, size_t n, const BackwardStep& step,
+                             const float* block, const int64_t* lengths, size_t steps_done,
+                             size_t H, int count) {
     Vec dh[R][VECTORS];
     for_vectors<R>([&](int r, int v) ALWAYS_INLINE {
         const size_t row = rows[n + r], at = row * H + v * LANES;
@@ -144,14 +148,15 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
         for (size_t n = 0; n < rows.count; ++n) list.push_back(t * B + rows[n]);
     }
     const Rows rows = lengths ? Rows{list.data(), list.size()} : Rows{nullptr, T * B};
-    const size_t chunk = STRIP_ROWS / 2;  // rows at a time, so that gates stay in cache over the blocks
+    const size_t chunk = STRIP_ROWS / 2;  // rows whose gates stay in cache over the blocks
     for (size_t first = 0; first < rows.count; first += chunk) {
         const size_t count = std::min(rows.count - first, chunk), at = rows.list ? 0 : first;
         const Rows part = {rows.list ? rows.list + first : nullptr, count};
         for (size_t unit = 0; unit < H; unit += LANES)
             for_row_groups(count, [&](auto R, size_t n) ALWAYS_INLINE {
-                inputs_block<R>(part, n, x + at * depth, blocks + unit * 4 * depth, b ? b + unit : b,
-                                gates + at * 4 * H + unit, depth, H, (int)(H - unit));
+                inputs_block<R>(part, n, x + at * depth, blocks + unit * 4 * depth,
+                                b ? b + unit : b, gates + at * 4 * H + unit, depth, H,
+                                (int)(H - unit));
             });
     }
 }
@@ -209,14 +214,20 @@ void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0
         const Rows next = s < T ? rows : Rows{nullptr, 0};
         const LeftOperand dz_next(next, gates + s * B * 4 * H, 4 * H, workspace);
         for (size_t unit = 0; unit < H; unit += BLOCK_WIDTH) {
-            BackwardStep step = {s < T ? &dz_next : nullptr, nullptr, nullptr, nullptr, nullptr,
-                                 dh + unit, dc + unit};
+            BackwardStep step = {s < T ? &dz_next : nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 dh + unit,
+                                 dc + unit};
             if (s) {
                 step.dy = dy + t * B * H + unit, step.gates = gates + t * B * 4 * H + unit;
                 step.c = cs + t * B * H + unit, step.c_before = t ? step.c - B * H : c0 + unit;
             }
             for_row_groups(rows.count, [&](auto R, size_t n) ALWAYS_INLINE {
-                backward_block<R>(rows, n, step, blocks + unit * 4 * H, lengths, s, H, (int)(H - unit));
+                backward_block<R>(rows, n, step, blocks + unit * 4 * H, lengths, s, H,
+                                  (int)(H - unit));
             });
         }
     }
@@ -236,8 +247,8 @@ void input_gradients(size_t rows, size_t H, size_t width, const float* blocks, c
 // dW (4H, width) = dz^T x and db (4H,) = the sum of dz, or these added, for dz (rows, 4H) and
 // x (rows, width); no db if it is null. A chunk of rows at a time, and of these a strip of columns
 // of dz, which the sum brings into the cache
-void weight_gradients(size_t rows, size_t H, size_t width, const float* dz, const float* x, float* dW,
-                      float* db, bool add) {
+void weight_gradients(size_t rows, size_t H, size_t width, const float* dz, const float* x,
+                      float* dW, float* db, bool add) {
     const size_t chunk = H < 512 ? 256 : H / 2;  // measured, see docs/performance.md
     const bool copied = 4 * H >= PAGE_FLOATS;    // for the reason given at LeftOperand
     std::vector<float> blocks(chunk * ((width + BLOCK_WIDTH - 1) / BLOCK_WIDTH * BLOCK_WIDTH));
@@ -256,12 +267,14 @@ void weight_gradients(size_t rows, size_t H, size_t width, const float* dz, cons
                         std::memcpy(&strip[n * depth + row * R], dz_row + n, 4 * R);
                     });
             }
-            for (size_t n = 0; db && n < columns.count; ++n) db[j + n] = add ? db[j + n] + sum[n] : sum[n];
+            for (size_t n = 0; db && n < columns.count; ++n)
+                db[j + n] = add ? db[j + n] + sum[n] : sum[n];
             for (size_t column = 0; column < width; column += BLOCK_WIDTH)
                 for_row_groups(columns.count, [&](auto R, size_t n) ALWAYS_INLINE {
-                    product_block<R, true>(columns, n, copied ? strip.data() + n * (depth - 1) : dz + j,
-                                           1, copied ? R : 4 * H, &blocks[column * depth], depth,
-                                           dW + j * width + column, width, (int)(width - column), add);
+                    product_block<R, true>(
+                        columns, n, copied ? strip.data() + n * (depth - 1) : dz + j, 1,
+                        copied ? R : 4 * H, &blocks[column * depth], depth, dW + j * width + column,
+                        width, (int)(width - column), add);
                 });
         }
     }

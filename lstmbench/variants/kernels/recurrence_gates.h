@@ -1,8 +1,10 @@
-// Vectors of the processor's width, and the two functions of an LSTM's gates over them: sigmoid and tanh in float32.
+// Vectors of the processor's width, and the two functions of an LSTM's gates over them: sigmoid and
+// tanh in float32.
 //
-// What depends on the processor is chosen here: how many numbers a vector has, whether a product in a sum is rounded (FUSED),
-// and how a quotient is computed (ESTIMATED); instructions() names it. A test chooses another processor's by LSTMBENCH_LANES,
-// LSTMBENCH_FUSED (0 or 1) and LSTMBENCH_ESTIMATE, the relative error of an estimated reciprocal: it is then emulated.
+// What depends on the processor is chosen here: how many numbers a vector has, whether a product in
+// a sum is rounded (FUSED), and how a quotient is computed (ESTIMATED); instructions() names it. A
+// test chooses another processor's by LSTMBENCH_LANES, LSTMBENCH_FUSED (0 or 1) and
+// LSTMBENCH_ESTIMATE, the relative error of an estimated reciprocal: it is then emulated.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +49,8 @@ typedef int32_t Int __attribute__((vector_size(4 * LANES)));
 typedef float UnalignedVec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 #define ALWAYS_INLINE __attribute__((always_inline))
 #define INLINE static inline ALWAYS_INLINE
-#define NOINLINE static __attribute__((noinline))  // GCC keeps sums in memory where it inlines a block's function
+// Where GCC inlines the function of a block, it keeps the block's sums in memory
+#define NOINLINE static __attribute__((noinline))
 
 INLINE Vec broadcast(float a) { return a - Vec{}; }
 
@@ -59,8 +62,10 @@ INLINE Vec load(const float* from, int count) {
 }
 
 INLINE void store(float* to, Vec v, int count) {
-    if (count >= LANES) *(UnalignedVec*)to = v;
-    else if (count > 0) std::memcpy(to, &v, 4 * count);
+    if (count >= LANES)
+        *(UnalignedVec*)to = v;
+    else if (count > 0)
+        std::memcpy(to, &v, 4 * count);
 }
 
 // a b + c, rounded once if FUSED, whatever the compiler makes of a sum of products
@@ -92,9 +97,10 @@ INLINE Vec reciprocal_estimate(Vec d) {
 #endif
 }
 
-// a / d for 0 <= |a| <= d. With an estimate e of 1 / d, q = a e is corrected by what it leaves of a: q + e (a - q d) is off by
-// 2^-28 before it is rounded, always towards 0, so that no quotient of a smaller number by a larger one exceeds 1. It takes
-// half the time of a division. An infinite d would leave NaN of a
+// a / d for 0 <= |a| <= d. With an estimate e of 1 / d, q = a e is corrected by what it leaves of
+// a: q + e (a - q d) is off by 2^-28 before it is rounded, always towards 0, so that no quotient of
+// a smaller number by a larger one exceeds 1. It takes half the time of a division. An infinite d
+// would leave NaN of a
 INLINE Vec quotient(Vec a, Vec d) {
     if (!ESTIMATED) return a / d;
     const Vec estimate = reciprocal_estimate(d), q = a * estimate;
@@ -102,27 +108,31 @@ INLINE Vec quotient(Vec a, Vec d) {
     return d == __builtin_inff() ? Vec{} : corrected;
 }
 
-// The nearest number in [low, high]; NaN kept. GCC makes a comparison and a choice of each of the last two lines
+// The nearest number in [low, high]; NaN kept. GCC makes a comparison and a choice of each of the
+// last two lines
 INLINE Vec clamp(Vec x, float low, float high) {
 #if defined(__AVX512F__) && !defined(EMULATED)
-    return (Vec)_mm512_min_ps((__m512)broadcast(high), _mm512_max_ps((__m512)broadcast(low), (__m512)x));
+    return (Vec)_mm512_min_ps((__m512)broadcast(high),
+                              _mm512_max_ps((__m512)broadcast(low), (__m512)x));
 #elif defined(__AVX__) && !defined(EMULATED)
-    return (Vec)_mm256_min_ps((__m256)broadcast(high), _mm256_max_ps((__m256)broadcast(low), (__m256)x));
+    return (Vec)_mm256_min_ps((__m256)broadcast(high),
+                              _mm256_max_ps((__m256)broadcast(low), (__m256)x));
 #else
     x = x < low ? broadcast(low) : x;
     return x > high ? broadcast(high) : x;
 #endif
 }
 
-// exp(TIMES x) = power (1 + part), where power = 2^n and |n| < 128, or infinite where n = 128. part is a polynomial on
-// [-ln 2 / 2, ln 2 / 2] that has a relative error of 1.3e-8 (Remez): of a small x, where power is 1, it is all of exp - 1,
-// and has all its digits
+// exp(TIMES x) = power (1 + part), where power = 2^n and |n| < 128, or infinite where n = 128. part
+// is a polynomial on [-ln 2 / 2, ln 2 / 2] that has a relative error of 1.3e-8 (Remez): of a small
+// x, where power is 1, it is all of exp - 1, and has all its digits
 template <int TIMES>
 struct Exponential {
     Vec power, reduced, polynomial;  // part = reduced polynomial
 
     explicit Exponential(Vec x) {
-        constexpr float ROUND = 12583039.0f;  // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
+        // 1.5 * 2^23 + 127: the sum's low bits are n + 127, the exponent of 2^n
+        constexpr float ROUND = 12583039.0f;
         constexpr double c = TIMES;
         const Vec shifted = x * (float)(c * 1.4426950408889634) + ROUND;
         const Vec n = shifted - ROUND;
@@ -130,7 +140,8 @@ struct Exponential {
             reduced = multiply_add(n, broadcast((float)(-0.6931471805599453 / c)), x);
         else
             reduced = (x - n * (float)(0.693359375 / c)) + n * (float)(2.12194440e-4 / c);
-        polynomial = reduced * (float)(c * c * c * c * c * c * 0.001394649689) + (float)(c * c * c * c * c * 0.008366610607);
+        polynomial = reduced * (float)(c * c * c * c * c * c * 0.001394649689) +
+                     (float)(c * c * c * c * c * 0.008366610607);
         polynomial = polynomial * reduced + (float)(c * c * c * c * 0.0416662814);
         polynomial = polynomial * reduced + (float)(c * c * c * 0.1666654279);
         polynomial = polynomial * reduced + (float)(c * c * 0.5000000062);

@@ -57,8 +57,8 @@ static ffi::Error Backward(Array W_hh, Array c0, Array cs, Array dy, Array gates
     };
     copy(gates, dz), copy(dh, dh0), copy(dc, dc0);
     backward(dy.dimensions()[0], dy.dimensions()[1], dy.dimensions()[2], W_hh.typed_data(),
-             c0.typed_data(), cs.typed_data(), dy.typed_data(), dz->typed_data(),
-             dh0->typed_data(), dc0->typed_data(), Lengths(lengths).data());
+             c0.typed_data(), cs.typed_data(), dy.typed_data(), dz->typed_data(), dh0->typed_data(),
+             dc0->typed_data(), Lengths(lengths).data());
     return ffi::Error::Success();
 }
 

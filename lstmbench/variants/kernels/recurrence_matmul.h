@@ -1,7 +1,8 @@
 // Products of rows with blocks of packed weights, whose sums stay in registers.
 //
-// A block has VECTORS vectors of columns. ROWS rows are multiplied by PANEL of its vectors at a time: their sums, the panel's
-// vectors and one broadcast number then fill the processor's registers.
+// A block has VECTORS vectors of columns. ROWS rows are multiplied by PANEL of its vectors at a
+// time: their sums, the panel's vectors and one broadcast number then fill the processor's
+// registers.
 #pragma once
 #include "recurrence_gates.h"
 
@@ -11,11 +12,15 @@
 using std::size_t;
 
 constexpr int ROWS = 6, VECTORS = 4, BLOCK_WIDTH = VECTORS * LANES, PANEL = REGISTERS / 8;
-constexpr int UNROLL = REGISTERS == 16 ? 4 : 1;  // rows of a block in one pass of the loop; measured, see docs/performance.md
-constexpr size_t PAGE_FLOATS = 4096 / 4, LINE_FLOATS = 64 / 4;  // a memory page and a cache line
-constexpr size_t MIN_PREFETCH_FLOATS = 1 << 19;  // 2 MiB, as measured (docs/performance.md): smaller weights stay in a cache
+// Rows of a block in one pass of the loop; measured, see docs/performance.md
+constexpr int UNROLL = REGISTERS == 16 ? 4 : 1;
+// A memory page and a cache line
+constexpr size_t PAGE_FLOATS = 4096 / 4, LINE_FLOATS = 64 / 4;
+// Weights of less than 2 MiB stay in a cache; measured, see docs/performance.md
+constexpr size_t MIN_PREFETCH_FLOATS = 1 << 19;
 
-// sum += a b. Without the asm, GCC reads b from memory again for each a, or moves the sums from register to register
+// sum += a b. Without the asm, GCC reads b from memory again for each a, or moves the sums from
+// register to register
 INLINE void multiply_accumulate(Vec& sum, Vec a, Vec b) {
 #if defined(__FMA__) && !defined(__AVX512F__) && !defined(EMULATED)
     asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
@@ -47,8 +52,9 @@ INLINE void with_group_size(size_t size, Body body) {
     body(std::integral_constant<int, R>{});
 }
 
-// Calls body(R, n) for groups of R rows from the n-th on, R known to the compiler: ROWS, and at the end what is left. Ten rows
-// are split into five and five, because four rows have too few sums to hide the latency of a multiplication
+// Calls body(R, n) for groups of R rows from the n-th on, R known to the compiler: ROWS, and at the
+// end what is left. Ten rows are split into five and five, because four rows have too few sums to
+// hide the latency of a multiplication
 template <typename Body>
 INLINE void for_row_groups(size_t count, Body body) {
     for (size_t n = 0, size; n < count; n += size) {
@@ -57,38 +63,44 @@ INLINE void for_row_groups(size_t count, Body body) {
     }
 }
 
-// Sets pointers[r] to the row of the r-th of R rows from the n-th on; rows are ``stride`` numbers apart
+// Sets pointers[r] to the row of the r-th of R rows from the n-th on; rows are ``stride`` numbers
+// apart
 template <int R, typename Number>
-INLINE void row_pointers(const Rows& rows, size_t n, Number* first, size_t stride, Number* (&pointers)[R]) {
+INLINE void row_pointers(const Rows& rows, size_t n, Number* first, size_t stride,
+                         Number* (&pointers)[R]) {
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) pointers[r] = first + rows[n + r] * stride;
 }
 
-// Index of vector v of row k in a packed block of ``depth`` rows: the vectors of a panel lie side by side
+// Index of vector v of row k in a packed block of ``depth`` rows: the vectors of a panel lie side
+// by side
 INLINE size_t packed_index(size_t k, size_t v, size_t depth) {
     return ((v / PANEL * depth + k) * PANEL + v % PANEL) * LANES;
 }
 
-// Memory to prefetch from ``from`` on: one cache line for each ``interval`` rows of the block in use
+// Memory to prefetch from ``from`` on: one cache line for each ``interval`` rows of the block in
+// use
 struct Prefetch {
     const float* from = nullptr;
     size_t interval = 0;
 };
 
-// What the group of rows from the n-th on prefetches of the next block; all groups together prefetch all of it. A single group
-// has no time for it. ``width`` is that of all blocks together
-static Prefetch next_block(const float* block, size_t depth, size_t width, const Rows& rows, size_t n) {
+// What the group of rows from the n-th on prefetches of the next block; all groups together
+// prefetch all of it. A single group has no time for it. ``width`` is that of all blocks together
+static Prefetch next_block(const float* block, size_t depth, size_t width, const Rows& rows,
+                           size_t n) {
     const size_t groups = (rows.count + ROWS - 1) / ROWS, group = (n + ROWS - 1) / ROWS;
     if (groups < 2 || depth * width < MIN_PREFETCH_FLOATS) return {};
     return {block + (depth + group * depth / groups) * BLOCK_WIDTH, groups};
 }
 
-// sum[r][v] += a[r] . block[:, v] over ``depth``. The k-th number of row r is a[r][k], or, of interleaved rows,
-// a[0][k pitch + r]
+// sum[r][v] += a[r] . block[:, v] over ``depth``. The k-th number of row r is a[r][k], or, of
+// interleaved rows, a[0][k pitch + r]
 template <int R, bool INTERLEAVED>
-INLINE void multiply_block(const float* const (&a)[R], size_t pitch, const float* block, size_t depth, Vec (&sum)[R][VECTORS],
-                           Prefetch prefetch = {}) {
-    constexpr int V = R * VECTORS <= ROWS * PANEL ? VECTORS : PANEL;  // few rows leave registers for all vectors
+INLINE void multiply_block(const float* const (&a)[R], size_t pitch, const float* block,
+                           size_t depth, Vec (&sum)[R][VECTORS], Prefetch prefetch = {}) {
+    // Few rows leave registers for the sums of all vectors
+    constexpr int V = R * VECTORS <= ROWS * PANEL ? VECTORS : PANEL;
     // Loops, not for_vectors: with it GCC keeps the sums in memory
 #pragma GCC unroll 4
     for (int first = 0; first < VECTORS; first += V) {
@@ -101,7 +113,8 @@ INLINE void multiply_block(const float* const (&a)[R], size_t pitch, const float
         const auto add_row = [&](size_t k) ALWAYS_INLINE {
             Vec b[V];
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) b[v] = *(const UnalignedVec*)(weights + packed_index(0, v, depth));
+            for (int v = 0; v < V; ++v)
+                b[v] = *(const UnalignedVec*)(weights + packed_index(0, v, depth));
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {
                 const Vec factor = broadcast(INTERLEAVED ? a[0][k * pitch + r] : a[r][k]);
@@ -111,7 +124,8 @@ INLINE void multiply_block(const float* const (&a)[R], size_t pitch, const float
             weights += PANEL * LANES;
         };
         size_t k = 0;
-        for (ptrdiff_t wait = prefetch.interval; prefetch.interval && k + UNROLL <= depth; k += UNROLL) {
+        for (ptrdiff_t wait = prefetch.interval; prefetch.interval && k + UNROLL <= depth;
+             k += UNROLL) {
             for (wait -= UNROLL; wait <= 0; wait += prefetch.interval, prefetch.from += LINE_FLOATS)
                 __builtin_prefetch(prefetch.from, 0, 2);
 #pragma GCC unroll 4
@@ -129,8 +143,9 @@ INLINE void multiply_block(const float* const (&a)[R], size_t pitch, const float
     }
 }
 
-// The left operand of a product, rows of ``depth`` numbers: where they lie, or copied so that the rows of a group are
-// interleaved. Rows that are whole pages apart would compete for one set of a cache
+// The left operand of a product, rows of ``depth`` numbers: where they lie, or copied so that the
+// rows of a group are interleaved. Rows that are whole pages apart would compete for one set of a
+// cache
 struct LeftOperand {
     const float* from;
     size_t depth;
@@ -143,34 +158,43 @@ struct LeftOperand {
         this->from = workspace.data();
         for_row_groups(rows.count, [&](auto R, size_t n) {
             for (size_t r = 0; r < R; ++r)
-                for (size_t k = 0; k < depth; ++k) workspace[n * depth + k * R + r] = from[rows[n + r] * depth + k];
+                for (size_t k = 0; k < depth; ++k)
+                    workspace[n * depth + k * R + r] = from[rows[n + r] * depth + k];
         });
     }
 
-    // Adds to ``sum`` the product of R rows from the n-th on with a block, one of blocks of ``width`` columns together
+    // Adds to ``sum`` the product of R rows from the n-th on with a block, one of blocks of
+    // ``width`` columns together
     template <int R>
     inline ALWAYS_INLINE void multiply(const Rows& rows, size_t n, const float* block, size_t width,
-                                                        Vec (&sum)[R][VECTORS]) const {
+                                       Vec (&sum)[R][VECTORS]) const {
         const Prefetch prefetch = next_block(block, depth, width, rows, n);
         const float* a[R];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) a[r] = copied ? from + n * depth + r : from + rows[n + r] * depth;
-        copied ? multiply_block<R, true>(a, R, block, depth, sum, prefetch) : multiply_block<R, false>(a, 1, block, depth, sum, prefetch);
+        for (int r = 0; r < R; ++r)
+            a[r] = copied ? from + n * depth + r : from + rows[n + r] * depth;
+        copied ? multiply_block<R, true>(a, R, block, depth, sum, prefetch)
+               : multiply_block<R, false>(a, 1, block, depth, sum, prefetch);
     }
 };
 
-// Writes the product of R rows of a with a block to ``out``, or adds it: a long sum as a sum of sums loses fewer digits.
-// ``stride`` and ``pitch`` are the distances of two rows and, of interleaved rows, of two numbers
+// Writes the product of R rows of a with a block to ``out``, or adds it: a long sum as a sum of
+// sums loses fewer digits. ``stride`` and ``pitch`` are the distances of two rows and, of
+// interleaved rows, of two numbers
 template <int R, bool INTERLEAVED>
-NOINLINE void product_block(const Rows& rows, size_t n, const float* a, size_t stride, size_t pitch, const float* block, size_t depth,
-                          float* out, size_t width, int count, bool add) {
+NOINLINE void product_block(const Rows& rows, size_t n, const float* a, size_t stride, size_t pitch,
+                            const float* block, size_t depth, float* out, size_t width, int count,
+                            bool add) {
     const float* in[R];
     float* to[R];
     row_pointers(rows, n, a, stride, in), row_pointers(rows, n, out, width, to);
     Vec sum[R][VECTORS] = {};
-    for (int r = 0; add && r < R; ++r) __builtin_prefetch(to[r]), __builtin_prefetch(to[r] + LINE_FLOATS);
-    if (INTERLEAVED && pitch == R) multiply_block<R, INTERLEAVED>(in, R, block, depth, sum);  // a pitch known to the compiler
-    else multiply_block<R, INTERLEAVED>(in, pitch, block, depth, sum);
+    for (int r = 0; add && r < R; ++r)
+        __builtin_prefetch(to[r]), __builtin_prefetch(to[r] + LINE_FLOATS);
+    if (INTERLEAVED && pitch == R)  // a pitch known to the compiler
+        multiply_block<R, INTERLEAVED>(in, R, block, depth, sum);
+    else
+        multiply_block<R, INTERLEAVED>(in, pitch, block, depth, sum);
     for_vectors<R>([&](int r, int v) ALWAYS_INLINE {
         float* at = to[r] + v * LANES;
         const int left = count - v * LANES;

@@ -358,7 +358,7 @@ class PersistentSteps(TritonSteps):
         return rows_that_fit(B, self.W_hh.shape[1], item_bytes, self.units, self.chip)
 
     def _precision(self) -> str:
-        """Return how float32 is multiplied: in TF32 if PyTorch allows it, else as three products."""
+        """Return how float32 is multiplied: in TF32 if PyTorch allows it, else by three."""
         if self.b.device.type == "cpu":
             return "interpreted"
         return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"

@@ -1,5 +1,6 @@
-// Holds sigmoid and tanh of recurrence_gates.h against those of libm in double, over all floats (each STRIDE-th of them) and
-// densely where they bend. Prints the worst relative errors and how many numbers were wrong.
+// Holds sigmoid and tanh of recurrence_gates.h against those of libm in double, over all floats
+// (each STRIDE-th of them) and densely where they bend. Prints the worst relative errors and how
+// many numbers were wrong.
 #include "recurrence_gates.h"
 
 #include <algorithm>
@@ -14,7 +15,8 @@ static void report(const char* what, float x, double found, double wanted) {
     if (wrong++ < 10) std::printf("%s(%.9g): %.9g instead of %.9g\n", what, x, found, wanted);
 }
 
-static void hold(const char* what, float x, float found, double wanted, double allowed, double& worst) {
+static void hold(const char* what, float x, float found, double wanted, double allowed,
+                 double& worst) {
     const double error = std::fabs(found - wanted) / std::fabs(wanted);
     worst = std::max(worst, error);
     if (!(error <= allowed)) report(what, x, found, wanted);
@@ -29,16 +31,24 @@ static void check(const float (&x)[LANES]) {
         const float each = x[lane];
         const double wanted = 1 / (1 + std::exp(-(double)each));
         if (std::isnan(each)) {
-            if (!std::isnan(s[lane]) || !std::isnan(t[lane])) report("a function", each, s[lane], NAN);
+            if (!std::isnan(s[lane]) || !std::isnan(t[lane]))
+                report("a function", each, s[lane], NAN);
             continue;
         }
-        if (!(0 <= s[lane] && s[lane] <= 1)) report("sigmoid beyond its range", each, s[lane], wanted);
-        if (!(-1 <= t[lane] && t[lane] <= 1)) report("tanh beyond its range", each, t[lane], std::tanh((double)each));
-        if (each <= -89) hold("sigmoid", each, s[lane] + 1, 1, 0, worst_sigmoid);        // exp(89) is infinite
-        else if (each < -87) { if (!(s[lane] < 2e-38f)) report("sigmoid", each, s[lane], wanted); }
-        else hold("sigmoid", each, s[lane], wanted, 4e-7, worst_sigmoid);
-        if (std::fabs(each) < 1.2e-38f) { if (!(std::fabs(t[lane]) <= std::fabs(each))) report("tanh", each, t[lane], each); }
-        else hold("tanh", each, t[lane], std::tanh((double)each), 3e-7, worst_tanh);
+        if (!(0 <= s[lane] && s[lane] <= 1))
+            report("sigmoid beyond its range", each, s[lane], wanted);
+        if (!(-1 <= t[lane] && t[lane] <= 1))
+            report("tanh beyond its range", each, t[lane], std::tanh((double)each));
+        if (each <= -89)
+            hold("sigmoid", each, s[lane] + 1, 1, 0, worst_sigmoid);  // exp(89) is infinite
+        else if (each < -87) {
+            if (!(s[lane] < 2e-38f)) report("sigmoid", each, s[lane], wanted);
+        } else
+            hold("sigmoid", each, s[lane], wanted, 4e-7, worst_sigmoid);
+        if (std::fabs(each) < 1.2e-38f) {
+            if (!(std::fabs(t[lane]) <= std::fabs(each))) report("tanh", each, t[lane], each);
+        } else
+            hold("tanh", each, t[lane], std::tanh((double)each), 3e-7, worst_tanh);
     }
 }
 
@@ -53,10 +63,18 @@ static void check_all(Next next, size_t count) {
 
 int main() {
     uint32_t bits = 0;
-    check_all([&] { float x; bits += STRIDE; std::memcpy(&x, &bits, 4); return x; }, UINT32_MAX / STRIDE);
+    check_all(
+        [&] {
+            float x;
+            bits += STRIDE;
+            std::memcpy(&x, &bits, 4);
+            return x;
+        },
+        UINT32_MAX / STRIDE);
     float x = -90;
     check_all([&] { return x += 0.00137f; }, 131072);
-    const float ends[] = {INFINITY, -INFINITY, NAN, 0, -0.0f, 3e38f, -3e38f, 1e-45f, 88.8f, -88.8f, -88.4f, -88.0f, 10, -10, 9.999999f, 20};
+    const float ends[] = {INFINITY, -INFINITY, NAN,    0,      -0.0f, 3e38f, -3e38f,    1e-45f,
+                          88.8f,    -88.8f,    -88.4f, -88.0f, 10,    -10,   9.999999f, 20};
     size_t end = 0;
     check_all([&] { return ends[end++ % 16]; }, 16);
     std::printf("%d wrong; sigmoid %.2g, tanh %.2g\n", wrong, worst_sigmoid, worst_tanh);

@@ -236,7 +236,8 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
         "none": str(tmp_path / "nothing"),
         "fails": compiler(
             tmp_path / "fails",
-            '[ "$1" = --version ] && echo 1 && exit\necho /some/where/check.cpp:1: error: no room >&2\nexit 1',
+            '[ "$1" = --version ] && echo 1 && exit\n'
+            "echo /some/where/check.cpp:1: error: no room >&2\nexit 1",
         ),
         "no command": "g++ 'and",
         "says nothing": compiler(
@@ -244,7 +245,8 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
         ),
         "writes nonsense": compiler(
             tmp_path / "lies",
-            'case "$1" in --version) echo compiler 1; exit;; esac; for last; do :; done; echo nonsense > "$last"',
+            'case "$1" in --version) echo compiler 1; exit;; esac\n'
+            'for last; do :; done; echo nonsense > "$last"',
         ),
     }
     monkeypatch.setenv(
