@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import provenance
 from lstmbench.report.labels import WORKLOAD, Row, grouped, rows_of
@@ -52,14 +54,14 @@ def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
 def _table(folders: Mapping[str, Path]) -> Table | None:
     """Return the table of these runs; None where no two of them share a workload."""
     rows: list[Row] = []
-    manifests = []
+    runs = []
     for machine, folder in folders.items():
         try:
             records, _ = read_shown(folder)
             cases = with_base(rows_of(records))
         except LstmbenchError:
             continue
-        manifests.append(records.attrs["manifest"])
+        runs.append(records)
         others = (row for row in cases if row["implementation"] != row["ratio_to"])
         rows += [row | {"machine": machine} for row in others]
     shared = [
@@ -72,10 +74,12 @@ def _table(folders: Mapping[str, Path]) -> Table | None:
     if not shared:
         return None
     bases = bases_of(shared)
+    together = pd.concat(runs)
+    together.attrs["manifest"] = [records.attrs["manifest"] for records in runs]
     return make(
         "machines-ratio",
+        together,
         shared,
-        manifests,
         f"Time of one call relative to {base_words(bases)}, machine by machine: "
         "median of the ratios within rounds [95 % interval]",
         {"ratio": ratio_cell},

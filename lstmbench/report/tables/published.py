@@ -120,12 +120,12 @@ def published_tables(records: pd.DataFrame) -> list[Table]:
     cells = [_cells(row, notes) for row in beside]
     table = publish(
         "published",
+        records,
         _CAPTION,
         grid(labels, cells, ["published", "implementation"], _HEADS),
         beside,
         _COLUMNS,
         [*notes.lines(), *_remarks(times)],
-        records.attrs.get("manifest"),
         list({id(row): row for row in rows}.values()),
     )
     return [table]

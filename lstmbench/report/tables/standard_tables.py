@@ -28,8 +28,8 @@ def speed_table(records: pd.DataFrame) -> Table:
     unit = _unit(rows, "time_median_s")
     return make(
         "speed",
+        records,
         rows,
-        records.attrs.get("manifest"),
         f"Time of one call in {unit}: median [95 % interval]",
         {f"time, {unit}": numbers("time_median_s", SECONDS[unit], marks=True)},
         ["time_median_s", "time_low_s", "time_high_s", *EXTENT],
@@ -52,8 +52,8 @@ def ratio_table(records: pd.DataFrame) -> Table:
 
     return make(
         "ratio",
+        records,
         rows,
-        records.attrs.get("manifest"),
         f"Time of one call relative to {base_words(bases)}: "
         "median of the ratios within rounds [95 % interval]",
         {"ratio": ratio},
@@ -85,8 +85,8 @@ def memory_table(records: pd.DataFrame) -> Table:
         )
     return make(
         "memory",
+        records,
         rows + _formula(rows),
-        records.attrs.get("manifest"),
         "Memory of one call in MiB (1 MiB is 1,048,576 bytes)",
         {f"{schema.BY_NAME[name].label}, MiB": numbers(name, BYTES["MiB"]) for name in columns},
         ["allocated_bytes", "peak_host_bytes", "peak_device_bytes", "formula_bytes"],
@@ -119,8 +119,8 @@ def accuracy_table(records: pd.DataFrame) -> Table:
     some_gradients = len(shown) > 1 and "inference" in modes
     return make(
         "accuracy",
+        records,
         rows,
-        records.attrs.get("manifest"),
         "Relative L2 error against the float64 reference, the worst of all outputs and of all "
         "gradients",
         {schema.BY_NAME[column].label: errors(column) for column in shown},
@@ -136,8 +136,8 @@ def first_call_table(records: pd.DataFrame) -> Table:
     unit = _unit(rows, "first_call_s")
     return make(
         "first-call",
+        records,
         rows,
-        records.attrs.get("manifest"),
         f"First call of a process in {unit}, median over processes",
         {
             f"first call, {unit}": numbers("first_call_s", SECONDS[unit]),
@@ -160,8 +160,8 @@ def limit_table(records: pd.DataFrame) -> Table:
     when = "in the same rounds [95 % interval]" if in_rounds else "in the same run"
     return make(
         "limit",
+        records,
         rows,
-        records.attrs.get("manifest"),
         f"Share of the machine's limit in %, both measured {when}",
         {
             "of the roofline, %": numbers("roofline_fraction", 100),
@@ -185,8 +185,8 @@ def growth_table(records: pd.DataFrame) -> Table:
     rows = rows_of(records)
     return make(
         "growth",
+        records,
         rows + _formula(rows),
-        records.attrs.get("manifest"),
         "Growth of a call's memory in bytes per time step",
         {"bytes per step": numbers("allocated_bytes_per_step")},
         ["allocated_bytes_per_step", "formula_bytes_per_step"],

@@ -7,7 +7,7 @@ several; rows are implementations, in one panel per workload. If few workloads s
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -106,28 +106,28 @@ def grid(
 
 def publish(
     kind: str,
+    records: pd.DataFrame,
     caption: str,
     frame: pd.DataFrame,
     numbers: Sequence[Row],
     columns: Iterable[str],
     notes: list[str],
-    manifest: Any,
     cases: Sequence[Row] | None = None,
 ) -> Table:
     """Return a table with its footer.
 
     Args:
         kind: the second part of its id.
+        records: of one run or several, with the manifest in their ``attrs``.
         caption, frame, notes: as in ``Table``.
         numbers: the rows behind it; their ``columns`` are its numbers.
         columns: of these rows, all in the schema.
-        manifest: of the run, or several.
         cases: the records of which it is made, each once; ``numbers`` if None.
     """
     cases = list(numbers if cases is None else cases)
     dtypes = {name: schema.BY_NAME[name].dtype for name in columns}
     tidy = schema.frame(({name: row[name] for name in dtypes} for row in numbers), dtypes)
-    manifests = provenance.manifests_of(cases, manifest)
+    manifests = provenance.manifests_of(cases, records.attrs.get("manifest"))
     identity = provenance.table_id(cases, manifests, kind)
     footer = provenance.footer(cases, manifests, identity, provenance.content_hash(_csv(tidy)))
     return Table(identity, caption, frame, tidy, notes, footer)
@@ -135,8 +135,8 @@ def publish(
 
 def make(
     kind: str,
+    records: pd.DataFrame,
     rows: list[Row],
-    manifest: Any,
     what: str,
     cells: Mapping[str, Cell],
     columns: Sequence[str],
@@ -149,8 +149,8 @@ def make(
 
     Args:
         kind: the second part of its id.
+        records: of one run or several, with the manifest in their ``attrs``.
         rows: the cases.
-        manifest: of the run, or several.
         what: what its numbers are, the first sentence of the caption.
         cells: for each quantity, by its name, what writes its cell.
         columns: of the records, its numbers.
@@ -170,12 +170,12 @@ def make(
     caption += [f"Columns: {schema.BY_NAME[str(axis)].label}." if axis in AXES else "", more]
     return publish(
         kind,
+        records,
         " ".join(filter(None, caption)),
         frame.fillna("not run").rename_axis(index=["panel", stub], columns=["quantity", str(axis)]),
         [row for row in rows if row["implementation"] != FORMULA],
         [*CASE, *columns],
         [*notes.lines(), *absent, *remarks],
-        manifest,
     )
 
 

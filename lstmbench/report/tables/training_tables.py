@@ -83,12 +83,12 @@ def learning_table(records: pd.DataFrame) -> Table:
     heads = ["score [95 % interval]", "solved", "updates", f"an epoch, {unit}"]
     return publish(
         "learning",
+        records,
         _CAPTION,
         grid(labels, cells, ["task", "learnt by"], heads),
         shown,
         _NUMBERS,
         [*notes.lines(), *remarks],
-        records.attrs.get("manifest"),
         rows,
     )
 
