@@ -19,8 +19,9 @@ from types import SimpleNamespace
 from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.process.worker_pool import WorkerPool
-LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}  # to measure takes longer
-WorkerPool.machine_worker = lambda *_: SimpleNamespace(request=lambda *_, **__: LIMITS, kill=lambda: None)
+PEAKS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
+machine = SimpleNamespace(request=lambda *_, **__: PEAKS, kill=lambda: None)
+WorkerPool.machine_worker = lambda *_: machine
 """
 """What every worker does first."""
 DIES = """
@@ -66,7 +67,7 @@ def scheduler() -> Iterator[LocalCluster]:
 def workers(
     address: str, folder: Path, *preloads: str, host: str = "127.0.0.1"
 ) -> Iterator[list[Any]]:
-    """Start a dask worker for each text that it is to run first, and give them once all are there."""
+    """Start a dask worker for each text, which it runs first; give them once all are there."""
     with ExitStack() as scope, Client(address, set_as_default=False) as client:
         before = len(client.run(os.getpid))
         started = []

@@ -33,7 +33,7 @@ BUDGET = {
 LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
-def given_limits(team: Any, workload: Any) -> Any:
+def given_limits(pool: Any, workload: Any) -> Any:
     """In place of the process that measures the machine's limits, which takes a second, and matters
     to few tests.
     """

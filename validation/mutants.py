@@ -37,7 +37,7 @@ class Mutant(NamedTuple):
 STATISTICS = ("measure/statistics.py", "tests/measure/test_statistics.py")
 DISTURBANCE = (
     "measure/disturbance.py",
-    "tests/measure/test_disturbance.py tests/measure/test_rounds.py",
+    "tests/measure/test_disturbance.py tests/measure/test_workload_session.py",
 )
 SPEED = ("measure/metrics/speed.py", "tests/measure/test_metrics.py")
 ROOFLINE = ("measure/metrics/roofline.py", "tests/measure/test_metrics.py")
@@ -45,11 +45,11 @@ STORE = ("results/store.py", "tests/results tests/measure/test_runner.py")
 RUNNER = ("measure/runner.py", "tests/measure/test_runner.py")
 WORKLOAD = (
     "measure/workload_session.py",
-    "tests/measure/test_rounds.py tests/measure/test_runner.py",
+    "tests/measure/test_workload_session.py tests/measure/test_runner.py",
 )
 CASE_RUN = (
     "measure/case_run.py",
-    "tests/measure/test_rounds.py tests/measure/test_gate.py tests/measure/test_isolation.py",
+    "tests/measure/test_workload_session.py tests/measure/test_case_run.py tests/measure/test_isolation.py",
 )
 CONTROLS = ("measure/controls.py", "tests/measure/test_controls.py")
 VERDICTS = ("report/comparison/verdicts.py", "tests/report/comparison")

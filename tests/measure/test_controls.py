@@ -1,4 +1,4 @@
-"""What the controls showed is summed up rightly, and controls that contradict the intervals fail."""
+"""The summary of controls, which fails where they contradict the intervals."""
 
 import pytest
 

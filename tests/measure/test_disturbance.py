@@ -1,4 +1,4 @@
-"""Disturbed turns are known by their witnesses, and leaving them out has a limit."""
+"""Probes show which measurements were disturbed, and how many may be discarded has a limit."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_standing_in_line_for_a_core_is_no_waiting():
 
 
 @pytest.mark.parametrize(
-    "witness",
+    "probe",
     [
         ({"cpu_s": 0.9e-2}, "pushed off its core"),
         ({"switches": 3}, "pushed off its core"),
@@ -35,10 +35,10 @@ def test_standing_in_line_for_a_core_is_no_waiting():
         ({"throttled": "hardware slowdown"}, "throttled GPU"),
     ],
 )
-def test_each_witness_alone_marks_its_turn_and_no_other_and_says_why(witness):
-    witness, why = witness
+def test_each_probe_alone_marks_its_turn_and_no_other_and_says_why(probe):
+    probe, why = probe
     quiet = QUIET._replace(mhz=2600.0)
-    turns = [quiet] * 4 + [quiet._replace(**witness)] + [quiet] * 4
+    turns = [quiet] * 4 + [quiet._replace(**probe)] + [quiet] * 4
     assert disturbed(turns).tolist() == [False] * 4 + [True] + [False] * 4
     assert [reason for reason, marks in reasons(turns).items() if marks.any()] == [why]
 

@@ -191,8 +191,8 @@ def test_without_git_there_is_no_commit_and_the_reason(
 
 @pytest.mark.parametrize(
     "names",
-    [["GIT_DIR"], ["GIT_DIR", "GIT_WORK_TREE"], ["GIT_INDEX_FILE"], ["GIT_OBJECT_DIRECTORY"], ["GIT_COMMON_DIR"],
-     ["GIT_CEILING_DIRECTORIES"], ["GIT_DIR", "GIT_PREFIX", "GIT_TRACE"]],
+    [["GIT_DIR"], ["GIT_DIR", "GIT_WORK_TREE"], ["GIT_INDEX_FILE"], ["GIT_OBJECT_DIRECTORY"],
+     ["GIT_COMMON_DIR"], ["GIT_CEILING_DIRECTORIES"], ["GIT_DIR", "GIT_PREFIX", "GIT_TRACE"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_a_hook_s_environment_says_of_another_repository_is_not_heeded(

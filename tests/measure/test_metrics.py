@@ -29,21 +29,23 @@ TRAINING = Workload(
 )
 
 
-def turns(*seconds: float, **witnesses: Any) -> list[Measurement]:
+def turns(*seconds: float, **probes: Any) -> list[Measurement]:
     """Quiet turns of one sample each, in one process."""
     quiet = {"loop_s": 1e-2, "cpu_s": 1e-2, "switches": 0, "sentinel_s": 1e-4}
-    return [Measurement(seconds=[each], **(quiet | witnesses)) for each in seconds]  # type: ignore[arg-type]
+    return [Measurement(seconds=[each], **(quiet | probes)) for each in seconds]  # type: ignore[arg-type]
 
 
 def evidence(
     own: list[list[Measurement]], reference: list[list[Measurement]] | None = None, **more: Any
 ) -> Evidence:
-    gate = [{"first_call_s": 1.0, "output_rel_error": 1e-7, "grad_rel_error": None} for _ in own]
+    first_calls = [
+        {"first_call_s": 1.0, "output_rel_error": 1e-7, "grad_rel_error": None} for _ in own
+    ]
     found = Evidence(
         SMALL,
         "torch.nn",
         precision=0.02,
-        first_calls=gate,
+        first_calls=first_calls,
         measurements=own,
         reference_measurements=reference or [],
     )
@@ -122,10 +124,10 @@ def test_a_round_s_time_does_not_depend_on_how_many_calls_make_a_sample() -> Non
 
 
 def test_the_first_call_stands_apart_and_is_never_less_than_nothing() -> None:
-    gate = [{"first_call_s": each} for each in (1.0, 3.0, 2.0)]
-    found = speed.compute(evidence([turns(0.5)] * 3, first_calls=gate))
+    first_calls = [{"first_call_s": each} for each in (1.0, 3.0, 2.0)]
+    found = speed.compute(evidence([turns(0.5)] * 3, first_calls=first_calls))
     assert (found["first_call_s"], found["compile_s"]) == (2.0, 1.5)
-    assert speed.compute(evidence([turns(5.0)] * 3, first_calls=gate))["compile_s"] == 0.0
+    assert speed.compute(evidence([turns(5.0)] * 3, first_calls=first_calls))["compile_s"] == 0.0
 
 
 def test_disturbed_rounds_are_left_out_and_counted() -> None:
@@ -141,16 +143,18 @@ def test_disturbed_rounds_are_left_out_and_counted() -> None:
 
 
 def test_the_worst_process_counts() -> None:
-    gate = [{"output_rel_error": a, "grad_rel_error": b} for a, b in ((1e-7, 3e-7), (2e-7, 1e-7))]
-    assert accuracy.compute(evidence([], first_calls=gate)) == {
+    first_calls = [
+        {"output_rel_error": a, "grad_rel_error": b} for a, b in ((1e-7, 3e-7), (2e-7, 1e-7))
+    ]
+    assert accuracy.compute(evidence([], first_calls=first_calls)) == {
         "output_rel_error": 2e-7,
         "grad_rel_error": 3e-7,
     }
 
 
 def test_without_a_backward_there_is_no_gradient_s_error() -> None:
-    gate = [{"output_rel_error": 0.0, "grad_rel_error": None}]
-    assert accuracy.compute(evidence([], first_calls=gate)) == {
+    first_calls = [{"output_rel_error": 0.0, "grad_rel_error": None}]
+    assert accuracy.compute(evidence([], first_calls=first_calls)) == {
         "output_rel_error": 0.0,
         "grad_rel_error": None,
     }

@@ -208,7 +208,8 @@ def test_a_column_that_a_metric_declares_is_stored_with_its_type_after_the_other
         "NEEDS = frozenset({'samples'})\n"
         "COLUMNS = (count('repeats'), text('mood'))\n"
         "def compute(evidence):\n"
-        "    return {'mood': None, 'repeats': len(evidence.rounds) if evidence.workload.seq_len > 3 else None}\n"
+        "    long = evidence.workload.seq_len > 3\n"
+        "    return {'mood': None, 'repeats': len(evidence.rounds) if long else None}\n"
     )
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
     metrics.metrics.cache_clear()

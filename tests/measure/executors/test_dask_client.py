@@ -241,7 +241,8 @@ def test_one_that_comes_later_hands_back_what_it_was_given(
     address: str, suite: Path, tmp_path: Path
 ) -> None:
     late = "real = dask_worker.traits()\ncalls = []\n"
-    late += "dask_worker.traits = lambda: real | (calls and {'machine': 'zzz'} or calls.append(1) or {})\n"
+    late += "other = {'machine': 'zzz'}\n"
+    late += "dask_worker.traits = lambda: real | (calls and other or calls.append(1) or {})\n"
     with (
         hosts.workers(address, tmp_path, ""),
         hosts.workers(address, tmp_path, late, host="127.0.0.2"),

@@ -80,9 +80,7 @@ def test_the_suites_are_those_that_are_described() -> None:
     assert set(suites()) == measured | {"learning", "learning_full", "learning_lags"}
 
 
-def test_quick_has_all_implementations_both_modes_two_hidden_sizes_long_sequences_and_a_real_series() -> (
-    None
-):
+def test_quick_has_all_implementations_both_modes_two_sizes_and_a_real_series() -> None:
     suite = read_suite("quick")
     workloads = suite.workloads()
     assert set(suite.names()) >= ALL
@@ -269,7 +267,8 @@ def test_grids_that_are_missing_are_named(reading: Any) -> None:
 
 
 def test_the_line_is_that_of_the_value(reading: Any) -> None:
-    text = "implementations: [numpy.fused]\nreference: numpy.fused\n\ngrids:\n  - seq_len: 3\n    batch_size:\n"
+    text = "implementations: [numpy.fused]\nreference: numpy.fused\n\n"
+    text += "grids:\n  - seq_len: 3\n    batch_size:\n"
     text += "      - 1\n      - 0\n    hidden_size: 3\n"
     assert ", line 8, key 'grids.0.batch_size.1'" in reading(text)
 
@@ -310,7 +309,8 @@ def test_what_is_not_yaml_or_no_mapping_is_refused(reading: Any, text: Any, expe
 def test_a_python_tag_runs_nothing(reading: Any, tmp_path: Path) -> None:
     trace = tmp_path / "was here"
     reading(
-        f"grids: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{trace}']]\n"
+        "grids: !!python/object/apply:pathlib.Path.touch "
+        f"[!!python/object/apply:pathlib.Path ['{trace}']]\n"
     )
     assert not trace.exists()
 

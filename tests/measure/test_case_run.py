@@ -1,4 +1,4 @@
-"""A case outside the tolerance of its dtype is a wrong result and gets no times."""
+"""A case is a wrong result outside the tolerance of its dtype; every sample of it is a row."""
 
 import math
 from collections.abc import Callable
@@ -11,10 +11,12 @@ from tiny import mutants
 
 import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE
+from lstmbench.measure.case_run import CaseRun
+from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.suites.case import Case, Workload
-from lstmbench.measure.workload_session import CaseRun
 
+TINY = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
 GOOD = {
     "first_call_s": 1.0,
     "invalid_outputs": "",
@@ -23,10 +25,10 @@ GOOD = {
 }
 
 
-def judged(dtype: str, **gate: Any) -> CaseRun:
+def checked(dtype: str, **check: Any) -> CaseRun:
     workload = Workload("training", 2, 3, 4, 5, dtype=dtype)
     case_run = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
-    case_run.check_accuracy(GOOD | gate)
+    case_run.check_accuracy(GOOD | check)
     return case_run
 
 
@@ -34,16 +36,16 @@ def judged(dtype: str, **gate: Any) -> CaseRun:
 @pytest.mark.parametrize("which", ["output_rel_error", "grad_rel_error"])
 def test_outputs_and_gradients_have_the_tolerance_of_their_dtype(dtype: str, which: str) -> None:
     bound = TOLERANCE[dtype]
-    assert judged(dtype, **{which: bound}).status == "ok"
+    assert checked(dtype, **{which: bound}).status == "ok"
     for beyond in (np.nextafter(bound, 1), math.inf, math.nan):
-        case_run = judged(dtype, **{which: beyond})
+        case_run = checked(dtype, **{which: beyond})
         assert case_run.status == "wrong_result"
         assert which in case_run.error
         assert f"at most {bound:g} is allowed for {dtype}" in case_run.error
 
 
 def test_a_wrong_result_keeps_its_errors_and_has_no_times() -> None:
-    record = judged("float32", output_rel_error=0.5).record()
+    record = checked("float32", output_rel_error=0.5).record()
     assert record["output_rel_error"] == 0.5
     assert not {"time_median_s", "ratio", "first_call_s", "samples", "roofline_fraction"} & set(
         record
@@ -51,12 +53,12 @@ def test_a_wrong_result_keeps_its_errors_and_has_no_times() -> None:
 
 
 def test_without_gradients_only_the_outputs_count() -> None:
-    assert judged("float32", grad_rel_error=None).status == "ok"
-    assert judged("float32", grad_rel_error=None, output_rel_error=1.0).status == "wrong_result"
+    assert checked("float32", grad_rel_error=None).status == "ok"
+    assert checked("float32", grad_rel_error=None, output_rel_error=1.0).status == "wrong_result"
 
 
 def test_outputs_of_the_wrong_shape_are_reported() -> None:
-    case_run = judged(
+    case_run = checked(
         "float32",
         output_rel_error=math.inf,
         invalid_outputs="y has shape (1,), and (2,) is right",
@@ -79,3 +81,26 @@ def test_an_error_below_float32_precision_is_found_in_float64(
     assert (refused["status"], pd.isna(refused["time_median_s"])) == ("wrong_result", True)
     assert 1e-9 < refused["output_rel_error"] < 1e-6
     assert records.loc[("numpy.fused", "float64"), "output_rel_error"] < 1e-12
+
+
+def test_every_sample_is_kept_with_its_process_its_round_and_its_number_of_calls() -> None:
+    """Each process finds for itself how many calls make a sample."""
+    first = [
+        Measurement([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10),
+        Measurement([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
+    ]
+    second = [Measurement([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
+    case_run = CaseRun(
+        Case("torch.nn", TINY),
+        Evidence(TINY, "torch.nn", 0.02, measurements=[first, second]),
+        peer=True,
+    )
+    rows = list(case_run.samples())
+    kept = [
+        tuple(row[name] for name in ("process", "round", "sample", "calls", "seconds"))
+        for row in rows
+    ]
+    assert kept == [(0, 0, 0, 10, 1.0), (0, 0, 1, 10, 2.0), (0, 1, 0, 10, 3.0), (1, 0, 0, 7, 4.0)]
+    assert all(
+        row["implementation"] == "torch.nn" and row["peer"] and row["seq_len"] == 2 for row in rows
+    )
