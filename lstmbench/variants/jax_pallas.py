@@ -34,10 +34,10 @@ DEPTH = 64
 """Terms of a product's sum that are added in one pass of the loop."""
 
 
-def _forward_kernel(z: Any, c: Any, h: Any, W: Any, h_next: Any, c_next: Any, *kept: Any) -> None:
+def _forward_kernel(z: Any, c: Any, h: Any, W: Any, h_next: Any, c_next: Any, *saved: Any) -> None:
     """Compute one step for z (R, 4, U) and c (R, U), from all of h (R, H) and W (4, H, U).
 
-    ``kept`` is the array for the gates, if they are kept.
+    ``saved`` holds the output for the gates, if they are saved.
     """
 
     def add(k: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -52,7 +52,7 @@ def _forward_kernel(z: Any, c: Any, h: Any, W: Any, h_next: Any, c_next: Any, *k
     c_new = f * c[...] + i * g
     c_next[...] = c_new
     h_next[...] = (o * jnp.tanh(c_new)).astype(h_next.dtype)
-    for gates in kept:
+    for gates in saved:
         for k, gate in enumerate((i, f, g, o)):
             gates[:, k, :] = gate
 
@@ -181,15 +181,15 @@ class PallasSteps:
 
         def step(carry: Any, z: Array) -> Any:
             h, c = carry
-            h, c, *kept = sizes.call(_forward_kernel, self.interpret, outputs, z, c, h, W)
-            return (h, c), (h, c, *kept) if keep else (h,)
+            h, c, *saved = sizes.call(_forward_kernel, self.interpret, outputs, z, c, h, W)
+            return (h, c), (h, c, *saved) if keep else (h,)
 
         first = sizes.pad(h0, 0, 1), sizes.pad(c0.astype(jnp.float32), 0, 1)
-        (_, c), (hs, *kept) = jax.lax.scan(step, first, zs.reshape(T, *gates))
+        (_, c), (hs, *saved) = jax.lax.scan(step, first, zs.reshape(T, *gates))
         hs = hs[:, :B, :H]
         if not keep:
             return Steps(hs, None, None), c[:B, :H]
-        cs, all_gates = kept
+        cs, all_gates = saved
         return Steps(hs, cs[:, :B, :H], all_gates[:, :B, :, :H].reshape(T, B, 4 * H)), c[:B, :H]
 
     def backward(

@@ -229,8 +229,8 @@ def _exponential_of(x: Any) -> Any:
     shift = number(1.5 * 2 ** MANTISSA[x.bitwidth])  # adding it rounds to an integer
     # ln 2 as a sum of two numbers; n times the first is exact (Cody and Waite)
     high, low = number(0.693359375), number(-2.121944400546905827679e-4)
-    first, *others = (number(1 / math.factorial(k)) for k in range(terms, 0, -1))
-    coefficients = tuple(others)
+    first, *later = (number(1 / math.factorial(k)) for k in range(terms, 0, -1))
+    coefficients = tuple(later)
 
     def exponential(x: Any) -> Any:
         x = -end if x < -end else x

@@ -58,8 +58,8 @@ def test_the_persistent_kernel_is_what_runs_where_the_weights_fit() -> None:
             each.to("cuda", torch.bfloat16)
             for each in (x, state, state, torch.zeros(8, 16, 512), state, state)
         ]
-        told = lstm.framework.device_profile(lstm.implementation.forward_backward, *arrays)
-    assert "forward_kernel" in told["kernels"] or "backward_kernel" in told["kernels"]
+        profile = lstm.framework.device_profile(lstm.implementation.forward_backward, *arrays)
+    assert "forward_kernel" in profile["kernels"] or "backward_kernel" in profile["kernels"]
 
 
 def test_sequences_beyond_what_cudnn_takes_are_computed() -> None:

@@ -16,7 +16,7 @@ from lstmbench.core import registry
 from lstmbench.measure.suites.case import Workload
 
 
-def test_without_numba_it_is_a_row_that_says_so_and_others_are_there() -> None:
+def test_without_numba_it_is_listed_with_that_reason() -> None:
     rows = fresh(
         "sys.modules['numba'] = None  # importing it raises ModuleNotFoundError\n"
         "from lstmbench.core import registry\n"
@@ -47,7 +47,7 @@ def test_nothing_else_imports_numba() -> None:
     ],
     ids=["read-only", "no home"],
 )
-def test_where_nothing_can_be_kept_each_process_compiles_and_that_is_told(
+def test_without_a_cache_each_process_compiles_and_code_path_says_so(
     broken: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("numba")
@@ -84,7 +84,7 @@ def test_sigmoid_and_tanh_keep_all_digits_of_what_is_small(numba: Any, dtype: An
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_and_tanh_end_where_they_should(numba: Any, dtype: Any) -> None:
+def test_sigmoid_and_tanh_at_infinity_and_nan(numba: Any, dtype: Any) -> None:
     for x, sigmoid, tanh in (
         (np.inf, 1, 1),
         (-np.inf, 0, -1),
@@ -114,7 +114,7 @@ def test_a_product_writes_its_rows_and_columns_and_nothing_else(
         assert (memory[[0, -1]] == 1).all()
 
 
-def test_weights_laid_out_in_the_wrong_order_fail_the_check(
+def test_weights_packed_in_the_wrong_order_fail_the_check(
     numba: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = numba._pack

@@ -34,7 +34,7 @@ def loaded(
 @pytest.mark.parametrize(
     ("small", "forward_rows", "backward_products"), [(CUT, 8, 4), (CUT_BACK, 0, 1)]
 )
-def test_it_is_the_lstm_in_small_products_too(
+def test_it_is_the_lstm_with_cut_products(
     monkeypatch: pytest.MonkeyPatch,
     small: int,
     forward_rows: int,
@@ -48,7 +48,7 @@ def test_it_is_the_lstm_in_small_products_too(
     check("numpy.fused", dtype, "cpu", draw(5, ROWS, H, H))
 
 
-def test_a_block_of_columns_in_the_wrong_place_fails_the_check(
+def test_swapped_blocks_of_columns_fail_the_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(blocked_matmul, "COLUMNS", 16)
@@ -65,7 +65,7 @@ def test_a_block_of_columns_in_the_wrong_place_fails_the_check(
         check("numpy.fused", "float64", "cpu", draw(5, ROWS, H, H))
 
 
-def test_training_lays_the_weights_out_in_every_call_and_inference_once(
+def test_training_packs_the_weights_in_every_call_and_inference_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     implementation = loaded(monkeypatch, True, CUT)
@@ -83,7 +83,7 @@ def test_training_lays_the_weights_out_in_every_call_and_inference_once(
     [(False, CUT, ROWS), (True, ROWS * H * H, ROWS), (True, CUT, 31), (True, CUT // 8, ROWS)],
     ids=["no such kernels", "small as it is", "rows that cannot be cut", "too few rows at once"],
 )
-def test_a_product_is_left_whole_where_to_cut_it_does_not_pay(
+def test_a_product_is_not_cut_where_cutting_does_not_pay(
     monkeypatch: pytest.MonkeyPatch, small_kernels: bool, small: int, rows: int
 ) -> None:
     assert loaded(monkeypatch, small_kernels, small).forward_weights.U_hh.rows_at_once(rows) == 0
@@ -102,7 +102,7 @@ def test_small_products_are_for_one_thread_and_processors_with_kernels_for_them(
     assert blocked_matmul._blas_likes_small_products.__wrapped__() is wanted
 
 
-def test_products_of_small_ones_are_numpy_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_products_equal_numpy_s(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded(monkeypatch, True, CUT)
     random = np.random.default_rng(0)
     matrices, rows = random.normal(size=(4, H, H)), random.normal(size=(4, ROWS, H))

@@ -37,7 +37,7 @@ def test_it_agrees_with_the_oracle(shape: tuple[int, int, int, int]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_with_two_bytes_too(dtype: str) -> None:
+def test_it_agrees_with_the_oracle_in_two_bytes(dtype: str) -> None:
     problem = draw(5, 4, 6, 8)
     wanted = expected_results(problem)
     for name, found in results(load(problem, dtype), problem).items():
@@ -53,7 +53,7 @@ def a_gpu() -> AbstractContextManager[Any]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_it_can_be_lowered_for_cuda_where_there_is_none(dtype: str) -> None:
+def test_it_can_be_lowered_for_cuda_without_a_gpu(dtype: str) -> None:
     framework = jax_pallas.JaxBackend("cpu", dtype)
     problem = draw(3, 18, 5, 70)
     x, h0, c0, *_ = arrays = [framework.from_numpy(array) for array in problem.all_inputs]
@@ -81,7 +81,7 @@ def test_it_can_be_lowered_for_cuda_where_there_is_none(dtype: str) -> None:
         assert lowered.as_text().count("triton") >= kernels
 
 
-def test_padding_is_the_least_that_fills_the_blocks() -> None:
+def test_padding_is_minimal() -> None:
     sizes = jax_pallas.Sizes
     assert sizes.of(1, 1) == (16, 64, 16)
     assert sizes.of(16, 768) == (16, 768, 16)

@@ -63,7 +63,9 @@ for name in {names}:
 @pytest.mark.parametrize(
     "missing", [("equinox", "flax", "keras", "onnxruntime"), ("onnx",)], ids=["all of them", "onnx"]
 )
-def test_a_peer_whose_package_is_missing_is_a_row_that_says_so(missing: tuple[str, ...]) -> None:
+def test_a_peer_whose_package_is_missing_is_listed_with_that_reason(
+    missing: tuple[str, ...],
+) -> None:
     for framework in ("torch", "jax"):
         pytest.importorskip(framework)
     names = {name: package for name, package in PACKAGES.items() if package in missing}
@@ -112,7 +114,7 @@ def test_torch_compile_compiles_at_the_first_call_and_once_for_every_length(comp
 
 
 @pytest.mark.parametrize("missing", ["compiler", "headers"])
-def test_torch_compile_says_what_it_has_not_got_to_compile_with(missing: str) -> None:
+def test_torch_compile_names_the_missing_requirement(missing: str) -> None:
     pytest.importorskip("torch")
     break_it = {
         "compiler": "os.environ['CXX'] = 'no-such-compiler'",
@@ -166,7 +168,7 @@ def test_onnxruntime_has_no_backward_and_no_float64() -> None:
 
 
 @pytest.mark.parametrize("name", LOSES_NAN)
-def test_what_the_conformance_check_does_not_ask_of_it_is_what_it_does_not_do(name: str) -> None:
+def test_peers_excused_from_keeping_nan_do_lose_it(name: str) -> None:
     needs(name)
     problem = draw(4, 2, 3, 5)
     x = problem.x.copy()
@@ -198,7 +200,7 @@ def test_a_peer_with_its_gates_in_another_order_fails_the_check(own_registration
 # cuDNN through JAX
 
 
-def test_cudnn_through_jax_gets_its_weights_and_inputs_as_jax_says_that_it_wants_them(
+def test_jax_cudnn_passes_weights_and_inputs_in_the_layout_of_jax_rnn(
     own_registrations: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a GPU: JAX's own reference for that function, which is made for its tests, stands in
@@ -251,7 +253,7 @@ except lb.LstmbenchError as error:
 @pytest.mark.parametrize(
     ("backend", "given"), [("torch", None), ("torch", "jax"), ("jax", "torch")]
 )
-def test_keras_is_imported_with_the_backend_that_is_asked_for_and_refuses_the_other(
+def test_keras_is_imported_with_the_needed_backend_and_the_other_is_refused(
     monkeypatch: pytest.MonkeyPatch, backend: str, given: str | None
 ) -> None:
     (other,) = set(KERAS) - {backend}

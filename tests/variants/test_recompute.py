@@ -22,16 +22,14 @@ def beyond(name: str, T: int, B: int, H: int) -> float:
     return (allocated / 4 - gradients) / (T * B * H)
 
 
-def test_training_keeps_the_outputs_and_little_more() -> None:
+def test_training_allocates_little_more_than_the_outputs() -> None:
     assert beyond("torch.fused", 1024, 4, 32) == pytest.approx(6, rel=0.02)  # h, c and four gates
     assert beyond("torch.recompute", 1024, 4, 32) < 1.5
 
 
 @pytest.mark.parametrize(("T", "B"), [(1, 1), (255, 1), (257, 1), (300, 3), (700, 2)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_chunks_of_any_number_and_a_shorter_last_one_give_what_the_whole_gives(
-    T: int, B: int, dtype: str
-) -> None:
+def test_any_chunks_give_the_gradients_of_the_whole(T: int, B: int, dtype: str) -> None:
     problem = draw(T, B, 3, 5)
     wanted = results(lb.load("torch.fused", problem.params, dtype=dtype), problem)
     for name, found in results(

@@ -38,12 +38,12 @@ def too_wrong(found: dict[str, dict[str, float]]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["stepped", "whole", "too_large"])
-def test_whole_sequences_agree_with_the_oracle_in_every_dtype(way: str) -> None:
+@pytest.mark.parametrize("kernels", ["stepped", "whole", "too_large"])
+def test_whole_sequences_agree_with_the_oracle_in_every_dtype(kernels: str) -> None:
     shapes = [*SHAPES, (40, 3, 4, 12)]
     cases = [(shape, "float32") for shape in shapes] + [(SHAPES[2], dtype) for dtype in DTYPES[1:]]
     found = interpreted(
-        {f"{shape} {dtype}": f"{way}(*{shape}, dtype={dtype!r})" for shape, dtype in cases}
+        {f"{shape} {dtype}": f"{kernels}(*{shape}, dtype={dtype!r})" for shape, dtype in cases}
     )
     assert too_wrong(found) == []
     assert all(len(errors) == 9 for errors in found.values())  # three outputs, six gradients
@@ -58,7 +58,7 @@ def test_one_step_by_many_programs_agrees_with_the_oracle() -> None:
     assert too_wrong(found) == []
 
 
-def test_the_parts_of_the_kernels_do_what_they_say() -> None:
+def test_parts_of_the_kernels_are_accurate() -> None:
     products = {
         f"product {B} {H}": f"product({B}, {H})" for B, H in [(1, 16), (18, 40), (3, 70), (2, 200)]
     }
@@ -78,7 +78,7 @@ def test_the_parts_of_the_kernels_do_what_they_say() -> None:
         ("h = h_next", "h = h"),
     ],
 )
-def test_a_kernel_that_is_wrong_is_seen(old: str, new: str) -> None:
+def test_a_wrong_kernel_fails_the_check(old: str, new: str) -> None:
     spoil = f"""
 import importlib.util, pathlib, sys, tempfile
 spec = importlib.util.find_spec('lstmbench.variants.kernels.triton_persistent')
@@ -107,7 +107,7 @@ def test_a_product_is_split_into_powers_of_two(H: int, halves: tuple[int, int]) 
     assert split(H) == halves
 
 
-def test_what_fits_on_a_chip_is_decided_by_its_processors_and_their_memory() -> None:
+def test_processors_and_shared_memory_decide_what_fits_on_a_chip() -> None:
     from lstmbench.variants.kernels.triton_persistent import Chip, rows_that_fit
 
     h100 = Chip(processors=132, shared_bytes=232448)

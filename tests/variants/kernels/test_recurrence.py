@@ -118,7 +118,7 @@ def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
 @pytest.mark.parametrize("optimised", ["-O1", "-O3"])
 @pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
-def test_gates_have_all_digits_and_keep_their_range_whatever_the_processor_and_the_compiler(
+def test_gates_are_accurate_and_in_range_with_every_processor_and_compiler(
     instructions: str, compiler_: str, optimised: str, tmp_path: Path
 ) -> None:
     if missing := NEEDED.get(instructions, set()) - set(environment.machine()["cpu_flags"]):
@@ -127,7 +127,7 @@ def test_gates_have_all_digits_and_keep_their_range_whatever_the_processor_and_t
 
 
 @compiled
-def test_an_estimate_that_is_further_off_would_be_seen(tmp_path: Path) -> None:
+def test_a_less_accurate_estimate_fails_the_check(tmp_path: Path) -> None:
     far = ["-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=1e-3"]
     with pytest.raises(AssertionError, match="instead of"):
         checked("gates_check.cpp", tmp_path, COMPILERS[0], "-O1", *far)
@@ -149,7 +149,7 @@ def widths() -> list[Any]:
 @pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("instructions", widths())
-def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_width(
+def test_steps_match_plain_loops_and_stay_in_bounds_at_every_vector_width(
     instructions: str, tmp_path: Path
 ) -> None:
     sanitised = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -159,15 +159,13 @@ def test_steps_compute_what_plain_loops_do_and_touch_nothing_else_whatever_the_w
 @compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
-def test_steps_compute_what_plain_loops_do_with_another_compiler_too(
-    compiler_: str, tmp_path: Path
-) -> None:
+def test_steps_match_plain_loops_with_another_compiler(compiler_: str, tmp_path: Path) -> None:
     flags = [flag for flag in recurrence.FLAGS if flag != "-shared"]
     checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *recurrence.TUNED)
 
 
 @pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
-def test_arrays_with_gaps_between_their_numbers_are_read_as_they_are(name: str) -> None:
+def test_strided_arrays_give_the_same_results(name: str) -> None:
     torch = pytest.importorskip("torch")
     problem = draw(3, 4, 5, 6)
     implementation = lb.load(name, problem.params).implementation
@@ -200,7 +198,7 @@ def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
+def test_small_gates_are_accurate() -> None:
     x = (
         np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)])
         .astype(np.float32)
@@ -228,7 +226,7 @@ def test_gates_keep_all_their_digits_also_where_they_are_small() -> None:
         ("says nothing", ".so: cannot open shared object file: No such file or directory"),
     ],
 )
-def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_reason_is_told(
+def test_without_a_working_compiler_eager_steps_run_and_the_reason_is_given(
     broken: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -253,11 +251,11 @@ def test_without_a_compiler_that_works_it_runs_in_pytorch_s_operations_and_the_r
         "LSTMBENCH_COMPILED", "0"
     ) if broken == "asked not to" else monkeypatch.setenv("CXX", commands[broken])
     assert recurrence.recurrence() is None
-    told = recurrence.code_path()
-    assert told.startswith(
+    code_path = recurrence.code_path()
+    assert code_path.startswith(
         "not compiled, and torch.fused, torch.recompute and jax.fused are slower: "
     )
-    assert told.endswith(reason) and "/" not in told
+    assert code_path.endswith(reason) and "/" not in code_path
     problem = draw(3, 2, 4, 5)
     lstm = lb.load("torch.fused", problem.params)
     assert isinstance(lstm.implementation.kernel, torch_fused.EagerSteps)
@@ -308,7 +306,7 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @compiled
 @pytest.mark.usefixtures("forgotten")
-def test_it_is_built_once_and_found_again_and_a_record_says_how(
+def test_the_library_is_built_once_and_its_build_is_recorded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -367,7 +365,7 @@ def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path
 
 @compiled
 @pytest.mark.usefixtures("plainly_built")
-def test_where_the_cache_is_only_read_one_folder_of_the_user_s_serves_all_processes(
+def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     folders: tuple[Path, Path],
 ) -> None:
     cache, temporary = folders
@@ -400,7 +398,7 @@ def test_where_the_cache_is_only_read_one_folder_of_the_user_s_serves_all_proces
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_where_no_folder_can_be_written_to_the_reason_is_told(folders: tuple[Path, Path]) -> None:
+def test_without_a_writable_folder_the_reason_is_given(folders: tuple[Path, Path]) -> None:
     for folder in folders:
         folder.chmod(0o555)
     with heeding_modes():
@@ -414,7 +412,7 @@ def test_where_no_folder_can_be_written_to_the_reason_is_told(folders: tuple[Pat
 
 
 @pytest.mark.parametrize("what", ["of another user", "for others to write", "a link"])
-def test_what_somebody_else_may_have_put_among_the_temporary_files_is_not_run(
+def test_a_temporary_folder_that_others_can_write_to_is_not_used(
     what: str, folders: tuple[Path, Path]
 ) -> None:
     cache, temporary = folders
@@ -433,7 +431,7 @@ def test_what_somebody_else_may_have_put_among_the_temporary_files_is_not_run(
 
 
 @pytest.mark.parametrize("home", [None, "relative"])
-def test_without_a_home_only_the_temporary_folder_is_there(
+def test_without_a_home_only_the_temporary_folder_is_used(
     home: str | None, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A container's user has neither HOME nor a line in /etc/passwd."""
@@ -447,7 +445,9 @@ def test_without_a_home_only_the_temporary_folder_is_there(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "tmp"]
 
 
-def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_without_triton_the_slower_kernel_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert torch_fused.code_path() is None or torch_fused.torch.cuda.is_available()
     monkeypatch.setattr(torch_fused.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch_fused, "find_spec", lambda name: None)
@@ -456,7 +456,7 @@ def test_on_a_gpu_without_triton_the_slower_way_is_named(monkeypatch: pytest.Mon
     )
 
 
-def test_in_float64_and_in_bfloat16_it_runs_in_pytorch_s_operations() -> None:
+def test_float64_and_bfloat16_use_eager_steps() -> None:
     for dtype in ("float64", "bfloat16"):
         lstm = lb.load("torch.fused", lb.LSTMParams.init(3, 4), dtype=dtype)
         assert isinstance(lstm.implementation.kernel, torch_fused.EagerSteps)
