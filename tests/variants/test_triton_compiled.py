@@ -22,7 +22,8 @@ def compiled(kernel, types, **constants):
     types = types | dict.fromkeys(constants, "constexpr")
     signature = {parameter.name: types[parameter.name] for parameter in kernel.params}
     is_argument = [kind != "constexpr" for kind in signature.values()]
-    aligned = {(k,): [["tt.divisibility", 16]] for k, is_array in enumerate(is_argument) if is_array}
+    multiple_of_16 = [["tt.divisibility", 16]]
+    aligned = {(k,): multiple_of_16 for k, is_array in enumerate(is_argument) if is_array}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
     options = {"num_warps": 4, "num_stages": 1}
     return compile(source, target=GPUTarget("cuda", 90, 32), options=options)
