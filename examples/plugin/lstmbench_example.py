@@ -1,6 +1,4 @@
-"""``example.numpy``: an LSTM in a package of its own; NumPy, one matrix product per step, the
-backward pass by hand.
-"""
+"""``example.numpy``: a NumPy LSTM in its own package, with the backward pass by hand."""
 
 import numpy as np
 
@@ -14,27 +12,24 @@ def sigmoid(z):
 
 @register("example.numpy", framework="numpy")
 class ExampleNumpy:
-    """All arrays are NumPy's, in the dtype that was asked for; the gates are i, f, g, o."""
+    """One matrix product per step; NumPy arrays in the chosen dtype; the gates are i, f, g, o."""
 
     def __init__(self, params, framework):
-        self.W = framework.from_numpy(
-            np.hstack([params.weight_ih, params.weight_hh])
-        )  # (4H, I + H)
+        W = np.hstack([params.weight_ih, params.weight_hh])  # (4H, I + H)
+        self.W = framework.from_numpy(W)
         self.b = framework.from_numpy(params.bias)  # (4H,)
 
     def run(self, x, h, c):
-        """Return y (T, B, H), the last h and c (B, H), and what the backward pass needs of each
-        step.
-        """
+        """Return y (T, B, H), the last h and c (B, H), and each step's values for the backward."""
         y, steps = [], []
         for x_t in x:
             xh = np.hstack([x_t, h])
             i, f, g, o = np.split(xh @ self.W.T + self.b, 4, axis=1)
             i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-            c_before, c = c, f * c + i * g
+            c_prev, c = c, f * c + i * g
             h = o * np.tanh(c)
             y.append(h)
-            steps.append((xh, i, f, g, o, c_before, np.tanh(c)))
+            steps.append((xh, i, f, g, o, c_prev, np.tanh(c)))
         return (np.stack(y), h, c), steps
 
     def forward(self, x, h0, c0):
@@ -42,19 +37,15 @@ class ExampleNumpy:
 
     def forward_backward(self, x, h0, c0, dy, dh, dc):
         outputs, steps = self.run(x, h0, c0)
-        dW, db, dx, features = (
-            np.zeros_like(self.W),
-            np.zeros_like(self.b),
-            np.empty_like(x),
-            x.shape[2],
-        )
+        dW, db = np.zeros_like(self.W), np.zeros_like(self.b)
+        dx, features = np.empty_like(x), x.shape[2]
         for t in reversed(range(len(x))):
-            xh, i, f, g, o, c_before, tanh_c = steps[t]
+            xh, i, f, g, o, c_prev, tanh_c = steps[t]
             dh = dh + dy[t]
             dc = dc + dh * o * (1 - tanh_c**2)
             dz = [
                 dc * g * i * (1 - i),
-                dc * c_before * f * (1 - f),
+                dc * c_prev * f * (1 - f),
                 dc * i * (1 - g**2),
                 dh * tanh_c * o * (1 - o),
             ]
