@@ -1,11 +1,11 @@
-"""Measure how many flipped bits of a results file are read as something else than what was written.
+"""Measure how many flipped bits of a results file are read as other values.
 
     python validation/bitflips.py [--flips 1000] [--seed 0]
 
-One bit is flipped at a random place of each of three forms of the same records: plain Parquet,
-Parquet with page checksums, and the sealed file that the store writes; and of the manifest. Each
-damaged file is found (an error), harmless (the same values are read) or wrong. Exit code 1 if a
-file of the store was ever read as something else.
+One bit is flipped at a random position in three forms of the same records (plain Parquet, Parquet
+with page checksums, the file as the store writes it) and in the manifest. Each damaged file is
+found (an error), harmless (the same values are read) or wrong. Exit code 1 if a file of the store
+was ever read as other values.
 """
 
 import argparse

@@ -1,12 +1,11 @@
-"""Measure 200 cases on three dask workers, kill one of them in the middle, and hold the outcome
-against a local run.
+"""Measure 200 cases on three dask workers, kill one of them, and compare with a local run.
 
-    python validation/dask_workers.py [WORKERS, 3 if not given] [--survive]
+    python validation/dask_workers.py [WORKERS, default 3] [--survive]
 
-A scheduler and its workers are started on loopback, each a process of its own. Once a third of the
-workloads is there, a worker that is measuring one is killed with SIGKILL (not with --survive). Then
-every case must be there once and be ok; and the ratios of a local run of the same suite must agree
-with them, as ``lstmbench reproduce`` judges it. Exit code 1 if not.
+A scheduler and its workers run on loopback, each in a process of its own. After a third of the
+workloads, a worker that is measuring is killed with SIGKILL (not with --survive). Afterwards every
+case must exist once and be ok, and the ratios must agree with a local run of the same suite, as
+``lstmbench reproduce`` judges it. Exit code 1 if not.
 """
 
 import argparse
@@ -134,7 +133,8 @@ def main() -> int:
         between = time.perf_counter()
         here = lb.run(suite, folder / "here", progress=False)
         print(
-            f"{between - begun:.0f} s on {given.workers} workers, {time.perf_counter() - between:.0f} s here"
+            f"{between - begun:.0f} s on {given.workers} workers, "
+            f"{time.perf_counter() - between:.0f} s here"
         )
         found = reproduction("many-ratio", here.folder, far.folder)
         said = faults(far, found)

@@ -1,11 +1,10 @@
-"""What environment variables do to a plain loop, and what a worker gets of them: the table in
-docs/environment.md.
+"""Measure what environment variables do to a plain loop, and what a worker receives of them.
 
     python validation/environment_variables.py [--only NAME] [--pairs 3] > table.md
 
-For each variable a loop in a new interpreter is timed with it and without it, on two threads where
-there are two cores, in turns; printed is the median of the ratios of such pairs. Then the variable
-is set, and the harness is asked what a worker gets of it.
+The output is the table in docs/environment.md. For each variable, a loop in a new interpreter is
+timed with and without it, in turns, on two threads if there are two cores; printed is the median of
+the ratios. Then the variable is set, and the harness says what a worker would receive.
 """
 
 import argparse

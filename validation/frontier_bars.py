@@ -1,12 +1,11 @@
-"""Hold runs of ``frontier`` and ``long``, or of parts of them, against what our own implementations
-are meant to reach.
+"""Compare runs of ``frontier``, ``ours`` and ``long`` with the goals for our implementations.
 
     python validation/frontier_bars.py RUN [RUN ...]
 
-Each run is held against the bars for whose workloads it was made. Each line is a bar: what, the
-figure, the bar, and whether it is reached. Ratios are those of the runs' tables, taken within
-rounds; one over the best of several is the quotient of two of them. Memory is the allocator's,
-beyond inputs, weights and gradients. Exit code 1 if a bar is not reached.
+Only the goals for a run's own workloads are checked. Each line is a goal: name, figure, goal, and
+whether it is reached. Ratios are those of the run's tables, taken within rounds; a ratio to the
+best of several is a quotient of two of them. Memory is the allocator's, beyond inputs, weights and
+gradients. Exit code 1 if a goal is missed.
 """
 
 import math
@@ -46,7 +45,7 @@ class Bar(NamedTuple):
 
 
 def table(run: Path, column: str, mode: str) -> pd.DataFrame:
-    """Return a column of the cases that went well: workloads by (B, T, H), implementations across."""
+    """Return a column of the ok cases: rows are workloads, columns implementations."""
     records = read_results(run)
     records = records[(records["status"] == "ok") & (records["mode"] == mode)]
     return records.pivot_table(index=SIZE, columns="implementation", values=column).astype(float)
@@ -180,7 +179,8 @@ def main() -> int:
             missed += not bar.reached
             sign = ">=" if bar.least else "<="
             print(
-                f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} {bar.bar:<5} {bar.what}"
+                f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} "
+                f"{bar.bar:<5} {bar.what}"
             )
     return 1 if missed else 0
 

@@ -1,10 +1,9 @@
-"""Feed nonsense to what reads from outside: suites, results files, the command line. Nothing is
-measured.
+"""Feed nonsense to everything that reads from outside: suites, results files, the command line.
 
-    python validation/fuzz.py [EXAMPLES, 100,000 if not given]
+    python validation/fuzz.py [EXAMPLES, default 100,000]
 
-So many examples each. Whatever comes in, it is read or refused in a sentence (LstmbenchError, exit
-code 2); anything else is an error of ours, which Hypothesis makes small and prints.
+That many examples of each. Nothing is measured. Every input must be read or refused in one sentence
+(LstmbenchError, exit code 2). Anything else is a fault, which Hypothesis shrinks and prints.
 """
 
 import argparse
@@ -183,7 +182,8 @@ def main() -> int:
         os.chdir(temporary)  # a word may be taken for the name of a folder
         fuzz(Path(temporary), examples)
     print(
-        f"{examples:,} examples each of suites, results files and command lines: read, or refused in a sentence"
+        f"{examples:,} examples each of suites, results files and command lines: "
+        "read, or refused in a sentence"
     )
     return 0
 

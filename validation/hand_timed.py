@@ -1,15 +1,13 @@
-"""Hold the rows of a run against a plain loop: a clock, a new interpreter, and nothing of the
-harness.
+"""Compare the rows of a run with a plain loop: a clock and a new interpreter, no harness.
 
     python validation/hand_timed.py [results/RUN] [--rows N] [--processes 5] [--only NAME ...]
 
-Without a folder, every implementation, or those named, is measured first: T = 100, B = 16, I = H =
-256, with one thread and with all cores. The interpreter has the user's own environment, with
-nothing set; for fewer threads than there are cores it is bound to as many cores. Implementation and
-reference take turns (A B, B A, A B, ...). The ratio by hand is the median of the ratios of these
-pairs, with an interval of its own, since it is noisy too. For each row: does the ratio by hand lie
-within the interval that the table prints, do the two intervals overlap, and is the peak of the
-process within 5 %? Exit code 0 if nine in ten overlap, and nine in ten peaks agree.
+Without a folder, every implementation (or those named) is measured first: T = 100, B = 16, I = H =
+256, with one thread and with all cores. The interpreter has the user's own environment; for fewer
+threads than cores it is bound to that many cores. Implementation and reference alternate (A B, B A,
+...). The ratio by hand is the median of the ratios of these pairs, with its own interval. For each
+row: is the ratio by hand within the printed interval, do the two intervals overlap, and is the peak
+of the process within 5 %? Exit code 0 if nine in ten intervals overlap and nine in ten peaks agree.
 """
 
 import argparse
@@ -138,7 +136,8 @@ def main() -> int:
     rows = records[(records["status"] == "ok") & (records["implementation"] != records["ratio_to"])]
     for _, row in records[records["status"] != "ok"].iterrows():
         print(
-            f"{row['status']:8} {row['implementation']:16} {row['mode']:9} {row['threads']} threads: {row['error']}"
+            f"{row['status']:8} {row['implementation']:16} {row['mode']:9} "
+            f"{row['threads']} threads: {row['error']}"
         )
     chosen = rows.sample(min(options.rows, len(rows)), random_state=options.seed).sort_index()
     within = agreed = peaks = 0
@@ -161,14 +160,17 @@ def main() -> int:
         )
         verdict = "within  " if inside else "overlaps" if agrees else "DIFFERS "
         print(
-            f"{verdict} {pair[0]:16} {row['mode']:9} T={row['seq_len']:<5} H={row['hidden_size']:<4} {row['threads']} "
-            f"threads, by hand {hand.median:6.3f} [{hand.low:.3f}, {hand.high:.3f}], table {row['ratio']:6.3f} "
-            f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]; peak {row['peak_host_bytes'] / 2**20:.0f} MiB, "
+            f"{verdict} {pair[0]:16} {row['mode']:9} T={row['seq_len']:<5} "
+            f"H={row['hidden_size']:<4} {row['threads']} threads, "
+            f"by hand {hand.median:6.3f} [{hand.low:.3f}, {hand.high:.3f}], "
+            f"table {row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]; "
+            f"peak {row['peak_host_bytes'] / 2**20:.0f} MiB, "
             f"{peak:.2f} of that by hand",
             flush=True,
         )
     print(
-        f"of {len(chosen)} rows, {within} lie within the table's interval; at {agreed} the two intervals overlap"
+        f"of {len(chosen)} rows, {within} are within the table's interval; "
+        f"for {agreed} the two intervals overlap"
     )
     print(f"{peaks} peaks are within {PEAK_WITHIN:.0%} of those by hand")
     return 0 if min(agreed, peaks) >= AGREE * len(chosen) else 1

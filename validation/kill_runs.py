@@ -1,14 +1,13 @@
-"""Kill a run at random moments, again and again, and hold that it always goes on from where it was.
+"""Kill a run at random moments, and check that it always continues correctly.
 
-    python validation/kill_runs.py [KILLS, 200 if not given] [--seed 0] [--workers]
+    python validation/kill_runs.py [KILLS, default 200] [--seed 0] [--workers]
 
-A run of tiny cases is started, killed with SIGKILL after a random time, and started again, until it
-is complete; then in a new folder, until so many kills are spent. After each: what is there can be
-read, no row that was there has gone or changed, none is there twice, and two seconds later none of
-its processes lives. A complete run has the rows that an undisturbed one has. With --workers it is
-one of the run's own processes that is killed, and the run itself must come to
-its end: a case whose process is gone is marked, and no other. Exit code 1 if anything else was
-seen.
+A run of tiny cases is started, killed with SIGKILL after a random time, and started again until it
+is complete; then in a new folder, until all kills are spent. After each kill: the results can be
+read, no row is lost, changed or doubled, and two seconds later none of its processes lives. A
+complete run has the rows of an undisturbed one. With --workers, one of the run's processes is
+killed instead, and the run itself must finish: only the case of that process is marked. Exit code 1
+if anything else was seen.
 """
 
 import argparse
@@ -170,7 +169,8 @@ def kill_workers(runs: Runs, kills: int, generator: random.Random) -> Iterator[s
                     kills -= 1
         found = rows(out)
         if process.returncode != 0 or len(found) != 16:
-            yield f"run {number}: it ended with code {process.returncode} and {len(found)} of 16 rows"
+            ending = f"code {process.returncode} and {len(found)} of 16 rows"
+            yield f"run {number}: it ended with {ending}"
         elif not found.loc[found["status"] != "ok", "error"].str.len().gt(0).all():
             yield f"run {number}: a row that is not ok says nothing of why"
         yield from (f"run {number}: a process lives on: {each.cmdline()}" for each in runs.left())

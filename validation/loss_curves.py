@@ -1,15 +1,14 @@
-"""Do the frameworks learn the same in float32? Their loss curves from one seed, beside the spread
-over the seeds.
+"""Compare the loss curves of the frameworks in float32 with the spread over seeds.
 
     python validation/loss_curves.py results/RUN [RUN ...]
 
-From one seed all implementations have the same initial weights and batches; what they differ by is
-rounding, which grows as they learn. Per task: the distance between the implementations of one seed
-as a share of that between the seeds of one implementation (the mean over implementations), its
-median and largest over epochs and seeds, and how often it is at most 1. Both distances are from the
-least to the most, so that implementations whose curves had come apart altogether, as if they were
-other seeds, would stay below 1 where there are more seeds than implementations. The last column is
-how often it is at most 1 in the epochs that end within 200 updates.
+From one seed all implementations have the same initial weights and batches; they differ by
+rounding, which grows during training. Per task: the distance between the implementations of one
+seed as a fraction of that between the seeds of one implementation (mean over implementations), its
+median and maximum over epochs and seeds, and how often it is at most 1. Both distances are from
+minimum to maximum, so implementations whose curves had separated completely would still be below 1
+if there are more seeds than implementations. The last column is limited to epochs within 200
+updates.
 """
 
 import sys
@@ -39,7 +38,8 @@ def shares(epochs: pd.DataFrame) -> pd.DataFrame:
 def main(runs: list[str]) -> None:
     """Print a line for each task of each run."""
     print(
-        "| run | task | epochs | closer than seeds | median share | largest share | closer in 200 updates |"
+        "| run | task | epochs | closer than seeds | median share | largest share "
+        "| closer in 200 updates |"
     )
     print("| :-- | :-- | --: | --: | --: | --: | --: |")
     for run in runs:

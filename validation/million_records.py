@@ -1,11 +1,10 @@
-"""Measure how long ``lstmbench table`` and ``lstmbench compare`` take on run folders of a million
-records.
+"""Measure how long ``table`` and ``compare`` take on folders of a million records.
 
     python validation/million_records.py [--rows 1000000] [--repeat 3]
 
-The folders are made up, in a temporary folder that is removed at the end. Each verb runs in a
-process of its own; its wall time is the least of the repetitions (what else runs here only adds to
-it), its memory the largest peak. Exit code 1 if a verb takes 3 s or more, or 1 GiB or more.
+The records are synthetic, in a temporary folder. Each verb runs in a process of its own. Its wall
+time is the minimum of the repetitions (other programs only add to it), its memory the maximum.
+Exit code 1 if a verb takes 3 s or more, or 1 GiB or more.
 """
 
 import argparse
@@ -147,7 +146,8 @@ def main() -> int:
             bad = seconds >= MAX_SECONDS or peak >= MAX_BYTES
             beyond |= bad
             print(
-                f"{verb:8} {seconds:6.2f} s {peak / 2**20:7.0f} MiB, exit code {taken[0][2]}{' BEYOND' * bad}"
+                f"{verb:8} {seconds:6.2f} s {peak / 2**20:7.0f} MiB, "
+                f"exit code {taken[0][2]}{' BEYOND' * bad}"
             )
     return int(beyond)
 

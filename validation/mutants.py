@@ -1,10 +1,9 @@
-"""Would the tests notice? Forty faults are put into the library, one at a time, and the tests are
-run on each.
+"""Put forty faults into the library, one at a time, and check that the tests fail.
 
     python validation/mutants.py [--whole] [NAME ...]
 
-Each mutant is a copy of the checkout in which one piece of text is replaced: a sign, a bound, a
-wrong quantile, a missing synchronisation, a swapped label. The 45 mutants of the cell itself are in
+Each mutant is a copy of the checkout with one piece of text replaced: a sign, a bound, a wrong
+quantile, a missing synchronisation, a swapped label. The 45 mutants of the cell itself are in
 tests/variants/test_mutants.py; these are of everything around it. The tests that mirror the file
 are run first; if they pass, and with ``--whole``, all tests. A mutant that passes has SURVIVED. It
 takes about ten minutes, or five more for each survivor with ``--whole``.
@@ -106,8 +105,9 @@ MUTANTS = {
     ),
     "a workload done before its samples are kept": of(
         STORE,
-        """        _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
-        table = frame(records, COLUMNS, self._metric_types)
+        "        _write_parquet(self.parts / "
+        'f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))\n'
+        """        table = frame(records, COLUMNS, self._metric_types)
         _write_parquet(self.parts / f"{workload}.records.parquet", table, note)
 """,
         """        table = frame(records, COLUMNS, self._metric_types)
@@ -217,7 +217,8 @@ def noticed(mutant: Mutant, checkout: Path, whole: bool) -> str:
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
         raise SystemExit(
-            f"{mutant.file} holds {text.count(mutant.old)} times what is to be replaced: {mutant.old!r}"
+            f"{mutant.file} must hold the text to replace once, "
+            f"not {text.count(mutant.old)} times: {mutant.old!r}"
         )
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:

@@ -1,12 +1,11 @@
-"""What do the products of a step cost in NumPy, and what its elementwise work? In time spent
-computing, best of some.
+"""Measure what the products and the elementwise work of a step cost in NumPy.
 
     OPENBLAS_NUM_THREADS=1 python validation/numpy_products.py
 
-One core, float32, by shapes (B, H). In GFLOP/s: h W_hh^T as NumPy's BLAS multiplies it ``whole``,
-and ``cut`` into small products (0: it is not), as ``numpy.fused`` does; by ``Numba``, as
-``numpy.numba`` does; and the ``gradient`` dz^T h over 50 steps by the BLAS. In nanoseconds for each
-number of the four gates: NumPy's ``tanh``, and any other ``pass`` over them.
+One core, float32, CPU time, minimum of several, by shapes (B, H). In GFLOP/s: h W_hh^T as one
+product (``whole``), and ``cut`` into small ones as ``numpy.fused`` does (0: it does not cut); by
+``Numba``, as ``numpy.numba`` does; and the ``gradient`` dz^T h over 50 steps. In nanoseconds for
+each number of the four gates: NumPy's ``tanh``, and any other ``pass`` over them.
 """
 
 import time
@@ -61,7 +60,8 @@ def main() -> None:
     for B, H in SHAPES:
         *rates, tanh, one_pass = row(B, H)
         print(
-            f"| {B} | {H} | {' | '.join(f'{rate:.0f}' for rate in rates)} | {tanh:.2f} | {one_pass:.2f} |"
+            f"| {B} | {H} | {' | '.join(f'{rate:.0f}' for rate in rates)} "
+            f"| {tanh:.2f} | {one_pass:.2f} |"
         )
 
 

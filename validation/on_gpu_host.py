@@ -1,18 +1,17 @@
-"""One GPU host, one folder: the accuracy gate, the tests that need a GPU, and a suite, all within
-some minutes.
+"""Run the accuracy gate, the GPU tests and a suite on a GPU host, within some minutes.
 
     python validation/on_gpu_host.py --out results/h100 --suite gpu --minutes 9
-    python validation/on_gpu_host.py --out results/h100 --packages vendor    small packages that the host lacks
+    python validation/on_gpu_host.py --out results/h100 --packages vendor
 
-From a plain checkout: nothing is installed, and no network is needed. ``vendor`` is a folder that
-was filled elsewhere, by ``pip install --target vendor pydantic pyyaml ...``. What is left in --out
-is
+It needs a plain checkout, no installation and no network. ``vendor`` is a folder with small
+packages that the host lacks, filled elsewhere by ``pip install --target vendor pydantic pyyaml
+...``. The results in --out:
 
-    gate.csv     every implementation against the oracle, in every dtype, on the GPU
-    tests.txt    what pytest said; or that it is not there
-    SUITE/       the run, with its tables and figures; `lstmbench merge DIR --out RESULTS` takes --out in
+    gate.csv     every implementation compared with the oracle, in every dtype, on the GPU
+    tests.txt    the output of pytest, or that it is missing
+    SUITE/       the run, with tables and figures; ``lstmbench merge DIR --out RESULTS`` takes it in
 
-Exit code: that of `lstmbench run`, else 4 if the gate or a test failed.
+Exit code: that of ``lstmbench run``, else 4 if the gate or a test failed.
 """
 
 import argparse
@@ -64,7 +63,7 @@ def environment(packages: Path | None) -> dict[str, str]:
 def step(
     name: str, command: list[str], env: dict[str, str], seconds: float, log: Path | None = None
 ) -> int:
-    """Run a program for no longer than so many seconds, say how it ended, and return its exit code."""
+    """Run a program with a time limit, print how it ended, and return its exit code."""
     start = time.monotonic()
     with open(log or os.devnull, "w", encoding="utf-8") as file:
         try:

@@ -1,13 +1,12 @@
-"""Does ``lstmbench reproduce`` confirm a run on the machine that it is from, and does it see one
-that became slower?
+"""Check that ``lstmbench reproduce`` confirms a run here, and notices a slower implementation.
 
     python validation/reproduced.py RUN [--slow torch.loop] [--by 0.2] [--out FOLDER]
 
 The table of ratios of RUN is measured again twice: as it is, and by a copy of this package in which
-one implementation, of NumPy or PyTorch, spends a fifth more time in each call, spinning. The first
-must agree on at least 95 % of the ratios that can be compared; in the second that implementation
-must stand out, and no other. Takes twice as long as the run did; nothing else should run on the
-machine. Exit code 1 if one of the two does not hold.
+one implementation, of NumPy or PyTorch, spends a fifth more time in each call. In the first, at
+least 95 % of the comparable ratios must agree. In the second, that implementation must stand out,
+and no other. It takes twice as long as the run; keep the machine idle. Exit code 1 if one of the
+two does not hold.
 """
 
 import argparse
@@ -53,8 +52,9 @@ def copy_with_slower(name: str, by: float, folder: Path) -> Path:
     package = Path(lb.__file__).parent
     shutil.copytree(package, folder / "lstmbench", ignore=shutil.ignore_patterns("__pycache__"))
     module = importlib.import_module(f"lstmbench.variants.{name.replace('.', '_')}")
-    (kind,) = (each for each, found in inspect.getmembers(module, inspect.isclass)
-               if found.__module__ == module.__name__ and hasattr(found, "forward_backward"))  # fmt: skip
+    classes = inspect.getmembers(module, inspect.isclass)
+    own = [(name_, cls) for name_, cls in classes if cls.__module__ == module.__name__]
+    (kind,) = (name_ for name_, cls in own if hasattr(cls, "forward_backward"))
     with (folder / "lstmbench" / "variants" / Path(str(module.__file__)).name).open(
         "a", encoding="utf-8"
     ) as file:

@@ -1,12 +1,12 @@
-"""Prove that the tables of all runs say the same before and after a change of what renders them.
+"""Prove that all tables are the same before and after a change of the code that renders them.
 
     python validation/same_tables.py [BEFORE] [AFTER] [--results results]
 
 BEFORE and AFTER are each a folder of runs, a git revision, or the word `records`, which renders the
-records in the folder of runs again, in memory. Without arguments, what is committed (HEAD) is
-compared with the records. Every text of each table in Markdown is compared (caption, heads,
-headings, labels, cells, notes and footer), and every field of its CSV. The numbers in LaTeX are
-compared with those of Markdown. A line that is new in a footer is told, and is no difference.
+records in the folder of runs again, in memory. Without arguments, the committed tables (HEAD) are
+compared with the records. Compared are every text of each table in Markdown (caption, heads,
+headings, labels, cells, notes, footer) and every field of its CSV; the numbers in LaTeX are
+compared with those of Markdown. A new line in a footer is reported, but is not a difference.
 
 Exit code 1 if anything else differs, or nothing was compared.
 """

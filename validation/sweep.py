@@ -1,13 +1,12 @@
-"""Measure what a sweep of ten thousand small cases costs beside the measuring itself.
+"""Measure what a sweep of ten thousand small cases costs besides the measuring itself.
 
     python validation/sweep.py [--measured 300] [--cases 10000] [--samples 30]
 
-First so many small cases are really measured: what each costs, and how the memory of the run's own
-process grows. Then a run of ten thousand cases is made up as the store holds it, from those rows.
-One whose last workload is missing is
-put together at its end, and one that is finished is gone on with: what that takes, each in a
-process of its own. Exit code 1 if memory grows by more than a tenth after the first fifth of the
-cases, or if going on with a finished run takes 2 s or more.
+First, some small cases are really measured: the time for each, and how the memory of the run's own
+process grows. Then a run of ten thousand cases is written from their rows. One whose last workload
+is missing is completed, and a finished one is continued, each in a process of its own. Exit code 1
+if memory grows by more than a tenth after the first fifth of the cases, or if continuing a finished
+run takes 2 s or more.
 """
 
 import argparse
@@ -73,10 +72,12 @@ def measure(suite: Path, out: Path, cases: int) -> bool:
     at = [done for done in at if done < cases // len(NAMES)]  # then the run puts all together
     early, late = resident[at[len(at) // 5]], resident[at[-1]]
     print(
-        f"{cases} cases measured: {seconds / cases * 1e3:.0f} ms each, start and end included, exit {run.returncode}"
+        f"{cases} cases measured: {seconds / cases * 1e3:.0f} ms each, start and end included, "
+        f"exit {run.returncode}"
     )
     print(
-        f"memory after {at[len(at) // 5]} workloads {early / 2**20:.1f} MiB, after {at[-1]} {late / 2**20:.1f} MiB"
+        f"memory after {at[len(at) // 5]} workloads {early / 2**20:.1f} MiB, "
+        f"after {at[-1]} {late / 2**20:.1f} MiB"
     )
     return late > MAX_GROWTH * early or run.returncode != 0
 
@@ -104,7 +105,8 @@ def timed(what: str, *arguments: str) -> float:
     seconds = time.perf_counter() - start
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(
-        f"{what}: {seconds:.2f} s, {peak / 2**20:.0f} MiB, exit {os.waitstatus_to_exitcode(status)}",
+        f"{what}: {seconds:.2f} s, {peak / 2**20:.0f} MiB, "
+        f"exit {os.waitstatus_to_exitcode(status)}",
         flush=True,
     )
     return seconds
@@ -124,7 +126,8 @@ def main() -> int:
         start = time.perf_counter()
         make_up(suite, folder / "small", folder / "run", options.samples)
         print(
-            f"kept workload by workload: {(time.perf_counter() - start) / options.cases * 1e3:.2f} ms a case"
+            "kept workload by workload: "
+            f"{(time.perf_counter() - start) / options.cases * 1e3:.2f} ms a case"
         )
         run = [
             "-m",

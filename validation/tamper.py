@@ -1,12 +1,11 @@
-"""Count how many of many single changes to a run `lstmbench verify` finds, and whether it names the
-changed file.
+"""Count how many of many single changes to a run `lstmbench verify` finds and names.
 
     python validation/tamper.py results/RUN [--changes 100] [--seed 0] [--without-sums]
 
 Each change is made to a copy of the run, and taken back before the next: a digit of a table or of
 the manifest, a byte of a figure, a page or a notebook, a number in the records, the time of a
-sample, a file that goes. A run made before there were sums gets them in the copy first, as runs get
-them today; `--without-sums` shows what is found without. Exit code 1 if a change is not found.
+sample, a deleted file. A run made before there were checksums gets them in the copy first;
+`--without-sums` shows what is found without. Exit code 1 if a change is not found.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from lstmbench.verify.verify import verify
 
 
 class Outcome(NamedTuple):
-    """What was changed in which file, whether that was found, and whether a finding names the file."""
+    """A change, its file, whether it was found, and whether a finding names the file."""
 
     kind: str
     name: str

@@ -1,15 +1,14 @@
-"""How far can a comparison be trusted on this machine? The harness is measured with nothing but its
-own controls.
+"""Measure how often a comparison on this machine is wrong, with the harness's own controls.
 
-    python validation/trust.py controls            60 comparisons of an implementation with itself, and with itself
-                                                   made 5 % slower; about a quarter of an hour
-    python validation/trust.py neighbour           20 of them, while a process beside burns a core in bursts
-    python validation/trust.py overhead            what the harness costs: a run, a sample, a worker
+    python validation/trust.py controls     60 comparisons of an implementation with itself, and
+                                            with itself made 5 % slower; about 15 minutes
+    python validation/trust.py neighbour    20 of them, while another process uses a core in bursts
+    python validation/trust.py overhead     what the harness costs: a run, a sample, a worker
 
-Three workloads are measured in turn, each with the implementation of another framework; every run
-is one comparison with the default budget, 3 s a case. A comparison is flagged as ``lstmbench run
---ab`` does it: the estimate beyond 2 %, and the interval without 1. Nothing else should run on the
-machine. Exit code 0 if every bar is reached.
+Three workloads are measured in turn, each with the implementation of another framework. Every run
+is one comparison with the default budget, 3 s a case. A comparison is flagged as by ``lstmbench run
+--ab``: the estimate beyond 2 %, and the interval without 1. Keep the machine idle. Exit code 0 if
+every goal is reached.
 """
 
 import argparse
@@ -91,9 +90,11 @@ def compare(comparisons: int, folder: Path) -> tuple[dict[str, list[dict[str, An
         rounds += int(done.records["rounds"].sum())
         same, slower = shown["same"][-1], shown["slower"][-1]
         print(
-            f"{k + 1:3} {name:12} same {_text(same)}   slower {_text(slower)} of {slower['truth']:.3f}   "
+            f"{k + 1:3} {name:12} same {_text(same)}   "
+            f"slower {_text(slower)} of {slower['truth']:.3f}   "
             f"{int(done.records['rounds'].sum())} rounds in {slower['processes']} processes, "
-            f"{int(done.records['disturbed_rounds'].sum())} disturbed, {time.perf_counter() - start:.1f} s",
+            f"{int(done.records['disturbed_rounds'].sum())} disturbed, "
+            f"{time.perf_counter() - start:.1f} s",
             flush=True,
         )
     return shown, disturbed, rounds
@@ -148,7 +149,8 @@ def overhead(comparisons: int, folder: Path) -> bool:
     cases = len(names) + 2  # and two controls
     budgets = BUDGET["seconds_per_case"] * cases
     print(
-        f"{budgets:.0f} s for {cases} cases took {walls['full']:.1f} s; with no budget it takes {walls['least']:.1f}"
+        f"{budgets:.0f} s for {cases} cases took {walls['full']:.1f} s; "
+        f"with no budget it takes {walls['least']:.1f}"
     )
     workload = Workload("inference", batch_size=1, seq_len=1, input_size=1, hidden_size=1)
     with tempfile.TemporaryDirectory(dir=folder) as scratch, WorkerPool(Path(scratch)) as team:
@@ -178,7 +180,7 @@ def overhead(comparisons: int, folder: Path) -> bool:
 
 
 def _empty_sample_us() -> float:
-    """Return the microseconds that a sample of a call that does nothing takes, the median of many."""
+    """Return the median microseconds of a sample of a call that does nothing."""
     held = PreparedCase.__new__(PreparedCase)
     framework = type("ArrayBackend", (), {"synchronize": staticmethod(lambda outputs: None)})
     held.lstm = type("LSTM", (), {"framework": framework})()

@@ -1,15 +1,13 @@
-"""What sequences of different lengths cost: the time with lengths over that of the padded run of
-the same shape.
+"""Measure what sequences of different lengths cost, relative to the padded run.
 
-    python validation/variable_lengths.py [--rounds 20] [--processes 3] [--only numpy.fused
-    jax.scan] [--limit 1.15]
+    python validation/variable_lengths.py [--rounds 20] [--processes 3]
+        [--only numpy.fused jax.scan] [--limit 1.15]
 
-Each implementation runs in new processes with one thread, on its own arrays, conversions left out.
+Each implementation runs in new processes with one thread, on its own arrays, without conversions.
 In each round the two runs take turns in random order, and their ratio is taken; printed are the
-median of the ratios and their quartiles. Several processes, since one differs from another in how
-its memory happens to lie. ``nn.LSTM`` with a PackedSequence stands beside, without a limit. Lengths
-are drawn uniformly from 1 to T, the longest is T. Exit code 0 if no median of the others is above
-the limit.
+median of the ratios and their quartiles. Several processes are used, since memory layout differs
+between them. ``nn.LSTM`` with a PackedSequence is shown too, without a limit. Lengths are uniform
+from 1 to T; the longest is T. Exit code 0 if no other median is above the limit.
 """
 
 import argparse
@@ -128,7 +126,8 @@ def main() -> int:
             (T, B, features, H), (layers, both) = case["shape"], case["stack"]
             sizes = f"T={T:<4} B={B:<3} I={features:<4} H={H:<4} L={layers} D={1 + both}"
             print(
-                f"{verdict}{name:12} {case['mode']:9} {sizes} {median:7.3f} [{low:.3f}, {high:.3f}]",
+                f"{verdict}{name:12} {case['mode']:9} {sizes} "
+                f"{median:7.3f} [{low:.3f}, {high:.3f}]",
                 flush=True,
             )
     print(f"the largest median of ours is {worst:.3f}; the limit is {options.limit}")
