@@ -47,6 +47,8 @@ from lstmbench.results.schema import (
 FILES = ("manifest.json", "records.parquet", "records.csv", "samples.parquet")
 NOTE_KEY = b"lstmbench"
 """The key in the Parquet metadata of a part's records for the note on its workload."""
+_ROW_KEYS = (*CASE_COLUMNS, *TRAINING_KEYS, "process", "round", "sample")
+"""The columns that identify a record or a sample, as far as it has them."""
 CHECKSUM_KEY = "sha256"
 """The manifest's key for the checksum of all its other content."""
 
@@ -284,11 +286,12 @@ def _write_parquet(path: Path, rows: pd.DataFrame, note: Mapping[str, Any] | Non
 def _files(folder: Path, kind: str) -> list[Path]:
     """Return the final file of a kind if it exists, and the parts that it does not hold yet."""
     final = [path for path in [folder / f"{kind}.parquet"] if path.is_file()]
-    parts = sorted((folder / "parts").glob(f"*.{kind}.parquet"))
-    if kind == "samples":  # without their records, they are of an unfinished workload
-        names = [path.name.replace(".samples.", ".records.") for path in parts]
-        pairs = zip(parts, names, strict=True)
-        parts = [path for path, name in pairs if path.with_name(name).is_file()]
+    parts = [
+        path
+        for path in sorted((folder / "parts").glob(f"*.{kind}.parquet"))
+        # Samples without their records are of an unfinished workload
+        if path.with_name(path.name.replace(".samples.", ".records.")).is_file()
+    ]
     return final + parts
 
 
@@ -312,9 +315,7 @@ def _read(
     if not paths:
         return frame([], columns)
     is_final = paths == [folder / f"{kind}.parquet"]  # which has no row twice
-    keys = [*CASE_COLUMNS, *TRAINING_KEYS]
-    keys += ["process", "round", "sample"] if kind == "samples" else []
-    wanted = ([*columns] if is_final else [*keys, *columns]) if only else None
+    wanted = ([*columns] if is_final else [*_ROW_KEYS, *columns]) if only else None
     with _readable(paths[0] if len(paths) == 1 else folder):
         # The tables have no other reference, so that their memory is released in the conversion
         table = pa.concat_tables(
@@ -329,7 +330,7 @@ def _read(
             rows = typed(table.to_pandas(), columns)
     if is_final:
         return rows
-    rows = rows.drop_duplicates([key for key in keys if key in rows], ignore_index=True)
+    rows = rows.drop_duplicates([key for key in _ROW_KEYS if key in rows], ignore_index=True)
     return rows[[name for name in columns if name in rows]] if only else rows.iloc[:first]
 
 

@@ -52,7 +52,7 @@ class ABComparison:
 
     @property
     def exit_code(self) -> int:
-        """0 fine, 1 B is slower somewhere, 2 not all measured, 4 a wrong result, 6 all ambiguous."""
+        """0 fine, 1 B is slower at a workload, 2 a case failed, 4 wrong result, 6 all ambiguous."""
         verdicts = set(self.frame["verdict"])
         if "wrong_result" in self.statuses:
             return exit_codes.WRONG_RESULT

@@ -38,7 +38,9 @@ def differences(base: Manifest, new: Manifest) -> list[Difference]:
             differing.append(Difference(what, *own, *other))
         elif own != other:
             texts = (" ".join(sorted(texts)) for texts in (own - other, other - own))
-            differing.append(Difference(what, *(text or "none but those of both" for text in texts)))
+            differing.append(
+                Difference(what, *(text or "none but those of both" for text in texts))
+            )
     return differing
 
 

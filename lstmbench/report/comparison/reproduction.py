@@ -177,19 +177,20 @@ class Reproduction:
         compared = self.frame[self.frame["judgement"] != NOT_COMPARED]
         width = np.log1p(compared["high_percent"] / 100) - np.log1p(compared["low_percent"] / 100)
         reach = (
-            f" Half of them reach no further than {percent(np.expm1(width.median() / 2))} to either "
-            "side, so that smaller changes are not seen."
+            f" Half of them reach no further than {percent(np.expm1(width.median() / 2))} to "
+            "either side, so that smaller changes are not seen."
         )
         comparisons = plural(self.comparison.comparisons, "comparison")
         return (
-            "BASE is the run that the table was made of, NEW the one that measured its suite again, "
-            "with inputs and turns drawn by its own seed. Compared are the times relative to the "
-            "reference, taken in the same rounds. A ratio agrees if the interval of its change "
-            f"holds no change, or lies within {percent(TOLERANCE)}; together the intervals of "
-            f"{comparisons} hold at {percent(CONFIDENCE)} (Bonferroni).{reach * any(width)} "
-            f"The table counts as reproduced where {percent(MIN_AGREEMENT)} of what can be compared "
-            "agrees. An implementation stands out if, in the median over workloads, it moved "
-            "against the others by more than the tolerance, and by more than noise explains."
+            "BASE is the run that the table was made of, NEW the one that measured its suite "
+            "again, with inputs and turns drawn by its own seed. Compared are the times relative "
+            "to the reference, taken in the same rounds. A ratio agrees if the interval of its "
+            f"change holds no change, or lies within {percent(TOLERANCE)}; together the intervals "
+            f"of {comparisons} hold at {percent(CONFIDENCE)} (Bonferroni)."
+            f"{reach if len(compared) else ''} The table counts as reproduced where "
+            f"{percent(MIN_AGREEMENT)} of what can be compared agrees. An implementation stands "
+            "out if, in the median over workloads, it moved against the others by more than the "
+            "tolerance, and by more than noise explains."
         )
 
 
@@ -277,9 +278,7 @@ def _judge(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[order].reset_index(drop=True)
 
 
-def outlier_implementations(
-    rows: pd.DataFrame, reference: str, tolerance: float = TOLERANCE
-) -> dict[str, float]:
+def outlier_implementations(rows: pd.DataFrame, reference: str) -> dict[str, float]:
     """Return the implementations that became slower or faster than the others.
 
     The reference is in every ratio: if it alone becomes slower, all others seem faster. Therefore
@@ -291,7 +290,6 @@ def outlier_implementations(
     Args:
         rows: judged rows.
         reference: the implementation that all ratios are relative to.
-        tolerance: the largest change that does not matter, as a fraction.
 
     Returns:
         The logarithm of each outlier's change.
@@ -306,7 +304,7 @@ def outlier_implementations(
     enough = changes.count(axis=1) >= MIN_RATIOS
     excess = changes.sub(changes.median(axis=1), axis=0)[enough]
     noise = half_width.groupby(name).median().reindex(excess.columns).fillna(half_width.median())
-    limit = np.maximum(np.log1p(tolerance), noise / np.sqrt(excess.count()))
+    limit = np.maximum(np.log1p(TOLERANCE), noise / np.sqrt(excess.count()))
     median = excess.median()
     outliers = median[median.abs() > limit]
     return {name: float(outliers[name]) for name in ordered("implementation", outliers.index)}
