@@ -391,7 +391,7 @@ def test_the_page_is_the_same_wherever_the_runs_lie(tmp_path):
 
 
 def test_plotly_is_as_it_was_published_and_has_its_licence():
-    folder = files("lstmbench.report.page") / "page"
+    folder = files("lstmbench.report.page") / "static"
     plotly = (folder / "plotly-basic.min.js").read_bytes()
     assert hashlib.sha256(plotly).hexdigest() == PLOTLY
     assert (
