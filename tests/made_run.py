@@ -21,13 +21,13 @@ from lstmbench.results.store import Store
 
 NAMES = ("numpy.fused", "torch.nn", "jax.scan")
 WORKLOADS = tuple(Workload("training", 2, T, 8, 8) for T in (16, 32))
-LIMITS = {"machine_flops_per_s": 1e11, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
+PEAKS = {"machine_flops_per_s": 1e11, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
 def case_run(name: str, workload: Workload, noise: np.random.Generator) -> CaseRun:
     """One case that went well."""
     made = CaseRun(Case(name, workload), Evidence(workload, "torch.nn", 0.02), environment_id="e0")
-    made.evidence.machine_peaks = [[LIMITS] * 7] * 3
+    made.evidence.machine_peaks = [[PEAKS] * 7] * 3
     made.evidence.memory = {
         "allocated_bytes": 4096,
         "allocated_bytes_per_step": 64.0,

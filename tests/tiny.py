@@ -30,14 +30,14 @@ BUDGET = {
     "turn_s": 0.001,
     "timeout_s": 120,
 }
-LIMITS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
+PEAKS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
 
 
 def given_limits(pool: Any, workload: Any) -> Any:
     """In place of the process that measures the machine's limits, which takes a second, and matters
     to few tests.
     """
-    return SimpleNamespace(request=lambda *_, **__: LIMITS, kill=lambda: None)
+    return SimpleNamespace(request=lambda *_, **__: PEAKS, kill=lambda: None)
 
 
 class InProcessWorker:

@@ -35,7 +35,7 @@ class Probe:
         self.cpu_s, self.wall_s = time.process_time(), time.perf_counter()
 
     def changes(self) -> dict[str, Any]:
-        """Return the changes since the start, named as the attributes of ``disturbance.Turn``."""
+        """Return the changes since the start, named as the attributes of ``Measurement``."""
         loop_s, cpu_s = time.perf_counter() - self.wall_s, time.process_time() - self.cpu_s
         return {
             "loop_s": loop_s,
