@@ -29,6 +29,6 @@ class TwoPass(ABC):
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         """Return the gradients. It may use ``saved`` up: call it once."""
 
-    def forward_backward(self, x: Any, h0: Any, c0: Any, dy: Any, dh: Any, dc: Any) -> Any:
+    def forward_backward(self, x: Any, h0: Any, c0: Any, *cotangents: Any) -> Any:
         outputs, saved = self.forward_saving(x, h0, c0)
-        return outputs, self.backward(saved, dy, dh, dc)
+        return outputs, self.backward(saved, *cotangents)

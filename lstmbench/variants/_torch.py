@@ -43,14 +43,12 @@ class AutogradLayer(ABC):
         outputs = self._run(x, h0, c0)
         return outputs, (*self.weights[:3], x, h0, c0, *self.weights[3:])
 
-    def _gradients(self, graph: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        return self.to_gradients(torch.autograd.grad(*graph, (dy, dh, dc)))
+    def _gradients(self, graph: Any, *cotangents: Tensor) -> Any:
+        return self.to_gradients(torch.autograd.grad(*graph, cotangents))
 
-    def forward_backward(
-        self, x: Tensor, h0: Tensor, c0: Tensor, dy: Tensor, dh: Tensor, dc: Tensor
-    ) -> Any:
+    def forward_backward(self, x: Tensor, h0: Tensor, c0: Tensor, *cotangents: Tensor) -> Any:
         graph = self._graph(x, h0, c0)
-        return graph[0], self._gradients(graph, dy, dh, dc)
+        return graph[0], self._gradients(graph, *cotangents)
 
 
 class TwoPassAutogradLayer(AutogradLayer):
@@ -60,5 +58,5 @@ class TwoPassAutogradLayer(AutogradLayer):
         graph = self._graph(x, h0, c0)
         return tuple(output.detach() for output in graph[0]), graph
 
-    def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
-        return self._gradients(saved, dy, dh, dc)
+    def backward(self, saved: Any, *cotangents: Tensor) -> Any:
+        return self._gradients(saved, *cotangents)

@@ -140,23 +140,19 @@ class CompiledSteps:
     ) -> Any:
         shapes = tuple(_floats(*array.shape) for array in (steps.gates, dh, dc))
         backward = ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
-        arrays = (_pack_backward(W_hh), c0, steps.c, dy, steps.gates, dh, dc)
+        arrays = (_pack("backward", W_hh), c0, steps.c, dy, steps.gates, dh, dc)
         return backward(*arrays, *(lengths or [_no_lengths()]))
 
     @staticmethod
     def gradients(weights: Weights, x: Array, h0: Array, steps: Steps, dzs: Array) -> Any:
         shapes = tuple(_floats(*array.shape) for array in (*weights, x))
         call = ffi_call("lstmbench_gradients", shapes)
-        return call(_pack_backward(weights[0]), x, h0, steps.h, dzs)
+        return call(_pack("backward", weights[0]), x, h0, steps.h, dzs)
 
 
 def _packed(W_ih: Array, W_hh: Array, b: Array) -> Weights:
     """Return W_ih and W_hh packed for the forward pass, and b."""
     return _pack("forward", W_ih), _pack("forward", W_hh), b
-
-
-def _pack_backward(W: Array) -> Array:
-    return _pack("backward", W)
 
 
 def _pack(direction: str, W: Array) -> Array:

@@ -19,7 +19,7 @@ Product = Callable[[Array, Array], Any]
 """Multiplies its first argument, and writes to the second."""
 
 MIN_ROWS = 8
-"""With fewer rows in a small product, cutting does not pay, as measured by numpy_products.py."""
+"""With fewer rows in a small product, cutting does not pay (validation/numpy_products.py)."""
 MAX_SMALL = 10**6
 """Largest m * k * n of a product (m, k) by (k, n) that OpenBLAS treats as small (its
 ``sgemm_small_kernel_permit`` for SkylakeX)."""
