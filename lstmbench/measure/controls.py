@@ -62,12 +62,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     held = sum(row["ratio_low"] <= row["truth"] <= row["ratio_high"] for row in slower)
     misses = len(slower) - held
     failed = alarms > _max_misses(len(same)) or misses > _max_misses(len(slower))
-    unseen = " (too noisy or too little time to see it)" if seen < len(slower) / 2 else ""
+    unseen = " (too noisy, or too little time, to see that)" if seen < len(slower) / 2 else ""
     phrase = (
         f"{floor:.1%} (the reference against itself at {len(same)} workloads: {alarms} false "
         f"alarms; a slowdown of {SLOWER:.0%} was seen at {seen} of {len(slower)}{unseen}, and the "
-        f"interval contained the true ratio at {held})"
-    )
+        f"interval held the truth at {held})"
+    )  # committed manifests contain this phrase, and verify computes it again
     return {
         "noise_floor": f"CONTROLS FAILED: {phrase}" if failed else phrase,
         "floor": floor,
