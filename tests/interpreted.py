@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
-from conformance import draw, oracle, relative_error, results
+from conformance import draw, expected_results, relative_error, results
 
 import lstmbench as lb
 from lstmbench.variants.kernels import triton_cell as cells
@@ -31,7 +31,7 @@ def errors(steps: Any, *shape: int, dtype: str = "float32", seed: int = 0) -> di
     lstm = lb.load("torch.fused", problem.params, dtype=dtype)
     fused = lstm.implementation
     fused.kernel = steps(*fused.weights)
-    wanted = oracle(problem)
+    wanted = expected_results(problem)
     return {
         name: relative_error(found, wanted[name]) for name, found in results(lstm, problem).items()
     }
