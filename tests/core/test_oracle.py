@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from conformance import GRADIENTS, OUTPUTS, Array, Problem, draw, oracle
+from conformance import GRADIENTS, OUTPUTS, Array, Problem, draw, expected_results
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -60,7 +60,9 @@ def _differences(
 def _float64_loss(problem: Problem) -> Callable[[dict[str, Array]], float]:
     def loss(inputs: dict[str, Array]) -> float:
         weights, (x, h0, c0) = list(inputs.values())[:3], list(inputs.values())[3:]
-        actual = oracle(replace(problem, params=lb.LSTMParams(*weights), x=x, state=(h0, c0)))
+        actual = expected_results(
+            replace(problem, params=lb.LSTMParams(*weights), x=x, state=(h0, c0))
+        )
         (dh, dc) = problem.dstate
         return float(
             (actual["y"] * problem.dy).sum() + (actual["h"] * dh).sum() + (actual["c"] * dc).sum()
@@ -83,7 +85,7 @@ def test_the_gradients_are_those_of_finite_differences(
     sizes: tuple[int, int, int, int], part: str, seed: int
 ) -> None:
     problem = _loss_of(draw(*sizes, seed), part)
-    expected = oracle(problem)
+    expected = expected_results(problem)
     for name, gradient in _differences(_float64_loss(problem), _inputs(problem), 1e-5):
         assert np.linalg.norm(expected[name] - gradient) <= 1e-8 * (1 + np.linalg.norm(gradient)), (
             name
@@ -93,7 +95,7 @@ def test_the_gradients_are_those_of_finite_differences(
 def test_finite_differences_notice_one_wrong_entry() -> None:
     problem = draw(3, 2, 2, 2)
     actual = dict(_differences(_float64_loss(problem), _inputs(problem), 1e-5))
-    spoilt = oracle(problem)["weight_hh"]
+    spoilt = expected_results(problem)["weight_hh"]
     spoilt[3, 1] *= 1 + 1e-6
     assert np.linalg.norm(spoilt - actual["weight_hh"]) > 1e-8 * np.linalg.norm(spoilt)
 
@@ -134,7 +136,7 @@ def test_outputs_and_gradients_are_right_to_14_digits(
     sizes: tuple[int, int, int, int], seed: int
 ) -> None:
     problem = draw(*sizes, seed)
-    actual = oracle(problem)
+    actual = expected_results(problem)
     with mpmath.workdps(DIGITS):
         inputs = {name: _to_exact(array) for name, array in _inputs(problem).items()}
         dy, dh, dc = (_to_exact(array) for array in (problem.dy, *problem.dstate))
@@ -175,7 +177,7 @@ def test_torch_s_own_lstm_and_autograd_agree(part: str) -> None:
     y, (h, c) = torch.func.functional_call(lstm, weights, (arrays["x"], state))
     dy, dh, dc = (torch.tensor(array) for array in (problem.dy, *problem.dstate))
     ((y * dy).sum() + (h[0] * dh).sum() + (c[0] * dc).sum()).backward()
-    actual = oracle(problem)
+    actual = expected_results(problem)
     for name, tensor in zip(OUTPUTS, (y, h[0], c[0]), strict=True):
         assert relative_error(actual[name], tensor.detach().numpy()) <= 1e-14, name
     for name, tensor in arrays.items():

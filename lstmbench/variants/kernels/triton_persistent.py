@@ -269,10 +269,7 @@ def backward_kernel(
     K2: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Compute T steps backwards, without dh0.
-
-    gates, c, dy and dz point to the last step; those before it lie before it in memory.
-    """
+    """Compute T steps backwards, without dh0; gates, c, dy and dz point to the last step."""
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
     inside = (units < H)[:, None] & (rows < B)[None, :]
