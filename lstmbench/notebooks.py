@@ -228,9 +228,7 @@ def open_run(results: str, suite: str) -> Run:
     raise LstmbenchError(f"There is no run in {path}: it holds no manifest.json.")
 
 
-def open_training_run(
-    results: str, suite: str, tasks: Sequence[str]
-) -> tuple[Run, "pd.DataFrame"]:
+def open_training_run(results: str, suite: str, tasks: Sequence[str]) -> tuple[Run, "pd.DataFrame"]:
     """Return a run of a training suite, and its records of some tasks.
 
     Args:

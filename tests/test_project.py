@@ -29,6 +29,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
+    "seaborn": "seaborn-base",
     "vaderSentiment": "vadersentiment",
 }
 GPU_NAMES = {**CONDA_NAMES, "torch": "pytorch-gpu"}

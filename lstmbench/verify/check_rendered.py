@@ -13,7 +13,7 @@ from lstmbench.verify.finding import Finding, unverifiable
 
 Render = Callable[[Path], Mapping[str, bytes]]
 
-DRAWN_WITH = ("matplotlib", "pillow")
+DRAWN_WITH = ("matplotlib", "seaborn", "pillow")
 """The packages that the bytes of a figure depend on."""
 OF_TWO_RUNS = ("comparison.md", "reproduction.md", "reproduction.csv")
 """Files in a run's folder that also depend on another run."""

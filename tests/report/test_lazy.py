@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lstmbench import report
 
-HEAVY = ("matplotlib", "scipy.stats", "torch", "jax")
+HEAVY = ("matplotlib", "seaborn", "scipy.stats", "torch", "jax")
 
 
 def loaded(script: str) -> list[str]:

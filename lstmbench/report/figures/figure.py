@@ -17,6 +17,7 @@ import matplotlib.figure
 import matplotlib.style
 import numpy as np
 import pandas as pd
+import seaborn
 import yaml
 from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
@@ -25,9 +26,14 @@ from matplotlib.ticker import FixedLocator, Locator, LogLocator, MaxNLocator
 
 INK: Final = "#222222"
 MUTED: Final = "#666666"
-RC: Final[Any] = rc_params_from_file(
+_OWN: Any = rc_params_from_file(
     Path(__file__).with_name("lstmbench.mplstyle"), use_default_template=False
 )
+RC: Final[dict[str, Any]] = {
+    **seaborn.axes_style("whitegrid"),
+    **seaborn.plotting_context("paper", font_scale=0.83),  # 8 points, as captions in print
+    **_OWN,
+}
 _STYLES: Final = yaml.safe_load(Path(__file__).with_name("styles.yaml").read_text(encoding="utf-8"))
 _STAR_SIZE: Final = 6.8  # stars have thin arms
 

@@ -105,9 +105,7 @@ def test_a_notebook_shows_a_figure_once_with_its_alt_text(quick, pyplot_is_used)
 
 
 def test_colours_are_those_of_a_palette_for_the_colour_blind():
-    palette = {
-        "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
-        "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
-    }  # fmt: skip
-    palette |= {"#222222"}
+    import seaborn
+
+    palette = set(seaborn.color_palette("colorblind").as_hex()) | {"#222222"}
     assert {to_hex(style_of(name).color) for name in IMPLEMENTATIONS} <= palette
