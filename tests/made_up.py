@@ -17,7 +17,8 @@ from lstmbench.results.schema import SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store
 
 IMPLEMENTATIONS = (
-    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn", "jax.scan", "jax.fused",
+    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn",
+    "jax.scan", "jax.fused",
 )  # fmt: skip
 OVERHEAD_US = dict(zip(IMPLEMENTATIONS, (45, 14, 60, 21, 4, 3, 2.5), strict=True))  # per step
 RATE = dict(

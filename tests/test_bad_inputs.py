@@ -17,7 +17,10 @@ from lstmbench.errors import LstmbenchError
 pytestmark = pytest.mark.usefixtures("unpainted")
 
 HALF = "\ud800"
-SUITE = b"implementations: [numpy.fused]\nreference: numpy.fused\ngrids: [{seq_len: 3, batch_size: 2, hidden_size: %s}]\n"
+SUITE = (
+    b"implementations: [numpy.fused]\nreference: numpy.fused\n"
+    b"grids: [{seq_len: 3, batch_size: 2, hidden_size: %s}]\n"
+)
 
 
 def answer(*words: Any) -> str:

@@ -25,7 +25,7 @@ Install = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """Build the example's wheel, and unpack it into a folder; an edit of its module is made before."""
+    """Build the example's wheel, with an edit of its module, and unpack it into a folder."""
     pytest.importorskip("setuptools", minversion="77")
 
     def install(old: str = "", new: str = "") -> Path:
@@ -94,7 +94,8 @@ from conformance import check, draw
 for dtype in ("float32", "float64"):
     for shape in ((1, 3, 9, 8), (6, 4, 12, 8), (40, 9, 17, 33)):
         check("example.numpy", dtype, "cpu", draw(*shape))
-sizes, kind = {"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}, stacks.EVERY[-2]  # all layers and directions
+sizes = {"T": 6, "B": 4, "input_size": 3, "hidden_size": 5}
+kind = stacks.EVERY[-2]  # all layers and directions
 stacks.check("example.numpy", stacks.problem_of(sizes, kind, True, 1))
 """
 

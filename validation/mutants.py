@@ -48,7 +48,8 @@ WORKLOAD = (
 )
 CASE_RUN = (
     "measure/case_run.py",
-    "tests/measure/test_workload_session.py tests/measure/test_case_run.py tests/measure/test_isolation.py",
+    "tests/measure/test_workload_session.py tests/measure/test_case_run.py "
+    "tests/measure/test_isolation.py",
 )
 CONTROLS = ("measure/controls.py", "tests/measure/test_controls.py")
 VERDICTS = ("report/comparison/verdicts.py", "tests/report/comparison")

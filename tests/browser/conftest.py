@@ -1,4 +1,4 @@
-"""A real browser: headless Chromium, driven by Playwright; these tests belong to `nox -s browser`."""
+"""Headless Chromium, driven by Playwright; these tests belong to `nox -s browser`."""
 
 import shutil
 import tempfile
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PICTURES = pytest.StashKey[Path]()

@@ -29,10 +29,12 @@ OPENED = f"""path => {{
 }}"""
 # A dialog ends it too: JupyterLab opens one where the kernel dies, and nothing runs on behind it.
 ENDED = f"""() => {{
-  const ran = {PANEL}.context.model.toJSON().cells.filter((cell) => cell.cell_type === "code" && cell.source.length);
+  const cells = {PANEL}.context.model.toJSON().cells;
+  const ran = cells.filter((cell) => cell.cell_type === "code" && cell.source.length);
   const failed = ran.some((cell) => cell.outputs.some((output) => output.output_type === "error"));
   const idle = {PANEL}.sessionContext.session?.kernel?.status === "idle";
-  return document.querySelector(".jp-Dialog") || (idle && (failed || ran.every((cell) => cell.execution_count)));
+  const done = failed || ran.every((cell) => cell.execution_count);
+  return document.querySelector(".jp-Dialog") || (idle && done);
 }}"""
 QUIET = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
 BROKEN = {"fails": "1 / 0", "dies": "import os; os._exit(1)"}

@@ -73,7 +73,8 @@ def opened(page: Any, address: str) -> Iterator[Any]:
 
 def column(page: Any, name: str) -> list[str]:
     place = page.evaluate(
-        "name => [...document.querySelectorAll('#cases-table thead th')].findIndex(e => e.title === name)",
+        "name => [...document.querySelectorAll('#cases-table thead th')]"
+        ".findIndex(e => e.title === name)",
         name,
     )
     return page.locator(f"#cases-table tbody tr > :nth-child({place + 1})").all_inner_texts()

@@ -33,7 +33,8 @@ def test_records_without_a_gpu_say_so_in_one_sentence(quick):
 
 def test_gpu_rows_that_were_skipped_are_counted_with_their_reason(skipped):
     assert gpu_coverage.gpu_coverage(skipped) == (
-        "None of the GPU rows has a number (120 skipped). The first reason: torch sees no device cuda."
+        "None of the GPU rows has a number (120 skipped). "
+        "The first reason: torch sees no device cuda."
     )
 
 
@@ -61,7 +62,8 @@ def test_every_figure_holds_the_same_workload_on_both_devices_next_to_each_other
     ]
     heads = [head for head in heads if head]
     assert heads == [
-        "I = H = 64, CPU, 1 thread", f"I = H = 64, {GPU}", "I = H = 256, CPU, 1 thread", f"I = H = 256, {GPU}",
+        "I = H = 64, CPU, 1 thread", f"I = H = 64, {GPU}",
+        "I = H = 256, CPU, 1 thread", f"I = H = 256, {GPU}",
         "CPU, 1 thread", GPU,
     ]  # fmt: skip
 

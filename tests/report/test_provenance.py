@@ -7,7 +7,8 @@ from lstmbench import report
 
 @pytest.mark.parametrize(
     ("kind", "column"),
-    [(report.speed_table, "time_low_s"), (report.ratio_table, "ratio"), (report.memory_table, "allocated_bytes"),
+    [(report.speed_table, "time_low_s"), (report.ratio_table, "ratio"),
+     (report.memory_table, "allocated_bytes"),
      (report.accuracy_table, "grad_rel_error"), (report.first_call_table, "compile_s")],
 )  # fmt: skip
 def test_the_hash_changes_with_any_number_and_with_nothing_else(kind, column, quick):
@@ -26,8 +27,10 @@ def test_the_footer_says_where_the_numbers_come_from(quick):
     for word in (
         "Table quick-speed", MANIFEST["run_id"], "2026-11-20", "commit 0123456789ab.",
         "Some(R) CPU @ 2.80GHz with AVX-512, 2 cores, 8.0 GiB",
-        "Python 3.11.9", "numpy 2.4.6", "torch 2.13.0", "jax 0.10.2", "Threads: 1", "3 processes per case", "30 rounds",
-        "Exploratory: fewer than 5 processes", "Noise floor: not measured", "lstmbench run quick --out results/here",
+        "Python 3.11.9", "numpy 2.4.6", "torch 2.13.0", "jax 0.10.2", "Threads: 1",
+        "3 processes per case", "30 rounds",
+        "Exploratory: fewer than 5 processes", "Noise floor: not measured",
+        "lstmbench run quick --out results/here",
     ):  # fmt: skip
         assert word in footer
     for line in table.footer:

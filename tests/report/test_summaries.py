@@ -83,8 +83,8 @@ def test_the_fastest_is_named_only_where_no_interval_overlaps():
         )
     )
     assert (
-        "of 2 workloads, the fastest was a.b in 1; in 1 the interval of the fastest overlaps another."
-        in answer
+        "of 2 workloads, the fastest was a.b in 1; "
+        "in 1 the interval of the fastest overlaps another." in answer
     )
 
 

@@ -241,7 +241,8 @@ def test_a_file_that_cannot_be_read_is_told_without_a_path_of_this_machine(bare,
 def test_sums_that_cannot_be_read_are_told(run, drawn):
     (run / CHECKSUMS).write_text("garbage\n")
     assert said(verify(run, render=lambda _: drawn)) == (
-        f"{CHECKSUMS}: {CHECKSUMS} cannot be read: line 1 is not of the form `<sha256>  <file name>`."
+        f"{CHECKSUMS}: {CHECKSUMS} cannot be read: "
+        "line 1 is not of the form `<sha256>  <file name>`."
     )
 
 
@@ -374,7 +375,8 @@ def test_the_exit_code_is_that_of_the_worst():
 def test_verifying_loads_no_framework(run):
     script = (
         "import sys; from tiny import unpainted; from lstmbench.verify.verify import verify\n"
-        "with unpainted(): assert verify(sys.argv[1]) == []\n"  # nor was it painted when it was made
+        # nor was it painted when it was made
+        "with unpainted(): assert verify(sys.argv[1]) == []\n"
         "print(sorted({'torch', 'jax', 'jaxlib'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -321,7 +321,8 @@ def test_uncommitted_changes_on_both_sides_are_a_difference():
         (
             [(case(), failed("timeout")), (case(), case())],
             2,
-            "Lost: 1 case measured in the base failed in the new run (1 not comparable, 1 the same).",
+            "Lost: 1 case measured in the base failed in the new run "
+            "(1 not comparable, 1 the same).",
         ),
         (
             [(failed(), failed()), (case(), case())],
@@ -339,7 +340,8 @@ def test_uncommitted_changes_on_both_sides_are_a_difference():
         (
             [(case(), failed("wrong_result")), (case(), case(ratio=2))],
             4,
-            "Wrong results: 1 case of the new run did not compute the LSTM (1 slower, 1 not comparable).",
+            "Wrong results: 1 case of the new run did not compute the LSTM "
+            "(1 slower, 1 not comparable).",
         ),
         ([(failed("wrong_result"), case()), (case(), case())], 0, "No regression"),
     ],
