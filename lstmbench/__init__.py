@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from lstmbench.core.parameters import Gradients, LSTMParams
     from lstmbench.core.registry import implementations, register
     from lstmbench.core.stack.load import load
-    from lstmbench.core.stack.stack_model import Stack
     from lstmbench.core.stack.stack_parameters import StackParams
+    from lstmbench.core.stack.stacked_lstm import Stack
     from lstmbench.errors import LstmbenchError
     from lstmbench.measure.runner import Run, run
     from lstmbench.results.store import read_results
@@ -30,7 +30,7 @@ _HOMES = {
     "Gradients": "lstmbench.core.parameters",
     "LstmbenchError": "lstmbench.errors",
     "Run": "lstmbench.measure.runner",
-    "Stack": "lstmbench.core.stack.stack_model",
+    "Stack": "lstmbench.core.stack.stacked_lstm",
     "StackParams": "lstmbench.core.stack.stack_parameters",
     "implementations": "lstmbench.core.registry",
     "load": "lstmbench.core.stack.load",

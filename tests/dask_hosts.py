@@ -26,15 +26,15 @@ WorkerPool.machine_worker = lambda *_: machine
 """What every worker does first."""
 DIES = """
 import os, pathlib, signal
-from lstmbench.measure.suites.suite import Suite
-Suite.real = getattr(Suite, "real", Suite.measure)  # dask runs this file twice
+from lstmbench.measure.suites.timing_suite import TimingSuite
+TimingSuite.real = getattr(TimingSuite, "real", TimingSuite.measure)  # dask runs this file twice
 flag = pathlib.Path({flag!r})
 def dies(suite, workload, *arguments):
     if workload.seq_len == 5 and not flag.exists():
         flag.write_text("died")
         os.kill(os.getpid(), signal.SIGKILL)
-    return Suite.real(suite, workload, *arguments)
-Suite.measure = dies
+    return TimingSuite.real(suite, workload, *arguments)
+TimingSuite.measure = dies
 """
 """What makes a worker die once while it measures the workload of five steps; always, if the flag
 cannot be there.

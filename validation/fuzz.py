@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 
 from lstmbench import cli
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure.suites.suite import Budget, Grid, Suite
 from lstmbench.measure.suites.suite_file import read_suite
+from lstmbench.measure.suites.timing_suite import Budget, Grid, TimingSuite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
 KEYS = sorted(
-    {key for model in (Suite, Grid, Budget) for key in model.model_fields}
+    {key for model in (TimingSuite, Grid, Budget) for key in model.model_fields}
     | {"tasks", "seeds", "recipe"}
 )
 GOOD = {

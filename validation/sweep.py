@@ -23,8 +23,8 @@ import psutil
 import yaml
 
 from lstmbench.measure.suites.case import Case
-from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import read_suite
+from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.results.store import Store, read_manifest, read_results, read_samples
 
 NAMES = ["numpy.fused", "numpy.reference"]
@@ -39,7 +39,7 @@ lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """
 
 
-def write_suite(path: Path, cases: int) -> Suite:
+def write_suite(path: Path, cases: int) -> TimingSuite:
     """Write a suite of so many cases, all of them tiny."""
     grid = {
         "seq_len": list(range(1, cases // len(NAMES) + 1)),
@@ -51,7 +51,7 @@ def write_suite(path: Path, cases: int) -> Suite:
     suite = {"implementations": NAMES, "reference": NAMES[0], "grids": [grid], "budget": budget}
     path.write_text(yaml.safe_dump(suite), encoding="utf-8")
     found = read_suite(path)
-    assert isinstance(found, Suite)
+    assert isinstance(found, TimingSuite)
     return found
 
 
@@ -82,7 +82,7 @@ def measure(suite: Path, out: Path, cases: int) -> bool:
     return late > MAX_GROWTH * early or run.returncode != 0
 
 
-def make_up(suite: Suite, like: Path, out: Path, samples: int) -> None:
+def make_up(suite: TimingSuite, like: Path, out: Path, samples: int) -> None:
     """Write a run that has measured all of a suite, in parts and not yet put together."""
     store, manifest = Store(out), read_manifest(like)
     store.write_manifest(

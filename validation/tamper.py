@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lstmbench.report.page.index import render
+from lstmbench.report.page.write_report import render
 from lstmbench.results.checksums import CHECKSUMS, add_checksum
 from lstmbench.results.store import Store, read_manifest
 from lstmbench.verify.verify import verify

@@ -29,11 +29,11 @@ MAX_EXAMPLE_SIZE = 2**26
 """Maximum number of elements of an example array: half a gigabyte in float64."""
 
 
-class UnknownError(Exception):
+class UnknownValueError(Exception):
     """An array is not known before the model runs; the message ends a sentence about it."""
 
 
-class Graph:
+class OnnxGraph:
     """The nodes of a model, and the arrays that are known before it runs.
 
     Attributes:
@@ -90,10 +90,10 @@ class Graph:
         """Return the array of that name, from constants and what is ``fed`` alone.
 
         Raises:
-            UnknownError: if it depends on something else, or cannot be computed.
+            UnknownValueError: if it depends on something else, or cannot be computed.
         """
         if not name:
-            raise UnknownError("is missing")
+            raise UnknownValueError("is missing")
         known = self.known | dict(fed or {})
         needed: set[int] = set()  # indices of the nodes to compute
         names = [name]
@@ -102,14 +102,14 @@ class Graph:
                 continue
             if source in self._unreadable:
                 reason = self._unreadable[source]
-                raise UnknownError(f"depends on {source!r}, which cannot be read: {reason}")
+                raise UnknownValueError(f"depends on {source!r}, which cannot be read: {reason}")
             if source in self.inputs:
-                raise UnknownError(
+                raise UnknownValueError(
                     f"depends on the model's input {source!r}: give its value as "
                     f"inputs={{{source!r}: ...}}"
                 )
             if source not in self._producers:
-                raise UnknownError(f"depends on {source!r}, which the model does not have")
+                raise UnknownValueError(f"depends on {source!r}, which the model does not have")
             index = self._producers[source]
             if index not in needed:
                 needed.add(index)
@@ -134,7 +134,9 @@ class Graph:
                 (array,) = self._evaluator(graph, opsets=versions).run([name], known)
             return np.asarray(array)
         except Exception as error:  # unknown operators, inconsistent sizes
-            raise UnknownError(f"cannot be computed: {error_text(error).rstrip('.')}") from None
+            raise UnknownValueError(
+                f"cannot be computed: {error_text(error).rstrip('.')}"
+            ) from None
 
     def is_input(self, name: str) -> bool:
         """Return whether it is an input of the model, or a part of one, rearranged."""

@@ -12,7 +12,7 @@ from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.interop.model_files import read_bytes, refuse_other_kinds
-from lstmbench.interop.onnx_graph import Graph, UnknownError
+from lstmbench.interop.onnx_graph import OnnxGraph, UnknownValueError
 from lstmbench.interop.weight_checks import (
     Layers,
     import_package,
@@ -115,11 +115,11 @@ def read(
     return tuple(layer.params for _, layer in pairs)
 
 
-def _loss(graph: Graph, names: Mapping[str, str], kind: str, layer: OnnxLayer) -> str:
+def _loss(graph: OnnxGraph, names: Mapping[str, str], kind: str, layer: OnnxLayer) -> str:
     """Return what is lost without this input of a node; "" if it changes nothing."""
     try:
         array = graph.value(names[kind], graph.example)
-    except UnknownError as reason:
+    except UnknownValueError as reason:
         return f"is not known before the model runs (it {reason})"
     if kind != "sequence_lens":
         return "is held by the model, or computed, and not zero" if array.any() else ""
@@ -130,9 +130,9 @@ def _loss(graph: Graph, names: Mapping[str, str], kind: str, layer: OnnxLayer) -
 
 def _read_nodes(
     source: Any, node: str | int | None, inputs: Mapping[str, Any] | None, ignore: Collection[str]
-) -> tuple[Graph, list[tuple[Any, OnnxLayer]]]:
+) -> tuple[OnnxGraph, list[tuple[Any, OnnxLayer]]]:
     """Return the graph, and its LSTM nodes as they are and as layers."""
-    graph = Graph(_load_model(source), inputs or {})
+    graph = OnnxGraph(_load_model(source), inputs or {})
     lstms = [
         candidate
         for candidate in graph.nodes
@@ -182,7 +182,7 @@ def _load_model(source: Any) -> Any:
     return model
 
 
-def _read_node(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> OnnxLayer:
+def _read_node(graph: OnnxGraph, node: Any, name: str, ignore: Collection[str]) -> OnnxLayer:
     where = f"LSTM node {name!r}"
     try:
         attributes = graph.attributes(node)
@@ -197,7 +197,7 @@ def _read_node(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> O
     def weights(kind: str, *shape: int | str) -> Array:
         try:
             array = graph.value(names.get(kind, ""))
-        except UnknownError as reason:
+        except UnknownValueError as reason:
             raise LstmbenchError(f"{where}: {kind} {reason}.") from None
         return to_float64(array, f"{where}: {kind}", *shape)
 
@@ -214,7 +214,7 @@ def _read_node(graph: Graph, node: Any, name: str, ignore: Collection[str]) -> O
     for kind in ("initial_h", "initial_c", "sequence_lens"):
         try:
             held[kind] = graph.value(names.get(kind, ""))
-        except UnknownError:
+        except UnknownValueError:
             held[kind] = None
     fed = tuple(kind for kind, array in held.items() if array is None and kind in names)
     for kind, array in held.items():
@@ -272,7 +272,9 @@ def _check_attributes(attributes: Mapping[str, Any], where: str, ignore: Collect
             refuse_unless_ignored(name, ignore, problem)
 
 
-def _check_link(graph: Graph, lower: Any, below: OnnxLayer, upper: Any, above: OnnxLayer) -> None:
+def _check_link(
+    graph: OnnxGraph, lower: Any, below: OnnxLayer, upper: Any, above: OnnxLayer
+) -> None:
     """Do nothing if the upper node's X is the lower one's Y, its directions side by side.
 
     What lies between is tried on numbers, at the model's own sizes.
@@ -293,7 +295,7 @@ def _check_link(graph: Graph, lower: Any, below: OnnxLayer, upper: Any, above: O
         expected = expected.swapaxes(0, 1)
     try:
         actual = graph.value(x, graph.example | {y: Y})
-    except UnknownError as reason:
+    except UnknownValueError as reason:
         raise LstmbenchError(
             f"It cannot be told whether {nodes} are layers of one stack: the input of "
             f"{above.name!r} {reason}; read them one by one with node=."

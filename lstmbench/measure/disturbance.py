@@ -44,7 +44,7 @@ class Measurement(NamedTuple):
         sentinel_s: how long the sentinel took, the slower of just before and just after.
         calls: the number of calls that each sample is the mean of.
         queued_s: time that its threads waited for a core; 0 where the system does not say.
-        stolen, mhz, throttled: the system during the round, see ``SystemState``.
+        stolen, mhz, throttled: the system during the round, see ``HardwareState``.
     """
 
     seconds: list[float]

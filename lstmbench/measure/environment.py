@@ -18,7 +18,7 @@ import psutil
 from lstmbench import __version__
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process.available_resources import available_cores, available_memory
-from lstmbench.measure.process.system_monitor import gpus
+from lstmbench.measure.process.hardware_state import gpus
 from lstmbench.results import machine_identity
 
 _X86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}

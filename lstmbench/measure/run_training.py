@@ -15,7 +15,7 @@ import numpy as np
 from lstmbench.measure import disturbance
 from lstmbench.measure.case_run import REQUEST_ERRORS, status_of, status_without_worker
 from lstmbench.measure.process.forkserver import ORACLE, Worker
-from lstmbench.measure.process.system_monitor import SystemMonitor
+from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _epochs(worker: Worker, device: str, timeout_s: float) -> Iterator[Row]:
     """Train epoch by epoch; yield the columns of each one's sample."""
     ended = None
     while ended is None:
-        monitor = SystemMonitor(device)
+        monitor = HardwareMonitor(device)
         epoch, ended = worker.request("train_epoch", timeout_s)
         stolen = monitor.state().stolen
         reason = disturbance.epoch_disturbance(epoch["queued_s"], epoch["loop_s"], stolen)

@@ -19,14 +19,14 @@ from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied
-from lstmbench.measure.process.system_monitor import SystemMonitor
+from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 from lstmbench.measure.statistics import rounds_precision
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.measure.suites.interface import Measured
 
 if TYPE_CHECKING:
-    from lstmbench.measure.suites.suite import Suite
+    from lstmbench.measure.suites.timing_suite import TimingSuite
 
 DISK_FULL_MESSAGES = tuple(
     os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -38,7 +38,7 @@ number: the interval shrinks with the number of processes, and most with the fir
 
 
 def measure_workload(
-    workload: Workload, suite: "Suite", pool: WorkerPool, seed: int, skip: str = ""
+    workload: Workload, suite: "TimingSuite", pool: WorkerPool, seed: int, skip: str = ""
 ) -> Measured:
     """Return the records and the samples of all cases of a workload, and the rows of its controls.
 
@@ -69,7 +69,7 @@ class WorkloadSession:
     """The implementations of a suite at one workload, and the controls, while they are measured."""
 
     def __init__(
-        self, workload: Workload, suite: "Suite", pool: WorkerPool, generator: random.Random
+        self, workload: Workload, suite: "TimingSuite", pool: WorkerPool, generator: random.Random
     ) -> None:
         self.workload, self.budget = workload, suite.budget
         self.pool, self.generator = pool, generator
@@ -88,7 +88,7 @@ class WorkloadSession:
                 self._case_run(suite.reference, suite, control) for control in controls.CONTROLS
             ]
 
-    def _case_run(self, name: str, suite: "Suite", control: str = "") -> CaseRun:
+    def _case_run(self, name: str, suite: "TimingSuite", control: str = "") -> CaseRun:
         evidence = metrics.Evidence(self.workload, suite.reference, suite.budget.precision)
         return CaseRun(Case(name, self.workload), evidence, control=control)
 
@@ -265,7 +265,7 @@ class WorkloadSession:
                 break
             order: list[CaseRun | None] = [*self.active, None]  # None: the machine itself
             self.generator.shuffle(order)
-            answers, monitor = [], SystemMonitor(self.workload.device)
+            answers, monitor = [], HardwareMonitor(self.workload.device)
             for case_run in order:
                 if case_run is None:
                     self.machine_peaks[-1].append(self._measure_machine(machine))

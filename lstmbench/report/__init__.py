@@ -24,20 +24,20 @@ from lstmbench.report.tables.training_tables import learning_table
 from lstmbench.results.runs import latest
 
 if TYPE_CHECKING:
+    from lstmbench.report.figures.faceted_plot import plot
     from lstmbench.report.figures.figure import Figure
-    from lstmbench.report.figures.plots import plot
     from lstmbench.report.figures.standard_figures import series, standard_figures
-    from lstmbench.report.page.index import write, write_index
+    from lstmbench.report.page.write_report import write, write_index
 
 # No module or folder of this package may have one of these names: once imported, it would hide the
 # function
 _HOMES = {
     "Figure": "lstmbench.report.figures.figure",
-    "plot": "lstmbench.report.figures.plots",
+    "plot": "lstmbench.report.figures.faceted_plot",
     "series": "lstmbench.report.figures.standard_figures",
     "standard_figures": "lstmbench.report.figures.standard_figures",
-    "write": "lstmbench.report.page.index",
-    "write_index": "lstmbench.report.page.index",
+    "write": "lstmbench.report.page.write_report",
+    "write_index": "lstmbench.report.page.write_report",
 }
 
 __all__ = [

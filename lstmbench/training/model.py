@@ -9,14 +9,14 @@ import numpy as np
 from lstmbench.core import registry
 from lstmbench.core.interface import ArrayBackend
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.stack.layer import Layer, PlainLayer
+from lstmbench.core.stack.layer import NativeLayer, PlainLayer
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.plain_rnn import PlainRNNParams, plain_rnn_class
 from lstmbench.training.task import ArraysByName, ForgetBias
 
 CELL = ("weight_ih", "weight_hh", "bias")
 OUTPUT_LAYER = ("output_weight", "output_bias")
-MakeCell = Callable[[ArraysByName], Layer]
+MakeCell = Callable[[ArraysByName], NativeLayer]
 """From the cell's weights, named as in ``CELL``, to the cell that computes with them.
 
 An implementation packs its weights when it is loaded, and cannot change them afterwards. So each
@@ -96,7 +96,7 @@ class ModelSpec:
             else (LSTMParams, registration.cls)
         )
 
-        def make_cell(weights: ArraysByName) -> Layer:
+        def make_cell(weights: ArraysByName) -> NativeLayer:
             params: Any = params_class(**{name: weights[name] for name in CELL})
             return PlainLayer(params, cell_class, framework)
 

@@ -16,7 +16,7 @@ from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import native_weights
-from lstmbench.variants._jax import JittedLayer
+from lstmbench.variants._jax_layers import JittedLayer
 
 
 def _run(cell: Any, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:

@@ -19,7 +19,7 @@ from jax import Array
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-from lstmbench.variants._jax import JittedLayer, Run
+from lstmbench.variants._jax_layers import JittedLayer, Run
 
 
 @cache  # so that modules of the same graph are compiled once

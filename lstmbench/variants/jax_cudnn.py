@@ -20,7 +20,7 @@ from jax.experimental import rnn
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-from lstmbench.variants._jax import JittedLayer
+from lstmbench.variants._jax_layers import JittedLayer
 
 
 @cache

@@ -32,7 +32,7 @@ from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import native_weights, steps_within
-from lstmbench.variants._jax import DifferentiableLayer, Run, Weights
+from lstmbench.variants._jax_layers import DifferentiableLayer, Run, Weights
 from lstmbench.variants.kernels.recurrence import library, recurrence
 
 CHUNK_BYTES = 1 << 19
@@ -112,14 +112,14 @@ class ScanSteps:
         return dW_ih, dW_hh, dz.astype(steps.c.dtype).sum(axis=0).astype(x.dtype), dzs @ weights[0]
 
 
-class CompiledSteps:
+class CppSteps:
     """The step kernel in compiled code, with the methods of ``ScanSteps``."""
 
     @staticmethod
     def forward(
         weights: Weights, x: Array, h0: Array, c0: Array, keep: bool, *lengths: Array
     ) -> tuple[Steps, Array]:
-        return CompiledSteps.packed_forward(_packed(*weights), x, h0, c0, keep, *lengths)
+        return CppSteps.packed_forward(_packed(*weights), x, h0, c0, keep, *lengths)
 
     @staticmethod
     def packed_forward(
@@ -227,8 +227,8 @@ def sequence(kernel: Any) -> Run:
 
 @jax.jit
 def _infer(packed: Weights, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
-    """Return what ``sequence(CompiledSteps)`` does, from packed weights."""
-    steps, c = CompiledSteps.packed_forward(packed, x, h0, c0, False, *lengths)
+    """Return what ``sequence(CppSteps)`` does, from packed weights."""
+    steps, c = CppSteps.packed_forward(packed, x, h0, c0, False, *lengths)
     return steps.h, _last(steps.h, *lengths), c
 
 
@@ -246,6 +246,6 @@ class JaxFused(DifferentiableLayer):
         self.takes_lengths = is_float32_cpu and not _not_compiled_reason()
         weights = native_weights(params, framework)
         if self.takes_lengths:
-            super().__init__(sequence(CompiledSteps), weights, _infer, jax.jit(_packed)(*weights))
+            super().__init__(sequence(CppSteps), weights, _infer, jax.jit(_packed)(*weights))
         else:
             super().__init__(sequence(ScanSteps), weights)

@@ -10,7 +10,7 @@ from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import native_weights
-from lstmbench.variants._jax import DifferentiableLayer, Weights
+from lstmbench.variants._jax_layers import DifferentiableLayer, Weights
 
 
 def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:

@@ -17,8 +17,8 @@ from jax import Array
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-from lstmbench.variants._jax import JittedLayer, Run
-from lstmbench.variants._keras import import_keras, keras_weights, lstm_layer
+from lstmbench.variants._jax_layers import JittedLayer, Run
+from lstmbench.variants._keras_layers import import_keras, keras_weights, lstm_layer
 
 
 @cache  # so that layers of the same sizes are compiled once

@@ -15,8 +15,8 @@ from torch import Tensor
 from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-from lstmbench.variants._keras import import_keras, keras_weights, lstm_layer
-from lstmbench.variants._torch import AutogradLayer, Outputs
+from lstmbench.variants._keras_layers import import_keras, keras_weights, lstm_layer
+from lstmbench.variants._torch_layers import AutogradLayer, Outputs
 
 
 def _transposed(gradients: tuple[Tensor, ...]) -> Any:

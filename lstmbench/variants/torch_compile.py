@@ -28,7 +28,7 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.errors import LstmbenchError
 from lstmbench.variants._common import native_weights
-from lstmbench.variants._torch import AutogradLayer, Outputs
+from lstmbench.variants._torch_layers import AutogradLayer, Outputs
 
 
 def _missing_requirement() -> str:

@@ -36,8 +36,8 @@ from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import TwoPass, native_weights, steps_within
+from lstmbench.variants.kernels.eager_steps import EagerSteps, Steps
 from lstmbench.variants.kernels.recurrence import Recurrence, recurrence
-from lstmbench.variants.kernels.torch_steps import EagerSteps, Steps
 
 CHUNK_BYTES, CUDA_CHUNK_BYTES = 1 << 19, 1 << 25
 """Inference keeps the gates of as many steps as stay in the cache until they are used (a GPU's is
@@ -49,7 +49,7 @@ Lengths = NDArray[np.int64]
 """(B,), contiguous; only the compiled steps take them."""
 
 
-class CompiledSteps:
+class CppSteps:
     """The step kernel in compiled code; c, dh, dc and ``Steps`` must be contiguous."""
 
     def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
@@ -123,10 +123,10 @@ def _address(argument: Any) -> Any:
 
 
 def make_kernel(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
-    """Return the fastest step kernel for these weights here, see ``torch_steps``."""
+    """Return the fastest step kernel for these weights here, see ``eager_steps``."""
     is_float32_cpu = b.device.type == "cpu" and b.dtype == torch.float32
     if is_float32_cpu and (functions := recurrence()) is not None:
-        return CompiledSteps(W_ih, W_hh, b, functions)
+        return CppSteps(W_ih, W_hh, b, functions)
     if b.device.type == "cuda" and b.dtype != torch.float64 and find_spec("triton"):
         from lstmbench.variants.kernels.triton_step import TritonSteps  # its import takes a second
 
@@ -155,7 +155,7 @@ class TorchFused(TwoPass):
         self.state_dtype = torch.promote_types(b.dtype, torch.float32)
         self.kernel = make_kernel(W_ih, W_hh, b)
         self.chunk_bytes = CUDA_CHUNK_BYTES if b.device.type == "cuda" else CHUNK_BYTES
-        self.takes_lengths = isinstance(self.kernel, CompiledSteps)
+        self.takes_lengths = isinstance(self.kernel, CppSteps)
 
     @torch.inference_mode()
     def forward(

@@ -8,7 +8,7 @@ from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import native_weights
-from lstmbench.variants._torch import Outputs, TwoPassAutogradLayer
+from lstmbench.variants._torch_layers import Outputs, TwoPassAutogradLayer
 
 
 @register("torch.loop", framework="torch", peephole=True)

@@ -18,7 +18,7 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.variants._torch import Outputs, TwoPassAutogradLayer
+from lstmbench.variants._torch_layers import Outputs, TwoPassAutogradLayer
 
 
 def _lstm(params: StackParams, framework: TorchBackend) -> tuple[Any, list[Tensor], list[Tensor]]:

@@ -22,7 +22,7 @@ from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import TwoPass
-from lstmbench.variants.kernels.torch_steps import Steps
+from lstmbench.variants.kernels.eager_steps import Steps
 from lstmbench.variants.torch_fused import TorchFused
 
 MIN_ROWS = 256

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.measure.disturbance import Measurement
+from lstmbench.measure.machine_peaks import PEAK_COLUMNS
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
-from lstmbench.measure.roofline import PEAK_COLUMNS
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.comparison.matched_cases import plain_rows

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.labels import rows_of
-from lstmbench.report.page.index import render, render_index
+from lstmbench.report.page.write_report import render, render_index
 from lstmbench.results.store import is_run, read_manifest, read_results, read_samples
 from lstmbench.verify.check_files import check_csv, check_files, check_manifest
 from lstmbench.verify.check_rendered import Render, check_rendered

@@ -13,7 +13,7 @@ from tiny import install, measure_in_process, mutants, uninstall, write_suite
 import lstmbench as lb
 from lstmbench import exit_codes
 from lstmbench.measure import runner
-from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.results.schema import frame
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -94,7 +94,7 @@ def test_resume_goes_on_with_the_suite_of_the_folder_and_a_finished_run_is_left_
 
     monkeypatch.setattr("lstmbench.report.write", lambda folder: None)
     monkeypatch.setattr(
-        Suite,
+        TimingSuite,
         "measure",
         lambda self, workload, *_: (seen.append(workload.seq_len) or [], [], []),
     )

@@ -12,7 +12,7 @@ from lstmbench import report
 from lstmbench.measure import run_training
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, WorkerDied, WorkerTimeout
 from lstmbench.measure.process.worker_pool import WorkerPool
-from lstmbench.measure.suites.suite import Suite
+from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.measure.suites.training_suite import TrainingWorkload
 from lstmbench.verify.verify import verify
 
@@ -99,9 +99,9 @@ def test_where_the_harness_failed_the_next_call_measures_again(
     assert not first.manifest["complete"]
     measured: list[int] = []
     with monkeypatch.context() as patched:
-        measure = Suite.measure
+        measure = TimingSuite.measure
         patched.setattr(
-            Suite,
+            TimingSuite,
             "measure",
             lambda self, workload, *_: (
                 measured.append(workload.seq_len) or measure(self, workload, *_)

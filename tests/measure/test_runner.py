@@ -22,8 +22,8 @@ import lstmbench as lb
 from lstmbench.measure import metrics, run_manifest, runner
 from lstmbench.measure.executors import executor
 from lstmbench.measure.process import worker_pool
-from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import read_suite
+from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.results.runs import merge
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
@@ -241,7 +241,7 @@ def test_without_a_seed_one_is_drawn_and_recorded(
 ) -> None:
     used: list[int] = []
     measure = lambda self, workload, pool, seed, skip: used.append(seed) or ([], [], [])  # noqa: E731
-    monkeypatch.setattr(Suite, "measure", measure)
+    monkeypatch.setattr(TimingSuite, "measure", measure)
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)
     first, second = (lb.run(suite, tmp_path / name, progress=False) for name in "ab")
     assert used == [first.manifest["seed"], second.manifest["seed"]]
@@ -276,15 +276,15 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
     suite, folder = done.folder.parent / "tiny.yaml", tmp_path / "out"
     measured: list[str] = []
 
-    measure = Suite.measure
+    measure = TimingSuite.measure
 
-    def third_time_unlucky(self: Suite, workload_: Any, *arguments: Any) -> Any:
+    def third_time_unlucky(self: TimingSuite, workload_: Any, *arguments: Any) -> Any:
         measured.append(workload_.id)
         if len(measured) == 3:
             raise error
         return measure(self, workload_, *arguments)
 
-    monkeypatch.setattr(Suite, "measure", third_time_unlucky)
+    monkeypatch.setattr(TimingSuite, "measure", third_time_unlucky)
     with pytest.raises(error):
         lb.run(suite, folder, progress=False, seed=5)
     assert not runner.read_manifest(folder)["complete"]
@@ -363,7 +363,7 @@ def test_the_manifest_is_not_written_again_for_every_workload(
     monkeypatch.setattr(
         runner.Store, "write_manifest", lambda self, manifest: written.append(len(manifest))
     )
-    monkeypatch.setattr(Suite, "measure", lambda *_: ([], [], []))
+    monkeypatch.setattr(TimingSuite, "measure", lambda *_: ([], [], []))
     many = write_suite(tmp_path / "tiny.yaml", BOTH, {"seq_len": list(range(1, 30))})
     lb.run(many, tmp_path / "out", progress=False)
     assert len(written) == 3  # at the beginning, with what was learnt, and as complete

@@ -11,7 +11,7 @@ import pytest
 
 from lstmbench.measure import workload_session as module
 from lstmbench.measure.suites.case import Workload
-from lstmbench.measure.suites.suite import Budget, Suite
+from lstmbench.measure.suites.timing_suite import Budget, TimingSuite
 from lstmbench.measure.workload_session import MAX_PROCESS_FACTOR, WorkloadSession
 
 SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
@@ -134,7 +134,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, pool: FakePool, **budget: Any) -> 
         **{"processes": 5, "min_rounds": 3, "seconds_per_case": 5.0, "turn_s": 0.01, **budget}
     )
     grid = {"seq_len": 4, "batch_size": 2, "hidden_size": 3}
-    suite = Suite(implementations=NAMES, reference=NAMES[0], grids=[grid], budget=chosen)
+    suite = TimingSuite(implementations=NAMES, reference=NAMES[0], grids=[grid], budget=chosen)
     session = WorkloadSession(SMALL, suite, pool, random.Random(0))  # type: ignore[arg-type]
     session.measure()
     return session

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lstmbench.report.page import index
+from lstmbench.report.page import write_report
 
 SCRIPT = """
 import sys
@@ -34,7 +34,7 @@ def render(folder, seed, **settings):
 
 
 def test_a_small_run_is_painted_in_every_form(folder):
-    files = index.render(folder)
+    files = write_report.render(folder)
     begins = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
     figures = {name: content for name, content in files.items() if name.startswith("figures/")}
     assert len(figures) == 18

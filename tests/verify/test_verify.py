@@ -13,7 +13,7 @@ from made_run import copy, make_run
 
 from lstmbench import report
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.page.index import render
+from lstmbench.report.page.write_report import render
 from lstmbench.results.checksums import CHECKSUMS
 from lstmbench.results.store import Store, read_manifest
 from lstmbench.verify.difference import difference

@@ -12,14 +12,14 @@ import numpy as np
 
 from lstmbench.core.array_checks import Array
 from lstmbench.core.interface import ArrayBackend
-from lstmbench.core.stack.layer import Layer, MaskedLayer, make_layer
+from lstmbench.core.stack.layer import MaskedLayer, NativeLayer, make_layer
 from lstmbench.core.stack.stack_parameters import StackParams
 
 
 class Padding(NamedTuple):
     """What follows from the lengths, as native arrays."""
 
-    layers: Sequence[Layer]  # layers that ignore padding
+    layers: Sequence[NativeLayer]  # layers that ignore padding
     lengths: tuple[
         Any, ...
     ]  # their further arguments: the lengths (B,), or none if they are masked

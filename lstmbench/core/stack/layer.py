@@ -23,7 +23,7 @@ below 16000.
 """
 
 
-class Layer(Protocol):
+class NativeLayer(Protocol):
     """One layer in one direction."""
 
     def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any, save: bool) -> tuple[Any, Any]:
@@ -43,7 +43,7 @@ class Layer(Protocol):
         """Return the gradients of the weights, of x, of h0 and of c0; ``saved`` may be used up."""
 
 
-def make_layer(params: LSTMParams, implementation: type, framework: ArrayBackend) -> Layer:
+def make_layer(params: LSTMParams, implementation: type, framework: ArrayBackend) -> NativeLayer:
     """Return one layer in one direction, with its projection if it has one."""
     kind = PlainLayer if params.projection is None else ProjectedLayer
     return kind(params, implementation, framework)

@@ -5,8 +5,8 @@ from typing import Any, overload
 from lstmbench.core import registry
 from lstmbench.core.interface import LSTM
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.stack.stack_model import Stack
 from lstmbench.core.stack.stack_parameters import StackParams
+from lstmbench.core.stack.stacked_lstm import Stack
 from lstmbench.errors import LstmbenchError
 
 

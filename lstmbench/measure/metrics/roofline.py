@@ -10,7 +10,8 @@ them: they stay in the caches, or the fraction is too low.
 
 ``products_fraction`` relates the time to that of the matrix products of these very shapes in NumPy,
 ``products_s``, which are far below the peak where B or H are small. It exceeds 1 where an
-implementation has better or fewer products; ``lstmbench.measure.roofline.products`` lists them.
+implementation has better or fewer products; ``lstmbench.measure.machine_peaks.products`` lists
+them.
 """
 
 from typing import Any
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmbench.measure.machine_peaks import PEAK_COLUMNS
 from lstmbench.measure.metrics import Evidence
-from lstmbench.measure.roofline import PEAK_COLUMNS
 from lstmbench.measure.statistics import median_interval
 
 NEEDS = frozenset({"samples"})

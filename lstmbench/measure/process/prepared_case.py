@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmbench.core.interface import LSTM
 from lstmbench.core.stack.load import load
-from lstmbench.core.stack.stack_model import Stack
+from lstmbench.core.stack.stacked_lstm import Stack
 from lstmbench.core.tolerance import relative_error
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.inputs import INFERENCE, OUTPUTS, SETS, TRAINING, gradient_names, params_of

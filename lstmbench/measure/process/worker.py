@@ -23,7 +23,9 @@ from lstmbench.core.registry import implementation_row
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.inputs import write_inputs
+from lstmbench.measure.machine_peaks import MachinePeaks
 from lstmbench.measure.process import denormals
+from lstmbench.measure.process.hardware_state import device_bytes
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     IDLE_TIMEOUT_S,
@@ -32,8 +34,6 @@ from lstmbench.measure.process.probes import (
     sentinel,
     wait_until_idle,
 )
-from lstmbench.measure.process.system_monitor import device_bytes
-from lstmbench.measure.roofline import MachinePeaks
 from lstmbench.measure.suites.case import Workload
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.interface import AnySuite, KeyPath
-from lstmbench.measure.suites.suite import Budget, Grid, StrictModel, Suite
+from lstmbench.measure.suites.timing_suite import Budget, Grid, StrictModel, TimingSuite
 from lstmbench.measure.suites.training_suite import RecipeChanges, TrainingGrid, TrainingSuite
 from lstmbench.measure.suites.yaml_file import YamlFile
 
@@ -23,7 +23,7 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read_suite(suite: str | Path) -> Suite | TrainingSuite:
+def read_suite(suite: str | Path) -> TimingSuite | TrainingSuite:
     """Read a suite by its name, or from a YAML file. A file with the key ``tasks`` is for training.
 
     Raises:
@@ -57,7 +57,7 @@ def read_suite(suite: str | Path) -> Suite | TrainingSuite:
     return found
 
 
-def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | TrainingSuite:
+def stored_suite(manifest: Mapping[str, Any], folder: Path) -> TimingSuite | TrainingSuite:
     """Return the suite in the manifest of the run in ``folder``.
 
     Raises:
@@ -74,8 +74,8 @@ def stored_suite(manifest: Mapping[str, Any], folder: Path) -> Suite | TrainingS
     return found
 
 
-def _suite_type(content: Any) -> type[Suite] | type[TrainingSuite]:
-    return TrainingSuite if isinstance(content, dict) and "tasks" in content else Suite
+def _suite_type(content: Any) -> type[TimingSuite] | type[TrainingSuite]:
+    return TrainingSuite if isinstance(content, dict) and "tasks" in content else TimingSuite
 
 
 def _check_count(suite: AnySuite, path: Path) -> None:
@@ -94,7 +94,7 @@ def _is_file(path: Path) -> bool:
 
 def _key_path(fault: Any) -> KeyPath:
     """Return where a fault is in the document, without the names that pydantic gives to types."""
-    models = (Suite, Grid, Budget, TrainingSuite, TrainingGrid, RecipeChanges)
+    models = (TimingSuite, Grid, Budget, TrainingSuite, TrainingGrid, RecipeChanges)
     keys = {key for model in models for key in model.model_fields}
     path = [part for part in fault["loc"][:-1] if isinstance(part, int) or part in keys]
     last = fault["loc"][-1:]
@@ -106,7 +106,7 @@ def _problem(fault: Any) -> str:
     """Return what is wrong and what was expected, without pydantic's terms."""
     if fault["type"] == "extra_forbidden":
         sections: dict[str, type[StrictModel]] = {"grids": Grid, "budget": Budget}
-        model = sections.get(fault["loc"][0], Suite) if len(fault["loc"]) > 1 else Suite
+        model = sections.get(fault["loc"][0], TimingSuite) if len(fault["loc"]) > 1 else TimingSuite
         keys = ", ".join(key for key in model.model_fields if key != "name")
         return f"there is no such key; the keys here are {keys}"
     plain = {

@@ -10,7 +10,14 @@ from pydantic import BeforeValidator, Field
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.interface import KeyPath, Measured
-from lstmbench.measure.suites.suite import ListOf, Number, Size, StrictModel, Threads, unknown_names
+from lstmbench.measure.suites.timing_suite import (
+    ListOf,
+    Number,
+    Size,
+    StrictModel,
+    Threads,
+    unknown_names,
+)
 from lstmbench.training.tasks import task_names
 
 if TYPE_CHECKING:

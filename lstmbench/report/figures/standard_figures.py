@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from lstmbench.core.tolerance import TOLERANCE
-from lstmbench.report.figures.facets import MAX_LINES
+from lstmbench.report.figures.faceted_plot import plot
 from lstmbench.report.figures.figure import Figure
-from lstmbench.report.figures.plots import plot
+from lstmbench.report.figures.figure_data import MAX_LINES
 from lstmbench.report.figures.training_figures import learning_curves
 from lstmbench.report.gpu_coverage import GPU, gpu_coverage
 from lstmbench.report.labels import (

@@ -11,7 +11,7 @@ from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.report.labels import FORMULA, WORKLOAD, Row, key_of, ordered, rows_of
 from lstmbench.report.number_format import number, pick_unit
 from lstmbench.report.tables.cells import Cell, Notes, has_number, numbers, status
-from lstmbench.report.tables.published import published_tables
+from lstmbench.report.tables.published_times import published_tables
 from lstmbench.report.tables.table import Table, make
 from lstmbench.report.tables.training_tables import is_learning, learning_table
 from lstmbench.results import schema

@@ -8,7 +8,7 @@ from jax import Array
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.training.plain_rnn import PlainRNNParams
-from lstmbench.variants._jax import DifferentiableLayer, Weights
+from lstmbench.variants._jax_layers import DifferentiableLayer, Weights
 
 
 def _run(weights: Weights, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:

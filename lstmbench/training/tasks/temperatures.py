@@ -8,7 +8,7 @@ from lstmbench.training.tasks.common.time_series import temperatures
 
 
 @dataclass(frozen=True)
-class Temperatures(ForecastingTask):
+class HourlyTemperatures(ForecastingTask):
     """A season is a day. It cools much as it warms, so windows may be turned upside down."""
 
     seq_len: int = 48
@@ -26,4 +26,4 @@ class Temperatures(ForecastingTask):
         return temperatures()
 
 
-TASK = Temperatures
+TASK = HourlyTemperatures

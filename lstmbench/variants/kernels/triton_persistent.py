@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lstmbench.variants.kernels.torch_steps import Steps
+from lstmbench.variants.kernels.eager_steps import Steps
 from lstmbench.variants.kernels.triton_cell import cell, cell_backward, load_gates, store_gates
 from lstmbench.variants.kernels.triton_step import TritonSteps, dz_output
 

@@ -28,7 +28,7 @@ from lstmbench.variants.kernels import recurrence
 
 jax = pytest.importorskip("jax")
 torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
-_jax = pytest.importorskip("lstmbench.variants._jax", reason="needs JAX")
+_jax = pytest.importorskip("lstmbench.variants._jax_layers", reason="needs JAX")
 
 
 def compiled(test: Any) -> Any:
@@ -66,7 +66,7 @@ def test_compiled_and_eager_steps_give_the_same_at_all_sizes(
     found = results(lb.load("torch.fused", problem.params), problem)
     plain = lb.load("torch.fused", problem.params)
     implementation = plain.implementation
-    assert isinstance(implementation.kernel, torch_fused.CompiledSteps)
+    assert isinstance(implementation.kernel, torch_fused.CppSteps)
     implementation.kernel = torch_fused.EagerSteps(*implementation.weights)
     for name, wanted in results(plain, problem).items():
         assert relative_error(found[name], wanted) < 3e-6, name

@@ -21,7 +21,7 @@ SM_CLOCK = 1
 """NVML_CLOCK_SM (nvml.h): the clock of a GPU's processors."""
 
 
-class SystemState(NamedTuple):
+class HardwareState(NamedTuple):
     """What was seen during one round.
 
     Attributes:
@@ -36,18 +36,18 @@ class SystemState(NamedTuple):
     throttled: str = ""
 
 
-class SystemMonitor:
+class HardwareMonitor:
     """Watches the system from its creation on, for a round on ``cpu`` or ``cuda``."""
 
     def __init__(self, device: str) -> None:
         self.device, self.times = device, psutil.cpu_times()
 
-    def state(self) -> SystemState:
+    def state(self) -> HardwareState:
         """Return what was seen until now."""
         stolen = _stolen_share(self.times, psutil.cpu_times())
         if self.device == "cuda":
-            return SystemState(stolen, gpu_mhz(), throttle_reasons())
-        return SystemState(stolen, _cpu_mhz())
+            return HardwareState(stolen, gpu_mhz(), throttle_reasons())
+        return HardwareState(stolen, _cpu_mhz())
 
 
 def _stolen_share(before: Any, after: Any) -> float:

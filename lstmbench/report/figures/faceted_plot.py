@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstmbench.report.figures.facets import Facets, Line, alt_text, facets
 from lstmbench.report.figures.figure import (
     COLUMN,
     MUTED,
@@ -23,6 +22,7 @@ from lstmbench.report.figures.figure import (
     style_of,
     write,
 )
+from lstmbench.report.figures.figure_data import FigureData, Line, alt_text, facets
 from lstmbench.report.labels import phrase
 from lstmbench.report.number_format import shorten
 
@@ -75,7 +75,7 @@ def plot(
 
 
 @figure_style()
-def _draw(shown: Facets, width: float) -> Figure:
+def _draw(shown: FigureData, width: float) -> Figure:
     # High enough for all texts; ``fit`` takes off what is not needed
     figure = Figure(figsize=(width, 4 + 2 * len(shown.rows)))
     write(figure.suptitle, shown.title)

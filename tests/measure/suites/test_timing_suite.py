@@ -17,8 +17,8 @@ from lstmbench.core import registry
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import inputs
 from lstmbench.measure.suites import yaml_file
-from lstmbench.measure.suites.suite import Suite
 from lstmbench.measure.suites.suite_file import MAX_CASES, read_suite, suites
+from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.measure.suites.training_suite import TrainingSuite
 
 ALL = {
@@ -338,7 +338,9 @@ def test_a_huge_file_is_refused_unread(reading: Any) -> None:
 def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
     reading: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Suite, "workloads", lambda self: pytest.fail("the workloads were made"))
+    monkeypatch.setattr(
+        TimingSuite, "workloads", lambda self: pytest.fail("the workloads were made")
+    )
     numbers = list(range(1, 1001))
     suite = content(
         "numpy.fused", {"seq_len": numbers, "batch_size": numbers, "hidden_size": numbers}
@@ -384,7 +386,7 @@ SCALARS = st.one_of(
 KEYS = st.one_of(
     st.sampled_from(
         [
-            *Suite.model_fields,
+            *TimingSuite.model_fields,
             "seq_len",
             "batch_size",
             "hidden_size",

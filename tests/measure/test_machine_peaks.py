@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lstmbench.measure import roofline
+from lstmbench.measure import machine_peaks
 from lstmbench.measure.suites.case import Workload
 
 
@@ -17,14 +17,14 @@ def test_the_products_are_all_those_whose_flop_are_counted(
     B, T, features, H = sizes
     workload = Workload(mode, batch_size=B, seq_len=T, input_size=features, hidden_size=H)
     monkeypatch.setattr(
-        roofline,
+        machine_peaks,
         "_product_timer",
         lambda m, k, n, dtype, long_side="": lambda: 2.0 * m * k * n,
     )
     stack = replace(workload, num_layers=3, bidirectional=True, lengths="staggered")
     for each in (workload, stack):
         assert sum(
-            times * seconds() for times, seconds in roofline.products(each)
+            times * seconds() for times, seconds in machine_peaks.products(each)
         ) == pytest.approx(each.flops)
 
 
@@ -34,13 +34,12 @@ def test_a_long_product_is_timed_on_a_part_of_it_and_scaled(
     monkeypatch: pytest.MonkeyPatch, cut: str, flops: float, part: int
 ) -> None:
     shapes = []
-    monkeypatch.setattr(roofline, "MIN_FLOPS", flops)
-    monkeypatch.setattr(roofline, "MIN_ROWS", 5)
-    monkeypatch.setattr(
-        roofline, "_loop_timer", lambda a, b: shapes.extend([a.shape, b.shape]) or (lambda: 1.0)
-    )
+    monkeypatch.setattr(machine_peaks, "MIN_FLOPS", flops)
+    monkeypatch.setattr(machine_peaks, "MIN_ROWS", 5)
+    loop_timer = lambda a, b: shapes.extend([a.shape, b.shape]) or (lambda: 1.0)  # noqa: E731
+    monkeypatch.setattr(machine_peaks, "_loop_timer", loop_timer)
     m, k = (1000, 4) if cut == "m" else (4, 1000)
-    assert roofline._product_timer(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
+    assert machine_peaks._product_timer(m, k, 8, "float32", cut)() == pytest.approx(1000 / part)
     assert shapes == ([(part, 4), (4, 8)] if cut == "m" else [(4, part), (part, 8)])
 
 
@@ -49,6 +48,6 @@ def test_times_are_positive_in_every_dtype(dtype: str) -> None:
     workload = Workload(
         "training", batch_size=2, seq_len=3, input_size=4, hidden_size=5, dtype=dtype
     )
-    machine = roofline.MachinePeaks(workload)
-    for _ in range(roofline.COPIES + 1):
+    machine = machine_peaks.MachinePeaks(workload)
+    for _ in range(machine_peaks.COPIES + 1):
         assert all(math.isfinite(found) and found > 0 for found in machine.measure().values())

@@ -7,10 +7,10 @@ from typing import Any
 import psutil
 import pytest
 
-from lstmbench.measure.process import system_monitor
-from lstmbench.measure.process.system_monitor import (
-    SystemMonitor,
-    SystemState,
+from lstmbench.measure.process import hardware_state
+from lstmbench.measure.process.hardware_state import (
+    HardwareMonitor,
+    HardwareState,
     throttle_reasons,
 )
 
@@ -18,18 +18,18 @@ from lstmbench.measure.process.system_monitor import (
 def pretend_functions(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
     """Let NVML have these functions, and no others."""
     nvml = SimpleNamespace(**{"nvmlDeviceGetHandleByIndex": lambda index: "a GPU"} | functions)
-    monkeypatch.setattr(system_monitor, "_nvml", lambda: nvml)
+    monkeypatch.setattr(hardware_state, "_nvml", lambda: nvml)
 
 
 def no_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise ModuleNotFoundError("No module named 'pynvml'")
 
-    monkeypatch.setattr(system_monitor, "_nvml", missing)
+    monkeypatch.setattr(hardware_state, "_nvml", missing)
 
 
-def state(device: str) -> SystemState:
-    return SystemMonitor(device).state()
+def state(device: str) -> HardwareState:
+    return HardwareMonitor(device).state()
 
 
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
@@ -81,7 +81,7 @@ def test_a_gpu_that_does_not_answer_is_not_throttled(monkeypatch: pytest.MonkeyP
     assert throttle_reasons() == ""
     no_nvml(monkeypatch)
     assert throttle_reasons() == ""
-    assert SystemState() == (0.0, None, "")
+    assert HardwareState() == (0.0, None, "")
 
 
 # Other values from NVML
@@ -105,11 +105,11 @@ def test_the_device_s_memory_is_that_of_this_process(monkeypatch: pytest.MonkeyP
     others = SimpleNamespace(pid=os.getpid() + 1, usedGpuMemory=7)
     own = SimpleNamespace(pid=os.getpid(), usedGpuMemory=5)
     pretend_nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=[others, own])
-    assert system_monitor.device_bytes() == 5
+    assert hardware_state.device_bytes() == 5
     pretend_nvml(monkeypatch, nvmlDeviceGetComputeRunningProcesses=[others])
-    assert system_monitor.device_bytes() is None
+    assert hardware_state.device_bytes() is None
     no_nvml(monkeypatch)
-    assert system_monitor.device_bytes() is None
+    assert hardware_state.device_bytes() is None
 
 
 def test_gpus_are_described_by_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,8 +130,8 @@ def test_gpus_are_described_by_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
         "power_limit_w": 700.0,
         "driver": "580.1",
     }
-    assert system_monitor.gpus() == {"gpu": [one, one]}
+    assert hardware_state.gpus() == {"gpu": [one, one]}
     pretend_nvml(monkeypatch, nvmlDeviceGetCount=1)
-    assert system_monitor.gpus() == {}
+    assert hardware_state.gpus() == {}
     no_nvml(monkeypatch)
-    assert system_monitor.gpus() == {}
+    assert hardware_state.gpus() == {}

@@ -10,8 +10,8 @@ import pytest
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.measure import ab
-from lstmbench.measure.ab import read_variants, stored_variants
+from lstmbench.measure import ab_variants
+from lstmbench.measure.ab_variants import read_variants, stored_variants
 
 THERE = f"numpy.fused@{sys.executable}"
 
@@ -22,7 +22,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     wrong numpy.fused.
     """
     root = tmp_path / "checkout"
-    shutil.copytree(ab.PACKAGE, root / "lstmbench", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ab_variants.PACKAGE, root / "lstmbench", ignore=shutil.ignore_patterns("__pycache__")
+    )
     code = root / "lstmbench" / "variants" / "numpy_fused.py"
     right = code.read_text()
     wrong = right.replace("return y, ", "return y * 1.001, ", 1)
@@ -39,7 +41,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git("tag", "wrong")
     code.write_text(right)
     git("commit", "-q", "-a", "-m", "right")
-    monkeypatch.setattr(ab, "PACKAGE", root / "lstmbench")
+    monkeypatch.setattr(ab_variants, "PACKAGE", root / "lstmbench")
     return root
 
 
@@ -101,7 +103,7 @@ def test_what_is_not_there_is_refused_with_its_reason(side: str, why: str) -> No
 def test_without_a_checkout_there_are_no_revisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ab, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
+    monkeypatch.setattr(ab_variants, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
     with pytest.raises(lb.LstmbenchError, match="the package does not run from a git checkout"):
         read_variants("numpy.fused@HEAD", "numpy.fused")
 
@@ -113,7 +115,7 @@ def test_in_a_shallow_clone_the_reason_is_told(
         ["git", "clone", "-q", "--depth", "1", f"file://{checkout}", str(tmp_path / "shallow")],
         check=True,
     )
-    monkeypatch.setattr(ab, "PACKAGE", tmp_path / "shallow" / "lstmbench")
+    monkeypatch.setattr(ab_variants, "PACKAGE", tmp_path / "shallow" / "lstmbench")
     with pytest.raises(
         lb.LstmbenchError,
         match=r"nor a git revision .*shallow clone; git fetch --unshallow",

@@ -7,8 +7,8 @@ from made_up import fill, flat, make, on_gpu, quick_rows, row, unwell
 
 from lstmbench import report
 from lstmbench.measure.suites.case import Workload
-from lstmbench.report.tables import published
-from lstmbench.report.tables.published import AGAINST, published_tables
+from lstmbench.report.tables import published_times
+from lstmbench.report.tables.published_times import AGAINST, published_tables
 from lstmbench.verify.verify import verify
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -140,14 +140,14 @@ def test_a_wrong_figure_changes_the_table_and_its_hash(monkeypatch):
     right = table(cases(DEEPBENCH, "float32"))
     wrong = [
         replace(time, milliseconds=[10 * part for part in time.milliseconds])
-        for time in published.published()
+        for time in published_times.published()
     ]
-    monkeypatch.setattr(published, "published", lambda: wrong)
+    monkeypatch.setattr(published_times, "published", lambda: wrong)
     assert table(cases(DEEPBENCH, "float32")).content_hash != right.content_hash
 
 
 def test_every_published_time_is_whole():
-    several = published.published()
+    several = published_times.published()
     assert len({time.heading for time in several}) == len(several) == 20
     for time in several:
         assert time.dtype in AGAINST
@@ -163,7 +163,7 @@ def test_every_published_time_is_whole():
 def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(tmp_path):
     folder = fill(tmp_path / "run", cases(DEEPBENCH, "float32"))
     report.write(folder)
-    path = folder / "tables" / "quick-published.md"
+    path = folder / "tables" / "quick-published_times.md"
     text = path.read_text()
     assert "2.00 [1.90, 2.20]" in text
 

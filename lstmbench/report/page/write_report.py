@@ -12,7 +12,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
 from lstmbench.report.labels import rows_of
 from lstmbench.report.number_format import slug
-from lstmbench.report.page.markdown_pages import Summary, executed_notebooks, index_page, run_page
+from lstmbench.report.page.readme_pages import Summary, executed_notebooks, index_page, run_page
 from lstmbench.report.provenance import suite_of
 from lstmbench.report.tables.extract import read_shown, run_tables, statuses
 from lstmbench.report.tables.machines import machine_tables

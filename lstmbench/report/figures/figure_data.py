@@ -45,7 +45,7 @@ ORDERED = (*SIZES, "threads")
 
 
 @dataclass(frozen=True)
-class Facets:
+class FigureData:
     """A figure as data.
 
     Attributes:
@@ -93,7 +93,7 @@ class Facets:
         unit = next(iter(column.units))
         return f"{column.label} ({unit})" if unit else column.label
 
-    def transposed(self) -> "Facets":
+    def transposed(self) -> "FigureData":
         """Return the figure with its columns of panels as rows."""
         points = self.points.rename(columns={"row": "col", "col": "row"})
         return replace(self, points=points, rows=self.cols, cols=self.rows)
@@ -111,7 +111,7 @@ def facets(
     title: str | None = None,
     guide: str | None = None,
     line: Line | None = None,
-) -> Facets:
+) -> FigureData:
     """Return what ``plot`` shows with these arguments.
 
     Raises:
@@ -154,7 +154,7 @@ def facets(
         "Coinciding lines": _coinciding(points, hues),
         "Not drawn": _missing(compress(cases, ~drawn), x, hue, y),
     }
-    return Facets(
+    return FigureData(
         points=points,
         rows=rows,
         cols=cols,
@@ -247,7 +247,7 @@ def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
     return [" = ".join(names) for names in groups.values() if len(names) > 1]
 
 
-def alt_text(shown: Facets) -> str:
+def alt_text(shown: FigureData) -> str:
     """Return in words what a figure shows, for readers who do not see it.
 
     That is its kind, axes, lines, and the lowest and highest line at the right end of each panel.
@@ -274,7 +274,7 @@ def alt_text(shown: Facets) -> str:
     return plain(" ".join(sentences))
 
 
-def _right_end(shown: Facets, titles: list[str], panel: pd.DataFrame) -> str:
+def _right_end(shown: FigureData, titles: list[str], panel: pd.DataFrame) -> str:
     """Return which line ends lowest and which highest in a panel."""
     last = panel["x"].max()
     place = shown.ticks[last] if shown.ticks else f"{last:g}"

@@ -107,7 +107,7 @@ class Budget(StrictModel):
         return self.seconds_per_case / self.processes
 
 
-class Suite(StrictModel):
+class TimingSuite(StrictModel):
     """A suite of time, memory and accuracy; see ``AnySuite`` for its methods."""
 
     description: str = ""
@@ -134,7 +134,7 @@ class Suite(StrictModel):
                 problem = f"the series 'temperatures' has only {HOURS:,} steps"
                 yield ("grids", k, "seq_len"), problem
 
-    def with_variants(self, labels: Sequence[str]) -> "Suite":
+    def with_variants(self, labels: Sequence[str]) -> "TimingSuite":
         """Return the suite of an A/B comparison; the first variant is the reference."""
         return self.model_copy(update={"implementations": [*labels], "reference": labels[0]})
 

@@ -44,7 +44,7 @@ _CAPTION: Final = (
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTime:
     """One published time: source, device, sizes, and milliseconds that add up to one call."""
 
     source: str
@@ -95,9 +95,9 @@ def _file() -> Any:
     return yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
-def published() -> list[Published]:
+def published() -> list[PublishedTime]:
     """Return all published times, in the order of the file."""
-    return [Published(**fields) for fields in _file()["times"]]
+    return [PublishedTime(**fields) for fields in _file()["times"]]
 
 
 def published_tables(records: pd.DataFrame) -> list[Table]:
@@ -150,7 +150,7 @@ def _cells(row: Row, notes: Notes) -> list[str]:
     ]
 
 
-def _remarks(times: Sequence[Published]) -> list[str]:
+def _remarks(times: Sequence[PublishedTime]) -> list[str]:
     pairs = "; ".join(
         f"{dtype} stands beside our {' and '.join(AGAINST[dtype])}"
         for dtype in dict.fromkeys(time.dtype for time in times)
