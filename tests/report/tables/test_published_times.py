@@ -163,7 +163,7 @@ def test_every_published_time_is_whole():
 def test_it_is_among_the_tables_of_a_run_and_verify_finds_another_number_in_it(tmp_path):
     folder = fill(tmp_path / "run", cases(DEEPBENCH, "float32"))
     report.write(folder)
-    path = folder / "tables" / "quick-published_times.md"
+    path = folder / "tables" / "quick-published.md"
     text = path.read_text()
     assert "2.00 [1.90, 2.20]" in text
 
