@@ -12,8 +12,8 @@ from lstmbench.files import write_atomically
 from lstmbench.measure.runner import Run, run
 from lstmbench.report.comparison.reproduction import RATIO_TABLES, Reproduction, find_table
 from lstmbench.report.provenance import table_id
-from lstmbench.report.tables.extract import timed_runs
-from lstmbench.results.runs import newest_first
+from lstmbench.report.tables.shown_records import timed_runs
+from lstmbench.results.run_folders import newest_first
 from lstmbench.results.store import is_run, read_manifest
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from lstmbench.variants.kernels import recurrence  # it imports no framework
+from lstmbench.variants.kernels import cpp_library  # it imports no framework
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = {"notebooks", "variants", "measure", "stack"}
@@ -32,7 +32,7 @@ threadpool_limits(1)  # of what a plug-in of pytest has imported before
 
 # What XLA has compiled serves all test processes, those that they start, and the next session on
 # the same processor
-_made_for = hashlib.sha256(repr([sys.version, recurrence._processor()]).encode()).hexdigest()[:12]
+_made_for = hashlib.sha256(repr([sys.version, cpp_library._processor()]).encode()).hexdigest()[:12]
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_made_for}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

@@ -11,7 +11,7 @@ from scripts import load_script
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.results.runs import merge
+from lstmbench.results.merge import merge
 
 SCRIPT = Path(__file__).parents[1] / "validation" / "on_gpu_host.py"
 

@@ -196,7 +196,7 @@ MUTANTS = {
         "tests/core/stack/test_dropout.py",
     ),
     "two runs of one name taken for one": Mutant(
-        "results/runs.py",
+        "results/merge.py",
         "_digests(other) != _digests(run)",
         "False",
         "tests/results/test_merge.py",

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lstmbench.measure.environment import run_git
-from lstmbench.variants.kernels.recurrence import HERE, Recurrence, compile_library, recurrence
+from lstmbench.variants.kernels.cpp_library import HERE, CppFunctions, compile_library, recurrence
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 WORK = 3e8  # floating-point operations a call
@@ -47,7 +47,7 @@ OLD_NAMES = {
 Calls = dict[str, Callable[[], object]]
 
 
-def built(revision: str, folder: Path) -> Recurrence:
+def built(revision: str, folder: Path) -> CppFunctions:
     """Return the steps as they were at a commit; their functions must take what they take today."""
     packed = run_git(HERE.parents[1], "archive", revision, "lstmbench/variants")
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
@@ -58,7 +58,7 @@ def built(revision: str, folder: Path) -> Recurrence:
     for name, old_name in OLD_NAMES.items():
         if not hasattr(library, name):
             setattr(library, name, getattr(library, old_name))
-    return Recurrence(library)
+    return CppFunctions(library)
 
 
 class Arrays:
@@ -76,7 +76,7 @@ class Arrays:
         self.h, self.c, self.dh, self.dc = (torch.zeros(B, H) for _ in range(4))
         self.y, self.cs = torch.empty(T, B, H), torch.empty(T, B, H)
 
-    def calls(self, steps: Recurrence) -> Calls:
+    def calls(self, steps: CppFunctions) -> Calls:
         """Return what one version computes."""
         T, B, H = self.sizes
         ahead, back = (torch.empty(steps.packed_size(H, H)) for _ in range(2))

@@ -21,7 +21,7 @@ def merge(folders: Folders, out: Out) -> None:
     contradict each other are refused.
     """
     from lstmbench import report
-    from lstmbench.results.runs import merge as merge_runs
+    from lstmbench.results.merge import merge as merge_runs
 
     for merged in merge_runs(folders, out):
         action = "copied to" if merged.copied else "is already"

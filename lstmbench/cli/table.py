@@ -21,9 +21,9 @@ Format = Annotated[str, typer.Option("--format", help="With --id: md, tex or csv
 def table(folder: Folder, id_: Id = None, format_: Format = "md") -> None:
     """Render tables, figures and the page of a run, or the index of a folder of runs."""
     from lstmbench import report
-    from lstmbench.report.tables.extract import run_tables
     from lstmbench.report.tables.machines import machine_tables
-    from lstmbench.results.runs import newest_first
+    from lstmbench.report.tables.shown_records import run_tables
+    from lstmbench.results.run_folders import newest_first
     from lstmbench.results.store import is_run, run_folders
 
     if id_ is None and format_ != "md":

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmbench.core.array_checks import Array, check_integer, check_shape, real_array
-from lstmbench.core.weight_formats import WeightFormats
+from lstmbench.core.weight_io import WeightIO
 
 Float64Array = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ PEEPHOLES = ("i", "f", "o")
 
 
 @dataclass(frozen=True, eq=False)
-class LSTMParams(WeightFormats):
+class LSTMParams(WeightIO):
     """Weights of one LSTM layer in float64: gates stacked by rows as i, f, g, o, and one bias.
 
     Attributes:

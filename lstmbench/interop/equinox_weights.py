@@ -5,8 +5,8 @@ from typing import Any
 
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.interop.jax_cells import jax_array, read_cells
-from lstmbench.interop.model_files import refuse_file
+from lstmbench.interop.file_checks import refuse_file
+from lstmbench.interop.jax_common import jax_array, read_cells
 from lstmbench.interop.weight_checks import (
     Layers,
     check_entries,

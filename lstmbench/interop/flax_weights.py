@@ -14,8 +14,8 @@ import numpy as np
 from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import GATES, LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.interop.jax_cells import jax_array, read_cells
-from lstmbench.interop.model_files import refuse_file
+from lstmbench.interop.file_checks import refuse_file
+from lstmbench.interop.jax_common import jax_array, read_cells
 from lstmbench.interop.weight_checks import (
     Layers,
     check_entries,

@@ -11,7 +11,7 @@ import numpy as np
 from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError, error_text
-from lstmbench.interop.model_files import read_bytes, refuse_other_kinds
+from lstmbench.interop.file_checks import read_bytes, refuse_other_kinds
 from lstmbench.interop.onnx_graph import OnnxGraph, UnknownValueError
 from lstmbench.interop.weight_checks import (
     Layers,

@@ -12,7 +12,7 @@ from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import GATES, PEEPHOLES, LSTMParams
 from lstmbench.errors import LstmbenchError, error_text
 from lstmbench.files import write_atomically
-from lstmbench.interop.model_files import read_bytes
+from lstmbench.interop.file_checks import read_bytes
 from lstmbench.interop.torch_weights import suffixes
 from lstmbench.interop.weight_checks import (
     Layers,

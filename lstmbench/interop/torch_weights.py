@@ -9,7 +9,7 @@ import numpy as np
 from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
-from lstmbench.interop.model_files import refuse_file
+from lstmbench.interop.file_checks import refuse_file
 from lstmbench.interop.weight_checks import (
     Layers,
     check_entries,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import metrics
-from lstmbench.measure.ab_variants import read_variants, stored_variants
+from lstmbench.measure.ab_sources import read_variants, stored_variants
 from lstmbench.measure.executors.executor import Executor, open_executor
 from lstmbench.measure.process import locks
 from lstmbench.measure.process.forkserver import HARNESS_FAILED
@@ -81,7 +81,7 @@ def run(
         progress: whether to show a progress bar.
         seed: of the inputs and the order of measurement; drawn and recorded if None.
         ab: two implementations that replace the suite's; the first is the reference. Each may be of
-            another git revision or interpreter, see ``lstmbench.measure.ab_variants``.
+            another git revision or interpreter, see ``lstmbench.measure.ab_sources``.
         tasks: names of the tasks to measure of a training suite; all if empty.
         wait: whether to wait while another run is timed on this machine; else an error.
         executor: ``local`` for this machine, ``dask`` for the workers of a dask scheduler.

@@ -33,7 +33,7 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import native_weights, steps_within
 from lstmbench.variants._jax_layers import DifferentiableLayer, Run, Weights
-from lstmbench.variants.kernels.recurrence import library, recurrence
+from lstmbench.variants.kernels.cpp_library import library, recurrence
 
 CHUNK_BYTES = 1 << 19
 """Inference with compiled steps keeps the gates of as many steps as stay in the second cache, or

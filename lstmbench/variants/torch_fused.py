@@ -36,8 +36,8 @@ from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import TwoPass, native_weights, steps_within
+from lstmbench.variants.kernels.cpp_library import CppFunctions, recurrence
 from lstmbench.variants.kernels.eager_steps import EagerSteps, Steps
-from lstmbench.variants.kernels.recurrence import Recurrence, recurrence
 
 CHUNK_BYTES, CUDA_CHUNK_BYTES = 1 << 19, 1 << 25
 """Inference keeps the gates of as many steps as stay in the cache until they are used (a GPU's is
@@ -52,7 +52,7 @@ Lengths = NDArray[np.int64]
 class CppSteps:
     """The step kernel in compiled code; c, dh, dc and ``Steps`` must be contiguous."""
 
-    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: Recurrence) -> None:
+    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: CppFunctions) -> None:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
         (_, features), H = W_ih.shape, W_hh.shape[1]
         sizes = (H, features), (features, H), (H, H), (H, H)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import lstmbench as lb
 from lstmbench.core.array_checks import real_array
-from lstmbench.core.trace import trace
+from lstmbench.core.cell_trace import trace
 
 Array = NDArray[Any]
 T, B, I, H = 4, 3, 9, 8  # noqa: E741 - the letters of the equations

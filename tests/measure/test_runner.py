@@ -24,7 +24,7 @@ from lstmbench.measure.executors import executor
 from lstmbench.measure.process import worker_pool
 from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.measure.suites.timing_suite import TimingSuite
-from lstmbench.results.runs import merge
+from lstmbench.results.merge import merge
 from lstmbench.results.schema import COLUMNS, SAMPLE_COLUMNS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("in_process")

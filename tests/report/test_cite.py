@@ -13,7 +13,7 @@ from lstmbench import report
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import cite as module
 from lstmbench.report.cite import cite
-from lstmbench.report.tables.extract import run_tables
+from lstmbench.report.tables.shown_records import run_tables
 
 FOREIGN = {"cpu": '50% {of} a_CPU & \\more $1 #2 ~^ "x"'}
 FEW = [row for row in quick_rows() if row["seq_len"] == 64]

@@ -53,7 +53,7 @@ class ComposedStack:
         lengths: Array | None = None,
         masks: tuple[Any, ...] = (),
     ) -> tuple[Any, Any, Any]:
-        """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H), see ``NativeStack``.
+        """Return y (T, B, D*P), h (L*D, B, P), c (L*D, B, H), see ``StackImplementation``.
 
         ``masks`` are dropout masks, (T, B, D*P), for each layer but the last, or none.
         """

@@ -8,7 +8,7 @@ from lstmbench.core.parameters import named_shapes
 from lstmbench.core.stack.stack_parameters import StackParams
 
 
-class NativeStack(Protocol):
+class StackImplementation(Protocol):
     """A stack on the framework's own arrays; these two methods are what is timed.
 
     A peer with its own layers, directions and lengths registers such a class,
@@ -79,7 +79,7 @@ class StackGradients:
 def stack_gradients(
     params: StackParams, native: tuple[tuple[Array, ...], Array, Array, Array]
 ) -> StackGradients:
-    """Name the gradients that ``NativeStack.forward_backward`` returns."""
+    """Name the gradients that ``StackImplementation.forward_backward`` returns."""
     flat, dx, dh0, dc0 = native
     arrays = iter(flat)
     layers = tuple(

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lstmbench.core.parameters import LSTMParams, check_sizes
-from lstmbench.core.weight_formats import WeightFormats
+from lstmbench.core.weight_io import WeightIO
 from lstmbench.errors import LstmbenchError
 
 
 @dataclass(frozen=True, eq=False)
-class StackParams(WeightFormats):
+class StackParams(WeightIO):
     """Weights of several layers: ``layers[l][d]``; d = 0 reads forward, d = 1, if any, in reverse.
 
     Layer l > 0 takes the outputs of the layer below, those of its two directions side by side. A

@@ -19,7 +19,7 @@ from lstmbench.core.interface import ArrayBackend, call_native, check_has_backwa
 from lstmbench.core.registry import Registration
 from lstmbench.core.stack.composed_stack import ComposedStack
 from lstmbench.core.stack.dropout import draw_masks
-from lstmbench.core.stack.interface import NativeStack, StackGradients, stack_gradients
+from lstmbench.core.stack.interface import StackGradients, StackImplementation, stack_gradients
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError, error_text
 
@@ -56,12 +56,12 @@ class Stack:
         return self.registration.modes
 
     @cached_property
-    def implementation(self) -> NativeStack:
+    def implementation(self) -> StackImplementation:
         """What computes on native arrays: the implementation's own stack, or a composed one."""
         if self.registration.stack is None:
             return self._composed
         with self.framework.scope():
-            native: NativeStack = self.registration.stack(self.params, self.framework)
+            native: StackImplementation = self.registration.stack(self.params, self.framework)
         return native
 
     @cached_property

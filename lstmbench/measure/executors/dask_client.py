@@ -36,7 +36,7 @@ QUIET: Mapping[str, Any] = {
 
 
 @contextmanager
-def cluster(scheduler: str | None) -> Iterator["Cluster"]:
+def cluster(scheduler: str | None) -> Iterator["DaskExecutor"]:
     """Connect to a scheduler; without an address, start one in this process with one worker.
 
     Raises:
@@ -44,10 +44,10 @@ def cluster(scheduler: str | None) -> Iterator["Cluster"]:
     """
     if scheduler is not None:
         with _connect(scheduler) as client:
-            yield Cluster(client)
+            yield DaskExecutor(client)
     else:
         with _own_cluster() as own, Client(own, set_as_default=False) as client:
-            yield Cluster(client)
+            yield DaskExecutor(client)
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def _connect(address: str) -> Client:
         raise LstmbenchError(f"No scheduler answers at {address}: {error}.") from None
 
 
-class Cluster:
+class DaskExecutor:
     """The executor ``dask``; see ``Executor`` for its methods.
 
     Attributes:
@@ -186,7 +186,7 @@ class Cluster:
 class _Tasks:
     """The tasks of a run, each published at the scheduler under the ids of run and workload."""
 
-    def __init__(self, hosts: Cluster, suite: AnySuite, run_id: str, seed: int) -> None:
+    def __init__(self, hosts: DaskExecutor, suite: AnySuite, run_id: str, seed: int) -> None:
         self.hosts, self.client = hosts, hosts.client
         self.suite, self.run_id, self.seed = suite, run_id, seed
         self._workloads: dict[str, AnyWorkload] = {}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
-from lstmbench.measure.ab_variants import Variant
+from lstmbench.measure.ab_sources import Variant
 from lstmbench.measure.process import locks
 from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.interface import AnySuite, Result

@@ -22,7 +22,7 @@ IDLE_TIMEOUT_S = 1.0
 of Intel's OpenMP (KMP_BLOCKTIME)."""
 
 
-class Probe:
+class ProcessCounters:
     """Counters of this process, read at the start of a turn and compared at its end.
 
     Args:

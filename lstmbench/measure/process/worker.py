@@ -30,7 +30,7 @@ from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     IDLE_TIMEOUT_S,
     CpuUsage,
-    Probe,
+    ProcessCounters,
     sentinel,
     wait_until_idle,
 )
@@ -161,7 +161,7 @@ class WorkerServer:
         end = time.perf_counter() + CACHE_WARM_UP * turn_s
         while case.seconds < turn_s / 2 and time.perf_counter() < end:
             case.run(1)
-        probe = Probe(sentinel_s)
+        probe = ProcessCounters(sentinel_s)
         seconds = case.samples(turn_s)
         return probe.changes() | {"seconds": seconds, "calls": case.calls}
 
@@ -185,7 +185,7 @@ class WorkerServer:
 
     def train_epoch(self) -> tuple[dict[str, Any], str | None]:
         """Train an epoch; return its results and its probe's, and why it was the last if so."""
-        probe = Probe(sentinel())
+        probe = ProcessCounters(sentinel())
         epoch = self.trainer.run_epoch()._asdict()
         return epoch | probe.changes(), self.trainer.ended
 

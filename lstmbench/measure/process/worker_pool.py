@@ -15,7 +15,7 @@ from lstmbench.core.registry import (
 )
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
-from lstmbench.measure.ab_variants import Variant
+from lstmbench.measure.ab_sources import Variant
 from lstmbench.measure.process import worker_environment
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import (

@@ -122,7 +122,7 @@ class Case:
     """One implementation at one workload.
 
     The implementation may be a variant of an A/B comparison, ``backend.variant@version``; see
-    ``lstmbench.measure.ab_variants``.
+    ``lstmbench.measure.ab_sources``.
     """
 
     implementation: str

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.report.comparison.comparison import Comparison, is_lost, is_wrong
-from lstmbench.report.comparison.differences import differences, incomparability_reason
+from lstmbench.report.comparison.manifest_diff import differences, incomparability_reason
 from lstmbench.report.comparison.markdown_parts import percent
 from lstmbench.report.comparison.matched_cases import (
     FLAGS,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lstmbench import exit_codes
-from lstmbench.report.comparison.differences import Difference
+from lstmbench.report.comparison.manifest_diff import Difference
 from lstmbench.report.comparison.markdown_parts import (
     MAX_CHARACTERS,
     MAX_ROWS,

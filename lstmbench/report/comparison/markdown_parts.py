@@ -5,7 +5,7 @@ from typing import Final
 
 import pandas as pd
 
-from lstmbench.report.comparison.differences import Difference
+from lstmbench.report.comparison.manifest_diff import Difference
 from lstmbench.report.comparison.matched_cases import NAMES, plain_rows
 from lstmbench.report.labels import WORKLOAD, Row, describe
 from lstmbench.report.number_format import markdown, number, pick_unit, plural, shorten

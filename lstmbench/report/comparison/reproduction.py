@@ -35,7 +35,7 @@ from lstmbench.report.comparison.matched_cases import KEYS
 from lstmbench.report.comparison.verdicts import CONFIDENCE, SAME
 from lstmbench.report.labels import WORKLOAD, Row, ordered
 from lstmbench.report.number_format import markdown, number, plural, shorten
-from lstmbench.report.tables.extract import run_tables
+from lstmbench.report.tables.shown_records import run_tables
 from lstmbench.report.tables.table import Table
 
 RATIO_TABLES: Final = ("ratio", "speed")

@@ -18,8 +18,8 @@ from lstmbench.report.labels import WORKLOAD, ordered, phrase, quantity
 from lstmbench.report.number_format import interval, pick_unit
 from lstmbench.report.page.plotly_figures import Json, axis, learning_panel, line_style, rounded
 from lstmbench.report.page.readme_pages import NO_RUNS, Summary, executed_notebooks
-from lstmbench.report.tables.extract import read_shown
 from lstmbench.report.tables.learning_curves import learning_curves
+from lstmbench.report.tables.shown_records import read_shown
 from lstmbench.results.schema import BYTES, CASE_COLUMNS, COLUMNS, SECONDS
 from lstmbench.results.store import read_samples
 

@@ -14,10 +14,10 @@ from lstmbench.report.labels import rows_of
 from lstmbench.report.number_format import slug
 from lstmbench.report.page.readme_pages import Summary, executed_notebooks, index_page, run_page
 from lstmbench.report.provenance import suite_of
-from lstmbench.report.tables.extract import read_shown, run_tables, statuses
 from lstmbench.report.tables.machines import machine_tables
+from lstmbench.report.tables.shown_records import read_shown, run_tables, statuses
 from lstmbench.report.tables.training_tables import is_learning
-from lstmbench.results.runs import manifest_or_empty, newest_first
+from lstmbench.results.run_folders import manifest_or_empty, newest_first
 from lstmbench.results.store import is_run, read_manifest, read_samples
 
 FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png", ".pdf")}

@@ -13,7 +13,7 @@ import pandas as pd
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import provenance
 from lstmbench.report.labels import WORKLOAD, Row, grouped, rows_of
-from lstmbench.report.tables.extract import read_shown, timed_runs
+from lstmbench.report.tables.shown_records import read_shown, timed_runs
 from lstmbench.report.tables.standard_tables import (
     EXTENT,
     base_words,

@@ -12,7 +12,7 @@ from lstmbench.core import lookup
 from lstmbench.errors import LstmbenchError
 
 
-class WeightFormats:
+class WeightIO:
     """Readers check every entry; writers round only where the dtype requires it.
 
     A source may say what the weights alone cannot hold: another activation, an initial state, a

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import lstmbench as lb
-from lstmbench.core.trace import forget_products, trace
-from lstmbench.report.figures.trace_figure import PANELS, gates, gradient_highway
+from lstmbench.core.cell_trace import forget_products, trace
+from lstmbench.report.figures.cell_figures import PANELS, gates, gradient_highway
 
 X = np.sin(np.arange(40) / 4)
 

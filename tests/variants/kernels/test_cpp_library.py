@@ -24,7 +24,7 @@ import lstmbench as lb
 from examples import examples
 from lstmbench.measure import environment
 from lstmbench.results import machine_identity
-from lstmbench.variants.kernels import recurrence
+from lstmbench.variants.kernels import cpp_library
 
 jax = pytest.importorskip("jax")
 torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="needs PyTorch")
@@ -32,14 +32,16 @@ _jax = pytest.importorskip("lstmbench.variants._jax_layers", reason="needs JAX")
 
 
 def compiled(test: Any) -> Any:
-    without = pytest.mark.skipif(recurrence.recurrence() is None, reason="there is no C++ compiler")
+    without = pytest.mark.skipif(
+        cpp_library.recurrence() is None, reason="there is no C++ compiler"
+    )
     return pytest.mark.compile(without(test))
 
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was built is not remembered, neither before the test nor after it."""
-    functions = [recurrence.recurrence, recurrence.library, recurrence._version]
+    functions = [cpp_library.recurrence, cpp_library.library, cpp_library._version]
     if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
         functions.append(jax_fused._not_compiled_reason)
     for function in functions:
@@ -96,7 +98,7 @@ NEEDED = {
     "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"},
 }
 COMPILERS = list(
-    dict.fromkeys(filter(None, map(shutil.which, (recurrence._compiler()[0], "g++", "clang++"))))
+    dict.fromkeys(filter(None, map(shutil.which, (cpp_library._compiler()[0], "g++", "clang++"))))
 )
 """The one that is taken comes first."""
 
@@ -104,7 +106,7 @@ COMPILERS = list(
 def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
     """Compile a program of this folder, run it, and return what it says; it must end well."""
     program = folder / "check"
-    command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{recurrence.HERE}", *flags]
+    command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{cpp_library.HERE}", *flags]
     subprocess.run(
         [*command, str(Path(__file__).with_name(source)), "-o", str(program)], check=True
     )
@@ -160,8 +162,8 @@ def test_steps_match_plain_loops_and_stay_in_bounds_at_every_vector_width(
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
 def test_steps_match_plain_loops_with_another_compiler(compiler_: str, tmp_path: Path) -> None:
-    flags = [flag for flag in recurrence.FLAGS if flag != "-shared"]
-    checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *recurrence.TUNED)
+    flags = [flag for flag in cpp_library.FLAGS if flag != "-shared"]
+    checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *cpp_library.TUNED)
 
 
 @pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
@@ -250,8 +252,8 @@ def test_without_a_working_compiler_eager_steps_run_and_the_reason_is_given(
     monkeypatch.setenv(
         "LSTMBENCH_COMPILED", "0"
     ) if broken == "asked not to" else monkeypatch.setenv("CXX", commands[broken])
-    assert recurrence.recurrence() is None
-    code_path = recurrence.code_path()
+    assert cpp_library.recurrence() is None
+    code_path = cpp_library.code_path()
     assert code_path.startswith(
         "not compiled, and torch.fused, torch.recompute and jax.fused are slower: "
     )
@@ -310,12 +312,12 @@ def test_the_library_is_built_once_and_its_build_is_recorded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert recurrence.recurrence() is not None
+    assert cpp_library.recurrence() is not None
     (library,) = tmp_path.glob("lstmbench/*")
     built = os.stat(library).st_mtime_ns
-    recurrence.recurrence.cache_clear()
-    recurrence.library.cache_clear()
-    assert recurrence.recurrence() is not None and os.stat(library).st_mtime_ns == built
+    cpp_library.recurrence.cache_clear()
+    cpp_library.library.cache_clear()
+    assert cpp_library.recurrence() is not None and os.stat(library).st_mtime_ns == built
     assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
     lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(
         machine_identity.vector_instructions(environment.machine()), 4
@@ -329,8 +331,8 @@ def test_the_library_is_built_once_and_its_build_is_recorded(
 @pytest.fixture
 def plainly_built(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
     """Have it built in a second."""
-    monkeypatch.setattr(recurrence, "FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
-    monkeypatch.setattr(recurrence, "TUNED", ())
+    monkeypatch.setattr(cpp_library, "FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    monkeypatch.setattr(cpp_library, "TUNED", ())
 
 
 @compiled
@@ -349,7 +351,7 @@ def test_the_compiler_may_be_a_command_of_several_words(
         "CXX",
         named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")),
     )
-    assert recurrence.recurrence() is not None, recurrence.code_path()
+    assert cpp_library.recurrence() is not None, cpp_library.code_path()
 
 
 @pytest.fixture
@@ -371,7 +373,7 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     cache, temporary = folders
     cache.chmod(0o555)
     with heeding_modes():
-        assert recurrence.recurrence() is not None, recurrence.code_path()
+        assert cpp_library.recurrence() is not None, cpp_library.code_path()
         (folder,) = temporary.iterdir()
         (library,) = folder.iterdir()
         assert (
@@ -379,9 +381,9 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
             and stat.S_IMODE(folder.stat().st_mode) == 0o700
         )
         built = library.stat().st_mtime_ns
-        recurrence.recurrence.cache_clear()
-        recurrence.library.cache_clear()
-        assert recurrence.recurrence() is not None and [
+        cpp_library.recurrence.cache_clear()
+        cpp_library.library.cache_clear()
+        assert cpp_library.recurrence() is not None and [
             *temporary.iterdir(),
             *folder.iterdir(),
         ] == [folder, library]
@@ -390,10 +392,10 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     shutil.copy(library, cache)  # as an image may bring it
     shutil.rmtree(folder)
     cache.chmod(0o555)
-    recurrence.recurrence.cache_clear()
-    recurrence.library.cache_clear()
+    cpp_library.recurrence.cache_clear()
+    cpp_library.library.cache_clear()
     with heeding_modes():
-        assert recurrence.recurrence() is not None and list(temporary.iterdir()) == []
+        assert cpp_library.recurrence() is not None and list(temporary.iterdir()) == []
     cache.chmod(0o755)
 
 
@@ -402,10 +404,10 @@ def test_without_a_writable_folder_the_reason_is_given(folders: tuple[Path, Path
     for folder in folders:
         folder.chmod(0o555)
     with heeding_modes():
-        assert recurrence.recurrence() is None
+        assert cpp_library.recurrence() is None
         assert (
             "neither the user's cache nor the folder for temporary files can"
-            in recurrence.code_path()
+            in cpp_library.code_path()
         )
     for folder in folders:
         folder.chmod(0o755)
@@ -417,7 +419,7 @@ def test_a_temporary_folder_that_others_can_write_to_is_not_used(
 ) -> None:
     cache, temporary = folders
     folder = temporary / f"lstmbench-{os.geteuid()}"
-    assert [*recurrence._folders()] == [cache, folder]
+    assert [*cpp_library._folders()] == [cache, folder]
     if what == "a link":
         folder.rename(temporary / "elsewhere")
         folder.symlink_to(temporary / "elsewhere")
@@ -427,7 +429,7 @@ def test_a_temporary_folder_that_others_can_write_to_is_not_used(
         os.chown(folder, 65534, 65534)
     else:
         pytest.skip("only root gives folders away")
-    assert [*recurrence._folders()] == [cache]
+    assert [*cpp_library._folders()] == [cache]
 
 
 @pytest.mark.parametrize("home", [None, "relative"])
@@ -441,7 +443,7 @@ def test_without_a_home_only_the_temporary_folder_is_used(
     if home:
         monkeypatch.setenv("XDG_CACHE_HOME", home)
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
-    assert [folder.parent for folder in recurrence._folders()] == [folders[1]]
+    assert [folder.parent for folder in cpp_library._folders()] == [folders[1]]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "tmp"]
 
 

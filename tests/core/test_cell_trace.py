@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import lstmbench as lb
-from lstmbench.core.trace import add_forget_bias, forget_products, jacobian, trace
+from lstmbench.core.cell_trace import add_forget_bias, forget_products, jacobian, trace
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lstmbench.core.cell_trace import Trace, add_forget_bias, forget_products, jacobian, trace
 from lstmbench.core.parameters import LSTMParams
-from lstmbench.core.trace import Trace, add_forget_bias, forget_products, jacobian, trace
 from lstmbench.report.figures.figure import MUTED, PAGE, Figure, add_legend, figure_style
 
 PANELS: Mapping[str, tuple[str, tuple[float, float] | None]] = {
@@ -30,7 +30,7 @@ def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") 
     """Draw input, gates, cell state and output over time, a line for each hidden unit.
 
     Args:
-        traced: what ``lstmbench.core.trace.trace`` returned; of more than six hidden units the
+        traced: what ``lstmbench.core.cell_trace.trace`` returned; of more than six hidden units the
             first six are drawn.
         step: what a time step is, for the axis.
         unit: of the input, for its axis.

@@ -10,8 +10,8 @@ import pytest
 from made_up import fill, quick_rows, row, workloads
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results import runs
-from lstmbench.results.runs import merge
+from lstmbench.results import merge as merge_module
+from lstmbench.results.merge import merge
 from lstmbench.results.store import Store, read_manifest, read_results
 
 
@@ -120,7 +120,7 @@ def test_a_copy_that_breaks_off_leaves_nothing_that_looks_like_a_run(tmp_path, m
         copytree(source, target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.shutil, "copytree", breaks_off)
+    monkeypatch.setattr(merge_module.shutil, "copytree", breaks_off)
     with pytest.raises(LstmbenchError, match="cannot be copied to .*: No space left on device"):
         merge([one], tmp_path / "out")
     assert contents(tmp_path / "out") == {}

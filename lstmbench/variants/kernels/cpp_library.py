@@ -33,7 +33,7 @@ TUNED = ("-march=native",)
 _Array, _Size = ctypes.c_void_p, ctypes.c_size_t
 
 
-class Recurrence:
+class CppFunctions:
     """The functions of ``recurrence.cpp``; they take the address of an array's first number."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -61,10 +61,10 @@ class Recurrence:
 
 
 @cache
-def recurrence() -> Recurrence | None:
+def recurrence() -> CppFunctions | None:
     """Return the compiled functions, built if necessary; None if that is impossible."""
     compiled = library("recurrence.cpp")
-    return None if isinstance(compiled, str) else Recurrence(compiled)
+    return None if isinstance(compiled, str) else CppFunctions(compiled)
 
 
 @cache

@@ -10,8 +10,8 @@ import pytest
 from tiny import write_suite
 
 import lstmbench as lb
-from lstmbench.measure import ab_variants
-from lstmbench.measure.ab_variants import read_variants, stored_variants
+from lstmbench.measure import ab_sources
+from lstmbench.measure.ab_sources import read_variants, stored_variants
 
 THERE = f"numpy.fused@{sys.executable}"
 
@@ -23,7 +23,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     root = tmp_path / "checkout"
     shutil.copytree(
-        ab_variants.PACKAGE, root / "lstmbench", ignore=shutil.ignore_patterns("__pycache__")
+        ab_sources.PACKAGE, root / "lstmbench", ignore=shutil.ignore_patterns("__pycache__")
     )
     code = root / "lstmbench" / "variants" / "numpy_fused.py"
     right = code.read_text()
@@ -41,7 +41,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git("tag", "wrong")
     code.write_text(right)
     git("commit", "-q", "-a", "-m", "right")
-    monkeypatch.setattr(ab_variants, "PACKAGE", root / "lstmbench")
+    monkeypatch.setattr(ab_sources, "PACKAGE", root / "lstmbench")
     return root
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_there_is_refused_with_its_reason(side: str, why: str) -> No
 def test_without_a_checkout_there_are_no_revisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ab_variants, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
+    monkeypatch.setattr(ab_sources, "PACKAGE", tmp_path / "site-packages" / "lstmbench")
     with pytest.raises(lb.LstmbenchError, match="the package does not run from a git checkout"):
         read_variants("numpy.fused@HEAD", "numpy.fused")
 
@@ -115,7 +115,7 @@ def test_in_a_shallow_clone_the_reason_is_told(
         ["git", "clone", "-q", "--depth", "1", f"file://{checkout}", str(tmp_path / "shallow")],
         check=True,
     )
-    monkeypatch.setattr(ab_variants, "PACKAGE", tmp_path / "shallow" / "lstmbench")
+    monkeypatch.setattr(ab_sources, "PACKAGE", tmp_path / "shallow" / "lstmbench")
     with pytest.raises(
         lb.LstmbenchError,
         match=r"nor a git revision .*shallow clone; git fetch --unshallow",

@@ -7,8 +7,8 @@ from simulated import case, failed, run
 from lstmbench import report
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import labels
-from lstmbench.report.tables import extract
-from lstmbench.report.tables.extract import read_shown, run_tables, statuses
+from lstmbench.report.tables import shown_records
+from lstmbench.report.tables.shown_records import read_shown, run_tables, statuses
 from lstmbench.results.store import Store, count_records, read_columns, read_results
 
 NAMES = ("numpy.fused", "torch.nn", "jax.scan")
@@ -28,8 +28,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(extract, "MAX_CASES", 50)
-    monkeypatch.setattr(extract, "SHOWN_CASES", 10)
+    monkeypatch.setattr(shown_records, "MAX_CASES", 50)
+    monkeypatch.setattr(shown_records, "SHOWN_CASES", 10)
 
 
 def test_a_run_that_can_be_read_is_shown_whole(folder):

@@ -1,0 +1,49 @@
+"""Find runs: their folders, newest first."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lstmbench.errors import LstmbenchError
+from lstmbench.results.checksums import file_sha256
+from lstmbench.results.store import (
+    is_run,
+    read_manifest,
+    read_results,
+    read_samples,
+    run_folders,
+)
+
+
+def manifest_or_empty(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run; an empty one if it cannot be read."""
+    try:
+        return read_manifest(folder)
+    except LstmbenchError:
+        return {}
+
+
+def newest_first(root: Path) -> list[Path]:
+    """Return the folders of the runs below ``root``; those with unreadable manifests come last."""
+    started = {
+        folder: str(manifest_or_empty(folder).get("started", "")) for folder in run_folders(root)
+    }
+    return sorted(started, key=lambda folder: started[folder], reverse=True)
+
+
+def latest(root: str | Path) -> Path:
+    """Return the folder of the newest run below ``root``, or ``root`` if that is a run.
+
+    A finished run goes before an unfinished one.
+
+    Raises:
+        LstmbenchError: if there is none.
+    """
+    runs = [Path(root)] if is_run(root) else newest_first(Path(root))
+    if not runs:
+        raise LstmbenchError(f"There is no run in {root}: no folder in it has a manifest.json.")
+    return next((run for run in runs if manifest_or_empty(run).get("complete")), runs[0])
