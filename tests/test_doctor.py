@@ -123,6 +123,6 @@ def test_the_whole_examination() -> None:
         "jax.scan",
     }
     assert set(found["notebook_packages"]) == set(doctor.NOTEBOOK_PACKAGES)
-    assert {"recurrence", "jax_fused", "blocked_matmul", "numpy.tanh"} <= set(
+    assert {"recurrence", "jax_fused", "cut_products", "numpy.tanh"} <= set(
         found["frameworks"]["code_paths"]
     )

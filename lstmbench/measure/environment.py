@@ -176,14 +176,14 @@ def frameworks() -> dict[str, Any]:
 def code_paths() -> dict[str, str]:
     """Return which code is used where it depends on the processor, compiler or a library's version.
 
-    By module: the ``code_path()`` of each loaded variant that has one, and the instructions with
-    which NumPy computes exp and tanh in float32.
+    By module, or its ``CODE_NAME``: the ``code_path()`` of each loaded variant that has one, and
+    the instructions with which NumPy computes exp and tanh in float32.
     """
     paths = {}
     for name, module in sorted(sys.modules.items()):
         code_path = getattr(module, "code_path", lambda: None)
         if name.startswith("lstmbench.variants.") and (path := code_path()):
-            paths[name.rpartition(".")[2]] = path
+            paths[getattr(module, "CODE_NAME", name.rpartition(".")[2])] = path
     if "numpy" in sys.modules:
         from numpy.lib import introspect
 

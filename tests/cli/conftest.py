@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from command_line import Ended
-from tiny import measure_in_process, write_suite
+from tiny import measure_in_process, unpainted, write_suite
 from typer.testing import CliRunner
 
 from lstmbench import cli, exit_codes
@@ -37,7 +37,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     suite = write_suite(
         folder / "tiny.yaml", ["numpy.fused", "numpy.reference"], {"seq_len": [3, 4]}
     )
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, unpainted():
         measure_in_process(monkeypatch)
         done = CliRunner().invoke(
             cli.app, ["run", str(suite), "--out", str(folder / "out"), "--no-progress"]

@@ -109,6 +109,7 @@ def test_where_the_harness_failed_the_next_call_measures_again(
         )
         again = lb.run(suite, out, progress=False)
     assert measured == list(dict.fromkeys(failed["seq_len"]))  # and no other
+    assert again.records["error"].dropna().tolist() == []
     assert again.records["status"].tolist() == ["ok"] * 4
     assert again.records["seq_len"].tolist() == [3, 3, 4, 4]
     assert again.manifest["complete"]

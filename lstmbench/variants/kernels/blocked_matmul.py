@@ -18,6 +18,8 @@ from lstmbench.core.array_checks import Array
 Product = Callable[[Array, Array], Any]
 """Multiplies its first argument, and writes to the second."""
 
+CODE_NAME = "cut_products"
+"""The key of ``code_path()`` in manifests, since before this module had its present name."""
 MIN_ROWS = 8
 """With fewer rows in a small product, cutting does not pay (validation/numpy_products.py)."""
 MAX_SMALL = 10**6

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from lstmbench.core.registry import NOT_COMPILED
 
+CODE_NAME = "recurrence"
+"""The key of ``code_path()`` in manifests, since before this module had its present name."""
 HERE = Path(__file__).parent
 FLAGS = (
     *("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
