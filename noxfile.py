@@ -111,7 +111,7 @@ TESTED_WITH = (
 
 def run_tests(session: nox.Session) -> None:
     """Run the tests on two processes, unless the arguments after -- say otherwise."""
-    chosen = ["-n", "2"] if set(session.posargs) <= {"--all", "--rest"} else []
+    chosen = ["-n", "2"] if set(session.posargs) <= {"--all"} else []
     session.run("pytest", *chosen, *session.posargs, env=CLEAN)
 
 

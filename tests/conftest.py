@@ -63,33 +63,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the slow tests too, and more examples of each property",
     )
-    parser.addoption(
-        "--rest",
-        action="store_true",
-        help="run what --all adds to the default set",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    more = config.getoption("--all") or config.getoption("--rest")
+    more = config.getoption("--all")
     settings.load_profile("all" if more else "default")
     if not config.option.markexpr:
         config.option.markexpr = f"not browser and not {'stand_in' if more else 'slow'}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select what ``--rest`` asks for, and begin with the folders that have the longest tests."""
-    if config.getoption("--rest"):
-        rest = [item for item in items if _differs_in_all(item)]
-        config.hook.pytest_deselected(items=[item for item in items if not _differs_in_all(item)])
-        items[:] = rest
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that have the longest tests, so that no process idles at the end."""
     items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
-
-
-def _differs_in_all(item: pytest.Item) -> bool:
-    """Return whether a test does more with ``--all`` than in the default set."""
-    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-    return item.get_closest_marker("slow") is not None or is_property
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
