@@ -144,7 +144,7 @@ def test_what_is_run_once_an_image_is_built_ends_well(tmp_path: Path) -> None:
         [script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert list(tmp_path.glob("lstmbench/_recurrence*")) or shutil.which("g++") is None
+    assert list(tmp_path.glob("lstmbench/recurrence*")) or shutil.which("g++") is None
 
 
 def test_the_extra_all_holds_every_other_extra() -> None:
