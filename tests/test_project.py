@@ -277,6 +277,17 @@ def test_continuous_integration_runs_the_readmes_test_command() -> None:
     assert script.stat().st_mode & 0o111
 
 
+@pytest.mark.skipif(find_spec("ruff") is None, reason="needs ruff")
+def test_every_module_is_linted() -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    linted = {Path(line).relative_to(ROOT) for line in done.stdout.splitlines()}
+    folders = ("lstmbench", "tests", "validation", "examples")
+    modules = {path for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")}
+    assert {path.relative_to(ROOT) for path in modules} <= linted
+    assert not any(path.parts[0] == "results" for path in linted)
+
+
 # Notebooks
 
 

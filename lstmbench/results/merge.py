@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.checksums import file_sha256
-from lstmbench.results.run_folders import manifest_or_empty, newest_first, latest
+from lstmbench.results.run_folders import manifest_or_empty
 from lstmbench.results.store import (
     is_run,
     read_manifest,

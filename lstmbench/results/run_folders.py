@@ -1,20 +1,12 @@
 """Find runs: their folders, newest first."""
 
-import re
-import shutil
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.checksums import file_sha256
 from lstmbench.results.store import (
     is_run,
     read_manifest,
-    read_results,
-    read_samples,
     run_folders,
 )
 

@@ -19,7 +19,10 @@ from lstmbench.results.checksums import (
 
 def test_a_sum_is_the_sha_256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    assert file_sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        file_sha256(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_what_is_written_is_read_and_none_are_kept_where_there_is_no_file(tmp_path: Path) -> None:
@@ -33,7 +36,9 @@ def test_what_is_written_is_read_and_none_are_kept_where_there_is_no_file(tmp_pa
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum here")
 def test_sha256sum_takes_them_and_sees_a_changed_file(tmp_path: Path) -> None:
     def check() -> int:
-        return subprocess.run(["sha256sum", "-c", "--quiet", CHECKSUMS], cwd=tmp_path, capture_output=True).returncode
+        return subprocess.run(
+            ["sha256sum", "-c", "--quiet", CHECKSUMS], cwd=tmp_path, capture_output=True
+        ).returncode
 
     (tmp_path / "some file").write_text("1")
     add_checksum(tmp_path / "some file")

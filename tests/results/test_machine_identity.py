@@ -1,4 +1,4 @@
-"""A kind of machine is identified by its processor, cores and GPUs, as far as both manifests record them."""
+"""A kind of machine is identified by its processor, cores and GPUs, if both manifests have them."""
 
 from typing import Any
 
@@ -56,7 +56,11 @@ def test_gpus_of_one_name_are_counted() -> None:
 
 # Processors
 
-CPU = {"cpu": "AMD EPYC", "cpu_id": "AuthenticAMD family 25 model 1 stepping 1", "cpu_flags": ["avx", "avx2", "sse"]}
+CPU = {
+    "cpu": "AMD EPYC",
+    "cpu_id": "AuthenticAMD family 25 model 1 stepping 1",
+    "cpu_flags": ["avx", "avx2", "sse"],
+}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,9 @@ CPU = {"cpu": "AMD EPYC", "cpu_id": "AuthenticAMD family 25 model 1 stepping 1",
         ([["avx2"], None], ""),
     ],
 )
-def test_the_widest_vector_instructions_are_named_where_flags_are_recorded(flags: Any, name: str) -> None:
+def test_the_widest_vector_instructions_are_named_where_flags_are_recorded(
+    flags: Any, name: str
+) -> None:
     assert vector_instructions({"cpu_flags": flags}) == name
 
 
@@ -92,7 +98,12 @@ def test_a_processor_is_described_by_all_that_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"cpu": "B"}, {"cpu_id": "AuthenticAMD family 25 model 17 stepping 1"}, {"cpu_flags": ["avx512f"]}]
+    "other",
+    [
+        {"cpu": "B"},
+        {"cpu_id": "AuthenticAMD family 25 model 17 stepping 1"},
+        {"cpu_flags": ["avx512f"]},
+    ],
 )
 def test_each_thing_that_both_record_tells_two_processors_apart(other: dict[str, Any]) -> None:
     assert cpus_differ(CPU, CPU | other)

@@ -21,7 +21,11 @@ def a_run(folder: Path, run_id: str, cases: int = 3, **manifest) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_each_run_keeps_its_folder_and_every_byte(tmp_path):
@@ -30,7 +34,10 @@ def test_each_run_keeps_its_folder_and_every_byte(tmp_path):
     (two / "tables").mkdir()
     (two / "tables" / "quick-ratio.md").write_text("a table")
     found = merge([one, tmp_path / "there"], tmp_path / "out")
-    assert [(each.run_id, each.folder.name, each.copied) for each in found] == [("r1", "one", True), ("r2", "two", True)]
+    assert [(each.run_id, each.folder.name, each.copied) for each in found] == [
+        ("r1", "one", True),
+        ("r2", "two", True),
+    ]
     assert contents(tmp_path / "out" / "one") == contents(one)
     assert contents(tmp_path / "out" / "two") == contents(two)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one", "two"]
@@ -56,7 +63,10 @@ def test_the_same_id_with_other_records_is_refused_naming_both(tmp_path, there):
     before = contents(tmp_path / "out")
     with pytest.raises(LstmbenchError) as caught:
         merge([new, other] if there else [new, one, other], tmp_path / "out")
-    assert all(str(path) in str(caught.value) for path in (other, tmp_path / "out" / "one" if there else one))
+    assert all(
+        str(path) in str(caught.value)
+        for path in (other, tmp_path / "out" / "one" if there else one)
+    )
     assert contents(tmp_path / "out") == before
 
 
@@ -64,7 +74,10 @@ def test_a_name_that_is_taken_is_replaced_by_one_of_the_run_s_id(tmp_path):
     runs = [a_run(tmp_path / machine / "quick", f"../{machine} <1>") for machine in ("a", "b")]
     (tmp_path / "out" / "b-1").mkdir(parents=True)
     found = merge(runs, tmp_path / "out")
-    assert [each.folder.relative_to(tmp_path / "out").as_posix() for each in found] == ["quick", "b-1-2"]
+    assert [each.folder.relative_to(tmp_path / "out").as_posix() for each in found] == [
+        "quick",
+        "b-1-2",
+    ]
     assert [read_manifest(each.folder)["run_id"] for each in found] == ["../a <1>", "../b <1>"]
 
 
@@ -121,7 +134,7 @@ def test_a_copy_that_breaks_off_leaves_nothing_that_looks_like_a_run(tmp_path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(merge_module.shutil, "copytree", breaks_off)
-    with pytest.raises(LstmbenchError, match="cannot be copied to .*: No space left on device"):
+    with pytest.raises(LstmbenchError, match=r"cannot be copied to .*: No space left on device"):
         merge([one], tmp_path / "out")
     assert contents(tmp_path / "out") == {}
 

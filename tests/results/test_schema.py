@@ -24,7 +24,12 @@ def test_every_column_of_records_and_samples_is_in_the_schema_with_one_type():
 
 def test_the_ends_of_an_interval_are_columns_of_the_same_table():
     intervals = [known for known in BY_NAME.values() if known.low or known.high]
-    assert {known.name for known in intervals} == {"time_median_s", "ratio", "roofline_fraction", "products_fraction"}
+    assert {known.name for known in intervals} == {
+        "time_median_s",
+        "ratio",
+        "roofline_fraction",
+        "products_fraction",
+    }
     assert all({known.low, known.high} <= set(COLUMNS) for known in intervals)
 
 
@@ -41,7 +46,12 @@ def test_label_and_units_follow_from_the_name_unless_they_are_given(name, label,
     made = column("Float64", name)
     assert (made.label, made.units, made.low, made.values) == (label, units, None, ())
     given = column("Float64", name, "a label", {"x": 2.0}, ("low", "high"))
-    assert (given.label, given.units, given.low, given.high) == ("a label", {"x": 2.0}, "low", "high")
+    assert (given.label, given.units, given.low, given.high) == (
+        "a label",
+        {"x": 2.0},
+        "low",
+        "high",
+    )
 
 
 def test_a_column_that_a_metric_declares_is_not_in_the_schema_too():
@@ -50,4 +60,9 @@ def test_a_column_that_a_metric_declares_is_not_in_the_schema_too():
 
 def test_columns_of_training_runs_and_hosts_are_there_where_the_rows_have_them():
     assert list(frame([{"implementation": "a.b"}]).columns) == list(COLUMNS)
-    assert list(frame([{"host": "a", "joules": 1.0, "task": "adding"}]).columns) == [*COLUMNS, "task", "host", "joules"]
+    assert list(frame([{"host": "a", "joules": 1.0, "task": "adding"}]).columns) == [
+        *COLUMNS,
+        "task",
+        "host",
+        "joules",
+    ]

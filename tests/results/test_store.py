@@ -31,8 +31,17 @@ def workload(seq_len: int) -> Workload:
 
 def records(seq_len: int, **more: Any) -> Rows:
     """One row that is ok, with all that is measured, and one that was skipped."""
-    ok, other = (Case(name, workload(seq_len)).columns() | {"workload": workload(seq_len).id} for name in NAMES)
-    ok |= {"status": "ok", "peer": False, "time_median_s": 0.1 + seq_len * 1e-17, "samples": 3, "converged": True}
+    ok, other = (
+        Case(name, workload(seq_len)).columns() | {"workload": workload(seq_len).id}
+        for name in NAMES
+    )
+    ok |= {
+        "status": "ok",
+        "peer": False,
+        "time_median_s": 0.1 + seq_len * 1e-17,
+        "samples": 3,
+        "converged": True,
+    }
     other |= {"status": "skipped", "peer": True, "error": 'not here, "sadly"; é\n<b>'}
     return [ok | more, other | more]
 
@@ -106,7 +115,9 @@ def test_samples_without_their_records_belong_to_nothing(folder: Path) -> None:
     assert lengths(read_samples(folder)) == [3, 3, 3]
 
 
-def test_the_records_of_a_workload_are_written_after_its_samples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_records_of_a_workload_are_written_after_its_samples(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[str] = []
     monkeypatch.setattr(store, "_write_parquet", lambda path, *_: written.append(path.name))
     fill(folder, 3)
@@ -117,8 +128,7 @@ def test_the_records_of_a_workload_are_written_after_its_samples(folder: Path, m
 def test_a_crash_while_parts_are_put_together_loses_nothing(
     folder: Path, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each step that changes what is on the disk: three files, the parts' folder, and within it.
-    """
+    """At each step that changes the disk: three files, the parts' folder, and within it."""
     kept = fill(folder, 3, 5)
     expected, expected_samples = read_results(folder), read_samples(folder)
     steps: list[Any] = []
@@ -138,7 +148,9 @@ def test_a_crash_while_parts_are_put_together_loses_nothing(
         patched.setattr(os, "rmdir", crashing(os.rmdir))
         with contextlib.suppress(KeyboardInterrupt):
             kept.finish()
-    assert (len(steps) > moment) == (moment < 11), "every moment is tried, and the last one comes after all"
+    assert (len(steps) > moment) == (moment < 11), (
+        "every moment is tried, and the last one comes after all"
+    )
     pd.testing.assert_frame_equal(read_results(folder), expected)
     assert len(read_samples(folder)) == len(expected_samples)
     Store(folder).finish()
@@ -155,11 +167,15 @@ def test_a_finished_run_has_the_sums_of_its_files_and_its_manifest_says_so(folde
     assert read_manifest(folder) == {"run_id": "é", "complete": True, "sums": CHECKSUMS}
 
 
-def test_a_run_is_not_complete_before_it_has_its_sums(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_not_complete_before_it_has_its_sums(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = fill(folder, 3)
     kept.finish()
     with monkeypatch.context() as patched:
-        patched.setattr(store, "write_checksums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(
+            store, "write_checksums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             kept.seal({"complete": True})
     assert "complete" not in read_manifest(folder)
@@ -170,17 +186,27 @@ def test_a_run_is_not_complete_before_it_has_its_sums(folder: Path, monkeypatch:
 
 def test_csv_says_what_parquet_says(folder: Path) -> None:
     kept = fill(folder, 3)
-    kept.append("00004", records(4, time_median_s=1 / 3, ratio=5e-324, flops=1e300, peak_host_bytes=2**53 + 1), [])
+    kept.append(
+        "00004",
+        records(4, time_median_s=1 / 3, ratio=5e-324, flops=1e300, peak_host_bytes=2**53 + 1),
+        [],
+    )
     kept.finish()
     parquet = read_results(folder)
-    csv = pd.read_csv(folder / "records.csv", dtype=COLUMNS, engine="python")  # whose floats are Python's, to the bit
+    csv = pd.read_csv(
+        folder / "records.csv", dtype=COLUMNS, engine="python"
+    )  # whose floats are Python's, to the bit
     pd.testing.assert_frame_equal(csv, parquet.reset_index(drop=True), check_exact=True)
 
 
 def test_what_is_missing_is_missing_and_not_zero_nor_empty(folder: Path) -> None:
     fill(folder, 3).finish()
     found = read_results(folder)
-    assert found.loc[1, ["time_median_s", "samples", "ratio_to", "converged", "peak_host_bytes"]].isna().all()
+    assert (
+        found.loc[1, ["time_median_s", "samples", "ratio_to", "converged", "peak_host_bytes"]]
+        .isna()
+        .all()
+    )
     assert pd.isna(found.loc[0, "error"])
     assert found.loc[1, "error"] == 'not here, "sadly"; é\n<b>'
     assert ",,," in (folder / "records.csv").read_text(encoding="utf-8")
@@ -228,20 +254,31 @@ def test_where_there_are_no_results_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(b"", "Expecting value"), (b"{", "Expecting property"), (b"[]", "not an object"), (b"\xff", "codec")],
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property"),
+        (b"[]", "not an object"),
+        (b"\xff", "codec"),
+    ],
 )
-def test_a_broken_manifest_costs_a_sentence_that_names_it(folder: Path, text: bytes, reason: str) -> None:
+def test_a_broken_manifest_costs_a_sentence_that_names_it(
+    folder: Path, text: bytes, reason: str
+) -> None:
     fill(folder, 3)
     (folder / "manifest.json").write_bytes(text)
     for read in (read_results, read_manifest):
-        with pytest.raises(LstmbenchError, match=f"manifest.json cannot be read: .*{reason}") as caught:
+        with pytest.raises(
+            LstmbenchError, match=f"manifest.json cannot be read: .*{reason}"
+        ) as caught:
             read(folder)
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_truncated_file_costs_a_sentence_that_names_it(folder: Path, share: float, finished: bool) -> None:
+def test_a_truncated_file_costs_a_sentence_that_names_it(
+    folder: Path, share: float, finished: bool
+) -> None:
     kept = fill(folder, 3)
     if finished:
         kept.finish()
@@ -259,7 +296,9 @@ def test_a_table_of_something_else_costs_a_sentence_that_names_it(folder: Path) 
         read_results(folder)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "records.parquet", "samples.parquet", "parts/00003.records.parquet"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "records.parquet", "samples.parquet", "parts/00003.records.parquet"]
+)
 def test_a_bit_that_has_changed_is_found_or_changes_nothing(folder: Path, name: str) -> None:
     """Parquet alone reads every fourth as something else, see ``validation/bitflips.py``."""
     kept = fill(folder, 3, 5)
@@ -289,7 +328,10 @@ def test_without_its_damaged_part_a_workload_is_not_done(folder: Path) -> None:
     fill(folder, 3, 5)
     path = folder / "parts" / "00003.records.parquet"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(LstmbenchError, match=r"Without the files 00003\.\* there, that workload is measured again\."):
+    with pytest.raises(
+        LstmbenchError,
+        match=r"Without the files 00003\.\* there, that workload is measured again\.",
+    ):
         store.read_progress(folder)
     for each in (folder / "parts").glob("00003.*"):
         each.unlink()
@@ -306,19 +348,28 @@ def test_a_file_of_another_program_needs_no_seal(folder: Path) -> None:
 def test_any_reader_of_parquet_reads_what_is_sealed(folder: Path) -> None:
     fill(folder, 3).finish()
     assert PARQUET_MARK in (folder / "records.parquet").read_bytes()
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet").astype(COLUMNS), read_results(folder))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "records.parquet").astype(COLUMNS), read_results(folder)
+    )
 
 
-def test_what_was_learnt_from_a_workload_is_kept_with_its_records_until_the_end(folder: Path) -> None:
+def test_what_was_learnt_from_a_workload_is_kept_with_its_records_until_the_end(
+    folder: Path,
+) -> None:
     kept = fill(folder)
     for seq_len in (5, 3):
         kept.append(f"{seq_len:05d}", records(seq_len), [], {"controls": [seq_len]})
-    assert store.read_progress(folder) == ({workload(3).id, workload(5).id}, [{"controls": [3]}, {"controls": [5]}])
+    assert store.read_progress(folder) == (
+        {workload(3).id, workload(5).id},
+        [{"controls": [3]}, {"controls": [5]}],
+    )
     kept.finish()
     assert store.read_progress(folder) == ({workload(3).id, workload(5).id}, [])
 
 
-def test_what_a_killed_run_has_left_in_its_scratch_folder_goes_when_the_next_begins(folder: Path) -> None:
+def test_what_a_killed_run_has_left_in_its_scratch_folder_goes_when_the_next_begins(
+    folder: Path,
+) -> None:
     kept = Store(folder)
     (folder / ".scratch" / "below").mkdir(parents=True)
     (folder / ".scratch" / "below" / "inputs.npz").write_text("half")
@@ -330,7 +381,9 @@ def test_what_a_killed_run_has_left_in_its_scratch_folder_goes_when_the_next_beg
 # The schema
 
 JSON = st.dictionaries(
-    st.text(max_size=5), st.integers() | st.text() | st.none() | st.floats(allow_nan=False), max_size=5
+    st.text(max_size=5),
+    st.integers() | st.text() | st.none() | st.floats(allow_nan=False),
+    max_size=5,
 )
 
 
