@@ -10,6 +10,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+"""How GitHub runs a step whose shell is bash."""
 INPUTS = {"IMPLEMENTATION": "mine.fast", "SUITE": "duel", "THRESHOLD": "0.05"}
 PROGRAM = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$RUNNER_TEMP/arguments"
@@ -41,7 +43,7 @@ def compare(folder: Path, code: int) -> Ended:
     files = {"GITHUB_OUTPUT": folder / "output", "GITHUB_STEP_SUMMARY": folder / "summary"}
     environment = os.environ | INPUTS | {"RUNNER_TEMP": str(folder)}
     done = subprocess.run(
-        ["bash", "-c", script("Let the two")],
+        [*BASH, script("Let the two")],
         env=environment | {name: str(path) for name, path in files.items()},
         capture_output=True,
         text=True,
@@ -103,7 +105,7 @@ def test_each_side_is_installed_into_its_own_environment(tmp_path: Path) -> None
         "LSTMBENCH": "",
     }
     done = subprocess.run(
-        ["bash", "-c", script("Install")],
+        [*BASH, script("Install")],
         env=environment,
         capture_output=True,
         text=True,
@@ -113,6 +115,27 @@ def test_each_side_is_installed_into_its_own_environment(tmp_path: Path) -> None
         f"{tmp_path}/lstmbench-{side}/bin/python -m pip install --quiet /action {what}"
         for side, what in (("BASE", "mine==1.0"), ("HEAD", "./mine of mine"))
     ]
+
+
+@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (2, 1), (3, 0), (4, 1)])
+def test_the_workflow_goes_on_after_a_base_whose_controls_failed(
+    code: int, ends_with: int, tmp_path: Path
+) -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/bench.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["compare"]["steps"]
+    (step,) = (step for step in steps if step.get("name") == "Measure the base")
+    for name, body in (("git", 'mkdir -p "$3"'), ("python3", f"exit {code}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path / "runner"),
+        "RESULTS": str(tmp_path / "results"),
+        "BASE": "0" * 40,
+    }
+    done = subprocess.run([*BASH, step["run"]], env=environment, check=False)
+    assert done.returncode == ends_with
+    assert (tmp_path / "runner" / "base").is_dir()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")))

@@ -20,6 +20,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+"""How GitHub runs a step whose shell is bash."""
 BUSY = "while True: sum(range(10**6))"
 TWICE = """    def run(self, x, h, c):
         self.run_once(x[: max(1, round({slowdown} * len(x)))], h, c)
@@ -59,7 +61,7 @@ def outcome(folder: Path, base: str, head: str) -> str:
         }
         for step in action["runs"]["steps"]:
             if "run" in step:
-                command = ["bash", "-c", step["run"]]
+                command = [*BASH, step["run"]]
                 subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
         lines = written.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines)["outcome"]
