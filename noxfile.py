@@ -143,9 +143,10 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
-    for kind, path in (("workflows", ".github/workflows"), ("actions", "action.yml")):
-        files = map(str, Path(path).glob("*.yml") if Path(path).is_dir() else [path])
-        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-{kind}", *files)
+    workflows = map(str, Path(".github/workflows").glob("*.yml"))
+    schema = ("check-jsonschema", "--builtin-schema")
+    session.run(*schema, "vendor.github-workflows", *workflows)
+    session.run(*schema, "vendor.github-actions", "action.yml")
     session.run("zizmor", "--offline", "--quiet", ".")
     notebooks = [f"notebooks/{name}.ipynb" for name in NOTEBOOKS]
     if notebooks:

@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders that have the longest tests, so that no process idles at the end."""
-    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.relative_to(ROOT).parts))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

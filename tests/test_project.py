@@ -382,16 +382,60 @@ def test_the_suite_in_contributing_is_one(tmp_path: Path) -> None:
     assert read_suite(tmp_path / "mine.yaml").count() > 0
 
 
-def test_the_command_lines_of_the_readme_are_verbs_of_the_program() -> None:
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "validation/README.md", "examples/plugin/README.md"]
+DOCUMENTS += [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands(document: str) -> str:
+    """Return the code of a document: its blocks, and the code within its sentences, by lines."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:sh|yaml)\n(.*?)```", text, flags=re.DOTALL)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return "\n".join([*blocks, *inline])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_command_lines_of_a_document_are_those_of_the_program(document: str) -> None:
+    from typer.main import get_command
+
     from lstmbench.cli import app
 
-    verbs = {
-        command.name or command.callback.__name__
-        for command in app.registered_commands
-        if command.callback
-    }
-    lines = re.findall(
-        r"^lstmbench .*$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
-    assert lines
-    assert {shlex.split(line)[1] for line in lines} <= verbs
+    program: Any = get_command(app)
+    lines = re.findall(r"(?:^|bin/|- | && )lstmbench (\w.*)", commands(document), re.MULTILINE)
+    assert lines or document != "README.md"
+    for line in lines:
+        verb, *words = shlex.split(line, comments=True)
+        command = program.commands[verb]
+        command.make_parser(command.context_class(command)).parse_args(words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_tasks_and_scripts_of_a_document_exist(document: str) -> None:
+    known = sessions((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    assert set(re.findall(r"nox -s \"?(\w+)", commands(document))) <= set(known)
+    for script in re.findall(r"python3? (\S+\.py)", commands(document)):
+        assert (ROOT / script).is_file(), script
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_files_that_a_document_names_exist(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    folders = ["", "lstmbench", ".github/workflows", Path(document).parent]
+    named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|cpp|h|yml|toml))`", text))
+    named.discard("lstmbench/variants/torch_plain.py")  # readers write it
+    for path in named:
+        assert any((ROOT / folder / path).is_file() for folder in folders), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_links_of_a_document_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for link in re.findall(r"\]\((?!https?://)([^)]*)\)", path.read_text(encoding="utf-8")):
+        file, _, heading = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        if heading:
+            text = target.read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in headings}
+            assert heading in anchors, link
