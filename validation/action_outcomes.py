@@ -18,11 +18,11 @@ import tempfile
 from pathlib import Path
 
 import yaml
+from processes import busy_neighbours
 
 ROOT = Path(__file__).resolve().parents[1]
 BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
 """How GitHub runs a step whose shell is bash."""
-BUSY = "while True: sum(range(10**6))"
 TWICE = """    def run(self, x, h, c):
         self.run_once(x[: max(1, round({slowdown} * len(x)))], h, c)
         return self.run_once(x, h, c)
@@ -82,12 +82,8 @@ def main() -> int:
         make_projects(folder, options.slowdown)
         for repetition in range(options.repetitions):
             for head, busy, expected in kinds:
-                neighbours = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
-                try:
+                with busy_neighbours(busy):
                     found = outcome(folder, "base", head)
-                finally:
-                    for neighbour in neighbours:
-                        neighbour.kill()
                 wrong += found not in expected
                 print(
                     f"{repetition + 1}: {head}, {busy} busy neighbours: {found}, "

@@ -78,22 +78,17 @@ TRIED = {
 }
 """By the implementation that is timed: variables, with a value that should tell."""
 NOT_TIMED = {
-    "of a GPU, not tried here": (
-        *(
-            "CUDA_LAUNCH_BLOCKING",
-            "CUBLAS_WORKSPACE_CONFIG",
-            "NVIDIA_TF32_OVERRIDE",
-            "PYTORCH_CUDA_ALLOC_CONF",
-        ),
-        *("PYTORCH_NO_CUDA_MEMORY_CACHING", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "TRITON_INTERPRET"),
-        *("XLA_PYTHON_CLIENT_ALLOCATOR", "XLA_PYTHON_CLIENT_MEM_FRACTION"),
-    ),
-    "a cache of compiled programs: the first call": (
-        "JAX_COMPILATION_CACHE_DIR",
-        "TORCHINDUCTOR_CACHE_DIR",
-    ),
-    "another allocator": ("LD_PRELOAD",),
+    "of a GPU, not tried here": """
+        CUDA_LAUNCH_BLOCKING CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE PYTORCH_CUDA_ALLOC_CONF
+        PYTORCH_NO_CUDA_MEMORY_CACHING TORCH_ALLOW_TF32_CUBLAS_OVERRIDE TRITON_INTERPRET
+        XLA_PYTHON_CLIENT_ALLOCATOR XLA_PYTHON_CLIENT_MEM_FRACTION
+    """,
+    "a cache of compiled programs: the first call": """
+        JAX_COMPILATION_CACHE_DIR TORCHINDUCTOR_CACHE_DIR
+    """,
+    "another allocator": "LD_PRELOAD",
 }
+"""Why variables are not timed, and their names."""
 
 
 def loop(implementation: str, extra: dict[str, str]) -> float | None:
@@ -159,7 +154,7 @@ def main() -> None:
                 ]
                 print(f"| {' | '.join([*row, what_a_worker_gets(name, value)])} |", flush=True)
     for why, names in NOT_TIMED.items():
-        for name in names:
+        for name in names.split():
             if only in (None, name):
                 print(f"| | `{name}` | {why} | {what_a_worker_gets(name, '1')} |", flush=True)
 

@@ -58,51 +58,13 @@ suites = (
     )
 )
 damages = st.lists(st.tuples(st.integers(min_value=0), st.binary(max_size=4)), max_size=4)
-words = st.lists(
-    st.sampled_from(
-        [
-            *(
-                "run",
-                "table",
-                "compare",
-                "notebook",
-                "--out",
-                "--resume",
-                "--seed",
-                "--task",
-                "--ab",
-                "--id",
-                "--by",
-            ),
-            *(
-                "--threshold",
-                "--format",
-                "-p",
-                "--no-wait",
-                "--no-progress",
-                "--across-machines",
-                "smoke",
-                "duel",
-            ),
-            *(
-                "learning",
-                "RUN",
-                "NONE",
-                "FILE",
-                "03_speed",
-                "suite=quick",
-                "1",
-                "-1",
-                "nan",
-                "md",
-                "json",
-                "numpy.fused",
-            ),
-        ]
-    )
-    | st.text(max_size=6),
-    max_size=7,
-)
+WORDS = [
+    "run", "table", "compare", "notebook", "--out", "--resume", "--seed", "--task", "--ab", "--id",
+    "--by", "--threshold", "--format", "-p", "--no-wait", "--no-progress", "--across-machines",
+    "smoke", "duel", "learning", "RUN", "NONE", "FILE", "03_speed", "suite=quick", "1", "-1", "nan",
+    "md", "json", "numpy.fused",
+]  # fmt: skip
+words = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=7)
 
 
 def fuzz(folder: Path, examples: int) -> None:

@@ -9,16 +9,15 @@ Exit code 1 if a verb takes 3 s or more, or 1 GiB or more.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from processes import run_measured
 
 MAX_SECONDS = 3.0
 MAX_BYTES = 2**30
@@ -109,18 +108,6 @@ def make_run(folder: Path, rows: int, seed: int) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def measure(*arguments: str) -> tuple[float, int, int]:
-    """Run ``lstmbench`` with these arguments; return seconds, bytes of the peak and exit code."""
-    command = [sys.executable, "-m", "lstmbench", *arguments]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, usage.ru_maxrss * unit, process.returncode
-
-
 def main() -> int:
     """Make two runs, measure both verbs, and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,13 +128,14 @@ def main() -> int:
             subprocess.run([sys.executable, __file__, *make], check=True)
         verbs = {"compare": ["compare", *map(str, runs)], "table": ["table", str(runs[0])]}
         for verb, arguments in verbs.items():
-            taken = [measure(*arguments) for _ in range(options.repeat)]
-            seconds, peak = min(each[0] for each in taken), max(each[1] for each in taken)
+            usages = [run_measured("-m", "lstmbench", *arguments) for _ in range(options.repeat)]
+            seconds = min(usage.seconds for usage in usages)
+            peak = max(usage.peak_bytes for usage in usages)
             bad = seconds >= MAX_SECONDS or peak >= MAX_BYTES
             beyond |= bad
             print(
                 f"{verb:8} {seconds:6.2f} s {peak / 2**20:7.0f} MiB, "
-                f"exit code {taken[0][2]}{' BEYOND' * bad}"
+                f"exit code {usages[0].exit_code}{' BEYOND' * bad}"
             )
     return int(beyond)
 

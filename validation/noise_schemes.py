@@ -19,7 +19,6 @@ estimator: the standard deviation over the replicates, in percent, for A/A and f
 
 import argparse
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
+from processes import busy_neighbours
 from scipy.stats import trim_mean
 
 from lstmbench.measure.process.available_resources import available_cores
@@ -37,7 +37,6 @@ from lstmbench.measure.process.worker_pool import WorkerPool
 from lstmbench.measure.suites.case import Workload
 
 TIMEOUT_S = 120.0
-BUSY = "while True: sum(range(10**6))"
 Order = Callable[[list[int], random.Random], list[int]]
 
 
@@ -209,12 +208,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep all log ratios in this CSV file")
     options = parser.parse_args()
-    neighbours = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(options.busy)]
-    try:
+    with busy_neighbours(options.busy):
         samples = measure(options)
-    finally:
-        for neighbour in neighbours:
-            neighbour.kill()
     if options.out:
         samples.to_csv(options.out, index=False)
     print(spreads(samples).round(2).to_string())

@@ -10,8 +10,6 @@ run takes 2 s or more.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from typing import Any
 
 import psutil
 import yaml
+from processes import run_measured
 
 from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.suite_file import read_suite
@@ -99,17 +98,13 @@ def make_up(suite: TimingSuite, like: Path, out: Path, samples: int) -> None:
 
 def timed(what: str, *arguments: str) -> float:
     """Run a command to its end; print and return the seconds that it took."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    usage = run_measured(*arguments)
     print(
-        f"{what}: {seconds:.2f} s, {peak / 2**20:.0f} MiB, "
-        f"exit {os.waitstatus_to_exitcode(status)}",
+        f"{what}: {usage.seconds:.2f} s, {usage.peak_bytes / 2**20:.0f} MiB, "
+        f"exit {usage.exit_code}",
         flush=True,
     )
-    return seconds
+    return usage.seconds
 
 
 def main() -> int:

@@ -12,16 +12,15 @@ every goal is reached.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from processes import BUSY_IN_BURSTS, busy_neighbours
 
 import lstmbench as lb
 from lstmbench.measure.process.prepared_case import PreparedCase
@@ -38,24 +37,6 @@ GRIDS: dict[str, dict[str, Any]] = {
 count.
 """
 BUDGET = {"processes": 8, "min_rounds": 5, "seconds_per_case": 3.0, "turn_s": 0.02}
-BURN = """
-import random, time
-while True:
-    end = time.perf_counter() + random.uniform(0.2, 0.6)
-    while time.perf_counter() < end: pass
-    time.sleep(random.uniform(0.2, 0.6))
-"""
-
-
-class Neighbour(AbstractContextManager[None]):
-    """A process that burns a core in bursts of 0.2 to 0.6 s, with as long between them."""
-
-    def __enter__(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", BURN])
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 def run(names: list[str], folder: Path, **budget: Any) -> lb.Run:
@@ -119,8 +100,8 @@ def controls(comparisons: int, folder: Path) -> bool:
 
 
 def neighbour(comparisons: int, folder: Path) -> bool:
-    """Measure the negative control beside a process that burns a core in bursts."""
-    with Neighbour():
+    """Measure the negative control beside a process that is busy in bursts of 0.2 to 0.6 s."""
+    with busy_neighbours(1, BUSY_IN_BURSTS):
         shown, disturbed, rounds = compare(comparisons, folder)
     return all(
         [
