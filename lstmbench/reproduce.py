@@ -1,7 +1,6 @@
 """Measure a published table again: with the suite that its run recorded, and a new seed."""
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,12 @@ import yaml
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
+from lstmbench.measure.run_manifest import now, timestamp
 from lstmbench.measure.runner import Run, run
 from lstmbench.report.comparison.reproduction import RATIO_TABLES, Reproduction, find_table
 from lstmbench.report.provenance import table_id
 from lstmbench.report.tables.shown_records import timed_runs
-from lstmbench.results.run_folders import newest_first
+from lstmbench.results.runs import newest_first
 from lstmbench.results.store import is_run, read_manifest
 
 
@@ -43,8 +43,7 @@ def find_run(table: str, results: str | Path) -> Path:
 
 def new_folder(base: Path) -> Path:
     """Return the default folder of a reproduction: beside the run, named by time and suite."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return base.resolve().parent / f"{now}-{_suite(base)['name']}-reproduction"
+    return base.resolve().parent / f"{timestamp(now())}-{_suite(base)['name']}-reproduction"
 
 
 def measure_again(base: Path, out: Path, progress: bool = True) -> Run:

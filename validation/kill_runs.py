@@ -26,7 +26,7 @@ import psutil
 import yaml
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import read_results, read_samples
+from lstmbench.results.store import is_run, read_results, read_samples
 
 GRID = {
     "seq_len": [2, 3, 4, 5],
@@ -94,7 +94,7 @@ def rows(out: Path) -> pd.DataFrame:
     Raises:
         LstmbenchError: if they cannot be read.
     """
-    return read_results(out) if (out / "manifest.json").is_file() else pd.DataFrame(columns=SAME)
+    return read_results(out) if is_run(out) else pd.DataFrame(columns=SAME)
 
 
 def faults(
@@ -138,9 +138,7 @@ def kill_runs(runs: Runs, kills: int, generator: random.Random) -> Iterator[str]
         try:
             after = rows(out)
             wrong = faults(before, after, whole if complete else None)
-            if (out / "manifest.json").is_file() and set(read_samples(out)["seq_len"]) != set(
-                after.get("seq_len", ())
-            ):
+            if is_run(out) and set(read_samples(out)["seq_len"]) != set(after.get("seq_len", ())):
                 wrong.append("samples and records are of different workloads")
         except LstmbenchError as error:
             after, wrong = before, [str(error)]

@@ -132,6 +132,7 @@ def run(
 
 def _print_outcome(run: "Run", threshold: float | None) -> int:
     """Print statuses, failures and the verdicts of an A/B comparison; return the exit code."""
+    from lstmbench.measure.run_manifest import is_ab
     from lstmbench.report.comparison.ab import THRESHOLD, compare_ab
 
     records, manifest = run.records, run.manifest
@@ -153,7 +154,7 @@ def _print_outcome(run: "Run", threshold: float | None) -> int:
     console.print(f"  noise floor {controls['noise_floor']}")
     if controls["failed"]:
         return exit_codes.CONTROLS_FAILED
-    if "--ab" not in str(manifest.get("command")).split():
+    if not is_ab(manifest):
         return exit_codes.OK
     comparison = compare_ab(records, THRESHOLD if threshold is None else threshold)
     print(comparison.markdown(), end="")

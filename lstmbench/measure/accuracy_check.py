@@ -17,7 +17,7 @@ from lstmbench.measure.inputs import write_inputs
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.worker_pool import skip_reason
-from lstmbench.measure.run_manifest import now
+from lstmbench.measure.run_manifest import now, timestamp
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.results.schema import frame
 
@@ -68,7 +68,7 @@ def _manifest(call: str) -> dict[str, Any]:
     started = now()
     code = f"from lstmbench.measure.accuracy_check import check_accuracy; print({call})"
     return {
-        "run_id": f"agreement-{started.replace(':', '').replace('-', '')}",
+        "run_id": f"agreement-{timestamp(started)}",
         "suite": {"name": "agreement"},
         "started": started,
         "complete": True,

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.measure.suites.case import Workload
+from lstmbench.results.schema import PEAK_COLUMNS
 
-PEAK_COLUMNS = ("products_s", "machine_flops_per_s", "machine_bytes_per_s")
-"""What is measured: columns of the samples, one value a round, and of the records, their median."""
 N = 1024
 """Rows and columns of the large product, far above the block sizes of a BLAS."""
 COPIED_BYTES = 2**24

@@ -13,7 +13,7 @@ from typing import Any
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.suites.interface import AnySuite
-from lstmbench.results.store import read_manifest
+from lstmbench.results.store import is_run, read_manifest
 
 KEYS = {"seed", "complete", "environments", "controls", "run_id"}
 CONTROL_KEYS = {"noise_floor", "failed"}
@@ -25,7 +25,7 @@ def read_run_manifest(folder: Path, suite: AnySuite, seed: int | None) -> dict[s
     Raises:
         LstmbenchError: if the folder holds something else.
     """
-    if not (folder / "manifest.json").is_file():
+    if not is_run(folder):
         return {}
     manifest, content = read_manifest(folder), suite.model_dump(mode="json")
     nested = all(
@@ -71,9 +71,9 @@ def new_manifest(
     words = ["lstmbench", "run", *map(_without_root, arguments)]
     words += ["--out", _without_root(folder), "--seed", str(seed)]
     started = now()
-    timestamp, suffix = re.sub("[-:]", "", started), random.SystemRandom().randrange(16**6)
+    suffix = random.SystemRandom().randrange(16**6)
     return {
-        "run_id": f"{suite.name}-{timestamp}-{suffix:06x}",
+        "run_id": f"{suite.name}-{timestamp(started)}-{suffix:06x}",
         "suite": suite.model_dump(mode="json"),
         "seed": seed,
         "started": started,
@@ -104,6 +104,16 @@ def add_notes(
 def now() -> str:
     """Return the time in the manifest's format, UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def timestamp(time: str) -> str:
+    """Return a time as ``now`` gives it without signs that are awkward in the names of files."""
+    return re.sub("[-:]", "", time)
+
+
+def is_ab(manifest: Mapping[str, Any]) -> bool:
+    """Return whether this is the manifest of an A/B comparison."""
+    return "--ab" in str(manifest.get("command")).split()
 
 
 def _without_root(path: str | Path) -> str:

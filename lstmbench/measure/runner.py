@@ -19,10 +19,17 @@ from lstmbench.measure.ab_sources import read_variants, stored_variants
 from lstmbench.measure.executors.executor import Executor, open_executor
 from lstmbench.measure.process import locks
 from lstmbench.measure.process.forkserver import HARNESS_FAILED
-from lstmbench.measure.run_manifest import add_notes, new_manifest, now, read_run_manifest
+from lstmbench.measure.run_manifest import add_notes, is_ab, new_manifest, now, read_run_manifest
 from lstmbench.measure.suites.interface import AnySuite, AnyWorkload, Result
 from lstmbench.measure.suites.suite_file import read_suite, stored_suite
-from lstmbench.results.store import Store, read_manifest, read_progress, read_results, read_samples
+from lstmbench.results.store import (
+    Store,
+    is_run,
+    read_manifest,
+    read_progress,
+    read_results,
+    read_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -127,12 +134,11 @@ def resume(
             another interpreter, whose path is not recorded.
     """
     folder = Path(out)
-    if not (folder / "manifest.json").is_file():
+    if not is_run(folder):
         raise LstmbenchError(f"There is no run in {folder}: it has no manifest.json.")
     manifest = read_manifest(folder)
     suite = stored_suite(manifest, folder)
-    compared = "--ab" in str(manifest.get("command")).split()
-    variants = stored_variants(suite.names()) if compared else ()
+    variants = stored_variants(suite.names()) if is_ab(manifest) else ()
     hosts = open_executor(executor, scheduler, folder, variants, wait)
     return _complete(folder, suite, hosts, [], None, progress)
 

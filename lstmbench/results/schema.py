@@ -69,6 +69,8 @@ _IMPLEMENTATIONS = (
 )  # fmt: skip
 
 _MACHINE_PEAKS = ("machine_flops_per_s", "machine_bytes_per_s")
+PEAK_COLUMNS = ("products_s", *_MACHINE_PEAKS)
+"""The peaks of the machine: in the samples one value a round, in the records their median."""
 
 _CASE = (
     text("implementation", values=_IMPLEMENTATIONS),
@@ -138,7 +140,7 @@ _SAMPLE = (
     flag("disturbed"),
     text("disturbance"),
     count("calls"),
-    *map(number, ("seconds", "products_s", *_MACHINE_PEAKS)),
+    *map(number, ("seconds", *PEAK_COLUMNS)),
 )
 _HOST = (text("host"),)
 _ADDED_BY_TABLES = (
@@ -163,7 +165,7 @@ CASE_COLUMNS: Final = _dtypes(*_CASE)
 COLUMNS: Final = _dtypes(*_CASE, *_RESULT)
 """The columns of every record, in this order. What was not measured is missing."""
 
-LEARNING_COLUMNS: Final = _dtypes(*_TRAINING)
+TRAINING_COLUMNS: Final = _dtypes(*_TRAINING)
 """What the records of training runs add. ``score`` is the metric on the test data, with the weights
 of the epoch that was best on the validation data; ``epoch_s`` the median seconds of an epoch's
 updates. In the samples, one row per epoch, ``round`` is its number, ``loss`` the mean over its
@@ -202,7 +204,7 @@ def typed(
         optional: those that it has if the table has them, as it has the columns of training runs
             and of hosts: the ones that metrics declare.
     """
-    added = LEARNING_COLUMNS | HOST_COLUMNS | dict(optional)
+    added = TRAINING_COLUMNS | HOST_COLUMNS | dict(optional)
     known = dict(columns) | {name: kind for name, kind in added.items() if name in table.columns}
     extra = [name for name in table.columns if name not in known]
     return table.reindex(columns=[*known, *extra]).astype(known)

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 
 from lstmbench.measure.disturbance import Measurement
-from lstmbench.measure.machine_peaks import PEAK_COLUMNS
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.comparison.matched_cases import plain_rows
 from lstmbench.report.labels import Row
 from lstmbench.report.provenance import part
-from lstmbench.results.schema import CASE_COLUMNS, TRAINING_KEYS
+from lstmbench.results.schema import CASE_COLUMNS, PEAK_COLUMNS, TRAINING_KEYS
 from lstmbench.verify.finding import Finding, case_name
 
 TOLERANCE = 1e-9

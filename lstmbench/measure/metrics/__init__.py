@@ -38,7 +38,7 @@ class Evidence:
         measurements: per process, one per round.
         reference_measurements: those of the reference in the same rounds.
         memory: the answer to the worker's command ``memory``.
-        machine_peaks: per process and round, the columns ``roofline.PEAK_COLUMNS``; empty, as a
+        machine_peaks: per process and round, the columns ``schema.PEAK_COLUMNS``; empty, as a
             whole or in a round, where they were not measured.
     """
 

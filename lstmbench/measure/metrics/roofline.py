@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.measure.machine_peaks import PEAK_COLUMNS
 from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import median_interval
+from lstmbench.results.schema import PEAK_COLUMNS
 
 NEEDS = frozenset({"samples"})
 
