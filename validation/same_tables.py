@@ -25,7 +25,7 @@ from pathlib import Path
 
 from lstmbench.report.tables.machines import machine_tables
 from lstmbench.report.tables.shown_records import run_tables
-from lstmbench.results.run_folders import newest_first
+from lstmbench.results.runs import newest_first
 
 Tables = dict[str, str]
 """The text of each table in a format, by a name such as ``RUN/quick-speed.md``."""

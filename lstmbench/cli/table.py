@@ -23,7 +23,7 @@ def table(folder: Folder, id_: Id = None, format_: Format = "md") -> None:
     from lstmbench import report
     from lstmbench.report.tables.machines import machine_tables
     from lstmbench.report.tables.shown_records import run_tables
-    from lstmbench.results.run_folders import newest_first
+    from lstmbench.results.runs import newest_first
     from lstmbench.results.store import is_run, run_folders
 
     if id_ is None and format_ != "md":

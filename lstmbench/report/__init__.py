@@ -21,7 +21,7 @@ from lstmbench.report.tables.standard_tables import (
 )
 from lstmbench.report.tables.table import Table
 from lstmbench.report.tables.training_tables import learning_table
-from lstmbench.results.run_folders import latest
+from lstmbench.results.runs import latest
 
 if TYPE_CHECKING:
     from lstmbench.report.figures.faceted_plot import plot

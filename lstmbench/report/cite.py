@@ -12,7 +12,7 @@ from lstmbench.report import provenance
 from lstmbench.report.number_format import latex, slug
 from lstmbench.report.tables.shown_records import run_tables
 from lstmbench.report.tables.table import Table
-from lstmbench.results.run_folders import manifest_or_empty, newest_first
+from lstmbench.results.runs import manifest_or_empty, newest_first
 from lstmbench.results.store import is_run, read_manifest
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.results.checksums import file_sha256
-from lstmbench.results.run_folders import manifest_or_empty
+from lstmbench.results.runs import manifest_or_empty
 from lstmbench.results.store import (
     is_run,
     read_manifest,

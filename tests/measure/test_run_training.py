@@ -14,7 +14,7 @@ from lstmbench.measure.suites.suite_file import read_suite
 from lstmbench.measure.suites.training_suite import BASELINES, TrainingSuite
 from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.training_tables import learning_table, mean, summary, verdicts
-from lstmbench.results.schema import LEARNING_COLUMNS
+from lstmbench.results.schema import TRAINING_COLUMNS
 from lstmbench.results.store import read_samples
 
 TINY = {
@@ -46,7 +46,7 @@ def test_every_training_and_every_baseline_is_a_record(done: lb.Run) -> None:
     trained = records[records["cell"] != BASELINES]
     assert len(trained) == 3 * 2 * 2 and set(trained["implementation"]) == set(OURS)
     assert records[records["cell"] == BASELINES]["variant"].tolist() == ["always 1"]
-    assert set(LEARNING_COLUMNS) - {"loss"} <= set(records.columns)
+    assert set(TRAINING_COLUMNS) - {"loss"} <= set(records.columns)
     assert (
         (trained["updates"] == 6).all()
         and (trained["epochs"] == 2).all()
@@ -101,7 +101,7 @@ def test_a_training_run_has_a_table_of_scores(done: lb.Run) -> None:
 
 
 def row(cell: str, score: float, variant: str = "x", higher: bool = False) -> dict[str, Any]:
-    return dict.fromkeys(LEARNING_COLUMNS) | {
+    return dict.fromkeys(TRAINING_COLUMNS) | {
         "task": "t", "cell": cell, "score": score, "status": "ok", "variant": variant,
         "higher_is_better": higher, "metric": "m", "dtype": "float32",
         "implementation": "numpy.fused", "seed": 0,

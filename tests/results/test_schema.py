@@ -8,16 +8,16 @@ from lstmbench.results.schema import (
     BYTES,
     COLUMNS,
     HOST_COLUMNS,
-    LEARNING_COLUMNS,
     SAMPLE_COLUMNS,
     SECONDS,
+    TRAINING_COLUMNS,
     column,
     frame,
 )
 
 
 def test_every_column_of_records_and_samples_is_in_the_schema_with_one_type():
-    for kinds in (COLUMNS, LEARNING_COLUMNS, HOST_COLUMNS, SAMPLE_COLUMNS):
+    for kinds in (COLUMNS, TRAINING_COLUMNS, HOST_COLUMNS, SAMPLE_COLUMNS):
         assert {name: BY_NAME[name].dtype for name in kinds} == kinds
     assert len(COLUMNS) == 60
 

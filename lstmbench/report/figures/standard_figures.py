@@ -30,8 +30,8 @@ from lstmbench.report.labels import (
 from lstmbench.report.number_format import Sentence, slug
 from lstmbench.report.provenance import manifests_of, table_id
 from lstmbench.report.tables.cells import has_number
-from lstmbench.report.tables.training_tables import is_learning
-from lstmbench.results.schema import LEARNING_COLUMNS
+from lstmbench.report.tables.training_tables import is_training_run
+from lstmbench.results.schema import TRAINING_COLUMNS
 
 MAX_COLUMNS = 4
 """Columns of panels that find room on a page."""
@@ -65,7 +65,7 @@ def standard_figures(
 
     Training runs have a figure of learning curves for each task; they need the samples.
     """
-    if is_learning(records):
+    if is_training_run(records):
         return ({} if samples is None else _learning_figures(records, samples)), []
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
@@ -115,7 +115,7 @@ def _name(records: pd.DataFrame, rows: list[Row], kind: str) -> str:
 
 def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Figure]:
     stem = _name(records, rows_of(records), "learning")
-    columns = dict.fromkeys([*records.columns, *LEARNING_COLUMNS])
+    columns = dict.fromkeys([*records.columns, *TRAINING_COLUMNS])
     records = records.reindex(columns=list(columns))  # if all runs failed, few columns are there
     drawn = {}
     for task in records["task"].dropna().unique():

@@ -24,8 +24,7 @@ from lstmbench.report.figures.figure import (
     style_of,
 )
 from lstmbench.report.number_format import Sentence
-from lstmbench.report.tables.learning_curves import LearningCurve
-from lstmbench.report.tables.learning_curves import learning_curves as curves_of
+from lstmbench.report.tables.learning_curves import LearningCurve, curves_by_task
 
 MAX_COLUMNS = 3
 """Panels of learning curves that find room side by side on a page."""
@@ -49,7 +48,7 @@ def learning_curves(
         records: of the same runs.
         tasks: which, in this order; those of the records if None.
     """
-    curves = curves_of(samples, records, tasks)
+    curves = curves_by_task(samples, records, tasks)
     if not curves:
         return Sentence("There is nothing to draw: nothing was learnt.")
     columns = min(MAX_COLUMNS, len(curves))

@@ -18,7 +18,7 @@ from lstmbench.report.labels import WORKLOAD, ordered, phrase, quantity
 from lstmbench.report.number_format import interval, pick_unit
 from lstmbench.report.page.plotly_figures import Json, axis, learning_panel, line_style, rounded
 from lstmbench.report.page.readme_pages import NO_RUNS, Summary, executed_notebooks
-from lstmbench.report.tables.learning_curves import learning_curves
+from lstmbench.report.tables.learning_curves import curves_by_task
 from lstmbench.report.tables.shown_records import read_shown
 from lstmbench.results.schema import BYTES, CASE_COLUMNS, COLUMNS, SECONDS
 from lstmbench.results.store import read_samples
@@ -102,7 +102,7 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         "learning_curves": [
             learning_panel(curve, run)
             for run, taken in samples.items()
-            for curve in learning_curves(taken, rows[is_training & (rows["run"] == run)])
+            for curve in curves_by_task(taken, rows[is_training & (rows["run"] == run)])
         ],
         "styles": {name: line_style(name) for name in cases["implementation"].dropna().unique()},
     }

@@ -16,8 +16,8 @@ from lstmbench.report.page.readme_pages import Summary, executed_notebooks, inde
 from lstmbench.report.provenance import suite_of
 from lstmbench.report.tables.machines import machine_tables
 from lstmbench.report.tables.shown_records import read_shown, run_tables, statuses
-from lstmbench.report.tables.training_tables import is_learning
-from lstmbench.results.run_folders import manifest_or_empty, newest_first
+from lstmbench.report.tables.training_tables import is_training_run
+from lstmbench.results.runs import manifest_or_empty, newest_first
 from lstmbench.results.store import is_run, read_manifest, read_samples
 
 FORMATS: Final = {"tables": (".md", ".tex", ".csv"), "figures": (".svg", ".png", ".pdf")}
@@ -63,7 +63,7 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
         # Matplotlib is loaded only where there is something to draw
         from lstmbench.report.figures.standard_figures import standard_figures
 
-        samples = read_samples(root) if is_learning(records) else None
+        samples = read_samples(root) if is_training_run(records) else None
         figures, remarks = standard_figures(records, samples)
     else:
         figures, remarks = {}, [left_out, "Of so many cases no figures are drawn."]

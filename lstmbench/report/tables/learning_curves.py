@@ -68,7 +68,7 @@ class LearningCurve:
         return {name: score for name, score in self.baselines.items() if low <= score <= high}
 
 
-def learning_curves(
+def curves_by_task(
     samples: pd.DataFrame, records: pd.DataFrame, tasks: Sequence[str] | None = None
 ) -> list[LearningCurve]:
     """Return the curve of each task and size; those without any score are left out.

@@ -12,7 +12,7 @@ from lstmbench.report.labels import WORKLOAD, counted
 from lstmbench.report.provenance import part
 from lstmbench.report.tables.standard_tables import standard_tables
 from lstmbench.report.tables.table import Table
-from lstmbench.results.run_folders import manifest_or_empty
+from lstmbench.results.runs import manifest_or_empty
 from lstmbench.results.store import count_records, read_columns, read_results
 
 MAX_CASES = 10_000

@@ -13,7 +13,7 @@ from lstmbench.report.number_format import number, pick_unit
 from lstmbench.report.tables.cells import Cell, Notes, has_number, numbers, status
 from lstmbench.report.tables.published_times import published_tables
 from lstmbench.report.tables.table import Table, make
-from lstmbench.report.tables.training_tables import is_learning, learning_table
+from lstmbench.report.tables.training_tables import is_training_run, learning_table
 from lstmbench.results import schema
 from lstmbench.results.schema import BYTES, SECONDS
 
@@ -199,7 +199,7 @@ def growth_table(records: pd.DataFrame) -> Table:
 
 def standard_tables(records: pd.DataFrame) -> list[Table]:
     """Return every table of these records, in the order in which they are read."""
-    if is_learning(records):
+    if is_training_run(records):
         return [learning_table(records)]
     kinds = (
         ratio_table, speed_table, limit_table, memory_table, growth_table, accuracy_table,

@@ -18,7 +18,7 @@ from lstmbench.report.labels import Row, ordered, rank, rows_of
 from lstmbench.report.number_format import Sentence, interval, markdown, number, pick_unit, plural
 from lstmbench.report.tables.cells import Notes, status
 from lstmbench.report.tables.table import Table, grid, publish
-from lstmbench.results.schema import LEARNING_COLUMNS, SECONDS
+from lstmbench.results.schema import SECONDS, TRAINING_COLUMNS
 
 BASELINES = "baselines"
 _NUMBERS = (
@@ -34,7 +34,7 @@ _CAPTION = (
 )
 
 
-def is_learning(records: pd.DataFrame) -> bool:
+def is_training_run(records: pd.DataFrame) -> bool:
     """Return whether these are the records of training runs."""
     return (
         isinstance(records, pd.DataFrame)
@@ -148,7 +148,7 @@ def _against(lstm: Mean, other: float, higher: bool) -> str:
 
 def _rows(records: pd.DataFrame) -> list[Row]:
     """Return the records with every column of a training run; only baselines keep their variant."""
-    blank = dict.fromkeys(LEARNING_COLUMNS)
+    blank = dict.fromkeys(TRAINING_COLUMNS)
     rows = [blank | row for row in rows_of(records)]
     return [row | {"variant": row["variant"] if row["cell"] == BASELINES else None} for row in rows]
 

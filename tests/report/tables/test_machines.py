@@ -13,7 +13,7 @@ from lstmbench.cli import app
 from lstmbench.report.provenance import machine_name
 from lstmbench.report.tables.machines import machine_tables
 from lstmbench.report.tables.table import Table
-from lstmbench.results.run_folders import newest_first
+from lstmbench.results.runs import newest_first
 
 FAST = MANIFEST["machine"] | {
     "cpu": "Fast_CPU",
