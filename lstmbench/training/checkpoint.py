@@ -3,6 +3,7 @@
 A file holds arrays and JSON, never a pickle: reading it runs no code.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from lstmbench.training.task import ArraysByName
 
 ArrayGroups = dict[str, ArraysByName]
 """Arrays by group, such as ``weights``, and name."""
-_METADATA = "metadata.json"
+_METADATA = "metadata"
 
 
 def write_checkpoint(path: Path, groups: ArrayGroups, metadata: Mapping[str, Any]) -> None:
@@ -29,13 +30,9 @@ def write_checkpoint(path: Path, groups: ArrayGroups, metadata: Mapping[str, Any
     arrays = {
         f"{group}.{name}": array for group, named in groups.items() for name, array in named.items()
     }
-    arrays[_METADATA] = np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8)
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-
-    write_atomically(path, write)
+    content = io.BytesIO()
+    np.savez(content, **arrays, **{_METADATA: np.array(json.dumps(metadata))})
+    write_atomically(path, content.getvalue())
 
 
 def read_checkpoint(path: Path) -> tuple[ArrayGroups, dict[str, Any]]:
@@ -47,8 +44,10 @@ def read_checkpoint(path: Path) -> tuple[ArrayGroups, dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        metadata = json.loads(arrays.pop(_METADATA).tobytes())
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        metadata = json.loads(arrays.pop(_METADATA).item())
+        if not isinstance(metadata, dict):
+            raise TypeError("its metadata are not a mapping")
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise LstmbenchError(f"The checkpoint {path} cannot be read: {error_text(error)}") from None
     groups: ArrayGroups = {}
     for key, array in arrays.items():

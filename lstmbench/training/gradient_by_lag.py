@@ -7,6 +7,7 @@ hold open.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -45,21 +46,20 @@ def gradient_by_lag(
         respect to x_T.
     """
     tables = []
-    for kind, options in KINDS.items():
-        for seed in range(seeds):
-            rng = np.random.default_rng([seed, 1])
-            spec = ModelSpec(1, hidden_size, 1, horizon=seq_len, **options)
-            make_cell, framework = spec.open_cell(implementation, "cpu", "float64")
-            with framework.scope():
-                cell = make_cell(spec.initial_weights(seed))
-                x = framework.from_numpy(rng.standard_normal((seq_len, sequences, 1)))
-                dh = framework.from_numpy(rng.standard_normal((sequences, hidden_size)))
-                dy = framework.zeros((seq_len, sequences, hidden_size))
-                zeros = framework.zeros((sequences, hidden_size))
-                _, saved = cell.forward(x, zeros, zeros, save=True)
-                _, dx, _, _ = cell.backward(saved, dy, dh, zeros)
-                norms = np.sqrt((framework.to_numpy(dx) ** 2).sum(axis=(1, 2)))
-            lags = np.arange(seq_len)[::-1]
-            columns = {"kind": kind, "seed": seed, "lag": lags, "norm": norms / norms[-1]}
-            tables.append(pd.DataFrame(columns))
+    for (kind, options), seed in product(KINDS.items(), range(seeds)):
+        rng = np.random.default_rng([seed, 1])
+        spec = ModelSpec(1, hidden_size, 1, seq_len=seq_len, **options)
+        make_cell, framework = spec.open_cell(implementation, "cpu", "float64")
+        with framework.scope():
+            cell = make_cell(spec.initial_weights(seed))
+            x = framework.from_numpy(rng.standard_normal((seq_len, sequences, 1)))
+            dh = framework.from_numpy(rng.standard_normal((sequences, hidden_size)))
+            dy = framework.zeros((seq_len, sequences, hidden_size))
+            zeros = framework.zeros((sequences, hidden_size))
+            _, saved = cell.forward(x, zeros, zeros, save=True)
+            _, dx, _, _ = cell.backward(saved, dy, dh, zeros)
+            norms = np.linalg.norm(framework.to_numpy(dx), axis=(1, 2))
+        lags = np.arange(seq_len)[::-1]
+        columns = {"kind": kind, "seed": seed, "lag": lags, "norm": norms / norms[-1]}
+        tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)

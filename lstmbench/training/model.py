@@ -36,7 +36,7 @@ class ModelSpec:
             at first (Gers et al. 2000). Or ``chrono``: the bias is log u with u uniform between 1
             and T - 1, and that of the input gate is -log u, so that the units remember over all
             lags up to T (Tallec & Ollivier 2018).
-        horizon: T, for ``chrono``.
+        seq_len: T, for ``chrono``.
     """
 
     input_size: int
@@ -44,7 +44,7 @@ class ModelSpec:
     output_size: int
     cell: Literal["lstm", "rnn"] = "lstm"
     forget_bias: ForgetBias = 1.0
-    horizon: int = 2
+    seq_len: int = 2
 
     def __post_init__(self) -> None:
         if self.cell not in ("lstm", "rnn"):
@@ -68,7 +68,7 @@ class ModelSpec:
         if self.cell == "lstm":
             i, f = weights["bias"][:H], weights["bias"][H : 2 * H]
             if self.forget_bias == "chrono":
-                f[:] = np.log(rng.uniform(1, max(2, self.horizon - 1), H))
+                f[:] = np.log(rng.uniform(1, max(2, self.seq_len - 1), H))
                 i[:] = -f
             else:
                 f += self.forget_bias

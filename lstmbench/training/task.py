@@ -81,15 +81,11 @@ class Metric:
     higher_is_better: bool
     solved: float | None = None
 
-    def is_better(self, score: float, other: float) -> bool:
-        """Return whether a score is better than another one; NaN never is."""
-        return score > other if self.higher_is_better else score < other
-
     def is_solved(self, score: float) -> bool:
-        """Return whether this score solves the task."""
-        return self.solved is not None and (
-            score == self.solved or self.is_better(score, self.solved)
-        )
+        """Return whether this score solves the task; NaN never does."""
+        if self.solved is None:
+            return False
+        return score >= self.solved if self.higher_is_better else score <= self.solved
 
 
 class Task(Protocol):
@@ -111,8 +107,8 @@ class Task(Protocol):
         ...
 
     @property
-    def horizon(self) -> int:
-        """The longest lag, in steps, over which something must be remembered."""
+    def seq_len(self) -> int:
+        """The longest lag, in steps, over which something must be remembered; T in most tasks."""
         ...
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:

@@ -91,10 +91,6 @@ class TrainableModel:
             for name, array in self.native_weights.items()
         }
 
-    def load_weights(self, weights: ArraysByName) -> None:
-        """Replace the weights; what the optimiser remembers stays."""
-        self._start_from(weights, self.training_backend.state())
-
     def state(self) -> ArrayGroups:
         """Return all that training continues from."""
         return {"weights": self.weights(), "optimizer": self.training_backend.state()}

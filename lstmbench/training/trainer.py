@@ -4,6 +4,7 @@ import math
 import time
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -85,13 +86,12 @@ class Trainer:
     def __post_init__(self) -> None:
         task, recipe = self.task, self.recipe
         sizes = task.input_size, recipe.hidden_size, task.output_size
-        spec = ModelSpec(*sizes, self.cell, recipe.forget_bias, task.horizon)
+        spec = ModelSpec(*sizes, self.cell, recipe.forget_bias, task.seq_len)
         self.model = TrainableModel(
             self.implementation, spec, task.loss, recipe, self.seed, self.device, self.dtype
         )
         self.history: list[EpochResult] = []
         self.best_weights: ArraysByName = {}
-        self.best_epoch = 0
         self._scope = ExitStack()
         if self.checkpoint is not None and self.checkpoint.is_file():
             self._resume(self.checkpoint)
@@ -104,6 +104,13 @@ class Trainer:
         self._scope.close()
 
     @property
+    def best_epoch(self) -> int:
+        """The number of the first epoch with the best validation score; 0 if none is finite."""
+        scored = [epoch for epoch in self.history if math.isfinite(epoch.score)]
+        best = max if self.task.metric.higher_is_better else min
+        return best(scored, key=attrgetter("score")).epoch if scored else 0
+
+    @property
     def ended(self) -> str | None:
         """Why training has ended, or None if there is another epoch."""
         if not self.history:
@@ -111,7 +118,7 @@ class Trainer:
         last, patience = self.history[-1], self.recipe.patience
         if self.task.metric.is_solved(last.score):
             return "solved"
-        if not np.isfinite(last.loss):
+        if not math.isfinite(last.loss):
             return "the loss is not finite any more"
         if patience is not None and last.epoch - self.best_epoch >= patience:
             return f"no better for {patience} epochs"
@@ -132,15 +139,10 @@ class Trainer:
         score = self.task.score(self.model.outputs, "validation") if is_finite else math.nan
         updates = len(losses) + (self.history[-1].updates if self.history else 0)
         self.history.append(EpochResult(number, updates, loss, score, seconds))
-        best = self.history[self.best_epoch - 1].score if self.best_epoch else math.nan
-        if math.isfinite(score) and (math.isnan(best) or self.task.metric.is_better(score, best)):
-            self.best_weights, self.best_epoch = self.model.weights(), number
+        if self.best_epoch == number:
+            self.best_weights = self.model.weights()
         if self.checkpoint is not None:
-            metadata = {
-                "settings": self._settings(),
-                "history": self.history,
-                "best_epoch": self.best_epoch,
-            }
+            metadata = {"settings": self._settings(), "history": self.history}
             groups = self.model.state() | {"best_weights": self.best_weights}
             write_checkpoint(self.checkpoint, groups, metadata)
         return self.history[-1]
@@ -149,7 +151,7 @@ class Trainer:
         """Return the result; the model then has the weights of the best epoch."""
         metric = self.task.metric
         if self.best_weights:
-            self.model.load_weights(self.best_weights)
+            self.model.restore(self.model.state() | {"weights": self.best_weights})
         solved = None
         if metric.solved is not None:
             solved = any(metric.is_solved(epoch.score) for epoch in self.history)
@@ -168,7 +170,6 @@ class Trainer:
                 f"The checkpoint {path} is of another training; choose another file."
             )
         self.history = [EpochResult(*epoch) for epoch in metadata["history"]]
-        self.best_epoch = metadata["best_epoch"]
         self.best_weights = groups.get("best_weights", {})
         with self.model.framework.scope():
             self.model.restore(groups)

@@ -111,6 +111,19 @@ def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_loaded(
         pass
 
 
+@pytest.mark.parametrize("content", [np.array(1), {"metadata": np.array("[1]")}])
+def test_a_checkpoint_whose_metadata_are_not_a_mapping_is_refused(
+    content: Any, tmp_path: Path
+) -> None:
+    with (tmp_path / "checkpoint").open("wb") as file:
+        if isinstance(content, dict):
+            np.savez(file, **content)
+        else:
+            np.save(file, content)
+    with pytest.raises(LstmbenchError, match="checkpoint cannot be read"):
+        Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint")
+
+
 def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
     with Trainer(SMALL, RECIPE, "numpy.fused", checkpoint=tmp_path / "checkpoint") as trainer:
         trainer.run_epoch()
@@ -164,7 +177,7 @@ class Scripted:
     recipe: ClassVar[Recipe] = Recipe(hidden_size=2, epochs=6)
     input_size: ClassVar[int] = 1
     output_size: ClassVar[int] = 1
-    horizon: ClassVar[int] = 3
+    seq_len: ClassVar[int] = 3
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         return [
@@ -230,7 +243,7 @@ def test_initial_forget_biases_are_in_the_requested_range(
     forget_bias: Any, low: float, high: float
 ) -> None:
     H = 8
-    bias = ModelSpec(1, H, 1, forget_bias=forget_bias, horizon=50).initial_weights(0)["bias"]
+    bias = ModelSpec(1, H, 1, forget_bias=forget_bias, seq_len=50).initial_weights(0)["bias"]
     assert (bias[H : 2 * H] >= low).all() and (bias[H : 2 * H] <= high).all()
     if forget_bias == "chrono":
         np.testing.assert_array_equal(bias[:H], -bias[H : 2 * H])

@@ -177,7 +177,7 @@ class WorkerServer:
         return metric_columns(task) | {
             "input_size": task.input_size,
             "hidden_size": recipe.hidden_size,
-            "seq_len": task.horizon,
+            "seq_len": task.seq_len,
             "batch_size": getattr(task, "batch_size", None),
             "num_layers": 1,
             "frameworks": environment.frameworks(),

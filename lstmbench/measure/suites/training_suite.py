@@ -130,10 +130,11 @@ class TrainingSuite(StrictModel):
     def faults(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield each unknown implementation and task."""
         yield from unknown_names(self.implementations)
+        known = task_names()
         for k, grid in enumerate(self.tasks):
-            if grid.task not in task_names():
-                known = ", ".join(task_names())
-                yield ("tasks", k), f"there is no task {grid.task!r}; the tasks are {known}"
+            if grid.task not in known:
+                names = ", ".join(known)
+                yield ("tasks", k), f"there is no task {grid.task!r}; the tasks are {names}"
 
     def with_variants(self, labels: Sequence[str]) -> NoReturn:
         """Refuse: A/B compares times."""

@@ -17,8 +17,9 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.training.task import Array, ArraysByName, Loss, Recipe
 
 BETAS, EPS = (0.9, 0.999), 1e-8
-"""b1, b2 and EPS of Adam, as its authors and all frameworks have them."""
+"""b1, b2 and EPS of Adam: its authors' values, and the defaults of ``torch.optim`` and optax."""
 MOMENTUM = 0.9
+"""Chosen by us: a usual value; neither framework has a default other than none."""
 NativeArrays = dict[str, Any]
 """A framework's own arrays, by name."""
 

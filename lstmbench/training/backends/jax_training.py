@@ -47,12 +47,8 @@ class JaxTraining(TrainingBackend):
         @jax.jit
         def update(weights: Any, gradients: Any, state: Any, learning_rate: Any) -> Any:
             steps, state = transformation.update(gradients, state, weights)
-            updated = jax.tree.map(
-                lambda weight, step: weight - (learning_rate * step).astype(weight.dtype),
-                weights,
-                steps,
-            )
-            return updated, state
+            steps = jax.tree.map(lambda step: -learning_rate * step, steps)
+            return optax.apply_updates(weights, steps), state
 
         self._update = update
 

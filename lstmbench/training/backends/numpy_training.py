@@ -63,14 +63,11 @@ class NumpyTraining(TrainingBackend):
             d = gradients[name] * scale
             m, v = state[f"m.{name}"], state[f"v.{name}"]
             if self.recipe.optimizer == "sgd":
-                m *= MOMENTUM
-                m += d
+                m[:] = MOMENTUM * m + d
                 w -= learning_rate * m
             else:
-                m *= b1
-                m += (1 - b1) * d
-                v *= b2
-                v += (1 - b2) * d * d
+                m[:] = b1 * m + (1 - b1) * d
+                v[:] = b2 * v + (1 - b2) * d * d
                 mean, square = m / (1 - b1**n), v / (1 - b2**n)
                 w -= learning_rate * mean / (np.sqrt(square) + EPS)
         return weights

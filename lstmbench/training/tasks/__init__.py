@@ -24,8 +24,8 @@ def task_class(name: str) -> type[Task]:
     Raises:
         LstmbenchError: if the task is unknown, or the package with its data is not installed.
     """
-    if name not in task_names():
-        raise LstmbenchError(f"Unknown task {name!r}; the tasks are {', '.join(task_names())}.")
+    if name not in (known := task_names()):
+        raise LstmbenchError(f"Unknown task {name!r}; the tasks are {', '.join(known)}.")
     try:
         return cast(type[Task], import_module(f"{__name__}.{name}").TASK)
     except ModuleNotFoundError as error:
@@ -36,12 +36,12 @@ def task_class(name: str) -> type[Task]:
 
 def describe_task(name: str) -> dict[str, Any]:
     """Return name, question, metric and sizes; ``reason`` says why it is unavailable, or is ""."""
+    row = {"name": name, "question": "", "metric": "", "sizes": {}, "reason": ""}
     try:
         cls = task_class(name)
     except LstmbenchError as error:
-        return {"name": name, "question": "", "metric": "", "sizes": {}, "reason": str(error)}
-    columns = {"question": cls.question, "metric": cls.metric.name, "sizes": _sizes(cls)}
-    return {"name": name, **columns, "reason": ""}
+        return row | {"reason": str(error)}
+    return row | {"question": cls.question, "metric": cls.metric.name, "sizes": _sizes(cls)}
 
 
 def make_task(name: str, sizes: Mapping[str, Any] | None = None) -> Task:

@@ -2,8 +2,8 @@
 
 Each step brings a number, uniform in [0, 1), and a mark; one step in each half of the sequence is
 marked. The target at the end is the sum of the two marked numbers. Always answering 1 has a mean
-squared error of 1/6. The literature calls an error below 0.01 solved; here training ends below
-0.005 on the validation data, so that the test error is below 0.01 as well.
+squared error of 1/6. The article stops training below a mean error of 0.01; here it ends below
+0.005 on the validation data, chosen by us so that the test error is below 0.01 as well.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,6 @@ class Adding(GeneratedTask):
     recipe = Recipe(hidden_size=64, learning_rate=5e-3, forget_bias="chrono", epochs=20)
     input_size = 2
     output_size = 1
-
-    @property
-    def horizon(self) -> int:
-        return self.seq_len
 
     def draw(self, rng: np.random.Generator, B: int) -> Batch:
         T, half = self.seq_len, max(1, self.seq_len // 2)

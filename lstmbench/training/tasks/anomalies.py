@@ -25,11 +25,16 @@ from lstmbench.training.task import (
     minibatches,
 )
 from lstmbench.training.tasks.common.fault_injection import KINDS, inject_faults
-from lstmbench.training.tasks.common.time_series import temperatures, time_split, with_phase
+from lstmbench.training.tasks.common.time_series import (
+    part_of,
+    temperatures,
+    time_split,
+    with_phase,
+)
 
 DAY = 24
 CURVE_POINTS = 300
-"""Points of a precision-recall curve: as many as a figure can show."""
+"""The most points of a precision-recall curve; chosen by us: no figure shows more."""
 
 
 class FaultySeries(NamedTuple):
@@ -63,10 +68,6 @@ class Anomalies(Task):
     input_size = 3
     output_size = 1
 
-    @property
-    def horizon(self) -> int:
-        return self.seq_len
-
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         return minibatches(*self._train, self.batch_size, seed, epoch)
 
@@ -88,12 +89,13 @@ class Anomalies(Task):
     def precision_recall(self, predict: Predict) -> pd.DataFrame:
         """Return all detectors' test curves: ``detector``, ``recall``, ``precision``."""
         wrong = self.held_out["test"].wrong.ravel()
-        curves = {}
+        curves = []
         for name, scores in self._detectors(predict).items():
             precision, recall, _ = precision_recall_curve(wrong, scores.ravel())
-            points = np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int)
-            curves[name] = pd.DataFrame({"recall": recall[points], "precision": precision[points]})
-        return pd.concat(curves, names=["detector"]).reset_index(level=0).reset_index(drop=True)
+            points = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
+            columns = {"recall": recall[points], "precision": precision[points]}
+            curves.append(pd.DataFrame({"detector": name} | columns))
+        return pd.concat(curves, ignore_index=True)
 
     def recall_by_kind(self, predict: Predict) -> pd.DataFrame:
         """Return the recall of each detector (row) for each kind of fault (column), test data.
@@ -138,7 +140,7 @@ class Anomalies(Task):
 
 def _hours(part: str) -> Array:
     """Return a part of the series."""
-    return temperatures()[time_split(len(temperatures()))[part]]
+    return part_of(temperatures(), part)
 
 
 def _standardized(values: Array) -> Array:

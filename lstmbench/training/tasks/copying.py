@@ -13,6 +13,7 @@ from lstmbench.training.task import Batch, HeldOut, Metric, Predict, Recipe
 from lstmbench.training.tasks.common.generated import GeneratedTask
 
 SYMBOLS, LENGTH = 8, 10
+"""Different symbols, and symbols to remember, as Arjovsky et al. have them."""
 BLANK, BEGIN = 8, 9
 
 
@@ -33,7 +34,7 @@ class Copying(GeneratedTask):
     output_size = SYMBOLS + 1
 
     @property
-    def horizon(self) -> int:
+    def seq_len(self) -> int:
         return self.delay + LENGTH
 
     def draw(self, rng: np.random.Generator, B: int) -> Batch:

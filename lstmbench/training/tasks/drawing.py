@@ -16,7 +16,7 @@ from lstmbench.training.task import Array, Batch, HeldOut, Metric, Predict, Reci
 from lstmbench.training.tasks.common.generated import GeneratedTask
 
 SCALE = 5.0
-"""Displacements are multiplied by this, which brings them to the order of 1."""
+"""Displacements are multiplied by this, chosen by us to bring them to the order of 1."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Drawing(GeneratedTask):
     output_size = 2
 
     @property
-    def horizon(self) -> int:
+    def seq_len(self) -> int:
         return self.prompt + self.alone
 
     def draw(self, rng: np.random.Generator, B: int) -> Batch:
-        t = np.arange(self.horizon + 1)[:, None]
+        t = np.arange(self.seq_len + 1)[:, None]
         axes = []
         for frequency in (1.0, 2.0):
             period = rng.uniform(15, 30, B) / frequency
             width, phase = rng.uniform(0.5, 1.0, B), rng.uniform(0, 2 * np.pi, B)
             axes.append(width * np.sin(2 * np.pi * t / period + phase))
         axes[0] += rng.uniform(0.02, 0.06, B) * t
-        displacements = SCALE * np.diff(np.stack(axes, axis=2), axis=0)  # (horizon, B, 2)
+        displacements = SCALE * np.diff(np.stack(axes, axis=2), axis=0)  # (T, B, 2)
         return Batch(displacements[:-1], displacements[1:])
 
     def score(self, predict: Predict, part: HeldOut) -> float:
@@ -92,17 +92,17 @@ class Drawing(GeneratedTask):
             "free running": np.cumsum(self.free_running(predict, truth) - wanted, axis=0),
             "teacher forcing": predict(truth[:-1])[-self.alone :] - wanted,
         }
-        means = {name: _lengths(offset).mean(axis=1) for name, offset in offsets.items()}
-        return pd.DataFrame(means, index=pd.RangeIndex(1, self.alone + 1, name="step"))
+        distances = {name: _distances(offset).mean(axis=1) for name, offset in offsets.items()}
+        return pd.DataFrame(distances, index=pd.RangeIndex(1, self.alone + 1, name="step"))
 
     def _mean_distance(self, displacements: Array, truth: Array) -> float:
         """Return the mean distance of the pen from its true place, over the steps drawn alone."""
-        return float(_lengths(np.cumsum(displacements - truth[self.prompt :], axis=0)).mean())
+        return float(_distances(np.cumsum(displacements - truth[self.prompt :], axis=0)).mean())
 
 
-def _lengths(offsets: Array) -> Array:
-    """Return the lengths of scaled offsets (T, B, 2), (T, B)."""
-    return np.hypot(offsets[:, :, 0] / SCALE, offsets[:, :, 1] / SCALE)
+def _distances(offsets: Array) -> Array:
+    """Return the lengths of scaled offsets (T, B, 2): (T, B)."""
+    return np.linalg.norm(offsets, axis=2) / SCALE
 
 
 TASK = Drawing

@@ -31,10 +31,11 @@ from lstmbench.training.task import (
 from lstmbench.training.tasks.common.ngram_model import NGramModel
 
 MIN_COUNT = 50
-"""Rarer characters share one symbol; 50 occurrences are few to learn from."""
+"""Rarer characters share one symbol. Chosen by us: 50 occurrences are few to learn from."""
 PARTS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+"""The share of the text in each part; chosen by us."""
 STREAMS = 16
-"""Held-out text is read as this many sequences side by side."""
+"""Held-out text is read as this many sequences side by side; chosen by us."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,6 @@ class Language(Task):
         return len(alphabet())
 
     output_size = input_size
-
-    @property
-    def horizon(self) -> int:
-        return self.seq_len
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         text = encoded("train")

@@ -20,10 +20,11 @@ from lstmbench.training.task import Array, Batch, Metric, Recipe, minibatches, s
 from lstmbench.training.tasks.common.classification import ClassificationTask
 
 MAX_LENGTH, STEM = 16, 5
+"""Letters of the longest words, and of the beginning that related words share; chosen by us."""
 MIN_RATING = 0.5
-"""Words whose mean rating, from -4 to 4, is nearer to 0 are left out."""
-PART_ENDS = {"train": 0.7, "validation": 0.85, "test": 1.0}
-"""Where each part ends, as a fraction of the shuffled words."""
+"""Words whose mean rating, from -4 to 4, is nearer to 0 are left out; chosen by us."""
+WORD_PART_ENDS = {"train": 0.7, "validation": 0.85, "test": 1.0}
+"""Where each part ends, as a fraction of the shuffled words; chosen by us."""
 
 
 @cache
@@ -39,7 +40,7 @@ def encoded_words() -> dict[str, Batch]:
     """Return the words of each part, one-hot (16, N, 26), and whether they are kind (1, N)."""
     ratings = rated_words()
     families = [list(words) for _, words in groupby(sorted(ratings), lambda word: word[:STEM])]
-    parts: dict[str, list[str]] = {part: [] for part in PART_ENDS}
+    parts: dict[str, list[str]] = {part: [] for part in WORD_PART_ENDS}
     for is_kind in (False, True):  # separately: all parts have about the same share of each
         group = [
             words
@@ -48,7 +49,9 @@ def encoded_words() -> dict[str, Batch]:
         ]
         total, count = sum(map(len, group)), 0
         for k in seeded_rng(0).permutation(len(group)):
-            parts[next(part for part, end in PART_ENDS.items() if count < end * total)] += group[k]
+            parts[next(part for part, end in WORD_PART_ENDS.items() if count < end * total)] += (
+                group[k]
+            )
             count += len(group[k])
     return {part: _encode(words) for part, words in parts.items()}
 
@@ -70,7 +73,7 @@ class Sentiment(ClassificationTask):
     recipe = Recipe(hidden_size=16, learning_rate=5e-3, decay=0.95, epochs=20)
     input_size = len(ascii_lowercase)
     output_size = 2
-    horizon = MAX_LENGTH
+    seq_len = MAX_LENGTH
     linear_baseline = "bag of characters"
     parts = staticmethod(encoded_words)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lstmbench.training.task import Array, Metric, Recipe
+from lstmbench.training.task import Metric, Recipe
 from lstmbench.training.tasks.common.forecasting import ForecastingTask
 from lstmbench.training.tasks.common.time_series import temperatures
 
@@ -21,9 +21,7 @@ class HourlyTemperatures(ForecastingTask):
     period = 24
     output_size = 24
     mirrored = True
-
-    def series(self) -> Array:
-        return temperatures()
+    series = staticmethod(temperatures)
 
 
 TASK = HourlyTemperatures

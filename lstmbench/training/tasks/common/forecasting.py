@@ -16,10 +16,10 @@ import pandas as pd
 from sklearn.linear_model import Ridge
 
 from lstmbench.training.task import Array, Batch, HeldOut, Predict, Task, minibatches, seeded_rng
-from lstmbench.training.tasks.common.time_series import PART_ENDS, time_split, with_phase
+from lstmbench.training.tasks.common.time_series import PART_ENDS, part_of, time_split, with_phase
 
 PENALTIES = (1e-4, 1e-2, 1e0, 1e2, 1e4)
-"""Of ridge regression: from practically none to one that only does harm."""
+"""Of ridge regression, chosen by us: from practically none to one that only does harm."""
 
 
 class ForecastingTask(Task):
@@ -39,20 +39,17 @@ class ForecastingTask(Task):
 
     seq_len: int
     batch_size: int
-    resolution: float
+    resolution: ClassVar[float]
     period: ClassVar[int]
-    mirrored: bool
+    mirrored: ClassVar[bool]
 
     loss = "mse"
     input_size = 3
 
+    @staticmethod
     @abstractmethod
-    def series(self) -> Array:
+    def series() -> Array:
         """Return the series, (N,)."""
-
-    @property
-    def horizon(self) -> int:
-        return self.seq_len
 
     def epoch(self, seed: int, epoch: int) -> Iterable[Batch]:
         """Yield every training window once; the last half of its steps has targets.
@@ -90,7 +87,7 @@ class ForecastingTask(Task):
         origins = self.origins("test")
         last = origins[:, None]
         return {
-            "persistence": self._series[last] - self._series[last + self._ahead],
+            "persistence": self.series()[last] - self.series()[last + self._ahead],
             "seasonal naive": -self.changes(origins),
             "ridge regression on lags": self._ridge_errors(self._lags),
             "ridge regression on changes": self._ridge_errors(self._flat_windows),
@@ -98,7 +95,7 @@ class ForecastingTask(Task):
 
     def origins(self, part: str) -> Array:
         """Return the indices of the last known value of all forecasts that lie within a part."""
-        split, first = time_split(len(self._series))[part], self.period + self.seq_len
+        split, first = time_split(len(self.series()))[part], self.period + self.seq_len
         return np.arange(max(split.start - 1, first), split.stop - self.output_size)
 
     @cached_property
@@ -126,10 +123,6 @@ class ForecastingTask(Task):
         targets = np.stack([self.changes(origins + step) for step in steps])  # (S, N, K)
         return Batch(self.windows(origins), targets / self.scale)
 
-    @cached_property
-    def _series(self) -> Array:
-        return self.series()
-
     @property
     def _ahead(self) -> Array:
         """1 to K steps."""
@@ -138,13 +131,13 @@ class ForecastingTask(Task):
     @property
     def _known(self) -> Array:
         """The training part of the series."""
-        return self._series[time_split(len(self._series))["train"]]
+        return part_of(self.series(), "train")
 
     def windows(self, origins: Array) -> Array:
         """Return the model's inputs, up to each origin: (T, N, 3)."""
         times = origins[None] + np.arange(-self.seq_len + 1, 1)[:, None]  # (T, N)
-        changes = (self._series[times] - self._series[times - self.period]) / self.scale
-        return with_phase(changes, times, self.period)
+        changes = self.series()[times] - self.series()[times - self.period]
+        return with_phase(changes / self.scale, times, self.period)
 
     def _flat_windows(self, origins: Array) -> Array:
         """Return the model's inputs, one row per origin: (N, 3 T)."""
@@ -157,14 +150,14 @@ class ForecastingTask(Task):
         """
         lags = np.arange(-self.seq_len - self.period + 1, 1)
         known = self._known
-        values = (self._series[origins[:, None] + lags] - known.mean()) / known.std()
+        values = (self.series()[origins[:, None] + lags] - known.mean()) / known.std()
         return np.concatenate([values, self.windows(origins)[-1, :, 1:]], axis=1)
 
     def changes(self, origins: Array) -> Array:
         """Return the next K values less those one period (or several) before: (N, K)."""
         times = origins[:, None] + self._ahead
         lag = self.period * -(-self._ahead // self.period)  # whole periods, to a known value
-        return np.asarray(self._series[times] - self._series[times - lag])
+        return np.asarray(self.series()[times] - self.series()[times - lag])
 
 
 def _last_step_error(errors: Array) -> float:

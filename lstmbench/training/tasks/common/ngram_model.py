@@ -38,12 +38,9 @@ class NGramModel:
 
     def probability(self, context: bytes, symbol: int) -> float:
         """Return p(symbol | context)."""
-        probability = 1 / self.symbols
-        for start in range(len(context), -1, -1):
-            suffix = context[start:]
-            total, kinds = self.totals[suffix], self.kinds[suffix]
-            if not total:
-                break  # no longer context was seen either
-            count = self.counts[suffix + bytes([symbol])]
-            probability = (count + kinds * probability) / (total + kinds)
-        return probability
+        shorter = self.probability(context[1:], symbol) if context else 1 / self.symbols
+        total, kinds = self.totals[context], self.kinds[context]
+        if not total:
+            return shorter
+        count = self.counts[context + bytes([symbol])]
+        return (count + kinds * shorter) / (total + kinds)

@@ -9,13 +9,18 @@ import numpy as np
 from lstmbench.training.task import Array
 
 PART_ENDS = {"train": 0.7, "validation": 0.8, "test": 1.0}
-"""Where each part ends, as a fraction of the series: the test part is the latest."""
+"""Where each part ends, as a fraction of the series: the test part is the latest. Chosen by us."""
 
 
 def time_split(length: int) -> dict[str, slice]:
     """Return the parts of a series of this length, in the order of time."""
     ends = [round(end * length) for end in PART_ENDS.values()]
     return dict(zip(PART_ENDS, map(slice, [0, *ends], ends), strict=True))
+
+
+def part_of(series: Array, part: str) -> Array:
+    """Return the part ``train``, ``validation`` or ``test`` of a series."""
+    return series[time_split(len(series))[part]]
 
 
 def with_phase(values: Array, times: Array, period: int) -> Array:
