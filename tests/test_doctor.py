@@ -113,6 +113,20 @@ def test_what_is_skipped_is_counted_by_its_reason() -> None:
     assert sum(found.values()) == sum(len(suite.cases(workload)) for workload in on_gpus)
 
 
+def test_an_implementation_that_cannot_be_loaded_does_not_end_the_examination(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[str] = []
+
+    def broken(name: str, _: Any) -> None:
+        loaded.append(name)
+        raise RuntimeError("the compiler crashed")
+
+    monkeypatch.setattr(doctor, "load", broken)
+    assert doctor.code_paths() == environment.code_paths()
+    assert loaded == list(doctor.COMPILED_ON_LOAD)
+
+
 def test_the_whole_examination() -> None:
     found = doctor.examine()
     assert found["machine"] == environment.machine()

@@ -79,6 +79,8 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         worker, "untimeable_reason", lambda: ""
     )  # the tests themselves may be traced, for coverage
+    # This process has threads of its own that compute
+    monkeypatch.setattr(worker, "wait_until_idle", lambda: True)
     monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
 
 

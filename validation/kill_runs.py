@@ -45,10 +45,11 @@ SAME = ["workload", "implementation", "status", "error", "output_rel_error", "gr
 GONE_WITHIN_S = 2.0
 CHILD = """
 import sys, lstmbench as lb
+from unittest.mock import patch
 from lstmbench.measure.process.worker_pool import WorkerPool
-# Its limits take a second to measure, and matter to nothing here
-WorkerPool.machine = lambda *_: None
-lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
+# The machine's peaks take a second to measure, and nothing here needs them
+with patch.object(WorkerPool, "machine_worker", return_value=None):
+    lb.run(sys.argv[1], sys.argv[2], progress=False, seed=1)
 """
 
 

@@ -49,7 +49,7 @@ Calls = dict[str, Callable[[], object]]
 
 def built(revision: str, folder: Path) -> CppFunctions:
     """Return the steps as they were at a commit; their functions must take what they take today."""
-    packed = run_git(HERE.parents[1], "archive", revision, "lstmbench/variants")
+    packed = run_git(HERE.parents[2], "archive", revision, "lstmbench/variants")
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         files.extractall(folder / revision, filter="data")
     library_path = folder / f"{revision.replace('/', '_')}.so"

@@ -57,7 +57,7 @@ def _cpu_info() -> dict[str, str]:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return {}
-    pairs = re.findall(r"^(.+?)\s*:\s*(.*)$", text, re.MULTILINE)
+    pairs = re.findall(r"^(.+?)[ \t]*:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
     return dict(reversed(pairs))
 
 

@@ -110,14 +110,15 @@ def write_inputs(workload: Workload, seed: int, path: Path) -> None:
     arrays = draw(workload, seed)
     params = params_of(workload, arrays)
     training = workload.mode == "training"
-    names = [*OUTPUTS, *(f"d_{name}" for name in gradient_names(workload))]
+    gradients = [f"d_{name}" for name in gradient_names(workload)] if training else []
+    names = [f"answer_{name}" for name in (*OUTPUTS, *gradients)]
     for k in range(SETS):
         inputs = [arrays[f"{name}{k}"] for name in TRAINING]
         if isinstance(params, LSTMParams):
             answers = _layer_answers(params, inputs, training)
         else:
             answers = _stack_answers(params, inputs, arrays.get(f"lengths{k}"), training)
-        arrays |= {f"answer_{name}{k}": array for name, array in zip(names, answers, strict=False)}
+        arrays |= {f"{name}{k}": array for name, array in zip(names, answers, strict=True)}
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 

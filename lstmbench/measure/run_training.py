@@ -6,7 +6,6 @@ No two train at once. Whether other programs disturbed an epoch is judged by its
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,7 @@ def _baselines(workload: "TrainingWorkload", suite: "TrainingSuite", pool: Worke
     names = {"implementation": "baseline", "backend": "baseline", "peer": False}
     row = workload.columns() | names | {"workload": workload.id}
     try:
-        with _worker(ORACLE, workload, pool) as worker:
+        with pool.running_worker(ORACLE, workload) as worker:
             answer = worker.request("baselines", suite.timeout_s, workload=asdict(workload))
     except REQUEST_ERRORS as error:
         return [row | {"variant": "", "status": status_of(error), "error": str(error)}]
@@ -75,7 +74,7 @@ def _train(
         return row | {"status": status_without_worker(reason), "error": reason}, []
     samples: list[Row] = []
     try:
-        with _worker(name, workload, pool) as worker:
+        with pool.running_worker(name, workload) as worker:
             answer = worker.request(
                 "start_training", suite.timeout_s, implementation=name, workload=asdict(workload)
             )
@@ -132,13 +131,3 @@ def epoch_times(samples: list[Row]) -> Row:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-@contextmanager
-def _worker(label: str, workload: "TrainingWorkload", pool: WorkerPool) -> Iterator[Worker]:
-    """Start a worker, and end it."""
-    worker = pool.worker(label, workload)
-    try:
-        yield worker
-    finally:
-        worker.kill()

@@ -94,7 +94,8 @@ def run(
         executor: ``local`` for this machine, ``dask`` for the workers of a dask scheduler.
         scheduler: the address of the dask scheduler; None for one in this process, with this
             machine as its only host.
-        minutes: workloads that have not begun after this time are skipped; None for no limit.
+        minutes: workloads that have not begun after this time are skipped; None for no limit. The
+            baselines of a training suite are scored all the same: they take seconds.
 
     Raises:
         LstmbenchError: if the suite or an option is invalid, the folder cannot be written or holds
@@ -213,7 +214,10 @@ def _measure(
 def _with_progress(
     results: Iterable[Result], workloads: Sequence[AnyWorkload], show: bool
 ) -> Iterator[Result]:
-    """Yield the results under a bar of expected work that names the first unfinished workload."""
+    """Yield the results, under a bar of expected work that names the first unfinished workload."""
+    if not show:
+        yield from results
+        return
     from tqdm.auto import tqdm
 
     pending = {workload.id: workload for workload in workloads}
@@ -221,7 +225,6 @@ def _with_progress(
         total=sum(workload.work for workload in workloads),
         bar_format="{l_bar}{bar}| {elapsed} < {remaining}",
         dynamic_ncols=True,
-        disable=not show,
     ) as bar:
         bar.set_description(str(next(iter(pending.values()), "")))
         for result in results:

@@ -281,7 +281,10 @@ class WorkloadSession:
 
     def _rounds_agree(self) -> bool:
         """Return whether more rounds of the current process would hardly add precision."""
-        times = {id(case_run): case_run.evidence.rounds[-1] for case_run in self.active}
+        times = {
+            id(case_run): metrics.round_times(case_run.evidence.measurements[-1:])[0]
+            for case_run in self.active
+        }
         reference = times.pop(id(self.reference), None)  # None: the times must agree, not ratios
         ratios = [own if reference is None else own / reference for own in times.values()]
         return all(rounds_precision(values) <= self.budget.precision / 2 for values in ratios)

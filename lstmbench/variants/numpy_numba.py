@@ -45,9 +45,9 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import TwoPass, native_weights, steps_within
 
-_FEATURES = binding.get_host_cpu_features()
-REGISTER_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
-VECTORS, ROWS = 4 if _FEATURES.get("avx512f") or _FEATURES.get("neon") else 2, 6
+CPU_FEATURES = binding.get_host_cpu_features()
+REGISTER_BYTES = 64 if CPU_FEATURES.get("avx512f") else 32 if CPU_FEATURES.get("avx") else 16
+VECTORS, ROWS = 4 if CPU_FEATURES.get("avx512f") or CPU_FEATURES.get("neon") else 2, 6
 """Vectors and rows of a tile: its sums, weights and a factor fill the 32 or 16 registers."""
 CHUNK_BYTES = 1 << 18
 """The inputs' share of a chunk of steps takes at most this (or the size of W_ih, if that is more),

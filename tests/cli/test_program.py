@@ -199,7 +199,7 @@ def test_ctrl_c_ends_in_a_sentence_with_what_is_done_kept_and_no_process_left(
         )
         assert pipe.read_text() == "hanging"
         children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
-        assert len(children) >= 5  # the zygotes of the oracle, numpy and mutant; two workers
+        assert len(children) >= 5  # the fork servers of the oracle, numpy and mutant; two workers
         with all_end(children):
             os.killpg(run.pid, signal.SIGINT)
             out, err = run.communicate(timeout=60)

@@ -60,6 +60,7 @@ flags\t\t: fpu sse avx2 avx
 processor\t: 1
 vendor_id\t: Other
 """
+SSE = ["avx", "avx2", "fpu", "sse"]
 ARM = """processor\t: 0
 Features\t: fp asimd
 CPU implementer\t: 0x41
@@ -77,11 +78,12 @@ CPU revision\t: 1
             ZEN,
             "AMD EPYC",
             "AuthenticAMD family 25 model 1 stepping 1",
-            ["avx", "avx2", "fpu", "sse"],
+            SSE,
         ),
         (ARM, "silicon", "CPU implementer 0x41 variant 0x3 part 0xd0c revision 1", ["asimd", "fp"]),
         ("vendor_id : IBM/S390\nfeatures : vx\n", "silicon", None, []),
         ("model : 3\nnonsense\n", "silicon", None, []),
+        (ZEN.replace("AMD EPYC", ""), "silicon", "AuthenticAMD family 25 model 1 stepping 1", SSE),
         ("", "silicon", None, []),
     ],
 )

@@ -201,7 +201,7 @@ def test_a_case_that_hangs_is_killed_after_its_timeout(
     [
         (
             "mutant.hoards",
-            "MAX_BYTES",
+            "MAX_RESIDENT_BYTES",
             2**28,
             "out_of_memory",
             r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here",
@@ -229,7 +229,7 @@ def test_a_case_that_hangs_is_killed_after_its_timeout(
         ),
         (
             "mutant.hoards_below",
-            "MAX_BYTES",
+            "MAX_RESIDENT_BYTES",
             2**28,
             "out_of_memory",
             r"its 2 processes held 0\.\d\d GiB",

@@ -131,7 +131,7 @@ def test_what_failed_by_itself_is_a_row_of_a_run_that_is_complete(
 def test_a_training_that_the_harness_failed_is_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lessons.yaml").write_text(
+    (tmp_path / "training.yaml").write_text(
         "implementations: [numpy.fused]\nseeds: 1\ntasks: [adding]\n"
     )
     trained: list[str] = []
@@ -148,9 +148,9 @@ def test_a_training_that_the_harness_failed_is_trained_again(
 
     monkeypatch.setattr(run_training, "_train", train)
     monkeypatch.setattr(run_training, "_baselines", lambda *_: [])
-    assert not lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest[
+    assert not lb.run(tmp_path / "training.yaml", tmp_path / "out", progress=False).manifest[
         "complete"
     ]
     before = len(trained)
-    assert lb.run(tmp_path / "lessons.yaml", tmp_path / "out", progress=False).manifest["complete"]
+    assert lb.run(tmp_path / "training.yaml", tmp_path / "out", progress=False).manifest["complete"]
     assert len(trained) == before + 1

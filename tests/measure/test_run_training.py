@@ -26,14 +26,14 @@ OURS = ["numpy.fused", "torch.fused", "jax.fused"]
 
 
 def suite_file(folder: Path, **content: Any) -> Path:
-    path = folder / "lessons.yaml"
+    path = folder / "training.yaml"
     path.write_text(yaml.safe_dump({"tasks": [TINY]} | content), encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> lb.Run:
-    folder = tmp_path_factory.mktemp("lessons")
+    folder = tmp_path_factory.mktemp("training")
     path = suite_file(folder, tasks=[TINY | {"cells": ["lstm", "rnn"], "seeds": 2}])
     with pytest.MonkeyPatch.context() as monkeypatch:
         measure_in_process(monkeypatch)
@@ -87,7 +87,7 @@ def test_a_training_run_has_a_table_of_scores(done: lb.Run) -> None:
     (table,) = standard_tables(done.records)
     text = table.markdown()
     assert (
-        table.id == "lessons-learning"
+        table.id == "training-learning"
         and "always 1 (baseline)" in text
         and "plain RNN, jax" in text
     )
@@ -109,7 +109,7 @@ def row(cell: str, score: float, variant: str = "x", higher: bool = False) -> di
 
 
 @pytest.mark.parametrize(
-    ("scores", "baseline", "higher", "said"),
+    ("scores", "baseline", "higher", "verdict"),
     [
         ([1.0, 1.1, 1.2], 2.0, False, "beats"),
         ([1.0, 1.1, 1.2], 0.5, False, "loses to"),
@@ -120,11 +120,11 @@ def row(cell: str, score: float, variant: str = "x", higher: bool = False) -> di
     ],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(
-    scores: list[float], baseline: float, higher: bool, said: str
+    scores: list[float], baseline: float, higher: bool, verdict: str
 ) -> None:
     rows = [row("lstm", score, higher=higher) | {"seed": seed} for seed, score in enumerate(scores)]
     assert verdicts([*rows, row(BASELINES, baseline, "naive", higher)]) == [
-        f"t: the LSTM {said} the best baseline (naive)."
+        f"t: the LSTM {verdict} the best baseline (naive)."
     ]
 
 
@@ -226,13 +226,23 @@ def test_an_epoch_that_takes_too_long_is_a_timeout_and_other_trainings_continue(
     [
         ({"tasks": ["ading"]}, "there is no task 'ading'"),
         ({"tasks": []}, "it is empty"),
-        ({"tasks": [{"task": "adding", "recipe": {"epoch": 5}}]}, "no such key"),
+        (
+            {"tasks": [{"task": "adding", "recipe": {"epoch": 5}}]},
+            "'tasks.0.recipe.epoch': there is no such key; the keys here are hidden_size, optimiz",
+        ),
+        (
+            {"tasks": [{"task": "adding", "seed": 5}]},
+            "'tasks.0.seed': there is no such key; the keys here are task, sizes, recipe, cells",
+        ),
         ({"tasks": [{"task": "adding", "recipe": {"epochs": 0}}]}, "epochs"),
         ({"tasks": [{"task": "adding", "cells": "gru"}]}, "lstm"),
         ({"tasks": ["adding"], "implementations": ["numpy.fase"]}, "numpy.fase"),
         ({"tasks": ["adding"], "seeds": 10_000}, "seeds"),
         ({"tasks": [{"task": "adding", "seeds": 1000}] * 100}, "at most 100,000"),
-        ({"tasks": ["adding"], "grids": []}, "there is no such key"),
+        (
+            {"tasks": ["adding"], "grids": []},
+            "keys here are description, implementations, tasks",
+        ),
     ],
 )
 def test_an_invalid_training_suite_is_refused_with_the_place(

@@ -264,7 +264,7 @@ def test_the_same_suite_from_a_file_of_another_name_is_the_same_suite(
     tmp_path: Path, done: lb.Run
 ) -> None:
     other = write_suite(
-        tmp_path / "other.yaml", BOTH, FOUR, {"processes": 2}, description="Said otherwise."
+        tmp_path / "other.yaml", BOTH, FOUR, {"processes": 2}, description="In other words."
     )
     assert lb.run(other, done.folder, progress=False).manifest["suite"]["name"] == "tiny"
 
@@ -563,6 +563,17 @@ def test_what_has_not_begun_in_time_is_skipped_and_the_run_is_complete(tmp_path:
     )  # as it is complete
     (merged,) = merge([tmp_path / "out"], tmp_path / "results")
     assert merged.copied
+
+
+def test_baselines_are_scored_after_the_time_of_a_training_run(tmp_path: Path) -> None:
+    path = tmp_path / "training.yaml"
+    path.write_text(
+        "implementations: [numpy.fused]\ntasks: [{task: adding, sizes: {seq_len: 4}}]\n"
+    )
+    records = lb.run(path, tmp_path / "out", progress=False, minutes=0).records
+    baselines = records["implementation"] == "baseline"
+    assert set(records["status"][baselines]) == {"ok"}
+    assert records["status"][~baselines].tolist() == ["skipped"]
 
 
 def test_what_has_begun_in_time_is_measured(

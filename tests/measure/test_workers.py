@@ -111,7 +111,7 @@ def test_every_case_has_a_process_of_its_own(notes: dict[str, Any]) -> None:
 def test_every_pool_has_the_requested_threads(
     notes: dict[str, Any], backend: str, threads: int
 ) -> None:
-    """Whatever the user's own environment says; it said 7."""
+    """Whatever the user's own environment sets: here 7."""
     note = notes[f"{backend}.spy.{threads}.1"]
     assert {note["environment"][name] for name in THREAD_VARIABLES} == {str(threads)}
     assert set(note["pools"].values()) == {threads}

@@ -51,7 +51,7 @@ def _numbers(path: Path) -> list[int]:
     """Return the unsigned integers in a file; "max" and -1 mean no limit and are left out."""
     try:
         return [int(word) for word in path.read_text().split() if word.isdecimal()]
-    except OSError:  # no such file, or not readable
+    except (OSError, ValueError):  # no such file, or none that can be read
         return []
 
 
@@ -59,7 +59,7 @@ def _cgroups(controller: str) -> Iterator[Path]:
     """Yield the folders of this process's control groups, from its own up to the root."""
     try:
         groups = OWN_CGROUPS.read_text()
-    except OSError:
+    except (OSError, ValueError):
         return
     for controllers, path in re.findall(r"^\d+:([^:]*):/(.*)$", groups, re.MULTILINE):
         if not controllers or controller in controllers.split(","):  # version 2 names none

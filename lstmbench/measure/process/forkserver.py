@@ -25,7 +25,11 @@ from typing import Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process import reaper
-from lstmbench.measure.process.resource_limits import POLL_INTERVAL_S, exceeded_limit, is_zombie
+from lstmbench.measure.process.resource_limits import (
+    CHECK_INTERVAL_S,
+    exceeded_limit,
+    is_zombie,
+)
 from lstmbench.measure.process.worker_environment import worker_environment
 
 START_TIMEOUT_S = 120.0
@@ -83,7 +87,7 @@ class Worker:
     def _wait(self, command: str, timeout: float) -> None:
         """Wait until there is a response, or the end of the connection."""
         end = time.monotonic() + timeout
-        while not self.connection.poll(max(0.0, min(POLL_INTERVAL_S, end - time.monotonic()))):
+        while not self.connection.poll(max(0.0, min(CHECK_INTERVAL_S, end - time.monotonic()))):
             # A process that the worker has started may keep the connection open after its end
             if is_zombie(self.pid) and not self.connection.poll(0):
                 raise EOFError

@@ -56,10 +56,16 @@ def lock_machine(wait: bool = True) -> Iterator[None]:
         return
     try:
         if not _acquire(descriptor, wait=False):
-            message, holder = "nother run is being timed on this machine", _holder(descriptor)
+            holder = _holder(descriptor)
             if not wait:
-                raise LstmbenchError(f"A{message}, and two at once disturb each other.{holder}")
-            sys.stderr.write(f"lstmbench: a{message}; this one waits for its end.{holder}\n")
+                raise LstmbenchError(
+                    "Another run is being timed on this machine, and two at once disturb each "
+                    f"other.{holder}"
+                )
+            sys.stderr.write(
+                "lstmbench: another run is being timed on this machine; this one waits for its "
+                f"end.{holder}\n"
+            )
             _acquire(descriptor, wait=True)
         yield
     finally:

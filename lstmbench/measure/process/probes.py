@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmbench.measure.process.reaper import descendants, thread_files
 
-POLL_INTERVAL_S = 1e-3
+IDLE_CHECK_INTERVAL_S = 1e-3
 """Time between looks at the threads' states; short against a turn."""
 IDLE_TIMEOUT_S = 1.0
 """Maximum wait for a process to become idle: five times the longest default spin time, the 200 ms
@@ -64,7 +64,7 @@ def wait_until_idle() -> bool:
     """
     end = time.perf_counter() + IDLE_TIMEOUT_S
     while True:
-        time.sleep(POLL_INTERVAL_S)
+        time.sleep(IDLE_CHECK_INTERVAL_S)
         if not _another_thread_runs():
             return True
         if time.perf_counter() > end:
@@ -130,8 +130,9 @@ def _schedules(pid: int | str = "self") -> Iterator[tuple[str, int, int]]:
     psutil has CPU times in clock ticks of 10 ms only: too coarse for a turn.
     """
     for thread, schedstat in thread_files(pid, "schedstat"):
-        cpu_ns, queued_ns, _ = map(int, schedstat.split())
-        yield thread, cpu_ns, queued_ns
+        match [int(word) for word in schedstat.split()]:
+            case [cpu_ns, queued_ns, _]:  # other than where a kernel writes less, or nothing
+                yield thread, cpu_ns, queued_ns
 
 
 def _involuntary_switches() -> int:

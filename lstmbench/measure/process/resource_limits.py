@@ -12,9 +12,9 @@ import psutil
 from lstmbench.measure.process.available_resources import available_memory
 from lstmbench.measure.process.reaper import descendants
 
-POLL_INTERVAL_S = 0.1
+CHECK_INTERVAL_S = 0.1
 """Time between checks. Longer than a timed turn of a usual budget, so that no turn is disturbed."""
-MAX_BYTES = int(0.9 * available_memory())
+MAX_RESIDENT_BYTES = int(0.9 * available_memory())
 """Maximum resident memory of a case's processes together. Chosen: a tenth is for the parent."""
 MIN_FREE_BYTES = int(0.03 * psutil.virtual_memory().total)
 """Minimum memory that stays free on the machine. Chosen: a margin before the OOM killer acts."""
@@ -33,8 +33,8 @@ def exceeded_limit(pid: int) -> str | None:
         return None
     resident, threads = map(sum, zip(*usages, strict=True))
     processes = "its process" if len(usages) == 1 else f"its {len(usages)} processes"
-    if resident > MAX_BYTES:
-        allowed = f"{_gib(MAX_BYTES)} are allowed here"
+    if resident > MAX_RESIDENT_BYTES:
+        allowed = f"{_gib(MAX_RESIDENT_BYTES)} are allowed here"
         return f"out of memory: {processes} held {_gib(resident)}, and {allowed}"
     if threads > MAX_THREADS:
         return f"{processes} had {threads} threads, and {MAX_THREADS} are allowed"

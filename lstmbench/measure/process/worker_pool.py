@@ -1,9 +1,10 @@
 """The worker processes of a run: fork servers by backend, started when needed."""
 
+import itertools
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -115,19 +116,27 @@ class WorkerPool:
         """
         return self._fork_server(label, workload, layout, fresh).fork()
 
+    @contextmanager
+    def running_worker(self, label: str, workload: AnyWorkload) -> Iterator[Worker]:
+        """Give a new process as ``worker`` returns it, and kill it after the block."""
+        worker = self.worker(label, workload)
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
     def preload(self, labels: Iterable[str], workload: AnyWorkload, layouts: Iterable[int]) -> None:
         """Start the fork servers of these workers at the same time, and wait for their imports.
 
         On two cores that takes half as long as one after the other. One that cannot start is
         reported when a worker is requested.
         """
-        layouts = [*layouts]
-        servers = [
-            self._fork_server(label, workload, layout) for label in labels for layout in layouts
-        ]
-        for server in servers:
-            with suppress(WorkerDied):
-                server.fork().kill()
+        each = itertools.product(labels, layouts)
+        servers = [self._fork_server(label, workload, layout) for label, layout in each]
+        for server in dict.fromkeys(servers):  # started once, all of them, before the first wait
+            if not server.ready:
+                with suppress(WorkerDied):
+                    server.fork().kill()
 
     def _fork_server(
         self, label: str, workload: AnyWorkload, layout: int, fresh: bool = False
@@ -188,11 +197,8 @@ class WorkerPool:
         **arguments: Any,
     ) -> Any:
         """Return the result of a command in a new worker, and kill that."""
-        worker = self.worker(label, workload)
-        try:
+        with self.running_worker(label, workload) as worker:
             return worker.request(command, timeout, **arguments)
-        finally:
-            worker.kill()
 
     def record_environment(
         self, label: str, frameworks: dict[str, Any], workload: AnyWorkload

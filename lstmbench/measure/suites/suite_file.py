@@ -13,6 +13,10 @@ from lstmbench.measure.suites.timing_suite import Budget, Grid, StrictModel, Tim
 from lstmbench.measure.suites.training_suite import RecipeChanges, TrainingGrid, TrainingSuite
 from lstmbench.measure.suites.yaml_file import YamlFile
 
+SECTIONS: Mapping[str, type[StrictModel]] = {
+    "grids": Grid, "budget": Budget, "tasks": TrainingGrid, "recipe": RecipeChanges,
+}  # fmt: skip
+"""The keys with mappings below them, and what these contain."""
 MAX_CASES = 100_000
 """More than a run could measure: a grid of so many was not intended."""
 
@@ -44,13 +48,14 @@ def read_suite(suite: str | Path) -> TimingSuite | TrainingSuite:
         )
     if "name" in file.content:
         raise file.error(("name",), "remove it; the name of a suite is that of its file")
+    suite_type = _suite_type(file.content)
     try:
-        found = _suite_type(file.content).model_validate(file.content | {"name": path.stem})
+        found = suite_type.model_validate(file.content | {"name": path.stem})
     except ValidationError as error:
         faults = error.errors(include_url=False)
         # Of a union's members, report the one that the value came nearest to
         first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
-        raise file.error(_key_path(first), _problem(first)) from None
+        raise file.error(_key_path(first), _problem(first, suite_type)) from None
     for key, problem in found.faults():
         raise file.error(key, problem)
     _check_count(found, path)
@@ -94,7 +99,7 @@ def _is_file(path: Path) -> bool:
 
 def _key_path(fault: Any) -> KeyPath:
     """Return where a fault is in the document, without the names that pydantic gives to types."""
-    models = (TimingSuite, Grid, Budget, TrainingSuite, TrainingGrid, RecipeChanges)
+    models = (TimingSuite, TrainingSuite, *SECTIONS.values())
     keys = {key for model in models for key in model.model_fields}
     path = [part for part in fault["loc"][:-1] if isinstance(part, int) or part in keys]
     last = fault["loc"][-1:]
@@ -102,11 +107,16 @@ def _key_path(fault: Any) -> KeyPath:
     return (*path, *(part for part in last if named or isinstance(part, int) or part in keys))
 
 
-def _problem(fault: Any) -> str:
-    """Return what is wrong and what was expected, without pydantic's terms."""
+def _problem(fault: Any, model: type[StrictModel]) -> str:
+    """Return what is wrong and what was expected, without pydantic's terms.
+
+    Args:
+        fault: one of pydantic's.
+        model: the type of the suite.
+    """
     if fault["type"] == "extra_forbidden":
-        sections: dict[str, type[StrictModel]] = {"grids": Grid, "budget": Budget}
-        model = sections.get(fault["loc"][0], TimingSuite) if len(fault["loc"]) > 1 else TimingSuite
+        for part in fault["loc"][:-1]:
+            model = SECTIONS.get(part, model)
         keys = ", ".join(key for key in model.model_fields if key != "name")
         return f"there is no such key; the keys here are {keys}"
     plain = {

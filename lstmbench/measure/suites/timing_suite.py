@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
@@ -45,11 +45,13 @@ class StrictModel(BaseModel):
 
 
 def unknown_names(
-    implementations: Iterable[str], *others: tuple[str, str]
+    implementations: Sequence[str], reference: str | None = None
 ) -> Iterator[tuple[KeyPath, str]]:
     """Yield the key and the message of each name that no implementation has."""
-    listed = [(("implementations", k), name) for k, name in enumerate(implementations)]
-    for path, name in [*listed, *(((key,), name) for key, name in others)]:
+    names: dict[KeyPath, str] = {("implementations", k): n for k, n in enumerate(implementations)}
+    if reference is not None:
+        names["reference",] = reference
+    for path, name in names.items():
         try:
             check_name(name)
         except LstmbenchError as error:
@@ -122,7 +124,7 @@ class TimingSuite(StrictModel):
     def faults(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield each key whose value does not fit the others, and why."""
         listed = [] if self.implementations == "all" else self.implementations
-        yield from unknown_names(listed, ("reference", self.reference))
+        yield from unknown_names(listed, self.reference)
         if listed and self.reference not in listed:
             known = ", ".join(listed)
             yield ("reference",), f"{self.reference!r} must be one of the implementations, {known}"

@@ -8,7 +8,7 @@ import yaml
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.suites.interface import KeyPath
 
-MAX_BYTES = 2**20
+MAX_FILE_BYTES = 2**20
 """Far larger than any suite: those of the package have at most a few kilobytes."""
 MAX_PARTS = 200_000
 """Maximum number of scalars, lists and mappings, where aliases count as often as they are used:
@@ -33,8 +33,8 @@ class YamlFile:
         """
         self.path = path
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise LstmbenchError(f"The suite {path} is larger than {MAX_BYTES:,} bytes.")
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise LstmbenchError(f"The suite {path} is larger than {MAX_FILE_BYTES:,} bytes.")
             text = path.read_text(encoding="utf-8")
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             _check(self._root)
@@ -91,9 +91,8 @@ def _check(root: Any) -> None:
             for key, value in node.value:
                 problem = "the key '<<' is not supported" if key.tag == MERGE_TAG else ""
                 if isinstance(key, yaml.ScalarNode):
-                    problem = problem or f"the key {key.value!r} is there twice" * (
-                        key.value in seen
-                    )
+                    if key.value in seen:
+                        problem = f"the key {key.value!r} is there twice"
                     seen.add(key.value)
                 if problem:
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)

@@ -1,4 +1,4 @@
-"""Many hosts: nothing is lost, nothing is there twice, and what cannot be is said in a sentence."""
+"""Many hosts: no row is lost or doubled, and what is impossible is refused in a sentence."""
 
 import re
 import socket

@@ -52,6 +52,7 @@ UNLIMITED = {
         "2:cpu:/\n",
         {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
     ),
+    "a number of too many digits": ("0::/\n", {"cpu.max": "9" * 5000, "memory.max": "9" * 5000}),
     "no period": ("0::/\n", {"cpu.max": "100000 0\n", "memory.max": "\n"}),
 }
 

@@ -332,7 +332,9 @@ def test_a_small_file_that_means_a_huge_one_is_refused_before_it_unfolds(reading
 
 
 def test_a_huge_file_is_refused_unread(reading: Any) -> None:
-    assert f"larger than {yaml_file.MAX_BYTES:,} bytes" in reading("# " + "x" * yaml_file.MAX_BYTES)
+    assert f"larger than {yaml_file.MAX_FILE_BYTES:,} bytes" in reading(
+        "# " + "x" * yaml_file.MAX_FILE_BYTES
+    )
 
 
 def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
@@ -348,7 +350,7 @@ def test_a_thousand_million_cases_are_counted_and_refused_without_being_made(
     assert f"has 1,000,000,000 cases; at most {MAX_CASES:,} are allowed" in reading(suite)
 
 
-def test_what_is_neither_a_name_nor_a_file_is_told_the_names(tmp_path: Path) -> None:
+def test_neither_a_name_nor_a_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
     for suite in ("smok", tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, ""):
         with pytest.raises(
             LstmbenchError,
@@ -361,7 +363,7 @@ def test_the_bound_on_the_series_is_its_length() -> None:
     assert len(inputs.temperatures()) == inputs.HOURS
 
 
-def test_a_plug_in_takes_part_where_all_are_asked_for(
+def test_a_plug_in_takes_part_where_all_are_requested(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(registry._registered, "mine.fast", None)  # type: ignore[arg-type]  # the name is enough
