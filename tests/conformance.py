@@ -23,7 +23,11 @@ Array = NDArray[Any]
 GRADIENTS = tuple(field.name for field in fields(lb.Gradients))
 OUTPUTS = ("y", "h", "c")
 
-
+CORE_NAMES = (
+    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn",
+    "jax.scan", "jax.fused",
+)  # fmt: skip
+"""The implementations that every suite of the package measures."""
 KERAS = {"torch": "keras.lstm", "jax": "keras.jax"}
 """By the backend that KERAS_BACKEND names, torch unless told: Keras has one in a process, and so
 one of these runs.

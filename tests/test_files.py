@@ -30,6 +30,15 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Pat
     assert [actual.name for actual in path.parent.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.parametrize("content", ["naïve\n", b"\xff\r\n"], ids=["text", "bytes"])
+def test_text_is_written_as_utf_8_and_bytes_as_they_are(
+    content: str | bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, content)
+    assert path.read_bytes() == (b"na\xc3\xafve\n" if isinstance(content, str) else content)
+
+
 def test_what_is_there_is_whole_at_every_moment(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     write_atomically(path, lambda temporary: temporary.write_text("old"))

@@ -25,23 +25,18 @@ def gate(code: int) -> str:
     return f"import sys; open(sys.argv[2], 'w').write(sys.argv[1]); sys.exit({code})"
 
 
+def cpu_run(script: Any, folder: Path) -> int:
+    """Return how the script ends for a tiny suite on the CPU; what it leaves is in ``host``."""
+    suite = write_suite(folder / "tiny.yaml", ["numpy.fused"])
+    words = ["--out", str(folder / "host"), "--suite", str(suite), "--device", "cpu"]
+    return int(script.main([*words, "--no-tests", "--minutes", "5"]))
+
+
 @pytest.mark.slow
 @pytest.mark.process
 def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(0)
-    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    words = [
-        "--out",
-        str(tmp_path / "host"),
-        "--suite",
-        str(suite),
-        "--device",
-        "cpu",
-        "--no-tests",
-        "--minutes",
-        "5",
-    ]
-    assert script.main(words) == 0
+    assert cpu_run(script, tmp_path) == 0
     assert (tmp_path / "host" / "gate.csv").read_text() == "cpu"
     (merged,) = merge([tmp_path / "host"], tmp_path / "results")
     assert lb.read_results(merged.folder)["status"].eq("ok").all()
@@ -52,19 +47,7 @@ def test_what_it_leaves_is_taken_in(script: Any, tmp_path: Path) -> None:
 @pytest.mark.process
 def test_a_gate_that_fails_is_not_forgotten(script: Any, tmp_path: Path) -> None:
     script.GATE = gate(4)
-    suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])
-    words = [
-        "--out",
-        str(tmp_path / "host"),
-        "--suite",
-        str(suite),
-        "--device",
-        "cpu",
-        "--no-tests",
-        "--minutes",
-        "5",
-    ]
-    assert script.main(words) == 4
+    assert cpu_run(script, tmp_path) == 4
 
 
 def test_a_step_is_ended_when_its_time_is_over(script: Any, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-"""Weights to send through formats, and the stack computed layer by layer with the oracle. Only
-tests use it.
-"""
+"""Weights to send through formats, and what the oracle computes with them. Only tests use it."""
 
 from typing import Any
 
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lstmbench as lb
+from lstmbench.core.stack import stack_oracle
 
 Array = NDArray[Any]
 NAMES = ("weight_ih", "weight_hh", "bias", "peephole", "projection")
@@ -76,18 +75,11 @@ def stacks(
 def oracle(
     stack: lb.StackParams, x: Array, h0: Any = None, c0: Any = None
 ) -> tuple[Array, Array, Array]:
-    """Return y (T, B, D*H), h and c (L*D, B, H): layer by layer, reverse directions on the reversed
-    sequence.
+    """Return y (T, B, D*P), h (L*D, B, P) and c (L*D, B, H); the initial state is zero where none
+    is given.
     """
-    states: list[tuple[Array, Array]] = []
-    for layer in stack.layers:
-        outputs = []
-        for d, params in enumerate(layer):
-            lstm = lb.load("numpy.reference", lb.StackParams([[params]]), dtype="float64")
-            k = slice(len(states), len(states) + 1)
-            y, state = lstm.forward(x[:: (-1) ** d], None if h0 is None else (h0[k], c0[k]))
-            outputs.append(y[:: (-1) ** d])
-            states.append(state)
-        x = np.concatenate(outputs, axis=2)
-    h, c = zip(*states, strict=True)
-    return x, np.concatenate(h), np.concatenate(c)
+    x = np.asarray(x, dtype=np.float64)
+    shape = (stack.num_layers * stack.num_directions, x.shape[1])
+    h0 = np.zeros((*shape, stack.output_size)) if h0 is None else h0
+    c0 = np.zeros((*shape, stack.hidden_size)) if c0 is None else c0
+    return stack_oracle.forward(stack, x, h0, c0)[0]

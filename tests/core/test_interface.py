@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plain import Plain
+from refusals import refusal
 
 import lstmbench as lb
 
@@ -14,15 +15,6 @@ T, B, I, H = 4, 3, 2, 5  # noqa: E741 - the letters of the equations
 @pytest.fixture
 def lstm() -> lb.LSTM:
     return lb.load("numpy.fused", lb.LSTMParams.init(I, H), dtype="float64")
-
-
-def _refused(call: Any, *arguments: Any, **named: Any) -> str:
-    with pytest.raises(lb.LstmbenchError) as caught:
-        call(*arguments, **named)
-    sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
 
 
 X, DY, S = np.ones((T, B, I)), np.ones((T, B, H)), np.ones((B, H))
@@ -44,14 +36,14 @@ def test_shapes_of_what_comes_back(lstm: lb.LSTM) -> None:
 )
 def test_a_wrong_x_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
     expected = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
-    assert _refused(lstm.forward, np.ones(shape)) == expected
-    assert _refused(lstm.backward, np.ones(shape), DY) == expected
+    assert refusal(lstm.forward, np.ones(shape)) == expected
+    assert refusal(lstm.backward, np.ones(shape), DY) == expected
 
 
 @pytest.mark.parametrize("shape", [(B, I + 1), (I,), (T, B, I), (0, I), ()], ids=str)
 def test_a_wrong_x_t_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
     expected = f"x_t must have shape (B, {I}) with B at least 1, but it has shape {shape}."
-    assert _refused(lstm.step, np.ones(shape)) == expected
+    assert refusal(lstm.step, np.ones(shape)) == expected
 
 
 @pytest.mark.parametrize("shape", [(B, H + 1), (B + 1, H), (1, H), (H,), (1, B, H), ()], ids=str)
@@ -63,10 +55,10 @@ def test_a_wrong_state_is_named_with_both_shapes(
     pair[place] = np.ones(shape)
     end = f"must have shape ({B}, {H}), but it has shape {shape}."
     state, dstate = f"state's {'hc'[place]} {end}", f"dstate's {['dh', 'dc'][place]} {end}"
-    assert _refused(lstm.forward, X, pair) == state
-    assert _refused(lstm.step, X[0], pair) == state
-    assert _refused(lstm.backward, X, DY, pair) == state
-    assert _refused(lstm.backward, X, DY, dstate=pair) == dstate
+    assert refusal(lstm.forward, X, pair) == state
+    assert refusal(lstm.step, X[0], pair) == state
+    assert refusal(lstm.backward, X, DY, pair) == state
+    assert refusal(lstm.backward, X, DY, dstate=pair) == dstate
 
 
 @pytest.mark.parametrize(
@@ -74,15 +66,15 @@ def test_a_wrong_state_is_named_with_both_shapes(
 )
 def test_a_state_is_a_pair(lstm: lb.LSTM, bad: Any) -> None:
     shapes = f"of shapes ({B}, {H}) and ({B}, {H})."
-    assert _refused(lstm.forward, X, bad) == f"state must be a pair (h, c), {shapes}"
+    assert refusal(lstm.forward, X, bad) == f"state must be a pair (h, c), {shapes}"
     expected = f"dstate must be a pair (dh, dc), {shapes}"
-    assert _refused(lstm.backward, X, DY, dstate=bad) == expected
+    assert refusal(lstm.backward, X, DY, dstate=bad) == expected
 
 
 @pytest.mark.parametrize("shape", [(T, B, I), (T + 1, B, H), (B, H), (T, 1, H), (0, B, H)], ids=str)
 def test_a_wrong_dy_is_named_with_both_shapes(lstm: lb.LSTM, shape: tuple[int, ...]) -> None:
     expected = f"dy must have shape ({T}, {B}, {H}), but it has shape {shape}."
-    assert _refused(lstm.backward, X, np.ones(shape)) == expected
+    assert refusal(lstm.backward, X, np.ones(shape)) == expected
 
 
 def _of_a_tensor_with_a_graph() -> Any:
@@ -113,14 +105,14 @@ def _of_a_tensor_with_a_graph() -> Any:
         "tensor with a graph",
     ],
 )
-def test_what_is_no_array_of_real_numbers_is_refused(lstm: lb.LSTM, make: Any, reason: str) -> None:
+def test_what_is_no_array_of_real_numbers_isrefusal(lstm: lb.LSTM, make: Any, reason: str) -> None:
     bad = make()
     for name, sentence in {
-        "x": _refused(lstm.forward, bad),
-        "x_t": _refused(lstm.step, bad),
-        "dy": _refused(lstm.backward, X, bad),
-        "state's h": _refused(lstm.forward, X, (bad, S)),
-        "dstate's dc": _refused(lstm.backward, X, DY, None, (S, bad)),
+        "x": refusal(lstm.forward, bad),
+        "x_t": refusal(lstm.step, bad),
+        "dy": refusal(lstm.backward, X, bad),
+        "state's h": refusal(lstm.forward, X, (bad, S)),
+        "dstate's dc": refusal(lstm.backward, X, DY, None, (S, bad)),
     }.items():
         assert sentence.startswith(f"{name} must be an array of real numbers")
         assert reason in sentence
@@ -144,11 +136,11 @@ def test_what_is_for_inference_only_has_no_backward() -> None:
     assert lstm.modes == ("inference",)
     assert lstm.forward(X)[0].shape == (T, B, H)
     expected = "mine.forward_only has no backward: it is registered for inference only."
-    assert _refused(lstm.backward, X, DY) == expected
+    assert refusal(lstm.backward, X, DY) == expected
 
 
 def test_an_error_leaves_the_lstm_as_it_was(lstm: lb.LSTM) -> None:
     before = lstm.forward(X)[0]
-    _refused(lstm.forward, np.ones((T, B, I + 1)))
-    _refused(lstm.backward, X, np.ones((1, 1)))
+    refusal(lstm.forward, np.ones((T, B, I + 1)))
+    refusal(lstm.backward, X, np.ones((1, 1)))
     assert np.array_equal(lstm.forward(X)[0], before)

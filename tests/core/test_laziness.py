@@ -2,36 +2,17 @@
 interpreter.
 """
 
-import json
-import os
-import subprocess
-import sys
-from typing import Any
-
 import pytest
+from conformance import CORE_NAMES
+from fresh import fresh
 
 HEAVY = ("torch", "jax", "pandas")
 LOAD = "lb.load('{}', lb.LSTMParams.init(2, 3)).forward([[[1, 2]]])"
 
 
-def _fresh(code: str, **environment: str) -> Any:
-    """Run the code in a new interpreter; return what it left in ``out``."""
-    program = f"import json, sys\n{code}\nprint('OUT' + json.dumps(out))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("OUT"))
-    return json.loads(line.removeprefix("OUT"))
-
-
 def _imported_by(code: str) -> set[str]:
     return set(
-        _fresh(
+        fresh(
             f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in "
             "sys.modules]"
         )
@@ -71,7 +52,7 @@ def test_one_framework_does_not_bring_the_other(name: str, other: str) -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    out = _fresh(
+    out = fresh(
         "import lstmbench as lb\n"
         "missing = [name for name in lb.__all__ if not hasattr(lb, name)]\n"
         "out = [missing, sorted(lb.__all__) == dir(lb)]"
@@ -85,12 +66,6 @@ def test_a_name_that_is_not_public_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="module 'lstmbench' has no attribute 'nonsense'"):
         lstmbench.nonsense  # noqa: B018
 
-
-THREE_FRAMEWORKS = (
-    "numpy.reference", "numpy.fused", "torch.loop", "torch.fused", "torch.nn",
-    "jax.scan", "jax.fused",
-)  # fmt: skip
-"""Peers from other packages, and those that compile, are in variants/test_peers.py."""
 
 WITHOUT = """
 for name in {missing}:
@@ -120,10 +95,11 @@ out = {{"rows": table[["name", "available", "reason"]].values.tolist(), "works":
     ids="+".join,
 )
 def test_without_a_framework_the_rest_works_and_its_rows_say_why(missing: list[str]) -> None:
+    """Peers from other packages are in variants/test_peers.py."""
     for name in {"torch", "jax"} - set(missing):
         pytest.importorskip(name)
     load = "lb.load(row.name, lb.LSTMParams.init(2, 3)).forward([[[1, 2]]])"
-    out = _fresh(WITHOUT.format(missing=missing, names=THREE_FRAMEWORKS, load=load))
+    out = fresh(WITHOUT.format(missing=missing, names=CORE_NAMES, load=load))
     seen = set()
     for (name, available, reason), (_, outcome) in zip(out["rows"], out["works"], strict=True):
         backend = name.partition(".")[0]
@@ -139,7 +115,7 @@ def test_without_a_framework_the_rest_works_and_its_rows_say_why(missing: list[s
 
 
 def test_a_framework_that_is_installed_but_broken_says_how() -> None:
-    out = _fresh(
+    out = fresh(
         "class Broken:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'torch':\n"

@@ -2,12 +2,11 @@
 sentence says so.
 """
 
-import json
-import subprocess
 import sys
 from typing import Any
 
 import pytest
+from fresh import fresh
 
 import lstmbench as lb
 
@@ -24,19 +23,11 @@ METHODS = (
 HEAVY = ("torch", "jax", "flax", "equinox", "keras", "onnx", "onnxruntime", "pandas")
 
 
-def fresh(code: str) -> Any:
-    """Run the code in a new interpreter; return what it left in ``out``, and which packages it had
-    imported.
-    """
-    program = (
-        f"import json, sys\nimport lstmbench as lb\n{code}\nprint(json.dumps([n for n in {HEAVY} "
-        "if n in sys.modules]))"
+def imported_by(code: str) -> list[str]:
+    """Return which packages the code imports in a new interpreter."""
+    return fresh(
+        f"import lstmbench as lb\n{code}\nout = [name for name in {HEAVY} if name in sys.modules]"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -54,18 +45,20 @@ def fresh(code: str) -> Any:
     ],
 )
 def test_arrays_alone_need_no_framework(code: str) -> None:
-    assert fresh(code) == []
+    assert imported_by(code) == []
 
 
 def test_a_file_needs_no_framework(tmp_path: Any) -> None:
     pytest.importorskip("safetensors")
     path = str(tmp_path / "a.safetensors")
-    assert fresh(f"lb.LSTMParams.init(3, 5).save({path!r}); lb.LSTMParams.open({path!r})") == []
+    assert (
+        imported_by(f"lb.LSTMParams.init(3, 5).save({path!r}); lb.LSTMParams.open({path!r})") == []
+    )
 
 
 def test_a_framework_that_is_imported_would_be_seen() -> None:
     pytest.importorskip("onnx")
-    assert fresh("lb.LSTMParams.init(3, 5).to_onnx()") == ["onnx"]
+    assert imported_by("lb.LSTMParams.init(3, 5).to_onnx()") == ["onnx"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Tables and comparisons do without what draws."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+from fresh import fresh
 
 from lstmbench import report
 
@@ -10,10 +10,7 @@ HEAVY = ("matplotlib", "seaborn", "scipy.stats", "torch", "jax")
 
 
 def loaded(script: str) -> list[str]:
-    code = f"import sys; {script}; print(*[name for name in {HEAVY} if name in sys.modules])"
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    return fresh(f"{script}\nout = [name for name in {HEAVY} if name in sys.modules]")
 
 
 def test_tables_and_comparisons_import_nothing_that_draws():

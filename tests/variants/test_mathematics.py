@@ -3,6 +3,7 @@ implementation.
 """
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,15 @@ PROBLEM = draw(6, 4, 3, 5, seed=11)
 T, B, _ = PROBLEM.x.shape
 
 
+@cache
+def loaded(name: str, device: str) -> lb.LSTM:
+    """Return an implementation that is loaded, and compiled, once for all of these tests."""
+    return lb.load(name, PROBLEM.params, device=device, dtype="float64")
+
+
 @pytest.fixture
 def lstm(name: str, dtype: str, device: str) -> lb.LSTM:
-    return lb.load(name, PROBLEM.params, device=device, dtype=dtype)
+    return loaded(name, device)
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -2,23 +2,13 @@
 
 import numpy as np
 import pytest
-from conformance import cases, draw
+from conformance import CORE_NAMES, cases, draw
 
 import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE, relative_error
 
-OURS = [
-    "numpy.reference",
-    "numpy.fused",
-    "torch.loop",
-    "torch.fused",
-    "torch.nn",
-    "jax.scan",
-    "jax.fused",
-]
 
-
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_ours_offer_both(name: str) -> None:
     pytest.importorskip(name.partition(".")[0])
     implementation = lb.load(name, draw(1, 1, 1, 1).params).implementation

@@ -1,14 +1,12 @@
 """What is wrong with a run is found and named; what cannot be compared is no false alarm."""
 
-import os
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fresh import fresh
 from made_run import copy, make_run
 
 from lstmbench import report
@@ -373,16 +371,13 @@ def test_the_exit_code_is_that_of_the_worst():
 
 
 def test_verifying_loads_no_framework(run):
-    script = (
-        "import sys; from tiny import unpainted; from lstmbench.verify.verify import verify\n"
+    code = (
+        "from tiny import unpainted\nfrom lstmbench.verify.verify import verify\n"
         # nor was it painted when it was made
-        "with unpainted(): assert verify(sys.argv[1]) == []\n"
-        "print(sorted({'torch', 'jax', 'jaxlib'} & set(sys.modules)))"
+        f"with unpainted():\n    assert verify({str(run)!r}) == []\n"
+        "out = sorted({'torch', 'jax', 'jaxlib'} & set(sys.modules))"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-c", script, str(run)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert fresh(code) == []
 
 
 def test_the_numbers_of_lessons_lead_to_their_epochs():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conformance import CORE_NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 from stacks import Problem, draw, errors, native_results, oracle_results, stack_results
@@ -14,15 +15,6 @@ from stacks import Problem, draw, errors, native_results, oracle_results, stack_
 import lstmbench as lb
 from examples import examples
 
-NAMES = [
-    "numpy.reference",
-    "numpy.fused",
-    "torch.loop",
-    "torch.fused",
-    "torch.nn",
-    "jax.scan",
-    "jax.fused",
-]
 LENGTHS = np.array([3, 6, 1, 5])
 
 
@@ -46,7 +38,7 @@ def _poisoned(problem: Problem, value: float) -> Problem:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("proj_size", [0, 2])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_whatever_stands_in_the_padding_never_leaks(name: str, dtype: str, proj_size: int) -> None:
     problem = _problem(proj_size=proj_size)
     stack, expected = _stack(name, problem.params, dtype), oracle_results(problem)
@@ -111,7 +103,7 @@ def test_compiled_steps_take_lengths_and_give_what_the_equations_do(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NAMES if name != "jax.fused"]
+    "name", [name for name in CORE_NAMES if name != "jax.fused"]
 )  # it compiles for seconds
 def test_a_sequence_in_a_batch_is_the_sequence_alone(name: str) -> None:
     problem = _problem()
@@ -135,7 +127,7 @@ def test_a_sequence_in_a_batch_is_the_sequence_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_the_cell_is_held_to_the_bit_however_long_the_padding(name: str, dtype: str) -> None:
     if dtype == "bfloat16" and name.startswith("numpy"):
         pytest.skip("NumPy has no bfloat16")
@@ -151,7 +143,7 @@ def test_the_cell_is_held_to_the_bit_however_long_the_padding(name: str, dtype: 
     assert np.array_equal(c[0, 1], alone[0, 1])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_lengths_of_any_whole_kind_are_taken_and_full_ones_are_none(name: str) -> None:
     problem = _problem(num_layers=1)
     stack = _stack(name, problem.params)
@@ -168,7 +160,7 @@ def test_lengths_of_any_whole_kind_are_taken_and_full_ones_are_none(name: str) -
     assert np.allclose(full, stack.forward(problem.x, problem.state)[0], rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CORE_NAMES)
 def test_native_calls_touch_nothing_and_return_what_is_new(name: str) -> None:
     problem = _problem()
     stack: Any = _stack(name, problem.params)

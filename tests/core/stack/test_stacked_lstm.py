@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plain import Plain
+from refusals import refusal
 from stacks import draw, errors, native_results, oracle_results, stack_results
 
 import lstmbench as lb
@@ -19,15 +20,6 @@ X, DY, H0, C0 = np.ones((T, B, I)), np.ones((T, B, 2 * P)), np.ones((4, B, P)), 
 @pytest.fixture
 def stack() -> lb.Stack:
     return lb.load("numpy.fused", PARAMS, dtype="float64")
-
-
-def _refused(call: Any, *arguments: Any, **named: Any) -> str:
-    with pytest.raises(lb.LstmbenchError) as caught:
-        call(*arguments, **named)
-    sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
 
 
 def test_shapes_of_what_comes_back(stack: lb.Stack) -> None:
@@ -55,27 +47,27 @@ def test_there_is_no_gradient_of_a_bias_that_is_not_there() -> None:
 @pytest.mark.parametrize("shape", [(T, B, I + 1), (T, I), (), (0, B, I), (T, 0, I)], ids=str)
 def test_a_wrong_x_is_named_with_both_shapes(stack: lb.Stack, shape: tuple[int, ...]) -> None:
     expected = f"x must have shape (T, B, {I}) with T and B at least 1, but it has shape {shape}."
-    assert _refused(stack.forward, np.ones(shape)) == expected
-    assert _refused(stack.backward, np.ones(shape), DY) == expected
+    assert refusal(stack.forward, np.ones(shape)) == expected
+    assert refusal(stack.backward, np.ones(shape), DY) == expected
 
 
 def test_a_wrong_state_is_named_with_both_shapes(stack: lb.Stack) -> None:
     for bad in (np.ones((4, B, H)), np.ones((2, B, P)), np.ones((B, P))):
         end = f"must have shape {(4, B, P)}, but it has shape {bad.shape}."
-        assert _refused(stack.forward, X, (bad, C0)) == f"state's h {end}"
-        assert _refused(stack.backward, X, DY, dstate=(bad, C0)) == f"dstate's dh {end}"
+        assert refusal(stack.forward, X, (bad, C0)) == f"state's h {end}"
+        assert refusal(stack.backward, X, DY, dstate=(bad, C0)) == f"dstate's dh {end}"
     end = f"must have shape {(4, B, H)}, but it has shape {H0.shape}."
-    assert _refused(stack.forward, X, (H0, H0)) == f"state's c {end}"
-    assert _refused(stack.backward, X, DY, (H0, H0)) == f"state's c {end}"
+    assert refusal(stack.forward, X, (H0, H0)) == f"state's c {end}"
+    assert refusal(stack.backward, X, DY, (H0, H0)) == f"state's c {end}"
     expected = f"state must be a pair (h, c), of shapes {(4, B, P)} and {(4, B, H)}."
     for bad_pair in (H0, (H0,), (H0, C0, C0), 0, "hc"):
-        assert _refused(stack.forward, X, bad_pair) == expected
+        assert refusal(stack.forward, X, bad_pair) == expected
 
 
 def test_a_wrong_dy_is_named_with_both_shapes(stack: lb.Stack) -> None:
     bad = np.ones((T, B, P))
     assert (
-        _refused(stack.backward, X, bad)
+        refusal(stack.backward, X, bad)
         == f"dy must have shape {DY.shape}, but it has shape {bad.shape}."
     )
 
@@ -104,12 +96,12 @@ def test_wrong_lengths_are_named(name: str, lengths: Any, reason: str) -> None:
     expected = (
         f"lengths must be {B} whole numbers from 1 to T = {T}, one for each sequence, but {reason}"
     )
-    assert _refused(stack.forward, X, lengths=lengths) == expected
-    assert _refused(stack.backward, X, np.ones((T, B, H)), lengths=lengths) == expected
+    assert refusal(stack.forward, X, lengths=lengths) == expected
+    assert refusal(stack.backward, X, np.ones((T, B, H)), lengths=lengths) == expected
 
 
-def test_ragged_lengths_are_refused(stack: lb.Stack) -> None:
-    assert _refused(stack.forward, X, lengths=[[1], [2, 3], 4]).startswith(
+def test_ragged_lengths_arerefusal(stack: lb.Stack) -> None:
+    assert refusal(stack.forward, X, lengths=[[1], [2, 3], 4]).startswith(
         "lengths must be 3 whole numbers from 1"
     )
 
@@ -137,20 +129,20 @@ def test_a_stack_knows_its_name_and_its_framework() -> None:
 
 
 @pytest.mark.parametrize("params", [None, {}, np.ones(3)], ids=type)
-def test_parameters_of_another_type_are_refused(params: Any) -> None:
+def test_parameters_of_another_type_arerefusal(params: Any) -> None:
     expected = (
         f"params must be an LSTMParams or a StackParams, but it is a {type(params).__name__}."
     )
-    assert _refused(lb.load, "numpy.fused", params) == expected
+    assert refusal(lb.load, "numpy.fused", params) == expected
 
 
 def test_names_devices_and_dtypes_are_checked_as_for_one_layer() -> None:
     with pytest.raises(lb.LstmbenchError, match=r"Did you mean 'numpy.fused'\?$"):
         lb.load("numpy.fuse", PARAMS)
-    assert _refused(lb.load, "numpy.fused", PARAMS, device="tpu").startswith(
+    assert refusal(lb.load, "numpy.fused", PARAMS, device="tpu").startswith(
         "numpy.fused sees no device 'tpu'"
     )
-    assert _refused(lb.load, "numpy.fused", PARAMS, dtype="float16").startswith(
+    assert refusal(lb.load, "numpy.fused", PARAMS, dtype="float16").startswith(
         "numpy.fused does not support dtype"
     )
 
@@ -159,7 +151,7 @@ def test_torch_s_own_lstm_projects_to_fewer_only() -> None:
     pytest.importorskip("torch")
     wide = lb.StackParams.init(I, H, proj_size=H)
     assert (
-        _refused(lb.load, "torch.nn", wide)
+        refusal(lb.load, "torch.nn", wide)
         == f"torch.nn: proj_size must be smaller than hidden_size, {H}, but it is {H}."
     )
     problem = draw(T, B, wide, varied=True)
@@ -191,7 +183,7 @@ def test_what_is_for_inference_only_has_no_backward() -> None:
     stack = lb.load("mine.forward_only", PARAMS)
     assert stack.forward(X)[0].shape == DY.shape
     expected = "mine.forward_only has no backward: it is registered for inference only."
-    assert _refused(stack.backward, X, DY) == expected
+    assert refusal(stack.backward, X, DY) == expected
 
 
 @pytest.mark.usefixtures("own_registrations")

@@ -60,6 +60,12 @@ def check_whole(run: lb.Run, statuses: Any = "ok") -> None:
     assert [str(each) for each in verify(run.folder) if "tables" not in str(each)] == []
 
 
+def check_kept(run: lb.Run, before: pd.DataFrame) -> None:
+    """Hold that the rows which were there before are there as they were."""
+    kept = run.records[run.records["workload"].isin(before["workload"])]
+    pd.testing.assert_frame_equal(kept.reset_index(drop=True), before)
+
+
 # All is well
 
 
@@ -168,10 +174,7 @@ def test_a_client_that_comes_back_collects_what_was_finished_and_nothing_is_meas
         done = runner.resume(tmp_path / "out", progress=False, executor="dask", scheduler=address)
         assert set(begun(address, done).values()) == {1}
     check_whole(done)
-    after = done.records
-    pd.testing.assert_frame_equal(
-        after[after["workload"].isin(before["workload"])].reset_index(drop=True), before
-    )
+    check_kept(done, before)
 
 
 @pytest.mark.slow
@@ -196,10 +199,7 @@ def test_where_the_scheduler_has_gone_too_what_is_missing_is_measured(
     assert 0 < len(before) < 10
     done = on_dask(suite, tmp_path / "out")
     check_whole(done)
-    after = done.records
-    pd.testing.assert_frame_equal(
-        after[after["workload"].isin(before["workload"])].reset_index(drop=True), before
-    )
+    check_kept(done, before)
 
 
 # Other machines, other software

@@ -1,10 +1,9 @@
 """A workload's name, its arithmetic and its memory, by hand."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
+from fresh import fresh
 
 from lstmbench.measure.suites.case import Case, Workload
 
@@ -74,13 +73,8 @@ def test_every_field_is_part_of_the_name() -> None:
 
 def test_the_name_is_the_same_in_another_process() -> None:
     """A run that goes on finds by it what is done."""
-    code = (
-        f"from lstmbench.measure.suites.case import Workload; print(Workload(**{vars(SMALL)}).id)"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
-        == SMALL.id
-    )
+    code = f"from lstmbench.measure.suites.case import Workload; out = Workload(**{vars(SMALL)}).id"
+    assert fresh(code) == SMALL.id
 
 
 def test_a_case_has_the_columns_of_its_implementation_and_of_its_workload() -> None:

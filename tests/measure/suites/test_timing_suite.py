@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conformance import CORE_NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import content, write_suite
@@ -20,16 +21,6 @@ from lstmbench.measure.suites import yaml_file
 from lstmbench.measure.suites.suite_file import MAX_CASES, read_suite, suites
 from lstmbench.measure.suites.timing_suite import TimingSuite
 from lstmbench.measure.suites.training_suite import TrainingSuite
-
-ALL = {
-    "numpy.reference",
-    "numpy.fused",
-    "torch.loop",
-    "torch.fused",
-    "torch.nn",
-    "jax.scan",
-    "jax.fused",
-}
 
 
 def refused(path: Path) -> str:
@@ -83,7 +74,7 @@ def test_the_suites_are_those_that_are_described() -> None:
 def test_quick_has_all_implementations_both_modes_two_sizes_and_a_real_series() -> None:
     suite = read_suite("quick")
     workloads = suite.workloads()
-    assert set(suite.names()) >= ALL
+    assert set(suite.names()) >= set(CORE_NAMES)
     assert {workload.mode for workload in workloads} == {"inference", "training"}
     random = [workload for workload in workloads if workload.input == "random"]
     assert len({workload.hidden_size for workload in random}) == 2
