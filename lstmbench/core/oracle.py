@@ -94,8 +94,11 @@ def forward(
     return steps
 
 
-class WeightGradients:
-    """Sums over time steps: W (4H, H+I), the gates stacked; b (4H,); p (3, H), if there are any."""
+class GradientSums:
+    """Weight gradients, summed over time steps: W (4H, H+I), the gates stacked, and b (4H,).
+
+    With peepholes also p (3, H).
+    """
 
     def __init__(self, W: Gates, p: Peepholes | None) -> None:
         self.W = np.zeros_like(np.concatenate(W))
@@ -165,7 +168,7 @@ def backward(
         The gradients in the order of ``Gradients``; with peepholes theirs, (3, H), as a seventh.
     """
     H = c0.shape[1]
-    weights = WeightGradients(W, p)
+    weights = GradientSums(W, p)
     dx = np.empty((len(steps), c0.shape[0], W.i.shape[1] - H), dtype=c0.dtype)  # (T, B, I)
     for t in reversed(range(len(steps))):
         c_prev = steps[t - 1].c if t > 0 else c0

@@ -227,6 +227,13 @@ def implementation_row(name: str) -> dict[str, Any]:
     return row
 
 
+def peephole_names() -> list[str]:
+    """Return the available implementations with peepholes; this imports their frameworks."""
+    return [
+        name for name in names() if implementation_row(name)["available"] and find(name).peephole
+    ]
+
+
 def implementations() -> "pd.DataFrame":
     """List every implementation, one row each; this imports the installed frameworks.
 

@@ -157,5 +157,5 @@ class CaseRun:
             "environment_id": self.environment_id or None,
         }
         timed = self.status == "ok" and self.evidence.measurements
-        kinds = metrics.KINDS if timed else frozenset({"first_calls"})
+        kinds = metrics.EVIDENCE_KINDS if timed else frozenset({"first_calls"})
         return record | (metrics.compute(self.evidence, kinds) if self.evidence.first_calls else {})

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lstmbench.training.model import ModelSpec
 
-KINDS: Mapping[str, dict[str, Any]] = {
+CELL_KINDS: Mapping[str, dict[str, Any]] = {
     "plain RNN": {"cell": "rnn"},
     "LSTM, forget bias 0": {"forget_bias": 0.0},
     "LSTM, forget bias 1": {"forget_bias": 1.0},
@@ -46,7 +46,7 @@ def gradient_by_lag(
         respect to x_T.
     """
     tables = []
-    for (kind, options), seed in product(KINDS.items(), range(seeds)):
+    for (kind, options), seed in product(CELL_KINDS.items(), range(seeds)):
         rng = np.random.default_rng([seed, 1])
         spec = ModelSpec(1, hidden_size, 1, seq_len=seq_len, **options)
         make_cell, framework = spec.open_cell(implementation, "cpu", "float64")

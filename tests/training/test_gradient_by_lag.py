@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lstmbench as lb
-from lstmbench.training.gradient_by_lag import KINDS, gradient_by_lag
+from lstmbench.training.gradient_by_lag import CELL_KINDS, gradient_by_lag
 from lstmbench.training.model import ModelSpec
 
 
@@ -32,5 +32,5 @@ def test_an_open_forget_gate_keeps_gradients_that_vanish_in_a_plain_rnn(
 ) -> None:
     by_lag = gradient_by_lag(100, 16, sequences=2, seeds=1, implementation=implementation)
     far = by_lag[by_lag["lag"] == 99].set_index("kind")["norm"]
-    assert set(far.index) == set(KINDS)
+    assert set(far.index) == set(CELL_KINDS)
     assert far["LSTM, forget bias 5"] > 1e6 * far["plain RNN"]

@@ -42,8 +42,8 @@ def load(name: str, params: Any, device: str = "cpu", dtype: str = "float32") ->
         return LSTM(name, params, framework, implementation, registration.modes)
     if params.has_peephole and not registration.peephole:
         raise LstmbenchError(
-            f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan "
-            "compute them."
+            f"{name} has no peepholes, and params have; these compute them: "
+            f"{', '.join(registry.peephole_names())}."
         )
     stack = Stack(params, framework, registration)
     stack.implementation  # noqa: B018  # created now, so that what it refuses is refused here

@@ -19,7 +19,7 @@ Lengths = NDArray[np.integer]
 Outputs = tuple[Array, Array, Array]
 
 
-class Step(NamedTuple):
+class MaskedStep(NamedTuple):
     """One time step of the n sequences that have not ended."""
 
     rows: Lengths  # (n,), their indices in the batch
@@ -35,7 +35,7 @@ def forward(
     c0: Array,
     lengths: Lengths | None = None,
     masks: tuple[Array, ...] = (),
-) -> tuple[Outputs, list[list[Step]]]:
+) -> tuple[Outputs, list[list[MaskedStep]]]:
     """Return (y (T, B, D*P), h (L*D, B, P), c (L*D, B, H)), and all steps of each direction.
 
     P is H where there is no projection.
@@ -52,7 +52,7 @@ def forward(
     T, B, _ = x.shape
     lengths = np.full(B, T) if lengths is None else lengths
     h, c = np.empty_like(h0), np.empty_like(c0)
-    steps: list[list[Step]] = []
+    steps: list[list[MaskedStep]] = []
     for level, layer in enumerate(params.layers):
         if level > 0 and masks:
             x = x * masks[level - 1]
@@ -104,7 +104,7 @@ def forward_backward(
 
 def _layer_forward(
     params: LSTMParams, x: Array, h0: Array, c0: Array, lengths: Lengths, reverse: bool
-) -> tuple[Array, Array, Array, list[Step]]:
+) -> tuple[Array, Array, Array, list[MaskedStep]]:
     T, B, _ = x.shape
     W, b = oracle.split_gates(params)
     p = oracle.split_peepholes(params)
@@ -115,20 +115,20 @@ def _layer_forward(
         times = lengths[rows] - 1 - s if reverse else np.full(len(rows), s)
         c_prev = c[rows]
         cell = oracle.step(W, b, x[times, rows], h[rows], c_prev, p)
-        steps.append(Step(rows, times, c_prev, cell))
+        steps.append(MaskedStep(rows, times, c_prev, cell))
         h[rows] = cell.h if params.projection is None else cell.h @ params.projection.T
         c[rows], y[times, rows] = cell.c, h[rows]
     return y, h, c, steps
 
 
 def _layer_backward(
-    params: LSTMParams, steps: list[Step], dy: Array, dh: Array, dc: Array
+    params: LSTMParams, steps: list[MaskedStep], dy: Array, dh: Array, dc: Array
 ) -> tuple[tuple[Array, ...], Array, Array, Array]:
     P = params.output_size
     W, _ = oracle.split_gates(params)
     p = oracle.split_peepholes(params)
     W_hr = np.eye(P) if params.projection is None else params.projection
-    weights, dW_hr = oracle.WeightGradients(W, p), np.zeros_like(W_hr)
+    weights, dW_hr = oracle.GradientSums(W, p), np.zeros_like(W_hr)
     dx, dh, dc = np.zeros((*dy.shape[:2], params.input_size)), dh.copy(), dc.copy()
     for rows, times, c_prev, cell in reversed(steps):
         dh_t = dh[rows] + dy[times, rows]

@@ -1,1 +1,1 @@
-""""""
+"""Where the cases of a run are measured: on this machine, or on others through dask."""

@@ -23,7 +23,7 @@ from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.suites.case import Workload
 from lstmbench.results.schema import Column
 
-KINDS = frozenset({"first_calls", "samples", "memory"})
+EVIDENCE_KINDS = frozenset({"first_calls", "samples", "memory"})
 
 
 @dataclass
@@ -90,7 +90,7 @@ def columns() -> dict[str, Column]:
     return {column.name: column for column in declared}
 
 
-def compute(evidence: Evidence, kinds: frozenset[str] = KINDS) -> dict[str, Any]:
+def compute(evidence: Evidence, kinds: frozenset[str] = EVIDENCE_KINDS) -> dict[str, Any]:
     """Return the columns of all metrics that need only these kinds of evidence."""
     values: dict[str, Any] = {}
     for metric in metrics():

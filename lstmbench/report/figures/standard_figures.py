@@ -42,7 +42,7 @@ OWN_FIGURE = ("run_id", "device", "dtype", "threads", "num_layers", "batch_size"
 MACHINE = ("run_id", "device", "threads")
 """Each value of these gets a column of panels if several devices have numbers."""
 
-KINDS: Mapping[str, dict[str, Any]] = {
+FIGURE_KINDS: Mapping[str, dict[str, Any]] = {
     "ratio": {"y": "ratio"},
     "speed": {"y": "time_median_s"},
     "allocated": {
@@ -69,7 +69,7 @@ def standard_figures(
         return ({} if samples is None else _learning_figures(records, samples)), []
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
-    for kind, options in KINDS.items():
+    for kind, options in FIGURE_KINDS.items():
         for name, rows, figure in _figures(records, kind, options):
             if figure is not None:
                 drawn[name] = figure
@@ -91,8 +91,8 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     Raises:
         LstmbenchError: if there are no records, or no column ``y``.
     """
-    kind = next((kind for kind, standard in KINDS.items() if standard["y"] == y), slug(y))
-    figures = _figures(records, kind, KINDS.get(kind, {"y": y}) | options)
+    kind = next((kind for kind, standard in FIGURE_KINDS.items() if standard["y"] == y), slug(y))
+    figures = _figures(records, kind, FIGURE_KINDS.get(kind, {"y": y}) | options)
     drawn: list[Figure | Sentence] = [figure for *_, figure in figures if figure is not None]
     statuses = _status_counts(rows_of(records))
     none = f"There is nothing to draw: no case has a number in `{y}` ({statuses})."

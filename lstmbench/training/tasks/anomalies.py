@@ -24,7 +24,7 @@ from lstmbench.training.task import (
     Task,
     minibatches,
 )
-from lstmbench.training.tasks.common.fault_injection import KINDS, inject_faults
+from lstmbench.training.tasks.common.fault_injection import FAULT_KINDS, inject_faults
 from lstmbench.training.tasks.common.time_series import (
     part_of,
     temperatures,
@@ -38,7 +38,7 @@ CURVE_POINTS = 300
 
 
 class FaultySeries(NamedTuple):
-    """Copies of a series, each with faults of its own: values and indices in ``KINDS``, (N, B)."""
+    """Copies of a series, each with its own faults: values and indices in ``FAULT_KINDS``, (N, B)."""
 
     values: Array
     kinds: Array
@@ -106,8 +106,10 @@ class Anomalies(Task):
         recall = {}
         for name, scores in self._detectors(predict).items():
             reported = scores >= np.sort(scores, axis=None)[-int(test.wrong.sum())]
-            recall[name] = [float(reported[test.kinds == k].mean()) for k in range(len(KINDS))]
-        return pd.DataFrame.from_dict(recall, orient="index", columns=KINDS)
+            recall[name] = [
+                float(reported[test.kinds == k].mean()) for k in range(len(FAULT_KINDS))
+            ]
+        return pd.DataFrame.from_dict(recall, orient="index", columns=FAULT_KINDS)
 
     @cached_property
     def held_out(self) -> dict[str, FaultySeries]:

@@ -40,7 +40,7 @@ def test_an_implementation_without_them_says_who_has_them(name: str) -> None:
         with pytest.raises(lb.LstmbenchError) as caught:
             lb.load(name, params)
         expected = (
-            f"{name} has no peepholes, and params have; numpy.reference, torch.loop and jax.scan "
-            "compute them."
+            f"{name} has no peepholes, and params have; these compute them: jax.scan, "
+            "numpy.reference, torch.loop."
         )
         assert str(caught.value) == expected

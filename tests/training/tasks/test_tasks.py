@@ -11,7 +11,7 @@ from lstmbench.training.task import Array, Batch, Metric, Recipe, Task, minibatc
 from lstmbench.training.tasks import describe_task, language, make_task, task_class, task_names
 from lstmbench.training.tasks.adding import Adding
 from lstmbench.training.tasks.anomalies import Anomalies, rolling_z_score
-from lstmbench.training.tasks.common.fault_injection import KINDS, inject_faults
+from lstmbench.training.tasks.common.fault_injection import FAULT_KINDS, inject_faults
 from lstmbench.training.tasks.common.forecasting import ForecastingTask
 from lstmbench.training.tasks.common.ngram_model import NGramModel
 from lstmbench.training.tasks.copying import BEGIN, BLANK, LENGTH, Copying
@@ -335,7 +335,7 @@ def test_faults_are_exactly_where_they_are_marked() -> None:
     wrong = kinds >= 0
     np.testing.assert_array_equal(faulty[~wrong], series[~wrong])
     assert 0.02 < wrong.mean() < 0.3 and (faulty[wrong] != series[wrong]).mean() > 0.9
-    assert set(kinds) == {-1, *range(len(KINDS))}
+    assert set(kinds) == {-1, *range(len(FAULT_KINDS))}
 
 
 def test_baselines_beat_chance_and_recalls_are_fractions() -> None:

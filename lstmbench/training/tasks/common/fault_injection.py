@@ -4,13 +4,13 @@ import numpy as np
 
 from lstmbench.training.task import Array
 
-KINDS = ("spike", "drift", "stuck", "swapped phase")
+FAULT_KINDS = ("spike", "drift", "stuck", "swapped phase")
 
 
 def inject_faults(
     series: Array, rng: np.random.Generator, every: int, size: float
 ) -> tuple[Array, Array]:
-    """Return a copy of a series (N,) with faults, and each value's index in ``KINDS`` (-1: clean).
+    """Return a copy of a series (N,) with faults, and their ``FAULT_KINDS`` indices (-1: clean).
 
     Args:
         series: the true values.
@@ -24,11 +24,11 @@ def inject_faults(
     kinds = np.full(len(series), -1)
     faulty = series.copy()
     for start in range(0, len(series) - every + 1, every):
-        kind = int(rng.integers(len(KINDS)))
+        kind = int(rng.integers(len(FAULT_KINDS)))
         first = start + int(rng.integers(12, every - 36))
         offset = size * rng.uniform(0.5, 1) * rng.choice([-1, 1])
         stuck_length = int(rng.integers(12, 25))
-        length = {"spike": 1, "stuck": stuck_length}.get(KINDS[kind], 24)
+        length = {"spike": 1, "stuck": stuck_length}.get(FAULT_KINDS[kind], 24)
         fault = slice(first, first + length)
         clean = series[fault]
         faulty[fault] = {
@@ -36,6 +36,6 @@ def inject_faults(
             "drift": clean + offset * np.arange(1, length + 1) / length,
             "stuck": np.full(length, series[first - 1]),
             "swapped phase": np.roll(clean, 12),
-        }[KINDS[kind]]
+        }[FAULT_KINDS[kind]]
         kinds[fault] = kind
     return faulty, kinds
