@@ -11,6 +11,7 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.results.checksums import file_sha256
 from lstmbench.results.runs import manifest_or_empty
 from lstmbench.results.store import (
+    find_runs,
     is_run,
     read_manifest,
     read_results,
@@ -50,14 +51,11 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> list[MergedRun]:
     root = Path(out)
     if is_run(root):
         raise LstmbenchError(f"{root} is a run's folder itself. Merge into a folder of runs.")
-    present = {str(manifest_or_empty(run).get("run_id")): run for run in run_folders(root)}
+    ids = {run: manifest_or_empty(run).get("run_id") for run in run_folders(root)}
+    present = {str(run_id): run for run, run_id in ids.items() if run_id}
     sources: dict[str, Path] = {}
     for folder in map(Path, folders):
-        runs = [folder] if is_run(folder) else run_folders(folder)
-        if not runs:
-            problem = "neither it nor a folder in it has a manifest.json"
-            raise LstmbenchError(f"There is no run in {folder}: {problem}.")
-        for run in runs:
+        for run in find_runs(folder):
             run_id = _check_mergeable(run)
             other = sources.setdefault(run_id, present.get(run_id, run))
             if other != run and _digests(other) != _digests(run):

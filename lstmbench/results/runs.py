@@ -4,11 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.results.store import (
-    is_run,
-    read_manifest,
-    run_folders,
-)
+from lstmbench.results.store import find_runs, read_manifest, run_folders
 
 
 def manifest_or_empty(folder: Path) -> dict[str, Any]:
@@ -21,10 +17,7 @@ def manifest_or_empty(folder: Path) -> dict[str, Any]:
 
 def newest_first(root: Path) -> list[Path]:
     """Return the folders of the runs below ``root``; those with unreadable manifests come last."""
-    started = {
-        folder: str(manifest_or_empty(folder).get("started", "")) for folder in run_folders(root)
-    }
-    return sorted(started, key=lambda folder: started[folder], reverse=True)
+    return sorted(run_folders(root), key=_start, reverse=True)
 
 
 def latest(root: str | Path) -> Path:
@@ -35,7 +28,9 @@ def latest(root: str | Path) -> Path:
     Raises:
         LstmbenchError: if there is none.
     """
-    runs = [Path(root)] if is_run(root) else newest_first(Path(root))
-    if not runs:
-        raise LstmbenchError(f"There is no run in {root}: no folder in it has a manifest.json.")
+    runs = sorted(find_runs(root), key=_start, reverse=True)
     return next((run for run in runs if manifest_or_empty(run).get("complete")), runs[0])
+
+
+def _start(folder: Path) -> str:
+    return str(manifest_or_empty(folder).get("started", ""))

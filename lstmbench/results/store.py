@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -63,6 +64,18 @@ def run_folders(folder: str | Path) -> list[Path]:
     return sorted(path.parent for path in Path(folder).glob("*/manifest.json"))
 
 
+def find_runs(folder: str | Path) -> list[Path]:
+    """Return this folder if it is that of a run, or those of the runs directly below it, by name.
+
+    Raises:
+        LstmbenchError: if there is none.
+    """
+    if runs := [Path(folder)] if is_run(folder) else run_folders(folder):
+        return runs
+    problem = "neither it nor a folder in it has a manifest.json"
+    raise LstmbenchError(f"There are no results in {folder}: {problem}.")
+
+
 def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
     """Return the records of one run folder, or of every run folder directly below ``folder``.
 
@@ -78,17 +91,12 @@ def read_results(folder: str | Path, first: int | None = None) -> pd.DataFrame:
     Raises:
         LstmbenchError: if there are no results, or they cannot be read.
     """
-    if is_run(folder):
-        records = _read(Path(folder), "records", COLUMNS, first=first)
-        records.attrs["manifest"] = read_manifest(folder)
-        return records
-    runs = run_folders(folder)
-    if not runs:
-        problem = "neither it nor a folder in it has a manifest.json"
-        raise LstmbenchError(f"There are no results in {folder}: {problem}.")
+    runs = find_runs(folder)
     tables = [_read(run, "records", COLUMNS, first=first) for run in runs]
-    records = pd.concat(tables, ignore_index=True)
-    records.attrs["manifest"] = [read_manifest(run) for run in runs]
+    manifests = [read_manifest(run) for run in runs]
+    is_one = runs == [Path(folder)]
+    records = tables[0] if is_one else pd.concat(tables, ignore_index=True)
+    records.attrs["manifest"] = manifests[0] if is_one else manifests
     return records
 
 
@@ -202,8 +210,7 @@ class Store:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest."""
-        content = _manifest_bytes(manifest)
-        write_atomically(self.folder / "manifest.json", content)
+        write_atomically(self.folder / "manifest.json", _manifest_bytes(manifest))
 
     def append(
         self,
@@ -241,7 +248,7 @@ class Store:
     def finish(self) -> None:
         """Put all parts together into the final files, then remove the parts."""
         for kind, columns in (("samples", SAMPLE_COLUMNS), ("records", COLUMNS)):
-            table = typed(_read(self.folder, kind, columns), columns, self._metric_types)
+            table = _read(self.folder, kind, columns, self._metric_types)
             _write_parquet(self.folder / f"{kind}.parquet", table)
             if kind == "records":
                 write_atomically(self.folder / "records.csv", partial(table.to_csv, index=False))
@@ -299,6 +306,7 @@ def _read(
     folder: Path,
     kind: str,
     columns: Mapping[str, str],
+    optional: Mapping[str, str] = MappingProxyType({}),
     only: bool = False,
     first: int | None = None,
 ) -> pd.DataFrame:
@@ -307,13 +315,13 @@ def _read(
     Args:
         folder: of the run.
         kind: ``records`` or ``samples``.
-        columns: with their types.
+        columns, optional: with their types, as ``typed`` takes them.
         only: whether to read no other columns; texts become categories then.
         first: the maximum number of rows.
     """
     paths = _files(folder, kind)
     if not paths:
-        return frame([], columns)
+        return frame([], columns, optional)
     is_final = paths == [folder / f"{kind}.parquet"]  # which has no row twice
     wanted = ([*columns] if is_final else [*_ROW_KEYS, *columns]) if only else None
     with _readable(paths[0] if len(paths) == 1 else folder):
@@ -327,7 +335,7 @@ def _read(
             del table
             pa.default_memory_pool().release_unused()  # hundreds of megabytes of a million rows
         else:
-            rows = typed(table.to_pandas(), columns)
+            rows = typed(table.to_pandas(), columns, optional)
     if is_final:
         return rows
     rows = rows.drop_duplicates([key for key in _ROW_KEYS if key in rows], ignore_index=True)
@@ -359,9 +367,11 @@ def _open_parquet(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn errors of reading a file into one sentence."""
+    """Turn errors of reading a file into one sentence, once."""
     try:
         yield
+    except LstmbenchError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         advice = ""

@@ -54,6 +54,13 @@ def test_the_same_run_twice_is_one_whether_given_twice_or_there_already(tmp_path
     assert contents(tmp_path / "out") == before
 
 
+def test_an_unreadable_run_in_the_target_has_no_id(tmp_path):
+    (tmp_path / "out" / "broken").mkdir(parents=True)
+    (tmp_path / "out" / "broken" / "manifest.json").write_text("{")
+    (merged,) = merge([a_run(tmp_path / "one", "None")], tmp_path / "out")
+    assert (merged.folder.name, merged.copied) == ("one", True)
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_the_same_id_with_other_records_is_refused_naming_both(tmp_path, there):
     one, other = a_run(tmp_path / "one", "r1"), a_run(tmp_path / "other", "r1", cases=2)
@@ -142,7 +149,7 @@ def test_a_copy_that_breaks_off_leaves_nothing_that_looks_like_a_run(tmp_path, m
 def test_no_runs_and_a_run_as_the_target_are_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     one = a_run(tmp_path / "one", "r1")
-    with pytest.raises(LstmbenchError, match="There is no run in"):
+    with pytest.raises(LstmbenchError, match="There are no results in"):
         merge([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(LstmbenchError, match="is a run's folder itself"):
         merge([one], one)

@@ -287,6 +287,7 @@ def test_a_truncated_file_costs_a_sentence_that_names_it(
     with pytest.raises(LstmbenchError, match=f"{path} cannot be read: ") as caught:
         read_results(folder)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count("cannot be read") == 1
 
 
 def test_a_table_of_something_else_costs_a_sentence_that_names_it(folder: Path) -> None:

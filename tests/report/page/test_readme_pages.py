@@ -173,7 +173,7 @@ def test_an_index_of_nothing_says_how_to_begin(tmp_path):
 
 
 def test_the_latest_run_is_the_newest_that_came_to_its_end(tmp_path):
-    with pytest.raises(LstmbenchError, match="There is no run in"):
+    with pytest.raises(LstmbenchError, match="There are no results in"):
         report.latest(tmp_path)
     started = fill(
         tmp_path / "started", quick_rows(), started="2026-05-01T00:00:00Z", complete=False
