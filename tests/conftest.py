@@ -32,8 +32,12 @@ threadpool_limits(1)  # of what a plug-in of pytest has imported before
 
 # What XLA has compiled serves all test processes, those that they start, and the next session on
 # the same processor
-_made_for = hashlib.sha256(repr([sys.version, cpp_library._processor()]).encode()).hexdigest()[:12]
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_made_for}"))
+_processor_id = hashlib.sha256(repr([sys.version, cpp_library._processor()]).encode()).hexdigest()[
+    :12
+]
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / f"xla-{_processor_id}")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
@@ -96,7 +100,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[_there] = {path.name for path in ROOT.iterdir()}
+    session.config.stash[_names_before] = {path.name for path in ROOT.iterdir()}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -105,7 +109,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """
     left = {
         path.name for path in ROOT.iterdir() if not path.name.startswith(".")
-    } - session.config.stash[_there]
+    } - session.config.stash[_names_before]
     if left and not hasattr(session.config, "workerinput"):  # the process that all others work for
         session.config.get_terminal_writer().line(
             f"\nERROR a test has left {', '.join(sorted(left))} in {ROOT}"
@@ -113,7 +117,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-_there: pytest.StashKey[set[str]] = pytest.StashKey()
+_names_before: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
 @pytest.fixture

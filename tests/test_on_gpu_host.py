@@ -52,7 +52,9 @@ def test_a_gate_that_fails_is_not_forgotten(script: Any, tmp_path: Path) -> None
 
 def test_a_step_is_ended_when_its_time_is_over(script: Any, tmp_path: Path) -> None:
     command = [script.sys.executable, "-c", "import time; time.sleep(600)"]
-    assert script.step("sleep", command, script.environment(tmp_path), seconds=0.5) == script.ENDED
+    assert (
+        script.step("sleep", command, script.environment(tmp_path), seconds=0.5) == script.TIMED_OUT
+    )
 
 
 def test_carried_packages_come_after_the_checkout_and_before_the_rest(

@@ -54,9 +54,9 @@ WORKER = [
 
 def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) -> None:
     """Wait until a third of the workloads is there, and kill a worker that is measuring one."""
-    kept = out / "parts"
+    parts = out / "parts"
     while (
-        len(list(kept.glob("*.records.parquet"))) < WORKLOADS // 3
+        len(list(parts.glob("*.records.parquet"))) < WORKLOADS // 3
         and not (out / "records.parquet").exists()
     ):
         time.sleep(0.05)
@@ -69,19 +69,19 @@ def kill_one(address: str, out: Path, workers: list[subprocess.Popen[bytes]]) ->
             at_work = [pid for pid, busy in doing.values() if busy]
     victim = next(worker for worker in workers if worker.pid == at_work[0])
     victim.send_signal(signal.SIGKILL)
-    print(f"killed a worker when {len(list(kept.glob('*')))} workloads were there")
+    print(f"killed a worker when {len(list(parts.glob('*')))} workloads were there")
 
 
 def on_workers(suite: Path, out: Path, count: int, survive: bool) -> lb.Run:
     """Measure the suite on dask workers, one of which dies."""
     with ExitStack() as scope:
-        options = {
+        cluster_options = {
             "n_workers": 0,
             "protocol": "tcp",
             "host": "127.0.0.1",
             "dashboard_address": "127.0.0.1:0",
         }
-        cluster = scope.enter_context(LocalCluster(**options, silence_logs=50))
+        cluster = scope.enter_context(LocalCluster(**cluster_options, silence_logs=50))
         command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, *WORKER]
         workers = []
         for number in range(count):
@@ -102,45 +102,45 @@ def on_workers(suite: Path, out: Path, count: int, survive: bool) -> lb.Run:
         )
 
 
-def faults(run: lb.Run, found: Reproduction) -> list[str]:
-    """Say what is not as it must be."""
+def faults(run: lb.Run, reproduced: Reproduction) -> list[str]:
+    """Return what is wrong."""
     records = run.records
     seen = Counter(zip(records["workload"], records["implementation"], strict=True))
-    said = []
+    problems = []
     if len(records) != CASES or set(seen.values()) != {1}:
-        said.append(f"{len(records)} rows of {len(seen)} cases, not {CASES} of as many")
+        problems.append(f"{len(records)} rows of {len(seen)} cases, not {CASES} of as many")
     if not (records["status"] == "ok").all():
-        said.append(f"not ok: {records['status'].value_counts().to_dict()}")
-    if found.exit_code:
-        said.append(f"ratios do not agree: {found.counts}")
-    return said
+        problems.append(f"not ok: {records['status'].value_counts().to_dict()}")
+    if reproduced.exit_code:
+        problems.append(f"ratios do not agree: {reproduced.counts}")
+    return problems
 
 
 def main() -> int:
     """Measure on workers and here, and compare."""
-    arguments = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("workers", nargs="?", type=int, default=3)
-    arguments.add_argument("--survive", action="store_true", help="kill no worker")
-    given = arguments.parse_args()
+    parser.add_argument("workers", nargs="?", type=int, default=3)
+    parser.add_argument("--survive", action="store_true", help="kill no worker")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         suite = folder / "many.yaml"
         suite.write_text(yaml.safe_dump(SUITE), encoding="utf-8")
-        begun = time.perf_counter()
-        far = on_workers(suite, folder / "far", given.workers, given.survive)
-        between = time.perf_counter()
-        here = lb.run(suite, folder / "here", progress=False)
+        start = time.perf_counter()
+        remote = on_workers(suite, folder / "remote", options.workers, options.survive)
+        middle = time.perf_counter()
+        local = lb.run(suite, folder / "local", progress=False)
         print(
-            f"{between - begun:.0f} s on {given.workers} workers, "
-            f"{time.perf_counter() - between:.0f} s here"
+            f"{middle - start:.0f} s on {options.workers} workers, "
+            f"{time.perf_counter() - middle:.0f} s here"
         )
-        found = reproduction("many-ratio", here.folder, far.folder)
-        said = faults(far, found)
-        print(f"{len(far.records)} cases; ratios: {found.counts}")
-    print("\n".join(said) or "every case there, once and well")
-    return 1 if said else 0
+        reproduced = reproduction("many-ratio", local.folder, remote.folder)
+        problems = faults(remote, reproduced)
+        print(f"{len(remote.records)} cases; ratios: {reproduced.counts}")
+    print("\n".join(problems) or "every case is there once, and ok")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

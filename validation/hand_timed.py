@@ -142,17 +142,17 @@ def main() -> int:
     chosen = rows.sample(min(options.rows, len(rows)), random_state=options.seed).sort_index()
     within = agreed = peaks = 0
     for _, row in chosen.iterrows():
-        pair, ratios, held = [row["implementation"], row["ratio_to"]], [], []
+        pair, ratios, peak_bytes = [row["implementation"], row["ratio_to"]], [], []
         for k in range(options.processes):
             found = {
                 name: in_new_process(name, row) for name in (pair if k % 2 == 0 else pair[::-1])
             }
             ratios.append(found[pair[0]]["seconds"] / found[pair[1]]["seconds"])
-            held.append(found[pair[0]]["peak_bytes"])
+            peak_bytes.append(found[pair[0]]["peak_bytes"])
         hand = median_interval([np.array([ratio]) for ratio in ratios])
         agrees = hand.low <= row["ratio_high"] and row["ratio_low"] <= hand.high
         inside = row["ratio_low"] <= hand.median <= row["ratio_high"]
-        peak = row["peak_host_bytes"] / statistics.median(held)
+        peak = row["peak_host_bytes"] / statistics.median(peak_bytes)
         agreed, within, peaks = (
             agreed + agrees,
             within + inside,

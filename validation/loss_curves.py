@@ -50,7 +50,7 @@ def main(runs: list[str]) -> None:
             closer, at_first = (
                 f"{(each <= 1).mean():.0%}" if len(each) else "" for each in (share, early)
             )
-            told = [
+            cells = [
                 run,
                 task,
                 len(share),
@@ -59,7 +59,7 @@ def main(runs: list[str]) -> None:
                 f"{share.max():.2g}",
                 at_first,
             ]
-            print(f"| {' | '.join(map(str, told))} |")
+            print(f"| {' | '.join(map(str, cells))} |")
 
 
 if __name__ == "__main__":

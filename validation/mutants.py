@@ -57,45 +57,47 @@ TABLES = ("report/tables/fastest.py", "tests/report/tables")
 VERIFY = ("verify/check_samples.py", "tests/verify")
 
 
-def of(place: tuple[str, str], old: str, new: str) -> Mutant:
+def mutant_of(place: tuple[str, str], old: str, new: str) -> Mutant:
     """Return a mutant of one of the files above."""
     return Mutant(place[0], old, new, place[1])
 
 
 MUTANTS = {
-    "both tails of the interval at one end": of(
+    "both tails of the interval at one end": mutant_of(
         STATISTICS, "tail = (1 - confidence) / 2", "tail = 1 - confidence"
     ),
-    "interval not widened for few processes": of(
+    "interval not widened for few processes": mutant_of(
         STATISTICS, "wider = _missing_width(len(groups), tail)", "wider = 1.0"
     ),
-    "processes not drawn again": of(
+    "processes not drawn again": mutant_of(
         STATISTICS,
         "generator.integers(len(groups), size=(resamples, len(groups)))",
         "np.tile(np.arange(len(groups)), (resamples, 1))",
     ),
-    "interval of rounds half as wide": of(STATISTICS, "0.98 * math.sqrt(n)", "0.49 * math.sqrt(n)"),
-    "idle turns kept, busy ones left out": of(
+    "interval of rounds half as wide": mutant_of(
+        STATISTICS, "0.98 * math.sqrt(n)", "0.49 * math.sqrt(n)"
+    ),
+    "idle turns kept, busy ones left out": mutant_of(
         DISTURBANCE, "busy < MIN_COMPUTING *", "busy > MIN_COMPUTING *"
     ),
-    "half of all rounds may be left out": of(
+    "half of all rounds may be left out": mutant_of(
         DISTURBANCE, "> MAX_DISCARDED * sum", "> 2 * MAX_DISCARDED * sum"
     ),
-    "stolen time overlooked": of(DISTURBANCE, "stolen > MAX_STOLEN,", "stolen > 1,"),
-    "standing in line counted as sleep": of(
+    "stolen time overlooked": mutant_of(DISTURBANCE, "stolen > MAX_STOLEN,", "stolen > 1,"),
+    "standing in line counted as sleep": mutant_of(
         DISTURBANCE, "(self.cpu_s + self.queued_s)", "self.cpu_s"
     ),
-    "ratio upside down": of(SPEED, "(own / base)[~out]", "(base / own)[~out]"),
-    "percentiles of 10 and 90": of(SPEED, "[5, 95]", "[10, 90]"),
-    "compile time not above the steady state": of(SPEED, "first - time.median", "first"),
-    "disturbed rounds kept": of(SPEED, "[own[~out] for own, out", "[own for own, out"),
-    "disturbance of the reference overlooked": of(
+    "ratio upside down": mutant_of(SPEED, "(own / base)[~out]", "(base / own)[~out]"),
+    "percentiles of 10 and 90": mutant_of(SPEED, "[5, 95]", "[10, 90]"),
+    "compile time not above the steady state": mutant_of(SPEED, "first - time.median", "first"),
+    "disturbed rounds kept": mutant_of(SPEED, "[own[~out] for own, out", "[own for own, out"),
+    "disturbance of the reference overlooked": mutant_of(
         SPEED, "disturbed(own) | disturbed(base)", "disturbed(own)"
     ),
-    "the smaller of two limits": of(
+    "the smaller of two limits": mutant_of(
         ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"
     ),
-    "traffic of training counted once": of(
+    "traffic of training counted once": mutant_of(
         ROOFLINE, '(2 if workload.mode == "training" else 1)', "1"
     ),
     "samples of many calls counted as one": Mutant(
@@ -104,7 +106,7 @@ MUTANTS = {
         "sum(one.seconds)",
         "tests/measure/test_metrics.py",
     ),
-    "a workload done before its samples are kept": of(
+    "a workload done before its samples are kept": mutant_of(
         STORE,
         "        _write_parquet(self.parts / "
         'f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))\n'
@@ -116,8 +118,8 @@ MUTANTS = {
         _write_parquet(self.parts / f"{workload}.samples.parquet", frame(samples, SAMPLE_COLUMNS))
 """,
     ),
-    "rows twice after a crash": of(STORE, "if is_final:", "if True:"),
-    "a changed manifest taken for whole": of(
+    "rows twice after a crash": mutant_of(STORE, "if is_final:", "if True:"),
+    "a changed manifest taken for whole": mutant_of(
         STORE,
         "if manifest.pop(CHECKSUM_KEY, None) not in (None, _checksum(manifest)):",
         "if False:",
@@ -128,42 +130,46 @@ MUTANTS = {
         "False",
         "tests/results tests/test_bad_inputs.py",
     ),
-    "all measured again": of(
+    "all measured again": mutant_of(
         RUNNER,
         "for workload in workloads if workload.id not in done]",
         "for workload in workloads]",
     ),
-    "complete without its records": of(
+    "complete without its records": mutant_of(
         RUNNER, 'manifest["complete"] and read_progress(folder)[0] >= ids', 'manifest["complete"]'
     ),
-    "turns always in one order": of(WORKLOAD, "            self.generator.shuffle(order)\n", ""),
-    "fewer rounds than asked for": of(
+    "turns always in one order": mutant_of(
+        WORKLOAD, "            self.generator.shuffle(order)\n", ""
+    ),
+    "fewer rounds than asked for": mutant_of(
         WORKLOAD, "rounds >= budget.min_rounds and", "rounds >= 1 and"
     ),
-    "a NaN passes the accuracy check": of(
+    "a NaN passes the accuracy check": mutant_of(
         CASE_RUN, "not check[name] <= TOLERANCE", "check[name] > TOLERANCE"
     ),
-    "too many threads let pass": of(
+    "too many threads let pass": mutant_of(
         CASE_RUN, "threads > allowed + MAX_EXTRA_THREADS", "threads > 99 * allowed"
     ),
-    "an alarm on one side only": of(
+    "an alarm on one side only": mutant_of(
         CONTROLS,
         'sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for',
         'sum(row["ratio_low"] > 1 for',
     ),
-    "controls that fail by chance": of(CONTROLS, "SIGNIFICANCE = 0.01", "SIGNIFICANCE = 0.5"),
+    "controls that fail by chance": mutant_of(
+        CONTROLS, "SIGNIFICANCE = 0.01", "SIGNIFICANCE = 0.5"
+    ),
     "outputs of JAX not waited for": Mutant(
         "backends/jax_backend.py",
         "        jax.block_until_ready(outputs)\n",
         "        pass\n",
         "tests/backends",
     ),
-    "samples that agree to a hundredth": of(VERIFY, "TOLERANCE = 1e-9", "TOLERANCE = 1e-2"),
+    "samples that agree to a hundredth": mutant_of(VERIFY, "TOLERANCE = 1e-9", "TOLERANCE = 1e-2"),
     "an extra raw file overlooked": Mutant(
         "verify/check_files.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
     ),
-    "many comparisons as one": of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
-    "slower by the interval alone": of(
+    "many comparisons as one": mutant_of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
+    "slower by the interval alone": mutant_of(
         VERDICTS, '(change["change"] > limit) & (change["low"] > 0)', '(change["low"] > 0)'
     ),
     "another number of cores the same machine": Mutant(
@@ -172,7 +178,7 @@ MUTANTS = {
         "",
         "tests/results tests/report/comparison",
     ),
-    "among the fastest, whatever the interval": of(
+    "among the fastest, whatever the interval": mutant_of(
         TABLES,
         'rows["time_low_s"] <= rows.iloc[0]["time_high_s"]',
         'rows["time_median_s"] <= rows.iloc[0]["time_high_s"]',
@@ -210,7 +216,7 @@ MUTANTS = {
 }
 
 
-def noticed(mutant: Mutant, checkout: Path, whole: bool) -> str:
+def failing_test(mutant: Mutant, checkout: Path, whole: bool) -> str:
     """Return which test notices the mutant, in a checkout that may be changed; an empty text if
     none does.
     """
@@ -264,16 +270,16 @@ def main() -> None:
     parser.add_argument(
         "--whole", action="store_true", help="run all tests on what the first ones let pass"
     )
-    asked = parser.parse_args()
+    options = parser.parse_args()
     chosen = [
-        name for name in MUTANTS if not asked.names or any(part in name for part in asked.names)
+        name for name in MUTANTS if not options.names or any(part in name for part in options.names)
     ]
     checkouts: Queue[Path] = Queue()
 
     def attempt(name: str) -> str:
         checkout = checkouts.get()
         try:
-            return noticed(MUTANTS[name], checkout, asked.whole)
+            return failing_test(MUTANTS[name], checkout, options.whole)
         finally:
             checkouts.put(checkout)
 

@@ -30,8 +30,8 @@ device, path = sys.argv[1:]
 dtypes = ["float64", "float32", "bfloat16", "float16"] + ["tf32"] * (device == "cuda")
 found = check_accuracy(seq_lens=[16], hidden_size=96, batch_size=18, dtypes=dtypes, device=device)
 found.to_csv(path, index=False)
-told = found[["implementation", "dtype", "status", "output_rel_error", "grad_rel_error"]]
-print(told[told["status"] != "skipped"].to_string(index=False, float_format="{:.1e}".format))
+shown = found[["implementation", "dtype", "status", "output_rel_error", "grad_rel_error"]]
+print(shown[shown["status"] != "skipped"].to_string(index=False, float_format="{:.1e}".format))
 print(*sorted(set(found.loc[found["status"] == "skipped", "error"])), sep="\\n")
 sys.exit(4 if (found["status"] == "wrong_result").any() else 0)
 """
@@ -42,9 +42,9 @@ TESTS = [
     "tests/variants/test_split.py",
 ]
 RENDERING_S = 60
-"""So long may tables and figures take, after the suite."""
-ENDED = 124
-"""What a step counts as that was ended because its time was over, as of ``timeout``."""
+"""Time for tables and figures after the suite."""
+TIMED_OUT = 124
+"""The exit code of a step that reached its time limit, as of the program ``timeout``."""
 
 
 def environment(packages: Path | None) -> dict[str, str]:
@@ -78,7 +78,7 @@ def step(
                 stderr=output,
             ).returncode
         except subprocess.TimeoutExpired:
-            code = ENDED
+            code = TIMED_OUT
     print(f"{name}: exit code {code} after {time.monotonic() - start:.0f} s", flush=True)
     return code
 
@@ -94,35 +94,35 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--packages", type=Path, help="a folder of packages that the host lacks")
     parser.add_argument("--device", default="cuda", help="where gate and tests run (default: cuda)")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests out")
-    asked = parser.parse_args(words)
-    suite = str(Path(asked.suite).resolve()) if Path(asked.suite).is_file() else asked.suite
+    options = parser.parse_args(words)
+    suite = str(Path(options.suite).resolve()) if Path(options.suite).is_file() else options.suite
     end, out, env = (
-        time.monotonic() + 60 * asked.minutes,
-        asked.out.resolve(),
-        environment(asked.packages),
+        time.monotonic() + 60 * options.minutes,
+        options.out.resolve(),
+        environment(options.packages),
     )
     out.mkdir(parents=True, exist_ok=True)
     python = sys.executable
     gate = step(
         "gate",
-        [python, "-c", GATE, asked.device, str(out / "gate.csv")],
+        [python, "-c", GATE, options.device, str(out / "gate.csv")],
         env,
-        60 * asked.minutes / 4,
+        60 * options.minutes / 4,
     )
     tested = 0
-    if not asked.no_tests:
+    if not options.no_tests:
         if all(
-            find_spec(name) or (asked.packages and (asked.packages / name).is_dir())
+            find_spec(name) or (options.packages and (options.packages / name).is_dir())
             for name in NEEDED
         ):
-            command = [python, "-m", "pytest", "-q", "-x", *TESTS, "-k", asked.device]
-            tested = step("tests", command, env, 60 * asked.minutes / 4, out / "tests.txt")
+            command = [python, "-m", "pytest", "-q", "-x", *TESTS, "-k", options.device]
+            tested = step("tests", command, env, 60 * options.minutes / 4, out / "tests.txt")
         else:
             (out / "tests.txt").write_text(
                 "pytest and hypothesis are not here: nothing was tested\n", encoding="utf-8"
             )
     left = max(0.0, (end - time.monotonic() - RENDERING_S) / 60)
-    folder = out / Path(asked.suite).stem
+    folder = out / Path(options.suite).stem
     command = [
         python,
         "-m",
@@ -138,10 +138,11 @@ def main(words: list[str] | None = None) -> int:
         "suite", [*command, "--no-progress"], env, max(1.0, end - time.monotonic()) + RENDERING_S
     )
     print(
-        f"all of it is in {asked.out}; bring it in with: lstmbench merge {asked.out} --out results",
+        f"all results are in {options.out}; merge them with: "
+        f"lstmbench merge {options.out} --out results",
         flush=True,
     )
-    return ran or (4 if {gate, tested} - {0, ENDED} else 0)
+    return ran or (4 if {gate, tested} - {0, TIMED_OUT} else 0)
 
 
 if __name__ == "__main__":

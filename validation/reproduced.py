@@ -95,12 +95,12 @@ def main() -> int:
     parser.add_argument("--slow", default="torch.loop")
     parser.add_argument("--by", type=float, default=0.2)
     parser.add_argument("--out", type=Path, help="where both runs are kept; nowhere if not given")
-    given = parser.parse_args()
-    base = given.run.resolve()
+    options = parser.parse_args()
+    base = options.run.resolve()
     table = table_id([], [read_manifest(base)], "ratio")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        out = (given.out or folder).resolve()
+        out = (options.out or folder).resolve()
         as_it_is = measured_again(
             table, base, out / "as-it-is", Path(lb.__file__).resolve().parents[1]
         )
@@ -108,12 +108,12 @@ def main() -> int:
             f"as it is: {as_it_is.counts}, outliers: {dict(as_it_is.outlier_implementations)}",
             flush=True,
         )
-        source = copy_with_slower(given.slow, given.by, folder / "slower")
+        source = copy_with_slower(options.slow, options.by, folder / "slower")
         slower = measured_again(table, base, out / "slower-run", source)
         outliers = dict(slower.outlier_implementations)
-        print(f"{given.slow} slower by {given.by:.0%}: {slower.counts}, outliers: {outliers}")
+        print(f"{options.slow} slower by {options.by:.0%}: {slower.counts}, outliers: {outliers}")
     is_confirmed = as_it_is.exit_code == 0 and not as_it_is.outlier_implementations
-    return 0 if is_confirmed and list(outliers) == [given.slow] else 1
+    return 0 if is_confirmed and list(outliers) == [options.slow] else 1
 
 
 if __name__ == "__main__":

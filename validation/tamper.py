@@ -14,7 +14,6 @@ import random
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +35,7 @@ class Outcome(NamedTuple):
     named: bool
 
 
-def one_digit(text: str, draw: random.Random) -> str:
+def with_one_digit_changed(text: str, draw: random.Random) -> str:
     """Return the text with one digit changed; an exponent's stays."""
     places = [k for k, letter in enumerate(text.partition("e")[0]) if letter.isdigit()]
     at = draw.choice(places)
@@ -47,22 +46,22 @@ def one_digit(text: str, draw: random.Random) -> str:
     )
 
 
-def digit(path: Path, draw: random.Random) -> None:
+def change_digit(path: Path, draw: random.Random) -> None:
     """Change one digit of a text."""
     data = bytearray(path.read_bytes())
     at = draw.choice([k for k, byte in enumerate(data) if chr(byte).isdigit()])
-    data[at] = ord(one_digit(chr(data[at]), draw))
+    data[at] = ord(with_one_digit_changed(chr(data[at]), draw))
     path.write_bytes(data)
 
 
-def byte(path: Path, draw: random.Random) -> None:
+def change_byte(path: Path, draw: random.Random) -> None:
     """Change one byte."""
     data = bytearray(path.read_bytes())
     data[draw.randrange(len(data))] ^= draw.randrange(1, 256)
     path.write_bytes(data)
 
 
-def number(path: Path, draw: random.Random) -> None:
+def change_number(path: Path, draw: random.Random) -> None:
     """Change one digit of one number that was measured, in Parquet."""
     table = pd.read_parquet(path)
     names = [
@@ -70,27 +69,27 @@ def number(path: Path, draw: random.Random) -> None:
     ]
     column = "seconds" if "seconds" in names else draw.choice(names)
     row = draw.choice([k for k, value in enumerate(table[column]) if pd.notna(value) and value > 0])
-    kept = float(table[column].iloc[row])
-    while table[column].iloc[row] == kept:
-        table.loc[row, column] = float(one_digit(repr(kept), draw))
+    before = float(table[column].iloc[row])
+    while table[column].iloc[row] == before:
+        table.loc[row, column] = float(with_one_digit_changed(repr(before), draw))
     table.to_parquet(path, index=False)
 
 
-def gone(path: Path, _: random.Random) -> None:
+def delete(path: Path, _: random.Random) -> None:
     """Remove the file."""
     path.unlink()
 
 
 CHANGES: Mapping[str, tuple[str, Callable[[Path, random.Random], None]]] = {
-    "a digit of a table": ("tables/*", digit),
-    "a byte of a figure": ("figures/*", byte),
-    "a byte of a page": ("README.md", byte),
-    "a digit of records.csv": ("records.csv", digit),
-    "a number in the records": ("records.parquet", number),
-    "the time of a sample": ("samples.parquet", number),
-    "a digit of the manifest": ("manifest.json", digit),
-    "a byte of a notebook": ("notebooks/*.ipynb", byte),
-    "a file that goes": ("**/*", gone),
+    "a digit of a table": ("tables/*", change_digit),
+    "a byte of a figure": ("figures/*", change_byte),
+    "a byte of a page": ("README.md", change_byte),
+    "a digit of records.csv": ("records.csv", change_digit),
+    "a number in the records": ("records.parquet", change_number),
+    "the time of a sample": ("samples.parquet", change_number),
+    "a digit of the manifest": ("manifest.json", change_digit),
+    "a byte of a notebook": ("notebooks/*.ipynb", change_byte),
+    "a file that goes": ("**/*", delete),
 }
 
 
@@ -98,7 +97,7 @@ def tampered(run: Path, changes: int, seed: int) -> Iterator[Outcome]:
     """Make so many changes to the run, one after the other, each taken back, and yield what
     verifying said.
     """
-    draw, kept = random.Random(seed), Kept()
+    draw, rendering = random.Random(seed), CachedRendering()
     kinds = [
         kind for kind, (pattern, _) in CHANGES.items() if any(run.glob(pattern))
     ]  # not each run has notebooks
@@ -109,17 +108,19 @@ def tampered(run: Path, changes: int, seed: int) -> Iterator[Outcome]:
         before, name = path.read_bytes(), path.relative_to(run).as_posix()
         change(path, draw)
         try:
-            found = [finding for finding in verify(run, render=kept) if finding.weight != "remark"]
+            found = [
+                finding for finding in verify(run, render=rendering) if finding.weight != "remark"
+            ]
         finally:
             path.write_bytes(before)
         yield Outcome(kind, name, bool(found), any(name in str(finding) for finding in found))
 
 
-class Kept:
-    """Renders a run, and keeps what it made: most changes do not touch what it is made from."""
+class CachedRendering:
+    """Renders a run, and keeps the files: most changes do not touch what they are made from."""
 
     def __init__(self) -> None:
-        self.made: dict[str, Mapping[str, bytes]] = {}
+        self.files: dict[str, Mapping[str, bytes]] = {}
 
     def __call__(self, folder: Path) -> Mapping[str, bytes]:
         """Return the files of a run."""
@@ -128,13 +129,13 @@ class Kept:
         )
         for name in ("manifest.json", "records.parquet"):
             state.update((folder / name).read_bytes())
-        if state.hexdigest() not in self.made:
-            self.made[state.hexdigest()] = render(folder)
-        return self.made[state.hexdigest()]
+        if state.hexdigest() not in self.files:
+            self.files[state.hexdigest()] = render(folder)
+        return self.files[state.hexdigest()]
 
 
-def give_sums(run: Path) -> None:
-    """Give a run its sums, as it would get them today."""
+def add_checksums(run: Path) -> None:
+    """Add the checksums that a run gets today."""
     Store(run).seal(read_manifest(run))
     for path in run.glob("notebooks/*.ipynb"):
         add_checksum(path)
@@ -149,24 +150,23 @@ def main() -> int:
     parser.add_argument("--changes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--without-sums", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        run = Path(shutil.copytree(asked.run, Path(scratch) / asked.run.name))
-        if asked.without_sums:
+        run = Path(shutil.copytree(options.run, Path(scratch) / options.run.name))
+        if options.without_sums:
             for path in run.rglob(CHECKSUMS):
                 path.unlink()
             manifest = read_manifest(run)
             manifest.pop("sums", None)
             Store(run).write_manifest(manifest)
         elif not (run / CHECKSUMS).is_file():
-            give_sums(run)
-        outcomes = list(tampered(run, asked.changes, asked.seed))
+            add_checksums(run)
+        outcomes = list(tampered(run, options.changes, options.seed))
     for kind in CHANGES:
         of_kind = [outcome for outcome in outcomes if outcome.kind == kind]
-        told = Counter(found=sum(o.found for o in of_kind), named=sum(o.named for o in of_kind))
-        print(
-            f"{kind}: {told['found']} of {len(of_kind)} found, {told['named']} with the file named"
-        )
+        found = sum(outcome.found for outcome in of_kind)
+        named = sum(outcome.named for outcome in of_kind)
+        print(f"{kind}: {found} of {len(of_kind)} found, {named} with the file named")
     for outcome in outcomes:
         if not outcome.named:
             print(

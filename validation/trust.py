@@ -87,14 +87,19 @@ def controls(comparisons: int, folder: Path) -> bool:
     same, slower = shown["same"], shown["slower"]
     near = _share(abs(row["ratio"] - 1) <= 0.015 for row in same)
     print(
-        f"{disturbed} of {rounds} rounds disturbed; strayed by {_strayed(same):.2%} in 95 % of them"
+        f"{disturbed} of {rounds} rounds disturbed; "
+        f"95 % of the ratios deviate by at most {_deviation(same):.2%}"
     )
     return all(
         [
-            _bar("itself, within 1 +- 0.015", near, at_least=0.95),
-            _bar("itself, flagged as different", _share(map(_different, same)), at_most=0.02),
-            _bar("5 % slower, flagged as slower", _share(map(_slower, slower)), at_least=0.95),
-            _bar("5 % slower, interval holds the truth", _share(map(_held, slower)), at_least=0.90),
+            _reached("itself, within 1 +- 0.015", near, at_least=0.95),
+            _reached("itself, flagged as different", _share(map(_different, same)), at_most=0.02),
+            _reached("5 % slower, flagged as slower", _share(map(_slower, slower)), at_least=0.95),
+            _reached(
+                "5 % slower, interval holds the truth",
+                _share(map(_contains_truth, slower)),
+                at_least=0.90,
+            ),
         ]
     )
 
@@ -105,12 +110,12 @@ def neighbour(comparisons: int, folder: Path) -> bool:
         shown, disturbed, rounds = compare(comparisons, folder)
     return all(
         [
-            _bar(
+            _reached(
                 "itself, beside a busy process, flagged as slower",
                 _share(map(_slower, shown["same"])),
                 at_most=0.0,
             ),
-            _bar("rounds reported as disturbed", disturbed / rounds, at_least=1 / rounds),
+            _reached("rounds reported as disturbed", disturbed / rounds, at_least=1 / rounds),
         ]
     )
 
@@ -134,40 +139,40 @@ def overhead(comparisons: int, folder: Path) -> bool:
         f"with no budget it takes {walls['least']:.1f}"
     )
     workload = Workload("inference", batch_size=1, seq_len=1, input_size=1, hidden_size=1)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, WorkerPool(Path(scratch)) as team:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, WorkerPool(Path(scratch)) as pool:
         starts = []
         for name in [name for name in names for _ in range(10)]:
-            team.worker(name, workload).kill()  # what it is forked from is there
+            pool.worker(name, workload).kill()  # what it is forked from is there
             start = time.perf_counter()
-            worker = team.worker(name, workload)
+            worker = pool.worker(name, workload)
             worker.request("describe", 60, names=[])
             starts.append(time.perf_counter() - start)
             worker.kill()
     return all(
         [
-            _bar(
+            _reached(
                 "a run, over its budgets and start-up",
                 walls["full"] / (budgets + walls["least"]),
                 at_most=1.3,
             ),
-            _bar(
+            _reached(
                 "what the harness adds to a sample, in microseconds",
                 _empty_sample_us(),
                 at_most=1.0,
             ),
-            _bar("starting a worker, the slowest of 30, in seconds", max(starts), at_most=0.5),
+            _reached("starting a worker, the slowest of 30, in seconds", max(starts), at_most=0.5),
         ]
     )
 
 
 def _empty_sample_us() -> float:
     """Return the median microseconds of a sample of a call that does nothing."""
-    held = PreparedCase.__new__(PreparedCase)
+    prepared = PreparedCase.__new__(PreparedCase)
     framework = type("ArrayBackend", (), {"synchronize": staticmethod(lambda outputs: None)})
-    held.lstm = type("LSTM", (), {"framework": framework})()
-    held.method, held.inputs = (lambda *inputs: None), [(1, 2, 3), (4, 5, 6)]
-    held.next_set, held.repeat, held.calls = 0, 0.0, 1
-    return float(np.median(held.samples(0.2))) * 1e6
+    prepared.lstm = type("LSTM", (), {"framework": framework})()
+    prepared.method, prepared.inputs = (lambda *inputs: None), [(1, 2, 3), (4, 5, 6)]
+    prepared.next_set, prepared.repeat, prepared.calls = 0, 0.0, 1
+    return float(np.median(prepared.samples(0.2))) * 1e6
 
 
 def _text(row: dict[str, Any]) -> str:
@@ -182,11 +187,11 @@ def _different(row: dict[str, Any]) -> bool:
     return _slower(row) or (row["ratio"] < 1 / (1 + THRESHOLD) and row["ratio_high"] < 1)
 
 
-def _held(row: dict[str, Any]) -> bool:
+def _contains_truth(row: dict[str, Any]) -> bool:
     return row["ratio_low"] <= row["truth"] <= row["ratio_high"]
 
 
-def _strayed(rows: list[dict[str, Any]]) -> float:
+def _deviation(rows: list[dict[str, Any]]) -> float:
     return float(np.percentile([abs(row["ratio"] - 1) for row in rows], 95))
 
 
@@ -194,7 +199,7 @@ def _share(flags: Any) -> float:
     return float(np.mean(list(flags)))
 
 
-def _bar(what: str, found: float, at_least: float = -np.inf, at_most: float = np.inf) -> bool:
+def _reached(what: str, found: float, at_least: float = -np.inf, at_most: float = np.inf) -> bool:
     reached = at_least <= found <= at_most
     wanted = f"at least {at_least:.4g}" if np.isfinite(at_least) else f"at most {at_most:.4g}"
     print(f"{'reached' if reached else 'MISSED '}  {what}: {found:.4g} ({wanted})", flush=True)
@@ -210,11 +215,13 @@ def main() -> int:
     parser.add_argument(
         "--comparisons", type=int, help="60 for controls, 20 for neighbour if not given"
     )
-    given = parser.parse_args()
-    measure = {"controls": controls, "neighbour": neighbour, "overhead": overhead}[given.what]
-    many = given.comparisons or {"controls": 60, "neighbour": 20, "overhead": 1}[given.what]
+    options = parser.parse_args()
+    measure = {"controls": controls, "neighbour": neighbour, "overhead": overhead}[options.what]
+    comparisons = (
+        options.comparisons or {"controls": 60, "neighbour": 20, "overhead": 1}[options.what]
+    )
     with tempfile.TemporaryDirectory(prefix="lstmbench-trust-") as folder:
-        return 0 if measure(many, Path(folder)) else 1
+        return 0 if measure(comparisons, Path(folder)) else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Compare runs of ``frontier``, ``ours`` and ``long`` with the goals for our implementations.
 
-    python validation/frontier_bars.py RUN [RUN ...]
+    python validation/frontier_goals.py RUN [RUN ...]
 
 Only the goals for a run's own workloads are checked. Each line is a goal: name, figure, goal, and
 whether it is reached. Ratios are those of the run's tables, taken within rounds; a ratio to the
@@ -29,19 +29,19 @@ LONGEST = 131072
 SHARES = {(64, 50, 1024): 0.92, (128, 100, 128): 0.70, (16, 100, 256): 0.85}
 
 
-class Bar(NamedTuple):
-    """What was to be reached: ``figure`` at most ``bar``, or at least, where more is better."""
+class Goal(NamedTuple):
+    """What was to be reached: ``figure`` at most ``limit``, or at least, if more is better."""
 
     what: str
     figure: float
-    bar: float
-    least: bool = False
+    limit: float
+    at_least: bool = False
 
     @property
     def reached(self) -> bool:
-        """Whether it is; the last digit that is printed decides."""
+        """Whether it is reached; the last digit that is printed decides."""
         figure = round(self.figure, 3)
-        return figure >= self.bar if self.least else figure <= self.bar
+        return figure >= self.limit if self.at_least else figure <= self.limit
 
 
 def table(run: Path, column: str, mode: str) -> pd.DataFrame:
@@ -61,38 +61,38 @@ def largest(values: pd.Series) -> tuple[int, ...]:
     return tuple(map(int, values.idxmax()))
 
 
-def speed(run: Path) -> Iterator[Bar]:
-    """Yield the bars of time, of a run of the eight workloads."""
+def all_speed_goals(run: Path) -> Iterator[Goal]:
+    """Yield the goals of time, of a run of the eight workloads."""
     for mode in ("training", "inference"):
         ratios = table(run, "ratio", mode)
         if set(EIGHT) <= set(ratios.index):
-            yield from speed_in(mode, ratios, ratios.div(ratios["torch.nn"].fillna(1.0), axis=0))
+            yield from speed_goals(mode, ratios, ratios.div(ratios["torch.nn"].fillna(1.0), axis=0))
 
 
-def speed_in(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator[Bar]:
+def speed_goals(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator[Goal]:
     """Yield those of one mode."""
     training = mode == "training"
     fused = over_nn["torch.fused"]
-    yield Bar(
+    yield Goal(
         f"torch.fused over torch.nn, {mode}, geometric mean",
         geometric(fused),
         0.85 if training else 1.0,
     )
-    yield Bar(
+    yield Goal(
         f"torch.fused over torch.nn, {mode}, at {largest(fused)}",
         fused.max(),
         1.05 if training else 1.15,
     )
     over_jax = ratios["jax.fused"] / ratios[JAX_PEERS].min(axis=1)
     peers = f"the best of {', '.join(JAX_PEERS)}"
-    yield Bar(
+    yield Goal(
         f"jax.fused over {peers}, {mode}, geometric mean",
         geometric(over_jax),
         0.7 if training else 0.8,
     )
-    yield Bar(f"jax.fused over {peers}, {mode}, at {largest(over_jax)}", over_jax.max(), 1.0)
+    yield Goal(f"jax.fused over {peers}, {mode}, at {largest(over_jax)}", over_jax.max(), 1.0)
     if training:
-        yield Bar(
+        yield Goal(
             "jax.fused over torch.nn, training, geometric mean",
             geometric(over_nn["jax.fused"]),
             1.0,
@@ -100,21 +100,21 @@ def speed_in(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Iterator
     for name, most in (("numpy.fused", 3.5), ("numpy.numba", 1.2)):
         if name in over_nn:
             found = over_nn[name]
-            yield Bar(f"{name} over torch.nn, {mode}, at {largest(found)}", found.max(), most)
+            yield Goal(f"{name} over torch.nn, {mode}, at {largest(found)}", found.max(), most)
     for size in LARGE if "numpy.fused" in over_nn else []:
         found = over_nn["numpy.fused"][size]
-        yield Bar(f"numpy.fused over torch.nn, {mode}, at {size}", found, 1.0 if training else 1.25)
+        yield Goal(
+            f"numpy.fused over torch.nn, {mode}, at {size}", found, 1.0 if training else 1.25
+        )
 
 
-def shares(run: Path) -> Iterator[Bar]:
-    """Yield the bars of the share of the machine's rate of products, of a run that trained at those
-    sizes.
-    """
+def roofline_goals(run: Path) -> Iterator[Goal]:
+    """Yield the goals of the share of the machine's rate of products, for the sizes of a run."""
     found = table(run, "roofline_fraction", "training")
     for size in (size for size in SHARES if size in found.index):
         ours = found[OURS].loc[size]
         what = f"share of the rate of products, training, {size}, {ours.idxmax()}"
-        yield Bar(what, ours.max(), SHARES[size], least=True)
+        yield Goal(what, ours.max(), SHARES[size], at_least=True)
 
 
 def beyond_gradients(run: Path) -> pd.DataFrame:
@@ -124,21 +124,21 @@ def beyond_gradients(run: Path) -> pd.DataFrame:
     return allocated.sub(gradients, axis=0)
 
 
-def memory(run: Path) -> Iterator[Bar]:
-    """Yield the bars of memory, of a run that has those lengths."""
+def memory_goals(run: Path) -> Iterator[Goal]:
+    """Yield the goals of memory, of a run that has those lengths."""
     found = beyond_gradients(run)
     for size in (size for size in found.index if size[1] == 1000):
         quotient = found["torch.fused"][size] / found["torch.nn"][size]
-        yield Bar(f"memory of torch.fused over torch.nn at {size}", quotient, 0.7)
+        yield Goal(f"memory of torch.fused over torch.nn at {size}", quotient, 0.7)
     for size in (size for size in found.index if size[1] == 4096):
         quotient = found["torch.recompute"][size] / found["torch.nn"][size]
-        yield Bar(f"memory of torch.recompute over torch.nn at {size}", quotient, 0.25)
+        yield Goal(f"memory of torch.recompute over torch.nn at {size}", quotient, 0.25)
         times = table(run, "ratio", "training").loc[size]
         quotient = times["torch.recompute"] / times["torch.fused"]
-        yield Bar(f"time of torch.recompute over torch.fused at {size}", quotient, 1.35)
+        yield Goal(f"time of torch.recompute over torch.fused at {size}", quotient, 1.35)
 
 
-def growth(run: Path) -> Iterator[Bar]:
+def growth_goals(run: Path) -> Iterator[Goal]:
     """Yield how far from linear in T time and memory grow, and what jax compiles, of a run that has
     the longest T.
 
@@ -158,7 +158,7 @@ def growth(run: Path) -> Iterator[Bar]:
         for name in (name for name in (*OURS, "jax.scan") if name in found):
             known = found[name].notna().to_numpy()
             exponent = np.polyfit(steps[known], np.log(found[name].to_numpy()[known]), 1)[0]
-            yield Bar(
+            yield Goal(
                 f"{what}, {name}: distance of the exponent, {exponent:.3f}, from 1",
                 abs(exponent - 1),
                 0.1,
@@ -167,20 +167,25 @@ def growth(run: Path) -> Iterator[Bar]:
         first = table(run, "compile_s", mode).droplevel(["batch_size", "hidden_size"])
         for name in ("jax.scan", "jax.fused"):
             quotient = first[name][LONGEST] / first[name][64]
-            yield Bar(f"compile time of {name}, {mode}, T = {LONGEST} over T = 64", quotient, 1.5)
+            yield Goal(f"compile time of {name}, {mode}, T = {LONGEST} over T = 64", quotient, 1.5)
 
 
 def main() -> int:
-    """Print every bar."""
+    """Print every goal."""
     missed = 0
     for run in map(Path, sys.argv[1:]):
         print(run.name)
-        for bar in (*speed(run), *shares(run), *memory(run), *growth(run)):
-            missed += not bar.reached
-            sign = ">=" if bar.least else "<="
+        for goal in (
+            *all_speed_goals(run),
+            *roofline_goals(run),
+            *memory_goals(run),
+            *growth_goals(run),
+        ):
+            missed += not goal.reached
+            sign = ">=" if goal.at_least else "<="
             print(
-                f"  {'reached' if bar.reached else 'MISSED '}  {bar.figure:7.3f} {sign} "
-                f"{bar.bar:<5} {bar.what}"
+                f"  {'reached' if goal.reached else 'MISSED '}  {goal.figure:7.3f} {sign} "
+                f"{goal.limit:<5} {goal.what}"
             )
     return 1 if missed else 0
 
