@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import psutil
 
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import implementation_row, names
 from lstmbench.core.stack.load import load
 from lstmbench.measure import environment
+from lstmbench.measure.disturbance import MAX_STOLEN
+from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.suites.interface import AnySuite
 from lstmbench.measure.suites.suite_file import read_suite, suites
@@ -25,8 +26,7 @@ COMPILED_ON_LOAD: Final = ("torch.fused", "jax.fused")
 """Implementations whose code is compiled when the first of them is loaded."""
 
 MAX_SPREAD: Final = 0.05
-MAX_STEAL: Final = 0.02
-"""Beyond one of these, a machine counts as noisy: an honest 5 % change would not be seen."""
+"""Beyond it, a machine counts as noisy: a change of 5 % would not be seen."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Noise:
     @property
     def verdict(self) -> str:
         """What to expect of measurements, in one phrase."""
-        if self.spread > MAX_SPREAD or (self.steal or 0) > MAX_STEAL:
+        if self.spread > MAX_SPREAD or (self.steal or 0) > MAX_STOLEN:
             return "noisy: quote ratios with their intervals, never single times"
         return "quiet enough"
 
@@ -70,16 +70,14 @@ def measure_noise(seconds: float = 2.0) -> Noise:
     load_average = environment.load_average()
     a = np.random.default_rng(0).standard_normal((256, 256))
     product = np.empty_like(a)
-    before = psutil.cpu_times()
+    monitor = HardwareMonitor("cpu")
     times: list[float] = []
     end = time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
         start = time.perf_counter()
         np.matmul(a, a, out=product)
         times.append(time.perf_counter() - start)
-    after = psutil.cpu_times()
-    total = sum(after) - sum(before)
-    steal = (after.steal - before.steal) / total if hasattr(after, "steal") and total > 0 else None
+    steal = monitor.state().stolen if hasattr(monitor.times, "steal") else None
     low, median, high = np.percentile(times, [5, 50, 95])
     spread = float((high - low) / 2 / median)
     return Noise(float(median), spread, steal, load_average, _clock_step())
@@ -87,13 +85,8 @@ def measure_noise(seconds: float = 2.0) -> Noise:
 
 def _clock_step() -> float:
     """Return the smallest step of the clock in seconds; its nominal resolution may be finer."""
-    steps = []
-    for _ in range(100):
-        start = now = time.perf_counter()
-        while now == start:
-            now = time.perf_counter()
-        steps.append(now - start)
-    return min(steps)
+    steps = np.diff([time.perf_counter() for _ in range(1000)])
+    return float(steps[steps > 0].min())
 
 
 def code_paths() -> dict[str, str]:
@@ -120,17 +113,17 @@ def examine() -> dict[str, Any]:
             name: importlib.util.find_spec(name) is not None for name in NOTEBOOK_PACKAGES
         },
         "implementations": list(rows.values()),
-        "skipped": {suite: _skip_counts(suite, rows) for suite in suites()},
+        "skipped": {name: _skip_counts(name, rows) for name in suites()},
     }
 
 
-def _skip_counts(suite: str, rows: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _skip_counts(name: str, rows: dict[str, dict[str, Any]]) -> Counter[str]:
     """Return why cases of a suite cannot run here, with the number of cases for each reason."""
-    found: AnySuite = read_suite(suite)
-    cases = (case for workload in found.workloads() for case in found.cases(workload))
-    reasons = (
-        skip_reason(rows[case.implementation], case.workload)
-        for case in cases
+    suite: AnySuite = read_suite(name)
+    return Counter(
+        reason
+        for workload in suite.workloads()
+        for case in suite.cases(workload)
         if case.implementation in rows  # baselines run everywhere
+        and (reason := skip_reason(rows[case.implementation], case.workload))
     )
-    return dict(Counter(filter(None, reasons)))

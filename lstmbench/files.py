@@ -33,8 +33,7 @@ def write_atomically(
                 content(temporary)
             else:
                 temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            _sync(temporary)
             temporary.replace(target)
             _sync(target.parent)
         finally:
@@ -44,11 +43,12 @@ def write_atomically(
         raise LstmbenchError(f"{path} cannot be written: {reason}.") from None
 
 
-def _sync(folder: Path) -> None:
-    """Write a folder's list of names to the disk."""
-    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    """Have a file, or a folder's list of names, written to the disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # a system that cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -41,24 +40,31 @@ def find_run(table: str, results: str | Path) -> Path:
     return runs[table]
 
 
-def new_folder(base: Path) -> Path:
-    """Return the default folder of a reproduction: beside the run, named by time and suite."""
-    return base.resolve().parent / f"{timestamp(now())}-{_suite(base)['name']}-reproduction"
-
-
-def measure_again(base: Path, out: Path, progress: bool = True) -> Run:
+def measure_again(base: Path, out: Path | None = None, progress: bool = True) -> Run:
     """Measure the suite of a run into another folder, which also gets the suite as a file.
+
+    Args:
+        base: the folder of the run.
+        out: the other folder; None for one beside the run, named by time and suite.
+        progress: whether to show a progress bar.
 
     Raises:
         LstmbenchError: if the run did not record its suite, it is a training run, the suite cannot
             be measured here, or the folder holds another run.
     """
-    suite = _suite(base)
-    path = out / f"{suite['name']}.yaml"
+    suite = read_manifest(base).get("suite")
+    if not isinstance(suite, dict) or not re.fullmatch(r"\w[\w.+-]*", str(suite.get("name"))):
+        raise LstmbenchError(f"The manifest in {base} records no suite to measure again.")
+    name = suite.pop("name")
+    if "tasks" in suite:
+        problem = f"The suite {name!r} is a training suite"
+        raise LstmbenchError(f"{problem}; its runs have no ratios to compare.")
+    if out is None:
+        out = base.resolve().parent / f"{timestamp(now())}-{name}-reproduction"
+    path = out / f"{name}.yaml"
     if is_run(out) and not path.is_file():
         raise LstmbenchError(f"{out} holds another run; choose another folder.")
-    content = {key: value for key, value in suite.items() if key != "name"}
-    write_atomically(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(path, yaml.safe_dump(suite, sort_keys=False, allow_unicode=True))
     return run(path, out, progress=progress)
 
 
@@ -68,18 +74,3 @@ def write_report(reproduction: Reproduction, folder: Path) -> Path:
     write_atomically(report.with_suffix(".csv"), reproduction.csv())
     write_atomically(report, reproduction.markdown())
     return report
-
-
-def _suite(folder: Path) -> dict[str, Any]:
-    """Return the suite that a run recorded.
-
-    Raises:
-        LstmbenchError: if there is none, or it is a training suite.
-    """
-    suite = read_manifest(folder).get("suite")
-    if not isinstance(suite, dict) or not re.fullmatch(r"\w[\w.+-]*", str(suite.get("name"))):
-        raise LstmbenchError(f"The manifest in {folder} records no suite to measure again.")
-    if "tasks" in suite:
-        problem = f"The suite {suite['name']!r} is a training suite"
-        raise LstmbenchError(f"{problem}; its runs have no ratios to compare.")
-    return suite

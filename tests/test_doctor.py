@@ -69,7 +69,7 @@ class TimesWithoutSteal(NamedTuple):
     [
         (Times(10, 5, 1), Times(13, 6, 1), 0.0),
         (Times(10, 5, 1), Times(13, 5, 2), 0.25),
-        (Times(10, 5, 1), Times(10, 5, 1), None),
+        (Times(10, 5, 1), Times(10, 5, 1), 0.0),
         (TimesWithoutSteal(10, 5), TimesWithoutSteal(11, 5), None),
     ],
 )

@@ -3,26 +3,23 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lstmbench.cli.program import app, unknown_format
+from lstmbench.cli.program import Results, app, choose_format
 
 EXAMPLES = "Examples: `lstmbench cite quick-ratio` · `lstmbench cite quick-ratio --format bibtex`"
-TableId = Annotated[str, typer.Argument(help="A table's id, as printed in its footer.")]
-Results = Annotated[
-    Path, typer.Option(help="The run with the table, or a folder of runs: its newest run with it.")
-]
-Format = Annotated[
-    str | None, typer.Option("--format", help="bibtex, latex or markdown. Default: all of them.")
-]
 
 
 @app.command(epilog=EXAMPLES)
-def cite(table: TableId, results: Results = Path("results"), format_: Format = None) -> None:
+def cite(
+    table: Annotated[str, Argument(help="A table's id, as printed in its footer.")],
+    results: Results = Path("results"),
+    format_: Annotated[
+        str | None, Option("--format", help="bibtex, latex or markdown. Default: all of them.")
+    ] = None,
+) -> None:
     """Print how to cite a table and this software, in BibTeX, LaTeX and Markdown."""
     from lstmbench.report.cite import cite as citations_of
 
-    citations = citations_of(table, results)
-    if format_ is not None and format_ not in citations:
-        raise unknown_format(format_, citations)
-    print("\n".join(citations.values()) if format_ is None else citations[format_], end="")
+    texts = citations_of(table, results)
+    print("\n".join(texts.values()) if format_ is None else choose_format(format_, texts), end="")

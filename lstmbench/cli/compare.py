@@ -3,35 +3,29 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
-from lstmbench.cli.program import app, unknown_format
-
-Base = Annotated[Path, typer.Argument(help="The folder of the run to compare with.")]
-New = Annotated[Path, typer.Argument(help="The folder of the run to judge.")]
-Threshold = Annotated[float, typer.Option(help="The smallest change that matters, as a fraction.")]
-By = Annotated[
-    str | None,
-    typer.Option(help="ratio or time. Default: ratio if both runs have the same reference."),
-]
-Format = Annotated[str, typer.Option("--format", help="md or json.")]
-AcrossMachines = Annotated[
-    bool, typer.Option("--across-machines", help="Also compare ratios of two machines.")
-]
-Out = Annotated[
-    Path | None, typer.Option(help="Write the report to this file; print one sentence.")
-]
+from lstmbench.cli.program import app, choose_format
 
 
 @app.command(epilog="Example: `lstmbench compare results/before results/after --out comment.md`")
 def compare(
-    base: Base,
-    new: New,
-    threshold: Threshold = 0.05,
-    by: By = None,
-    format_: Format = "md",
-    across_machines: AcrossMachines = False,
-    out: Out = None,
+    base: Annotated[Path, Argument(help="The folder of the run to compare with.")],
+    new: Annotated[Path, Argument(help="The folder of the run to judge.")],
+    threshold: Annotated[
+        float, Option(help="The smallest change that matters, as a fraction.")
+    ] = 0.05,
+    by: Annotated[
+        str | None,
+        Option(help="ratio or time. Default: ratio if both runs have the same reference."),
+    ] = None,
+    format_: Annotated[str, Option("--format", help="md or json.")] = "md",
+    across_machines: Annotated[
+        bool, Option("--across-machines", help="Also compare ratios of two machines.")
+    ] = False,
+    out: Annotated[
+        Path | None, Option(help="Write the report to this file; print one sentence.")
+    ] = None,
 ) -> None:
     """Compare two runs case by case: slower, faster, same, ambiguous, or why not comparable.
 
@@ -40,16 +34,16 @@ def compare(
     """
     from lstmbench.files import write_atomically
     from lstmbench.report.comparison.compare import compare as compare_runs
+    from lstmbench.report.comparison.comparison import Comparison
 
-    if format_ not in ("md", "json"):
-        raise unknown_format(format_, ("md", "json"))
+    to_text = choose_format(format_, {"md": Comparison.markdown, "json": Comparison.json})
     comparison = compare_runs(
         base, new, threshold=threshold, by=by, across_machines=across_machines
     )
-    text = comparison.markdown() if format_ == "md" else comparison.json()
+    text = to_text(comparison)
     if out is None:
         print(text, end="")
     else:
         write_atomically(out, text)
         print(comparison.summary)
-    raise typer.Exit(comparison.exit_code)
+    raise Exit(comparison.exit_code)

@@ -3,16 +3,18 @@
 import json
 from typing import Annotated
 
-import typer
-from rich.table import Table
+from typer import Option
 
-from lstmbench.cli.program import AsJson, app, console, print_implementations
-
-Tasks = Annotated[bool, typer.Option("--tasks", help="List the tasks of the training suites.")]
+from lstmbench.cli.program import AsJson, app, console, print_implementations, print_table
 
 
 @app.command(name="list", epilog="Example: `lstmbench list --json`")
-def list_verb(tasks: Tasks = False, as_json: AsJson = False) -> None:
+def list_verb(
+    tasks: Annotated[
+        bool, Option("--tasks", help="List the tasks of the training suites.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List implementations, what slows them down here, and suites; or the training tasks."""
     from lstmbench.core.registry import NOT_COMPILED, implementation_row, names
     from lstmbench.doctor import code_paths
@@ -29,11 +31,11 @@ def list_verb(tasks: Tasks = False, as_json: AsJson = False) -> None:
     for name, code_path in code_paths().items():
         if code_path.startswith(NOT_COMPILED):
             console.print(f"{name}: {code_path}")
-    table = Table("suite", "cases", "description", title="Suites", title_justify="left")
+    suite_rows = []
     for name in suites():
         suite = read_suite(name)
-        table.add_row(name, str(suite.count()), suite.description)
-    console.print(table)
+        suite_rows.append([name, str(suite.count()), suite.description])
+    print_table("Suites", ("suite", "cases", "description"), suite_rows)
 
 
 def _print_tasks(as_json: bool) -> None:
@@ -43,9 +45,8 @@ def _print_tasks(as_json: bool) -> None:
     if as_json:
         print(json.dumps({"tasks": rows}, indent=2))
         return
-    columns = ("task", "question", "judged by", "sizes", "here")
-    table = Table(*columns, title="Tasks", title_justify="left")
+    cells = []
     for row in rows:
         sizes = ", ".join(f"{key} = {value}" for key, value in row["sizes"].items())
-        table.add_row(row["name"], row["question"], row["metric"], sizes, row["reason"] or "yes")
-    console.print(table)
+        cells.append([row["name"], row["question"], row["metric"], sizes, row["reason"] or "yes"])
+    print_table("Tasks", ("task", "question", "judged by", "sizes", "here"), cells)

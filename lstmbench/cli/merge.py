@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from lstmbench.cli.program import app, console
 
-Folders = Annotated[list[Path], typer.Argument(help="Runs' folders, or folders of runs.")]
-Out = Annotated[
-    Path, typer.Option(help="The folder of runs to copy to; the runs already in it are kept.")
-]
-
 
 @app.command(epilog="Example: `lstmbench merge from-a from-b/results --out results`")
-def merge(folders: Folders, out: Out) -> None:
+def merge(
+    folders: Annotated[list[Path], Argument(help="Runs' folders, or folders of runs.")],
+    out: Annotated[
+        Path, Option(help="The folder of runs to copy to; the runs already in it are kept.")
+    ],
+) -> None:
     """Copy runs of several machines into one folder, and compare their ratios in its index.
 
     A run that is given twice is copied once. Runs that are not finished, cannot be read or

@@ -4,27 +4,27 @@ import signal
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from lstmbench.cli.program import app, console, handle_broken_pipe
 from lstmbench.errors import LstmbenchError
 
-Name = Annotated[str, typer.Argument(help="A notebook's name or path, for example 03_speed.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Where to write the executed copy. Default: only list the parameters."),
-]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--parameter", help="NAME=VALUE; may be given several times."),
-]
-Html = Annotated[
-    bool, typer.Option("--html", help="Also write the copy as a page that needs no Jupyter.")
-]
-
 
 @app.command(epilog="Example: `lstmbench notebook 03_speed --out /tmp/03.ipynb -p suite=smoke`")
-def notebook(name: Name, out: Out = None, parameter: Parameters = None, html: Html = False) -> None:
+def notebook(
+    name: Annotated[str, Argument(help="A notebook's name or path, for example 03_speed.")],
+    out: Annotated[
+        Path | None,
+        Option(help="Where to write the executed copy. Default: only list the parameters."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        Option("-p", "--parameter", help="NAME=VALUE; may be given several times."),
+    ] = None,
+    html: Annotated[
+        bool, Option("--html", help="Also write the copy as a page that needs no Jupyter.")
+    ] = False,
+) -> None:
     """Execute a notebook, or list its parameters.
 
     Parameters with an unknown name or a value of the wrong type are refused before anything runs.

@@ -4,37 +4,28 @@ import signal
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
-from lstmbench.cli.program import Progress, app, console, handle_broken_pipe
+from lstmbench.cli.program import Progress, Results, app, console, handle_broken_pipe
 from lstmbench.errors import LstmbenchError
 
 EXAMPLES = (
     "Examples: `lstmbench reproduce quick-ratio` · "
     "`lstmbench reproduce quick-ratio --results results/here --run results/there`"
 )
-TableName = Annotated[
-    str, typer.Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")
-]
-Results = Annotated[
-    Path,
-    typer.Option(help="The run with the table, or a folder of runs: its newest run with it."),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="The new run's folder. Default: beside the run with the table.")
-]
-OtherRun = Annotated[
-    Path | None,
-    typer.Option("--run", help="Measure nothing; compare the table with the run in this folder."),
-]
 
 
 @app.command(epilog=EXAMPLES)
 def reproduce(
-    table: TableName,
+    table: Annotated[str, Argument(metavar="TABLE", help="The table's name, such as quick-ratio.")],
     results: Results = Path("results"),
-    out: Out = None,
-    run: OtherRun = None,
+    out: Annotated[
+        Path | None, Option(help="The new run's folder. Default: beside the run with the table.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        Option(help="Measure nothing; compare the table with the run in this folder."),
+    ] = None,
     progress: Progress = True,
 ) -> None:
     """Measure a published table again, here, and say for each row whether its ratio agrees.
@@ -44,18 +35,17 @@ def reproduce(
     comparable ratios agree, 1 fewer agree or a result is wrong, 2 no ratio is comparable.
     """
     from lstmbench import report
-    from lstmbench import reproduce as reproduction_run
     from lstmbench.report.comparison.reproduction import reproduction
+    from lstmbench.reproduce import find_run, measure_again, write_report
 
     if run is not None and out is not None:
         raise LstmbenchError("--run measures nothing; it cannot be combined with --out.")
-    base = reproduction_run.find_run(table, results)
+    base = find_run(table, results)
     if run is None:
-        folder = out or reproduction_run.new_folder(base)
         with handle_broken_pipe(signal.SIG_IGN):
-            run = reproduction_run.measure_again(base, folder, progress).folder
+            run = measure_again(base, out, progress).folder
         report.write(run)
     outcome = reproduction(table, base, run)
     console.print(outcome.summary)
-    console.print(str(reproduction_run.write_report(outcome, run)))
-    raise typer.Exit(outcome.exit_code)
+    console.print(str(write_report(outcome, run)))
+    raise Exit(outcome.exit_code)

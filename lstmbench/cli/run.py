@@ -2,17 +2,15 @@
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, BadParameter, Exit, Option
 
 from lstmbench import exit_codes
 from lstmbench.cli.program import Progress, app, console, handle_broken_pipe
 from lstmbench.errors import LstmbenchError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lstmbench.measure.runner import Run
 
 EXAMPLES = (
@@ -22,72 +20,58 @@ EXAMPLES = (
     "`lstmbench run --resume results/mine`"
 )
 
-Suite = Annotated[
-    str | None,
-    typer.Argument(
-        help="A suite's name (see `lstmbench list`) or a YAML file. Default with --ab: `duel`."
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="The results folder. A run in it that is not finished is continued."),
-]
-Resume = Annotated[
-    Path | None,
-    typer.Option(help="Continue the run in this folder, with the suite that it recorded."),
-]
-Task = Annotated[
-    list[str] | None,
-    typer.Option(help="Run only this task of a training suite; may be given several times."),
-]
-AB = Annotated[
-    tuple[str, str] | None,
-    typer.Option(
-        metavar="A B",
-        help="Compare B with A, instead of measuring the suite's implementations. A name may end "
-        "in @ and a git revision or the path of a Python interpreter.",
-    ),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(help="With --ab: the smallest change that matters. Default: 0.02."),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(min=0, help="Seed of the inputs and of the order of rounds. Default: random."),
-]
-Wait = Annotated[
-    bool,
-    typer.Option(help="If another run is timed on this machine, wait for its end; or refuse."),
-]
-Executor = Annotated[
-    str,
-    typer.Option(help="local, or dask: on a dask cluster, see docs/many-machines.md."),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="The dask scheduler. Default: start one here."),
-]
-Minutes = Annotated[
-    float | None,
-    typer.Option(min=0, help="Start no workload after this many minutes; skip the rest."),
-]
-
 
 @app.command(epilog=EXAMPLES)
 def run(
-    suite: Suite = None,
-    out: Out = None,
-    resume: Resume = None,
-    task: Task = None,
-    ab: AB = None,
-    threshold: Threshold = None,
-    seed: Seed = None,
+    suite: Annotated[
+        str | None,
+        Argument(
+            help="A suite's name (see `lstmbench list`) or a YAML file. Default with --ab: `duel`."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(help="The results folder. A run in it that is not finished is continued."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        Option(help="Continue the run in this folder, with the suite that it recorded."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        Option(help="Run only this task of a training suite; may be given several times."),
+    ] = None,
+    ab: Annotated[
+        tuple[str, str] | None,
+        Option(
+            metavar="A B",
+            help="Compare B with A, instead of measuring the suite's implementations. A name may "
+            "end in @ and a git revision or the path of a Python interpreter.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        Option(help="With --ab: the smallest change that matters. Default: 0.02."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Option(min=0, help="Seed of the inputs and of the order of rounds. Default: random."),
+    ] = None,
     progress: Progress = True,
-    wait: Wait = True,
-    executor: Executor = "local",
-    scheduler: Scheduler = None,
-    minutes: Minutes = None,
+    wait: Annotated[
+        bool,
+        Option(help="If another run is timed on this machine, wait for its end; or refuse."),
+    ] = True,
+    executor: Annotated[
+        str, Option(help="local, or dask: on a dask cluster, see docs/many-machines.md.")
+    ] = "local",
+    scheduler: Annotated[
+        str | None, Option(metavar="ADDRESS", help="The dask scheduler. Default: start one here.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        Option(min=0, help="Start no workload after this many minutes; skip the rest."),
+    ] = None,
 ) -> None:
     """Measure a suite into a results folder, with its tables and figures.
 
@@ -101,12 +85,12 @@ def run(
     from lstmbench.report.comparison.verdicts import check_threshold
 
     if resume is not None and (suite, out, task, ab, seed, minutes) != (None,) * 6:
-        options = "a suite, --out, --task, --ab, --seed or --minutes"
         raise LstmbenchError(
-            f"--resume continues a run as it began; it cannot be combined with {options}."
+            "--resume continues a run as it began; it cannot be combined with a suite, --out, "
+            "--task, --ab, --seed or --minutes."
         )
     if resume is None and out is None:
-        raise typer.BadParameter("Give the results folder.", param_hint="--out")
+        raise BadParameter("Give the results folder.", param_hint="--out")
     if suite is None and ab is None and resume is None:
         raise LstmbenchError(
             "No suite was given. Give a suite's name or a YAML file; `lstmbench list` shows names."
@@ -115,19 +99,18 @@ def run(
         check_threshold(threshold)
         if ab is None and resume is None:
             raise LstmbenchError("--threshold applies to --ab A B only.")
+    where: dict[str, Any] = {"wait": wait, "executor": executor, "scheduler": scheduler}
     with handle_broken_pipe(signal.SIG_IGN):
         if resume is not None:
-            result = runner.resume(
-                resume, progress=progress, wait=wait, executor=executor, scheduler=scheduler
-            )
+            result = runner.resume(resume, progress=progress, **where)
         else:
             result = runner.run(
                 suite or "duel", out, progress=progress, seed=seed, ab=ab, tasks=task or (),
-                wait=wait, minutes=minutes, executor=executor, scheduler=scheduler,
+                minutes=minutes, **where,
             )  # fmt: skip
     if resume is None or result.new or not (result.folder / "README.md").is_file():
         report.write(result.folder)
-    raise typer.Exit(_print_outcome(result, threshold))
+    raise Exit(_print_outcome(result, threshold))
 
 
 def _print_outcome(run: "Run", threshold: float | None) -> int:
@@ -140,15 +123,17 @@ def _print_outcome(run: "Run", threshold: float | None) -> int:
     counts = records["status"].value_counts().to_dict()
     statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
     console.print(f"{run.folder}: {statuses}")
-    failures = records[~records["status"].isin(["ok", "skipped"])]
-    _print_failures(failures)
+    for record in records[~records["status"].isin(["ok", "skipped"])].itertuples():
+        workload = f"{record.mode} T={record.seq_len} H={record.hidden_size}"
+        case = f"{record.implementation} {getattr(record, 'task', workload)}"
+        console.print(f"  {case}: {record.status}, {record.error}")
     if not manifest.get("complete", True):
         console.print("  The harness failed in some cases; the same command measures them again.")
-    if counts.get("wrong_result"):
+    if "wrong_result" in counts:
         return exit_codes.WRONG_RESULT
-    if len(failures):
+    if counts.keys() - {"ok", "skipped"}:
         return exit_codes.NOT_POSSIBLE
-    if not counts.get("ok"):
+    if "ok" not in counts:
         return exit_codes.NOTHING_MEASURED
     controls = manifest["controls"]
     console.print(f"  noise floor {controls['noise_floor']}")
@@ -156,13 +141,6 @@ def _print_outcome(run: "Run", threshold: float | None) -> int:
         return exit_codes.CONTROLS_FAILED
     if not is_ab(manifest):
         return exit_codes.OK
-    comparison = compare_ab(records, THRESHOLD if threshold is None else threshold)
+    comparison = compare_ab(records, threshold or THRESHOLD)
     print(comparison.markdown(), end="")
     return comparison.exit_code
-
-
-def _print_failures(records: "pd.DataFrame") -> None:
-    for record in records.itertuples():
-        workload = f"{record.mode} T={record.seq_len} H={record.hidden_size}"
-        case = f"{record.implementation} {getattr(record, 'task', workload)}"
-        console.print(f"  {case}: {record.status}, {record.error}")

@@ -3,22 +3,23 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
-from lstmbench.cli.program import app, console, unknown_format
+from lstmbench.cli.program import app, choose_format, console
 from lstmbench.errors import LstmbenchError
 
 EXAMPLES = (
     "Examples: `lstmbench table results/my-run` · "
     "`lstmbench table results/my-run --id quick-ratio --format tex`"
 )
-Folder = Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")]
-Id = Annotated[str | None, typer.Option("--id", help="Print only this table; write nothing.")]
-Format = Annotated[str, typer.Option("--format", help="With --id: md, tex or csv.")]
 
 
 @app.command(epilog=EXAMPLES)
-def table(folder: Folder, id_: Id = None, format_: Format = "md") -> None:
+def table(
+    folder: Annotated[Path, Argument(help="A run's folder, or a folder of runs.")],
+    id_: Annotated[str | None, Option("--id", help="Print only this table; write nothing.")] = None,
+    format_: Annotated[str, Option("--format", help="With --id: md, tex or csv.")] = "md",
+) -> None:
     """Render tables, figures and the page of a run, or the index of a folder of runs."""
     from lstmbench import report
     from lstmbench.report.tables.machines import machine_tables
@@ -32,19 +33,17 @@ def table(folder: Folder, id_: Id = None, format_: Format = "md") -> None:
     if id_ is None and has_runs:
         console.print(str(report.write_index(folder)))
         return
-    all_tables = machine_tables(newest_first(folder)) if has_runs else run_tables(folder)
-    tables = {table.id: table for table in all_tables}
+    tables = machine_tables(newest_first(folder)) if has_runs else run_tables(folder)
     if id_ is None:
         report.write(folder)
-        for table in tables.values():
+        for table in tables:
             print(table.markdown())
         return
-    if id_ not in tables:
-        known = f"the tables are {', '.join(tables)}"
-        reason = known if tables else "no suite was measured on two machines"
+    chosen = {table.id: table for table in tables}
+    if id_ not in chosen:
+        known = f"the tables are {', '.join(chosen)}"
+        reason = known if chosen else "no suite was measured on two machines"
         raise LstmbenchError(f"There is no table {id_!r} in {folder}; {reason}.")
-    chosen = tables[id_]
-    formats = {"md": chosen.markdown, "tex": chosen.latex, "csv": chosen.csv}
-    if format_ not in formats:
-        raise unknown_format(format_, formats)
-    print(formats[format_]())
+    table = chosen[id_]
+    to_text = {"md": table.markdown, "tex": table.latex, "csv": table.csv}
+    print(choose_format(format_, to_text)())

@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit
 
 from lstmbench.cli.program import app
 
-Folder = Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs with its index.")]
 SUMMARIES = ("nothing differs.", "it differs.", "not all of it can be verified.")
 """By exit code."""
 
 
 @app.command(epilog="Examples: `lstmbench verify results` · `lstmbench verify results/my-run`")
-def verify(folder: Folder) -> None:
+def verify(
+    folder: Annotated[Path, Argument(help="A run's folder, or a folder of runs with its index.")],
+) -> None:
     """Check checksums, compare records with their samples, and render everything again.
 
     Nothing is written. Each finding is one line. Exit code: 0 nothing differs, 1 something
@@ -27,4 +28,4 @@ def verify(folder: Folder) -> None:
         print(finding)
     code = exit_code(findings)
     print(f"{folder}: {SUMMARIES[code]}")
-    raise typer.Exit(code)
+    raise Exit(code)
