@@ -84,16 +84,18 @@ def run(
     from lstmbench.measure import runner
     from lstmbench.report.comparison.verdicts import check_threshold
 
-    if resume is not None and (suite, out, task, ab, seed, minutes) != (None,) * 6:
+    if resume is None:
+        if out is None:
+            raise BadParameter("Give the results folder.", param_hint="--out")
+        if suite is None and ab is None:
+            raise LstmbenchError(
+                "No suite was given. Give a suite's name or a YAML file; `lstmbench list` shows "
+                "names."
+            )
+    elif (suite, out, task, ab, seed, minutes) != (None,) * 6:
         raise LstmbenchError(
             "--resume continues a run as it began; it cannot be combined with a suite, --out, "
             "--task, --ab, --seed or --minutes."
-        )
-    if resume is None and out is None:
-        raise BadParameter("Give the results folder.", param_hint="--out")
-    if suite is None and ab is None and resume is None:
-        raise LstmbenchError(
-            "No suite was given. Give a suite's name or a YAML file; `lstmbench list` shows names."
         )
     if threshold is not None:
         check_threshold(threshold)
@@ -117,23 +119,23 @@ def _print_outcome(run: "Run", threshold: float | None) -> int:
     """Print statuses, failures and the verdicts of an A/B comparison; return the exit code."""
     from lstmbench.measure.run_manifest import is_ab
     from lstmbench.report.comparison.ab import THRESHOLD, compare_ab
+    from lstmbench.report.labels import counts
 
     records, manifest = run.records, run.manifest
     records.attrs = {}  # pandas would copy the manifest with every column that is read
-    counts = records["status"].value_counts().to_dict()
-    statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
-    console.print(f"{run.folder}: {statuses}")
+    statuses = records["status"].value_counts().to_dict()
+    console.print(f"{run.folder}: {counts(statuses)}")
     for record in records[~records["status"].isin(["ok", "skipped"])].itertuples():
         workload = f"{record.mode} T={record.seq_len} H={record.hidden_size}"
         case = f"{record.implementation} {getattr(record, 'task', workload)}"
         console.print(f"  {case}: {record.status}, {record.error}")
     if not manifest.get("complete", True):
         console.print("  The harness failed in some cases; the same command measures them again.")
-    if "wrong_result" in counts:
+    if "wrong_result" in statuses:
         return exit_codes.WRONG_RESULT
-    if counts.keys() - {"ok", "skipped"}:
+    if statuses.keys() - {"ok", "skipped"}:
         return exit_codes.NOT_POSSIBLE
-    if "ok" not in counts:
+    if "ok" not in statuses:
         return exit_codes.NOTHING_MEASURED
     controls = manifest["controls"]
     console.print(f"  noise floor {controls['noise_floor']}")
