@@ -7,7 +7,7 @@ No two train at once. Whether other programs disturbed an epoch is judged by its
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from lstmbench.measure.case_run import REQUEST_ERRORS, status_of, status_without
 from lstmbench.measure.process.forkserver import ORACLE, Worker
 from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
+from lstmbench.measure.suites.case import Case
+from lstmbench.measure.suites.interface import Row
 
 if TYPE_CHECKING:
     from lstmbench.measure.suites.training_suite import TrainingSuite, TrainingWorkload
 
-Row = dict[str, Any]
 SAMPLE_SIZES = ("batch_size", "seq_len", "input_size", "hidden_size")
 """What a sample holds of the sizes that a record has."""
 
@@ -33,43 +34,39 @@ def run_training(
     The baselines of a task are records too: ``implementation`` is ``baseline``, ``variant`` the
     name of the method. A reason to ``skip`` prevents training; baselines are scored all the same.
     """
-    if workload.has_baselines:
-        return _baselines(workload, suite, pool), []
     records: list[Row] = []
     samples: list[Row] = []
-    for name in suite.names():
-        record, epochs = _train(name, workload, suite, pool, skip)
-        records.append(record)
-        samples += epochs
+    for case in suite.cases(workload):
+        if workload.has_baselines:
+            records += _baselines(case, workload, suite, pool)
+        else:
+            record, epochs = _train(case, workload, suite, pool, skip)
+            records.append(record)
+            samples += epochs
     return records, samples
 
 
-def _baselines(workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool) -> list[Row]:
-    names = {"implementation": "baseline", "backend": "baseline", "peer": False}
-    row = workload.columns() | names | {"workload": workload.id}
+def _baselines(
+    case: Case, workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool
+) -> list[Row]:
+    row = case.columns() | {"peer": False, "workload": workload.id}
     try:
         with pool.running_worker(ORACLE, workload) as worker:
             answer = worker.request("baselines", suite.timeout_s, workload=asdict(workload))
     except REQUEST_ERRORS as error:
-        return [row | {"variant": "", "status": status_of(error), "error": str(error)}]
+        return [row | {"status": status_of(error), "error": str(error)}]
     scores = answer.pop("scores")
     row |= answer | {"status": "ok", "error": None}
     return [row | {"variant": name, "score": score} for name, score in scores.items()]
 
 
 def _train(
-    name: str, workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool, skip: str
+    case: Case, workload: "TrainingWorkload", suite: "TrainingSuite", pool: WorkerPool, skip: str
 ) -> tuple[Row, list[Row]]:
     """Return the record of one implementation, and its samples."""
-    backend, _, variant = name.partition(".")
+    name = case.implementation
     known = pool.describe(name, workload)
-    row = workload.columns() | {
-        "implementation": name,
-        "backend": backend,
-        "variant": variant,
-        "peer": bool(known["peer"]),
-        "workload": workload.id,
-    }
+    row = case.columns() | {"peer": bool(known["peer"]), "workload": workload.id}
     if reason := skip_reason(known, workload) or skip:
         return row | {"status": status_without_worker(reason), "error": reason}, []
     samples: list[Row] = []
@@ -80,7 +77,7 @@ def _train(
             )
             frameworks = answer.pop("frameworks")
             answer["environment_id"] = pool.record_environment(name, frameworks, workload)
-            sizes = {name: answer[name] for name in SAMPLE_SIZES}
+            sizes = {size: answer[size] for size in SAMPLE_SIZES}
             for sample in _epochs(worker, workload.device, suite.timeout_s):
                 samples.append(row | sizes | sample)  # kept if a later epoch fails
             result = worker.request("finish_training", suite.timeout_s)

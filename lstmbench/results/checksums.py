@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.files import write_atomically
@@ -22,7 +23,7 @@ CHECKSUMS = "SHA256SUMS"
 """The file with the checksums of the other files in its folder."""
 
 PARQUET_MARK = b"lstmbench sha256"
-_LENGTH = len(PARQUET_MARK) + hashlib.sha256().digest_size
+"""Stands before the checksum in a Parquet file."""
 
 
 def file_sha256(path: Path) -> str:
@@ -91,11 +92,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def add_parquet_checksum(path: Path) -> None:
     """Put the checksum into a Parquet file that was just written."""
+    data = np.memmap(path, mode="r")
+    start, digest = _footer_start(data), hashlib.sha256(data.data).digest()
+    footer = data[start:].tobytes()
     with path.open("r+b") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-        start = _footer_start(file)
-        file.seek(start)
-        footer = file.read()
         file.seek(start)
         file.write(PARQUET_MARK + digest + footer)
 
@@ -106,25 +106,17 @@ def verify_parquet_checksum(path: Path) -> None:
     Raises:
         ValueError: if the checksum differs.
     """
-    with path.open("rb") as file:
-        start = _footer_start(file) - _LENGTH
-        if start < 0:
-            return
-        file.seek(start)
-        mark, recorded = file.read(len(PARQUET_MARK)), file.read(_LENGTH - len(PARQUET_MARK))
-        if mark != PARQUET_MARK:
-            return
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as data, memoryview(data) as view:
-            digest = hashlib.sha256(view[:start])
-            digest.update(view[start + _LENGTH :])
-    if digest.digest() != recorded:
+    data = np.memmap(path, mode="r")
+    end = _footer_start(data)
+    start = end - len(PARQUET_MARK) - hashlib.sha256().digest_size
+    if start < 0 or not data[start:end].tobytes().startswith(PARQUET_MARK):
+        return
+    digest = hashlib.sha256(data[:start].data)
+    digest.update(data[end:].data)
+    if data[start:end].tobytes() != PARQUET_MARK + digest.digest():
         raise ValueError("it is not as it was written: its checksum differs")
 
 
-def _footer_start(file: BinaryIO) -> int:
+def _footer_start(data: NDArray[np.uint8]) -> int:
     """Return the offset of the footer; 0 if the file is too short to have one."""
-    size = file.seek(0, os.SEEK_END)
-    if size < 8:
-        return 0
-    file.seek(size - 8)
-    return max(0, size - 8 - int.from_bytes(file.read(4), "little"))
+    return max(0, len(data) - 8 - int.from_bytes(data[-8:-4].tobytes(), "little"))

@@ -6,7 +6,9 @@ record more.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 Machine = Mapping[str, Any]
@@ -26,9 +28,8 @@ _VECTOR_FLAGS = {
 
 def describe_machine(machine: Machine) -> str:
     """Return the recorded kind of machine, such as ``AMD EPYC with AVX2, 2 cores, 2 x H200``."""
-    gpus = [str(gpu["name"]) for gpu in _gpus(machine)]
-    counts = {name: gpus.count(name) for name in gpus}
-    words = [f"{count} x {name}" if count > 1 else name for name, count in counts.items()]
+    gpus = Counter(gpu["name"] for gpu in _gpus(machine))
+    words = [f"{count} x {name}" if count > 1 else name for name, count in gpus.items()]
     cores = [describe_cores(machine)] if machine.get("cores") else []
     return ", ".join([describe_cpu(machine) or UNKNOWN_CPU, *cores, *words])
 
@@ -88,10 +89,7 @@ def _usable_cores(machine: Machine) -> Any:
 
 def _gpus(machine: Machine) -> list[Machine]:
     """Return the properties of each GPU; it is recorded as a name, as properties, or in a list."""
-    gpus: list[Any] = []
-    for key in sorted(map(str, machine)):
-        if key.startswith("gpu"):
-            value = machine[key]
-            gpus += value if isinstance(value, list) else [value]
+    recorded = [machine[key] for key in sorted(machine) if key.startswith("gpu")]
+    gpus = chain.from_iterable(gpu if isinstance(gpu, list) else [gpu] for gpu in recorded)
     named = [{"name": gpu} if isinstance(gpu, str) else gpu for gpu in gpus]
     return [gpu for gpu in named if isinstance(gpu, Mapping) and isinstance(gpu.get("name"), str)]

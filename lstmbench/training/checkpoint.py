@@ -30,8 +30,9 @@ def write_checkpoint(path: Path, groups: ArrayGroups, metadata: Mapping[str, Any
     arrays = {
         f"{group}.{name}": array for group, named in groups.items() for name, array in named.items()
     }
+    arrays[_METADATA] = np.array(json.dumps(metadata))
     content = io.BytesIO()
-    np.savez(content, **arrays, **{_METADATA: np.array(json.dumps(metadata))})
+    np.savez(content, allow_pickle=False, **arrays)
     write_atomically(path, content.getvalue())
 
 

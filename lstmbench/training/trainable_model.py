@@ -7,7 +7,7 @@ import numpy as np
 from lstmbench.errors import LstmbenchError
 from lstmbench.training.backends.interface import EPS, NativeArrays, training_backend
 from lstmbench.training.checkpoint import ArrayGroups
-from lstmbench.training.model import CELL, OUTPUT_LAYER, ModelSpec
+from lstmbench.training.model import OUTPUT_LAYER, ModelSpec
 from lstmbench.training.task import Array, ArraysByName, Loss, Recipe
 
 
@@ -118,8 +118,6 @@ class TrainableModel:
 
     def _cell_and_inputs(self, x: Array) -> tuple[Any, Any, Any]:
         """Return the cell with the present weights, x on the device, and an initial state of 0."""
-        cell = self.make_cell(
-            {name: self.framework.to_numpy(self.native_weights[name]) for name in CELL}
-        )
+        cell = self.make_cell(self.weights())
         zeros = self.framework.zeros((x.shape[1], self.spec.hidden_size))
         return cell, self.framework.from_numpy(x), zeros

@@ -152,9 +152,8 @@ class Trainer:
         metric = self.task.metric
         if self.best_weights:
             self.model.restore(self.model.state() | {"weights": self.best_weights})
-        solved = None
-        if metric.solved is not None:
-            solved = any(metric.is_solved(epoch.score) for epoch in self.history)
+        scores = [epoch.score for epoch in self.history]
+        solved = None if metric.solved is None else any(map(metric.is_solved, scores))
         score = self.task.score(self.model.outputs, "test")
         return TrainingResult(score, self.best_epoch, solved, self.ended or "it was stopped")
 

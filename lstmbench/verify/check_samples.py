@@ -54,9 +54,7 @@ def check_samples(
         if right is None:
             problem = f"has no rounds of the records' {place}, or not those of the reference."
             yield Finding("samples.parquet", problem)
-            continue
-        wrong = [name for name, value in right.items() if not _agree(row.get(name), value)]
-        if wrong:
+        elif wrong := [name for name in right if not _agree(row.get(name), right[name])]:
             first, *others = wrong
             also = f"; {', '.join(others)} not either" if others else ""
             problem = f"does not follow from samples.parquet, which gives {right[first]!r}{also}"
@@ -75,17 +73,15 @@ def _numbers(
     suite = part(manifest, "suite")
     reference = suite.get("reference", "")
     precision = part(suite, "budget").get("precision", math.nan)
-    workloads = [
-        Workload(**{size.name: row[size.name] for size in fields(Workload)}) for row in rows
-    ]
+    names = [field.name for field in fields(Workload)]
+    workloads = [Workload(**{name: row[name] for name in names}) for row in rows]
     rounds = [_rounds(group) for group in groups]
     measurements = [[[*map(_measurement, process)] for process in run] for run in rounds]
+    cases = list(zip(rows, workloads, rounds, measurements, strict=True))
     of_reference = {
-        workload: own
-        for row, workload, own in zip(rows, workloads, measurements, strict=True)
-        if row["implementation"] == reference
+        workload: own for row, workload, _, own in cases if row["implementation"] == reference
     }
-    for row, workload, samples, own in zip(rows, workloads, rounds, measurements, strict=True):
+    for row, workload, samples, own in cases:
         if row["status"] != "ok":
             yield {"workload": workload.id}
             continue

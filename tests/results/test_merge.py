@@ -34,7 +34,7 @@ def test_each_run_keeps_its_folder_and_every_byte(tmp_path):
     (two / "tables").mkdir()
     (two / "tables" / "quick-ratio.md").write_text("a table")
     found = merge([one, tmp_path / "there"], tmp_path / "out")
-    assert [(each.run_id, each.folder.name, each.copied) for each in found] == [
+    assert [(merged.run_id, merged.folder.name, merged.copied) for merged in found] == [
         ("r1", "one", True),
         ("r2", "two", True),
     ]
@@ -81,11 +81,11 @@ def test_a_name_that_is_taken_is_replaced_by_one_of_the_run_s_id(tmp_path):
     runs = [a_run(tmp_path / machine / "quick", f"../{machine} <1>") for machine in ("a", "b")]
     (tmp_path / "out" / "b-1").mkdir(parents=True)
     found = merge(runs, tmp_path / "out")
-    assert [each.folder.relative_to(tmp_path / "out").as_posix() for each in found] == [
+    assert [merged.folder.relative_to(tmp_path / "out").as_posix() for merged in found] == [
         "quick",
         "b-1-2",
     ]
-    assert [read_manifest(each.folder)["run_id"] for each in found] == ["../a <1>", "../b <1>"]
+    assert [read_manifest(merged.folder)["run_id"] for merged in found] == ["../a <1>", "../b <1>"]
 
 
 def broken(folder: Path) -> None:

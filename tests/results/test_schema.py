@@ -1,4 +1,4 @@
-"""Each column is said once, with all that tables, figures and pages need to know of it."""
+"""Each column is declared once, with all that tables, figures and pages need to know of it."""
 
 import pytest
 
@@ -43,8 +43,8 @@ def test_the_ends_of_an_interval_are_columns_of_the_same_table():
     ],
 )
 def test_label_and_units_follow_from_the_name_unless_they_are_given(name, label, units):
-    made = column("Float64", name)
-    assert (made.label, made.units, made.low, made.values) == (label, units, None, ())
+    derived = column("Float64", name)
+    assert (derived.label, derived.units, derived.low, derived.values) == (label, units, None, ())
     given = column("Float64", name, "a label", {"x": 2.0}, ("low", "high"))
     assert (given.label, given.units, given.low, given.high) == (
         "a label",

@@ -58,11 +58,11 @@ def folder(tmp_path: Path) -> Path:
 
 def fill(folder: Path, *seq_lens: int) -> Store:
     """A run that has done workloads of these lengths."""
-    kept = Store(folder)
-    kept.write_manifest({"run_id": folder.name})
+    run_store = Store(folder)
+    run_store.write_manifest({"run_id": folder.name})
     for seq_len in seq_lens:
-        kept.append(f"{seq_len:05d}", records(seq_len), samples(seq_len))
-    return kept
+        run_store.append(f"{seq_len:05d}", records(seq_len), samples(seq_len))
+    return run_store
 
 
 def lengths(table: pd.DataFrame) -> list[int]:
@@ -83,10 +83,10 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_parts_are_read_as_they_come_and_put_together_at_the_end(folder: Path) -> None:
-    kept = fill(folder, 5, 3)
+    run_store = fill(folder, 5, 3)
     before, before_samples = read_results(folder), read_samples(folder)
     assert lengths(before) == [3, 3, 5, 5]  # in the order of the suite, which names them
-    kept.finish()
+    run_store.finish()
     pd.testing.assert_frame_equal(read_results(folder), before)
     pd.testing.assert_frame_equal(read_samples(folder), before_samples)
     assert not (folder / "parts").exists()
@@ -100,10 +100,10 @@ def test_a_run_that_has_done_nothing_yet_has_no_rows_and_all_columns(folder: Pat
 
 
 def test_what_is_appended_twice_is_there_once(folder: Path) -> None:
-    kept = fill(folder, 3, 5)
-    kept.append("00003", records(3), samples(3))
-    kept.append("00009", records(5), samples(5))
-    kept.finish()
+    run_store = fill(folder, 3, 5)
+    run_store.append("00003", records(3), samples(3))
+    run_store.append("00009", records(5), samples(5))
+    run_store.finish()
     assert lengths(read_results(folder)) == [3, 3, 5, 5]
     assert lengths(read_samples(folder)) == [3, 3, 3, 5, 5, 5]
 
@@ -129,7 +129,7 @@ def test_a_crash_while_parts_are_put_together_loses_nothing(
     folder: Path, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At each step that changes the disk: three files, the parts' folder, and within it."""
-    kept = fill(folder, 3, 5)
+    run_store = fill(folder, 3, 5)
     expected, expected_samples = read_results(folder), read_samples(folder)
     steps: list[Any] = []
 
@@ -147,7 +147,7 @@ def test_a_crash_while_parts_are_put_together_loses_nothing(
         patched.setattr(os, "unlink", crashing(os.unlink))
         patched.setattr(os, "rmdir", crashing(os.rmdir))
         with contextlib.suppress(KeyboardInterrupt):
-            kept.finish()
+            run_store.finish()
     assert (len(steps) > moment) == (moment < 11), (
         "every moment is tried, and the last one comes after all"
     )
@@ -160,9 +160,9 @@ def test_a_crash_while_parts_are_put_together_loses_nothing(
 
 
 def test_a_finished_run_has_the_sums_of_its_files_and_its_manifest_says_so(folder: Path) -> None:
-    kept = fill(folder, 3)
-    kept.finish()
-    kept.seal({"run_id": "é", "complete": True})
+    run_store = fill(folder, 3)
+    run_store.finish()
+    run_store.seal({"run_id": "é", "complete": True})
     assert read_checksums(folder) == {name: file_sha256(folder / name) for name in store.FILES}
     assert read_manifest(folder) == {"run_id": "é", "complete": True, "sums": CHECKSUMS}
 
@@ -170,14 +170,14 @@ def test_a_finished_run_has_the_sums_of_its_files_and_its_manifest_says_so(folde
 def test_a_run_is_not_complete_before_it_has_its_sums(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = fill(folder, 3)
-    kept.finish()
+    run_store = fill(folder, 3)
+    run_store.finish()
     with monkeypatch.context() as patched:
         patched.setattr(
             store, "write_checksums", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
-            kept.seal({"complete": True})
+            run_store.seal({"complete": True})
     assert "complete" not in read_manifest(folder)
 
 
@@ -185,13 +185,13 @@ def test_a_run_is_not_complete_before_it_has_its_sums(
 
 
 def test_csv_says_what_parquet_says(folder: Path) -> None:
-    kept = fill(folder, 3)
-    kept.append(
+    run_store = fill(folder, 3)
+    run_store.append(
         "00004",
         records(4, time_median_s=1 / 3, ratio=5e-324, flops=1e300, peak_host_bytes=2**53 + 1),
         [],
     )
-    kept.finish()
+    run_store.finish()
     parquet = read_results(folder)
     csv = pd.read_csv(
         folder / "records.csv", dtype=COLUMNS, engine="python"
@@ -213,9 +213,9 @@ def test_what_is_missing_is_missing_and_not_zero_nor_empty(folder: Path) -> None
 
 
 def test_a_column_that_the_schema_does_not_know_comes_last_and_is_kept(folder: Path) -> None:
-    kept = fill(folder, 3)
-    kept.append("00004", records(4, joules=2.5), [])
-    kept.finish()
+    run_store = fill(folder, 3)
+    run_store.append("00004", records(4, joules=2.5), [])
+    run_store.finish()
     found = read_results(folder)
     assert list(found.columns) == [*COLUMNS, "joules"]
     assert found["joules"].isna().tolist() == [True, True, False, False]
@@ -279,9 +279,9 @@ def test_a_broken_manifest_costs_a_sentence_that_names_it(
 def test_a_truncated_file_costs_a_sentence_that_names_it(
     folder: Path, share: float, finished: bool
 ) -> None:
-    kept = fill(folder, 3)
+    run_store = fill(folder, 3)
     if finished:
-        kept.finish()
+        run_store.finish()
     path = folder / "records.parquet" if finished else folder / "parts" / "00003.records.parquet"
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(LstmbenchError, match=f"{path} cannot be read: ") as caught:
@@ -302,9 +302,9 @@ def test_a_table_of_something_else_costs_a_sentence_that_names_it(folder: Path) 
 )
 def test_a_bit_that_has_changed_is_found_or_changes_nothing(folder: Path, name: str) -> None:
     """Parquet alone reads every fourth as something else, see ``validation/bitflips.py``."""
-    kept = fill(folder, 3, 5)
+    run_store = fill(folder, 3, 5)
     if not name.startswith("parts"):
-        kept.finish()
+        run_store.finish()
     whole, generator, path = (folder / name).read_bytes(), random.Random(0), folder / name
     right = read_manifest(folder), read_results(folder), read_samples(folder)
     found = 0
@@ -334,8 +334,8 @@ def test_without_its_damaged_part_a_workload_is_not_done(folder: Path) -> None:
         match=r"Without the files 00003\.\* there, that workload is measured again\.",
     ):
         store.read_progress(folder)
-    for each in (folder / "parts").glob("00003.*"):
-        each.unlink()
+    for path in (folder / "parts").glob("00003.*"):
+        path.unlink()
     assert store.read_progress(folder)[0] == {workload(5).id}
 
 
@@ -357,24 +357,24 @@ def test_any_reader_of_parquet_reads_what_is_sealed(folder: Path) -> None:
 def test_what_was_learnt_from_a_workload_is_kept_with_its_records_until_the_end(
     folder: Path,
 ) -> None:
-    kept = fill(folder)
+    run_store = fill(folder)
     for seq_len in (5, 3):
-        kept.append(f"{seq_len:05d}", records(seq_len), [], {"controls": [seq_len]})
+        run_store.append(f"{seq_len:05d}", records(seq_len), [], {"controls": [seq_len]})
     assert store.read_progress(folder) == (
         {workload(3).id, workload(5).id},
         [{"controls": [3]}, {"controls": [5]}],
     )
-    kept.finish()
+    run_store.finish()
     assert store.read_progress(folder) == ({workload(3).id, workload(5).id}, [])
 
 
 def test_what_a_killed_run_has_left_in_its_scratch_folder_goes_when_the_next_begins(
     folder: Path,
 ) -> None:
-    kept = Store(folder)
+    run_store = Store(folder)
     (folder / ".scratch" / "below").mkdir(parents=True)
     (folder / ".scratch" / "below" / "inputs.npz").write_text("half")
-    with kept.scratch() as scratch:
+    with run_store.scratch() as scratch:
         assert (scratch, list(scratch.iterdir())) == (folder / ".scratch", [])
     assert not scratch.exists()
 

@@ -59,7 +59,7 @@ def cell(path: Path, row: int, column: str, value) -> None:
     table.to_parquet(path, index=False)
 
 
-def said(found: list[Finding]) -> str:
+def text_of(found: list[Finding]) -> str:
     return "\n".join(map(str, found))
 
 
@@ -94,7 +94,7 @@ def test_a_changed_digit_of_a_table_is_shown_with_its_line(run, drawn):
 
 def test_a_changed_number_in_the_records_is_named_by_row_and_column_even_without_sums(bare, drawn):
     cell(bare / "records.parquet", 2, "time_median_s", 0.5)
-    text = said(verify(bare, render=lambda _: drawn))
+    text = text_of(verify(bare, render=lambda _: drawn))
     assert "records.csv: row 3 (jax.scan, " in text
     assert "column time_median_s: " in text
     assert "records.parquet: row 3 (jax.scan, " in text
@@ -111,7 +111,7 @@ def test_a_number_that_is_off_by_a_millionth_is_told(bare, drawn, column):
     )
     assert (
         f"column {column}: "
-        in said(verify(bare, render=lambda _: drawn)).partition("records.parquet: ")[2]
+        in text_of(verify(bare, render=lambda _: drawn)).partition("records.parquet: ")[2]
     )
 
 
@@ -153,27 +153,27 @@ def test_a_forger_who_mends_the_csv_and_the_sums_is_told_by_the_samples_and_the_
     Store(run).seal(read_manifest(run))
     found = verify(run, render=lambda _: drawn)
     assert found
-    assert {each.where for each in found} == {"records.parquet"}
-    assert "row 1 (numpy.fused, " in said(found)
-    assert words in said(found)
+    assert {finding.where for finding in found} == {"records.parquet"}
+    assert "row 1 (numpy.fused, " in text_of(found)
+    assert words in text_of(found)
 
 
 def test_samples_that_were_left_out_or_belong_to_no_case_are_told(bare, drawn):
     samples = pd.read_parquet(bare / "samples.parquet")
     samples.loc[samples["implementation"] == "jax.scan", "hidden_size"] = 9
     samples.to_parquet(bare / "samples.parquet", index=False)
-    text = said(verify(bare, render=lambda _: drawn))
+    text = text_of(verify(bare, render=lambda _: drawn))
     assert "samples.parquet: has no rounds of the records' row 3 (jax.scan, " in text
     assert "63 samples are of a case that has no record (jax.scan, " in text
 
 
 def test_a_noise_floor_that_the_controls_do_not_lead_to_is_told(bare, drawn):
     manifest = read_manifest(bare)
-    told = manifest["controls"] | {
+    controls = manifest["controls"] | {
         "noise_floor": manifest["controls"]["noise_floor"].replace("1.0%", "0.1%")
     }
-    Store(bare).write_manifest(manifest | {"controls": told})
-    assert "manifest.json: controls, noise_floor: '0.1%" in said(
+    Store(bare).write_manifest(manifest | {"controls": controls})
+    assert "manifest.json: controls, noise_floor: '0.1%" in text_of(
         verify(bare, render=lambda _: drawn)
     )
 
@@ -232,13 +232,13 @@ def test_a_file_that_cannot_be_read_is_told_without_a_path_of_this_machine(bare,
         finding for finding in verify(bare, render=lambda _: drawn) if finding.weight != "remark"
     ]
     assert [(finding.where, finding.weight) for finding in found] == [(name, "unverifiable")]
-    assert str(bare) not in said(found)
+    assert str(bare) not in text_of(found)
     assert exit_code(found) == 2
 
 
 def test_sums_that_cannot_be_read_are_told(run, drawn):
     (run / CHECKSUMS).write_text("garbage\n")
-    assert said(verify(run, render=lambda _: drawn)) == (
+    assert text_of(verify(run, render=lambda _: drawn)) == (
         f"{CHECKSUMS}: {CHECKSUMS} cannot be read: "
         "line 1 is not of the form `<sha256>  <file name>`."
     )
@@ -276,7 +276,7 @@ def test_figures_of_another_matplotlib_are_no_false_alarm_but_missing_ones_are_t
     )
     assert remark.weight == "remark"
     (run / "figures/quick-speed.png").unlink()
-    assert "figures/quick-speed.png: missing." in said(verify(run, render=lambda _: others))
+    assert "figures/quick-speed.png: missing." in text_of(verify(run, render=lambda _: others))
 
 
 def test_figures_of_this_matplotlib_that_differ_are_told(run, drawn):
@@ -301,7 +301,7 @@ def test_records_that_cannot_be_rendered_leave_the_other_checks_standing(run):
     change(run / "records.csv", "torch.nn", "torch.xx")
     found = verify(run, render=fails)
     assert {finding.where for finding in found} == {"records.csv", "README.md"}
-    assert "cannot be verified: ValueError: no such unit" in said(found)
+    assert "cannot be verified: ValueError: no such unit" in text_of(found)
     assert exit_code(found) == 1
 
 
@@ -324,7 +324,7 @@ def test_a_run_without_its_manifest_is_told_among_others(run, drawn):
     report.write_index(run.parent)
     other = copy(run, run.parent / "there")
     (other / "manifest.json").unlink()
-    assert "there/manifest.json: missing." in said(verify(run.parent, render=lambda _: drawn))
+    assert "there/manifest.json: missing." in text_of(verify(run.parent, render=lambda _: drawn))
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
@@ -380,10 +380,10 @@ def test_verifying_loads_no_framework(run):
     assert fresh(code) == []
 
 
-def test_the_numbers_of_lessons_lead_to_their_epochs():
+def test_the_numbers_of_training_runs_lead_to_their_epochs():
     from lstmbench.verify.check_samples import check_samples
 
-    lesson = {
+    training = {
         "implementation": "numpy.fused",
         "task": "adding",
         "cell": "lstm",
@@ -391,10 +391,10 @@ def test_the_numbers_of_lessons_lead_to_their_epochs():
         "sizes": "",
         "recipe": "",
     }
-    lesson |= {"dtype": "float32", "device": "cpu", "threads": 1}
+    training |= {"dtype": "float32", "device": "cpu", "threads": 1}
     seconds = [0.2, 0.1, 0.4, 0.3, 0.25]
     epochs = [
-        lesson | {"round": k, "seconds": value, "disturbed": k == 2, "updates": 8 * (k + 1)}
+        training | {"round": k, "seconds": value, "disturbed": k == 2, "updates": 8 * (k + 1)}
         for k, value in enumerate(seconds)
     ]
     right = {
@@ -405,8 +405,8 @@ def test_the_numbers_of_lessons_lead_to_their_epochs():
         "epochs": 5,
         "updates": 40,
     }
-    row = lesson | right | {"epoch_s": float(np.median([0.2, 0.1, 0.3, 0.25]))}
-    baseline = lesson | {
+    row = training | right | {"epoch_s": float(np.median([0.2, 0.1, 0.3, 0.25]))}
+    baseline = training | {
         "implementation": "baseline",
         "cell": "baselines",
         "status": "ok",

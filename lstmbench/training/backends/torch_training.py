@@ -50,7 +50,7 @@ class TorchTraining(TrainingBackend):
         grads = [gradients[name] for name in weights]
         clip = self.recipe.clip
         if clip is not None:  # unlike here, clip_grad_norm_ adds 1e-6 to the norm
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+            norm = torch.nn.utils.get_total_norm(grads)
             grads = [grad * torch.clamp(clip / norm, max=1.0) for grad in grads]
         for weight, grad in zip(weights.values(), grads, strict=True):
             weight.grad = grad

@@ -38,7 +38,7 @@ CURVE_POINTS = 300
 
 
 class FaultySeries(NamedTuple):
-    """Copies of a series, each with its own faults: values and indices in ``FAULT_KINDS``, (N, B)."""
+    """Copies of a series with faults: values, and their indices in ``FAULT_KINDS``, (N, B)."""
 
     values: Array
     kinds: Array
@@ -78,8 +78,8 @@ class Anomalies(Task):
         """Return the distance of each value from its forecast, in degrees: (N, B); 0 at first."""
         values = self.held_out[part].values
         times = np.arange(len(values))[:, None] + time_split(len(temperatures()))[part].start
-        changes = predict(_inputs(values, times))[:-1, :, 0] / DAY
-        errors = np.diff(_standardized(values), axis=0) - changes
+        x, changes = _inputs_and_changes(values, times)
+        errors = (predict(x) - changes)[:, :, 0] / DAY
         return np.abs(np.pad(errors, ((1, 0), (0, 0)))) * _hours("train").std()
 
     def baselines(self) -> dict[str, float]:
@@ -136,8 +136,7 @@ class Anomalies(Task):
         hours = _hours("train")
         starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
         times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
-        changes = np.diff(_standardized(hours[times]), axis=0)
-        return Batch(_inputs(hours[times[:-1]], times[:-1]), changes[:, :, None] * DAY)
+        return _inputs_and_changes(hours[times], times)
 
 
 def _hours(part: str) -> Array:
@@ -145,13 +144,15 @@ def _hours(part: str) -> Array:
     return part_of(temperatures(), part)
 
 
-def _standardized(values: Array) -> Array:
+def _inputs_and_changes(values: Array, times: Array) -> Batch:
+    """Return all but the last of the values (T + 1, N) as inputs, and the changes that follow.
+
+    Changes are multiplied by 24, which brings them to the order of 1.
+    """
     known = _hours("train")
-    return np.asarray((values - known.mean()) / known.std())
-
-
-def _inputs(values: Array, times: Array) -> Array:
-    return with_phase(_standardized(values), times, DAY)
+    standardized = (values - known.mean()) / known.std()
+    changes = np.diff(standardized, axis=0)[:, :, None] * DAY  # (T, N, 1)
+    return Batch(with_phase(standardized[:-1], times[:-1], DAY), changes)
 
 
 def rolling_z_score(values: Array, window: int) -> Array:
