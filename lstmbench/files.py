@@ -39,7 +39,7 @@ def write_atomically(
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        reason = getattr(error, "strerror", None) or error
         raise LstmbenchError(f"{path} cannot be written: {reason}.") from None
 
 
