@@ -2,6 +2,7 @@
 projection.
 """
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,20 @@ def test_a_direction_that_starts_at_the_padding_would_be_noticed(
         )
 
 
-@pytest.mark.parametrize("varied", [False, True])
-@pytest.mark.parametrize("proj_size", [0, 3])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize(
-    "name", ["numpy.fused", "torch.fused", "torch.recompute", "torch.nn", "jax.fused"]
-)
+NARROW = [
+    pair
+    for pair in product(
+        ["numpy.fused", "torch.fused", "torch.recompute", "torch.nn", "jax.fused"],
+        ["float32", "bfloat16"],
+        [0, 3],
+        [False, True],
+    )
+    if pair[0] != "jax.fused"
+    or pair[2:] in ((0, False), (3, True))  # XLA compiles each for seconds
+]
+
+
+@pytest.mark.parametrize(("name", "dtype", "proj_size", "varied"), NARROW)
 def test_narrow_dtypes_are_as_close_as_they_can_be(
     name: str, dtype: str, proj_size: int, varied: bool
 ) -> None:

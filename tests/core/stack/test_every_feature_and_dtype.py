@@ -41,14 +41,31 @@ def problem_of(dtype: str, lengths: bool = False, **kind: Any) -> Problem:
     return Problem(params, x, state, dy, dstate, made.lengths)
 
 
-QUICK = ("lengths", "all at once")
+COMBINED = ("lengths", "all at once")
+"""The features that are tried in every dtype, and in the default set."""
 
 
-@pytest.mark.parametrize(
-    "feature",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FEATURES],
-)
-@pytest.mark.parametrize(("name", "dtype", "device"), cases())
+def pairs() -> list[Any]:
+    """Return every implementation in every dtype with the features that it is tried with.
+
+    A feature alone is the same code in any dtype: it is tried in float32, and ours in float64.
+    """
+    peers = lb.implementations().set_index("name")["peer"]
+    found = []
+    for case in cases():
+        name, dtype, _ = case.values
+        alone = ("float32",) if peers[name] else ("float32", "float64")
+        for feature in FEATURES:
+            if feature in COMBINED or dtype in alone:
+                slow = [] if feature in COMBINED else [pytest.mark.slow]
+                marks = [*case.marks, *slow]
+                found.append(
+                    pytest.param(*case.values, feature, id=f"{case.id}-{feature}", marks=marks)
+                )
+    return found
+
+
+@pytest.mark.parametrize(("name", "dtype", "device", "feature"), pairs())
 def test_it_is_right_or_refused(name: str, dtype: str, device: str, feature: str) -> None:
     problem = problem_of(dtype, **FEATURES[feature])
     stack, expected = (
