@@ -126,8 +126,8 @@ MUTANTS = {
     ),
     "a changed Parquet file taken for whole": Mutant(
         "results/checksums.py",
-        "digest.digest() != recorded",
-        "False",
+        "if data[start:end].tobytes() != PARQUET_MARK + digest.digest():",
+        "if False:",
         "tests/results tests/test_bad_inputs.py",
     ),
     "all measured again": mutant_of(
