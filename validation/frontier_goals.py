@@ -44,9 +44,8 @@ class Goal(NamedTuple):
         return figure >= self.limit if self.at_least else figure <= self.limit
 
 
-def table(run: Path, column: str, mode: str) -> pd.DataFrame:
+def table(records: pd.DataFrame, column: str, mode: str) -> pd.DataFrame:
     """Return a column of the ok cases: rows are workloads, columns implementations."""
-    records = read_results(run)
     records = records[(records["status"] == "ok") & (records["mode"] == mode)]
     return records.pivot_table(index=SIZE, columns="implementation", values=column).astype(float)
 
@@ -61,10 +60,10 @@ def largest(values: pd.Series) -> tuple[int, ...]:
     return tuple(map(int, values.idxmax()))
 
 
-def all_speed_goals(run: Path) -> Iterator[Goal]:
+def all_speed_goals(records: pd.DataFrame) -> Iterator[Goal]:
     """Yield the goals of time, of a run of the eight workloads."""
     for mode in ("training", "inference"):
-        ratios = table(run, "ratio", mode)
+        ratios = table(records, "ratio", mode)
         if set(EIGHT) <= set(ratios.index):
             yield from speed_goals(mode, ratios, ratios.div(ratios["torch.nn"].fillna(1.0), axis=0))
 
@@ -108,50 +107,52 @@ def speed_goals(mode: str, ratios: pd.DataFrame, over_nn: pd.DataFrame) -> Itera
         )
 
 
-def roofline_goals(run: Path) -> Iterator[Goal]:
+def roofline_goals(records: pd.DataFrame) -> Iterator[Goal]:
     """Yield the goals of the share of the machine's rate of products, for the sizes of a run."""
-    found = table(run, "roofline_fraction", "training")
+    found = table(records, "roofline_fraction", "training")
     for size in (size for size in SHARES if size in found.index):
         ours = found[OURS].loc[size]
         what = f"share of the rate of products, training, {size}, {ours.idxmax()}"
         yield Goal(what, ours.max(), SHARES[size], at_least=True)
 
 
-def beyond_gradients(run: Path) -> pd.DataFrame:
+def beyond_gradients(records: pd.DataFrame) -> pd.DataFrame:
     """Return what training allocates beyond inputs, weights and gradients."""
-    allocated = table(run, "allocated_bytes", "training")
+    allocated = table(records, "allocated_bytes", "training")
     gradients = [4 * (T * B * H + 4 * H * (2 * H + 1) + 2 * B * H) for B, T, H in allocated.index]
     return allocated.sub(gradients, axis=0)
 
 
-def memory_goals(run: Path) -> Iterator[Goal]:
+def memory_goals(records: pd.DataFrame) -> Iterator[Goal]:
     """Yield the goals of memory, of a run that has those lengths."""
-    found = beyond_gradients(run)
+    found = beyond_gradients(records)
     for size in (size for size in found.index if size[1] == 1000):
         quotient = found["torch.fused"][size] / found["torch.nn"][size]
         yield Goal(f"memory of torch.fused over torch.nn at {size}", quotient, 0.7)
     for size in (size for size in found.index if size[1] == 4096):
         quotient = found["torch.recompute"][size] / found["torch.nn"][size]
         yield Goal(f"memory of torch.recompute over torch.nn at {size}", quotient, 0.25)
-        times = table(run, "ratio", "training").loc[size]
+        times = table(records, "ratio", "training").loc[size]
         quotient = times["torch.recompute"] / times["torch.fused"]
         yield Goal(f"time of torch.recompute over torch.fused at {size}", quotient, 1.35)
 
 
-def growth_goals(run: Path) -> Iterator[Goal]:
+def growth_goals(records: pd.DataFrame) -> Iterator[Goal]:
     """Yield how far from linear in T time and memory grow, and what jax compiles, of a run that has
     the longest T.
 
     Growth is the exponent of a power law through all lengths.
     """
-    if LONGEST not in table(run, "time_median_s", "inference").index.get_level_values("seq_len"):
+    if LONGEST not in table(records, "time_median_s", "inference").index.get_level_values(
+        "seq_len"
+    ):
         return
     grown = {
-        f"time, {mode}": table(run, "time_median_s", mode) for mode in ("inference", "training")
+        f"time, {mode}": table(records, "time_median_s", mode) for mode in ("inference", "training")
     }
     for what, amounts in (
         *grown.items(),
-        ("memory beyond gradients, training", beyond_gradients(run)),
+        ("memory beyond gradients, training", beyond_gradients(records)),
     ):
         found = amounts.reset_index()
         steps = np.log(found["seq_len"].to_numpy())
@@ -164,7 +165,7 @@ def growth_goals(run: Path) -> Iterator[Goal]:
                 0.1,
             )
     for mode in ("inference", "training"):
-        first = table(run, "compile_s", mode).droplevel(["batch_size", "hidden_size"])
+        first = table(records, "compile_s", mode).droplevel(["batch_size", "hidden_size"])
         for name in ("jax.scan", "jax.fused"):
             quotient = first[name][LONGEST] / first[name][64]
             yield Goal(f"compile time of {name}, {mode}, T = {LONGEST} over T = 64", quotient, 1.5)
@@ -175,11 +176,12 @@ def main() -> int:
     missed = 0
     for run in map(Path, sys.argv[1:]):
         print(run.name)
+        records = read_results(run)
         for goal in (
-            *all_speed_goals(run),
-            *roofline_goals(run),
-            *memory_goals(run),
-            *growth_goals(run),
+            *all_speed_goals(records),
+            *roofline_goals(records),
+            *memory_goals(records),
+            *growth_goals(records),
         ):
             missed += not goal.reached
             sign = ">=" if goal.at_least else "<="

@@ -1,6 +1,7 @@
 """Citations of a table and of this software in BibTeX, LaTeX and Markdown."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from lstmbench import __version__
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import provenance
 from lstmbench.report.number_format import latex, slug
-from lstmbench.report.tables.shown_records import run_tables
+from lstmbench.report.tables.shown_records import run_tables, table_named
 from lstmbench.report.tables.table import Table
 from lstmbench.results.runs import manifest_or_empty, newest_first
 from lstmbench.results.store import is_run, read_manifest
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-"""The macros of BibTeX for the months."""
+_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
+MONTHS = {f"{number:02}": name for number, name in enumerate(_NAMES.split(), 1)}
+"""BibTeX's macro for each month."""
 
 
 def cite(table: str, results: str | Path) -> dict[str, str]:
@@ -52,19 +54,18 @@ def _find(table: str, results: Path) -> tuple[Path, Table]:
     runs = [results] if is_run(results) else newest_first(results)
     if not runs:
         raise LstmbenchError(f"There is no run in {results}: no folder in it has a manifest.json.")
-    known: dict[str, None] = {}
+    known: list[Table] = []
     for folder in sorted(runs, key=lambda run: not manifest_or_empty(run).get("complete")):
         try:
-            tables = {candidate.id: candidate for candidate in run_tables(folder)}
+            known += run_tables(folder)
         except LstmbenchError:  # such as a run without records; another may have the table
             continue
-        if table in tables:
-            return folder, tables[table]
-        known |= dict.fromkeys(tables)
-    names = ", ".join(known) or "none"
-    raise LstmbenchError(f"There is no table {table!r} in {results}; the tables are {names}.")
+        if table in {candidate.id for candidate in known}:
+            break
+    return folder, table_named(table, known, results)
 
 
+@cache
 def _software() -> dict[str, Any]:
     """Return the content of CITATION.cff: in a wheel's package, or beside a checkout's package."""
     package = Path(__file__).resolve().parents[1]
@@ -79,20 +80,20 @@ def _cite_software(key: str, manifest: Mapping[str, Any]) -> str:
     version = str(provenance.part(manifest, "packages").get("lstmbench") or __version__)
     released = str(about.get("date-released") or "")[:4] if version == about["version"] else ""
     fields = {"title": f"{{{_escape(about['title'])}}}", "year": released}
-    fields |= {"version": _escape(version), "note": f"Version {_escape(version)}"}
-    return _entry(key, fields)
+    return _entry(
+        key, fields | {"version": _escape(version), "note": f"Version {_escape(version)}"}
+    )
 
 
 def _cite_table(key: str, table: Table, manifest: Mapping[str, Any]) -> str:
     year, month, *_ = f"{provenance.date(manifest)}--".split("-")
-    known = dict(zip([f"{number:02}" for number in range(1, 13)], MONTHS, strict=True))
     identity, *lines = table.footer
     origin = [line for line in lines if line.startswith(("Run ", "Machine: ", "Versions: "))]
     note = [identity.partition(", ")[2].capitalize(), *origin]
     fields = {
         "title": f"{{Table {_escape(table.id)}: {_escape(table.caption.partition('. ')[0])}}}",
         "year": year if year.isdigit() else "",
-        "month": known.get(month, "") if year.isdigit() else "",
+        "month": MONTHS.get(month, ""),
         "note": " ".join(map(_escape, note)),
     }
     return _entry(key, fields)

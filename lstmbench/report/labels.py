@@ -87,6 +87,16 @@ def varying_keys(rows: Sequence[Row], *left_out: str) -> list[str]:
     return varying(rows, [key for key in workload_keys(rows) if key not in left_out])
 
 
+def varying_columns(records: pd.DataFrame) -> list[str]:
+    """Return the columns of the workload in which the records differ."""
+    return [key for key in WORKLOAD if records[key].nunique(dropna=False) > 1]
+
+
+def measured(records: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the cases that computed the LSTM and have a number in this column."""
+    return records[(records["status"] == "ok") & records[column].notna()]
+
+
 def shared(rows: Sequence[Row], keys: Iterable[str]) -> dict[str, Any]:
     """Return the values that all rows have in common; those of the run and unknown ones not."""
     common = {key: rows[0][key] for key in keys if not varying(rows, [key])}
@@ -210,5 +220,15 @@ def rows_of(records: pd.DataFrame, needed: Iterable[str] = ()) -> list[Row]:
         )
     bare = records.copy(deep=False)
     bare.attrs = {}  # or pandas would copy the manifest with every column
-    values = schema.typed(bare, COLUMNS).astype(object)
-    return cast("list[Row]", values.where(values.notna(), None).to_dict("records"))
+    return plain_rows(schema.typed(bare, COLUMNS))
+
+
+def cases_of(records: pd.DataFrame) -> tuple[list[Row], Any]:
+    """Return the records as ``rows_of`` does, and the manifest or manifests of their runs."""
+    return rows_of(records), records.attrs.get("manifest")
+
+
+def plain_rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows as Python values by column; None where one is missing."""
+    values = frame.astype(object).where(frame.notna(), None)
+    return cast("list[Row]", values.to_dict("records"))

@@ -51,6 +51,11 @@ class Sentence(str):
         return str(self)
 
 
+def bullets(points: Iterable[str]) -> Sentence:
+    """Return the points as a Markdown list."""
+    return Sentence("\n".join(f"- {point}" for point in points))
+
+
 def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
     line = str(text)

@@ -2,12 +2,12 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lstmbench.core.registry import NOT_COMPILED
 from lstmbench.report.labels import Row, ordered
-from lstmbench.report.number_format import fixed, number, plural, slug
+from lstmbench.report.number_format import fixed, plural, slug
 from lstmbench.results import machine_identity
 
 Manifest = Mapping[str, Any]
@@ -50,7 +50,7 @@ def table_id(rows: Iterable[Row], manifests: Iterable[Manifest], kind: str) -> s
     return f"{slug(suite_of(rows, manifests))}-{kind}"
 
 
-def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
+def footer(rows: Sequence[Row], manifests: list[Manifest], identity: str, digest: str) -> list[str]:
     """Return the lines beneath a table: id, hash, run, machine, versions, extent, noise."""
     lines = [f"Table {identity}, data sha256 {digest}."]
     if not manifests:
@@ -58,14 +58,14 @@ def footer(rows: list[Row], manifests: list[Manifest], identity: str, digest: st
         lines.append(f"Run {runs}; there is no manifest: machine and versions not known.")
     for manifest in manifests:
         lines += [f"Run {_run(manifest)}.", f"Machine: {machine(manifest)}."]
-        lines.append(f"Versions: {versions(manifest)}.")
+        lines += [f"Versions: {versions(manifest)}."]
     lines += [_extent(rows), *dict.fromkeys(filter(None, map(worker_variables, manifests)))]
     lines += [f"Slower here: {path}." for manifest in manifests for path in _not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     return lines + [f"Made again by: {_command(manifest)}" for manifest in manifests]
 
 
-def facts(rows: list[Row], manifest: Manifest) -> list[tuple[str, str]]:
+def facts(rows: Sequence[Row], manifest: Manifest) -> list[tuple[str, str]]:
     """Return all that describes a run, as pairs of name and value."""
     budget = part(part(manifest, "suite"), "budget")
     times = [str(manifest[key]) for key in ("started", "finished") if manifest.get(key)]
@@ -144,12 +144,14 @@ def _run(manifest: Manifest) -> str:
 def machine(manifest: Manifest) -> str:
     """Return the machine in one phrase."""
     recorded = part(manifest, "machine")
-    phrases = [machine_identity.describe_cpu(recorded) or "CPU not recorded"]
-    if recorded.get("cores"):
-        phrases.append(machine_identity.describe_cores(recorded))
-    if memory := recorded.get("memory_bytes"):
-        phrases.append(f"{fixed(memory / 2**30, 1)} GiB of memory")
-    return ", ".join([*phrases, *filter(None, [recorded.get("os")])])
+    memory = recorded.get("memory_bytes")
+    phrases = [
+        machine_identity.describe_cpu(recorded) or "CPU not recorded",
+        machine_identity.describe_cores(recorded) if recorded.get("cores") else "",
+        f"{fixed(memory / 2**30, 1)} GiB of memory" if memory else "",
+        str(recorded.get("os") or ""),
+    ]
+    return ", ".join(filter(None, phrases))
 
 
 def versions(manifest: Manifest) -> str:
@@ -163,11 +165,12 @@ def versions(manifest: Manifest) -> str:
 def _not_compiled(manifest: Manifest) -> list[str]:
     """Return which code ran slower than it could, and why."""
     frameworks = [part(environment, "frameworks") for environment in _environments(manifest)]
-    paths = {item for one in frameworks for item in part(one, "code_paths").items()}
-    return sorted(f"{name} {path}" for name, path in paths if path.startswith(NOT_COMPILED))
+    paths = [item for one in frameworks for item in part(one, "code_paths").items()]
+    slower = {f"{name} {path}" for name, path in paths if str(path).startswith(NOT_COMPILED)}
+    return sorted(slower)
 
 
-def _extent(rows: list[Row]) -> str:
+def _extent(rows: Sequence[Row]) -> str:
     """Return the threads, processes and rounds of the rows that have a time."""
     threads = ordered("threads", _recorded(rows, "threads"))
     text = f"Threads: {', '.join(map(str, threads)) or 'not recorded'}."
@@ -193,17 +196,7 @@ def _range(counts: list[int], noun: str) -> str:
 
 def noise_floor(manifest: Manifest) -> str:
     """Return what the controls of the run showed, as one phrase."""
-    controls = manifest.get("controls")
-    if isinstance(controls, Mapping):
-        texts = {
-            name: number(value) if isinstance(value, float) else value
-            for name, value in controls.items()
-        }
-        values = ", ".join(f"{name} {texts[name]}" for name in sorted(texts))
-        controls = controls.get("noise_floor", values)
-    if isinstance(controls, int | float) and not isinstance(controls, bool):
-        return f"{number(100 * controls, 2)} %"
-    return str(controls) if controls else "not measured"
+    return str(part(manifest, "controls").get("noise_floor") or "not measured")
 
 
 def _command(manifest: Manifest) -> str:

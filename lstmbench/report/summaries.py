@@ -1,17 +1,17 @@
 """Summaries in sentences for the ends of the notebooks: every number comes from the records."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lstmbench.core.tolerance import TOLERANCE
+from lstmbench.report import provenance
 from lstmbench.report.figures.memory_growth import growth
 from lstmbench.report.gpu_coverage import by_device
-from lstmbench.report.labels import WORKLOAD, counts, ordered, status_words
-from lstmbench.report.number_format import Sentence, markdown, number, plural
-from lstmbench.report.provenance import part
+from lstmbench.report.labels import WORKLOAD, counted, counts, measured, ordered
+from lstmbench.report.number_format import Sentence, bullets, markdown, number, plural
 from lstmbench.report.tables.fastest import fastest_names
 
 
@@ -21,22 +21,21 @@ def accuracy(records: pd.DataFrame) -> Sentence:
     right, wrong = (checked[checked["status"] == status] for status in ("ok", "wrong_result"))
     names = ", ".join(map(markdown, ordered("implementation", wrong["implementation"])))
     points = [
-        f"Of {plural(len(checked), 'case')} held against the float64 reference, {len(right)} "
+        f"{plural(len(checked), 'case')} checked against the float64 reference: {len(right)} "
         "computed the LSTM within the tolerance "
         f"({plural(right['implementation'].nunique(), 'implementation')}), and {len(wrong)} did "
         f"not{f' ({names})' if names else ''}."
     ]
     for where, dtype, rows in _split(right, "dtype"):
-        errors = []
-        for column, what in {"output_rel_error": "outputs", "grad_rel_error": "gradients"}.items():
-            if rows[column].notna().any():
-                row = rows.sort_values(column, ascending=False).iloc[0]
-                case = f"{markdown(row['implementation'])}, T = {row['seq_len']}"
-                errors.append(f"{row[column]:.1e} in the {what} ({case})")
+        largest = " and ".join(
+            f"{row[column]:.1e} in the {what} "
+            f"({markdown(row['implementation'])}, T = {row['seq_len']})"
+            for column, what in (("output_rel_error", "outputs"), ("grad_rel_error", "gradients"))
+            for row in rows.dropna(subset=column).nlargest(1, column).to_dict("records")
+        )
         allowed = f", where {TOLERANCE[dtype]:.0e} is allowed" if dtype in TOLERANCE else ""
-        largest = " and ".join(errors)
         points.append(f"In {dtype}{where} the largest relative error was {largest}{allowed}.")
-    return _bullets(points, records, checked)
+    return bullets([*points, *_without_number(records, checked)])
 
 
 def speed(records: pd.DataFrame) -> Sentence:
@@ -45,54 +44,48 @@ def speed(records: pd.DataFrame) -> Sentence:
     An implementation is the fastest of a workload if the interval of its time lies below that of
     every other. Means are geometric, over the workloads at which all implementations have a ratio.
     """
-    timed = _measured(records, "time_median_s")
+    timed = measured(records, "time_median_s")
     points = ["Nothing was timed."] if timed.empty else []
     for where, mode, rows in _split(timed, "mode"):
         points += [f"In {mode}{where}, {_fastest(rows)}.", *_mean_ratios(rows, f"{mode}{where}")]
     converged = _converged(timed)
     if not converged.all():
         late = f"{(~converged).sum()} of {plural(len(converged), 'ratio')}"
-        points.append(f"{late} had not converged when the time for them was up.")
-    return _bullets(points, records, timed)
+        points.append(f"{late} had not converged when their time budget ended.")
+    return bullets([*points, *_without_number(records, timed)])
 
 
 def memory(records: pd.DataFrame) -> Sentence:
     """Return how much memory each time step takes, in multiples of the formula."""
-    grown = growth(records).dropna(subset=["times_formula"])
-    unknown = "No workload was measured at two sequence lengths, so growth cannot be told."
+    grown = growth(records).dropna(subset="times_formula")
+    unknown = "No workload was measured at two sequence lengths, so growth cannot be computed."
     points = [unknown] if grown.empty else []
     for where, mode, rows in _split(grown, "mode"):
         multiples = _numbers(rows.groupby("implementation")["times_formula"].median(), 2)
-        step = "each further time step takes so many times the formula's bytes"
+        step = "bytes that each further time step takes, as a multiple of the formula's"
         points.append(f"In {mode}{where}, {step}: {multiples}.")
-    return _bullets(points, records, _measured(records, "allocated_bytes"))
+    return bullets([*points, *_without_number(records, measured(records, "allocated_bytes"))])
 
 
 def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
     """Return what the controls showed, how many rounds were disturbed, and what is flagged."""
-    timed = _measured(records, "rounds")
-    noise_floor = part(manifest, "controls").get("noise_floor", "not measured")
-    rounds, disturbed, noisy = (
-        int(timed[name].sum()) for name in ("rounds", "disturbed_rounds", "noisy")
-    )
+    timed = measured(records, "rounds")
+    rounds, disturbed, noisy = timed[["rounds", "disturbed_rounds", "noisy"]].sum().astype(int)
     converged = _converged(timed)
     flags = timed["flags"].replace("", pd.NA).value_counts()
     flagged = ", ".join(f"{name} in {count}" for name, count in flags.items())
-    unflagged = "No row is flagged for waiting, or for time not accounted for."
-    return _bullets(
+    unflagged = "No row is flagged: none waited, and the samples account for the time taken."
+    return bullets(
         [
-            f"Noise floor: {markdown(noise_floor)}.",
+            f"Noise floor: {markdown(provenance.noise_floor(manifest))}.",
             f"{disturbed} of {plural(rounds, 'round')} were disturbed; {noisy} of "
-            f"{plural(len(timed), 'row')} had so many of them that all of its rounds count.",
+            f"{plural(len(timed), 'row')} had too many of them to leave out, so all their rounds "
+            "count.",
             f"{converged.sum()} of {plural(len(converged), 'ratio')} are as precise as the suite "
-            "asks.",
+            "requires.",
             f"Flagged: {flagged}." if flagged else unflagged,
         ]
     )
-
-
-def _measured(records: pd.DataFrame, column: str) -> pd.DataFrame:
-    return records[(records["status"] == "ok") & records[column].notna()]
 
 
 def _split(records: pd.DataFrame, column: str) -> Iterator[tuple[str, Any, pd.DataFrame]]:
@@ -102,18 +95,10 @@ def _split(records: pd.DataFrame, column: str) -> Iterator[tuple[str, Any, pd.Da
             yield where, value, rows[rows[column] == value]
 
 
-def _bullets(
-    points: Iterable[str],
-    records: pd.DataFrame | None = None,
-    measured: pd.DataFrame | None = None,
-) -> Sentence:
-    """Return the points as a list, with one on the records that are not among those measured."""
-    lines = [f"- {point}" for point in points]
-    if records is not None and measured is not None and len(measured) < len(records):
-        statuses = records.drop(measured.index)["status"].value_counts()
-        words = {status_words(str(status)): count for status, count in statuses.items()}
-        lines.append(f"- Without a number: {counts(words)}.")
-    return Sentence("\n".join(lines))
+def _without_number(records: pd.DataFrame, shown: pd.DataFrame) -> Sequence[str]:
+    """Return a sentence on the statuses of the records that are not shown, if there are any."""
+    others = counted(records.drop(shown.index)["status"].dropna())
+    return [f"Without a number: {counts(others)}."] if others else []
 
 
 def _numbers(values: "pd.Series[float]", digits: int = 3) -> str:
@@ -144,10 +129,9 @@ def _fastest(rows: pd.DataFrame) -> str:
 def _mean_ratios(rows: pd.DataFrame, where: str) -> Iterator[str]:
     """Yield a sentence with the mean ratios to each reference."""
     others = rows[(rows["implementation"] != rows["ratio_to"]) & rows["ratio"].notna()]
-    for base in ordered("ratio_to", others["ratio_to"].dropna()):
-        ratios = others[others["ratio_to"] == base].astype({"ratio": float})
+    for base, ratios in others.groupby("ratio_to"):
         cases = ratios.groupby(["run_id", *WORKLOAD, "implementation"], dropna=False)
-        logs = np.log(cases["ratio"].mean()).unstack()
+        logs = np.log(cases["ratio"].mean()).astype(float).unstack()
         shared = logs.dropna()  # means over different workloads cannot be compared
         over = plural(len(logs), "workload")
         if len(shared) < len(logs):

@@ -18,8 +18,7 @@ from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
-from lstmbench.report.comparison.matched_cases import plain_rows
-from lstmbench.report.labels import Row
+from lstmbench.report.labels import Row, plain_rows
 from lstmbench.report.provenance import part
 from lstmbench.results.schema import CASE_COLUMNS, PEAK_COLUMNS, TRAINING_KEYS
 from lstmbench.verify.finding import Finding, case_name

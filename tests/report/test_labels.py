@@ -63,4 +63,6 @@ def test_values_are_said_in_words() -> None:
         describe({"mode": "training", "lengths": "full", "input_size": 8, "hidden_size": 8})
         == "training, I = H = 8"
     )
-    assert describe({"lengths": "full"}) == "full lengths"  # alone, the usual is values
+    assert (
+        describe({"lengths": "full"}) == "full lengths"
+    )  # a usual value is left out only beside others

@@ -46,11 +46,11 @@ def test_enough_processes_are_not_exploratory():
 @pytest.mark.parametrize(
     ("controls", "text"),
     [
-        ({"noise_floor": 0.0213}, "2.1 %"),
         ({"noise_floor": "1 %"}, "1 %"),
-        ({"b": 2, "a": 0.5}, "a 0.500, b 2"),
-        (0.01, "1.0 %"),
+        ({"noise_floor": None}, "not measured"),
+        ({"failed": False, "floor": 0.5}, "not measured"),
         ({}, "not measured"),
+        ("?", "not measured"),
     ],
 )
 def test_the_noise_floor_is_what_the_controls_showed(controls, text):
@@ -68,7 +68,15 @@ def test_uncommitted_changes_and_unfinished_runs_are_said():
 
 
 @pytest.mark.parametrize(
-    "environments", [{}, {"e0": {}}, {"e0": None}, {"e0": {"frameworks": {"code_paths": 3}}}, []]
+    "environments",
+    [
+        {},
+        {"e0": {}},
+        {"e0": None},
+        {"e0": {"frameworks": {"code_paths": 3}}},
+        {"e0": {"frameworks": {"code_paths": {"a": 3, "b": [None]}}}},
+        [],
+    ],
 )
 def test_where_nothing_says_what_was_slower_nothing_is_said(environments):
     assert (
@@ -88,6 +96,12 @@ def test_what_ran_in_a_slower_way_is_named_once_with_its_reason():
     assert slower == [
         "Slower here: recurrence not compiled, and torch.fused is slower: no compiler."
     ]
+
+
+def test_an_operating_system_that_is_not_a_text_is_shown_as_one():
+    machine = MANIFEST["machine"] | {"os": ["Debian", 13]}
+    footer = report.speed_table(make(quick_rows(), machine=machine)).footer
+    assert footer[2].endswith("8.0 GiB of memory, ['Debian', 13].")
 
 
 def test_why_the_commit_is_not_known_is_said():

@@ -137,7 +137,7 @@ def test_ratios_that_did_not_converge_are_counted_without_the_base():
 def test_memory_compares_growth_with_the_formula(quick):
     answer = summaries.memory(quick)
     assert (
-        "In inference, each further time step takes so many times the formula's bytes: numpy"
+        "In inference, bytes that each further time step takes, as a multiple of the formula's: "
         in answer
     )
     assert "numpy.fused 1.3" in answer
@@ -145,7 +145,7 @@ def test_memory_compares_growth_with_the_formula(quick):
 
 
 def test_one_length_alone_tells_no_growth(quick):
-    assert "growth cannot be told" in summaries.memory(quick[quick["seq_len"] == 16])
+    assert "growth cannot be computed" in summaries.memory(quick[quick["seq_len"] == 16])
 
 
 @pytest.mark.parametrize("answer", [summaries.accuracy, summaries.speed, summaries.memory])

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lstmbench import exit_codes
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.markdown_parts import case_table, varying_columns
+from lstmbench.report.comparison.markdown_parts import case_table
 from lstmbench.report.comparison.matched_cases import RATIO
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
@@ -25,7 +25,7 @@ from lstmbench.report.comparison.verdicts import (
     estimate_change,
     verdict_words,
 )
-from lstmbench.report.labels import WORKLOAD
+from lstmbench.report.labels import WORKLOAD, varying_columns
 from lstmbench.report.number_format import number
 
 THRESHOLD: Final = 0.02
@@ -73,8 +73,8 @@ class ABComparison:
         return (
             f"{table}\n\nRatios: the time of {self.b} over that of {self.a} in the same rounds, "
             f"medians; slower and faster: beyond a factor of {1 + self.threshold:g}, with an "
-            f"interval that leaves out 1; the intervals of the {len(self.frame)} together hold at "
-            f"{CONFIDENCE:.0%}.\n"
+            f"interval that does not contain 1; the intervals of the {len(self.frame)} together "
+            f"hold at {CONFIDENCE:.0%}.\n"
         )
 
     _repr_markdown_ = markdown

@@ -107,24 +107,20 @@ def compare(
     cases["quantity"] = cases["quantity"].where(comparable)
     ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
     cases.loc[ambiguous, "reason"] = "the interval reaches beyond the threshold"
-    cases.loc[ambiguous & beyond, "reason"] = "the interval holds no change too"
+    cases.loc[ambiguous & beyond, "reason"] = "the interval contains 'no change' as well"
     cases.loc[ambiguous & np.isinf(change["low"]), "reason"] = _SINGLE_PROCESS
     with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
         percents: Any = 100 * np.expm1(change)
-    cases = cases.join(percents.add_suffix("_percent"))
-    order = _report_order(cases)
-    # Column by column, because a million cases need hundreds of megabytes
-    columns = {column: cases.pop(column).array.take(order) for column in _COLUMNS}
-    cases = pd.DataFrame(columns, copy=False)
-
+    cases = cases.join(percents.add_suffix("_percent"))[_COLUMNS]
+    cases = cases.iloc[_report_order(cases)].reset_index(drop=True)
     runs = {
         name: {key: str(manifest.get(key) or "not recorded") for key in ("run_id", "started")}
         for name, manifest in zip(NAMES, manifests, strict=True)
     }
     notes = [*_notes_on_runs(manifests, threshold, machine_reason), *_notes_on_cases(cases)]
-    if unchanged.any():
-        number = plural(int(unchanged.sum()), "case")
-        notes.insert(0, f"{number} of one and the same measurement: the same for certain.")
+    if count := int(unchanged.sum()):
+        same = f"{plural(count, 'case')} of one and the same measurement: the same for certain."
+        notes.insert(0, same)
     return Comparison(cases, threshold, comparisons, runs, differences(*manifests), notes)
 
 
@@ -134,12 +130,9 @@ def _add_quantity(cases: pd.DataFrame, by: str | None) -> pd.DataFrame:
     The quantity is the ratio if both runs have one to the same reference and ``by`` is not
     ``time``. The reference itself, whose ratio is 1, is always compared by time.
     """
-    columns = [cases[name] for name in ("implementation", "base_ratio_to", "new_ratio_to")]
-    names = pd.Index(columns[0].cat.categories)
-    for column in columns[1:]:
-        names = names.union(column.cat.categories)
-    implementation, base, new = (column.cat.set_categories(names) for column in columns)
-    is_reference, same_reference = implementation == base, base == new
+    names = cases[["implementation", "base_ratio_to", "new_ratio_to"]].astype(object)
+    is_reference = names["implementation"] == names["base_ratio_to"]
+    same_reference = names["base_ratio_to"] == names["new_ratio_to"]
     by_time = is_reference | ~same_reference | (by == "time")
     flags = cases[["base_flags", "new_flags"]].fillna(0).astype(int)
     return cases.assign(
@@ -177,10 +170,8 @@ def _reasons(
     """
     reasons = pd.Series("", cases.index, dtype=object)  # a later reason replaces earlier ones
     for name, run in reversed([*zip(NAMES, estimates, strict=True)]):
-        missing = ~has_interval(run)
-        for quantity in QUANTITIES:
-            text = f"no interval of the {quantity} in {name}"
-            reasons[missing & (cases["quantity"] == quantity)] = text
+        quantity = cases.loc[~has_interval(run), "quantity"].astype(object)
+        reasons[quantity.index] = "no interval of the " + quantity + f" in {name}"
     if machine_reason:
         reasons[~(across_machines & (cases["quantity"] == "ratio"))] = machine_reason
     if by == "ratio":
@@ -225,13 +216,10 @@ def _notes_on_runs(
 
 def _notes_on_cases(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what readers should know about the compared cases."""
-    exploratory = (frame["flags"].cat.codes >= FLAGS.index("exploratory")) & frame[
-        "quantity"
-    ].notna()
-    if exploratory.any():
-        cases = plural(int(exploratory.sum()), "case")
+    flags = frame["flags"][frame["quantity"].notna()]
+    if exploratory := int((flags.cat.codes >= FLAGS.index("exploratory")).sum()):
         few = f"fewer than {MIN_PROCESSES} processes in one of the runs"
-        yield f"{cases} with {few}: exploratory."
+        yield f"{plural(exploratory, 'case')} with {few}: exploratory."
     changed = frame[frame["is_reference"] & frame["verdict"].isin([SLOWER, FASTER])]
     if len(changed) and (frame["quantity"] == "ratio").any():
         names = ", ".join(sorted(changed["implementation"].unique()))

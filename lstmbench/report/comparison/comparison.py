@@ -13,7 +13,6 @@ from lstmbench.report.comparison.manifest_diff import Difference
 from lstmbench.report.comparison.markdown_parts import (
     MAX_CHARACTERS,
     MAX_ROWS,
-    bullets,
     case_table,
     change_text,
     constants_sentence,
@@ -23,7 +22,6 @@ from lstmbench.report.comparison.markdown_parts import (
     ratios_text,
     runs_table,
     times_text,
-    varying_columns,
 )
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
@@ -34,8 +32,8 @@ from lstmbench.report.comparison.verdicts import (
     SLOWER,
     verdict_words,
 )
-from lstmbench.report.labels import Row
-from lstmbench.report.number_format import markdown, plural, shorten
+from lstmbench.report.labels import Row, varying_columns
+from lstmbench.report.number_format import bullets, markdown, plural, shorten
 
 BROKEN: Final = ("failed", "timeout", "out_of_memory")
 """Statuses of cases that should have been measured."""
@@ -150,7 +148,7 @@ class Comparison:
             "### Not comparable": (verdict == NOT_COMPARABLE) & ~wrong & ~lost,
         }
         parts = [f"**{markdown(self.summary)}**", markdown(self._method())]
-        parts += [constants_sentence(frame), bullets(self.notes)]
+        parts += [constants_sentence(frame), bullets(map(markdown, self.notes))]
         for title, mask in sections.items():
             parts += self._section(title, mask)
         if same := self.counts[SAME]:
@@ -172,10 +170,10 @@ class Comparison:
         compared = [f"{mask.sum()} {words}" for words, mask in quantities.items() if mask.any()]
         return (
             f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more "
-            f"than {1 + self.threshold:g}, with an interval that leaves out no change. The same: "
-            "the whole interval lies within that factor. Ambiguous: the interval allows both. "
-            "Together, "
-            f"the intervals of {plural(self.comparisons, 'comparison')} hold at "
+            f"than {1 + self.threshold:g}, with an interval that does not contain 'no change'. The "
+            "same: the whole interval lies within that factor. Ambiguous: the interval allows "
+            "both. Together, the "
+            f"intervals of {plural(self.comparisons, 'comparison')} hold at "
             f"{percent(CONFIDENCE)} (Bonferroni)."
         )
 

@@ -1,5 +1,6 @@
 """What differs between two runs besides their cases, according to their manifests."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -30,21 +31,24 @@ def differences(base: Manifest, new: Manifest) -> list[Difference]:
     before, after = _properties(base), _properties(new)
     # Uncommitted changes of one commit need not be the same
     always = "commit" if part(base, "git").get("dirty") else ""
-    differing = []
+    found = []
     for what in before | after:
-        absent = {"not recorded" if what.startswith("machine, ") else "not installed"}
+        absent = Counter(["not recorded" if what.startswith("machine, ") else "not installed"])
         own, other = before.get(what, absent), after.get(what, absent)
-        if what == always:
-            differing.append(Difference(what, *own, *other))
-        elif own != other:
-            texts = (" ".join(sorted(texts)) for texts in (own - other, other - own))
-            differing.append(
-                Difference(what, *(text or "none but those of both" for text in texts))
-            )
-    return differing
+        texts = [text for text in sorted(own | other) if what == always or own[text] != other[text]]
+        if texts:
+            found.append(Difference(what, _phrase(own, texts), _phrase(other, texts)))
+    return found
 
 
-def _properties(run: Manifest) -> dict[str, set[str]]:
+def _phrase(values: Counter[str], differing: list[str]) -> str:
+    """Return those values of one run that differ, such as ``2 x name=H200``."""
+    counts = {text: values[text] for text in differing if values[text]}
+    words = [f"{count} x {text}" if count > 1 else text for text, count in counts.items()]
+    return " ".join(words) or "none but those of both"
+
+
+def _properties(run: Manifest) -> dict[str, Counter[str]]:
     """Return the values of everything that may differ; only those that differ are shown."""
     git, machine, suite, packages = (
         part(run, key) for key in ("git", "machine", "suite", "packages")
@@ -55,11 +59,12 @@ def _properties(run: Manifest) -> dict[str, set[str]]:
         "commit": commit + (" with uncommitted changes" if git.get("dirty") else ""),
         "Python": run.get("python"),
         **{f"machine, {key}": machine[key] for key in sorted(machine)},
-        "workers": run.get("environments"),
+        # Workers with equal settings are not a difference
+        "workers": sorted({*_texts(run.get("environments"))}),
         **{f"suite, {key}": suite.get(key) for key in ("name", "reference", "budget")},
         **{name: packages[name] for name in [*first, *sorted(packages)]},
     }
-    return {what: set(_texts(value)) for what, value in properties.items()}
+    return {what: Counter(_texts(value)) for what, value in properties.items()}
 
 
 def _texts(value: Any, key: str = "") -> list[str]:
@@ -68,4 +73,4 @@ def _texts(value: Any, key: str = "") -> list[str]:
         return [text for name in value for text in _texts(value[name], f"{name}=")]
     if isinstance(value, list):
         return [text for element in value for text in _texts(element, key)]
-    return [f"{key}{value}"]
+    return [f"{key}{'not recorded' if value is None else value}"]

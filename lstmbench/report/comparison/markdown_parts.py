@@ -6,8 +6,15 @@ from typing import Final
 import pandas as pd
 
 from lstmbench.report.comparison.manifest_diff import Difference
-from lstmbench.report.comparison.matched_cases import NAMES, plain_rows
-from lstmbench.report.labels import WORKLOAD, Row, describe
+from lstmbench.report.comparison.matched_cases import NAMES
+from lstmbench.report.labels import (
+    WORKLOAD,
+    Row,
+    describe,
+    plain_rows,
+    shared,
+    varying_columns,
+)
 from lstmbench.report.number_format import markdown, number, pick_unit, plural, shorten
 from lstmbench.report.tables.render import to_markdown
 from lstmbench.results.schema import SECONDS
@@ -61,21 +68,10 @@ def join_parts(parts: Sequence[str]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def bullets(notes: Sequence[str]) -> str:
-    """Return sentences as a Markdown list."""
-    return "\n".join(f"- {markdown(note)}" for note in notes)
-
-
-def varying_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of the workload that are not the same in all rows."""
-    return [key for key in WORKLOAD if frame[key].nunique(dropna=False) > 1]
-
-
 def constants_sentence(frame: pd.DataFrame) -> str:
     """Return a sentence on the columns of the workload that are the same in all rows."""
-    (first,) = plain_rows(frame[:1])
     varying = varying_columns(frame)
-    same = {key: first[key] for key in WORKLOAD if key not in varying and first[key] is not None}
+    same = shared(plain_rows(frame[:1]), [key for key in WORKLOAD if key not in varying])
     return f"All cases: {markdown(describe(same))}." if same else ""
 
 

@@ -3,13 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report.comparison.verdicts import category
-from lstmbench.report.labels import WORKLOAD, Row, describe, ordered, status_words
+from lstmbench.report.labels import WORKLOAD, describe, ordered, plain_rows, status_words
 from lstmbench.report.number_format import shorten
 from lstmbench.report.provenance import MIN_PROCESSES, Manifest
 from lstmbench.results.schema import COLUMNS
@@ -92,36 +89,20 @@ def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     Raises:
         LstmbenchError: if a run has a case twice.
     """
-    codes, orders = pd.DataFrame(), {}
-    for key in KEYS:
-        columns: list[Any] = [run[key].astype("category").cat for run in (base, new)]
-        orders[key] = ordered(key, (value for column in columns for value in column.categories))
-        ordered_columns = (column.set_categories(orders[key]) for column in columns)
-        codes[key] = np.concatenate([column.cat.codes for column in ordered_columns])
-    # Most keys are the same in all cases, and need not be grouped by
-    varying = [key for key in KEYS if codes[key].min() < codes[key].max()] or KEYS[:1]
-    case = codes.groupby(varying).ngroup().to_numpy()  # numbered in the order of tables
-    some_row = _positions(case, case.max(initial=-1) + 1)
-    cases = pd.DataFrame(index=range(len(some_row)))
-    for key, order in orders.items():
-        column: Any = pd.Series(category(codes[key].to_numpy()[some_row], order))
-        cases[key] = column if COLUMNS[key] == "string" else column.astype(COLUMNS[key])
-    parts = [cases]
-    for name, run, own in zip(NAMES, (base, new), np.split(case, [len(base)]), strict=True):
-        rows = _positions(own, len(cases))
-        if (repeated := rows[own] != np.arange(len(own))).any():
+    runs = []
+    for name, run, other in (("BASE", base, new), ("NEW", new, base)):
+        if (repeated := run.duplicated(KEYS)).any():
             text = describe(plain_rows(run.loc[repeated, KEYS][:1])[0])
             raise LstmbenchError(f"Two records of {name} are of the same case: {text}.")
-        values = run.drop(columns=KEYS).add_prefix(f"{name.lower()}_")
-        parts.append(values.reindex(rows).set_axis(cases.index))
-    return pd.concat(parts, axis=1)
-
-
-def _positions(values: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
-    """Return where each of the numbers below ``count`` is among the values, -1 if nowhere."""
-    positions = np.full(count, -1)
-    positions[values] = np.arange(len(values))
-    return positions
+        orders = {
+            key: ordered(key, [*run[key].cat.categories, *other[key].cat.categories])
+            for key in KEYS
+            if COLUMNS[key] == "string"
+        }
+        categories = {key: run[key].cat.set_categories(orders[key], ordered=True) for key in orders}
+        prefixed = {column: f"{name.lower()}_{column}" for column in run.columns.difference(KEYS)}
+        runs.append(run.assign(**categories).rename(columns=prefixed))
+    return runs[0].merge(runs[1], "outer", KEYS)
 
 
 def other_threads(cases: pd.DataFrame) -> pd.Series:
@@ -133,9 +114,3 @@ def other_threads(cases: pd.DataFrame) -> pd.Series:
     workload = [single[key] for key in KEYS if key != "threads"]
     texts = texts.fillna(texts.groupby(workload, dropna=False, observed=True).transform("first"))
     return ("other threads: " + texts["BASE"] + " in BASE, " + texts["NEW"] + " in NEW").dropna()
-
-
-def plain_rows(rows: pd.DataFrame) -> list[Row]:
-    """Return the rows as Python values by column; None where one is missing."""
-    plain: Any = rows.astype(object).where(rows.notna(), None)
-    return plain.to_dict("records")

@@ -1,6 +1,6 @@
 """Whether the ratios of a table agree with another run, and which implementation changed.
 
-A ratio agrees if the interval of its change contains no change, or lies within the tolerance. The
+A ratio agrees if the interval of its change contains 'no change', or lies within the tolerance. The
 intervals are those of ``verdicts.py``, for all rows together. Times belong to their machine, so
 they are shown but not judged.
 """
@@ -20,7 +20,6 @@ from lstmbench.report.comparison.compare import compare
 from lstmbench.report.comparison.comparison import Comparison, count_values, is_wrong
 from lstmbench.report.comparison.markdown_parts import (
     MAX_CHARACTERS,
-    bullets,
     case_table,
     change_text,
     constants_sentence,
@@ -29,13 +28,12 @@ from lstmbench.report.comparison.markdown_parts import (
     ratios_text,
     runs_table,
     times_text,
-    varying_columns,
 )
 from lstmbench.report.comparison.matched_cases import KEYS
 from lstmbench.report.comparison.verdicts import CONFIDENCE, SAME
-from lstmbench.report.labels import WORKLOAD, Row, ordered
-from lstmbench.report.number_format import markdown, number, plural, shorten
-from lstmbench.report.tables.shown_records import run_tables
+from lstmbench.report.labels import WORKLOAD, Row, ordered, varying_columns
+from lstmbench.report.number_format import bullets, markdown, number, plural, shorten
+from lstmbench.report.tables.shown_records import run_tables, table_named
 from lstmbench.report.tables.table import Table
 
 RATIO_TABLES: Final = ("ratio", "speed")
@@ -147,8 +145,8 @@ class Reproduction:
         frame, varying = self.frame, varying_columns(self.frame)
         notes = [note for note in self.comparison.notes if not note.startswith("Times are not")]
         parts = [f"# {markdown(self.base.id)}, measured again", f"**{markdown(self.summary)}**"]
-        parts += [markdown(self._method()), constants_sentence(frame), bullets(notes)]
-        parts.append("## Ratios")
+        parts += [markdown(self._method()), constants_sentence(frame)]
+        parts += [bullets(map(markdown, notes)), "## Ratios"]
         for judgement in JUDGEMENTS:
             rows = frame[(frame["judgement"] == judgement) & (frame["reason"] != THE_REFERENCE)]
             if len(rows):
@@ -185,8 +183,8 @@ class Reproduction:
             "BASE is the run that the table was made of, NEW the one that measured its suite "
             "again, with inputs and turns drawn by its own seed. Compared are the times relative "
             "to the reference, taken in the same rounds. A ratio agrees if the interval of its "
-            f"change holds no change, or lies within {percent(TOLERANCE)}; together the intervals "
-            f"of {comparisons} hold at {percent(CONFIDENCE)} (Bonferroni)."
+            f"change contains 'no change', or lies within {percent(TOLERANCE)}; together the "
+            f"intervals of {comparisons} hold at {percent(CONFIDENCE)} (Bonferroni)."
             f"{reach if len(compared) else ''} The table counts as reproduced where "
             f"{percent(MIN_AGREEMENT)} of what can be compared agrees. An implementation stands "
             "out if, in the median over workloads, it moved against the others by more than the "
@@ -257,11 +255,7 @@ def find_table(name: str, folder: str | Path) -> Table:
         endings = " or -".join(RATIO_TABLES)
         expected = f"Only tables of ratios can be compared; their names end with -{endings}"
         raise LstmbenchError(f"{expected}, but this is {name!r}.")
-    tables = {table.id: table for table in run_tables(folder)}
-    if name not in tables:
-        names = ", ".join(tables)
-        raise LstmbenchError(f"There is no table {name!r} in {folder}; the tables are {names}.")
-    return tables[name]
+    return table_named(name, run_tables(folder), folder)
 
 
 def _judge(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,12 +14,12 @@ per process is not used.
 Many comparisons. With m comparisons, each interval has the confidence 1 - 0.05 / m (Bonferroni), so
 that all m intervals contain their true changes in at least 95 % of runs. Bonferroni instead of
 Holm, because it needs no independence (all ratios of a workload share the noise of one reference),
-and because FASTER, SLOWER and SAME are read in the same way from its intervals. Holm rejects
-slightly more often, but has no simple intervals for what it does not reject, and hence no verdict
-SAME.
+and because all three verdicts FASTER, SLOWER and SAME follow from its intervals. Holm finds
+slightly more changes, but gives no simple intervals for the other cases, and hence no verdict SAME.
 
-Limitation. The intervals do not contain what differs from day to day but is equal in all processes
-of a run. The threshold, and ratios to a reference that was measured on both days, protect from it.
+Limitation. The intervals do not contain changes from day to day that are the same in all processes
+of a run. Two things guard against these: the threshold, and ratios to a reference that was measured
+on both days.
 """
 
 from typing import Any, Final

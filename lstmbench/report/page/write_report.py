@@ -15,7 +15,12 @@ from lstmbench.report.number_format import slug
 from lstmbench.report.page.readme_pages import Summary, executed_notebooks, index_page, run_page
 from lstmbench.report.provenance import suite_of
 from lstmbench.report.tables.machines import machine_tables
-from lstmbench.report.tables.shown_records import read_shown, run_tables, statuses
+from lstmbench.report.tables.shown_records import (
+    read_shown,
+    run_tables,
+    shown_tables,
+    statuses,
+)
 from lstmbench.report.tables.training_tables import is_training_run
 from lstmbench.results.runs import manifest_or_empty, newest_first
 from lstmbench.results.store import is_run, read_manifest, read_samples
@@ -58,7 +63,7 @@ def _render_run(root: Path) -> tuple[dict[str, bytes], str]:
     records, left_out = read_shown(root)
     manifest = records.attrs["manifest"]
     rows = rows_of(records)
-    tables = run_tables(root)
+    tables = shown_tables(records, left_out)
     if not left_out:
         # Matplotlib is loaded only where there is something to draw
         from lstmbench.report.figures.standard_figures import standard_figures

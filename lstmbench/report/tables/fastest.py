@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from lstmbench.report.labels import WORKLOAD, describe, ordered
-from lstmbench.report.number_format import Sentence, markdown, number
+from lstmbench.report.labels import WORKLOAD, describe, measured, ordered, varying_columns
+from lstmbench.report.number_format import Sentence, bullets, markdown, number
 
 _COLUMNS = ["workload", "fastest", "time_s", "reference_times", "ours", "ours_times"]
 
@@ -22,8 +22,8 @@ def fastest_per_workload(records: pd.DataFrame) -> pd.DataFrame:
         and ``ours``, the first of ours, with ``ours_times``, how many times longer it took.
         What was not measured is missing.
     """
-    timed = records[(records["status"] == "ok") & records["time_median_s"].notna()]
-    differing = [key for key in WORKLOAD if key in timed and timed[key].nunique(dropna=False) > 1]
+    timed = measured(records, "time_median_s")
+    differing = varying_columns(timed)
     groups = timed.groupby(["run_id", *WORKLOAD], sort=False, dropna=False)
     rows = [_fastest(group.sort_values("time_median_s"), differing) for _, group in groups]
     return pd.DataFrame(rows, columns=_COLUMNS)
@@ -44,26 +44,23 @@ def _fastest(cases: pd.DataFrame, differing: list[str]) -> dict[str, Any]:
     first = cases.iloc[0]
     reference = cases[cases["implementation"] == next(iter(cases["ratio_to"].dropna()), None)]
     ours = cases[~cases["peer"].astype("boolean").fillna(False)]
-    shortest = float(first["time_median_s"])
-    row = {
+    times = cases["time_median_s"].astype(float) / first["time_median_s"]
+    return {
         "workload": describe({key: first[key] for key in differing}) or "the only one",
         "fastest": ", ".join(fastest_names(cases)),
-        "time_s": shortest,
+        "time_s": first["time_median_s"],
+        "reference_times": next(iter(times[reference.index]), None),
         "ours": next(iter(ours["implementation"]), None),
+        "ours_times": next(iter(times[ours.index]), None),
     }
-    for column, own in (("reference_times", reference), ("ours_times", ours)):
-        row[column] = float(own.iloc[0]["time_median_s"]) / shortest if len(own) else None
-    return row
 
 
 def summary(records: pd.DataFrame) -> Sentence:
     """Say by mode how often each was among the fastest, and how far our best were behind."""
-    timed = records[records["status"] == "ok"]
+    timed = measured(records, "time_median_s")
     points = []
     for mode in ordered("mode", timed["mode"]):
         workloads = fastest_per_workload(timed[timed["mode"] == mode])
-        if workloads.empty:
-            continue
         wins = workloads["fastest"].str.split(", ").explode().value_counts()
         names = ", ".join(f"{markdown(name)} in {count}" for name, count in wins.items())
         point = f"In {mode}, of {len(workloads)} workloads, among the fastest: {names}."
@@ -78,4 +75,4 @@ def summary(records: pd.DataFrame) -> Sentence:
     if len(skipped):
         names = ", ".join(map(markdown, skipped))
         points.append(f"Skipped somewhere, with the reason in its row: {names}.")
-    return Sentence("\n".join(f"- {point}" for point in points) or "Nothing was timed.")
+    return bullets(points) or Sentence("Nothing was timed.")

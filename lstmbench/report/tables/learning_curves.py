@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import pandas as pd
 
-from lstmbench.report.labels import Row
 from lstmbench.report.tables.training_tables import BASELINES, Mean, by_seed, contender_name, mean
 
 MAX_LINEAR_RANGE = 30
@@ -97,11 +95,10 @@ def _of(rows: pd.DataFrame, task: str, sizes: str) -> pd.DataFrame:
 
 
 def _curve(task: str, title: str, samples: pd.DataFrame, records: pd.DataFrame) -> LearningCurve:
-    groups = samples.groupby(["cell", "implementation"], sort=False)
-    lines = [_line(str(cell), str(name), group) for (cell, name), group in groups]
+    groups = samples.dropna(subset="score").groupby(["cell", "implementation"], sort=False)
     scored = records[records["score"].notna()]
-    rows = cast("list[Row]", scored.to_dict("records"))
-    seeds = by_seed(rows, "lstm")
+    seeds = by_seed(scored, "lstm")
+    baselines = scored[scored["cell"] == BASELINES]
     scores = samples["score"].astype(float).dropna()
     are_errors = not records["higher_is_better"].eq(True).any()
     return LearningCurve(
@@ -109,18 +106,14 @@ def _curve(task: str, title: str, samples: pd.DataFrame, records: pd.DataFrame) 
         title=title,
         metric=next(iter(records["metric"].dropna()), "score"),
         log=are_errors and bool(0 < MAX_LINEAR_RANGE * scores.min() < scores.max()),
-        lines=[line for line in lines if len(line.points)],
-        score=mean(seeds) if seeds else None,
-        baselines={
-            str(row["variant"]): float(row["score"]) for row in rows if row["cell"] == BASELINES
-        },
+        lines=[_line(str(cell), str(name), group) for (cell, name), group in groups],
+        score=mean(seeds) if len(seeds) else None,
+        baselines=dict(zip(baselines["variant"], baselines["score"].astype(float), strict=True)),
     )
 
 
-def _line(cell: str, implementation: str, samples: pd.DataFrame) -> ScoreLine:
-    scores = samples.pivot_table(index="updates", columns="seed", values="score").astype(float)
-    points = scores.agg(["mean", "min", "max"], axis=1).set_axis(["y", "low", "high"], axis=1)
-    points = points.rename_axis("x").reset_index().astype(float)
-    return ScoreLine(
-        contender_name(cell, implementation), cell, implementation, scores.shape[1], points
-    )
+def _line(cell: str, implementation: str, scored: pd.DataFrame) -> ScoreLine:
+    scores = scored.astype({"score": float}).groupby("updates")["score"]
+    points = scores.agg(y="mean", low="min", high="max").rename_axis("x").reset_index()
+    label = contender_name(cell, implementation)
+    return ScoreLine(label, cell, implementation, scored["seed"].nunique(), points.astype(float))

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import provenance
-from lstmbench.report.labels import WORKLOAD, Row, grouped, rows_of
+from lstmbench.report.labels import WORKLOAD, Row, cases_of, grouped
 from lstmbench.report.tables.shown_records import read_shown, timed_runs
 from lstmbench.report.tables.standard_tables import (
     EXTENT,
@@ -54,15 +52,14 @@ def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
 def _table(folders: Mapping[str, Path]) -> Table | None:
     """Return the table of these runs; None where no two of them share a workload."""
     rows: list[Row] = []
-    runs = []
+    manifests = []
     for machine, folder in folders.items():
         try:
-            records, _ = read_shown(folder)
-            cases = with_base(rows_of(records))
+            cases, manifest = cases_of(read_shown(folder)[0])
         except LstmbenchError:
             continue
-        runs.append(records)
-        others = (row for row in cases if row["implementation"] != row["ratio_to"])
+        manifests.append(manifest)
+        others = (row for row in with_base(cases) if row["implementation"] != row["ratio_to"])
         rows += [row | {"machine": machine} for row in others]
     shared = [
         row
@@ -74,11 +71,9 @@ def _table(folders: Mapping[str, Path]) -> Table | None:
     if not shared:
         return None
     bases = bases_of(shared)
-    together = pd.concat(runs)
-    together.attrs["manifest"] = [records.attrs["manifest"] for records in runs]
     return make(
         "machines-ratio",
-        together,
+        manifests,
         shared,
         f"Time of one call relative to {base_words(bases)}, machine by machine: "
         "median of the ratios within rounds [95 % interval]",

@@ -3,8 +3,7 @@
 They are for orientation; they are not a comparison.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ import pandas as pd
 import yaml
 
 from lstmbench.report.gpu_coverage import GPU
-from lstmbench.report.labels import Row, describe, key_of, rank, rows_of, varying
+from lstmbench.report.labels import Row, cases_of, describe, key_of, rank, varying
 from lstmbench.report.number_format import number
 from lstmbench.report.tables.cells import Notes, has_number, numbers
 from lstmbench.report.tables.table import CASE, Table, grid, name_of, publish
@@ -43,51 +42,10 @@ _CAPTION: Final = (
 )
 
 
-@dataclass(frozen=True)
-class PublishedTime:
-    """One published time: source, device, sizes, and milliseconds that add up to one call."""
-
-    source: str
-    what: str
-    device: str
-    dtype: str
-    mode: str
-    seq_len: int
-    batch_size: int
-    hidden_size: int
-    milliseconds: Sequence[float]
-
-    @property
-    def heading(self) -> str:
-        """The sizes, and whose time it is."""
-        sizes = describe({key: getattr(self, key) for key in _SIZES}, square=True)
-        return f"{sizes}: {self.source} on a {self.device}, {self.what}, {self.dtype}"
-
-    def matches(self, row: Row) -> bool:
-        """Return whether a GPU's case is one layer of these sizes, in a comparable dtype."""
-        return (
-            row["dtype"] in AGAINST[self.dtype]
-            and row["num_layers"] == 1
-            and not row["bidirectional"]
-            and row["lengths"] in ("full", None)
-            and row["input_size"] == row["hidden_size"]
-            and key_of(row, _SIZES) == tuple(getattr(self, key) for key in _SIZES)
-        )
-
-    def beside(self, row: Row) -> Row:
-        """Return a case with what was published, and what follows from both."""
-        published_s = sum(self.milliseconds) / 1e3
-        time_s = row["time_median_s"] if has_number(row, "time_median_s") else None
-        return row | {
-            "source": self.source,
-            "published_what": self.what,
-            "published_device": self.device,
-            "published_dtype": self.dtype,
-            "published_s": published_s,
-            "published_ratio": time_s and published_s / time_s,
-            "step_s": time_s and time_s / self.seq_len,
-            "published_step_s": published_s / self.seq_len,
-        }
+_FACTORS: Final = {
+    "published_s": 1e3, "published_ratio": 1, "step_s": 1e6, "published_step_s": 1e6,
+}  # fmt: skip
+"""The table's last columns, each with the factor from its unit in the records to that shown."""
 
 
 @cache
@@ -95,40 +53,68 @@ def _file() -> Any:
     return yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
-def published() -> list[PublishedTime]:
-    """Return all published times, in the order of the file."""
-    return [PublishedTime(**fields) for fields in _file()["times"]]
+def published() -> list[Row]:
+    """Return all published times, in the order of the file.
+
+    Columns are those of tables; ``milliseconds`` are the parts of a call, ``published_s`` its time.
+    """
+    return [time | {"published_s": sum(time["milliseconds"]) / 1e3} for time in _file()["times"]]
 
 
 def published_tables(records: pd.DataFrame) -> list[Table]:
     """Return the one table of the cases whose sizes were published; none if none has a time."""
-    on_gpu = "device" in records.columns and (records["device"] == GPU).any()
-    cases = [row for row in rows_of(records) if row["device"] == GPU] if on_gpu else []
+    cases, manifests = cases_of(records)
+    cases = [row for row in cases if row["device"] == GPU and _is_one_plain_layer(row)]
     cases.sort(key=lambda row: [rank(key, row[key]) for key in ("implementation", "dtype")])
-    pairs = []
+    rows = []
     for time in published():
-        matching = [row for row in cases if time.matches(row)]
-        if any(has_number(row, "time_median_s") for row in matching):
-            pairs += [(time, row) for row in matching]
-    if not pairs:
+        sizes, dtypes = key_of(time, _SIZES), AGAINST[time["published_dtype"]]
+        same = (row for row in cases if key_of(row, _SIZES) == sizes and row["dtype"] in dtypes)
+        matching = [_beside(row, time) for row in same]
+        if any(row["step_s"] for row in matching):
+            rows += matching
+    if not rows:
         return []
-    times, rows = zip(*pairs, strict=True)
     differing = varying(rows, ("run_id", "threads", "input"))
     notes = Notes()
-    beside = [time.beside(row) for time, row in pairs]
-    labels = [(time.heading, _label(row, differing)) for time, row in pairs]
-    cells = [_cells(row, notes) for row in beside]
+    labels = [(heading(row), _label(row, differing)) for row in rows]
+    cells = [_cells(row, notes) for row in rows]
     table = publish(
         "published",
-        records,
+        manifests,
         _CAPTION,
         grid(labels, cells, ["published", "implementation"], _HEADS),
-        beside,
+        rows,
         _COLUMNS,
-        [*notes.lines(), *_remarks(times)],
-        list({id(row): row for row in rows}.values()),
+        [*notes.lines(), *_remarks(rows)],
+        list({key_of(row, ("run_id", *CASE)): row for row in rows}.values()),
     )
     return [table]
+
+
+def _is_one_plain_layer(row: Row) -> bool:
+    is_plain = row["num_layers"] == 1 and not row["bidirectional"]
+    is_square = row["input_size"] == row["hidden_size"]
+    return is_plain and is_square and row["lengths"] in ("full", None)
+
+
+def _beside(row: Row, time: Row) -> Row:
+    """Return a case with what was published, and what follows from both."""
+    time_s = row["time_median_s"] if has_number(row, "time_median_s") else None
+    return {
+        **row,
+        **time,
+        "published_ratio": time_s and time["published_s"] / time_s,
+        "step_s": time_s and time_s / time["seq_len"],
+        "published_step_s": time["published_s"] / time["seq_len"],
+    }
+
+
+def heading(time: Row) -> str:
+    """Return the sizes of a published time, and whose time it is."""
+    sizes = describe({key: time[key] for key in _SIZES}, square=True)
+    whose = f"{time['source']} on a {time['published_device']}"
+    return f"{sizes}: {whose}, {time['published_what']}, {time['published_dtype']}"
 
 
 def _label(row: Row, differing: Sequence[str]) -> str:
@@ -137,23 +123,23 @@ def _label(row: Row, differing: Sequence[str]) -> str:
 
 
 def _cells(row: Row, notes: Notes) -> list[str]:
-    def shown(column: str, factor: float) -> str:
-        return "–" if row[column] is None else number(row[column] * factor)
-
     return [
         row["dtype"],
         numbers("time_median_s", 1e3, marks=True)(row, notes),
-        shown("published_s", 1e3),
-        shown("published_ratio", 1),
-        shown("step_s", 1e6),
-        shown("published_step_s", 1e6),
+        *(
+            "–" if row[column] is None else number(row[column] * factor)
+            for column, factor in _FACTORS.items()
+        ),
     ]
 
 
-def _remarks(times: Sequence[PublishedTime]) -> list[str]:
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    def used(column: str) -> Iterable[str]:
+        return dict.fromkeys(row[column] for row in rows)
+
     pairs = "; ".join(
         f"{dtype} stands beside our {' and '.join(AGAINST[dtype])}"
-        for dtype in dict.fromkeys(time.dtype for time in times)
+        for dtype in used("published_dtype")
     )
     return [
         "Orientation, not a comparison in one run: published times are of another machine, other "
@@ -162,8 +148,5 @@ def _remarks(times: Sequence[PublishedTime]) -> list[str]:
         "backward to the inputs and backward to the weights. Above 1, published / ours says that "
         "ours took less time. A step is a call's time over T.",
         f"dtypes: {pairs}.",
-        *(
-            f"{source}: {_file()['sources'][source]}"
-            for source in dict.fromkeys(time.source for time in times)
-        ),
+        *(f"{source}: {_file()['sources'][source]}" for source in used("source")),
     ]

@@ -33,14 +33,11 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
     if total <= MAX_CASES:
         return read_results(root), ""
     records = read_results(root, first=SHOWN_CASES + 1)
-    workloads = records[list(WORKLOAD)].astype(object).apply(tuple, axis=1)
+    workloads = records.groupby(list(WORKLOAD), dropna=False).ngroup()
     whole = records[workloads != workloads.iloc[-1]]
     shown = whole if len(whole) else records.iloc[:SHOWN_CASES]
-    return (
-        shown,
-        f"Shown: the first {len(shown):,} of {total:,} cases; "
-        "records.parquet and records.csv hold them all.",
-    )
+    extent = f"the first {len(shown):,} of {total:,} cases"
+    return shown, f"Shown: {extent}; records.parquet and records.csv hold them all."
 
 
 def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -56,9 +53,26 @@ def timed_runs(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]
 
 def run_tables(folder: str | Path) -> list[Table]:
     """Return the tables of one run; a note says so if they do not show all of it."""
-    records, left_out = read_shown(folder)
+    return shown_tables(*read_shown(folder))
+
+
+def shown_tables(records: pd.DataFrame, left_out: str) -> list[Table]:
+    """Return the tables of what ``read_shown`` returns."""
     extra = [left_out] if left_out else []
     return [replace(table, notes=[*extra, *table.notes]) for table in standard_tables(records)]
+
+
+def table_named(name: str, tables: Iterable[Table], where: object) -> Table:
+    """Return the table with this id.
+
+    Raises:
+        LstmbenchError: if none of these tables, which are those in ``where``, has it.
+    """
+    by_id = {table.id: table for table in tables}
+    if name not in by_id:
+        names = ", ".join(by_id) or "none"
+        raise LstmbenchError(f"There is no table {name!r} in {where}; the tables are {names}.")
+    return by_id[name]
 
 
 def statuses(folder: str | Path) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from lstmbench.core.tolerance import TOLERANCE
-from lstmbench.report.labels import FORMULA, WORKLOAD, Row, key_of, ordered, rows_of
+from lstmbench.report.labels import FORMULA, WORKLOAD, Row, cases_of, key_of, ordered
 from lstmbench.report.number_format import number, pick_unit
 from lstmbench.report.tables.cells import Cell, Notes, has_number, numbers, status
 from lstmbench.report.tables.published_times import published_tables
@@ -24,11 +24,11 @@ _RUN_WORKLOAD = ("run_id", *WORKLOAD)
 
 def speed_table(records: pd.DataFrame) -> Table:
     """Return the median time of one call with its 95 % interval, in one unit."""
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     unit = _unit(rows, "time_median_s")
     return make(
         "speed",
-        records,
+        manifests,
         rows,
         f"Time of one call in {unit}: median [95 % interval]",
         {f"time, {unit}": numbers("time_median_s", SECONDS[unit], marks=True)},
@@ -41,7 +41,8 @@ def ratio_table(records: pd.DataFrame) -> Table:
 
     Below 1 is faster. The row of the base itself gives its absolute time.
     """
-    rows = with_base(rows_of(records))
+    cases, manifests = cases_of(records)
+    rows = with_base(cases)
     bases = bases_of(rows)
     unit = _unit((row for row in rows if row["implementation"] in bases), "time_median_s")
 
@@ -52,7 +53,7 @@ def ratio_table(records: pd.DataFrame) -> Table:
 
     return make(
         "ratio",
-        records,
+        manifests,
         rows,
         f"Time of one call relative to {base_words(bases)}: "
         "median of the ratios within rounds [95 % interval]",
@@ -65,7 +66,7 @@ def ratio_table(records: pd.DataFrame) -> Table:
 
 def memory_table(records: pd.DataFrame) -> Table:
     """Return what one call allocates and the process's peak in MiB, beside the formula's bytes."""
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     columns = ["allocated_bytes", "peak_host_bytes"]
     remarks = [
         "allocated: the most that the framework's own allocator held during one call, beyond the "
@@ -85,7 +86,7 @@ def memory_table(records: pd.DataFrame) -> Table:
         )
     return make(
         "memory",
-        records,
+        manifests,
         rows + _formula(rows),
         "Memory of one call in MiB (1 MiB is 1,048,576 bytes)",
         {f"{schema.BY_NAME[name].label}, MiB": numbers(name, BYTES["MiB"]) for name in columns},
@@ -99,7 +100,7 @@ def accuracy_table(records: pd.DataFrame) -> Table:
 
     The caption gives the tolerance. A case beyond it shows its error and the letter of its note.
     """
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     modes = {row["mode"] for row in rows}
     columns = ["output_rel_error", "grad_rel_error"]
     shown = columns[:1] if modes == {"inference"} else columns
@@ -119,7 +120,7 @@ def accuracy_table(records: pd.DataFrame) -> Table:
     some_gradients = len(shown) > 1 and "inference" in modes
     return make(
         "accuracy",
-        records,
+        manifests,
         rows,
         "Relative L2 error against the float64 reference, the worst of all outputs and of all "
         "gradients",
@@ -132,11 +133,11 @@ def accuracy_table(records: pd.DataFrame) -> Table:
 
 def first_call_table(records: pd.DataFrame) -> Table:
     """Return the time of the first call, and what it took beyond a steady one."""
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     unit = _unit(rows, "first_call_s")
     return make(
         "first-call",
-        records,
+        manifests,
         rows,
         f"First call of a process in {unit}, median over processes",
         {
@@ -153,14 +154,14 @@ def limit_table(records: pd.DataFrame) -> Table:
 
     Older runs have no intervals: their rates are from one moment.
     """
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     in_rounds = any(has_number(row, "roofline_low") for row in rows)
     columns = ["roofline_low", "roofline_high", "products_low", "products_high"]
     columns += ["machine_flops_per_s", "machine_bytes_per_s"]
     when = "in the same rounds [95 % interval]" if in_rounds else "in the same run"
     return make(
         "limit",
-        records,
+        manifests,
         rows,
         f"Share of the machine's limit in %, both measured {when}",
         {
@@ -182,10 +183,10 @@ def limit_table(records: pd.DataFrame) -> Table:
 
 def growth_table(records: pd.DataFrame) -> Table:
     """Return by how many bytes memory grows per time step, by the allocator and by the formula."""
-    rows = rows_of(records)
+    rows, manifests = cases_of(records)
     return make(
         "growth",
-        records,
+        manifests,
         rows + _formula(rows),
         "Growth of a call's memory in bytes per time step",
         {"bytes per step": numbers("allocated_bytes_per_step")},

@@ -5,9 +5,9 @@ several; rows are implementations, in one panel per workload. If few workloads s
 (a list of sizes rather than a grid), implementations are the columns instead.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -32,6 +32,13 @@ from lstmbench.results import schema
 
 CASE = ("implementation", "peer", *WORKLOAD, "status", "error")
 """The columns that the numbers of every table begin with."""
+
+MAX_COLUMNS = 8
+"""More do not fit on a printed page."""
+MIN_FILLED = 0.6
+"""Minimum share of a table's cells that must hold a case; with less, sizes are no grid."""
+AXES = ("seq_len", "hidden_size", "batch_size")
+"""Sizes that may run along a table's columns, the preferred ones first."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +78,7 @@ class Table:
 
     def csv(self) -> str:
         """Return the numbers of ``tidy`` as CSV, with all their digits."""
-        return _csv(self.tidy)
+        return self.tidy.to_csv(index=False, lineterminator="\n")
 
     def __repr__(self) -> str:
         return f"<Table {self.id}, {len(self.tidy)} cases, data sha256 {self.content_hash}>"
@@ -82,12 +89,8 @@ class Table:
     _repr_markdown_ = __str__
 
 
-def _csv(tidy: pd.DataFrame) -> str:
-    return tidy.to_csv(index=False, lineterminator="\n")
-
-
 def grid(
-    labels: Iterable[tuple[str, str]],
+    labels: Sequence[tuple[str, str]],
     cells: list[list[str]],
     names: list[str],
     heads: Sequence[str],
@@ -106,36 +109,34 @@ def grid(
 
 def publish(
     kind: str,
-    records: pd.DataFrame,
+    manifests: Any,
     caption: str,
     frame: pd.DataFrame,
-    numbers: Sequence[Row],
-    columns: Iterable[str],
+    numbers: Sequence[Row] | pd.DataFrame,
+    columns: Sequence[str],
     notes: list[str],
-    cases: Sequence[Row] | None = None,
+    cases: Sequence[Row],
 ) -> Table:
     """Return a table with its footer.
 
     Args:
         kind: the second part of its id.
-        records: of one run or several, with the manifest in their ``attrs``.
+        manifests: of the records, one or several.
         caption, frame, notes: as in ``Table``.
         numbers: the rows behind it; their ``columns`` are its numbers.
         columns: of these rows, all in the schema.
-        cases: the records of which it is made, each once; ``numbers`` if None.
+        cases: the records of which it is made, each once.
     """
-    cases = list(numbers if cases is None else cases)
     dtypes = {name: schema.BY_NAME[name].dtype for name in columns}
-    tidy = schema.frame(({name: row[name] for name in dtypes} for row in numbers), dtypes)
-    manifests = provenance.manifests_of(cases, records.attrs.get("manifest"))
-    identity = provenance.table_id(cases, manifests, kind)
-    footer = provenance.footer(cases, manifests, identity, provenance.content_hash(_csv(tidy)))
-    return Table(identity, caption, frame, tidy, notes, footer)
+    tidy = pd.DataFrame(numbers, columns=[*dtypes]).astype(dtypes)
+    manifests = provenance.manifests_of(cases, manifests)
+    table = Table(provenance.table_id(cases, manifests, kind), caption, frame, tidy, notes, [])
+    return replace(table, footer=provenance.footer(cases, manifests, table.id, table.content_hash))
 
 
 def make(
     kind: str,
-    records: pd.DataFrame,
+    manifests: Any,
     rows: list[Row],
     what: str,
     cells: Mapping[str, Cell],
@@ -149,73 +150,13 @@ def make(
 
     Args:
         kind: the second part of its id.
-        records: of one run or several, with the manifest in their ``attrs``.
+        manifests: of the records, one or several.
         rows: the cases.
         what: what its numbers are, the first sentence of the caption.
         cells: for each quantity, by its name, what writes its cell.
         columns: of the records, its numbers.
         remarks: what else to note.
         more: the end of the caption.
-        extra_keys, along: as in ``arrange``.
-    """
-    constants, axis, stub, places = arrange(rows, extra_keys, along)
-    places = places.sort_values(["heading", "label", "head"])
-    rows = [rows[position] for position in places.index]
-    notes = Notes()
-    texts = [{quantity: cell(row, notes) for quantity, cell in cells.items()} for row in rows]
-    frame = pd.concat([places, pd.DataFrame(texts, places.index)], axis=1)
-    frame = frame.pivot(index=["heading", "label"], columns="head", values=[*cells])
-    absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
-    caption = [f"{what}.", f"All cases: {constants}." if constants else ""]
-    caption += [f"Columns: {schema.BY_NAME[str(axis)].label}." if axis in AXES else "", more]
-    return publish(
-        kind,
-        records,
-        " ".join(filter(None, caption)),
-        frame.fillna("not run").rename_axis(index=["panel", stub], columns=["quantity", str(axis)]),
-        [row for row in rows if row["implementation"] != FORMULA],
-        [*CASE, *columns],
-        [*notes.lines(), *absent, *remarks],
-    )
-
-
-MAX_COLUMNS = 8
-"""More do not fit on a printed page."""
-MIN_FILLED = 0.6
-"""Minimum share of a table's cells that must hold a case; with less, sizes are no grid."""
-AXES = ("seq_len", "hidden_size", "batch_size")
-"""Sizes that may run along a table's columns, the preferred ones first."""
-
-
-class Layout(NamedTuple):
-    """The places of the cases.
-
-    Attributes:
-        constants: what holds for all cases, as a phrase.
-        axis: the column of the records that runs along the table's columns; None if there is only
-            one column.
-        stub: what the rows' labels are.
-        places: for each case its ``heading``, ``label`` and ``head``, as categories in their order.
-    """
-
-    constants: str
-    axis: str | None
-    stub: str
-    places: pd.DataFrame
-
-
-def name_of(row: Row) -> str:
-    """Return the implementation's name; a peer is marked as such."""
-    return f"{row['implementation']} (peer)" if row["peer"] else str(row["implementation"])
-
-
-def arrange(
-    rows: Sequence[Row], extra_keys: Sequence[str] = (), along: str | None = None
-) -> Layout:
-    """Return where each case stands.
-
-    Args:
-        rows: the records.
         extra_keys: columns that tell cases apart, in addition to those of the workload.
         along: a column that tells runs apart and runs along the table's columns; a size is chosen
             if None.
@@ -226,6 +167,45 @@ def arrange(
     keys = [*extra_keys, *workload_keys(rows)]
     if along is not None:
         keys = [along, *(key for key in keys if key != "run_id")]
+    places = _arrange(rows, keys, along)
+    panel, label, axis = places.columns
+    rows = [rows[position] for position in places.index]
+    notes = Notes()
+    texts = [{quantity: cell(row, notes) for quantity, cell in cells.items()} for row in rows]
+    frame = places.join(pd.DataFrame(texts, places.index))
+    frame = frame.pivot(index=[panel, label], columns=axis, values=[*cells])
+    names = {row["implementation"]: name_of(row) for row in rows}
+    absent = ["not run: this case is not among the records."] if frame.isna().any(axis=None) else []
+    constants = describe(shared(rows, keys), is_square(rows))
+    caption = [f"{what}.", f"All cases: {constants}." if constants else ""]
+    caption += [f"Columns: {schema.BY_NAME[axis].label}." if axis in AXES else "", more]
+    measured = [row for row in rows if row["implementation"] != FORMULA]
+    return publish(
+        kind,
+        manifests,
+        " ".join(filter(None, caption)),
+        frame.fillna("not run").rename(index=names, columns=names),
+        measured,
+        [*CASE, *columns],
+        [*notes.lines(), *absent, *remarks],
+        measured,
+    )
+
+
+def name_of(row: Row) -> str:
+    """Return the implementation's name; a peer is marked as such."""
+    return f"{row['implementation']} (peer)" if row["peer"] else str(row["implementation"])
+
+
+def _arrange(rows: Sequence[Row], keys: Sequence[str], along: str | None) -> pd.DataFrame:
+    """Return where each case stands, in three columns of categories in their order.
+
+    These are the heading of its panel, its label, and the head of its column; the second is named
+    by what the labels are, the third by the column of the records whose values the heads are.
+
+    Raises:
+        LstmbenchError: if two cases would stand in the same cell.
+    """
     differing = varying(rows, keys)
     axis = along or _axis(rows, differing)
     lines_by, stub = ["implementation"], "implementation"
@@ -233,21 +213,20 @@ def arrange(
         lines_by = [key for key in differing if key in SIZES] or differing
         stub = "sizes" if set(lines_by) <= set(SIZES) else "workload"
     square = is_square(rows)
-    names = {row["implementation"]: name_of(row) for row in rows}
 
     def in_words(keys: Sequence[str]) -> "pd.Categorical[str]":
-        words = {}
-        for values in combinations(rows, keys):
-            text = describe(dict(zip(keys, values, strict=True)), square)
-            words[values] = names[text] if keys == ["implementation"] else text
+        words = {
+            values: describe(dict(zip(keys, values, strict=True)), square)
+            for values in combinations(rows, keys)
+        }
         texts = [words[key_of(row, keys)] for row in rows]
         return pd.Categorical(texts, list(dict.fromkeys(words.values())), ordered=True)
 
     places = pd.DataFrame(
         {
-            "heading": in_words([key for key in differing if key not in (axis, *lines_by)]),
-            "label": in_words(lines_by),
-            "head": in_words([axis] if axis else []),
+            "panel": in_words([key for key in differing if key not in (axis, *lines_by)]),
+            stub: in_words(lines_by),
+            str(axis): in_words([axis] if axis else []),
         }
     )
     repeated = places.duplicated()
@@ -257,16 +236,18 @@ def arrange(
         raise LstmbenchError(
             f"Two records are of the same case: {row['implementation']}, {workload}."
         )
-    return Layout(describe(shared(rows, keys), square), axis, stub, places)
+    return places.sort_values([*places])
 
 
 def _axis(rows: Sequence[Row], differing: Sequence[str]) -> str | None:
     """Return the column of the records that runs along the table's columns."""
+
+    def count(*keys: str) -> int:
+        return len({key_of(row, keys) for row in rows})
+
     for axis in AXES:
-        columns = len(combinations(rows, [axis]))
-        others = ["implementation", *(key for key in differing if key != axis)]
-        filled = len(rows) / (len(combinations(rows, others)) * columns)
-        if axis in differing and columns <= MAX_COLUMNS and filled >= MIN_FILLED:
+        others = (key for key in differing if key != axis)
+        filled = len(rows) / (count("implementation", *others) * count(axis))
+        if axis in differing and count(axis) <= MAX_COLUMNS and filled >= MIN_FILLED:
             return axis
-    few = len(combinations(rows, ["implementation"])) <= MAX_COLUMNS
-    return "implementation" if differing and few else None
+    return "implementation" if differing and count("implementation") <= MAX_COLUMNS else None

@@ -5,20 +5,26 @@ where scores are compared, a seed's score is the mean over its implementations.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from lstmbench.report.labels import Row, ordered, rank, rows_of
-from lstmbench.report.number_format import Sentence, interval, markdown, number, pick_unit, plural
+from lstmbench.report.labels import cases_of, measured, ordered, plain_rows
+from lstmbench.report.number_format import (
+    Sentence,
+    bullets,
+    interval,
+    markdown,
+    number,
+    pick_unit,
+    plural,
+)
 from lstmbench.report.tables.cells import Notes, status
 from lstmbench.report.tables.table import Table, grid, publish
-from lstmbench.results.schema import SECONDS, TRAINING_COLUMNS
+from lstmbench.results.schema import COLUMNS, SECONDS, TRAINING_COLUMNS, typed
 
 BASELINES = "baselines"
 _NUMBERS = (
@@ -51,7 +57,7 @@ class Mean(NamedTuple):
     high: float | None
 
 
-def mean(scores: Sequence[float]) -> Mean:
+def mean(scores: "pd.Series[float]") -> Mean:
     """Return the mean of scores, one per seed, with Student's interval."""
     value = float(np.mean(scores))
     if len(scores) < 2:
@@ -66,74 +72,71 @@ def learning_table(records: pd.DataFrame) -> Table:
     Args:
         records: as ``read_results`` returns them.
     """
-    rows = _rows(records)
-    unit = pick_unit((row["epoch_s"] for row in rows if row["epoch_s"] is not None), SECONDS)
+    rows, manifests = cases_of(records)
+    cases = _cases(records)
+    unit = pick_unit(cases["epoch_s"].dropna(), SECONDS)
     notes = Notes()
     remarks, shown, labels, cells = [], [], [], []
-    for training in _trainings(rows):
-        contenders: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-        for row in training:
-            key = tuple(str(row[column]) for column in ("implementation", "variant"))
-            contenders[rank("cell", row["cell"]), *key].append(row)
-        for _, own in sorted(contenders.items(), key=itemgetter(0)):
-            shown += own
-            labels.append((_heading(training), _name(own[0])))
+    for training in _trainings(cases):
+        keys = ["cell", "implementation", "variant"]
+        for _, own in training.groupby(keys, observed=True, dropna=False):
+            shown.append(own)
+            labels.append((_heading(training), _name(*own[keys].iloc[0])))
             cells.append(_cells(own, unit, notes))
         remarks += verdicts(training)
     heads = ["score [95 % interval]", "solved", "updates", f"an epoch, {unit}"]
     return publish(
         "learning",
-        records,
+        manifests,
         _CAPTION,
         grid(labels, cells, ["task", "learnt by"], heads),
-        shown,
+        pd.concat(shown),
         _NUMBERS,
         [*notes.lines(), *remarks],
         rows,
     )
 
 
-def verdicts(rows: Sequence[Row]) -> list[str]:
+def verdicts(training: pd.DataFrame) -> list[str]:
     """Say of one task whether the LSTM beats the best baseline, and the plain RNN if it was tried.
 
-    It does if the whole interval over the seeds lies on the better side; for a single seed, which
-    has no interval, the sentence says so.
+    The LSTM beats another score if its whole interval over the seeds is better. A single seed has
+    no interval, and the sentence says so.
     """
-    scored = _scored(rows)
+    scored = measured(training, "score")
     scores = by_seed(scored, "lstm")
-    if not scores:
+    if scores.empty:
         return []
-    higher = bool(scored[0]["higher_is_better"])
+    higher = bool(scored["higher_is_better"].iloc[0])
     lstm = mean(scores)
     results = []
-    if baselines := {row["variant"]: row["score"] for row in scored if row["cell"] == BASELINES}:
-        best = (max if higher else min)(baselines, key=lambda name: baselines[name])
+    rows = scored[scored["cell"] == BASELINES]
+    if baselines := dict(zip(rows["variant"], rows["score"], strict=True)):
+        best = (max if higher else min)(baselines, key=baselines.__getitem__)
         results.append(f"{_against(lstm, baselines[best], higher)} the best baseline ({best})")
-    if plain := by_seed(scored, "rnn"):
+    plain = by_seed(scored, "rnn")
+    if len(plain):
         results.append(f"{_against(lstm, mean(plain).value, higher)} the plain RNN's mean")
-    return [f"{_title(rows)}: the LSTM {'; it '.join(results)}."] if results else []
+    return [f"{_title(training)}: the LSTM {'; it '.join(results)}."] if results else []
 
 
-def by_seed(rows: Iterable[Row], cell: str) -> list[float]:
+def by_seed(records: pd.DataFrame, cell: str) -> "pd.Series[float]":
     """Return the scores of a cell, one for each seed: the mean over the implementations."""
-    scores = defaultdict(list)
-    for row in rows:
-        if row["cell"] == cell:
-            scores[row["seed"]].append(row["score"])
-    return [float(np.mean(scores[seed])) for seed in ordered("seed", scores)]
+    return records[records["cell"] == cell].groupby("seed")["score"].mean().astype(float)
 
 
 def summary(records: pd.DataFrame) -> Sentence:
     """Say of each task whether the LSTM beats its baselines, with the mean score and interval."""
     points = []
-    for training in _trainings(_rows(records)):
-        scored = _scored(training)
+    for training in _trainings(_cases(records)):
+        scored = measured(training, "score")
         text = "; ".join(verdicts(training)) or f"{_title(training)}: nothing was learnt."
-        if scores := by_seed(scored, "lstm"):
+        scores = by_seed(scored, "lstm")
+        if len(scores):
             seeds = plural(len(scores), "seed")
-            text += f" Its {scored[0]['metric']}: {interval(*mean(scores))}, {seeds}."
-        points.append(f"- {markdown(text)}")
-    return Sentence("\n".join(points))
+            text += f" Its {scored['metric'].iloc[0]}: {interval(*mean(scores))}, {seeds}."
+        points.append(markdown(text))
+    return bullets(points)
 
 
 def _against(lstm: Mean, other: float, higher: bool) -> str:
@@ -146,28 +149,24 @@ def _against(lstm: Mean, other: float, higher: bool) -> str:
     return "beats" if beats else "loses to" if loses else "cannot be told from"
 
 
-def _rows(records: pd.DataFrame) -> list[Row]:
+def _cases(records: pd.DataFrame) -> pd.DataFrame:
     """Return the records with every column of a training run; only baselines keep their variant."""
-    blank = dict.fromkeys(TRAINING_COLUMNS)
-    rows = [blank | row for row in rows_of(records)]
-    return [row | {"variant": row["variant"] if row["cell"] == BASELINES else None} for row in rows]
+    cases = typed(records.reset_index(drop=True), COLUMNS | TRAINING_COLUMNS)
+    cells = pd.Categorical(cases["cell"], ordered("cell", cases["cell"].dropna()), ordered=True)
+    variants = cases["variant"].fillna(BASELINES).where(cases["cell"] == BASELINES)
+    return cases.assign(cell=cells, variant=variants)
 
 
-def _trainings(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _trainings(cases: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Yield the rows of each task, size and dtype; baselines go with every dtype of their task."""
-    tasks = defaultdict(list)
-    for row in rows:
-        tasks[row["task"], row["sizes"]].append(row)
-    for own in tasks.values():
-        trained = [row["dtype"] for row in own if row["cell"] != BASELINES]
-        for dtype in dict.fromkeys(trained or [None]):
-            yield [row for row in own if row["cell"] == BASELINES or row["dtype"] == dtype]
+    for _, own in cases.groupby(["task", "sizes"], sort=False, dropna=False):
+        is_baseline = own["cell"] == BASELINES
+        for dtype in [*own["dtype"][~is_baseline].unique()] or [None]:
+            yield own[is_baseline | (own["dtype"] == dtype)]
 
 
-def _name(row: Row) -> str:
-    if row["cell"] == BASELINES:
-        return f"{row['variant'] or BASELINES} (baseline)"
-    return contender_name(row["cell"], row["implementation"])
+def _name(cell: str, implementation: str, variant: str) -> str:
+    return f"{variant} (baseline)" if cell == BASELINES else contender_name(cell, implementation)
 
 
 def contender_name(cell: str, implementation: str) -> str:
@@ -175,42 +174,36 @@ def contender_name(cell: str, implementation: str) -> str:
     return implementation if cell == "lstm" else f"plain RNN, {implementation.partition('.')[0]}"
 
 
-def _heading(rows: Sequence[Row]) -> str:
-    scored = next((row for row in rows if row["metric"]), rows[0])
-    better = {True: ", higher is better", False: ", lower is better"}.get(
-        scored["higher_is_better"], ""
+def _heading(training: pd.DataFrame) -> str:
+    metric, higher = (
+        next(iter(training[column].dropna()), None) for column in ("metric", "higher_is_better")
     )
-    return f"{_title(rows)}: {scored['metric'] or 'no metric'}{better}"
+    better = "" if higher is None else f", {'higher' if higher else 'lower'} is better"
+    return f"{_title(training)}: {metric or 'no metric'}{better}"
 
 
-def _title(rows: Sequence[Row]) -> str:
-    trained = next((row for row in rows if row["cell"] != BASELINES), rows[0])
-    sizes = f" ({trained['sizes']})" if trained["sizes"] else ""
-    dtype = "" if trained["dtype"] in (None, "float32") else f", {trained['dtype']}"
-    return f"{trained['task']}{sizes}{dtype}"
+def _title(training: pd.DataFrame) -> str:
+    trained = training.sort_values("cell", key=lambda cells: cells == BASELINES, kind="stable")
+    (first,) = plain_rows(trained[:1])
+    sizes = f" ({first['sizes']})" if first["sizes"] else ""
+    dtype = "" if first["dtype"] in (None, "float32") else f", {first['dtype']}"
+    return f"{first['task']}{sizes}{dtype}"
 
 
-def _scored(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row["status"] == "ok" and row["score"] is not None]
-
-
-def _cells(rows: Sequence[Row], unit: str, notes: Notes) -> list[str]:
+def _cells(rows: pd.DataFrame, unit: str, notes: Notes) -> list[str]:
     """Return the cells of one contender: score, solved, updates, time of an epoch."""
-    scored = _scored(rows)
-    failed = [row for row in rows if row not in scored]
+    scored = measured(rows, "score")
+    failed = plain_rows(rows.drop(scored.index))
     reason = status(failed[0], notes) if failed else ""
-    if not scored:
+    if scored.empty:
         return [reason, "", "", ""]
-
-    def known(rows: Sequence[Row], column: str) -> list[float]:
-        return [row[column] for row in rows if row[column] is not None]
-
-    solved, updates = known(rows, "solved"), known(scored, "updates")
-    times = known(scored, "epoch_s")
-    noisy = {"noisy": any(row["noisy"] is True for row in scored)}
+    solved, updates, times = (
+        own.dropna() for own in (rows["solved"], scored["updates"], scored["epoch_s"])
+    )
+    noisy = {"noisy": bool(scored["noisy"].any())}
     return [
-        interval(*mean(known(scored, "score"))) + (f" ({len(failed)} failed)" if failed else ""),
-        f"{sum(solved)} of {len(solved)}" if solved else "",
-        f"{int(np.median(updates)):,}" if updates else "",
-        number(float(np.median(times)) * SECONDS[unit]) + notes.mark(noisy, "‡") if times else "",
+        interval(*mean(scored["score"])) + (f" ({len(failed)} failed)" if failed else ""),
+        f"{solved.sum()} of {len(solved)}" if len(solved) else "",
+        f"{int(updates.median()):,}" if len(updates) else "",
+        number(times.median() * SECONDS[unit]) + notes.mark(noisy, "‡") if len(times) else "",
     ]

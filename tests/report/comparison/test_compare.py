@@ -260,6 +260,13 @@ def test_other_versions_are_compared_and_listed():
     ("manifest", "what", "base", "new"),
     [
         ({"python": "3.13.1"}, "Python", "3.11.9", "3.13.1"),
+        ({"python": None}, "Python", "3.11.9", "not recorded"),
+        (
+            {"machine": MANIFEST["machine"] | {"gpus": [{"name": "H"}, {"name": "H"}]}},
+            "machine, gpus",
+            "not recorded",
+            "2 x name=H",
+        ),
         ({"machine": MANIFEST["machine"] | {"kernel": "6.9"}}, "machine, kernel", "6.1", "6.9"),
         (
             {"machine": MANIFEST["machine"] | {"cpu_flags": ["avx512f", "amx"]}},
@@ -284,6 +291,14 @@ def test_other_versions_are_compared_and_listed():
 def test_what_else_differs_is_said_exactly(manifest, what, base, new):
     (difference,) = compare(run(case(), run_id="base"), run(case(), **manifest)).differences
     assert difference == (what, base, new)
+
+
+def test_another_number_of_equal_gpus_is_a_difference():
+    one, two = (MANIFEST["machine"] | {"gpus": [{"name": "H200"}] * count} for count in (1, 2))
+    (difference,) = compare(
+        run(case(), run_id="b", machine=one), run(case(), machine=two)
+    ).differences
+    assert difference == ("machine, gpus", "name=H200", "2 x name=H200")
 
 
 def test_where_nothing_else_differs_that_is_said():
