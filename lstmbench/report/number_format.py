@@ -42,6 +42,7 @@ _LATEX = {
 }
 # Two hyphens in a row are an option such as --out here, never a dash
 _LATEX_TOKENS = re.compile(r"--+|[\s\S]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Sentence(str):
@@ -58,11 +59,7 @@ def bullets(points: Iterable[str]) -> Sentence:
 
 def plain(text: object) -> str:
     """Return the text on one line, without control characters."""
-    line = str(text)
-    if not line.isprintable():
-        controls = ("Cc", "Zl", "Zp")
-        line = "".join(" " if unicodedata.category(sign) in controls else sign for sign in line)
-    return " ".join(line.split())
+    return " ".join(_CONTROLS.sub(" ", str(text)).split())
 
 
 def shorten(text: object, most: int = 200) -> str:
@@ -110,7 +107,7 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{ending}"
 
 
-def decimals(value: float, digits: int = 3) -> int:
+def decimals(value: float, digits: int) -> int:
     """Return how many decimals show ``value`` with that many significant digits.
 
     The result is negative where the number has more digits before the point.
@@ -132,9 +129,9 @@ def number(value: float, digits: int = 3) -> str:
     return fixed(value, decimals(value, digits))
 
 
-def interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
-    """Return ``value [low, high]``, the ends with as many decimals as the value."""
-    places = decimals(value, digits)
+def interval(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return ``value [low, high]`` with three digits, the ends with as many decimals."""
+    places = decimals(value, 3)
     if low is None or high is None:
         return fixed(value, places)
     return f"{fixed(value, places)} [{fixed(low, places)}, {fixed(high, places)}]"

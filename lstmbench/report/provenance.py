@@ -127,8 +127,8 @@ def _recorded(rows: Iterable[Row], column: str) -> list[Any]:
 
 
 def _environments(manifest: Manifest) -> list[Mapping[str, Any]]:
-    environments = part(manifest, "environments").values()
-    return [environment for environment in environments if isinstance(environment, Mapping)]
+    environments = part(manifest, "environments")
+    return [part(environments, name) for name in environments]
 
 
 def _run(manifest: Manifest) -> str:

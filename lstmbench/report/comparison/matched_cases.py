@@ -27,7 +27,6 @@ FLAGS: Final = (
 )  # fmt: skip
 """What makes a number less reliable, by the sum of 1, 2 and 4 for each."""
 
-_VALUES: Final = ["status", "ratio_to", *TIME, *RATIO, "processes"]
 _TYPES: Final = {
     **{key: "category" if COLUMNS[key] == "string" else COLUMNS[key] for key in KEYS},
     **dict.fromkeys(["status", "error", "ratio_to"], "category"),
@@ -75,8 +74,8 @@ def read_run(source: str | Path | pd.DataFrame, name: str) -> tuple[pd.DataFrame
     failure = failed["status"].map(status_words) + f" in {name}" + errors
     few = ok & ~(records["processes"] >= MIN_PROCESSES)
     flags = (records["converged"] == 0) + 2 * (records["noisy"] == 1) + 4 * few
-    records = records[[*KEYS, *_VALUES]].assign(flags=flags, failure=failure.astype(object))
-    return records, manifests[0]
+    records = records.drop(columns=["error", "converged", "noisy"])
+    return records.assign(flags=flags, failure=failure.astype(object)), manifests[0]
 
 
 def match_cases(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The cells of a case and the notes beneath a table, which explain missing numbers and marks."""
 
 from collections.abc import Callable, Mapping
+from string import ascii_lowercase
 
 from lstmbench.report.labels import FORMULA, Row, ordered, status_words
 from lstmbench.report.number_format import interval, number, plural, shorten
@@ -31,7 +32,7 @@ class Notes:
     """Lettered reasons for cells without a number, in the order of their first use; and marks."""
 
     def __init__(self) -> None:
-        self._cases: dict[tuple[str, str], list[Row]] = {}
+        self._cases: dict[tuple[str, str], dict[int, Row]] = {}
         self._marks: set[str] = set()
 
     def mark(self, row: Row, possible: str = "".join(MARKS)) -> str:
@@ -42,21 +43,18 @@ class Notes:
 
     def letter(self, row: Row, word: str, reason: str) -> str:
         """Return the letter of this reason, such as ``(a)``, and remember that this row has it."""
-        cases = self._cases.setdefault((word, reason), [])
-        if not any(row is case for case in cases):
-            cases.append(row)
+        self._cases.setdefault((word, reason), {})[id(row)] = row
         return _letter([*self._cases].index((word, reason)))
 
     def lines(self) -> list[str]:
         """Return the notes."""
         lines = []
         for index, ((word, reason), cases) in enumerate(self._cases.items()):
-            names = ", ".join(
-                ordered("implementation", (str(row["implementation"]) for row in cases))
+            names = ordered(
+                "implementation", (str(row["implementation"]) for row in cases.values())
             )
-            lines.append(
-                f"{_letter(index)} {word}: {names}, {plural(len(cases), 'case')}: {reason}"
-            )
+            extent = f"{', '.join(names)}, {plural(len(cases), 'case')}"
+            lines.append(f"{_letter(index)} {word}: {extent}: {reason}")
         return lines + [f"{mark} {MARKS[mark][0]}" for mark in MARKS if mark in self._marks]
 
 
@@ -64,7 +62,7 @@ def _letter(index: int) -> str:
     """Return ``(a)`` to ``(z)``, then ``(aa)`` and so on."""
     letters = ""
     while index >= 0:
-        letters = chr(ord("a") + index % 26) + letters
+        letters = ascii_lowercase[index % 26] + letters
         index = index // 26 - 1
     return f"({letters})"
 

@@ -6,11 +6,10 @@ Times are left out, since they do not carry over between machines.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lstmbench.errors import LstmbenchError
-from lstmbench.report import provenance
-from lstmbench.report.labels import WORKLOAD, Row, cases_of, grouped
+from lstmbench.report.labels import WORKLOAD, Row, grouped, rows_of
+from lstmbench.report.provenance import Manifest, machine_name, part, suite_of
 from lstmbench.report.tables.shown_records import read_shown, timed_runs
 from lstmbench.report.tables.standard_tables import (
     EXTENT,
@@ -20,7 +19,7 @@ from lstmbench.report.tables.standard_tables import (
     with_base,
 )
 from lstmbench.report.tables.table import Table, make
-from lstmbench.results import machine_identity
+from lstmbench.results.machine_identity import machines_differ
 
 
 def machine_tables(runs: Sequence[Path]) -> list[Table]:
@@ -30,36 +29,31 @@ def machine_tables(runs: Sequence[Path]) -> list[Table]:
         runs: folders of runs, the newest first; the newest finished run of a suite on a machine
             counts. Runs that cannot be read are left out, and training runs, which have no ratios.
     """
-    tables = (_table(folders) for _, folders in sorted(_by_suite(runs).items()) if len(folders) > 1)
+    tables = (_table(suite) for _, suite in sorted(_by_suite(runs).items()) if len(suite) > 1)
     return [table for table in tables if table is not None]
 
 
-def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, Path]]:
+def _by_suite(runs: Sequence[Path]) -> dict[str, dict[str, tuple[Manifest, Path]]]:
     """Return, for each suite, the newest run on each machine, by the machine's name."""
-    machines: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    folders: dict[str, dict[str, Path]] = defaultdict(dict)
+    suites: dict[str, dict[str, tuple[Manifest, Path]]] = defaultdict(dict)
     for folder, manifest in timed_runs(runs):
-        suite = provenance.suite_of([], [manifest])
+        newer = suites[suite_of([], [manifest])]
         # Another name is not enough: an older manifest may record less of the same machine
-        machine = provenance.part(manifest, "machine")
-        name = provenance.machine_name(manifest)
-        if all(machine_identity.machines_differ(machine, newer) for newer in machines[suite]):
-            machines[suite].append(machine)
-            folders[suite].setdefault(name, folder)
-    return folders
+        machine = part(manifest, "machine")
+        if all(machines_differ(machine, part(other, "machine")) for other, _ in newer.values()):
+            newer.setdefault(machine_name(manifest), (manifest, folder))
+    return suites
 
 
-def _table(folders: Mapping[str, Path]) -> Table | None:
+def _table(suite: Mapping[str, tuple[Manifest, Path]]) -> Table | None:
     """Return the table of these runs; None where no two of them share a workload."""
     rows: list[Row] = []
-    manifests = []
-    for machine, folder in folders.items():
+    for machine, (_, folder) in suite.items():
         try:
-            cases, manifest = cases_of(read_shown(folder)[0])
+            cases = with_base(rows_of(read_shown(folder)[0]))
         except LstmbenchError:
             continue
-        manifests.append(manifest)
-        others = (row for row in with_base(cases) if row["implementation"] != row["ratio_to"])
+        others = (row for row in cases if row["implementation"] != row["ratio_to"])
         rows += [row | {"machine": machine} for row in others]
     shared = [
         row
@@ -73,7 +67,7 @@ def _table(folders: Mapping[str, Path]) -> Table | None:
     bases = bases_of(shared)
     return make(
         "machines-ratio",
-        manifests,
+        [manifest for manifest, _ in suite.values()],
         shared,
         f"Time of one call relative to {base_words(bases)}, machine by machine: "
         "median of the ratios within rounds [95 % interval]",

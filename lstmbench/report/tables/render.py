@@ -6,7 +6,6 @@ there is only one) and a label, its columns by a quantity and a head (empty if t
 
 import re
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +34,8 @@ _PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
 def to_markdown(cells: pd.DataFrame) -> str:
     """Return cells as a table in GitHub's Markdown; panels begin with a row in bold."""
     lines = zip(cells.index, cells.to_numpy().tolist(), strict=True)
-    return _TEMPLATES.get_template("grid.md.j2").render(
+    return TEMPLATES.get_template("grid.md.j2").render(
         stub=cells.index.names[-1], columns=heads(cells), lines=lines
-    )
-
-
-def table_markdown(table: "Table", footer: Sequence[str]) -> str:
-    """Return a table with its caption, its notes and these lines of its footer."""
-    return _TEMPLATES.get_template("table.md.j2").render(
-        table=table, grid=to_markdown(table.frame), footer=footer
     )
 
 
@@ -57,7 +49,7 @@ def table_latex(table: "Table") -> str:
         cells = _one_below_the_other(cells)
     beneath = cells.shape[1] > MAX_WITH_INTERVALS_BESIDE
     names = heads(cells)
-    return _TEMPLATES.get_template("table.tex.j2").render(
+    return TEMPLATES.get_template("table.tex.j2").render(
         table=table,
         small=beneath,
         landscape=beneath and _letters(cells) > LETTERS_IN_PORTRAIT,
@@ -127,7 +119,7 @@ def _wrapped(text: str, letters: int, side: str) -> str:
     return ("{}" if text.startswith(("[", "*")) else "") + "".join(lines)
 
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
     # Neither Markdown nor LaTeX uses these
     block_start_string="<%",
@@ -140,5 +132,5 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"markdown": markdown, "latex": latex, "wrapped": _wrapped}
-_TEMPLATES.globals |= {"HEAD": HEAD_LETTERS, "LABEL": LABEL_LETTERS, "HEADING": HEADING_LETTERS}
+TEMPLATES.filters |= {"markdown": markdown, "latex": latex, "wrapped": _wrapped}
+TEMPLATES.globals |= {"HEAD": HEAD_LETTERS, "LABEL": LABEL_LETTERS, "HEADING": HEADING_LETTERS}

@@ -27,7 +27,7 @@ from lstmbench.report.labels import (
     workload_keys,
 )
 from lstmbench.report.tables.cells import Cell, Notes
-from lstmbench.report.tables.render import table_latex, table_markdown
+from lstmbench.report.tables.render import TEMPLATES, table_latex, to_markdown
 from lstmbench.results import schema
 
 CASE = ("implementation", "peer", *WORKLOAD, "status", "error")
@@ -70,7 +70,11 @@ class Table:
 
     def markdown(self, footer: bool = True) -> str:
         """Return caption, table, notes and footer as Markdown; without footer, id and hash stay."""
-        return table_markdown(self, self.footer if footer else self.footer[:1])
+        return TEMPLATES.get_template("table.md.j2").render(
+            table=self,
+            grid=to_markdown(self.frame),
+            footer=self.footer if footer else self.footer[:1],
+        )
 
     def latex(self) -> str:
         """Return the table for LaTeX, which needs the packages booktabs, longtable and lscape."""
