@@ -33,6 +33,7 @@ from lstmbench.report.comparison.verdicts import (
     NOT_COMPARABLE,
     SAME,
     SLOWER,
+    category,
     check_threshold,
     classify_change,
     estimate_change,
@@ -137,8 +138,8 @@ def _add_quantity(cases: pd.DataFrame, by: str | None) -> pd.DataFrame:
     return cases.assign(
         is_reference=is_reference,
         same_reference=same_reference,
-        quantity=pd.Categorical.from_codes(by_time.astype(int), QUANTITIES),
-        flags=pd.Categorical.from_codes(flags["base_flags"] | flags["new_flags"], FLAGS),
+        quantity=category(by_time.astype(int), QUANTITIES),
+        flags=category(flags["base_flags"] | flags["new_flags"], FLAGS),
     )
 
 

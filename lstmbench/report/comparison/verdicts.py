@@ -49,6 +49,11 @@ def verdict_words(verdict: str) -> str:
     return "the same" if verdict == SAME else verdict.lower()
 
 
+def category(positions: Any, names: Any) -> pd.Categorical:
+    """Return the names at these positions; -1 is missing."""
+    return pd.Categorical.from_codes(positions, names)
+
+
 def check_threshold(threshold: float) -> None:
     """Check that the threshold is a fraction.
 
@@ -128,4 +133,4 @@ def classify_change(change: pd.DataFrame, threshold: float) -> pd.Series:
     }
     codes = [VERDICTS.index(verdict) for verdict in verdicts]
     first = np.select(list(verdicts.values()), codes, VERDICTS.index(AMBIGUOUS))
-    return pd.Series(pd.Categorical.from_codes(first, VERDICTS), change.index)
+    return pd.Series(category(first, VERDICTS), change.index)
