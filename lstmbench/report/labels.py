@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import pandas as pd
 
@@ -14,17 +14,17 @@ from lstmbench.results.schema import COLUMNS
 
 Row = dict[str, Any]
 
-SIZES: Final = ("batch_size", "num_layers", "input_size", "hidden_size", "seq_len")
-WORKLOAD: Final = (
+SIZES = ("batch_size", "num_layers", "input_size", "hidden_size", "seq_len")
+WORKLOAD = (
     "device", "dtype", "threads", "mode", "input", "lengths", "bidirectional", *SIZES,
 )  # fmt: skip
 """What all rows of one comparison share, in the order in which tables are sorted."""
 
-SHAPE: Final = "shape"
+SHAPE = "shape"
 """A column of words for all that ``SHAPE_KEYS`` say, for figures in which no size is an axis."""
-SHAPE_KEYS: Final = (*SIZES, "bidirectional", "lengths")
+SHAPE_KEYS = (*SIZES, "bidirectional", "lengths")
 
-FORMULA: Final = "formula"
+FORMULA = "formula"
 """The name that stands for an implementation where the formula's bytes are shown; it comes last."""
 
 
@@ -114,7 +114,7 @@ def workload_keys(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(key for key in ("run_id", *WORKLOAD) if not (square and key == "input_size"))
 
 
-_USUAL: Final = {"bidirectional": (False, None), "lengths": ("full", None)}
+_USUAL = {"bidirectional": (False, None), "lengths": ("full", None)}
 """Values that are not mentioned where there is something else to mention."""
 
 
@@ -134,7 +134,7 @@ def counts(statuses: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 
 
-_PHRASES: Final[Mapping[str, Callable[[Any], str]]] = {
+_PHRASES: Mapping[str, Callable[[Any], str]] = {
     **dict.fromkeys(("mode", "dtype", "implementation", "status", "machine"), str),
     "threads": lambda value: plural(value, "thread"),
     "device": lambda value: {"cpu": "CPU", "cuda": "GPU (cuda)"}.get(value, str(value)),
@@ -193,7 +193,7 @@ def shapes(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-MAX_ROWS: Final = 100_000
+MAX_ROWS = 100_000
 """Maximum number of records in a table or figure: each becomes a Python object."""
 
 

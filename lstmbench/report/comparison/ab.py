@@ -6,7 +6,6 @@ together.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ from lstmbench.report.comparison.verdicts import (
 from lstmbench.report.labels import WORKLOAD, varying_columns
 from lstmbench.report.number_format import number
 
-THRESHOLD: Final = 0.02
+THRESHOLD = 0.02
 """The smallest change that matters; less than between two runs, since A and B share each round."""
 
 

@@ -6,7 +6,7 @@ say.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,10 +43,10 @@ from lstmbench.report.comparison.verdicts import (
 from lstmbench.report.number_format import plural
 from lstmbench.report.provenance import MIN_PROCESSES, Manifest, part
 
-QUANTITIES: Final = ("ratio", "time")
-_SINGLE_PROCESS: Final = "one process alone: what another would give is not known"
+QUANTITIES = ("ratio", "time")
+_SINGLE_PROCESS = "one process alone: what another would give is not known"
 
-_COLUMNS: Final = [
+_COLUMNS = [
     *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
     "new_ratio", "base_time_s", "new_time_s", "base_ratio_to", "new_ratio_to", "base_status",
     "new_status", "is_reference", "flags", "reason",

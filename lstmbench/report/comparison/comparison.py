@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ from lstmbench.report.comparison.verdicts import (
 from lstmbench.report.labels import Row, varying_columns
 from lstmbench.report.number_format import bullets, markdown, plural, shorten
 
-BROKEN: Final = ("failed", "timeout", "out_of_memory")
+BROKEN = ("failed", "timeout", "out_of_memory")
 """Statuses of cases that should have been measured."""
 
 
@@ -192,7 +192,7 @@ def _remarks(row: Row) -> str:
     return shorten("; ".join(filter(None, remarks)), MAX_CHARACTERS)
 
 
-_TABLE: Final = {
+_TABLE = {
     "change [interval], %": change_text,
     "ratio": lambda row: "" if row["quantity"] == "time" else ratios_text(row),
     "time": times_text,

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from lstmbench.report.provenance import SHOWN_PACKAGES, Manifest, part
 from lstmbench.results.machine_identity import machines_differ
 
-_FIRST_PACKAGES: Final = ("lstmbench", *SHOWN_PACKAGES)
+_FIRST_PACKAGES = ("lstmbench", *SHOWN_PACKAGES)
 
 
 class Difference(NamedTuple):

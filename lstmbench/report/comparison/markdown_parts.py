@@ -1,7 +1,6 @@
 """Phrases and tables that the reports on comparisons, A/B runs and reproductions share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 import pandas as pd
 
@@ -19,10 +18,10 @@ from lstmbench.report.number_format import markdown, number, pick_unit, plural, 
 from lstmbench.report.tables.render import to_markdown
 from lstmbench.results.schema import SECONDS
 
-MAX_ROWS: Final = 25
+MAX_ROWS = 25
 """Rows per table: a comment on GitHub has at most 65,536 characters, and JSON has all rows."""
 
-MAX_CHARACTERS: Final = 160
+MAX_CHARACTERS = 160
 """Of the remarks in a row, so that it stays readable."""
 
 Columns = Mapping[str, Callable[[Row], str]]

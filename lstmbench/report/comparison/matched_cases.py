@@ -1,7 +1,7 @@
 """The records of two runs, matched: an implementation at a workload becomes one row."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -12,22 +12,22 @@ from lstmbench.report.provenance import MIN_PROCESSES, Manifest
 from lstmbench.results.schema import COLUMNS
 from lstmbench.results.store import read_columns
 
-KEYS: Final = ["implementation", *WORKLOAD]
+KEYS = ["implementation", *WORKLOAD]
 """The columns that identify a case within a run."""
 
-TIME: Final = ["time_median_s", "time_low_s", "time_high_s"]
-RATIO: Final = ["ratio", "ratio_low", "ratio_high"]
+TIME = ["time_median_s", "time_low_s", "time_high_s"]
+RATIO = ["ratio", "ratio_low", "ratio_high"]
 
-NAMES: Final = ("BASE", "NEW")
+NAMES = ("BASE", "NEW")
 """What texts call the two runs. In lower case, the prefixes of their columns."""
 
-FLAGS: Final = (
+FLAGS = (
     "", "not converged", "noisy", "noisy, not converged", "exploratory",
     "exploratory, not converged", "exploratory, noisy", "exploratory, noisy, not converged",
 )  # fmt: skip
 """What makes a number less reliable, by the sum of 1, 2 and 4 for each."""
 
-_TYPES: Final = {
+_TYPES = {
     **{key: "category" if COLUMNS[key] == "string" else COLUMNS[key] for key in KEYS},
     **dict.fromkeys(["status", "error", "ratio_to"], "category"),
     **dict.fromkeys([*TIME, *RATIO, "processes", "converged", "noisy"], "float64"),

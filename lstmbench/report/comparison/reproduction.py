@@ -8,7 +8,7 @@ they are shown but not judged.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,25 +36,25 @@ from lstmbench.report.number_format import bullets, markdown, number, plural, sh
 from lstmbench.report.tables.shown_records import run_tables, table_named
 from lstmbench.report.tables.table import Table
 
-RATIO_TABLES: Final = ("ratio", "speed")
+RATIO_TABLES = ("ratio", "speed")
 """The kinds of tables whose rows have a ratio."""
 
-TOLERANCE: Final = 0.05
+TOLERANCE = 0.05
 """The largest change of a ratio that does not matter; the same as for comparisons."""
 
-MIN_AGREEMENT: Final = 0.95
+MIN_AGREEMENT = 0.95
 """The fraction of the compared rows that must agree: the confidence of the intervals."""
 
-MIN_RATIOS: Final = 3
+MIN_RATIOS = 3
 """Per workload: of fewer, the median does not tell which implementation changed."""
 
-JUDGEMENTS: Final = ("differs", "not compared", "agrees")
+JUDGEMENTS = ("differs", "not compared", "agrees")
 """In the order in which they are reported."""
 DIFFERS, NOT_COMPARED, AGREES = JUDGEMENTS
 
-THE_REFERENCE: Final = "the reference of all ratios: by itself it has a time only"
+THE_REFERENCE = "the reference of all ratios: by itself it has a time only"
 
-_COLUMNS: Final = [
+_COLUMNS = [
     *KEYS, "judgement", "change_percent", "low_percent", "high_percent", "base_ratio", "new_ratio",
     "base_time_s", "new_time_s", "base_status", "new_status", "flags", "reason",
 ]  # fmt: skip
@@ -213,12 +213,12 @@ def _small(*lines: str) -> str:
     return "<br>\n".join(f"<sub>{markdown(line)}</sub>" for line in lines)
 
 
-_RATIOS: Final = {
+_RATIOS = {
     "change of the ratio [interval], %": lambda row: "" if row["reason"] else change_text(row),
     "ratio, BASE → NEW": ratios_text,
     "remarks": lambda row: shorten(row["reason"] or row["flags"], MAX_CHARACTERS),
 }
-_TIMES: Final = {"time, BASE → NEW": lambda row: times_text(row) or "–", "quotient": _quotient}
+_TIMES = {"time, BASE → NEW": lambda row: times_text(row) or "–", "quotient": _quotient}
 
 
 def reproduction(table: str, base: str | Path, new: str | Path) -> Reproduction:

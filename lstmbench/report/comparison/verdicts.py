@@ -22,7 +22,7 @@ of a run. Two things guard against these: the threshold, and ratios to a referen
 on both days.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,17 +30,17 @@ from scipy.special import stdtrit
 
 from lstmbench.errors import LstmbenchError
 
-INTERVAL: Final = ["estimate", "low", "high"]
+INTERVAL = ["estimate", "low", "high"]
 """The columns of an estimate with its 95 % interval."""
 
-VERDICTS: Final = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
+VERDICTS = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
 """In the order in which they are reported."""
 SLOWER, AMBIGUOUS, FASTER, NOT_COMPARABLE, SAME = VERDICTS
 
-CONFIDENCE: Final = 0.95
+CONFIDENCE = 0.95
 """Of all intervals of one comparison together; also of each interval in the records."""
 
-_ROUNDING: Final = 1e-12
+_ROUNDING = 1e-12
 """Rounding error of a logarithm: an excess over the threshold up to this does not count."""
 
 

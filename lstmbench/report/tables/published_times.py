@@ -6,7 +6,7 @@ They are for orientation; they are not a comparison.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -17,7 +17,7 @@ from lstmbench.report.number_format import number
 from lstmbench.report.tables.cells import Notes, has_number, numbers
 from lstmbench.report.tables.table import CASE, Table, grid, name_of, publish
 
-AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
+AGAINST: Mapping[str, tuple[str, ...]] = {
     "fp32": ("float32", "tf32"),
     "float32": ("float32", "tf32"),
     "mixed": ("float16",),
@@ -26,23 +26,23 @@ AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which of our dtypes are set beside a published one."""
 
-_SIZES: Final = ("mode", "seq_len", "batch_size", "hidden_size")
-_COLUMNS: Final = (
+_SIZES = ("mode", "seq_len", "batch_size", "hidden_size")
+_COLUMNS = (
     *CASE, "time_median_s", "time_low_s", "time_high_s", "source", "published_what",
     "published_device", "published_dtype", "published_s", "published_ratio", "step_s",
     "published_step_s",
 )  # fmt: skip
-_HEADS: Final = (
+_HEADS = (
     "dtype", "ours, ms", "published, ms", "published / ours", "ours, µs a step",
     "published, µs a step",
 )  # fmt: skip
-_CAPTION: Final = (
+_CAPTION = (
     "Time of one call in ms: median [95 % interval], beside times that others published for these "
     "sizes. Another machine's time is for orientation: the two were not compared in one run."
 )
 
 
-_FACTORS: Final = {
+_FACTORS = {
     "published_s": 1e3, "published_ratio": 1, "step_s": 1e6, "published_step_s": 1e6,
 }  # fmt: skip
 """The table's last columns, each with the factor from its unit in the records to that shown."""

@@ -245,13 +245,14 @@ def _formula(rows: list[Row]) -> list[Row]:
     workloads = {
         key_of(row, _RUN_WORKLOAD): row for row in rows if row["formula_bytes"] is not None
     }
-    no_process = dict.fromkeys(("peer", "peak_host_bytes", "peak_device_bytes"))
     return [
         row
-        | no_process
         | {
             "implementation": FORMULA,
+            "peer": None,
             "status": "ok",
+            "peak_host_bytes": None,
+            "peak_device_bytes": None,
             "allocated_bytes": row["formula_bytes"],
             "allocated_bytes_per_step": row["formula_bytes_per_step"],
         }

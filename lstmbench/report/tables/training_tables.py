@@ -78,10 +78,10 @@ def learning_table(records: pd.DataFrame) -> Table:
     notes = Notes()
     remarks, shown, labels, cells = [], [], [], []
     for training in _trainings(cases):
-        keys = ["cell", "implementation", "variant"]
+        heading, keys = _heading(training), ["cell", "implementation", "variant"]
         for _, own in training.groupby(keys, observed=True, dropna=False):
             shown.append(own)
-            labels.append((_heading(training), _name(*own[keys].iloc[0])))
+            labels.append((heading, _name(*own[keys].iloc[0])))
             cells.append(_cells(own, unit, notes))
         remarks += verdicts(training)
     heads = ["score [95 % interval]", "solved", "updates", f"an epoch, {unit}"]
@@ -151,18 +151,21 @@ def _against(lstm: Mean, other: float, higher: bool) -> str:
 
 def _cases(records: pd.DataFrame) -> pd.DataFrame:
     """Return the records with every column of a training run; only baselines keep their variant."""
-    cases = typed(records.reset_index(drop=True), COLUMNS | TRAINING_COLUMNS)
+    bare = records.reset_index(drop=True)
+    bare.attrs = {}  # or pandas would copy the manifest in every step
+    cases = typed(bare, COLUMNS | TRAINING_COLUMNS)[[*_NUMBERS]]
     cells = pd.Categorical(cases["cell"], ordered("cell", cases["cell"].dropna()), ordered=True)
     variants = cases["variant"].fillna(BASELINES).where(cases["cell"] == BASELINES)
-    return cases.assign(cell=cells, variant=variants)
+    cases = cases.assign(cell=cells, variant=variants)
+    return cases.sort_values("cell", key=lambda column: column == BASELINES, kind="stable")
 
 
 def _trainings(cases: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Yield the rows of each task, size and dtype; baselines go with every dtype of their task."""
     for _, own in cases.groupby(["task", "sizes"], sort=False, dropna=False):
-        is_baseline = own["cell"] == BASELINES
-        for dtype in [*own["dtype"][~is_baseline].unique()] or [None]:
-            yield own[is_baseline | (own["dtype"] == dtype)]
+        is_baseline, dtypes = own["cell"] == BASELINES, own["dtype"].fillna("")
+        for dtype in [*dtypes[~is_baseline].unique()] or [""]:
+            yield own[is_baseline | (dtypes == dtype)]
 
 
 def _name(cell: str, implementation: str, variant: str) -> str:
@@ -183,18 +186,17 @@ def _heading(training: pd.DataFrame) -> str:
 
 
 def _title(training: pd.DataFrame) -> str:
-    trained = training.sort_values("cell", key=lambda cells: cells == BASELINES, kind="stable")
-    (first,) = plain_rows(trained[:1])
-    sizes = f" ({first['sizes']})" if first["sizes"] else ""
-    dtype = "" if first["dtype"] in (None, "float32") else f", {first['dtype']}"
-    return f"{first['task']}{sizes}{dtype}"
+    task, sizes, dtype = training[["task", "sizes", "dtype"]].iloc[0].fillna("")
+    shown_sizes = f" ({sizes})" if sizes else ""
+    shown_dtype = f", {dtype}" if dtype not in ("", "float32") else ""
+    return f"{task}{shown_sizes}{shown_dtype}"
 
 
 def _cells(rows: pd.DataFrame, unit: str, notes: Notes) -> list[str]:
     """Return the cells of one contender: score, solved, updates, time of an epoch."""
     scored = measured(rows, "score")
-    failed = plain_rows(rows.drop(scored.index))
-    reason = status(failed[0], notes) if failed else ""
+    failed = len(rows) - len(scored)
+    reason = status(plain_rows(rows.drop(scored.index)[:1])[0], notes) if failed else ""
     if scored.empty:
         return [reason, "", "", ""]
     solved, updates, times = (
@@ -202,7 +204,7 @@ def _cells(rows: pd.DataFrame, unit: str, notes: Notes) -> list[str]:
     )
     noisy = {"noisy": bool(scored["noisy"].any())}
     return [
-        interval(*mean(scored["score"])) + (f" ({len(failed)} failed)" if failed else ""),
+        interval(*mean(scored["score"])) + (f" ({failed} failed)" if failed else ""),
         f"{solved.sum()} of {len(solved)}" if len(solved) else "",
         f"{int(updates.median()):,}" if len(updates) else "",
         number(times.median() * SECONDS[unit]) + notes.mark(noisy, "‡") if len(times) else "",
