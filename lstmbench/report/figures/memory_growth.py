@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lstmbench.report.gpu_coverage import keys
-from lstmbench.report.labels import WORKLOAD
+from lstmbench.report.labels import WORKLOAD, measured
 
 COLUMNS = ["bytes_per_step", "formula_bytes_per_step", "times_formula"]
 
@@ -23,8 +23,8 @@ def growth(records: pd.DataFrame) -> pd.DataFrame:
         ``formula_bytes_per_step``, ``times_formula``.
     """
     line = ["implementation", *(name for name in WORKLOAD if name != "seq_len")]
-    measured = records[records["allocated_bytes"].notna() & (records["status"] == "ok")]
-    groups = measured.sort_values("seq_len").groupby(line, sort=False, dropna=False)
+    cases = measured(records, "allocated_bytes").sort_values("seq_len")
+    groups = cases.groupby(line, sort=False, dropna=False)
     ends = groups[["seq_len", "allocated_bytes", "formula_bytes"]]
     first, last = ends.first(), ends.last()
     steps = last["seq_len"] - first["seq_len"]
