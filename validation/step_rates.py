@@ -33,21 +33,27 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lstmbench.measure.environment import run_git
-from lstmbench.variants.kernels.cpp_library import HERE, CppFunctions, compile_library, recurrence
+from lstmbench.variants.kernels.cpp_library import (
+    HERE,
+    compile_library,
+    cpp_functions,
+    with_argument_types,
+)
 
 SHAPES = [(1, 64), (1, 256), (16, 64), (16, 256), (32, 512), (64, 1024), (128, 128)]
 WORK = 3e8  # floating-point operations a call
 OLD_NAMES = {
-    "block_width": "wide",
     "recompute_gates": "cells",
     "input_gradients": "inputs_back",
     "weight_gradients": "weights_back",
 }
 """What functions of the library were called at earlier commits."""
+OLD_ARGUMENT = ctypes.c_size_t(0)
+"""Earlier versions take the number of steps before the given ones; today's ignore it."""
 Calls = dict[str, Callable[[], object]]
 
 
-def built(revision: str, folder: Path) -> CppFunctions:
+def built(revision: str, folder: Path) -> ctypes.CDLL:
     """Return the steps as they were at a commit; their functions must take what they take today."""
     packed = run_git(HERE.parents[2], "archive", revision, "lstmbench/variants")
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
@@ -58,7 +64,9 @@ def built(revision: str, folder: Path) -> CppFunctions:
     for name, old_name in OLD_NAMES.items():
         if not hasattr(library, name):
             setattr(library, name, getattr(library, old_name))
-    return CppFunctions(library)
+    if not hasattr(library, "packed_size"):
+        library.packed_size = cpp_functions().packed_size
+    return with_argument_types(library)
 
 
 class Arrays:
@@ -76,28 +84,28 @@ class Arrays:
         self.h, self.c, self.dh, self.dc = (torch.zeros(B, H) for _ in range(4))
         self.y, self.cs = torch.empty(T, B, H), torch.empty(T, B, H)
 
-    def calls(self, steps: CppFunctions) -> Calls:
+    def calls(self, steps: ctypes.CDLL) -> Calls:
         """Return what one version computes."""
         T, B, H = self.sizes
         ahead, back = (torch.empty(steps.packed_size(H, H)) for _ in range(2))
-        steps.pack_forward(self.W.data_ptr(), ahead.data_ptr(), H, H)
-        steps.pack_backward(self.W.data_ptr(), back.data_ptr(), 4 * H, H)
+        steps.pack_forward(self.W, ahead, H, H)
+        steps.pack_backward(self.W, back, 4 * H, H)
 
         def forward(c_step: int) -> None:
             arrays = (ahead, self.h, self.c, self.gates, self.y, self.cs)
-            steps.forward(T, B, H, *(array.data_ptr() for array in arrays), c_step, None, 0)
+            steps.forward(T, B, H, *arrays, c_step, None, OLD_ARGUMENT)
 
         def backward() -> None:
             arrays = (back, self.c, self.cs, self.x, self.gates, self.dh, self.dc)
-            steps.backward(T, B, H, *(array.data_ptr() for array in arrays), None)
+            steps.backward(T, B, H, *arrays, None)
 
         def inputs() -> None:
             arrays = (ahead, self.x, self.b, self.gates)
-            steps.inputs(T, B, H, H, *(array.data_ptr() for array in arrays), None, 0)
+            steps.inputs(T, B, H, H, *arrays, None, OLD_ARGUMENT)
 
         def weights() -> None:
             arrays = (self.gates, self.x, self.dW, self.b)
-            steps.weight_gradients(T * B, H, H, *(array.data_ptr() for array in arrays), False)
+            steps.weight_gradients(T * B, H, H, *arrays, False)
 
         return {
             "inference": lambda: forward(0),
@@ -139,7 +147,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)  # NumPy's
-    steps = recurrence()
+    steps = cpp_functions()
     if steps is None:
         raise SystemExit("There is no compiler here, and so there are no compiled steps.")
     with tempfile.TemporaryDirectory() as folder:

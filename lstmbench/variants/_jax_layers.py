@@ -37,22 +37,11 @@ class JittedLayer:
 
 
 class DifferentiableLayer(JittedLayer):
-    """A ``JittedLayer`` whose forward and backward passes can be called one after the other.
+    """A ``JittedLayer`` whose forward and backward passes can be called one after the other."""
 
-    Args:
-        run: the function.
-        weights: its first argument.
-        infer: a jitted function that ``forward`` calls in place of ``run``, if any.
-        inference_weights: the first argument of ``infer``.
-    """
-
-    def __init__(
-        self, run: Run, weights: Weights, infer: Any = None, inference_weights: Any = None
-    ) -> None:
+    def __init__(self, run: Run, weights: Weights) -> None:
         super().__init__(run, weights)
         self._forward_saving = _compiled_saving(run)
-        if infer is not None:
-            self._forward, self._inference_weights = infer, inference_weights
 
     def forward_saving(self, x: Array, h0: Array, c0: Array, *lengths: Array) -> Any:
         return self._forward_saving(self.weights, x, h0, c0, *lengths)

@@ -20,11 +20,13 @@ states are float32: c sums over time, and would lose small addends.
 """
 
 import ctypes
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.ffi import ffi_call
 
@@ -33,12 +35,22 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import native_weights, steps_within
 from lstmbench.variants._jax_layers import DifferentiableLayer, Run, Weights
-from lstmbench.variants.kernels.cpp_library import library, recurrence
+from lstmbench.variants.kernels.cpp_library import library, with_argument_types
 
 CHUNK_BYTES = 1 << 19
 """Inference with compiled steps keeps the gates of as many steps as stay in the second cache, or
 of as many as take the memory of W_ih. Measured, see docs/performance.md.
 """
+NO_LENGTHS = (np.zeros(0, np.int32),)
+"""What the compiled functions take where all sequences have the same length."""
+FFI_TARGETS = (
+    "lstmbench_pack_forward",
+    "lstmbench_pack_backward",
+    "lstmbench_forward",
+    "lstmbench_backward",
+    "lstmbench_gradients",
+)
+"""The functions of ``recurrence_jax.cpp``, there and in XLA."""
 
 
 class Steps(NamedTuple):
@@ -47,6 +59,31 @@ class Steps(NamedTuple):
     h: Array  # (T, B, H)
     c: Array  # (T, B, H)
     gates: Array  # (T, B, 4H)
+
+
+def cell(z: Iterable[Array], c: Array) -> tuple[list[Array], Array, Array]:
+    """Return the gates i, f, g, o, and the next c and h, from the pre-activations and c."""
+    z_i, z_f, z_g, z_o = z
+    i, f, o = (0.5 * jnp.tanh(0.5 * z_gate) + 0.5 for z_gate in (z_i, z_f, z_o))
+    g = jnp.tanh(z_g)
+    c = f * c + i * g
+    return [i, f, g, o], c, o * jnp.tanh(c)
+
+
+def cell_backward(
+    gates: Iterable[Array], c: Array, c_before: Array, dh: Array, dc: Array
+) -> tuple[list[Array], Array]:
+    """Return dz of the four gates, and dc of the step before, from dh and dc of this step."""
+    i, f, g, o = gates
+    tanh_c = jnp.tanh(c)
+    dc = dc + dh * o * (1 - tanh_c * tanh_c)
+    dz = [
+        dc * g * i * (1 - i),
+        dc * c_before * f * (1 - f),
+        dc * i * (1 - g * g),
+        dh * tanh_c * o * (1 - o),
+    ]
+    return dz, dc * f
 
 
 class ScanSteps:
@@ -64,12 +101,9 @@ class ScanSteps:
 
         def step(carry: Any, z: Array) -> Any:
             h, c = carry
-            i, f, g, o = jnp.split(z + h @ U, 4, axis=1)
-            i, f, o = (0.5 * jnp.tanh(0.5 * gate) + 0.5 for gate in (i, f, o))
-            g = jnp.tanh(g)
-            c = f * c + i * g
-            h = (o * jnp.tanh(c)).astype(x.dtype)
-            return (h, c), Steps(h, c, jnp.concatenate([i, f, g, o], axis=1))
+            gates, c, h = cell(jnp.split(z + h @ U, 4, axis=1), c)
+            h = h.astype(x.dtype)
+            return (h, c), Steps(h, c, jnp.concatenate(gates, axis=1))
 
         (_, c), steps = jax.lax.scan(step, (h0, c0.astype(state_dtype)), zs)
         return steps, c
@@ -82,18 +116,9 @@ class ScanSteps:
         def step(carry: Any, at_t: Any) -> Any:
             dh, dc = carry
             dy_t, c, c_before, gates = at_t
-            i, f, g, o = jnp.split(gates, 4, axis=1)
-            tanh_c = jnp.tanh(c)
-            dh = dh + dy_t
-            dc = dc + dh * o * (1 - tanh_c * tanh_c)
-            dz_gates = [
-                dc * g * i * (1 - i),
-                dc * c_before * f * (1 - f),
-                dc * i * (1 - g * g),
-                dh * tanh_c * o * (1 - o),
-            ]
+            dz_gates, dc = cell_backward(jnp.split(gates, 4, axis=1), c, c_before, dh + dy_t, dc)
             dz = jnp.concatenate(dz_gates, axis=1).astype(dy.dtype)
-            return ((dz @ W_hh).astype(state_dtype), dc * f), dz
+            return ((dz @ W_hh).astype(state_dtype), dc), dz
 
         c_befores = jnp.concatenate([c0[None].astype(state_dtype), steps.c[:-1]])
         carry = (dh.astype(state_dtype), dc.astype(state_dtype))
@@ -131,7 +156,7 @@ class CppSteps:
         chunk = T if keep else steps_within(max(CHUNK_BYTES, 16 * H * features), 16 * B * H, T)
         shapes = _floats(T, B, H), _floats(*([T] if keep else []), B, H), _floats(chunk, B, 4 * H)
         forward = ffi_call("lstmbench_forward", shapes)
-        steps = Steps(*forward(*packed, x, h0, c0, *(lengths or [_no_lengths()])))
+        steps = Steps(*forward(*packed, x, h0, c0, *(lengths or NO_LENGTHS)))
         return steps, steps.c[-1] if keep else steps.c
 
     @staticmethod
@@ -141,7 +166,7 @@ class CppSteps:
         shapes = tuple(_floats(*array.shape) for array in (steps.gates, dh, dc))
         backward = ffi_call("lstmbench_backward", shapes, input_output_aliases={4: 0, 5: 1, 6: 2})
         arrays = (_pack("backward", W_hh), c0, steps.c, dy, steps.gates, dh, dc)
-        return backward(*arrays, *(lengths or [_no_lengths()]))
+        return backward(*arrays, *(lengths or NO_LENGTHS))
 
     @staticmethod
     def gradients(weights: Weights, x: Array, h0: Array, steps: Steps, dzs: Array) -> Any:
@@ -156,16 +181,12 @@ def _packed(W_ih: Array, W_hh: Array, b: Array) -> Weights:
 
 
 def _pack(direction: str, W: Array) -> Array:
-    functions = recurrence()
-    assert functions is not None
+    functions = _cpp_functions()
+    assert isinstance(functions, ctypes.CDLL)
     sizes = W.shape[0] // 4, W.shape[1]
     size = functions.packed_size(*(sizes if direction == "forward" else reversed(sizes)))
     packed: Array = ffi_call(f"lstmbench_pack_{direction}", _floats(size))(W)
     return packed
-
-
-def _no_lengths() -> Array:
-    return jnp.zeros(0, jnp.int32)
 
 
 def _floats(*shape: int) -> jax.ShapeDtypeStruct:
@@ -173,20 +194,16 @@ def _floats(*shape: int) -> jax.ShapeDtypeStruct:
 
 
 @cache
-def _not_compiled_reason() -> str:
-    """Register the compiled functions with XLA; return why there are none, or ""."""
-    functions = library(
-        "recurrence_jax.cpp", headers=jax.ffi.include_dir(), version=jax.lib.__version__
-    )
-    for compiled in (functions, library("recurrence.cpp")):
-        if isinstance(compiled, str):
-            return compiled
-    assert isinstance(functions, ctypes.CDLL)
-    for name in ("PackForward", "PackBackward", "Forward", "Backward", "Gradients"):
-        handler = jax.ffi.pycapsule(getattr(functions, f"{name}Handler"))
-        target = "lstmbench_" + name.replace("Pack", "Pack_").lower()
-        jax.ffi.register_ffi_target(target, handler, platform="cpu")
-    return ""
+def _cpp_functions() -> ctypes.CDLL | str:
+    """Return the compiled functions, registered with XLA, or the reason why there are none."""
+    headers, version = jax.ffi.include_dir(), jax.lib.__version__
+    functions = library("recurrence_jax.cpp", headers=headers, version=version)
+    if isinstance(functions, str):
+        return functions
+    for name in FFI_TARGETS:
+        handler = jax.ffi.pycapsule(getattr(functions, name))
+        jax.ffi.register_ffi_target(name, handler, platform="cpu")
+    return with_argument_types(functions)
 
 
 def code_path() -> str | None:
@@ -194,10 +211,12 @@ def code_path() -> str | None:
 
     The answer needs the compiled functions, which the first instance builds.
     """
-    if not _not_compiled_reason.cache_info().currsize:
+    if not _cpp_functions.cache_info().currsize:
         return None
-    reason = _not_compiled_reason()
-    return f"{NOT_COMPILED}, lax.scan in its place: {reason}" if reason else "compiled steps"
+    functions = _cpp_functions()
+    if isinstance(functions, str):
+        return f"{NOT_COMPILED}, lax.scan in its place: {functions}"
+    return "compiled steps"
 
 
 @cache
@@ -243,9 +262,8 @@ class JaxFused(DifferentiableLayer):
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
         is_float32_cpu = framework.device == "cpu" and framework.dtype == "float32"
-        self.takes_lengths = is_float32_cpu and not _not_compiled_reason()
-        weights = native_weights(params, framework)
+        self.takes_lengths = is_float32_cpu and isinstance(_cpp_functions(), ctypes.CDLL)
+        kernel = CppSteps if self.takes_lengths else ScanSteps
+        super().__init__(sequence(kernel), native_weights(params, framework))
         if self.takes_lengths:
-            super().__init__(sequence(CppSteps), weights, _infer, jax.jit(_packed)(*weights))
-        else:
-            super().__init__(sequence(ScanSteps), weights)
+            self._forward, self._inference_weights = _infer, jax.jit(_packed)(*self.weights)

@@ -24,7 +24,7 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.variants._common import native_weights
 from lstmbench.variants._jax_layers import DifferentiableLayer, Weights
-from lstmbench.variants.jax_fused import ScanSteps, Steps, sequence
+from lstmbench.variants.jax_fused import ScanSteps, Steps, cell, cell_backward, sequence
 
 UNITS = 32
 """Units of a program. This and the next two sizes are choices that have not been tuned."""
@@ -46,15 +46,12 @@ def _forward_kernel(z: Any, c: Any, h: Any, W: Any, h_next: Any, c_next: Any, *s
 
     zeros = jnp.zeros(c.shape, jnp.float32)
     products = jax.lax.fori_loop(0, h.shape[1] // DEPTH, add, (zeros,) * 4)
-    i, f, g, o = (z[:, gate, :] + product for gate, product in enumerate(products))
-    i, f, o = (0.5 * jnp.tanh(0.5 * gate) + 0.5 for gate in (i, f, o))
-    g = jnp.tanh(g)
-    c_new = f * c[...] + i * g
-    c_next[...] = c_new
-    h_next[...] = (o * jnp.tanh(c_new)).astype(h_next.dtype)
-    for gates in saved:
-        for k, gate in enumerate((i, f, g, o)):
-            gates[:, k, :] = gate
+    pre_activations = (z[:, gate, :] + product for gate, product in enumerate(products))
+    gates, c_next[...], h_new = cell(pre_activations, c[...])
+    h_next[...] = h_new.astype(h_next.dtype)
+    for output in saved:
+        for k, gate in enumerate(gates):
+            output[:, k, :] = gate
 
 
 def _backward_kernel(
@@ -80,18 +77,10 @@ def _backward_kernel(
         return total
 
     dh = jax.lax.fori_loop(0, W.shape[1] // DEPTH, add, dy[...].astype(jnp.float32))
-    i, f, g, o = (gates[:, gate, :] for gate in range(4))
-    tanh_c = jnp.tanh(c[...])
-    dc_now = dc[...] + dh * o * (1 - tanh_c * tanh_c)
-    dz_gates = (
-        dc_now * g * i * (1 - i),
-        dc_now * c_before[...] * f * (1 - f),
-        dc_now * i * (1 - g * g),
-        dh * tanh_c * o * (1 - o),
-    )
+    of_step = (gates[:, gate, :] for gate in range(4)), c[...], c_before[...], dh, dc[...]
+    dz_gates, dc_before[...] = cell_backward(*of_step)
     for k, dz_gate in enumerate(dz_gates):
         dz[:, k, :] = dz_gate.astype(dz.dtype)
-    dc_before[...] = dc_now * f
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -125,9 +114,9 @@ class Sizes(NamedTuple):
         """
 
         def block(array: Any) -> pl.BlockSpec:
-            if array.ndim == 2:
-                return pl.BlockSpec((self.rows, UNITS), lambda n, m: (m, n))
-            return pl.BlockSpec((self.rows, 4, UNITS), lambda n, m: (m, 0, n))
+            gates = array.shape[1:-1]  # (4,), or nothing
+            shape = (self.rows, *gates, UNITS)
+            return pl.BlockSpec(shape, lambda n, m: (m, *(0 for _ in gates), n))
 
         *blocked, factor, _ = arrays
         row_shape = (self.rows, *factor.shape[1:])
@@ -145,14 +134,12 @@ class Sizes(NamedTuple):
             interpret=interpret,
         )(*arrays)
 
-    def pad(self, array: Array, rows: int | None = None, *units: int) -> Array:
-        """Pad the axis of sequences and those of units with zeros."""
-        widths = [(0, 0)] * array.ndim
-        if rows is not None:
-            widths[rows] = (0, self.B - array.shape[rows])
-        for axis in units:
-            widths[axis] = (0, self.H - array.shape[axis])
-        return jnp.pad(array, widths)
+
+def _padded(array: Array, *shape: int) -> Array:
+    """Return the array in this shape, with zeros at the end of each axis."""
+    return jnp.pad(
+        array, [(0, size - given) for size, given in zip(shape, array.shape, strict=True)]
+    )
 
 
 @dataclass(frozen=True)
@@ -171,10 +158,11 @@ class PallasSteps:
         """Return the steps and the last c, which is in float32."""
         (W_ih, W_hh, b), (T, B, features), H = weights, x.shape, h0.shape[1]
         sizes = Sizes.of(B, H)
-        W_in = sizes.pad(W_ih.reshape(4, H, features), None, 1).reshape(4 * sizes.H, features)
-        bias = sizes.pad(b.reshape(4, H), None, 1).reshape(4 * sizes.H)
-        W = sizes.pad(W_hh.reshape(4, H, H).swapaxes(1, 2), None, 1, 2)  # (4, H, H), from h to unit
-        zs = (sizes.pad(x, 1) @ W_in.T + bias).astype(jnp.float32)
+        W_in = _padded(W_ih.reshape(4, H, features), 4, sizes.H, features).reshape(-1, features)
+        bias = _padded(b.reshape(4, H), 4, sizes.H).ravel()
+        # (4, H, H), from h to unit
+        W = _padded(W_hh.reshape(4, H, H).swapaxes(1, 2), 4, sizes.H, sizes.H)
+        zs = (_padded(x, T, sizes.B, features) @ W_in.T + bias).astype(jnp.float32)
         state, gates = (sizes.B, sizes.H), (sizes.B, 4, sizes.H)
         outputs = [ShapeDtypeStruct(state, x.dtype), ShapeDtypeStruct(state, jnp.float32)]
         outputs += [ShapeDtypeStruct(gates, jnp.float32)] * keep
@@ -184,7 +172,7 @@ class PallasSteps:
             h, c, *saved = sizes.call(_forward_kernel, self.interpret, outputs, z, c, h, W)
             return (h, c), (h, c, *saved) if keep else (h,)
 
-        first = sizes.pad(h0, 0, 1), sizes.pad(c0.astype(jnp.float32), 0, 1)
+        first = _padded(h0, *state), _padded(c0.astype(jnp.float32), *state)
         (_, c), (hs, *saved) = jax.lax.scan(step, first, zs.reshape(T, *gates))
         hs = hs[:, :B, :H]
         if not keep:
@@ -198,13 +186,14 @@ class PallasSteps:
         """Return dz (T, B, 4H), dh0 and dc0."""
         T, B, H = dy.shape
         sizes = Sizes.of(B, H)
-        W = sizes.pad(W_hh.reshape(4, H, H), None, 1, 2)  # (4, H, H), from gate to unit
+        state = sizes.B, sizes.H
+        W = _padded(W_hh.reshape(4, H, H), 4, sizes.H, sizes.H)  # from gate to unit
         c_befores = jnp.concatenate([c0[None].astype(jnp.float32), steps.c[:-1]])
         states = (steps.c, c_befores, dy.at[-1].add(dh))
-        gates = sizes.pad(steps.gates.reshape(T, B, 4, H), 1, 3)
+        gates = _padded(steps.gates.reshape(T, B, 4, H), T, sizes.B, 4, sizes.H)
         outputs = [
-            ShapeDtypeStruct((sizes.B, 4, sizes.H), dy.dtype),
-            ShapeDtypeStruct((sizes.B, sizes.H), jnp.float32),
+            ShapeDtypeStruct(gates.shape[1:], dy.dtype),
+            ShapeDtypeStruct(state, jnp.float32),
         ]
 
         def step(carry: Any, at_t: Any) -> Any:
@@ -212,8 +201,8 @@ class PallasSteps:
             dz, dc = sizes.call(_backward_kernel, self.interpret, outputs, *at_t, dc, dz, W)
             return (dz, dc), dz
 
-        first = jnp.zeros(outputs[0].shape, dy.dtype), sizes.pad(dc.astype(jnp.float32), 0, 1)
-        per_step = (gates, *(sizes.pad(state, 1, 2) for state in states))
+        first = jnp.zeros(gates.shape[1:], dy.dtype), _padded(dc.astype(jnp.float32), *state)
+        per_step = (gates, *(_padded(array, T, *state) for array in states))
         (_, dc0), dzs = jax.lax.scan(step, first, per_step, reverse=True)
         dzs = dzs[:, :B, :, :H].reshape(T, B, 4 * H)
         return dzs, dzs[0] @ W_hh, dc0[:B, :H]

@@ -23,6 +23,7 @@ In bfloat16 and float16 the products are of that dtype, and all elementwise work
 states are float32: c sums over time, and would lose small addends.
 """
 
+import ctypes
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
@@ -36,7 +37,7 @@ from lstmbench.backends.torch_backend import TorchBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import NOT_COMPILED, register
 from lstmbench.variants._common import TwoPass, native_weights, steps_within
-from lstmbench.variants.kernels.cpp_library import CppFunctions, recurrence
+from lstmbench.variants.kernels.cpp_library import cpp_functions
 from lstmbench.variants.kernels.eager_steps import EagerSteps, Steps
 
 CHUNK_BYTES, CUDA_CHUNK_BYTES = 1 << 19, 1 << 25
@@ -46,13 +47,16 @@ see docs/performance.md.
 """
 
 Lengths = NDArray[np.int64]
-"""(B,), contiguous; only the compiled steps take them."""
+"""(B,); only the compiled steps take them, as tensors."""
 
 
 class CppSteps:
-    """The step kernel in compiled code; c, dh, dc and ``Steps`` must be contiguous."""
+    """The step kernel in compiled code; c, dh, dc and ``Steps`` must be contiguous.
 
-    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: CppFunctions) -> None:
+    Lengths (B,) are counted from the first of the given steps.
+    """
+
+    def __init__(self, W_ih: Tensor, W_hh: Tensor, b: Tensor, functions: ctypes.CDLL) -> None:
         self.W_ih, self.W_hh, self.b, self.functions = W_ih, W_hh, b, functions
         (_, features), H = W_ih.shape, W_hh.shape[1]
         sizes = (H, features), (features, H), (H, H), (H, H)
@@ -66,27 +70,21 @@ class CppSteps:
             (self.W_ih, self.ih_forward, self.ih_backward),
             (self.W_hh, self.hh_forward, self.hh_backward),
         ):
-            _call(functions.pack_forward, W, forward, H, W.shape[1])
-            _call(functions.pack_backward, W, backward, 4 * H, W.shape[1])
+            functions.pack_forward(W, forward, H, W.shape[1])
+            functions.pack_backward(W, backward, 4 * H, W.shape[1])
 
-    def inputs(
-        self, x: Tensor, gates: Tensor, lengths: Lengths | None = None, start: int = 0
-    ) -> None:
-        sizes = (*x.shape, self.W_hh.shape[1])
+    def inputs(self, x: Tensor, gates: Tensor, lengths: Tensor | None = None) -> None:
         arrays = self.ih_forward, x.contiguous(), self.b, gates, lengths
-        _call(self.functions.inputs, *sizes, *arrays, start)
+        self.functions.inputs(*x.shape, self.W_hh.shape[1], *arrays)
 
-    def forward(
-        self, h: Tensor, c: Tensor, steps: Steps, lengths: Lengths | None = None, start: int = 0
-    ) -> None:
+    def forward(self, h: Tensor, c: Tensor, steps: Steps, lengths: Tensor | None = None) -> None:
         arrays = self.hh_forward, h.contiguous(), c, *steps
-        c_stride = steps.c.stride(0)
-        _call(self.functions.forward, *steps.h.shape, *arrays, c_stride, lengths, start)
+        self.functions.forward(*steps.h.shape, *arrays, steps.c.stride(0), lengths)
 
     def recompute_gates(self, h: Tensor, c: Tensor, steps: Steps) -> None:
-        functions, arrays = self.functions, (self.hh_forward, h, None, steps.gates, None)
-        _call(functions.inputs, *h.shape, h.shape[2], *arrays, 0)
-        _call(functions.recompute_gates, *h.shape, c, steps.gates, steps.c)
+        arrays = self.hh_forward, h, None, steps.gates, None
+        self.functions.inputs(*h.shape, h.shape[2], *arrays)
+        self.functions.recompute_gates(*h.shape, c, steps.gates, steps.c)
 
     def backward(
         self,
@@ -95,10 +93,10 @@ class CppSteps:
         dy: Tensor,
         dh: Tensor,
         dc: Tensor,
-        lengths: Lengths | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         arrays = self.hh_backward, c0, steps.c, dy.contiguous(), steps.gates, dh, dc, lengths
-        _call(self.functions.backward, *dy.shape, *arrays)
+        self.functions.backward(*dy.shape, *arrays)
         return steps.gates
 
     def add_gradients(
@@ -106,26 +104,15 @@ class CppSteps:
     ) -> None:
         T, B, H = h.shape
         functions, x, features = self.functions, x.contiguous(), x.shape[2]
-        _call(functions.weight_gradients, T * B, H, features, dz, x, dW_ih, db, True)
-        _call(functions.weight_gradients, T * B, H, H, dz, h, dW_hh, None, True)
-        _call(functions.input_gradients, T * B, H, features, self.ih_backward, dz, dx)
-
-
-def _call(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a compiled function, which takes arrays by the address of their first number."""
-    function(*map(_address, arguments))
-
-
-def _address(argument: Any) -> Any:
-    if isinstance(argument, Tensor):
-        return argument.data_ptr()
-    return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
+        functions.weight_gradients(T * B, H, features, dz, x, dW_ih, db, True)
+        functions.weight_gradients(T * B, H, H, dz, h, dW_hh, None, True)
+        functions.input_gradients(T * B, H, features, self.ih_backward, dz, dx)
 
 
 def make_kernel(W_ih: Tensor, W_hh: Tensor, b: Tensor) -> Any:
     """Return the fastest step kernel for these weights here, see ``eager_steps``."""
     is_float32_cpu = b.device.type == "cpu" and b.dtype == torch.float32
-    if is_float32_cpu and (functions := recurrence()) is not None:
+    if is_float32_cpu and (functions := cpp_functions()):
         return CppSteps(W_ih, W_hh, b, functions)
     if b.device.type == "cuda" and b.dtype != torch.float64 and find_spec("triton"):
         from lstmbench.variants.kernels.triton_step import TritonSteps  # its import takes a second
@@ -159,18 +146,16 @@ class TorchFused(TwoPass):
 
     @torch.inference_mode()
     def forward(
-        self, x: Tensor, h0: Tensor, c0: Tensor, lengths: Lengths | None = None
+        self, x: Tensor, h0: Tensor, c0: Tensor, *lengths: Lengths
     ) -> tuple[Tensor, Tensor, Tensor]:
-        T = len(x)
+        T, tensors = len(x), list(map(torch.from_numpy, lengths))
         y, c = x.new_empty(T, *h0.shape), self.state_copy(c0)
         max_bytes = max(self.chunk_bytes, self.weights[0].nbytes)
-        self.forward_chunks(x, h0, c, y, steps_within(max_bytes, 4 * c.nbytes, T), lengths)
-        return y, _last(y, lengths), c.to(x.dtype)
+        self.forward_chunks(x, h0, c, y, steps_within(max_bytes, 4 * c.nbytes, T), *tensors)
+        return y, _last(y, *tensors), c.to(x.dtype)
 
     @torch.no_grad()
-    def forward_saving(
-        self, x: Tensor, h0: Tensor, c0: Tensor, lengths: Lengths | None = None
-    ) -> Any:
+    def forward_saving(self, x: Tensor, h0: Tensor, c0: Tensor, *lengths: Lengths) -> Any:
         T, B, _ = x.shape
         H = h0.shape[1]
         hs = x.new_empty(T + 1, B, H)
@@ -178,11 +163,11 @@ class TorchFused(TwoPass):
         c0 = c0.to(self.state_dtype).contiguous()
         self.kernel.pack()  # in training the weights change after every call
         steps = Steps(c0.new_empty(T, B, 4 * H), hs[1:], c0.new_empty(T, B, H))
-        of_lengths = () if lengths is None else (lengths,)
-        self.kernel.inputs(x, steps.gates, *of_lengths)
-        self.kernel.forward(h0, c0, steps, *of_lengths)
-        outputs = steps.h, _last(steps.h, lengths), steps.c[-1].to(x.dtype, copy=True)
-        return outputs, (x, hs, (slice(None), c0, steps, *of_lengths))
+        tensors = list(map(torch.from_numpy, lengths))
+        self.kernel.inputs(x, steps.gates, *tensors)
+        self.kernel.forward(h0, c0, steps, *tensors)
+        outputs = steps.h, _last(steps.h, *tensors), steps.c[-1].to(x.dtype, copy=True)
+        return outputs, (x, hs, (slice(None), c0, steps, *tensors))
 
     @torch.no_grad()
     def backward(self, saved: Any, dy: Tensor, dh: Tensor, dc: Tensor) -> Any:
@@ -200,7 +185,7 @@ class TorchFused(TwoPass):
         c: Tensor,
         y: Tensor,
         chunk: int,
-        lengths: Lengths | None = None,
+        *lengths: Tensor,
         first_cs: Tensor | None = None,
     ) -> None:
         """Compute the steps and keep the gates of one chunk of steps at a time.
@@ -210,16 +195,16 @@ class TorchFused(TwoPass):
             h, c: the initial state, (B, H); c becomes the last.
             y: gets the outputs, (T, B, H).
             chunk: the steps of a chunk.
-            lengths: those of the sequences.
+            lengths: those of the sequences, (B,), or nothing.
             first_cs: gets c before each chunk, (ceil(T / chunk), B, H).
         """
         gates = c.new_empty(chunk, len(c), 4 * c.shape[1])
         for n, (x_chunk, y_chunk) in enumerate(zip(x.split(chunk), y.split(chunk), strict=True)):
             if first_cs is not None:
                 first_cs[n] = c
-            z, at = gates[: len(x_chunk)], () if lengths is None else (lengths, n * chunk)
-            self.kernel.inputs(x_chunk, z, *at)
-            self.kernel.forward(h, c, Steps(z, y_chunk, c.expand(y_chunk.shape)), *at)
+            z, remaining = gates[: len(x_chunk)], [tensor - n * chunk for tensor in lengths]
+            self.kernel.inputs(x_chunk, z, *remaining)
+            self.kernel.forward(h, c, Steps(z, y_chunk, c.expand(y_chunk.shape)), *remaining)
             h = y_chunk[-1]
 
     def backward_chunks(
@@ -243,8 +228,6 @@ class TorchFused(TwoPass):
         return *dweights, dx, dh.to(x.dtype), dc.to(x.dtype)
 
 
-def _last(y: Tensor, lengths: Lengths | None) -> Tensor:
+def _last(y: Tensor, *lengths: Tensor) -> Tensor:
     """Return a copy of the output of each sequence's last step."""
-    if lengths is None:
-        return y[-1].clone()
-    return y[torch.from_numpy(lengths - 1), torch.arange(y.shape[1])]
+    return y[lengths[0] - 1, torch.arange(y.shape[1])] if lengths else y[-1].clone()

@@ -2,8 +2,9 @@
 
 The system's compiler builds a library once, in the user's cache, under a name that depends on the
 source, the compiler and the processor. If that folder is not writable, a private folder among the
-temporary files takes its place. Without a compiler, ``recurrence()`` is None, and implementations
-use their framework's own operations. ``LSTMBENCH_COMPILED=0`` in the environment forces that.
+temporary files takes its place. Without a compiler, ``cpp_functions()`` is None, and
+implementations use their framework's own operations. ``LSTMBENCH_COMPILED=0`` in the environment
+forces that.
 """
 
 import ctypes
@@ -17,10 +18,11 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lstmbench.core.registry import NOT_COMPILED
 
@@ -32,41 +34,48 @@ FLAGS = (
     *("-std=c++17", "-shared", "-fPIC"),
 )
 TUNED = ("-march=native",)
-_Array, _Size = ctypes.c_void_p, ctypes.c_size_t
+_Size = ctypes.c_size_t
 
 
-class CppFunctions:
-    """The functions of ``recurrence.cpp``; they take the address of an array's first number."""
+class _Tensor(ctypes.c_void_p):
+    """A contiguous tensor of PyTorch, by the address of its first number, or None."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self.pack_forward, self.pack_backward = library.pack_forward, library.pack_backward
-        self.inputs, self.forward, self.backward = library.inputs, library.forward, library.backward
-        self.recompute_gates = library.recompute_gates
-        self.input_gradients = library.input_gradients
-        self.weight_gradients = library.weight_gradients
-        self.pack_forward.argtypes = self.pack_backward.argtypes = [_Array] * 2 + [_Size] * 2
-        self.inputs.argtypes = [_Size] * 4 + [_Array] * 5 + [_Size]
-        self.forward.argtypes = [_Size] * 3 + [_Array] * 6 + [_Size, _Array, _Size]
-        self.backward.argtypes = [_Size] * 3 + [_Array] * 8
-        self.recompute_gates.argtypes = self.input_gradients.argtypes = [_Size] * 3 + [_Array] * 3
-        self.weight_gradients.argtypes = [_Size] * 3 + [_Array] * 4 + [ctypes.c_bool]
-        library.instructions.restype = ctypes.c_char_p
-        self.instructions: str = library.instructions().decode()  # of the processor, in use
-        self.block_width: int = library.block_width()
+    @classmethod
+    def from_param(cls, tensor: Any) -> Any:
+        return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
 
-    def packed_size(self, H: int, depth: int) -> int:
-        """Return the numbers that packing takes at most.
 
-        That is ``pack_forward`` of W (4H, depth), and ``pack_backward`` of W (4 depth, H).
-        """
-        return 4 * depth * -(-H // self.block_width) * self.block_width
+ARGUMENTS: Mapping[str, list[Any]] = {
+    "packed_size": [_Size] * 2,
+    "pack_forward": [_Tensor] * 2 + [_Size] * 2,
+    "pack_backward": [_Tensor] * 2 + [_Size] * 2,
+    "inputs": [_Size] * 4 + [_Tensor] * 5,
+    "forward": [_Size] * 3 + [_Tensor] * 6 + [_Size, _Tensor],
+    "backward": [_Size] * 3 + [_Tensor] * 8,
+    "recompute_gates": [_Size] * 3 + [_Tensor] * 3,
+    "input_gradients": [_Size] * 3 + [_Tensor] * 3,
+    "weight_gradients": [_Size] * 3 + [_Tensor] * 4 + [ctypes.c_bool],
+}
+"""What the functions of ``recurrence.cpp`` take."""
 
 
 @cache
-def recurrence() -> CppFunctions | None:
-    """Return the compiled functions, built if necessary; None if that is impossible."""
-    compiled = library("recurrence.cpp")
-    return None if isinstance(compiled, str) else CppFunctions(compiled)
+def cpp_functions() -> ctypes.CDLL | None:
+    """Return the functions of ``recurrence.cpp``, built if necessary; None if that is impossible.
+
+    They take tensors of PyTorch, see ``ARGUMENTS``.
+    """
+    functions = library("recurrence.cpp")
+    return None if isinstance(functions, str) else with_argument_types(functions)
+
+
+def with_argument_types(functions: ctypes.CDLL) -> ctypes.CDLL:
+    """Return a library built from ``recurrence.cpp``, with the types of its functions declared."""
+    for name, types in ARGUMENTS.items():
+        getattr(functions, name).argtypes = types
+    functions.packed_size.restype = _Size
+    functions.instructions.restype = ctypes.c_char_p
+    return functions
 
 
 @cache
@@ -91,8 +100,9 @@ def library(source: str, headers: str = "", version: str = "") -> ctypes.CDLL | 
 
 def code_path() -> str:
     """Return how the functions were built and what they use, since times depend on it."""
-    if steps := recurrence():
-        return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {steps.instructions}"
+    if functions := cpp_functions():
+        instructions = functions.instructions().decode()
+        return f"{_version()}, {' '.join((*FLAGS, *TUNED))}; {instructions}"
     slower = "torch.fused, torch.recompute and jax.fused are slower"
     return f"{NOT_COMPILED}, and {slower}: {library('recurrence.cpp')}"
 

@@ -8,7 +8,8 @@
 // a block gives dh of four vectors of units, and dz overwrites the gates.
 //
 // Arrays are contiguous: gates and dz (T, B, 4H) in the order i, f, g, o; y, c and dy (T, B, H).
-// With lengths (B,), a step is computed only for the sequences that have not ended.
+// With lengths (B,), counted from the first step given, a step is computed only for the sequences
+// that have not ended.
 #include "recurrence_matmul.h"
 
 #include <string>
@@ -64,9 +65,11 @@ NOINLINE void forward_block(const Rows& rows, size_t n, const LeftOperand& h, co
 
 // What backward_block reads and writes of one step, from the first of its units on
 struct BackwardStep {
-    const LeftOperand* dz_next;      // of step t + 1; null at the last step
-    const float *dy, *c, *c_before;  // dy is null before the first step, where only dh0 is computed
-    float *gates, *dh, *dc;
+    float *dh, *dc;
+    const LeftOperand* dz_next;  // of step t + 1; null at the last step
+    // Null before the first step, where only dh0 is computed
+    float* gates = nullptr;
+    const float *dy = nullptr, *c = nullptr, *c_before = nullptr;
 };
 
 template <int R>
@@ -106,7 +109,10 @@ NOINLINE void backward_block(const Rows& rows, size_t n, const BackwardStep& ste
 
 extern "C" {
 
-int block_width() { return BLOCK_WIDTH; }
+// How many numbers W (4H, depth) packed forward takes at most, or W (4 depth, H) packed backward
+size_t packed_size(size_t H, size_t depth) {
+    return 4 * depth * ((H + BLOCK_WIDTH - 1) / BLOCK_WIDTH * BLOCK_WIDTH);
+}
 
 // The instructions in use: times depend on them, and so do the last digits
 const char* instructions() {
@@ -138,13 +144,12 @@ void pack_backward(const float* W, float* blocks, size_t depth, size_t width) {
             }
 }
 
-// gates (T, B, 4H) <- W x + b for x (T, B, depth), or W x + gates if b is null. ``start`` is the
-// number of steps before these
+// gates (T, B, 4H) <- W x + b for x (T, B, depth), or W x + gates if b is null
 void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, const float* x,
-            const float* b, float* gates, const int64_t* lengths, size_t start) {
+            const float* b, float* gates, const int64_t* lengths) {
     std::vector<size_t> list, step;
     for (size_t t = 0; lengths && t < T; ++t) {
-        const Rows rows = active_rows(lengths, B, start + t, step);
+        const Rows rows = active_rows(lengths, B, t, step);
         for (size_t n = 0; n < rows.count; ++n) list.push_back(t * B + rows[n]);
     }
     const Rows rows = lengths ? Rows{list.data(), list.size()} : Rows{nullptr, T * B};
@@ -164,12 +169,11 @@ void inputs(size_t T, size_t B, size_t depth, size_t H, const float* blocks, con
 // gates: W_ih x + b before, the gates after. c_step is the distance between the c of two steps; 0
 // keeps only the last c, and no gates. After its end a sequence's y is 0, and its c stays
 void forward(size_t T, size_t B, size_t H, const float* blocks, const float* h, const float* c,
-             float* gates, float* y, float* cs, size_t c_step, const int64_t* lengths,
-             size_t start) {
+             float* gates, float* y, float* cs, size_t c_step, const int64_t* lengths) {
     std::vector<size_t> list;
     std::vector<float> workspace;
     for (size_t t = 0; t < T; ++t) {
-        const Rows rows = active_rows(lengths, B, start + t, list);
+        const Rows rows = active_rows(lengths, B, t, list);
         const LeftOperand h_before(rows, h, H, workspace);
         float *z = gates + t * B * 4 * H, *c_next = cs + t * c_step, *h_next = y + t * B * H;
         for (size_t unit = 0; unit < H; unit += LANES)
@@ -214,13 +218,7 @@ void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0
         const Rows next = s < T ? rows : Rows{nullptr, 0};
         const LeftOperand dz_next(next, gates + s * B * 4 * H, 4 * H, workspace);
         for (size_t unit = 0; unit < H; unit += BLOCK_WIDTH) {
-            BackwardStep step = {s < T ? &dz_next : nullptr,
-                                 nullptr,
-                                 nullptr,
-                                 nullptr,
-                                 nullptr,
-                                 dh + unit,
-                                 dc + unit};
+            BackwardStep step = {dh + unit, dc + unit, s < T ? &dz_next : nullptr};
             if (s) {
                 step.dy = dy + t * B * H + unit, step.gates = gates + t * B * 4 * H + unit;
                 step.c = cs + t * B * H + unit, step.c_before = t ? step.c - B * H : c0 + unit;

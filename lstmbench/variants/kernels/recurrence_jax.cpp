@@ -35,14 +35,15 @@ static ffi::Error Forward(Array W_ih, Array W_hh, Array b, Array x, Array h0, Ar
     const size_t H = h0.dimensions()[1], chunk = gates->dimensions()[0];
     const bool keep = cs->dimensions().size() == 3;
     const float *h = h0.typed_data(), *c = c0.typed_data();
-    const Lengths lengths(lengths_or_none);
+    Lengths lengths(lengths_or_none);
     for (size_t t = 0; t < T; t += chunk) {
         const size_t steps = std::min(T - t, chunk);
         float *y_chunk = y->typed_data() + t * B * H, *c_next = cs->typed_data();
         inputs(steps, B, depth, H, W_ih.typed_data(), x.typed_data() + t * B * depth,
-               b.typed_data(), gates->typed_data(), lengths.data(), t);
+               b.typed_data(), gates->typed_data(), lengths.data());
         forward(steps, B, H, W_hh.typed_data(), h, c, gates->typed_data(), y_chunk, c_next,
-                keep ? B * H : 0, lengths.data(), t);
+                keep ? B * H : 0, lengths.data());
+        for (int64_t& left : lengths.numbers) left -= (int64_t)steps;
         h = y_chunk + (steps - 1) * B * H, c = c_next;
     }
     return ffi::Error::Success();
@@ -77,8 +78,8 @@ static ffi::Error Gradients(Array W_ih, Array x, Array h0, Array hs, Array dz, R
     return ffi::Error::Success();
 }
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(PackForwardHandler, PackForward);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(PackBackwardHandler, PackBackward);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ForwardHandler, Forward);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(BackwardHandler, Backward);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(GradientsHandler, Gradients);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstmbench_pack_forward, PackForward);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstmbench_pack_backward, PackBackward);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstmbench_forward, Forward);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstmbench_backward, Backward);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(lstmbench_gradients, Gradients);

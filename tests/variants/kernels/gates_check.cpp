@@ -1,5 +1,5 @@
-// Holds sigmoid and tanh of recurrence_gates.h against those of libm in double, over all floats
-// (each STRIDE-th of them) and densely where they bend. Prints the worst relative errors and how
+// Compares sigmoid and tanh of recurrence_gates.h with those of libm in double, over all floats
+// (every STRIDE-th of them) and densely where they bend. Prints the worst relative errors and how
 // many numbers were wrong.
 #include "recurrence_gates.h"
 
@@ -15,40 +15,40 @@ static void report(const char* what, float x, double found, double wanted) {
     if (wrong++ < 10) std::printf("%s(%.9g): %.9g instead of %.9g\n", what, x, found, wanted);
 }
 
-static void hold(const char* what, float x, float found, double wanted, double allowed,
-                 double& worst) {
+static void compare(const char* what, float x, float found, double wanted, double allowed,
+                    double& worst) {
     const double error = std::fabs(found - wanted) / std::fabs(wanted);
     worst = std::max(worst, error);
     if (!(error <= allowed)) report(what, x, found, wanted);
 }
 
-// Lanes differ in nothing, and so each is given a number of its own
+// All lanes compute the same function, so each gets its own number
 static void check(const float (&x)[LANES]) {
     Vec given;
     std::memcpy(&given, x, sizeof given);
     const Vec s = sigmoid(given), t = tanh(given);
     for (int lane = 0; lane < LANES; ++lane) {
-        const float each = x[lane];
-        const double wanted = 1 / (1 + std::exp(-(double)each));
-        if (std::isnan(each)) {
+        const float value = x[lane];
+        const double wanted = 1 / (1 + std::exp(-(double)value));
+        if (std::isnan(value)) {
             if (!std::isnan(s[lane]) || !std::isnan(t[lane]))
-                report("a function", each, s[lane], NAN);
+                report("a function", value, s[lane], NAN);
             continue;
         }
         if (!(0 <= s[lane] && s[lane] <= 1))
-            report("sigmoid beyond its range", each, s[lane], wanted);
+            report("sigmoid beyond its range", value, s[lane], wanted);
         if (!(-1 <= t[lane] && t[lane] <= 1))
-            report("tanh beyond its range", each, t[lane], std::tanh((double)each));
-        if (each <= -89)
-            hold("sigmoid", each, s[lane] + 1, 1, 0, worst_sigmoid);  // exp(89) is infinite
-        else if (each < -87) {
-            if (!(s[lane] < 2e-38f)) report("sigmoid", each, s[lane], wanted);
+            report("tanh beyond its range", value, t[lane], std::tanh((double)value));
+        if (value <= -89)
+            compare("sigmoid", value, s[lane] + 1, 1, 0, worst_sigmoid);  // exp(89) is infinite
+        else if (value < -87) {
+            if (!(s[lane] < 2e-38f)) report("sigmoid", value, s[lane], wanted);
         } else
-            hold("sigmoid", each, s[lane], wanted, 4e-7, worst_sigmoid);
-        if (std::fabs(each) < 1.2e-38f) {
-            if (!(std::fabs(t[lane]) <= std::fabs(each))) report("tanh", each, t[lane], each);
+            compare("sigmoid", value, s[lane], wanted, 4e-7, worst_sigmoid);
+        if (std::fabs(value) < 1.2e-38f) {
+            if (!(std::fabs(t[lane]) <= std::fabs(value))) report("tanh", value, t[lane], value);
         } else
-            hold("tanh", each, t[lane], std::tanh((double)each), 3e-7, worst_tanh);
+            compare("tanh", value, t[lane], std::tanh((double)value), 3e-7, worst_tanh);
     }
 }
 
@@ -56,7 +56,7 @@ template <typename Next>
 static void check_all(Next next, size_t count) {
     float x[LANES];
     for (size_t n = 0; n < count; n += LANES) {
-        for (float& each : x) each = next();
+        for (float& value : x) value = next();
         check(x);
     }
 }

@@ -1,4 +1,4 @@
-// Holds the functions of recurrence.cpp against plain loops in double, at ragged shapes, in arrays
+// Compares the functions of recurrence.cpp with plain loops in double, at ragged shapes, in arrays
 // that end where they end: to be built with the address sanitiser. LSTMBENCH_LANES gives vectors
 // another width than this processor's.
 #include "recurrence.cpp"
@@ -17,11 +17,11 @@ static int wrong = 0;
 static Numbers draw(size_t count, float scale = 1) {
     std::normal_distribution<float> normal(0, scale);
     Numbers drawn(count);
-    for (float& each : drawn) each = normal(generator);
+    for (float& value : drawn) value = normal(generator);
     return drawn;
 }
 
-static void hold(const char* what, double found, double wanted) {
+static void compare(const char* what, double found, double wanted) {
     if (std::fabs(found - wanted) <= 2e-4 * (1 + std::fabs(wanted))) return;
     if (wrong++ < 10) std::printf("%s: %g instead of %g\n", what, found, wanted);
 }
@@ -35,7 +35,7 @@ static double dot(const float* a, const float* b, size_t count, size_t a_step = 
 
 static double plain_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-// A few of so many indices, the first and the last among them
+// Some of ``count`` indices, with the first and the last
 static std::vector<size_t> some(size_t count) {
     std::vector<size_t> chosen = {0, count - 1};
     for (int n = 0; n < 5; ++n) chosen.push_back(generator() % count);
@@ -57,9 +57,9 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
         pack_backward(W_ih.data(), ih_back.data(), 4 * H, I);
 
     Numbers gates(T * B * 4 * H), y(T * B * H), cs(T * B * H);
-    inputs(T, B, I, H, ih.data(), x.data(), b.data(), gates.data(), lengths, 0);
+    inputs(T, B, I, H, ih.data(), x.data(), b.data(), gates.data(), lengths);
     forward(T, B, H, hh.data(), h0.data(), c0.data(), gates.data(), y.data(), cs.data(), B * H,
-            lengths, 0);
+            lengths);
     for (size_t t = 0; t < T; ++t)
         for (size_t row = 0; row < B; ++row)
             for (size_t j : some(H)) {
@@ -67,7 +67,7 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
                             *c = t ? &cs[((t - 1) * B + row) * H] : &c0[row * H];
                 const size_t at = (t * B + row) * H + j;
                 if ((int64_t)t >= given[row]) {
-                    hold("y after the end", y[at], 0), hold("c after the end", cs[at], c[j]);
+                    compare("y after the end", y[at], 0), compare("c after the end", cs[at], c[j]);
                     continue;
                 }
                 double z[4];
@@ -78,7 +78,8 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
                 }
                 const double cell =
                     plain_sigmoid(z[1]) * c[j] + plain_sigmoid(z[0]) * std::tanh(z[2]);
-                hold("c", cs[at], cell), hold("y", y[at], plain_sigmoid(z[3]) * std::tanh(cell));
+                compare("c", cs[at], cell);
+                compare("y", y[at], plain_sigmoid(z[3]) * std::tanh(cell));
             }
 
     Numbers dz = gates, dh = draw(B * H), dc = draw(B * H);
@@ -103,12 +104,12 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
             }
             std::fill(to_h.begin(), to_h.end(), 0.0);
             for (size_t j = 0; j < 4 * H; ++j) {
-                hold("dz", dz[(t * B + row) * 4 * H + j], d[j]);
+                compare("dz", dz[(t * B + row) * 4 * H + j], d[j]);
                 for (size_t k = 0; k < H; ++k) to_h[k] += d[j] * W_hh[j * H + k];
             }
         }
         for (size_t j = 0; j < H; ++j)
-            hold("dh0", dh[row * H + j], to_h[j]), hold("dc0", dc[row * H + j], to_c[j]);
+            compare("dh0", dh[row * H + j], to_h[j]), compare("dc0", dc[row * H + j], to_c[j]);
     }
 
     for (const bool add : {false, true}) {
@@ -116,16 +117,16 @@ static void check(size_t T, size_t B, size_t I, size_t H, bool ragged) {
         weight_gradients(T * B, H, I, dz.data(), x.data(), dW.data(), db.data(), add);
         const float one = 1;
         for (size_t j : some(4 * H)) {
-            hold("db", db[j], add + dot(&dz[j], &one, T * B, 4 * H, 0));
+            compare("db", db[j], add + dot(&dz[j], &one, T * B, 4 * H, 0));
             for (size_t k : some(I))
-                hold("dW", dW[j * I + k], add + dot(&dz[j], &x[k], T * B, 4 * H, I));
+                compare("dW", dW[j * I + k], add + dot(&dz[j], &x[k], T * B, 4 * H, I));
         }
     }
     Numbers dx(T * B * I);
     input_gradients(T * B, H, I, ih_back.data(), dz.data(), dx.data());
     for (size_t row : some(T * B))
         for (size_t k : some(I))
-            hold("dx", dx[row * I + k], dot(&dz[row * 4 * H], &W_ih[k], 4 * H, 1, I));
+            compare("dx", dx[row * I + k], dot(&dz[row * 4 * H], &W_ih[k], 4 * H, 1, I));
 }
 
 int main() {

@@ -33,7 +33,7 @@ _jax = pytest.importorskip("lstmbench.variants._jax_layers", reason="needs JAX")
 
 def compiled(test: Any) -> Any:
     without = pytest.mark.skipif(
-        cpp_library.recurrence() is None, reason="there is no C++ compiler"
+        cpp_library.cpp_functions() is None, reason="there is no C++ compiler"
     )
     return pytest.mark.compile(without(test))
 
@@ -41,9 +41,9 @@ def compiled(test: Any) -> Any:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """What was built is not remembered, neither before the test nor after it."""
-    functions = [cpp_library.recurrence, cpp_library.library, cpp_library._version]
+    functions = [cpp_library.cpp_functions, cpp_library.library, cpp_library._version]
     if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
-        functions.append(jax_fused._not_compiled_reason)
+        functions.append(jax_fused._cpp_functions)
     for function in functions:
         function.cache_clear()
     yield
@@ -252,7 +252,7 @@ def test_without_a_working_compiler_eager_steps_run_and_the_reason_is_given(
     monkeypatch.setenv(
         "LSTMBENCH_COMPILED", "0"
     ) if broken == "asked not to" else monkeypatch.setenv("CXX", commands[broken])
-    assert cpp_library.recurrence() is None
+    assert cpp_library.cpp_functions() is None
     code_path = cpp_library.code_path()
     assert code_path.startswith(
         "not compiled, and torch.fused, torch.recompute and jax.fused are slower: "
@@ -273,7 +273,7 @@ def test_compiled_and_scanned_steps_of_jax_give_the_same(
     T: int, B: int, features: int, H: int
 ) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
-    assert not jax_fused._not_compiled_reason()
+    assert not isinstance(jax_fused._cpp_functions(), str)
     problem = draw(T, B, features, H)
     found = results(lb.load("jax.fused", problem.params), problem)
     scanned = lb.load("jax.fused", problem.params)
@@ -287,7 +287,7 @@ def test_compiled_and_scanned_steps_of_jax_give_the_same(
 def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0")
-    jax_fused._not_compiled_reason.cache_clear()
+    jax_fused._cpp_functions.cache_clear()
     try:
         problem = draw(3, 2, 4, 5)
         lstm = lb.load("jax.fused", problem.params)
@@ -303,7 +303,7 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "scan" in text and "ffi_call" not in text
         results(lstm, problem)
     finally:
-        jax_fused._not_compiled_reason.cache_clear()
+        jax_fused._cpp_functions.cache_clear()
 
 
 @compiled
@@ -312,12 +312,12 @@ def test_the_library_is_built_once_and_its_build_is_recorded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cpp_library.recurrence() is not None
+    assert cpp_library.cpp_functions() is not None
     (library,) = tmp_path.glob("lstmbench/*")
     built = os.stat(library).st_mtime_ns
-    cpp_library.recurrence.cache_clear()
+    cpp_library.cpp_functions.cache_clear()
     cpp_library.library.cache_clear()
-    assert cpp_library.recurrence() is not None and os.stat(library).st_mtime_ns == built
+    assert cpp_library.cpp_functions() is not None and os.stat(library).st_mtime_ns == built
     assert "-O3" in environment.frameworks()["code_paths"]["recurrence"]
     lanes = {"AVX-512": 16, "AVX2": 8, "AVX": 8}.get(
         machine_identity.vector_instructions(environment.machine()), 4
@@ -351,7 +351,7 @@ def test_the_compiler_may_be_a_command_of_several_words(
         "CXX",
         named.replace("COMPILER", COMPILERS[0]).replace("a folder", str(tmp_path / "a folder")),
     )
-    assert cpp_library.recurrence() is not None, cpp_library.code_path()
+    assert cpp_library.cpp_functions() is not None, cpp_library.code_path()
 
 
 @pytest.fixture
@@ -373,7 +373,7 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     cache, temporary = folders
     cache.chmod(0o555)
     with heeding_modes():
-        assert cpp_library.recurrence() is not None, cpp_library.code_path()
+        assert cpp_library.cpp_functions() is not None, cpp_library.code_path()
         (folder,) = temporary.iterdir()
         (library,) = folder.iterdir()
         assert (
@@ -381,9 +381,9 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
             and stat.S_IMODE(folder.stat().st_mode) == 0o700
         )
         built = library.stat().st_mtime_ns
-        cpp_library.recurrence.cache_clear()
+        cpp_library.cpp_functions.cache_clear()
         cpp_library.library.cache_clear()
-        assert cpp_library.recurrence() is not None and [
+        assert cpp_library.cpp_functions() is not None and [
             *temporary.iterdir(),
             *folder.iterdir(),
         ] == [folder, library]
@@ -392,10 +392,10 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     shutil.copy(library, cache)  # as an image may bring it
     shutil.rmtree(folder)
     cache.chmod(0o555)
-    cpp_library.recurrence.cache_clear()
+    cpp_library.cpp_functions.cache_clear()
     cpp_library.library.cache_clear()
     with heeding_modes():
-        assert cpp_library.recurrence() is not None and list(temporary.iterdir()) == []
+        assert cpp_library.cpp_functions() is not None and list(temporary.iterdir()) == []
     cache.chmod(0o755)
 
 
@@ -404,7 +404,7 @@ def test_without_a_writable_folder_the_reason_is_given(folders: tuple[Path, Path
     for folder in folders:
         folder.chmod(0o555)
     with heeding_modes():
-        assert cpp_library.recurrence() is None
+        assert cpp_library.cpp_functions() is None
         assert (
             "neither the user's cache nor the folder for temporary files can"
             in cpp_library.code_path()
