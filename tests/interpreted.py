@@ -109,12 +109,12 @@ def _product_kernel(
 ):
     units = tl.program_id(0) * U + tl.arange(0, U)
     rows = tl.program_id(1) * R + tl.arange(0, R)
-    i, f, g, o = persistent.columns_of_W(W, units, 0, H, S, K1)
+    columns = persistent.columns_of_W(W, units, 0, H, S, K1)
     total = tl.zeros((S, U, R), dtype=tl.float32)
-    total = persistent.add_product(total, i, f, g, o, dz, rows, 0, B, H, S, K1, "interpreted")
+    total = persistent.add_product(total, columns, dz, rows, 0, B, H, S, K1, "interpreted")
     if K2 > 0:
-        i, f, g, o = persistent.columns_of_W(W, units, K1, H, S, K2)
-        total = persistent.add_product(total, i, f, g, o, dz, rows, K1, B, H, S, K2, "interpreted")
+        columns = persistent.columns_of_W(W, units, K1, H, S, K2)
+        total = persistent.add_product(total, columns, dz, rows, K1, B, H, S, K2, "interpreted")
     part = tl.sum(total, axis=0)
     inside = (units < H)[:, None] & (rows < B)[None, :]
     tl.store(dh + rows[None, :] * H + units[:, None], part, inside)

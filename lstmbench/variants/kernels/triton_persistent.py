@@ -87,41 +87,6 @@ def four_gates(z, U: tl.constexpr, R: tl.constexpr):
 
 
 @triton.jit
-def step_forward(
-    z,
-    h,
-    h_next,
-    c,
-    W1,
-    W2,
-    units,
-    rows,
-    B,
-    H,
-    U: tl.constexpr,
-    R: tl.constexpr,
-    K1: tl.constexpr,
-    K2: tl.constexpr,
-    KEEP: tl.constexpr,
-    PRECISION: tl.constexpr,
-):
-    """Compute one step: return the next c (U, R), store the next h and, to KEEP them, the gates."""
-    inside = (units < H)[:, None] & (rows < B)[None, :]
-    at = z + rows[None, :] * (4 * H) + units[:, None]
-    z_i, z_f, z_g, z_o = load_gates(at, H, inside)
-    product = tl.zeros((4 * U, R), dtype=tl.float32)
-    product = add_dot(product, W1, part_of_h(h, rows, 0, B, H, K1), PRECISION)
-    if K2 > 0:
-        product = add_dot(product, W2, part_of_h(h, rows, K1, B, H, K2), PRECISION)
-    p_i, p_f, p_g, p_o = four_gates(product, U, R)
-    i, f, g, o, c_next, h_new = cell(z_i + p_i, z_f + p_f, z_g + p_g, z_o + p_o, c)
-    tl.store(h_next + rows[None, :] * H + units[:, None], h_new, inside)
-    if KEEP:
-        store_gates(at, H, inside, i, f, g, o)
-    return c_next
-
-
-@triton.jit
 def forward_kernel(
     z,
     h,
@@ -153,12 +118,19 @@ def forward_kernel(
     if K2 > 0:
         W2 = rows_of_W(W, first_unit, K1, H, U, K2)
     state = rows[None, :] * H + units[:, None]
+    gates = rows[None, :] * (4 * H) + units[:, None]
     c_t = tl.load(c + state, inside, other=0.0)
     for t in range(T):
-        c_t = step_forward(
-            z, h, h_next, c_t, W1, W2, units, rows, B, H, U, R, K1, K2, KEEP, PRECISION
-        )
+        z_i, z_f, z_g, z_o = load_gates(z + gates, H, inside)
+        product = tl.zeros((4 * U, R), dtype=tl.float32)
+        product = add_dot(product, W1, part_of_h(h, rows, 0, B, H, K1), PRECISION)
+        if K2 > 0:
+            product = add_dot(product, W2, part_of_h(h, rows, K1, B, H, K2), PRECISION)
+        p_i, p_f, p_g, p_o = four_gates(product, U, R)
+        i, f, g, o, c_t, h_t = cell(z_i + p_i, z_f + p_f, z_g + p_g, z_o + p_o, c_t)
+        tl.store(h_next + state, h_t, inside)
         if KEEP:
+            store_gates(z + gates, H, inside, i, f, g, o)
             tl.store(c_next + state, c_t, inside)
             c_next += B * H
         z += 4 * B * H
@@ -189,35 +161,9 @@ def columns_of_W(W, units, first, H, S: tl.constexpr, K: tl.constexpr):
 
 
 @triton.jit
-def add_gate_product(
-    total,
-    W,
-    dz,
-    rows,
-    gate: tl.constexpr,
-    first,
-    B,
-    H,
-    S: tl.constexpr,
-    K: tl.constexpr,
-    PRECISION: tl.constexpr,
-):
-    """Add to dh, total (S, U, R), the share of K rows of one gate, W from ``gate_columns``."""
-    k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, :, None]
-    row = rows[None, None, :]
-    part = tl.load(
-        dz + row * (4 * H) + gate * H + k, (k < H) & (row < B), other=0.0, cache_modifier=".cg"
-    )
-    return add_dot(total, W, part, PRECISION)
-
-
-@triton.jit
 def add_product(
     total,
-    i,
-    f,
-    g,
-    o,
+    columns,
     dz,
     rows,
     first,
@@ -228,10 +174,14 @@ def add_product(
     PRECISION: tl.constexpr,
 ):
     """Add to dh, total (S, U, R), the share of K rows of each gate, from ``columns_of_W``."""
-    total = add_gate_product(total, i, dz, rows, 0, first, B, H, S, K, PRECISION)
-    total = add_gate_product(total, f, dz, rows, 1, first, B, H, S, K, PRECISION)
-    total = add_gate_product(total, g, dz, rows, 2, first, B, H, S, K, PRECISION)
-    return add_gate_product(total, o, dz, rows, 3, first, B, H, S, K, PRECISION)
+    k = first + tl.arange(0, S)[:, None, None] * (K // S) + tl.arange(0, K // S)[None, :, None]
+    row = rows[None, None, :]
+    inside = (k < H) & (row < B)
+    for gate in tl.static_range(4):
+        at = dz + row * (4 * H) + gate * H + k
+        part = tl.load(at, inside, other=0.0, cache_modifier=".cg")
+        total = add_dot(total, columns[gate], part, PRECISION)
+    return total
 
 
 @triton.jit
@@ -274,13 +224,10 @@ def backward_kernel(
     rows = tl.program_id(1) * R + tl.arange(0, R)
     inside = (units < H)[:, None] & (rows < B)[None, :]
     state = rows[None, :] * H + units[:, None]
-    i1, f1, g1, o1 = columns_of_W(W, units, 0, H, S, K1)
-    i2 = i1
-    f2 = f1
-    g2 = g1
-    o2 = o1
+    W1 = columns_of_W(W, units, 0, H, S, K1)
+    W2 = W1
     if K2 > 0:
-        i2, f2, g2, o2 = columns_of_W(W, units, K1, H, S, K2)
+        W2 = columns_of_W(W, units, K1, H, S, K2)
     c_t = tl.load(c + state, inside, other=0.0)
     dc_t = tl.load(dc + state, inside, other=0.0)
     dh_t = tl.load(dh + state, inside, other=0.0)
@@ -291,9 +238,9 @@ def backward_kernel(
     for back in range(1, T):
         wait_for_all(counters + tl.program_id(1), back * tl.num_programs(0))
         total = tl.zeros((S, U, R), dtype=tl.float32)
-        total = add_product(total, i1, f1, g1, o1, dz, rows, 0, B, H, S, K1, PRECISION)
+        total = add_product(total, W1, dz, rows, 0, B, H, S, K1, PRECISION)
         if K2 > 0:
-            total = add_product(total, i2, f2, g2, o2, dz, rows, K1, B, H, S, K2, PRECISION)
+            total = add_product(total, W2, dz, rows, K1, B, H, S, K2, PRECISION)
         dh_t = tl.sum(total, axis=0)
         gates -= 4 * B * H
         dy -= B * H
