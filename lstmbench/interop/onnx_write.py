@@ -49,7 +49,7 @@ def write(
     constants = {
         f"{name}_{level}": round_to(array, dtype, name)
         for level, directions in enumerate(layers)
-        for name, array in _node_weights(directions).items()
+        for name, array in node_weights(directions).items()
     }
     first, L, D = layers[0][0], len(layers), len(layers[0])
     H = first.hidden_size
@@ -120,7 +120,7 @@ def _nodes(make_node: Any, L: int, D: int, H: int, known: set[str]) -> list[Any]
     return nodes
 
 
-def _node_weights(directions: tuple[LSTMParams, ...]) -> dict[str, Array]:
+def node_weights(directions: tuple[LSTMParams, ...]) -> dict[str, Array]:
     """Return W (D, 4H, I), R (D, 4H, H), and B (D, 8H) and P (D, 3H) if there are any."""
     arrays: dict[str, list[Array]] = {}
     for params in directions:

@@ -12,13 +12,14 @@ are transposed to our orientation within it, where XLA chooses the layout of the
 from functools import cache
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 from flax import nnx
 from jax import Array
 
 from lstmbench.backends.jax_backend import JaxBackend
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
+from lstmbench.interop.flax_weights import write
 from lstmbench.variants._jax_layers import JittedLayer, Run
 
 
@@ -38,21 +39,10 @@ def _gradients(state: Any) -> tuple[Array, Array, Array]:
 
 @register("flax.nnx", framework="jax", peer=True)
 class FlaxNNX(JittedLayer):
-    """``nnx.RNN`` of one cell, with our weights in place of the random ones."""
+    """``nnx.RNN`` of one cell, with our weights."""
 
     def __init__(self, params: LSTMParams, framework: JaxBackend) -> None:
-        dtype = jnp.dtype(framework.storage_dtype)
-        cell = nnx.OptimizedLSTMCell(
-            params.input_size,
-            params.hidden_size,
-            # The default, orthogonal, has no bfloat16
-            recurrent_kernel_init=nnx.initializers.zeros_init(),
-            dtype=dtype,
-            param_dtype=dtype,
-            rngs=nnx.Rngs(0),
-        )
-        cell.dense_i.kernel[...] = framework.from_numpy(params.weight_ih.T)
-        cell.dense_h.kernel[...] = framework.from_numpy(params.weight_hh.T)
-        cell.dense_h.bias[...] = framework.from_numpy(params.bias)
+        ((cell,),) = write(((params,),), framework.storage_dtype, "nnx.OptimizedLSTMCell")
         graph, state = nnx.split(nnx.RNN(cell, time_major=True, return_carry=True, rngs=False))
+        state = jax.device_put(state, jax.devices(framework.device)[0])
         super().__init__(_run(graph), state, _gradients)

@@ -23,18 +23,11 @@ from lstmbench.backends.numpy_backend import NumpyBackend
 from lstmbench.core.array_checks import Array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
-
-OPSET, IR_VERSION = 14, 8
-"""The first opset with today's LSTM, and an old version of the format, which old runtimes read."""
+from lstmbench.interop.onnx_write import IR_VERSION, OPSET, node_weights
 
 
 def _model(params: LSTMParams) -> bytes:
-    I, H = params.input_size, params.hidden_size  # noqa: E741 - the letters of the equations
-
-    def weight(name: str, *arrays: Array) -> Any:
-        parts = (np.split(np.float32(array), 4) for array in arrays)  # i, f, g, o
-        ordered = [np.concatenate([i, o, f, g]) for i, f, g, o in parts]
-        return numpy_helper.from_array(np.concatenate(ordered)[None], name)
+    H = params.hidden_size
 
     def describe(shapes: dict[str, list[Any]]) -> list[Any]:
         return [
@@ -43,13 +36,12 @@ def _model(params: LSTMParams) -> bytes:
         ]
 
     weights = [
-        weight("W", params.weight_ih),
-        weight("R", params.weight_hh),
-        weight("B", params.bias, np.zeros(4 * H)),  # (1, 8H)
+        numpy_helper.from_array(np.float32(array), name)
+        for name, array in node_weights((params,)).items()
     ]
-    inputs = {"x": ["T", "B", I], "h0": [1, "B", H], "c0": [1, "B", H]}
+    inputs = {"x": ["T", "B", params.input_size], "h0": [1, "B", H], "c0": [1, "B", H]}
     outputs = {"y": ["T", 1, "B", H], "h": [1, "B", H], "c": [1, "B", H]}
-    names = ["x", "W", "R", "B", "", "h0", "c0"]
+    names = ["x", "W", "R", "B" * params.has_bias, "", "h0", "c0"]
     node = helper.make_node("LSTM", names, list(outputs), hidden_size=H)
     graph = helper.make_graph([node], "lstm", describe(inputs), describe(outputs), weights)
     opset = helper.make_opsetid("", OPSET)

@@ -18,35 +18,18 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.registry import register
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
+from lstmbench.interop.torch_weights import write
+from lstmbench.interop.weight_checks import Layers
 from lstmbench.variants._torch_layers import Outputs, TwoPassAutogradLayer
 
 
-def _lstm(params: StackParams, framework: TorchBackend) -> tuple[Any, list[Tensor], list[Tensor]]:
+def _lstm(layers: Layers, framework: TorchBackend) -> tuple[Any, list[Tensor], list[Tensor]]:
     """Return nn.LSTM with our weights, its weights in our order, and its second biases."""
-    lstm = torch.nn.LSTM(
-        params.input_size,
-        params.hidden_size,
-        params.num_layers,
-        bias=params.has_bias,
-        bidirectional=params.bidirectional,
-        proj_size=params.proj_size,
-        device=framework.device,
-        dtype=getattr(torch, framework.storage_dtype),
-    )
-    weights, second_biases = [], []
-    for index, layer in enumerate(params):
-        level, reverse = divmod(index, params.num_directions)
-        suffix = f"_l{level}" + "_reverse" * reverse
-        arrays = {"weight_ih": layer.weight_ih, "weight_hh": layer.weight_hh}
-        if layer.has_bias:
-            arrays["bias_ih"] = layer.bias
-            second_biases.append(torch.nn.init.zeros_(getattr(lstm, f"bias_hh{suffix}")))
-        if layer.projection is not None:
-            arrays["weight_hr"] = layer.projection
-        for name, array in arrays.items():
-            weight = getattr(lstm, name + suffix)
-            weight.data.copy_(framework.from_numpy(array))
-            weights.append(weight)
+    lstm = write(layers, framework.storage_dtype, module=True).to(framework.device)
+    weights: list[Tensor] = []
+    second_biases: list[Tensor] = []
+    for name, weight in lstm.named_parameters():
+        (second_biases if name.startswith("bias_hh") else weights).append(weight)
     return lstm, weights, second_biases
 
 
@@ -62,7 +45,7 @@ class TorchNNStack:
                 f"torch.nn: proj_size must be smaller than hidden_size, {params.hidden_size}, "
                 f"but it is {params.proj_size}."
             )
-        self.lstm, self.weights, self.second_biases = _lstm(params, framework)
+        self.lstm, self.weights, self.second_biases = _lstm(params.layers, framework)
 
     def _run(self, x: Tensor, h0: Tensor, c0: Tensor, lengths: NDArray[Any] | None) -> Outputs:
         if lengths is None:
@@ -105,7 +88,7 @@ class TorchNN(TwoPassAutogradLayer):
 
     def __init__(self, params: LSTMParams, framework: TorchBackend) -> None:
         layer = LSTMParams(params.weight_ih, params.weight_hh, params.bias)  # always with a bias
-        self.lstm, weights, second_bias = _lstm(StackParams([[layer]]), framework)
+        self.lstm, weights, second_bias = _lstm(((layer,),), framework)
         super().__init__(weights + second_bias, lambda gradients: gradients[:6])  # not its own
 
     def _run(self, x: Tensor, h0: Tensor, c0: Tensor) -> Outputs:
