@@ -35,7 +35,7 @@ from lstmbench.core.registry import register
 from lstmbench.variants._common import TwoPass, native_weights, steps_within
 from lstmbench.variants.kernels.blocked_matmul import BlockedMatmul
 
-LONG = 128
+MIN_IN_PLACE_STEPS = 128
 """Sequences of at least this many steps use the memory of their outputs as workspace in inference;
 shorter ones have a workspace for a chunk of steps, since too few outputs remain unwritten.
 """
@@ -140,16 +140,21 @@ class NumpyFused(TwoPass):
         h, c, h_T = h0, c0.copy(), np.empty_like(h0)
         weights = self.forward_weights
         chunk = min(T, weights.chunk_steps(h0))
-        workspace = y if T >= LONG else np.empty((4 * chunk + 4, B, self.H), dtype=x.dtype)
+        workspace = (
+            y if T >= MIN_IN_PLACE_STEPS else np.empty((4 * chunk + 4, B, self.H), dtype=x.dtype)
+        )
         z = workspace[-4:]
         o, i, f, g = z
         sigmoids = z[:3]
         times_U = weights.U_hh.product(B)
         one = np.array(1, x.dtype)  # an array: an operation with a number takes twice as long
         t = 0
-        with np.errstate(over="ignore"), _small_buffers() if T >= LONG else nullcontext():
+        with (
+            np.errstate(over="ignore"),
+            _small_buffers() if T >= MIN_IN_PLACE_STEPS else nullcontext(),
+        ):
             # In the outputs' memory, a step takes one (B, H) for its output and four for its share
-            while steps := min(chunk, T - t if T < LONG else (T - t - 4) // 5):
+            while steps := min(chunk, T - t if T < MIN_IN_PLACE_STEPS else (T - t - 4) // 5):
                 shares = weights.input_shares(x[t : t + steps], workspace[-4 - 4 * steps : -4])
                 for share, h_next in zip(shares, y[t : t + steps], strict=True):
                     times_U(h, z)

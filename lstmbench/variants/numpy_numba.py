@@ -53,7 +53,7 @@ CHUNK_BYTES = 1 << 18
 """The inputs' share of a chunk of steps takes at most this (or the size of W_ih, if that is more),
 so that it is still in the second cache when it is used.
 """
-END = 87
+MAX_EXPONENT = 87
 """Where e^x is cut off: e^-87 is nearly the smallest normal float32. A gate below that is 0."""
 
 _can_cache = os.path.isabs(os.path.expanduser("~"))
@@ -137,32 +137,38 @@ def _tile(typing: Any, out: Any, a: Any, blocks: Any, row: Any, block: Any) -> A
             if count < ROWS:
                 switch.add_case(int64(count), case)
             builder.position_at_end(case)
-            tile = [(r, v) for r in range(count) for v in range(VECTORS)]
-            outputs = {
-                (r, v): vector_at(
-                    out_data, builder.add(builder.mul(width, int64(r)), int64(v * lanes))
+            tile = {
+                (r, v): (
+                    vector_at(
+                        out_data, builder.add(builder.mul(width, int64(r)), int64(v * lanes))
+                    ),
+                    cgutils.alloca_once(builder, vector),
                 )
-                for r, v in tile
+                for r in range(count)
+                for v in range(VECTORS)
             }
-            sums = {rv: cgutils.alloca_once(builder, vector) for rv in tile}
-            for r, v in tile:
-                initial = builder.call(load, [outputs[r, v], align, inside[v], zeros])
-                builder.store(initial, sums[r, v])
+            for (_, v), (output, total) in tile.items():
+                builder.store(builder.call(load, [output, align, inside[v], zeros]), total)
             with cgutils.for_range(builder, depth) as loop:
                 first = builder.mul(loop.index, int64(VECTORS * lanes))
-                b = []
-                for v in range(VECTORS):
-                    at = vector_at(weights, builder.add(first, int64(v * lanes)))
-                    b.append(builder.load(at, align=align.constant))
+                b = [
+                    builder.load(
+                        vector_at(weights, builder.add(first, int64(v * lanes))),
+                        align=align.constant,
+                    )
+                    for v in range(VECTORS)
+                ]
                 for r in range(count):
                     index = builder.add(builder.mul(depth, int64(r)), loop.index)
                     factor = broadcast(builder.load(builder.gep(a_data, [index])))
                     for v in range(VECTORS):
+                        _, total = tile[r, v]
                         product = builder.fmul(factor, b[v], flags=fused)
-                        total = builder.fadd(builder.load(sums[r, v]), product, flags=fused)
-                        builder.store(total, sums[r, v])
-            for r, v in tile:
-                builder.call(store, [builder.load(sums[r, v]), outputs[r, v], align, inside[v]])
+                        builder.store(
+                            builder.fadd(builder.load(total), product, flags=fused), total
+                        )
+            for (_, v), (output, total) in tile.items():
+                builder.call(store, [builder.load(total), output, align, inside[v]])
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -218,14 +224,14 @@ def _power_of_two(typing: Any, shifted: Any) -> Any:
 
 
 def _exponential(x: Any) -> Any:
-    """Return s and q with e^x = s + s q, for x within [-END, END], to which x is clamped."""
+    """Return s and q with e^x = s + s q; x is clamped to +-``MAX_EXPONENT``."""
 
 
 @overload(_exponential)
 def _exponential_of(x: Any) -> Any:
     number: Any = {32: np.float32, 64: np.float64}[x.bitwidth]
     terms = {32: 7, 64: 13}[x.bitwidth]
-    end, per_ln2 = number(END), number(1 / math.log(2))
+    end, per_ln2 = number(MAX_EXPONENT), number(1 / math.log(2))
     shift = number(1.5 * 2 ** MANTISSA[x.bitwidth])  # adding it rounds to an integer
     # ln 2 as a sum of two numbers; n times the first is exact (Cody and Waite)
     high, low = number(0.693359375), number(-2.121944400546905827679e-4)
@@ -250,7 +256,7 @@ def _exponential_of(x: Any) -> Any:
 def _sigmoid(x: Any) -> Any:
     number = type(x)
     s, q = _exponential(-x)
-    return number(0) if x < -number(END) else number(1) / (number(1) + (s + s * q))
+    return number(0) if x < -number(MAX_EXPONENT) else number(1) / (number(1) + (s + s * q))
 
 
 @_compiled

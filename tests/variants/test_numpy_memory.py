@@ -43,7 +43,7 @@ def test_it_is_the_formula_to_2_percent(mode: str, T: int, features: int, dtype:
 
 def test_memory_for_all_gates_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     lstm = lb.load("numpy.fused", lb.LSTMParams.init(64, 64))
-    monkeypatch.setattr(numpy_fused, "LONG", 10_000)
+    monkeypatch.setattr(numpy_fused, "MIN_IN_PLACE_STEPS", 10_000)
     monkeypatch.setattr(numpy_fused.ForwardWeights, "chunk_steps", lambda self, h0: 10_000)
     assert excess(lstm, "inference", 256, 4, 64, 64, "float32") > 1
 
@@ -73,7 +73,7 @@ def test_working_in_the_outputs_memory_changes_no_result(
         (random.normal(size=(2, 5)), random.normal(size=(2, 5))),
     )
     y, (h, c) = lstm.forward(x, state)
-    monkeypatch.setattr(numpy_fused, "LONG", 10_000)
+    monkeypatch.setattr(numpy_fused, "MIN_IN_PLACE_STEPS", 10_000)
     plain, (h_plain, c_plain) = lstm.forward(x, state)
     for found, wanted in ((y, plain), (h, h_plain), (c, c_plain)):
         assert np.allclose(found, wanted, rtol=1e-12, atol=1e-15)
