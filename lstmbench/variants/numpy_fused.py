@@ -189,11 +189,11 @@ class NumpyFused(TwoPass):
             h = h_next
 
     def _gate(self, k: int, x_t: Array, h: Array, out: Array, product: Array) -> None:
-        np.copyto(out, self.forward_weights.u[k])
-        np.matmul(x_t, self.forward_weights.U_ih.whole[k], out=product)
-        out += product
-        np.matmul(h, self.forward_weights.U_hh.whole[k], out=product)
-        out += product
+        weights = self.forward_weights
+        np.copyto(out, weights.u[k])
+        for factor, U in ((x_t, weights.U_ih), (h, weights.U_hh)):
+            np.matmul(factor, U.whole[k], out=product)
+            out += product
         if k == 3:
             np.tanh(out, out=out)
         else:

@@ -1,7 +1,6 @@
-"""The compiled steps are those of PyTorch's own operations, and where they cannot be compiled,
-those are what runs.
-"""
+"""The compiled steps give what PyTorch's own operations give, which run where nothing compiles."""
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -31,7 +30,7 @@ torch_fused = pytest.importorskip("lstmbench.variants.torch_fused", reason="need
 _jax = pytest.importorskip("lstmbench.variants._jax_layers", reason="needs JAX")
 
 
-def compiled(test: Any) -> Any:
+def needs_compiler(test: Any) -> Any:
     without = pytest.mark.skipif(
         cpp_library.cpp_functions() is None, reason="there is no C++ compiler"
     )
@@ -39,8 +38,8 @@ def compiled(test: Any) -> Any:
 
 
 @pytest.fixture
-def forgotten() -> Iterator[None]:
-    """What was built is not remembered, neither before the test nor after it."""
+def uncached() -> Iterator[None]:
+    """Forget libraries that were built, before and after the test."""
     functions = [cpp_library.cpp_functions, cpp_library.library, cpp_library._version]
     if jax_fused := sys.modules.get("lstmbench.variants.jax_fused"):
         functions.append(jax_fused._cpp_functions)
@@ -57,7 +56,7 @@ def compiler(path: Path, script: str) -> str:
     return str(path)
 
 
-@compiled
+@needs_compiler
 @given(
     T=st.integers(1, 4), B=st.integers(1, 14), features=st.integers(1, 20), H=st.integers(1, 140)
 )
@@ -72,6 +71,19 @@ def test_compiled_and_eager_steps_give_the_same_at_all_sizes(
     implementation.kernel = torch_fused.EagerSteps(*implementation.weights)
     for name, wanted in results(plain, problem).items():
         assert relative_error(found[name], wanted) < 3e-6, name
+
+
+@needs_compiler
+def test_compiled_functions_take_subclasses_of_tensors_and_nothing_else() -> None:
+    torch = torch_fused.torch
+    problem = draw(2, 3, 4, 5)
+    forward = lb.load("torch.fused", problem.params).implementation.forward
+    tensors = [torch.tensor(array, dtype=torch.float32) for array in problem.inputs]
+    parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
+    for found, wanted in zip(forward(*parameters), forward(*tensors), strict=True):
+        assert torch.equal(found, wanted)
+    with pytest.raises(ctypes.ArgumentError):
+        cpp_library.cpp_functions().pack_forward(np.ones(4), tensors[0], 1, 1)
 
 
 NATIVE, TOO_LARGE = "this processor", "like AVX-512, estimates too large"
@@ -90,9 +102,9 @@ INSTRUCTIONS = {
         "-DLSTMBENCH_ESTIMATE=-0x1p-14",
     ],
 }
-"""What the compiled steps may find: what can be had here is run, and what cannot is emulated with
-its worst error.
-The estimate of a reciprocal on AVX-512 is off by at most 2^-14."""
+"""Compiler flags by kind of processor. What this processor lacks is emulated with its worst error:
+the estimate of a reciprocal on AVX-512 is off by at most 2^-14.
+"""
 NEEDED = {
     "AVX2 and FMA": {"avx2", "fma"},
     "AVX-512": {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"},
@@ -100,11 +112,11 @@ NEEDED = {
 COMPILERS = list(
     dict.fromkeys(filter(None, map(shutil.which, (cpp_library._compiler()[0], "g++", "clang++"))))
 )
-"""The one that is taken comes first."""
+"""The library's own compiler comes first."""
 
 
-def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
-    """Compile a program of this folder, run it, and return what it says; it must end well."""
+def run_check(source: str, folder: Path, compiler_: str, *flags: str) -> str:
+    """Compile a program of this folder, run it, and return its output; it must succeed."""
     program = folder / "check"
     command = [compiler_, "-std=c++17", "-Wno-psabi", f"-I{cpp_library.HERE}", *flags]
     subprocess.run(
@@ -116,7 +128,7 @@ def checked(source: str, folder: Path, compiler_: str, *flags: str) -> str:
     return found.stdout
 
 
-@compiled
+@needs_compiler
 @pytest.mark.parametrize("optimised", ["-O1", "-O3"])
 @pytest.mark.parametrize("compiler_", COMPILERS, ids=lambda path: Path(path).name)
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
@@ -125,14 +137,14 @@ def test_gates_are_accurate_and_in_range_with_every_processor_and_compiler(
 ) -> None:
     if missing := NEEDED.get(instructions, set()) - set(environment.machine()["cpu_flags"]):
         pytest.skip(f"this processor has no {min(missing)}; it is emulated")
-    checked("gates_check.cpp", tmp_path, compiler_, optimised, *INSTRUCTIONS[instructions])
+    run_check("gates_check.cpp", tmp_path, compiler_, optimised, *INSTRUCTIONS[instructions])
 
 
-@compiled
+@needs_compiler
 def test_a_less_accurate_estimate_fails_the_check(tmp_path: Path) -> None:
     far = ["-DLSTMBENCH_FUSED=1", "-DLSTMBENCH_ESTIMATE=1e-3"]
     with pytest.raises(AssertionError, match="instead of"):
-        checked("gates_check.cpp", tmp_path, COMPILERS[0], "-O1", *far)
+        run_check("gates_check.cpp", tmp_path, COMPILERS[0], "-O1", *far)
 
 
 def widths() -> list[Any]:
@@ -149,21 +161,23 @@ def widths() -> list[Any]:
 
 
 @pytest.mark.slow
-@compiled
+@needs_compiler
 @pytest.mark.parametrize("instructions", widths())
 def test_steps_match_plain_loops_and_stay_in_bounds_at_every_vector_width(
     instructions: str, tmp_path: Path
 ) -> None:
     sanitised = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    checked("recurrence_check.cpp", tmp_path, COMPILERS[0], *sanitised, *INSTRUCTIONS[instructions])
+    run_check(
+        "recurrence_check.cpp", tmp_path, COMPILERS[0], *sanitised, *INSTRUCTIONS[instructions]
+    )
 
 
-@compiled
+@needs_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler_", COMPILERS[1:], ids=lambda path: Path(path).name)
 def test_steps_match_plain_loops_with_another_compiler(compiler_: str, tmp_path: Path) -> None:
     flags = [flag for flag in cpp_library.FLAGS if flag != "-shared"]
-    checked("recurrence_check.cpp", tmp_path, compiler_, *flags, *cpp_library.TUNED)
+    run_check("recurrence_check.cpp", tmp_path, compiler_, *flags, *cpp_library.TUNED)
 
 
 @pytest.mark.parametrize("name", ["torch.fused", "torch.recompute"])
@@ -199,7 +213,7 @@ def one_gate(gate: int, x: np.ndarray) -> np.ndarray:
     return c.ravel()
 
 
-@compiled
+@needs_compiler
 def test_small_gates_are_accurate() -> None:
     x = (
         np.concatenate([np.linspace(-80, 20, 100_001), -np.logspace(-30, 0, 1000)])
@@ -216,7 +230,7 @@ def test_small_gates_are_accurate() -> None:
     assert np.abs(candidate).max() <= 1
 
 
-@pytest.mark.usefixtures("forgotten")
+@pytest.mark.usefixtures("uncached")
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -266,7 +280,7 @@ def test_without_a_working_compiler_eager_steps_run_and_the_reason_is_given(
         assert not list(tmp_path.glob("cache/*/*"))  # nothing half built is left
 
 
-@compiled
+@needs_compiler
 @examples(15)  # each shape is compiled by XLA twice
 @given(T=st.integers(1, 4), B=st.integers(1, 8), features=st.integers(1, 20), H=st.integers(1, 70))
 def test_compiled_and_scanned_steps_of_jax_give_the_same(
@@ -283,7 +297,7 @@ def test_compiled_and_scanned_steps_of_jax_give_the_same(
         assert relative_error(found[name], wanted) < 1e-5, name
 
 
-@pytest.mark.usefixtures("forgotten")
+@pytest.mark.usefixtures("uncached")
 def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     jax_fused = pytest.importorskip("lstmbench.variants.jax_fused", reason="needs JAX")
     monkeypatch.setenv("LSTMBENCH_COMPILED", "0")
@@ -306,8 +320,8 @@ def test_without_a_compiler_jax_scans(monkeypatch: pytest.MonkeyPatch) -> None:
         jax_fused._cpp_functions.cache_clear()
 
 
-@compiled
-@pytest.mark.usefixtures("forgotten")
+@needs_compiler
+@pytest.mark.usefixtures("uncached")
 def test_the_library_is_built_once_and_its_build_is_recorded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -329,14 +343,14 @@ def test_the_library_is_built_once_and_its_build_is_recorded(
 
 
 @pytest.fixture
-def plainly_built(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
-    """Have it built in a second."""
+def unoptimised(monkeypatch: pytest.MonkeyPatch, uncached: None) -> None:
+    """Build without optimisation, which takes a second."""
     monkeypatch.setattr(cpp_library, "FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
     monkeypatch.setattr(cpp_library, "TUNED", ())
 
 
-@compiled
-@pytest.mark.usefixtures("plainly_built")
+@needs_compiler
+@pytest.mark.usefixtures("unoptimised")
 @pytest.mark.parametrize(
     "named", ["env COMPILER", "COMPILER -pipe", "'COMPILER' -DONE='a b'", "a folder/c++", " "]
 )
@@ -365,8 +379,8 @@ def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path
     return cache, temporary
 
 
-@compiled
-@pytest.mark.usefixtures("plainly_built")
+@needs_compiler
+@pytest.mark.usefixtures("unoptimised")
 def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     folders: tuple[Path, Path],
 ) -> None:
@@ -399,7 +413,7 @@ def test_with_a_read_only_cache_one_private_temporary_folder_is_used(
     cache.chmod(0o755)
 
 
-@pytest.mark.usefixtures("forgotten")
+@pytest.mark.usefixtures("uncached")
 def test_without_a_writable_folder_the_reason_is_given(folders: tuple[Path, Path]) -> None:
     for folder in folders:
         folder.chmod(0o555)
