@@ -79,7 +79,7 @@ class Anomalies(Task):
         values = self.held_out[part].values
         times = np.arange(len(values))[:, None] + time_split(len(temperatures()))[part].start
         x, changes = _inputs_and_changes(values, times)
-        errors = (predict(x) - changes)[:, :, 0] / DAY
+        errors = (changes - predict(x) / DAY)[:, :, 0]
         return np.abs(np.pad(errors, ((1, 0), (0, 0)))) * _hours("train").std()
 
     def baselines(self) -> dict[str, float]:
@@ -136,7 +136,8 @@ class Anomalies(Task):
         hours = _hours("train")
         starts = np.arange(0, len(hours) - self.seq_len - 1, DAY // 4)
         times = starts[None] + np.arange(self.seq_len + 1)[:, None]  # (T + 1, N)
-        return _inputs_and_changes(hours[times], times)
+        x, changes = _inputs_and_changes(hours[times], times)
+        return Batch(x, changes * DAY)  # to the order of 1
 
 
 def _hours(part: str) -> Array:
@@ -145,13 +146,10 @@ def _hours(part: str) -> Array:
 
 
 def _inputs_and_changes(values: Array, times: Array) -> Batch:
-    """Return all but the last of the values (T + 1, N) as inputs, and the changes that follow.
-
-    Changes are multiplied by 24, which brings them to the order of 1.
-    """
+    """Return all but the last of the values (T + 1, N) as inputs, and the changes that follow."""
     known = _hours("train")
     standardized = (values - known.mean()) / known.std()
-    changes = np.diff(standardized, axis=0)[:, :, None] * DAY  # (T, N, 1)
+    changes = np.diff(standardized, axis=0)[:, :, None]  # (T, N, 1)
     return Batch(with_phase(standardized[:-1], times[:-1], DAY), changes)
 
 
