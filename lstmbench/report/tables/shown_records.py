@@ -15,7 +15,7 @@ from lstmbench.report.tables.table import Table
 from lstmbench.results.runs import manifest_or_empty
 from lstmbench.results.store import count_records, read_columns, read_results
 
-MAX_CASES = 10_000
+MAX_SHOWN_WHOLE = 10_000
 """Maximum number of cases of a run that is shown whole."""
 
 SHOWN_CASES = 1_000
@@ -30,7 +30,7 @@ def read_shown(folder: str | Path) -> tuple[pd.DataFrame, str]:
     """
     root = Path(folder)
     total = count_records(root)
-    if total <= MAX_CASES:
+    if total <= MAX_SHOWN_WHOLE:
         return read_results(root), ""
     records = read_results(root, first=SHOWN_CASES + 1)
     workloads = records.groupby(list(WORKLOAD), dropna=False).ngroup()

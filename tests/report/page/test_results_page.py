@@ -377,7 +377,7 @@ def test_a_folder_without_runs_and_a_run_that_cannot_be_read_have_a_page(tmp_pat
 
 
 def test_of_a_run_too_large_to_show_the_page_says_what_it_leaves_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("lstmbench.report.tables.shown_records.MAX_CASES", 100)
+    monkeypatch.setattr("lstmbench.report.tables.shown_records.MAX_SHOWN_WHOLE", 100)
     monkeypatch.setattr("lstmbench.report.tables.shown_records.SHOWN_CASES", 70)
     fill(tmp_path / "here", quick_rows())
     assert "here: Shown: the first 70 of 168 cases" in page_of(tmp_path)

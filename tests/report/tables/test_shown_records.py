@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(shown_records, "MAX_CASES", 50)
+    monkeypatch.setattr(shown_records, "MAX_SHOWN_WHOLE", 50)
     monkeypatch.setattr(shown_records, "SHOWN_CASES", 10)
 
 
