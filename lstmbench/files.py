@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, os_error_reason
 
 
 def write_atomically(
@@ -39,7 +39,7 @@ def write_atomically(
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = getattr(error, "strerror", None) or error
+        reason = os_error_reason(error)
         raise LstmbenchError(f"{path} cannot be written: {reason}.") from None
 
 

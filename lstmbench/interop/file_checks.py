@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, os_error_reason
 
 _SIGNATURES = {
     b"PK\x03\x04": "a zip archive, as torch.save and numpy.savez write",
@@ -28,7 +28,7 @@ def read_bytes(path: str | os.PathLike[str], expected: str) -> bytes:
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        reason = os_error_reason(error)
         raise LstmbenchError(f"{path} cannot be read: {reason}.") from None
     refuse_other_kinds(content, str(path), expected)
     return content

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from lstmbench import __version__
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, os_error_reason
 from lstmbench.measure.process.available_resources import available_cores, available_memory
 from lstmbench.measure.process.hardware_state import gpus
 from lstmbench.results import machine_identity
@@ -122,7 +122,7 @@ def run_git(root: Path, *words: str) -> bytes:
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
     except (OSError, subprocess.SubprocessError) as error:
-        reason = f"git cannot be run: {getattr(error, 'strerror', None) or error}"
+        reason = f"git cannot be run: {os_error_reason(error)}"
     else:
         return done.stdout
     raise LstmbenchError(reason.replace(str(root), "the checkout"))  # manifests hold no paths

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstmbench.errors import LstmbenchError
+from lstmbench.errors import LstmbenchError, os_error_reason
 from lstmbench.results.checksums import file_sha256
 from lstmbench.results.runs import manifest_or_empty
 from lstmbench.results.store import (
@@ -107,7 +107,7 @@ def _copy(source: Path, root: Path, run_id: str) -> Path:
         with tempfile.TemporaryDirectory(dir=root, prefix=".merging-") as scratch:
             shutil.copytree(source, Path(scratch) / "run").rename(target)
     except (OSError, shutil.Error) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        reason = os_error_reason(error)
         raise LstmbenchError(f"The run in {source} cannot be copied to {root}: {reason}.") from None
     return target
 
