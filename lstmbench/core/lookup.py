@@ -5,7 +5,6 @@ imported when it is first used.
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 packages: dict[str, str] = {}
@@ -19,5 +18,9 @@ def module(package: str, name: str) -> Any:
 
 def module_names(package: str) -> list[str]:
     """Return the names of the package's public modules, sorted, without importing them."""
-    (folder,) = import_module(packages[package]).__path__
-    return sorted(path.stem for path in Path(folder).glob("[!_]*.py"))
+    from pkgutil import iter_modules  # here, so that ``import lstmbench`` stays quick
+
+    modules = iter_modules(import_module(packages[package]).__path__)
+    return sorted(
+        name for _, name, is_package in modules if not (is_package or name.startswith("_"))
+    )

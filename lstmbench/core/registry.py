@@ -1,4 +1,4 @@
-"""The registry of implementations: the only global state of the package.
+"""The registry of implementations: the only state of the package that changes at run time.
 
 An implementation that comes with the package is a file ``variants/<backend>_<variant>.py``, which
 registers ``<backend>.<variant>``. So its name is known without importing it, and its framework is
@@ -50,10 +50,11 @@ class Registration:
             if self.allowed_devices is None or device in self.allowed_devices
         )
 
+    @property
     def missing_device_reason(self) -> str:
-        """Return why there is no device for it here, or "" if there is one."""
+        """Why there is no device for it here, where ``devices`` returns none."""
         devices = " and ".join(self.allowed_devices or ())
-        return "" if self.devices() else f"it runs only on {devices}, which is not available here"
+        return f"it runs only on {devices}, which is not available here"
 
 
 _registered: dict[str, Registration] = {}
@@ -150,11 +151,12 @@ def check_name(name: str) -> None:
     Raises:
         LstmbenchError: if it is not; the known names are listed, and the nearest is suggested.
     """
-    if name not in names():
-        near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise LstmbenchError(
-            f"There is no implementation {name!r}; the known ones are {', '.join(names())}.{hint}"
+            f"There is no implementation {name!r}; the known ones are {', '.join(known)}.{hint}"
         )
 
 
@@ -198,7 +200,8 @@ def resolve(name: str, device: str, dtype: str) -> tuple[Registration, ArrayBack
         raise LstmbenchError(f"{name} does not support dtype {dtype!r}; it supports {supported}.")
     devices = registration.devices()
     if device not in devices:
-        reason = registration.missing_device_reason() or f"it sees {', '.join(devices)}"
+        seen = f"it sees {', '.join(devices)}"
+        reason = seen if devices else registration.missing_device_reason
         raise LstmbenchError(f"{name} sees no device {device!r} here; {reason}.")
     if reason := unsupported_reason(dtype, device):
         raise LstmbenchError(f"{name} does not support dtype {dtype!r} on {device}: {reason}.")
@@ -214,17 +217,15 @@ def implementation_row(name: str) -> dict[str, Any]:
     """Return one row of ``implementations()``; this imports that implementation's framework."""
     backend, _, variant = name.partition(".")
     row: dict[str, Any] = {"name": name, "backend": backend, "variant": variant}
-    row |= {"available": False, "reason": "", "devices": (), "dtypes": (), "modes": ()}
-    row["peer"] = False
     try:
         registration = find(name)
         devices = registration.devices()
-        row |= {"available": bool(devices), "reason": registration.missing_device_reason()}
-        row |= {"devices": devices, "dtypes": registration.dtypes}
-        row |= {"modes": registration.modes, "peer": registration.peer}
     except Exception as error:  # a plug-in may raise anything; only its own row says so
-        row["reason"] = _reason(error)
-    return row
+        row |= {"available": False, "reason": _reason(error)}
+        return row | {"devices": (), "dtypes": (), "modes": (), "peer": False}
+    reason = "" if devices else registration.missing_device_reason
+    row |= {"available": bool(devices), "reason": reason, "devices": devices}
+    return row | {name: getattr(registration, name) for name in ("dtypes", "modes", "peer")}
 
 
 def peephole_names() -> list[str]:

@@ -45,6 +45,13 @@ def test_no_framework_is_imported_before_it_is_asked_for(code: str) -> None:
     assert _imported_by(code) == set()
 
 
+def test_the_package_itself_costs_next_to_nothing() -> None:
+    out = _fresh(
+        "before = set(sys.modules)\nimport lstmbench\nout = [*(set(sys.modules) - before)]"
+    )
+    assert set(out).isdisjoint({"numpy", "pathlib", "pkgutil"})
+
+
 @pytest.mark.parametrize(("name", "other"), [("torch.fused", "jax"), ("jax.fused", "torch")])
 def test_one_framework_does_not_bring_the_other(name: str, other: str) -> None:
     pytest.importorskip(name.partition(".")[0])

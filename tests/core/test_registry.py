@@ -151,6 +151,17 @@ def test_one_that_runs_on_a_device_that_is_not_there_is_a_row_that_says_so() -> 
     assert _refused(lb.load, "mine.fast", PARAMS) == expected
 
 
+def test_a_framework_is_asked_for_its_devices_once_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    lb.register("mine.fast", devices=("quantum",))(Plain)
+    calls: list[str] = []
+    framework = registry.find("mine.fast").framework
+    monkeypatch.setattr(framework, "devices", lambda: calls.append("devices") or ("cpu",))
+    registry.implementation_row("mine.fast")
+    assert calls == ["devices"]
+    _refused(lb.load, "mine.fast", PARAMS)
+    assert calls == ["devices"] * 2
+
+
 def test_registering_again_replaces() -> None:
     class Other(Plain):
         pass
