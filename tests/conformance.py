@@ -72,9 +72,9 @@ def draw(T: int, B: int, I: int, H: int, seed: int = 0) -> Problem:  # noqa: E74
 
 def expected_results(problem: Problem) -> dict[str, Array]:
     """Return y, h, c and the six gradients, by name, straight from the equations in float64."""
-    W, b = oracle.split_gates(problem.params)
-    steps = oracle.forward(W, b, *problem.inputs)
-    gradients = oracle.backward(W, steps, problem.state[1], problem.dy, *problem.dstate)
+    weights = oracle.split_weights(problem.params)
+    steps = oracle.forward(weights, *problem.inputs)
+    gradients = oracle.backward(weights, steps, problem.state[1], problem.dy, *problem.dstate)
     outputs = (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c)
     return dict(zip((*OUTPUTS, *GRADIENTS), (*outputs, *gradients), strict=True))
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lstmbench.core.array_checks import Array, check_shape, real_array
-from lstmbench.core.oracle import Step, backward, forward, split_gates
+from lstmbench.core.array_checks import Array, check_array, real_array
+from lstmbench.core.oracle import Step, backward, forward, split_weights
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 
@@ -47,8 +47,7 @@ def trace(params: LSTMParams, x: ArrayLike) -> Trace:
     Raises:
         LstmbenchError: if the shape is wrong.
     """
-    series = _series(params, x)
-    steps = _steps(params, series, copies=1)
+    series, steps = _run(params, x, copies=1)
     return Trace(
         series,
         *(np.concatenate([getattr(step, name) for step in steps]) for name in Trace._fields[1:]),
@@ -75,10 +74,10 @@ def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
     Raises:
         LstmbenchError: if the shape is wrong, or a time is not between 1 and T.
     """
-    series = _series(params, x)
-    T, H = len(series), params.hidden_size
-    steps = _steps(params, series, copies=H)
-    W, _ = split_gates(params)
+    H = params.hidden_size
+    _, steps = _run(params, x, copies=H)
+    T = len(steps)
+    weights = split_weights(params)
     jacobians = []
     for t in np.atleast_1d(np.asarray(times)):
         if not 1 <= t <= T:
@@ -86,18 +85,16 @@ def jacobian(params: LSTMParams, x: ArrayLike, times: ArrayLike) -> Array:
         later = steps[int(t) :]  # none for t = T: the result is the unit matrix
         # In copy k of the sequence, the loss is unit k of c_T
         dy, dh, dc = np.zeros((len(later), H, H)), np.zeros((H, H)), np.eye(H)
-        jacobians.append(backward(W, later, steps[int(t) - 1].c, dy, dh, dc)[-1])
+        jacobians.append(backward(weights, later, steps[int(t) - 1].c, dy, dh, dc)[-1])
     return np.array(jacobians)
 
 
-def _series(params: LSTMParams, x: ArrayLike) -> Array:
-    series = real_array(x, "x").astype(np.float64)
-    if series.ndim == 1:
+def _run(params: LSTMParams, x: ArrayLike, copies: int) -> tuple[Array, list[Step]]:
+    """Return the series, (T, I), and all steps of a batch of copies of it."""
+    series = real_array(x, "x")
+    if series.ndim == 1 and params.input_size == 1:
         series = series[:, None]
-    return check_shape(series, "x", "T", params.input_size)
-
-
-def _steps(params: LSTMParams, series: Array, copies: int) -> list[Step]:
+    series = check_array(series, "x", "T", params.input_size).astype(np.float64)
     state = np.zeros((copies, params.hidden_size))
-    x = np.repeat(series[:, None, :], copies, axis=1)  # (T, B, I)
-    return forward(*split_gates(params), x, state, state)
+    batch = np.repeat(series[:, None, :], copies, axis=1)  # (T, B, I)
+    return series, forward(split_weights(params), batch, state, state)

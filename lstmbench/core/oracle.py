@@ -11,7 +11,9 @@ everything else is compared with it.
 
 With peepholes (Gers & Schmidhuber, "Recurrent Nets that Time and Count", IJCNN 2000) the gates see
 the cell: p_i * c_{t-1} and p_f * c_{t-1} are added inside the sigmoids of i and f, p_o * c_t inside
-that of o.
+that of o. With a projection (Sak, Senior & Beaufays, "Long Short-Term Memory Recurrent Neural
+Network Architectures for Large Scale Acoustic Modeling", Interspeech 2014) h_t = W_hr (o_t *
+tanh(c_t)) has P features; without one, P is H.
 """
 
 from typing import Any, NamedTuple
@@ -23,7 +25,10 @@ from lstmbench.core.parameters import LSTMParams
 
 
 class Step(NamedTuple):
-    """Everything that one time step computes; v is [h_{t-1}, x_t], (B, H+I), the rest is (B, H)."""
+    """Everything that one time step computes.
+
+    v is [h_{t-1}, x_t], (B, P+I), h is (B, P), the rest is (B, H).
+    """
 
     v: Array
     f: Array
@@ -43,12 +48,21 @@ class Peepholes(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """One array for each gate: weights W acting on [h, x], (H, H+I), or biases, (H,)."""
+    """One array for each gate: weights W acting on [h, x], (H, P+I), or biases, (H,)."""
 
     i: Array
     f: Array
     g: Array
     o: Array
+
+
+class Weights(NamedTuple):
+    """The weights of a cell, gate by gate; p and W_hr (P, H) are None where it has none."""
+
+    W: Gates
+    b: Gates
+    p: Peepholes | None
+    W_hr: Array | None
 
 
 def sigmoid(z: Array) -> Array:
@@ -57,21 +71,23 @@ def sigmoid(z: Array) -> Array:
         return 1 / (1 + np.exp(-z))
 
 
-def split_gates(params: LSTMParams, dtype: Any = np.float64) -> tuple[Gates, Gates]:
-    """Return W_i, W_f, W_g, W_o, each (H, H+I), and b_i, b_f, b_g, b_o, each (H,)."""
-    W = np.concatenate([params.weight_hh, params.weight_ih], axis=1).astype(dtype)  # (4H, H+I)
+def split_weights(params: LSTMParams, dtype: Any = np.float64) -> Weights:
+    """Return the weights gate by gate."""
+    W = np.concatenate([params.weight_hh, params.weight_ih], axis=1).astype(dtype)  # (4H, P+I)
     b = params.bias.astype(dtype)  # (4H,)
-    return Gates(*np.split(W, 4)), Gates(*np.split(b, 4))
+    p, W_hr = params.peephole, params.projection
+    return Weights(
+        Gates(*np.split(W, 4)),
+        Gates(*np.split(b, 4)),
+        None if p is None else Peepholes(*p.astype(dtype)),
+        None if W_hr is None else W_hr.astype(dtype),
+    )
 
 
-def split_peepholes(params: LSTMParams, dtype: Any = np.float64) -> Peepholes | None:
-    """Return p_i, p_f, p_o, or None where the gates do not see the cell."""
-    return None if params.peephole is None else Peepholes(*params.peephole.astype(dtype))
-
-
-def step(W: Gates, b: Gates, x_t: Array, h: Array, c: Array, p: Peepholes | None = None) -> Step:
-    """One time step: x_t (B, I), h and c (B, H)."""
-    v = np.concatenate([h, x_t], axis=1)  # (B, H+I)
+def step(weights: Weights, x_t: Array, h: Array, c: Array) -> Step:
+    """One time step: x_t (B, I), h (B, P) and c (B, H)."""
+    W, b, p, W_hr = weights
+    v = np.concatenate([h, x_t], axis=1)  # (B, P+I)
     seen_i, seen_f = (0, 0) if p is None else (p.i * c, p.f * c)
     f = sigmoid(v @ W.f.T + b.f + seen_f)
     i = sigmoid(v @ W.i.T + b.i + seen_i)
@@ -79,55 +95,32 @@ def step(W: Gates, b: Gates, x_t: Array, h: Array, c: Array, p: Peepholes | None
     c = f * c + i * g
     o = sigmoid(v @ W.o.T + b.o + (0 if p is None else p.o * c))
     h = o * np.tanh(c)
-    return Step(v, f, i, g, o, c, h)
+    return Step(v, f, i, g, o, c, h if W_hr is None else h @ W_hr.T)
 
 
-def forward(
-    W: Gates, b: Gates, x: Array, h0: Array, c0: Array, p: Peepholes | None = None
-) -> list[Step]:
-    """All time steps: x (T, B, I), h0 and c0 (B, H)."""
+def forward(weights: Weights, x: Array, h0: Array, c0: Array) -> list[Step]:
+    """All time steps: x (T, B, I), h0 (B, P) and c0 (B, H)."""
     steps: list[Step] = []
     h, c = h0, c0
     for x_t in x:
-        steps.append(step(W, b, x_t, h, c, p))
+        steps.append(step(weights, x_t, h, c))
         h, c = steps[-1].h, steps[-1].c
     return steps
 
 
-class GradientSums:
-    """Weight gradients, summed over time steps: W (4H, H+I), the gates stacked, and b (4H,).
-
-    With peepholes also p (3, H).
-    """
-
-    def __init__(self, W: Gates, p: Peepholes | None) -> None:
-        self.W = np.zeros_like(np.concatenate(W))
-        self.b = np.zeros_like(self.W[:, 0])
-        self.p = None if p is None else np.zeros_like(np.stack(p))
-
-    def add(self, dz: Gates, at: Step, c_prev: Array) -> None:
-        """Add what one step contributes through its pre-activations z = W v + b."""
-        stacked = np.concatenate(dz, axis=1)  # (B, 4H)
-        self.W += stacked.T @ at.v
-        self.b += stacked.sum(axis=0)
-        if self.p is not None:
-            seen = [dz.i * c_prev, dz.f * c_prev, dz.o * at.c]
-            self.p += np.sum(seen, axis=1)
-
-
 def step_backward(
-    W: Gates, at: Step, c_prev: Array, dh: Array, dc: Array, p: Peepholes | None
+    weights: Weights, at: Step, c_prev: Array, dh: Array, dc: Array
 ) -> tuple[Gates, Array, Array]:
-    """Return the gradients of the pre-activations, (B, H) each, of v (B, H+I) and of c_{t-1}.
+    """Return the gradients of the pre-activations, (B, H) each, of v (B, P+I) and of c_{t-1}.
 
     Args:
-        W: the weights, as ``split_gates`` returns them.
+        weights: the weights, as ``split_weights`` returns them.
         at: the step.
         c_prev: c_{t-1}, (B, H).
-        dh: gradient with respect to h_t, (B, H).
+        dh: gradient with respect to o_t * tanh(c_t), (B, H).
         dc: gradient with respect to c_t, beyond its part in dh, (B, H).
-        p: the peepholes, as ``split_peepholes`` returns them.
     """
+    W, _, p, _ = weights
     _, f, i, g, o, c, _ = at
     # h_t = o_t * tanh(c_t)
     do = dh * np.tanh(c)
@@ -145,35 +138,40 @@ def step_backward(
 
 
 def backward(
-    W: Gates,
-    steps: list[Step],
-    c0: Array,
-    dy: Array,
-    dh: Array,
-    dc: Array,
-    p: Peepholes | None = None,
+    weights: Weights, steps: list[Step], c0: Array, dy: Array, dh: Array, dc: Array
 ) -> tuple[Array, ...]:
     """Backpropagation through time for the loss sum(y*dy) + sum(h_T*dh) + sum(c_T*dc).
 
     Args:
-        W: the weights, as ``split_gates`` returns them.
+        weights: the weights, as ``split_weights`` returns them.
         steps: what ``forward`` returned.
         c0: the initial cell state, (B, H).
-        dy: gradient of the loss with respect to each output, (T, B, H).
-        dh: gradient with respect to the last hidden state, beyond its part in dy, (B, H).
+        dy: gradient of the loss with respect to each output, (T, B, P).
+        dh: gradient with respect to the last hidden state, beyond its part in dy, (B, P).
         dc: gradient with respect to the last cell state, (B, H).
-        p: the peepholes, as ``split_peepholes`` returns them.
 
     Returns:
-        The gradients in the order of ``Gradients``; with peepholes theirs, (3, H), as a seventh.
+        The gradients in the order of ``Gradients``, then those of the projection, (P, H), and of
+        the peepholes, (3, H), if there are any.
     """
-    H = c0.shape[1]
-    weights = GradientSums(W, p)
-    dx = np.empty((len(steps), c0.shape[0], W.i.shape[1] - H), dtype=c0.dtype)  # (T, B, I)
+    W, _, p, W_hr = weights
+    P, H = dh.shape[1], c0.shape[1]
+    dW = np.zeros_like(np.concatenate(W))  # (4H, P+I)
+    db = np.zeros_like(dW[:, 0])
+    dp, dW_hr = np.zeros((3, H), dW.dtype), np.zeros((P, H), dW.dtype)
+    dx = np.empty((len(steps), len(c0), dW.shape[1] - P), dtype=c0.dtype)  # (T, B, I)
     for t in reversed(range(len(steps))):
-        c_prev = steps[t - 1].c if t > 0 else c0
-        dz, dv, dc = step_backward(W, steps[t], c_prev, dh + dy[t], dc, p)
-        weights.add(dz, steps[t], c_prev)
-        dh, dx[t] = dv[:, :H], dv[:, H:]
-    gradients = (weights.W[:, H:], weights.W[:, :H], weights.b, dx, dh, dc)
-    return gradients if weights.p is None else (*gradients, weights.p)
+        at, c_prev = steps[t], steps[t - 1].c if t > 0 else c0
+        dh = dh + dy[t]
+        if W_hr is not None:  # h_t = W_hr (o_t * tanh(c_t))
+            dW_hr += dh.T @ (at.o * np.tanh(at.c))
+            dh = dh @ W_hr
+        dz, dv, dc = step_backward(weights, at, c_prev, dh, dc)
+        stacked = np.concatenate(dz, axis=1)  # (B, 4H)
+        dW += stacked.T @ at.v
+        db += stacked.sum(axis=0)
+        if p is not None:
+            dp += np.sum([dz.i * c_prev, dz.f * c_prev, dz.o * at.c], axis=1)
+        dh, dx[t] = dv[:, :P], dv[:, P:]
+    others = [gradient for gradient, w in ((dW_hr, W_hr), (dp, p)) if w is not None]
+    return (dW[:, P:], dW[:, :P], db, dx, dh, dc, *others)

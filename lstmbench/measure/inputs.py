@@ -124,10 +124,10 @@ def write_inputs(workload: Workload, seed: int, path: Path) -> None:
 
 def _layer_answers(params: LSTMParams, inputs: list[Array], training: bool) -> list[Array]:
     x, h0, c0, dy, dh, dc = inputs
-    W, b = oracle.split_gates(params)
-    steps = oracle.forward(W, b, x, h0, c0)
+    weights = oracle.split_weights(params)
+    steps = oracle.forward(weights, x, h0, c0)
     outputs = [np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c]
-    return [*outputs, *oracle.backward(W, steps, c0, dy, dh, dc)] if training else outputs
+    return [*outputs, *oracle.backward(weights, steps, c0, dy, dh, dc)] if training else outputs
 
 
 def _stack_answers(

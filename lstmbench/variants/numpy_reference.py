@@ -17,16 +17,15 @@ class NumpyReference(TwoPass):
     """The equations and their hand-written derivatives, see ``lstmbench.core.oracle``."""
 
     def __init__(self, params: LSTMParams, framework: NumpyBackend) -> None:
-        self.W, self.b = oracle.split_gates(params, framework.dtype)
-        self.p = oracle.split_peepholes(params, framework.dtype)
+        self.weights = oracle.split_weights(params, framework.dtype)
 
     def forward(self, x: Array, h0: Array, c0: Array) -> tuple[Array, Array, Array]:
         return self.forward_saving(x, h0, c0)[0]
 
     def forward_saving(self, x: Array, h0: Array, c0: Array) -> Any:
-        steps = oracle.forward(self.W, self.b, x, h0, c0, self.p)
+        steps = oracle.forward(self.weights, x, h0, c0)
         return (np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c), (steps, c0)
 
     def backward(self, saved: Any, dy: Array, dh: Array, dc: Array) -> Any:
         steps, c0 = saved
-        return oracle.backward(self.W, steps, c0, dy, dh, dc, self.p)
+        return oracle.backward(self.weights, steps, c0, dy, dh, dc)

@@ -69,11 +69,11 @@ def test_one_layer_in_one_direction_is_the_oracle_of_the_cell() -> None:
     problem = draw(5, 2, params, varied=False)
     ours = oracle_results(problem)
     (layer,) = params
-    W, b, p = *oracle.split_gates(layer), oracle.split_peepholes(layer)
+    weights = oracle.split_weights(layer)
     h0, c0, dh, dc = (array[0] for array in (*problem.state, *problem.dstate))
-    steps = oracle.forward(W, b, problem.x, h0, c0, p)
+    steps = oracle.forward(weights, problem.x, h0, c0)
     names = (*(field.name for field in fields(lb.Gradients)), "peephole")
-    gradients = oracle.backward(W, steps, c0, problem.dy, dh, dc, p)
+    gradients = oracle.backward(weights, steps, c0, problem.dy, dh, dc)
     theirs = dict(zip(names, gradients, strict=True))
     assert np.allclose(ours["y"], [step.h for step in steps], rtol=1e-13)
     for name, their_name in {
