@@ -43,7 +43,7 @@ class OnnxGraph:
     """
 
     def __init__(self, model: Any, inputs: Mapping[str, Any]) -> None:
-        """Collect the constants of a ModelProto; ``inputs`` are values of its inputs.
+        """Collect the constants of a ModelProto, which is changed; ``inputs`` are values by name.
 
         Raises:
             LstmbenchError: if the model has no input of that name.
@@ -51,6 +51,9 @@ class OnnxGraph:
         self._onnx = onnx = import_package("onnx", "from_onnx")
         self._evaluator = import_package("onnx.reference", "from_onnx").ReferenceEvaluator
         self._model = model
+        for item in (*model.graph.node, *model.opset_import):
+            if item.domain == "ai.onnx":  # another name of the domain ""
+                item.domain = ""
         self.nodes = list(model.graph.node)
         self._producers = {
             name: index for index, node in enumerate(self.nodes) for name in node.output if name
@@ -86,7 +89,7 @@ class OnnxGraph:
         get_value = self._onnx.helper.get_attribute_value
         return {attribute.name: decode(get_value(attribute)) for attribute in node.attribute}
 
-    def value(self, name: str, fed: Mapping[str, Array] | None = None) -> Array:
+    def value(self, name: str, fed: Mapping[str, Array] = {}) -> Array:
         """Return the array of that name, from constants and what is ``fed`` alone.
 
         Raises:
@@ -94,7 +97,7 @@ class OnnxGraph:
         """
         if not name:
             raise UnknownValueError("is missing")
-        known = self.known | dict(fed or {})
+        known = {**self.known, **fed}
         needed: set[int] = set()  # indices of the nodes to compute
         names = [name]
         for source in names:  # grows by the inputs of the nodes that are found
@@ -124,11 +127,6 @@ class OnnxGraph:
     def _compute(self, nodes: list[Any], name: str, known: dict[str, Array]) -> Array:
         graph = self._onnx.helper.make_graph(nodes, "part", [], [])
         versions = {opset.domain: opset.version for opset in self._model.opset_import}
-        if "ai.onnx" in versions:  # another name of the domain ""
-            versions[""] = versions["ai.onnx"]
-        for node in graph.node:
-            if node.domain == "ai.onnx":
-                node.domain = ""
         try:
             with np.errstate(all="ignore"):
                 (array,) = self._evaluator(graph, opsets=versions).run([name], known)
@@ -150,7 +148,7 @@ class OnnxGraph:
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of arrays, as far as the model tells them; free sizes are chosen."""
-        model = type(self._model).FromString(self._model.SerializeToString())
+        model = self._model
         sizes: dict[Any, int] = {}
         for value in model.graph.input:
             for axis, dim in enumerate(value.type.tensor_type.shape.dim):

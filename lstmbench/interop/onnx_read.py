@@ -106,24 +106,30 @@ def read(
         if layer.direction == "reverse":
             problem = f"{where} reads in reverse only, which the weights do not say"
             refuse_unless_ignored("direction", ignore, problem)
-        names = dict(zip(_INPUTS, lstm.input, strict=False))
+        names = _input_names(lstm)
         for kind in ("sequence_lens", "initial_h", "initial_c"):
-            name = names.get(kind)
-            if name and not graph.is_input(name) and (loss := _loss(graph, names, kind, layer)):
+            if kind in names and (loss := _loss(graph, names, kind, layer)):
                 problem = f"{where}: {kind} {loss}, which the weights do not hold"
                 refuse_unless_ignored(kind, ignore, problem)
     return tuple(layer.params for _, layer in pairs)
 
 
+def _input_names(node: Any) -> dict[str, str]:
+    """Return what a node's inputs are called in the graph, by the operator's own names."""
+    return {kind: name for kind, name in zip(_INPUTS, node.input, strict=False) if name}
+
+
 def _loss(graph: OnnxGraph, names: Mapping[str, str], kind: str, layer: OnnxLayer) -> str:
     """Return what is lost without this input of a node; "" if it changes nothing."""
+    if graph.is_input(names[kind]):
+        return ""
     try:
         array = graph.value(names[kind], graph.example)
     except UnknownValueError as reason:
         return f"is not known before the model runs (it {reason})"
     if kind != "sequence_lens":
         return "is held by the model, or computed, and not zero" if array.any() else ""
-    x_shape = graph.shapes.get(names["X"], ())
+    x_shape = graph.shapes.get(names.get("X", ""), ())
     full = len(x_shape) == 3 and (array == x_shape[layer.layout]).all()
     return "" if full else "is held by the model"
 
@@ -133,24 +139,19 @@ def _read_nodes(
 ) -> tuple[OnnxGraph, list[tuple[Any, OnnxLayer]]]:
     """Return the graph, and its LSTM nodes as they are and as layers."""
     graph = OnnxGraph(_load_model(source), inputs or {})
-    lstms = [
-        candidate
-        for candidate in graph.nodes
-        if candidate.op_type == "LSTM" and candidate.domain in ("", "ai.onnx")
-    ]
+    lstms = [each for each in graph.nodes if (each.op_type, each.domain) == ("LSTM", "")]
     if not lstms:
         raise LstmbenchError("The model has no LSTM node in its main graph.")
-    names = [lstm.name or str(index) for index, lstm in enumerate(lstms)]
-    chosen = [index for index, name in enumerate(names) if node is None or node in (name, index)]
-    if not chosen:
-        raise LstmbenchError(
-            f"The model has no LSTM node {node!r}; its LSTM nodes are {list_names(names)}."
-        )
+    named = [(lstm.name or str(index), lstm) for index, lstm in enumerate(lstms)]
     if node is not None:
-        chosen = chosen[:1]
-    pairs = [
-        (lstms[index], _read_node(graph, lstms[index], names[index], ignore)) for index in chosen
-    ]
+        chosen = [pair for index, pair in enumerate(named) if node in (index, pair[0])][:1]
+        if not chosen:
+            names = list_names(name for name, _ in named)
+            raise LstmbenchError(
+                f"The model has no LSTM node {node!r}; its LSTM nodes are {names}."
+            )
+        named = chosen
+    pairs = [(lstm, _read_node(graph, lstm, name, ignore)) for name, lstm in named]
     for lower, upper in pairwise(pairs):
         _check_link(graph, *lower, *upper)
     return graph, pairs
@@ -158,22 +159,23 @@ def _read_nodes(
 
 def _load_model(source: Any) -> Any:
     onnx = import_package("onnx", "from_onnx")
-    content, name, is_path = None, "the given model", isinstance(source, str | os.PathLike)
+    is_path = isinstance(source, str | os.PathLike)
     if is_path:
         content, name = read_bytes(source, "an ONNX model"), str(source)
     elif isinstance(source, bytes | bytearray | memoryview):
         content, name = bytes(source), "the given bytes"
         refuse_other_kinds(content, name, "an ONNX model")
-    elif not isinstance(source, onnx.ModelProto):
+    elif isinstance(source, onnx.ModelProto):
+        content, name = source.SerializeToString(), "the given model"
+    else:
         kind = type(source).__name__
         raise LstmbenchError(
             f"from_onnx takes a path, bytes or an onnx.ModelProto, but it was given a {kind}."
         )
     try:
-        model = source if content is None else onnx.ModelProto.FromString(content)
+        model = onnx.ModelProto.FromString(content)
         if is_path:  # large models keep their weights in files in the same folder
-            folder = os.path.dirname(os.path.abspath(source))
-            onnx.external_data_helper.load_external_data_for_model(model, folder)
+            onnx.load_external_data_for_model(model, os.path.dirname(source))
         if model.functions:
             model = import_package("onnx.inliner", "from_onnx").inline_local_functions(model)
     except Exception as error:  # the decoder's own errors, and any that a damaged reference causes
@@ -190,9 +192,8 @@ def _read_node(graph: OnnxGraph, node: Any, name: str, ignore: Collection[str]) 
         reason = error_text(error)
         raise LstmbenchError(f"{where} has an attribute that cannot be read: {reason}") from None
     _check_attributes(attributes, where, ignore)
-    direction, layout = attributes.get("direction", "forward"), attributes.get("layout", 0)
-    D = _NUM_DIRECTIONS[direction]
-    names = {kind: name for kind, name in zip(_INPUTS, node.input, strict=False) if name}
+    direction, layout = attributes.get("direction", "forward"), int(attributes.get("layout", 0))
+    D, names = _NUM_DIRECTIONS[direction], _input_names(node)
 
     def weights(kind: str, *shape: int | str) -> Array:
         try:
@@ -210,24 +211,23 @@ def _read_node(graph: OnnxGraph, node: Any, name: str, ignore: Collection[str]) 
     B = weights("B", D, 8 * H) if "B" in names else [None] * D
     P = weights("P", D, 3 * H) if "P" in names else [None] * D
     params = tuple(_read_direction(*arrays) for arrays in zip(W, R, B, P, strict=True))
-    held: dict[str, Array | None] = {}
-    for kind in ("initial_h", "initial_c", "sequence_lens"):
+    held: dict[str, Array | None] = {"initial_h": None, "initial_c": None, "sequence_lens": None}
+    fed = []
+    for kind in [kind for kind in held if kind in names]:
         try:
-            held[kind] = graph.value(names.get(kind, ""))
+            array = graph.value(names[kind])
         except UnknownValueError:
-            held[kind] = None
-    fed = tuple(kind for kind, array in held.items() if array is None and kind in names)
-    for kind, array in held.items():
-        if array is None:
+            fed.append(kind)
             continue
         if kind != "sequence_lens":
             shape = (D, "B", H) if layout == 0 else ("B", D, H)
             array = to_float64(array, f"{where}: {kind}", *shape)
-            held[kind] = array if layout == 0 else array.swapaxes(0, 1)
+            array = array if layout == 0 else array.swapaxes(0, 1)
         elif array.ndim != 1 or array.dtype.kind not in "iu":
             raise LstmbenchError(f"{where}: sequence_lens must be whole numbers of shape (B,).")
+        held[kind] = array
     h0, c0, lengths = held.values()
-    return OnnxLayer(name, params, direction, layout, h0, c0, lengths, fed)
+    return OnnxLayer(name, params, direction, layout, h0, c0, lengths, tuple(fed))
 
 
 def _read_direction(W: Array, R: Array, B: Array | None, P: Array | None) -> LSTMParams:
@@ -246,16 +246,15 @@ def _check_attributes(attributes: Mapping[str, Any], where: str, ignore: Collect
     Raises:
         LstmbenchError: if it computes something else; the attribute is named.
     """
-    direction = attributes.get("direction", "forward")
-    if direction not in list(_NUM_DIRECTIONS):
-        raise LstmbenchError(
-            f"{where}: direction must be one of {', '.join(_NUM_DIRECTIONS)}, "
-            f"but it is {short_repr(direction)}."
-        )
-    if attributes.get("layout", 0) not in (0, 1):
-        layout = short_repr(attributes["layout"])
-        raise LstmbenchError(f"{where}: layout must be 0 or 1, but it is {layout}.")
-    expected = _ACTIVATIONS * _NUM_DIRECTIONS[direction]
+    choices: dict[str, list[Any]] = {"direction": [*_NUM_DIRECTIONS], "layout": [0, 1]}
+    for name, allowed in choices.items():
+        value = attributes.get(name, allowed[0])
+        if value not in allowed:
+            raise LstmbenchError(
+                f"{where}: {name} must be one of {', '.join(map(str, allowed))}, "
+                f"but it is {short_repr(value)}."
+            )
+    expected = _ACTIVATIONS * _NUM_DIRECTIONS[attributes.get("direction", "forward")]
     activations = attributes.get("activations", expected)
     if not isinstance(activations, list) or [str(a).lower() for a in activations] != expected:
         problem = (
@@ -283,15 +282,15 @@ def _check_link(
         LstmbenchError: if X is something else, or cannot be computed.
     """
     nodes = f"LSTM nodes {below.name!r} and {above.name!r}"
-    y, x = (next(iter(names), "") for names in (lower.output, upper.input))
+    y, x = next(iter(lower.output), ""), _input_names(upper).get("X", "")
     Y = graph.example.get(y)
     if Y is None or Y.ndim != 4:  # the model does not tell its sizes: T = 2, B = 3
         D, H = len(below.params), below.params[0].hidden_size
         shape = (2, D, 3, H) if below.layout == 0 else (2, 3, D, H)
         Y = np.random.default_rng(0).uniform(-1, 1, shape)
-    expected = Y.transpose((0, 2, 1, 3) if below.layout == 0 else (1, 0, 2, 3))
-    expected = expected.reshape(*expected.shape[:2], -1)  # (T, B, D*H)
-    if above.layout == 1:
+    expected = Y if below.layout else Y.swapaxes(1, 2)
+    expected = expected.reshape(*expected.shape[:2], -1)  # (T, B, D*H) or (B, T, D*H)
+    if below.layout != above.layout:
         expected = expected.swapaxes(0, 1)
     try:
         actual = graph.value(x, graph.example | {y: Y})

@@ -88,35 +88,32 @@ def write(
 def _nodes(make_node: Any, L: int, D: int, H: int, known: set[str]) -> list[Any]:
     """Return the nodes of the graph; ``known`` are the names of inputs and constants."""
     nodes = []
+
+    def add(
+        operator: str, suffix: str | int, inputs: list[str], outputs: list[str], **attributes: Any
+    ) -> None:
+        nodes.append(make_node(operator, inputs, outputs, f"{operator}_{suffix}", **attributes))
+
     for name in ("h0", "c0") if "h0" in known else ():
         parts = [f"{name}_{level}" for level in range(L)]
-        nodes.append(make_node("Split", [name, "sizes"], parts, axis=0))
+        add("Split", name, [name, "sizes"], parts, axis=0)
         known = known | set(parts)
-    x = "x"
+    x, direction = "x", "bidirectional" if D == 2 else "forward"
     for level in range(L):
         kinds = ("W", "R", "B", "lengths", "h0", "c0", "P")  # the operator's order, after X
         names = [kind if kind == "lengths" else f"{kind}_{level}" for kind in kinds]
         inputs = [x, *(name if name in known else "" for name in names)]
         while not inputs[-1]:  # optional inputs at the end are left out
             inputs.pop()
-        y = "y" if level == L - 1 else f"y_{level}"
-        nodes += [
-            make_node(
-                "LSTM",
-                inputs,
-                [f"{name}_{level}" for name in ("Y", "h", "c")],
-                f"LSTM_{level}",
-                hidden_size=H,
-                direction="bidirectional" if D == 2 else "forward",
-            ),
-            # From Y (T, D, B, H) to the next layer's input (T, B, D*H)
-            make_node("Transpose", [f"Y_{level}"], [f"side_by_side_{level}"], perm=[0, 2, 1, 3]),
-            make_node("Reshape", [f"side_by_side_{level}", "shape"], [y]),
-        ]
-        x = y
+        outputs = [f"{name}_{level}" for name in ("Y", "h", "c")]
+        add("LSTM", level, inputs, outputs, hidden_size=H, direction=direction)
+        # From Y (T, D, B, H) to the next layer's input (T, B, D*H)
+        side_by_side = f"side_by_side_{level}"
+        add("Transpose", level, outputs[:1], [side_by_side], perm=[0, 2, 1, 3])
+        x = "y" if level == L - 1 else f"y_{level}"
+        add("Reshape", level, [side_by_side, "shape"], [x])
     for name in ("h", "c"):
-        parts = [f"{name}_{level}" for level in range(L)]
-        nodes.append(make_node("Concat", parts, [name], axis=0))
+        add("Concat", name, [f"{name}_{level}" for level in range(L)], [name], axis=0)
     return nodes
 
 

@@ -349,7 +349,7 @@ def no_input(place: int) -> Callable[[Any], None]:
             attribute(direction="bidirectional"),
             r"R must have shape \(2, 20, 5\), but it has shape \(1, 20, 5\)",
         ),
-        (attribute(layout=2), "layout must be 0 or 1, but it is 2"),
+        (attribute(layout=2), "layout must be one of 0, 1, but it is 2"),
         (attribute(hidden_size=6), "hidden_size must be 5 to go with R, but it is 6"),
         (no_input(1), r"LSTM node 'LSTM_0': W is missing\."),
         (
@@ -417,6 +417,24 @@ def test_what_is_wrong_is_named(spoil: Callable[[Any], Any], sentence: str) -> N
         with pytest.raises(lb.LstmbenchError, match=sentence) as caught:
             lb.LSTMParams.from_onnx(source)
         assert "\n" not in str(caught.value)
+
+
+def test_a_layout_written_as_a_float_is_a_whole_number() -> None:
+    made = model()
+    attribute(layout=1.0)(made)
+    (layer,) = read_onnx(made)
+    assert (layer.layout, type(layer.layout)) == (1, int)
+    lstm(made).input.extend(["n"])
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.array([4, 4]), "n"))
+    with pytest.raises(lb.LstmbenchError, match="sequence_lens is held by the model"):
+        lb.LSTMParams.from_onnx(made)
+
+
+def test_every_node_that_is_written_has_a_name_of_its_own() -> None:
+    nodes = model(2, True, state=True).graph.node
+    names = [node.name for node in nodes]
+    assert len(set(names)) == len(names)
+    assert all(node.name.startswith(f"{node.op_type}_") for node in nodes)
 
 
 def test_default_activations_that_are_written_out_are_taken() -> None:
