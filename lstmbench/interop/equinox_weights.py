@@ -7,12 +7,12 @@ from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError
 from lstmbench.interop.file_checks import refuse_file
 from lstmbench.interop.jax_common import jax_array, read_cells
+from lstmbench.interop.torch_names import read_layer
 from lstmbench.interop.weight_checks import (
     Layers,
     check_entries,
     import_package,
     refuse_unsupported,
-    to_float64,
 )
 
 _ACCEPTED = "an equinox.nn.LSTMCell, a mapping of its arrays, or a sequence of these"
@@ -42,14 +42,8 @@ def _read_cell(source: Any, where: str) -> LSTMParams:
     has_bias = arrays.get("bias") is not None
     if not has_bias:
         arrays.pop("bias", None)
-    check_entries(arrays, _NAMES if has_bias else _NAMES[:2], where)
-    weight_hh = to_float64(arrays["weight_hh"], f"{where}: weight_hh", "4H", "H")
-    rows = len(weight_hh)
-    return LSTMParams(
-        to_float64(arrays["weight_ih"], f"{where}: weight_ih", rows, "I"),
-        weight_hh,
-        to_float64(arrays["bias"], f"{where}: bias", rows) if has_bias else None,
-    )
+    check_entries(arrays, _NAMES[: 2 + has_bias], where)
+    return read_layer(arrays, prefix=f"{where}: ")
 
 
 def write(layers: Layers, dtype: str | None = None) -> list[list[Any]]:
