@@ -1,6 +1,6 @@
 """JAX's arrays: CPU and CUDA; every call is asynchronous until its outputs are waited for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from lstmbench.core.array_checks import Array as NumpyArray
-from lstmbench.core.interface import ArrayBackend
+from lstmbench.core.interface import ArrayBackend, NativeFunction
 
 DEFAULTS = {
     "debug_infs": False,
@@ -43,20 +43,16 @@ class JaxBackend(ArrayBackend):
             return ("cpu",)
         return ("cpu", "cuda")
 
-    @staticmethod
-    def preload() -> None:
-        pass
-
     @contextmanager
     def scope(self) -> Iterator[None]:
         precision = "tensorfloat32" if self.dtype == "tf32" else "highest"
         with ExitStack() as settings:
-            for name, value in DEFAULTS.items():
+            own = {
+                "default_matmul_precision": precision if self.device == "cuda" else None,
+                "enable_x64": self.dtype == "float64",
+            }
+            for name, value in (DEFAULTS | own).items():
                 settings.enter_context(getattr(jax, name)(value))
-            settings.enter_context(
-                jax.default_matmul_precision(precision if self.device == "cuda" else None)
-            )
-            settings.enter_context(jax.enable_x64(self.dtype == "float64"))
             settings.enter_context(np.errstate(all="ignore"))
             yield
 
@@ -74,11 +70,8 @@ class JaxBackend(ArrayBackend):
     def synchronize(self, outputs: Any) -> None:
         jax.block_until_ready(outputs)
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, function: NativeFunction) -> NativeFunction:
         return _Compiled(function)
-
-    def to_int_array(self, numbers: NumpyArray) -> NumpyArray:
-        return numbers.astype(np.int32)
 
     def to_device(self, array: Array) -> Array:
         return array
@@ -98,9 +91,6 @@ class JaxBackend(ArrayBackend):
     def where_valid(self, x: Array, valid: Array) -> Array:
         return jnp.where(valid[:, :, None], x, 0)
 
-    def zero_padding(self, x: Array, valid: Array) -> Array:
-        return self.where_valid(x, valid)
-
     def take_rows(self, x: Array, rows: Array) -> Array:
         return x.reshape(-1, x.shape[2])[rows]
 
@@ -108,10 +98,10 @@ class JaxBackend(ArrayBackend):
         B = x.shape[1]
         return x.at[rows // B, rows % B].add(values)
 
-    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: NativeFunction, *arguments: Any) -> dict[str, Any]:
         return {}
 
-    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
+    def allocated_bytes(self, call: NativeFunction, *arguments: Any) -> int:
         """Return the peak that XLA plans: outputs and temporaries of the whole call.
 
         XLA assigns every buffer at compile time; the CPU client has no statistics at run time. The
@@ -134,7 +124,7 @@ class _Compiled:
     every shape of the arguments.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: NativeFunction) -> None:
         self.function = function
         self.programs: dict[Any, Any] = {}
 

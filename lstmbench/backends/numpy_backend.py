@@ -1,14 +1,14 @@
 """NumPy's arrays: the CPU alone, nothing asynchronous; tracemalloc sees every allocation."""
 
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lstmbench.core.array_checks import Array
-from lstmbench.core.interface import ArrayBackend
+from lstmbench.core.interface import ArrayBackend, NativeFunction
 
 
 class NumpyBackend(ArrayBackend):
@@ -21,10 +21,6 @@ class NumpyBackend(ArrayBackend):
     def devices() -> tuple[str, ...]:
         return ("cpu",)
 
-    @staticmethod
-    def preload() -> None:
-        pass
-
     def scope(self) -> AbstractContextManager[Any]:
         # A session may have NumPy raise on infinity and NaN; here they are numbers
         return np.errstate(all="ignore")
@@ -35,14 +31,8 @@ class NumpyBackend(ArrayBackend):
     def to_numpy(self, native: Array) -> Array:
         return np.array(native)
 
-    def synchronize(self, outputs: Any) -> None:
-        pass
-
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, function: NativeFunction) -> NativeFunction:
         return function
-
-    def to_int_array(self, numbers: Array) -> Array:
-        return numbers.astype(np.int64)
 
     def to_device(self, array: Array) -> Array:
         return array
@@ -60,9 +50,7 @@ class NumpyBackend(ArrayBackend):
         return array
 
     def where_valid(self, x: Array, valid: Array) -> Array:
-        return self.zero_padding(x.copy(), valid)
-
-    def zero_padding(self, x: Array, valid: Array) -> Array:
+        x = x.copy()
         x[~valid] = 0
         return x
 
@@ -73,10 +61,10 @@ class NumpyBackend(ArrayBackend):
         x[np.divmod(rows, x.shape[1])] += values
         return x
 
-    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: NativeFunction, *arguments: Any) -> dict[str, Any]:
         return {}
 
-    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
+    def allocated_bytes(self, call: NativeFunction, *arguments: Any) -> int:
         """Return the peak that tracemalloc sees: NumPy's arrays, and Python's own objects."""
         already_tracing = tracemalloc.is_tracing()
         tracemalloc.start()

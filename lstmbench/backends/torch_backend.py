@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lstmbench.core.array_checks import Array
-from lstmbench.core.interface import ArrayBackend
+from lstmbench.core.interface import ArrayBackend, NativeFunction
 
 
 class TorchBackend(ArrayBackend):
@@ -69,14 +69,11 @@ class TorchBackend(ArrayBackend):
         if self.device == "cuda":
             torch.cuda.synchronize()
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, function: NativeFunction) -> NativeFunction:
         return function
 
-    def to_int_array(self, numbers: Array) -> Array:
-        # On the host: NumPy takes a fifth of torch's time for a few small arrays
-        return numbers.astype(np.int64)
-
     def to_device(self, array: Array) -> Tensor:
+        # Computed by NumPy: it takes a fifth of torch's time for a few small arrays
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
@@ -96,9 +93,6 @@ class TorchBackend(ArrayBackend):
         bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
         return torch.bitwise_and(x.view(bits), -valid.to(bits)[:, :, None]).view(x.dtype)
 
-    def zero_padding(self, x: Tensor, valid: Tensor) -> Tensor:
-        return self.where_valid(x, valid)
-
     def take_rows(self, x: Tensor, rows: Tensor) -> Tensor:
         features = x.shape[2]
         return x.reshape(-1, features).index_select(0, rows.flatten()).view(*rows.shape, features)
@@ -107,7 +101,7 @@ class TorchBackend(ArrayBackend):
         B = x.shape[1]
         return x.index_put_((rows // B, rows % B), values, accumulate=True)
 
-    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int:
+    def allocated_bytes(self, call: NativeFunction, *arguments: Any) -> int:
         """Return the allocator's peak: from CUDA's statistics, or the CPU profiler's events."""
         if self.device == "cuda":
             torch.cuda.synchronize()
@@ -130,7 +124,7 @@ class TorchBackend(ArrayBackend):
                 peak = max(peak, live)
         return peak
 
-    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: NativeFunction, *arguments: Any) -> dict[str, Any]:
         if self.device != "cuda":
             return {}
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

@@ -42,18 +42,22 @@ def real_array(value: ArrayLike, name: str) -> Array:
     return array
 
 
-def check_shape(array: Array, name: str, *shape: int | str, reason: str = "") -> Array:
-    """Return the array, if it has this shape.
+def check_array(
+    value: ArrayLike, name: str, *shape: int | str, reason: str = "", in_letters: bool = False
+) -> Array:
+    """Return an array of real numbers, if it has this shape.
 
     Args:
-        array: what to check.
+        value: what to check.
         name: what the error calls it.
         shape: sizes; a letter is any size from 1 on, ``"4H"`` is four times ``"H"``.
         reason: why this shape is expected, as the error says it, with a space before it.
+        in_letters: whether the error names the letters, and not the sizes that follow from H.
 
     Raises:
-        LstmbenchError: if the shape is another; both are named.
+        LstmbenchError: if the value is anything else, or has another shape; both are named.
     """
+    array = real_array(value, name)
     expected = list(shape)
     if "H" in shape and array.ndim == len(shape) and (H := array.shape[shape.index("H")]):
         expected = [{"4H": 4 * H, "H": H}.get(str(size), size) for size in shape]
@@ -62,8 +66,9 @@ def check_shape(array: Array, name: str, *shape: int | str, reason: str = "") ->
         for actual, size in zip(array.shape, expected, strict=True)
     ):
         return array
-    sizes = ", ".join(map(str, expected)) + "," * (len(shape) == 1)
-    letters = [size for size in expected if isinstance(size, str) and size.isalpha()]
+    named = shape if in_letters else expected
+    sizes = ", ".join(map(str, named)) + "," * (len(shape) == 1)
+    letters = [size for size in named if isinstance(size, str) and size.isalpha()]
     minimum = f" with {' and '.join(letters)} at least 1" if letters else ""
     raise LstmbenchError(
         f"{name} must have shape ({sizes}){minimum}{reason}, but it has shape {array.shape}."
@@ -71,26 +76,31 @@ def check_shape(array: Array, name: str, *shape: int | str, reason: str = "") ->
 
 
 def check_state(
-    state: ArrayPair | None,
-    name: str,
-    parts: tuple[str, str],
-    h_shape: tuple[int, ...],
-    c_shape: tuple[int, ...],
+    state: ArrayPair | None, name: str, h_shape: tuple[int, ...], c_shape: tuple[int, ...]
 ) -> State:
     """Return a state, or a gradient of one, as two arrays of these shapes; zeros if None.
+
+    Args:
+        state: the pair (h, c), or (dh, dc).
+        name: ``state`` or ``dstate``.
+        h_shape: the shape of h, or dh.
+        c_shape: the shape of c, or dc.
 
     Raises:
         LstmbenchError: if it is not a pair of arrays of real numbers, or a shape is another.
     """
     if state is None:
         return np.zeros(h_shape), np.zeros(c_shape)
+    d = name.removesuffix("state")
     if not isinstance(state, tuple | list) or len(state) != 2:
         raise LstmbenchError(
-            f"{name} must be a pair ({', '.join(parts)}), of shapes {h_shape} and {c_shape}."
+            f"{name} must be a pair ({d}h, {d}c), of shapes {h_shape} and {c_shape}."
         )
-    names = [f"{name}'s {part}" for part in parts]
-    h, c = map(real_array, state, names)
-    return check_shape(h, names[0], *h_shape), check_shape(c, names[1], *c_shape)
+    h, c = state
+    return (
+        check_array(h, f"{name}'s {d}h", *h_shape),
+        check_array(c, f"{name}'s {d}c", *c_shape),
+    )
 
 
 def check_integer(name: str, number: object, minimum: int) -> None:
@@ -103,6 +113,17 @@ def check_integer(name: str, number: object, minimum: int) -> None:
         raise LstmbenchError(
             f"{name} must be a whole number of at least {minimum}, but it is {number!r}."
         )
+
+
+def seeded_generator(seed: int | np.random.Generator) -> np.random.Generator:
+    """Return NumPy's default generator with this seed; a generator is returned as it is.
+
+    Raises:
+        LstmbenchError: if the seed is neither a generator nor a whole number of at least 0.
+    """
+    if not isinstance(seed, np.random.Generator):
+        check_integer("seed", seed, 0)
+    return np.random.default_rng(seed)
 
 
 def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:

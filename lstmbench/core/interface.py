@@ -4,7 +4,7 @@ An implementation works on its framework's own arrays, so that nothing else is t
 it: NumPy in, NumPy out, every shape checked.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,13 +16,15 @@ from lstmbench.core.array_checks import (
     Array,
     ArrayPair,
     State,
-    check_shape,
+    check_array,
     check_state,
     map_nested,
-    real_array,
 )
 from lstmbench.core.parameters import Gradients, LSTMParams
 from lstmbench.errors import LstmbenchError
+
+NativeFunction = Callable[..., Any]
+"""A function of arrays of a framework."""
 
 MODES = ("inference", "training")
 STORAGE_DTYPES: Final = MappingProxyType({"tf32": "float32"})
@@ -36,7 +38,7 @@ class ArrayBackend(Protocol):
     """One framework's arrays, on one device, in one dtype; each framework has one subclass.
 
     From ``compile`` on, the methods are what a stack needs besides slices, sums and products.
-    Only ``zero_padding`` and ``add_rows`` may change their arguments.
+    Only ``add_rows`` may change its arguments.
     """
 
     name: ClassVar[str]
@@ -69,13 +71,13 @@ class ArrayBackend(Protocol):
     def synchronize(self, outputs: Any) -> None:
         """Wait until every array in the nested tuple ``outputs`` has been computed."""
 
-    def allocated_bytes(self, call: Callable[..., Any], *arguments: Any) -> int | None:
+    def allocated_bytes(self, call: NativeFunction, *arguments: Any) -> int | None:
         """Return the peak memory of ``call(*arguments)`` beyond its arguments, outputs included.
 
         The framework's own accounting says it; None if it has none.
         """
 
-    def device_profile(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    def device_profile(self, call: NativeFunction, *arguments: Any) -> dict[str, Any]:
         """Return what an accelerator did in ``call(*arguments)``; empty on a CPU, or if unknown.
 
         ``device_time_s``: seconds from its beginning to its end, by the device's own clock.
@@ -83,17 +85,14 @@ class ArrayBackend(Protocol):
         that a library chose.
         """
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, function: NativeFunction) -> NativeFunction:
         """Return the fastest form of a function of nested tuples of arrays, or None."""
 
-    def to_int_array(self, numbers: Array) -> Any:
-        """Return whole numbers as an argument of a compiled function, which can compute with them.
-
-        Its results from them go through ``to_device``.
-        """
-
     def to_device(self, array: Any) -> Any:
-        """Move whole numbers or booleans, computed from ``to_int_array``'s, to the arrays."""
+        """Move whole numbers or booleans to the arrays.
+
+        They may be computed in a compiled function, from arguments that are NumPy arrays.
+        """
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
         """Return zeros of the dtype."""
@@ -106,9 +105,6 @@ class ArrayBackend(Protocol):
 
     def where_valid(self, x: Any, valid: Any) -> Any:
         """Return x (T, B, F) where ``valid`` (T, B) is true, and 0 elsewhere, even for NaN."""
-
-    def zero_padding(self, x: Any, valid: Any) -> Any:
-        """Return what ``where_valid`` returns; x may be overwritten."""
 
     def take_rows(self, x: Any, rows: Any) -> Any:
         """Return rows t*B + b of x (T, B, F), for ``rows`` (B,) or (T, B)."""
@@ -136,8 +132,8 @@ class Implementation(Protocol):
       returns the gradients as ``forward_backward`` does and is called once for each ``saved``. A
       stack then need not compute a layer's forward pass twice.
     - with that pair, ``takes_lengths = True``: ``forward`` and ``forward_saving`` take lengths (B,)
-      from 1 to T after c0, as ``to_int_array`` returns them. Beyond its length a sequence's y is 0,
-      whatever x (finite) and dy hold there. h, c, dh and dc are those at the lengths.
+      from 1 to T after c0, a NumPy array (JAX: a traced one). Beyond its length a sequence's y is
+      0, whatever x (finite) and dy hold there. h, c, dh and dc are those at the lengths.
     - ``feature_multiple: ClassVar[int]``, where training is fast only if the number of input
       features is a multiple of it: a stack that must add a feature then adds that many.
     - ``hides_memory = True``, where it allocates memory that the framework's accounting misses: no
@@ -201,9 +197,8 @@ class LSTM:
         Raises:
             LstmbenchError: if a shape is wrong; both shapes are named.
         """
-        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
-        h0, c0 = self._state(state, "state", ("h", "c"), x.shape[1])
-        y, h, c = call_native(self.framework, self.implementation.forward, (x, h0, c0))
+        arrays = self._inputs(x, state)
+        y, h, c = call_native(self.framework, self.implementation.forward, arrays)
         return y, (h, c)
 
     def step(self, x_t: ArrayLike, state: ArrayPair | None = None) -> State:
@@ -213,7 +208,7 @@ class LSTM:
             x_t: input, (B, I).
             state: (h, c), each (B, H); zeros if None.
         """
-        x_t = check_shape(real_array(x_t, "x_t"), "x_t", "B", self.params.input_size)
+        x_t = check_array(x_t, "x_t", "B", self.params.input_size)
         return self.forward(x_t[None], state)[1]
 
     def backward(
@@ -237,20 +232,17 @@ class LSTM:
             LstmbenchError: if a shape is wrong, or the implementation has no backward.
         """
         check_has_backward(self.name, self.modes)
-        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
-        T, B, _ = x.shape
-        h0, c0 = self._state(state, "state", ("h", "c"), B)
-        dy = check_shape(real_array(dy, "dy"), "dy", T, B, self.params.hidden_size)
-        dh, dc = self._state(dstate, "dstate", ("dh", "dc"), B)
+        x, h0, c0 = self._inputs(x, state)
+        dy = check_array(dy, "dy", len(x), *h0.shape)
+        dh, dc = check_state(dstate, "dstate", h0.shape, c0.shape)
         method = self.implementation.forward_backward
         _, gradients = call_native(self.framework, method, (x, h0, c0, dy, dh, dc))
         return Gradients(*gradients)
 
-    def _state(
-        self, state: ArrayPair | None, name: str, parts: tuple[str, str], batch: int
-    ) -> State:
-        shape = (batch, self.params.hidden_size)
-        return check_state(state, name, parts, shape, shape)
+    def _inputs(self, x: ArrayLike, state: ArrayPair | None) -> tuple[Array, Array, Array]:
+        x = check_array(x, "x", "T", "B", self.params.input_size)
+        shape = x.shape[1], self.params.hidden_size
+        return x, *check_state(state, "state", shape, shape)
 
 
 def placement(framework: ArrayBackend) -> str:
@@ -269,7 +261,7 @@ def check_has_backward(name: str, modes: tuple[str, ...]) -> None:
 
 
 def call_native(
-    framework: ArrayBackend, method: Callable[..., Any], arrays: tuple[Array, ...], *others: Any
+    framework: ArrayBackend, method: NativeFunction, arrays: Iterable[Array], *others: Any
 ) -> Any:
     """Call a method on native copies of NumPy arrays; return its nested outputs as NumPy arrays.
 

@@ -1,13 +1,13 @@
 """The canonical weights of one LSTM layer, and the gradients of a loss."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmbench.core.array_checks import Array, check_integer, check_shape, real_array
+from lstmbench.core.array_checks import Array, check_array, check_integer, seeded_generator
 from lstmbench.core.weight_io import WeightIO
 
 Float64Array = NDArray[np.float64]
@@ -20,7 +20,7 @@ PEEPHOLES = ("i", "f", "o")
 """Order of the rows of the peephole weights. The gates i and f see c_{t-1}, the gate o sees c_t."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class LSTMParams(WeightIO):
     """Weights of one LSTM layer in float64: gates stacked by rows as i, f, g, o, and one bias.
 
@@ -32,15 +32,25 @@ class LSTMParams(WeightIO):
         peephole: weights from the cell to the gates i, f, o, (3, H), or None.
         projection: W_hr of h = W_hr (o * tanh(c)), (P, H), or None. With it, outputs and h have P
             features, and c has H.
+        input_size: I, the number of input features.
+        hidden_size: H, the number of hidden units, and of features of a cell state.
+        output_size: P with a projection, else H: the number of features of outputs and of h.
+        proj_size: P, or 0 without a projection.
         has_bias: whether the LSTM has a bias.
+        has_peephole: whether the gates see the cell.
     """
 
     weight_ih: Float64Array  # (4H, I)
     weight_hh: Float64Array  # (4H, H) or (4H, P)
     bias: Float64Array  # (4H,)
-    peephole: Float64Array | None = None  # (3, H)
-    projection: Float64Array | None = None  # (P, H)
-    has_bias: bool = field(default=True, init=False)
+    peephole: Float64Array | None  # (3, H)
+    projection: Float64Array | None  # (P, H)
+    input_size: int
+    hidden_size: int
+    output_size: int
+    proj_size: int
+    has_bias: bool
+    has_peephole: bool
 
     def __init__(
         self,
@@ -56,28 +66,28 @@ class LSTMParams(WeightIO):
         Raises:
             LstmbenchError: if an array is not numeric, or the shapes do not fit together.
         """
-        w_ih, w_hh = _copy(weight_ih, "weight_ih"), _copy(weight_hh, "weight_hh")
-        w_hr = None if projection is None else _copy(projection, "projection")
-        if w_hr is None:
-            H = check_shape(w_hh, "weight_hh", "4H", "H").shape[1]
+        if projection is None:
+            w_hr, w_hh = None, _copy(weight_hh, "weight_hh", "4H", "H", in_letters=True)
+            P = H = w_hh.shape[1]
         else:
-            P, H = check_shape(w_hr, "projection", "P", "H").shape
+            w_hr = _copy(projection, "projection", "P", "H", in_letters=True)
+            P, H = w_hr.shape
             reason = f" to go with projection of shape {w_hr.shape}"
-            check_shape(w_hh, "weight_hh", 4 * H, P, reason=reason)
-        b = np.zeros(4 * H) if bias is None else _copy(bias, "bias")
-        p = None if peephole is None else _copy(peephole, "peephole")
+            w_hh = _copy(weight_hh, "weight_hh", 4 * H, P, reason=reason)
         reason = f" to go with weight_hh of shape {w_hh.shape}"
-        check_shape(w_ih, "weight_ih", 4 * H, "I", reason=reason)
-        check_shape(b, "bias", 4 * H, reason=reason)
-        if p is not None:
-            check_shape(p, "peephole", 3, H, reason=reason)
+        w_ih = _copy(weight_ih, "weight_ih", 4 * H, "I", reason=reason)
         vars(self).update(
             weight_ih=w_ih,
             weight_hh=w_hh,
-            bias=b,
-            peephole=p,
+            bias=np.zeros(4 * H) if bias is None else _copy(bias, "bias", 4 * H, reason=reason),
+            peephole=None if peephole is None else _copy(peephole, "peephole", 3, H, reason=reason),
             projection=w_hr,
+            input_size=w_ih.shape[1],
+            hidden_size=H,
+            output_size=P,
+            proj_size=0 if w_hr is None else P,
             has_bias=bias is not None,
+            has_peephole=peephole is not None,
         )
 
     @classmethod
@@ -85,7 +95,7 @@ class LSTMParams(WeightIO):
         cls,
         input_size: int,
         hidden_size: int,
-        seed: int = 0,
+        seed: int | np.random.Generator = 0,
         *,
         proj_size: int = 0,
         bias: bool = True,
@@ -96,7 +106,8 @@ class LSTMParams(WeightIO):
         Args:
             input_size: I, the number of input features.
             hidden_size: H, the number of hidden units.
-            seed: seed of NumPy's default generator; the same seed gives the same bits.
+            seed: seed of NumPy's default generator, and the same seed gives the same bits; or a
+                generator, which several layers can share.
             proj_size: P, the number of outputs of a projection; 0 for no projection.
             bias: whether there is a bias.
             peephole: whether the gates see the cell.
@@ -104,21 +115,10 @@ class LSTMParams(WeightIO):
         Raises:
             LstmbenchError: if a size or the seed is not a whole number, or is too small.
         """
-        check_sizes(input_size=input_size, hidden_size=hidden_size, proj_size=proj_size, seed=seed)
-        generator = np.random.default_rng(seed)
-        return cls.draw(generator, input_size, hidden_size, proj_size, bias, peephole)
-
-    @classmethod
-    def draw(
-        cls,
-        generator: np.random.Generator,
-        input_size: int,
-        hidden_size: int,
-        proj_size: int,
-        bias: bool,
-        peephole: bool,
-    ) -> Self:
-        """Draw all weights as ``init`` does, from a generator that several layers can share."""
+        check_integer("input_size", input_size, 1)
+        check_integer("hidden_size", hidden_size, 1)
+        check_integer("proj_size", proj_size, 0)
+        generator = seeded_generator(seed)
         H, P = hidden_size, proj_size or hidden_size
         bound = 1 / np.sqrt(H)
 
@@ -151,34 +151,9 @@ class LSTMParams(WeightIO):
     def describe(self) -> str:
         """Return the sizes in one line, such as ``I=8, H=16, P=4, no bias``."""
         parts = [f"I={self.input_size}, H={self.hidden_size}"]
-        parts += [f"P={self.proj_size}"] * (self.projection is not None)
+        parts += [f"P={self.proj_size}"] * bool(self.proj_size)
         parts += ["no bias"] * (not self.has_bias) + ["peepholes"] * self.has_peephole
         return ", ".join(parts)
-
-    @property
-    def input_size(self) -> int:
-        """I, the number of input features."""
-        return self.weight_ih.shape[1]
-
-    @property
-    def hidden_size(self) -> int:
-        """H, the number of hidden units, and of features of a cell state."""
-        return self.weight_hh.shape[0] // 4
-
-    @property
-    def output_size(self) -> int:
-        """P with a projection, else H: the number of features of outputs and hidden states."""
-        return self.weight_hh.shape[1]
-
-    @property
-    def proj_size(self) -> int:
-        """P, or 0 without a projection."""
-        return 0 if self.projection is None else self.output_size
-
-    @property
-    def has_peephole(self) -> bool:
-        """Whether the gates see the cell."""
-        return self.peephole is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +172,7 @@ class Gradients:
 
     def __iter__(self) -> Iterator[Array]:
         """Yield the arrays in the order of the fields."""
-        return (getattr(self, field.name) for field in fields(self))
+        return iter(vars(self).values())
 
     def __repr__(self) -> str:
         return named_shapes(self)
@@ -211,15 +186,5 @@ def named_shapes(gradients: Any) -> str:
     return f"{type(gradients).__name__}({', '.join(shapes)})"
 
 
-def check_sizes(**sizes: object) -> None:
-    """Do nothing if all are whole numbers, at least 1; ``proj_size`` and ``seed`` may be 0.
-
-    Raises:
-        LstmbenchError: if one is not.
-    """
-    for name, size in sizes.items():
-        check_integer(name, size, 0 if name in ("proj_size", "seed") else 1)
-
-
-def _copy(array: ArrayLike, name: str) -> Float64Array:
-    return np.array(real_array(array, name), dtype=np.float64)
+def _copy(array: ArrayLike, name: str, *shape: int | str, **options: Any) -> Float64Array:
+    return np.array(check_array(array, name, *shape, **options), dtype=np.float64)

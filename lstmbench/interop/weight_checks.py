@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmbench.core.array_checks import Array, as_array, check_shape
+from lstmbench.core.array_checks import Array, as_array, check_array
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.errors import LstmbenchError, error_text
 
@@ -76,7 +76,7 @@ def to_float64(value: Any, name: str, *shape: int | str) -> Array:
     Args:
         value: the array.
         name: what the error calls it.
-        shape: what ``check_shape`` takes; none for any shape.
+        shape: what ``check_array`` takes; none for any shape.
 
     Raises:
         LstmbenchError: if it holds something else, or its shape is another.
@@ -92,7 +92,7 @@ def to_float64(value: Any, name: str, *shape: int | str) -> Array:
         )
     with np.errstate(invalid="ignore"):  # signalling NaNs are allowed
         array = array.astype(np.float64)
-    return check_shape(array, name, *shape) if shape else array
+    return check_array(array, name, *shape) if shape else array
 
 
 def sum_biases(first: Array, second: Array) -> Array:

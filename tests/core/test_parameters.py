@@ -55,10 +55,10 @@ def test_the_gates_are_stacked_as_torch_stacks_them() -> None:
         ("weight_ih", (4 * H + 4, I), ["(12, I)", "(16, 2)"]),
         ("weight_ih", (I, 4 * H), ["(12, I)", "(2, 12)"]),
         ("weight_ih", (4 * H,), ["(12, I)", "(12,)"]),
-        ("weight_hh", (H, 4 * H), ["(48, 12)", "(3, 12)"]),
-        ("weight_hh", (4 * H, H + 1), ["(16, 4)", "(12, 4)"]),
-        ("weight_hh", (0, 0), ["(4H, H)", "(0, 0)"]),
-        ("weight_hh", (4 * H, H, 1), ["(4H, H)", "(12, 3, 1)"]),
+        ("weight_hh", (H, 4 * H), ["(4H, H) with H at least 1", "(3, 12)"]),
+        ("weight_hh", (4 * H, H + 1), ["(4H, H) with H at least 1", "(12, 4)"]),
+        ("weight_hh", (0, 0), ["(4H, H) with H at least 1", "(0, 0)"]),
+        ("weight_hh", (4 * H, H, 1), ["(4H, H) with H at least 1", "(12, 3, 1)"]),
         ("bias", (4 * H + 1,), ["(12,)", "(13,)"]),
         ("bias", (4 * H, 1), ["(12,)", "(12, 1)"]),
         ("bias", (8 * H,), ["(12,)", "(24,)"]),
@@ -134,7 +134,7 @@ def test_a_projection_makes_outputs_narrower_than_the_cell() -> None:
         ),
         (
             {"projection": np.ones((0, H))},
-            "projection must have shape (P, 3) with P at least 1, but it has shape (0, 3).",
+            "projection must have shape (P, H) with P and H at least 1, but it has shape (0, 3).",
         ),
         (
             {"peephole": np.ones((4, H))},

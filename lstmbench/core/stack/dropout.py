@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lstmbench.core.array_checks import Array, check_integer
+from lstmbench.core.array_checks import Array, seeded_generator
 from lstmbench.core.stack.stack_parameters import StackParams
 from lstmbench.errors import LstmbenchError
 
@@ -26,8 +26,7 @@ def draw_masks(
         raise LstmbenchError(
             f"With a dropout of {dropout!r} a seed must be given, a whole number of at least 0."
         )
-    check_integer("seed", seed, 0)
-    generator = np.random.default_rng(seed)
+    generator = seeded_generator(seed)
     shape = (T, B, params.num_directions * params.output_size)
     return tuple(
         (generator.random(shape) >= dropout) / (1 - dropout) for _ in range(params.num_layers - 1)

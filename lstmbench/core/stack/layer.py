@@ -4,7 +4,7 @@ Nothing here computes gates: each class calls an implementation with other weigh
 rearranges its results. All arrays are the framework's own.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,17 +23,37 @@ below 16000.
 """
 
 
+class Padding(NamedTuple):
+    """What follows from the lengths of sequences, as native arrays.
+
+    Attributes:
+        lengths: the lengths themselves, (B,).
+        valid: (T, B), true within each sequence.
+        reversed_rows: (T, B), the row t*B + b to read in reverse order; None in one direction.
+            Padding stays where it is.
+        last_rows: (B,), the row of each sequence's last step.
+    """
+
+    lengths: Any
+    valid: Any
+    reversed_rows: Any
+    last_rows: Any
+
+
 class NativeLayer(Protocol):
     """One layer in one direction."""
 
-    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any, save: bool) -> tuple[Any, Any]:
-        """Return (y (T, B, P or H), h, c), and what ``backward`` needs, if ``save``.
+    def forward(
+        self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool
+    ) -> tuple[Any, Any]:
+        """Return (y (T, B, P or H), h, c), and what ``backward`` needs; None unless ``save``.
 
         Args:
             x: inputs, (T, B, I).
             h0: initial hidden state, (B, P or H).
             c0: initial cell state, (B, H).
-            lengths: lengths (B,), for a layer that takes them; else nothing.
+            padding: a ``Padding``, for a layer that takes lengths; h and c are then those at the
+                lengths. Else None.
             save: whether ``backward`` follows.
         """
 
@@ -53,7 +73,7 @@ class PlainLayer:
     """The implementation itself; if it cannot save its forward pass, ``backward`` repeats it.
 
     Attributes:
-        takes_lengths: whether ``lengths`` may be given; then h and c are those at the lengths.
+        takes_lengths: whether there may be padding.
     """
 
     def __init__(self, params: LSTMParams, implementation: type, framework: ArrayBackend) -> None:
@@ -61,15 +81,15 @@ class PlainLayer:
         pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
         self.saves = all(map(callable, pair))
         self.takes_lengths = self.saves and getattr(self.implementation, "takes_lengths", False)
-        self.has_peephole = params.has_peephole
 
-    def forward(self, x: Any, h0: Any, c0: Any, *lengths: Any, save: bool) -> Any:
+    def forward(self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool) -> Any:
+        lengths = () if padding is None else (padding.lengths,)
         if save and self.saves:
             return self.implementation.forward_saving(x, h0, c0, *lengths)
         outputs = self.implementation.forward(x, h0, c0, *lengths)
-        if save:
-            outputs = tuple(map(self.framework.as_training_input, outputs))
-        return outputs, (x, h0, c0)
+        if not save:
+            return outputs, None
+        return tuple(map(self.framework.as_training_input, outputs)), (x, h0, c0)
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         if self.saves:
@@ -77,10 +97,8 @@ class PlainLayer:
         else:
             _, gradients = self.implementation.forward_backward(*saved, dy, dh, dc)
         dW_ih, dW_hh, db, dx, dh0, dc0, *dp = gradients
-        weights = {"weight_ih": dW_ih, "weight_hh": dW_hh, "bias": db}
-        if self.has_peephole:
-            (weights["peephole"],) = dp
-        return weights, dx, dh0, dc0
+        names = ("weight_ih", "weight_hh", "bias", "peephole")
+        return dict(zip(names, (dW_ih, dW_hh, db, *dp), strict=False)), dx, dh0, dc0
 
 
 class ProjectedLayer:
@@ -107,7 +125,7 @@ class ProjectedLayer:
         self.W_hh, self.W_hr = map(framework.from_numpy, (W_hh, W_hr))  # (4H, P), (P, H)
         self.framework, self.input_size = framework, params.input_size
 
-    def forward(self, x: Any, h0: Any, c0: Any, *_: Any, save: bool) -> Any:
+    def forward(self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool) -> Any:
         concatenate = self.framework.concatenate
         x_and_h0, zeros = concatenate([x[:1], h0[None]], axis=2), self.framework.zeros(c0.shape)
         (u, u_T, c), saved_first = self.first.forward(x_and_h0, zeros, c0, save=save)
@@ -117,7 +135,8 @@ class ProjectedLayer:
             u = concatenate([u, later], axis=0)
         T, B, H = u.shape
         y = (u.reshape(T * B, H) @ self.W_hr.T).reshape(T, B, -1)
-        return (y, u_T @ self.W_hr.T, c), (saved_first, saved_later, u, u_T)
+        saved = (saved_first, saved_later, u, u_T) if save else None
+        return (y, u_T @ self.W_hr.T, c), saved
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
         saved_first, saved_later, u, u_T = saved
@@ -125,7 +144,6 @@ class ProjectedLayer:
         flat = dy.reshape(T * B, -1)
         dW_hr = flat.T @ u.reshape(T * B, H) + dh.T @ u_T
         du, du_T = (flat @ self.W_hr).reshape(T, B, H), dh @ self.W_hr
-        later = dx_later = None
         if saved_later is not None:
             later, dx_later, du_T, dc = self.later.backward(saved_later, du[1:], du_T, dc)
         weights, dx_and_h0, _, dc0 = self.first.backward(saved_first, du[:1], du_T, dc)
@@ -136,7 +154,7 @@ class ProjectedLayer:
             "projection": dW_hr,
         }
         dx, dh0 = dx_and_h0[:, :, : self.input_size], dx_and_h0[0, :, self.input_size :]
-        if later is not None:
+        if saved_later is not None:
             dV = later["weight_hh"]  # of W_hh W_hr
             later |= {"weight_hh": dV @ self.W_hr.T, "projection": self.W_hh.T @ dV}
             weights = {name: weights[name] + gradient for name, gradient in later.items()}
@@ -154,16 +172,16 @@ class MaskedLayer:
     inputs are.
 
     Attributes:
-        mask_features: the number of features added; those after the first have zero weights.
+        num_mask_features: how many features are added; those after the first have zero weights.
     """
 
     def __init__(
         self, params: LSTMParams, implementation: type, framework: ArrayBackend, multiple: int
     ) -> None:
         H = params.hidden_size
-        self.input_size = params.input_size
-        self.mask_features = multiple if self.input_size % multiple == 0 else 1
-        mask_weights = np.zeros((4 * H, self.mask_features))
+        self.framework, self.input_size = framework, params.input_size
+        self.num_mask_features = multiple if self.input_size % multiple == 0 else 1
+        mask_weights = np.zeros((4 * H, self.num_mask_features))
         half = framework.storage_dtype == "float16"
         saturation = GATE_SATURATION_FLOAT16 if half else GATE_SATURATION
         mask_weights[:H, 0], mask_weights[H : 2 * H, 0] = -saturation, saturation  # rows i, f, g, o
@@ -171,10 +189,17 @@ class MaskedLayer:
         weights["weight_ih"] = np.hstack([params.weight_ih, mask_weights])
         self.layer = make_layer(LSTMParams(**weights), implementation, framework)
 
-    def forward(self, x: Any, h0: Any, c0: Any, *_: Any, save: bool) -> Any:
-        return self.layer.forward(x, h0, c0, save=save)
+    def forward(self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool) -> Any:
+        zeros = self.framework.zeros((*x.shape[:2], self.num_mask_features))
+        x = self.framework.concatenate([x, zeros + ~padding.valid[:, :, None]], axis=2)
+        (y, _, c), saved = self.layer.forward(x, h0, c0, save=save)
+        h = self.framework.take_rows(y, padding.last_rows)
+        return (y, h, c), (saved, padding.last_rows) if save else None
 
     def backward(self, saved: Any, dy: Any, dh: Any, dc: Any) -> Any:
-        weights, dx, dh0, dc0 = self.layer.backward(saved, dy, dh, dc)
+        inner, last_rows = saved
+        dy = self.framework.add_rows(dy, last_rows, dh)  # h was taken from y
+        zeros = self.framework.zeros(dh.shape)
+        weights, dx, dh0, dc0 = self.layer.backward(inner, dy, zeros, dc)
         weights["weight_ih"] = weights["weight_ih"][:, : self.input_size]
         return weights, dx[:, :, : self.input_size], dh0, dc0

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from lstmbench.core.parameters import LSTMParams, check_sizes
+from lstmbench.core.array_checks import check_integer, seeded_generator
+from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.weight_io import WeightIO
 from lstmbench.errors import LstmbenchError
 
+_SHARED = ("hidden_size", "proj_size", "output_size", "has_bias", "has_peephole")
+"""What all layers and directions have in common."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, init=False)
 class StackParams(WeightIO):
     """Weights of several layers: ``layers[l][d]``; d = 0 reads forward, d = 1, if any, in reverse.
 
@@ -21,11 +23,30 @@ class StackParams(WeightIO):
 
     Attributes:
         layers: L layers of D directions each, D the same 1 or 2 in all of them.
+        num_layers: L.
+        num_directions: D, 1 or 2.
+        bidirectional: whether there are two directions.
+        input_size: I, the number of input features.
+        hidden_size: H, the number of hidden units of each layer and direction.
+        output_size: P with projections, else H: the outputs of one direction; the stack has D times
+            that.
+        proj_size: P, or 0 without projections.
+        has_bias: whether there is a bias.
+        has_peephole: whether the gates see the cell.
     """
 
     _is_stack: ClassVar[bool] = True
 
     layers: tuple[tuple[LSTMParams, ...], ...]
+    num_layers: int
+    num_directions: int
+    bidirectional: bool
+    input_size: int
+    hidden_size: int
+    output_size: int
+    proj_size: int
+    has_bias: bool
+    has_peephole: bool
 
     def __init__(self, layers: Iterable[Iterable[LSTMParams]]) -> None:
         """Take the layers, from the lowest to the highest.
@@ -38,13 +59,20 @@ class StackParams(WeightIO):
             raise LstmbenchError("layers must hold at least one layer, but they hold none.")
         for level, directions in enumerate(checked):
             _check_directions(f"layers[{level}]", directions, len(checked[0]))
-        first = checked[0][0]
+        first, D = checked[0][0], len(checked[0])
         width = first.input_size
         for level, directions in enumerate(checked):
             for direction, params in enumerate(directions):
                 _check_like_first(f"layers[{level}][{direction}]", params, first, width)
-            width = len(directions) * first.output_size
-        vars(self)["layers"] = checked
+            width = D * first.output_size
+        vars(self).update(
+            layers=checked,
+            num_layers=len(checked),
+            num_directions=D,
+            bidirectional=D == 2,
+            **{name: getattr(first, name) for name in _SHARED},
+            input_size=first.input_size,
+        )
 
     @classmethod
     def init(
@@ -75,20 +103,17 @@ class StackParams(WeightIO):
         Raises:
             LstmbenchError: if a size or the seed is not a whole number, or is too small.
         """
-        check_sizes(
-            input_size=input_size,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            proj_size=proj_size,
-            seed=seed,
-        )
-        generator = np.random.default_rng(seed)
-        D, width = 2 if bidirectional else 1, input_size
-        layers = []
+        check_integer("num_layers", num_layers, 1)
+        generator = seeded_generator(seed)
+        options: dict[str, Any] = {"proj_size": proj_size, "bias": bias, "peephole": peephole}
+        layers, width = [], input_size
         for _ in range(num_layers):
-            shape = (width, hidden_size, proj_size, bias, peephole)
-            layers.append([LSTMParams.draw(generator, *shape) for _ in range(D)])
-            width = D * (proj_size or hidden_size)
+            layer = [
+                LSTMParams.init(width, hidden_size, generator, **options)
+                for _ in range(2 if bidirectional else 1)
+            ]
+            layers.append(layer)
+            width = sum(params.output_size for params in layer)
         return cls(layers)
 
     def __iter__(self) -> Iterator[LSTMParams]:
@@ -102,51 +127,6 @@ class StackParams(WeightIO):
         """Return the sizes in one line, such as ``I=8, H=16, L=2, both directions``."""
         parts = [self.layers[0][0].describe(), f"L={self.num_layers}"]
         return ", ".join(parts + ["both directions"] * self.bidirectional)
-
-    @property
-    def num_layers(self) -> int:
-        """L, the number of layers."""
-        return len(self.layers)
-
-    @property
-    def num_directions(self) -> int:
-        """D, 1 or 2."""
-        return len(self.layers[0])
-
-    @property
-    def bidirectional(self) -> bool:
-        """Whether there are two directions."""
-        return self.num_directions == 2
-
-    @property
-    def input_size(self) -> int:
-        """I, the number of input features."""
-        return self.layers[0][0].input_size
-
-    @property
-    def hidden_size(self) -> int:
-        """H, the number of hidden units of each layer and direction."""
-        return self.layers[0][0].hidden_size
-
-    @property
-    def proj_size(self) -> int:
-        """P, or 0 without projections."""
-        return self.layers[0][0].proj_size
-
-    @property
-    def output_size(self) -> int:
-        """P with projections, else H: the outputs of one direction; the stack has D times that."""
-        return self.layers[0][0].output_size
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether there is a bias."""
-        return self.layers[0][0].has_bias
-
-    @property
-    def has_peephole(self) -> bool:
-        """Whether the gates see the cell."""
-        return self.layers[0][0].has_peephole
 
 
 def _to_tuple(items: object, name: str) -> tuple[Any, ...]:
@@ -178,7 +158,7 @@ def _check_like_first(name: str, params: LSTMParams, first: LSTMParams, input_si
         raise LstmbenchError(
             f"{name} must have input_size {input_size}, but it has {params.input_size}."
         )
-    for feature in ("hidden_size", "proj_size", "has_bias", "has_peephole"):
+    for feature in _SHARED:
         expected, actual = getattr(first, feature), getattr(params, feature)
         if actual != expected:
             raise LstmbenchError(

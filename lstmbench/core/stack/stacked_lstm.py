@@ -1,5 +1,6 @@
 """The stack that users hold: NumPy in, NumPy out, every shape checked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,14 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lstmbench.core.array_checks import (
-    Array,
-    ArrayPair,
-    State,
-    check_shape,
-    check_state,
-    real_array,
-)
+from lstmbench.core.array_checks import Array, ArrayPair, State, check_array, check_state
 from lstmbench.core.interface import ArrayBackend, call_native, check_has_backward, placement
 from lstmbench.core.registry import Registration
 from lstmbench.core.stack.composed_stack import ComposedStack
@@ -93,10 +87,8 @@ class Stack:
         Raises:
             LstmbenchError: if an argument is of the wrong form; it is named with what was expected.
         """
-        x, (h0, c0), lengths = self._inputs(x, state, lengths)
-        T, B, _ = x.shape
-        masks = draw_masks(self.params, T, B, dropout, seed)
-        y, h, c = self._call("forward", (x, h0, c0), lengths, masks)
+        *arrays, lengths, masks = self._inputs(x, state, lengths, dropout, seed)
+        y, h, c = self._call("forward", arrays, lengths, masks)
         return y, (h, c)
 
     def backward(
@@ -129,19 +121,17 @@ class Stack:
                 backward.
         """
         check_has_backward(self.name, self.modes)
-        x, (h0, c0), lengths = self._inputs(x, state, lengths)
-        T, B, _ = x.shape
+        x, h0, c0, lengths, masks = self._inputs(x, state, lengths, dropout, seed)
         width = self.params.num_directions * self.params.output_size
-        dy = check_shape(real_array(dy, "dy"), "dy", T, B, width)
-        dh, dc = self._state(dstate, "dstate", ("dh", "dc"), B)
-        masks = draw_masks(self.params, T, B, dropout, seed)
+        dy = check_array(dy, "dy", *x.shape[:2], width)
+        dh, dc = check_state(dstate, "dstate", h0.shape, c0.shape)
         _, gradients = self._call("forward_backward", (x, h0, c0, dy, dh, dc), lengths, masks)
         return stack_gradients(self.params, gradients)
 
     def _call(
         self,
         method: str,
-        arrays: tuple[Array, ...],
+        arrays: Iterable[Array],
         lengths: Array | None,
         masks: tuple[Array, ...],
     ) -> Any:
@@ -150,31 +140,30 @@ class Stack:
         An implementation's own stack would draw its own masks, so dropout takes a composed one.
         """
         if not masks:
-            return call_native(
-                self.framework, getattr(self.implementation, method), arrays, lengths
-            )
-        composed, count = getattr(self._composed, method), len(arrays)
-
-        def call_with_masks(*native: Any) -> Any:
-            return composed(*native[:count], lengths, native[count:])
-
-        return call_native(self.framework, call_with_masks, (*arrays, *masks))
+            implemented = getattr(self.implementation, method)
+            return call_native(self.framework, implemented, arrays, lengths)
+        with self.framework.scope():
+            native = tuple(map(self.framework.from_numpy, masks))
+        return call_native(self.framework, getattr(self._composed, method), arrays, lengths, native)
 
     def _inputs(
-        self, x: ArrayLike, state: ArrayPair | None, lengths: ArrayLike | None
-    ) -> tuple[Array, State, Array | None]:
-        x = check_shape(real_array(x, "x"), "x", "T", "B", self.params.input_size)
-        T, B, _ = x.shape
-        return x, self._state(state, "state", ("h", "c"), B), check_lengths(lengths, T, B)
-
-    def _state(
-        self, state: ArrayPair | None, name: str, parts: tuple[str, str], batch: int
-    ) -> State:
+        self,
+        x: ArrayLike,
+        state: ArrayPair | None,
+        lengths: ArrayLike | None,
+        dropout: float,
+        seed: int | None,
+    ) -> tuple[Array, Array, Array, Array | None, tuple[Array, ...]]:
+        """Return x, h0, c0, the lengths and the dropout masks, checked."""
         params = self.params
-        rows = params.num_layers * params.num_directions, batch
-        return check_state(
-            state, name, parts, (*rows, params.output_size), (*rows, params.hidden_size)
+        x = check_array(x, "x", "T", "B", params.input_size)
+        T, B, _ = x.shape
+        rows = params.num_layers * params.num_directions, B
+        h0, c0 = check_state(
+            state, "state", (*rows, params.output_size), (*rows, params.hidden_size)
         )
+        masks = draw_masks(params, T, B, dropout, seed)
+        return x, h0, c0, check_lengths(lengths, T, B), masks
 
 
 def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> Array | None:
@@ -191,10 +180,11 @@ def check_lengths(lengths: ArrayLike | None, T: int, B: int) -> Array | None:
     except (TypeError, ValueError, RuntimeError) as error:
         raise LstmbenchError(f"{expected}: {error_text(error)}") from None
     if array.shape != (B,):
-        raise LstmbenchError(f"{expected}, but they have shape {array.shape}.")
-    if array.dtype.kind not in "iu":
-        raise LstmbenchError(f"{expected}, but their dtype is {array.dtype}.")
-    wrong = array[(array < 1) | (array > T)]
-    if wrong.size:
-        raise LstmbenchError(f"{expected}, but one of them is {wrong[0]}.")
-    return array.astype(np.int64)
+        problem = f"they have shape {array.shape}"
+    elif array.dtype.kind not in "iu":
+        problem = f"their dtype is {array.dtype}"
+    elif (wrong := array[(array < 1) | (array > T)]).size:
+        problem = f"one of them is {wrong[0]}"
+    else:
+        return array.astype(np.int64)
+    raise LstmbenchError(f"{expected}, but {problem}.")

@@ -42,7 +42,7 @@ class TrainingBackend(ABC):
     def to_targets(self, targets: Array) -> Any:
         """Bring targets to the device: classes (S, B) as integers, or numbers (S, B, K)."""
         if self.loss == "cross_entropy":
-            return self.framework.to_device(self.framework.to_int_array(targets))
+            return self.framework.to_device(targets.astype("int64"))
         return self.framework.from_numpy(targets)
 
     @abstractmethod

@@ -39,6 +39,27 @@ def test_shapes_of_what_comes_back(stack: lb.Stack) -> None:
     )
 
 
+@pytest.mark.parametrize("lengths", [None, np.array([200, 100, 1, 7])], ids=["full", "padded"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"proj_size": 30}], ids=str)
+def test_inference_keeps_nothing_of_a_layer_that_is_done(
+    options: dict[str, Any], lengths: Any
+) -> None:
+    def peak(num_layers: int) -> int:
+        params = lb.StackParams.init(32, 32, num_layers, **options)
+        stack = lb.load("numpy.fused", params)
+        rows = num_layers * params.num_directions, 4
+        shapes = (200, 4, 32), (*rows, params.output_size), (*rows, 32)
+        arrays = [np.zeros(shape, np.float32) for shape in shapes]
+        forward = stack.implementation.forward
+        forward(*arrays, lengths)  # creates the masked layers
+        used = stack.framework.allocated_bytes(forward, *arrays, lengths)
+        assert used is not None
+        return used
+
+    states = 2 * 2 * 3 * 4 * 32 * 4  # h and c of three layers more in both directions, as float32
+    assert peak(6) - peak(3) <= 2 * states + 2**15  # the outputs of one layer are 100 KiB
+
+
 def test_there_is_no_gradient_of_a_bias_that_is_not_there() -> None:
     stack = lb.load("numpy.fused", lb.StackParams.init(I, H, bias=False))
     assert stack.backward(X, np.ones((T, B, H))).layers[0][0].bias is None
