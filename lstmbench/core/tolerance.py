@@ -28,5 +28,5 @@ def relative_error(array: ArrayLike, reference: ArrayLike) -> float:
     # Scaled by the largest entry, so that squares of tiny or huge entries do not under- or overflow
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     with np.errstate(over="ignore"):
-        difference = np.linalg.norm((actual / scale - expected / scale).ravel())
-    return float(difference / (np.linalg.norm((expected / scale).ravel()) or 1.0))
+        difference = np.linalg.norm(actual / scale - expected / scale)
+    return float(difference / (np.linalg.norm(expected / scale) or 1.0))

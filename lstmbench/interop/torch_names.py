@@ -36,7 +36,7 @@ def read_layers(
     num_layers = len({match["level"] for match in matches} - {None})
     D = 2 if any(match["reverse"] for match in matches) else 1
     parts = [[""]] if matches and not num_layers else _suffixes(num_layers or 1, D)
-    names = (f"{kind}{suffix}" for level in parts for suffix in level for kind in kinds)
+    names = [f"{kind}{suffix}" for level in parts for suffix in level for kind in kinds]
     check_entries(entries, names, where)
     layers: list[tuple[LSTMParams, ...]] = []
     width: int | str = "I"

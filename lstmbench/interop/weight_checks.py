@@ -101,24 +101,22 @@ def sum_biases(first: Array, second: Array) -> Array:
         return first + second
 
 
-def check_entries(entries: Collection[Any], expected: Iterable[str], where: str) -> None:
+def check_entries(entries: Collection[Any], expected: Collection[str], where: str) -> None:
     """Do nothing if the entries have exactly the expected names.
 
     Raises:
         LstmbenchError: if one is missing, or one is too many; it is named.
     """
-    known = set()
-    for name in expected:  # stops at the first that is missing, however many are expected
+    for name in expected:
         if name not in entries:
             raise LstmbenchError(
                 f"{where} has no entry {name!r}; its entries are {list_names(entries)}."
             )
-        known.add(name)
     for name in entries:
-        if name not in known:
+        if name not in expected:
             raise LstmbenchError(
                 f"{where} has an entry {short_repr(name)} too many; "
-                f"its entries should be {list_names(known)}."
+                f"its entries should be {list_names(expected)}."
             )
 
 

@@ -62,8 +62,9 @@ class ComposedStack:
     def _call(
         self, x: Any, h0: Any, c0: Any, cotangents: Any, lengths: Array | None, masks: Any
     ) -> Any:
-        if lengths is not None and lengths.min() == len(x):
-            lengths = None  # all sequences are full
+        if lengths is not None:  # compiled kernels read int64
+            full = lengths.min() == len(x)
+            lengths = None if full else lengths.astype(np.int64)
         self._choose_layers(cotangents, lengths)  # here: a function that JAX traces keeps no arrays
         return self._compiled(x, h0, c0, cotangents, lengths, masks)
 
@@ -86,8 +87,6 @@ class ComposedStack:
         """Return the outputs, and the gradients for the cotangents (dy, dh, dc), if given."""
         layers, where_valid = self._choose_layers(cotangents, lengths), self.framework.where_valid
         padding = None if lengths is None else self._padding(x, lengths)
-        if padding:
-            x = where_valid(x, padding.valid)
         training = cotangents is not None
         (y, h, c), tape = self._run_layers(layers, x, h0, c0, padding, masks, save=training)
         gradients = None
@@ -123,6 +122,8 @@ class ComposedStack:
     ) -> tuple[Any, list[Any]]:
         """Return (y, h, c), and what each layer saved, from the lowest to the highest."""
         concatenate, D = self.framework.concatenate, self.params.num_directions
+        if padding:
+            x = self.framework.where_valid(x, padding.valid)
         hs, cs, tape = [], [], []
         for level in range(self.params.num_layers):
             ys = []

@@ -78,8 +78,8 @@ class PlainLayer:
 
     def __init__(self, params: LSTMParams, implementation: type, framework: ArrayBackend) -> None:
         self.implementation, self.framework = implementation(params, framework), framework
-        pair = [getattr(self.implementation, name, None) for name in ("forward_saving", "backward")]
-        self.saves = all(map(callable, pair))
+        pair = ("forward_saving", "backward")
+        self.saves = all(hasattr(self.implementation, name) for name in pair)
         self.takes_lengths = self.saves and getattr(self.implementation, "takes_lengths", False)
 
     def forward(self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool) -> Any:
@@ -110,17 +110,16 @@ class ProjectedLayer:
     """
 
     def __init__(self, params: LSTMParams, implementation: type, framework: ArrayBackend) -> None:
-        W_hh, W_hr = params.weight_hh, params.projection
-        assert W_hr is not None
-        H = params.hidden_size
-        first = np.hstack([params.weight_ih, W_hh]), np.zeros((4 * H, H))  # (4H, I+P), (4H, H)
-        later = params.weight_ih, W_hh @ W_hr  # (4H, I), (4H, H)
-        bias = params.bias if params.has_bias else None
+        weights = params.weights()
+        W_hh, W_hr = weights["weight_hh"], weights.pop("projection")
+        later = weights | {"weight_hh": W_hh @ W_hr}  # (4H, H)
+        first = weights | {
+            "weight_ih": np.hstack([params.weight_ih, W_hh]),  # (4H, I+P)
+            "weight_hh": np.zeros_like(later["weight_hh"]),
+        }
         self.first, self.later = (
-            PlainLayer(
-                LSTMParams(*weights, bias, peephole=params.peephole), implementation, framework
-            )
-            for weights in (first, later)
+            PlainLayer(LSTMParams(**changed), implementation, framework)
+            for changed in (first, later)
         )
         self.W_hh, self.W_hr = map(framework.from_numpy, (W_hh, W_hr))  # (4H, P), (P, H)
         self.framework, self.input_size = framework, params.input_size
@@ -185,9 +184,9 @@ class MaskedLayer:
         half = framework.storage_dtype == "float16"
         saturation = GATE_SATURATION_FLOAT16 if half else GATE_SATURATION
         mask_weights[:H, 0], mask_weights[H : 2 * H, 0] = -saturation, saturation  # rows i, f, g, o
-        weights: dict[str, Any] = dict(params.weights())
-        weights["weight_ih"] = np.hstack([params.weight_ih, mask_weights])
-        self.layer = make_layer(LSTMParams(**weights), implementation, framework)
+        weight_ih = np.hstack([params.weight_ih, mask_weights])
+        masked = LSTMParams(**params.weights() | {"weight_ih": weight_ih})
+        self.layer = make_layer(masked, implementation, framework)
 
     def forward(self, x: Any, h0: Any, c0: Any, padding: Any = None, *, save: bool) -> Any:
         zeros = self.framework.zeros((*x.shape[:2], self.num_mask_features))
