@@ -13,7 +13,7 @@ import pandas as pd
 
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.report.tables.table import Table
-from lstmbench.results.schema import SAMPLE_COLUMNS, frame
+from lstmbench.results.schema import CASE_COLUMNS, SAMPLE_COLUMNS, frame
 from lstmbench.results.store import Store
 
 IMPLEMENTATIONS = (
@@ -161,33 +161,10 @@ def samples_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def unwell(case: dict[str, Any], status: str, error: str, **kept: float) -> dict[str, Any]:
     """The same case, gone wrong."""
-    keep = {
-        "implementation",
-        "backend",
-        "variant",
-        "peer",
-        "workload",
-        "run_id",
-        "suite",
-        "environment_id",
-    }
-    keep |= {
-        "mode",
-        "batch_size",
-        "seq_len",
-        "input_size",
-        "hidden_size",
-        "num_layers",
-        "dtype",
-        "device",
-        "threads",
-    }
-    keep |= {"bidirectional", "lengths"}
-    return (
-        {k: v for k, v in case.items() if k in keep | {"input"}}
-        | {"status": status, "error": error}
-        | kept
-    )
+    keep = {*CASE_COLUMNS, "backend", "variant", "peer", "workload", "run_id", "suite"}
+    keep.add("environment_id")
+    case = {name: value for name, value in case.items() if name in keep}
+    return case | {"status": status, "error": error} | kept
 
 
 def quick_rows() -> list[dict[str, Any]]:

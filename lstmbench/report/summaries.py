@@ -8,11 +8,11 @@ import pandas as pd
 
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.report import provenance
-from lstmbench.report.figures.memory_growth import growth
 from lstmbench.report.gpu_coverage import by_device
 from lstmbench.report.labels import WORKLOAD, counted, counts, measured, ordered
 from lstmbench.report.number_format import Sentence, bullets, markdown, number, plural
 from lstmbench.report.tables.fastest import fastest_names
+from lstmbench.report.tables.memory_growth import growth
 
 
 def accuracy(records: pd.DataFrame) -> Sentence:

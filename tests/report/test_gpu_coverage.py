@@ -5,8 +5,8 @@ from made_up import flat, make, on_gpu, quick_rows, unwell
 
 from lstmbench import report
 from lstmbench.report import gpu_coverage, summaries
-from lstmbench.report.figures.memory_growth import growth, typical_growth
 from lstmbench.report.figures.standard_figures import device_peaks
+from lstmbench.report.tables.memory_growth import growth, typical_growth
 
 GPU = "GPU (cuda), 4 threads"
 

@@ -26,21 +26,19 @@ MIN_GRADIENT = 1e-6
 
 
 @figure_style()
-def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") -> Figure:
+def gates(traced: Trace) -> Figure:
     """Draw input, gates, cell state and output over time, a line for each hidden unit.
 
     Args:
         traced: what ``lstmbench.core.cell_trace.trace`` returned; of more than six hidden units the
             first six are drawn.
-        step: what a time step is, for the axis.
-        unit: of the input, for its axis.
     """
     count = min(MAX_UNITS, traced.h.shape[1])
     time = np.arange(1, len(traced.x) + 1)
     figure = Figure(figsize=(PAGE, PAGE))
     top, *panels = figure.subplots(1 + len(PANELS), sharex=True)
     top.plot(time, traced.x, color=MUTED, linestyle="-", linewidth=1, marker="")
-    top.set_ylabel(f"input $x_t$\n({unit})")
+    top.set_ylabel("input $x_t$\n(standard deviations)")
     for axes, (name, (label, limits)) in zip(panels, PANELS.items(), strict=True):
         for k in range(count):
             axes.plot(time, getattr(traced, name)[:, k], marker="", label=f"unit {k + 1}")
@@ -49,13 +47,12 @@ def gates(traced: Trace, step: str = "hour", unit: str = "standard deviations") 
         axes.set_ylabel(label)
     for axes in (top, *panels):
         axes.yaxis.label.set(rotation=0, ha="right", va="center")
-    panels[-1].set(xlabel=f"time step t ({step})", xlim=(1, max(2, len(time))))
+    panels[-1].set(xlabel="time step t (hour)", xlim=(1, max(2, len(time))))
     figure.align_ylabels()
     add_legend(figure, panels[-1:])
-    caption = f"Input, gates, cell state and output of an LSTM over {len(time)} time steps."
     return figure.described(
         "cell-gates",
-        caption,
+        f"Input, gates, cell state and output of an LSTM over {len(time)} time steps.",
         f"Seven panels below each other, a line for each of {count} hidden units.",
     )
 

@@ -14,16 +14,16 @@ from lstmbench.report.figures.figure import (
     SINGLE,
     Figure,
     add_legend,
+    add_text,
     draw_lines,
     figure_style,
     fit,
     scale_numbers,
     scale_values,
     style_of,
-    write,
 )
 from lstmbench.report.figures.figure_data import FigureData, Line, alt_text, facets
-from lstmbench.report.labels import phrase
+from lstmbench.report.labels import phrase, rows_of
 from lstmbench.report.number_format import shorten
 
 MAX_WORDS = 5
@@ -35,8 +35,8 @@ def plot(
     x: str = "seq_len",
     y: str = "time_median_s",
     hue: str = "implementation",
-    col: str | Sequence[str] = (),
-    row: str | Sequence[str] = (),
+    col: str | Sequence[str] | None = None,
+    row: str | Sequence[str] | None = None,
     *,
     log: str = "xy",
     title: str | None = None,
@@ -63,8 +63,13 @@ def plot(
         LstmbenchError: if there is nothing to draw, a column is missing, a line would join
             different workloads, or there are more than eight lines.
     """
-    col, row = ([names] if isinstance(names, str) else names for names in (col, row))
-    shown = facets(records, x, y, hue, col, row, log=log, title=title, guide=guide, line=line)
+    col, row = ([names] if isinstance(names, str) else names or [] for names in (col, row))
+    cases = rows_of(records, filter(None, [x, y, hue, *col, *row, guide]))
+    return draw(facets(cases, x, y, hue, col, row, log, title, guide, line))
+
+
+def draw(shown: FigureData) -> Figure:
+    """Return the figure of these data, which is also as narrow as a column in print."""
     wide = len(shown.cols) > 1 or len(shown.ticks or ()) > MAX_WORDS
     figure = _draw(shown, PAGE if wide else SINGLE)
     upright = shown.transposed() if len(shown.cols) > len(shown.rows) else shown
@@ -78,14 +83,14 @@ def plot(
 def _draw(shown: FigureData, width: float) -> Figure:
     # High enough for all texts; ``fit`` takes off what is not needed
     figure = Figure(figsize=(width, 4 + 2 * len(shown.rows)))
-    write(figure.suptitle, shown.title)
+    add_text(figure.suptitle, shown.title)
     interval = f"{'Bands' if shown.joined else 'Bars'}: 95 % interval."
     notes = [interval, *shown.remarks] if shown.points["low"].notna().any() else shown.remarks
-    write(figure.supxlabel, " ".join(notes), fontsize="small", color=MUTED)
+    add_text(figure.supxlabel, " ".join(notes), fontsize="small", color=MUTED)
     # The layout reserves room for one text above the panels of a figure, so the constants and the
     # legend get a subfigure each
     middle: Any = figure.subfigures()
-    write(middle.suptitle, shown.constants, fontsize="medium", fontweight="normal", color=MUTED)
+    add_text(middle.suptitle, shown.constants, fontsize="medium", fontweight="normal", color=MUTED)
     body = middle.subfigures()
     body.supxlabel(shown.x_label)
     body.supylabel(shown.y_label, ha="center", va="top", wrap=True)
@@ -93,7 +98,8 @@ def _draw(shown: FigureData, width: float) -> Figure:
     looks: dict[int, dict[str, Any]] = {}
     for place, value in enumerate(shown.hues):
         style = style_of(str(value)).line_options() if shown.hue == "implementation" else {}
-        looks[place] = {"label": shorten(phrase(shown.hue, value), 40), **style}
+        look = {"label": shorten(phrase(shown.hue, value), 40)} | style
+        looks[place] = look if shown.joined else look | {"linestyle": "none"}
     points = shown.points.assign(place=shown.points["x"])
     if shown.ticks:  # lines have places side by side
         points["x"] += (points["hue"] + 0.5) / len(looks) / 2 - 0.25
@@ -102,26 +108,37 @@ def _draw(shown: FigureData, width: float) -> Figure:
     )
     for (row, col), axes in np.ndenumerate(panels):
         panel = points[(points["row"] == row) & (points["col"] == col)]
-        draw_lines(axes, panel, looks, shown.joined)
+        draw_lines(axes, panel, looks)
         if shown.guide:
             formula = panel.dropna(subset="guide").drop_duplicates("place")
-            options = {"color": MUTED, "linestyle": ":", "marker": "", "zorder": 1.5}
-            axes.plot(formula["place"], formula["guide"], label=shown.guide, **options)
+            look = {"color": MUTED, "linestyle": ":", "marker": "", "zorder": 1.5}
+            axes.plot(formula["place"], formula["guide"], label=shown.guide, **look)
         if shown.line:
             label, height = shown.line
             axes.axhline(height, color=MUTED, linestyle="--", zorder=1.5, label=label)
         if panel.empty:
-            middle_of = {"transform": axes.transAxes, "ha": "center", "color": MUTED}
-            axes.text(0.5, 0.5, "not in these records", **middle_of)
+            axes.annotate(
+                "not in these records",
+                (0.5, 0.5),
+                xycoords="axes fraction",
+                ha="center",
+                color=MUTED,
+            )
     for axes, title in zip(panels[0], shown.cols, strict=True):
         axes.set_title(title.replace(", ", ",\n"))
     for axes, title in zip(panels[:, -1], shown.rows, strict=True):
-        side = {"xycoords": "axes fraction", "rotation": 270, "va": "center", "ma": "center"}
-        axes.annotate(title.replace(", ", ",\n"), (1.02, 0.5), **side)
+        beside = (1.02, 0.5)
+        axes.annotate(
+            title.replace(", ", ",\n"),
+            beside,
+            xycoords="axes fraction",
+            rotation=270,
+            va="center",
+            ma="center",
+        )
     scale_values(panels[0, 0], sorted(points["place"].unique()), shown.ticks, "x" in shown.log)
-    numbers = points[["y", "low", "high", "guide"]]
-    numbers = numbers.assign(line=shown.line[1] if shown.line else np.nan)
-    scale_numbers(panels[0, 0], numbers, "y" in shown.log)
+    heights = points[["y", "low", "high", "guide"]].assign(line=shown.line and shown.line[1])
+    scale_numbers(panels[0, 0], heights.astype(float), "y" in shown.log)
     add_legend(body, panels.flat)
     fit(figure, panels)
     return figure

@@ -3,10 +3,10 @@
 A figure's files hold the same bytes whenever they are written.
 """
 
-import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,8 @@ import yaml
 from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
-from matplotlib.ticker import FixedLocator, Locator, LogLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
+from pydantic import TypeAdapter
 
 INK: Final = "#222222"
 MUTED: Final = "#666666"
@@ -71,14 +72,10 @@ def style_of(name: str) -> Style:
     look = _STYLES["implementations"].get(name)
     if look is None:
         look = {}
-        digest = hashlib.sha256(name.encode()).digest()
-        for byte, options in zip(digest, _STYLES["others"], strict=False):
+        for byte, options in zip(sha256(name.encode()).digest(), _STYLES["others"], strict=False):
             look |= options[byte % len(options)]
         look["dashes"] = _STYLES["backends"].get(name.partition(".")[0], look["dashes"])
-    lists_as_tuples: Any = {
-        key: tuple(part) if isinstance(part, list) else part for key, part in look.items()
-    }
-    return Style(**lists_as_tuples)
+    return TypeAdapter(Style).validate_python(look)
 
 
 CREATOR = "lstmbench"
@@ -115,33 +112,25 @@ class Figure(matplotlib.figure.Figure):
 
     def svg(self) -> str:
         """Return the figure as SVG; its title is ``caption``, its description ``alt``."""
-        text = self._saved(
-            "svg", {"Date": None, "Creator": CREATOR, "Title": self.caption}
-        ).decode()
+        text = self._saved("svg", {"Date": None, "Creator": CREATOR}).decode()
         text = text.replace("</title>", f"</title>\n <desc>{escape(self.alt)}</desc>", 1)
         return text.replace("<svg ", '<svg role="img" ', 1)
 
     def png(self, dpi: int = 200) -> bytes:
         """Return the figure as PNG, with ``caption`` and ``alt`` in its metadata."""
-        return self._saved(
-            "png", {"Software": CREATOR, "Title": self.caption, "Description": self.alt}, dpi=dpi
-        )
+        return self._saved("png", {"Software": CREATOR, "Description": self.alt}, dpi=dpi)
 
     def pdf(self) -> bytes:
         """Return the figure as PDF for print, as wide as a column if it has such a form."""
         figure = self.narrow() if self.narrow else self
-        metadata = {
-            "CreationDate": None,
-            "Creator": CREATOR,
-            "Producer": CREATOR,
-            "Title": self.caption,
-        }
-        return figure._saved("pdf", metadata)
+        figure.caption = self.caption
+        # Without a date, or the bytes would differ
+        return figure._saved("pdf", {"CreationDate": None, "Creator": CREATOR, "Producer": CREATOR})
 
-    def _saved(self, kind: str, metadata: Mapping[str, str | None], **options: Any) -> bytes:
+    def _saved(self, kind: str, metadata: dict[str, str | None], **options: Any) -> bytes:
         file = io.BytesIO()
         with figure_style():
-            self.savefig(file, format=kind, metadata=metadata, **options)
+            self.savefig(file, format=kind, metadata=metadata | {"Title": self.caption}, **options)
         return file.getvalue()
 
     def _ipython_display_(self) -> None:
@@ -165,29 +154,27 @@ PANEL_HEIGHT, SINGLE_PANEL_HEIGHT = 1.7, 2.3
 """In inches: of one among several panels, and of a single panel."""
 
 
-def write(place: Callable[..., Any], text: str, **look: Any) -> None:
-    """Write a text at the left edge, such as by ``figure.suptitle``; keep ``T = 64`` unbroken."""
+def add_text(place: Callable[..., Any], text: str, **look: Any) -> None:
+    """Add a text at the left edge, such as by ``figure.suptitle``; keep ``T = 64`` unbroken."""
     place(text.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True, **look)
 
 
-def draw_lines(axes: Axes, points: pd.DataFrame, looks: Looks, joined: bool = True) -> None:
+def draw_lines(axes: Axes, points: pd.DataFrame, looks: Looks) -> None:
     """Draw a line with a band for each value of ``hue``; marks with bars if not joined.
 
     Args:
         axes: the panel.
         points: columns ``x``, ``y``, ``hue`` and, if there are intervals, ``low`` and ``high``.
         looks: options of the line of each hue; Matplotlib's cycle of styles gives those that are
-            left out.
-        joined: whether points are joined.
+            left out. With the line style ``none``, points are not joined.
     """
     for hue, look in looks.items():
         line = points[points["hue"] == hue]
-        options = {"label": hue, **look} | ({} if joined else {"linestyle": "none"})
-        (drawn,) = axes.plot(line["x"], line["y"], **options)
+        (drawn,) = axes.plot(line["x"], line["y"], **{"label": hue, **look})
         if "low" not in line or not (line["low"] < line["high"]).any():
             continue
         interval = line["x"], line["low"], line["high"]
-        if joined and line["y"].count() > 1:
+        if look.get("linestyle") != "none" and line["y"].count() > 1:
             axes.fill_between(*interval, color=drawn.get_color(), alpha=0.2, linewidth=0)
         else:
             axes.vlines(*interval, color=drawn.get_color(), linewidth=1.0)
@@ -195,17 +182,12 @@ def draw_lines(axes: Axes, points: pd.DataFrame, looks: Looks, joined: bool = Tr
 
 @figure_style()
 def line_chart(
-    points: pd.DataFrame,
-    x_label: str,
-    y_label: str,
-    looks: Looks,
-    joined: bool = True,
-    width: float = SINGLE,
+    points: pd.DataFrame, x_label: str, y_label: str, looks: Looks, width: float = SINGLE
 ) -> tuple[Figure, Axes]:
     """Return a figure of one panel with a legend, and the panel; see ``draw_lines``."""
     figure = Figure(figsize=(width, 3.2))
     axes = figure.subplots()
-    draw_lines(axes, points, looks, joined)
+    draw_lines(axes, points, looks)
     axes.set(xlabel=x_label, ylabel=y_label)
     add_legend(figure, [axes])
     return figure, axes
@@ -238,8 +220,10 @@ def scale_numbers(axes: Axes, numbers: pd.DataFrame, log: bool) -> None:
     if log and high >= LINEAR_BELOW * low:
         axes.set_yscale("log")
         # Within one decade, powers of ten and their multiples can leave a single tick
-        locator: Locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,))
-        axes.yaxis.set_major_locator(MaxNLocator("auto") if high < 10 * low else locator)
+        if high < 10 * low:
+            axes.yaxis.set_major_locator(MaxNLocator("auto"))
+        elif high < 100 * low:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.minorticks_off()
     elif low >= 0:
         axes.set_ylim(bottom=0.0)
@@ -251,14 +235,13 @@ def add_legend(figure: Figure | SubFigure, panels: Iterable[Axes]) -> list[str]:
     handles: dict[str, Any] = {}
     for axes in panels:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    names, lines = [*handles], [*handles.values()]
     for columns in range(6, 0, -1):
-        legend = figure.legend(lines, names, loc="outside upper left", ncols=columns)
-        if legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width:
+        legend = figure.legend(handles.values(), handles, loc="outside upper left", ncols=columns)
+        narrow = legend.get_window_extent().width < LEGEND_WIDTH * figure.bbox.width
+        if narrow or columns == 1:
             break
-        if columns > 1:
-            legend.remove()
-    return names
+        legend.remove()
+    return list(handles)
 
 
 def fit(figure: Figure, panels: Any) -> None:

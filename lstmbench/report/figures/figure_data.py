@@ -23,7 +23,6 @@ from lstmbench.report.labels import (
     key_of,
     ordered,
     quantity,
-    rows_of,
     shared,
     status_words,
     symbol,
@@ -38,6 +37,8 @@ MAX_LINES = 8
 """More lines in a panel can hardly be told apart."""
 MAX_NOTES = 6
 """Kinds of missing cases that are listed below a figure."""
+MAX_VALUES = 3
+"""Values of the x axis that are listed for one kind of missing cases."""
 COINCIDING = 0.01
 """Lines that differ by less than this fraction hide each other, so the figure names them."""
 ORDERED = (*SIZES, "threads")
@@ -100,32 +101,31 @@ class FigureData:
 
 
 def facets(
-    records: pd.DataFrame,
-    x: str,
-    y: str,
-    hue: str,
-    col: Sequence[str],
-    row: Sequence[str],
-    *,
+    cases: Sequence[Row],
+    x: str = "seq_len",
+    y: str = "time_median_s",
+    hue: str = "implementation",
+    col: Sequence[str] = (),
+    row: Sequence[str] = (),
     log: str = "xy",
     title: str | None = None,
     guide: str | None = None,
     line: Line | None = None,
 ) -> FigureData:
-    """Return what ``plot`` shows with these arguments.
+    """Return what ``plot`` shows of these cases with these arguments.
 
     Raises:
         LstmbenchError: as for ``plot``.
     """
     panels = [*col, *row]
-    cases = rows_of(records, filter(None, [x, y, hue, *panels, guide]))
     points = _numbers(cases, y, guide, "y" in log)
     drawn = points["y"].notna()
     known = list(compress(cases, drawn))
     if not known:
         statuses = counts(counted(case["status"] for case in cases))
         raise LstmbenchError(f"There is nothing to draw: no case has a number in {y} ({statuses}).")
-    _check_lines(cases, x, hue, panels)
+    keys = [key for key in case_keys(cases) if key not in (x, hue, *panels)]
+    _check_lines(cases, x, hue, panels, keys)
     hues = ordered(hue, (case[hue] for case in known))
     if len(hues) > MAX_LINES:
         raise LstmbenchError(
@@ -149,7 +149,6 @@ def facets(
         base = bases.pop() if len(bases) == 1 else None
         usual_title = f"Time relative to {base or 'the base'}, below 1 is faster"
         unit = f"{shorten(base, 40)} = 1" if base else unit
-    keys = [key for key in _case_keys(cases) if key not in (x, hue, *panels)]
     remarks = {
         "Coinciding lines": _coinciding(points, hues),
         "Not drawn": _missing(compress(cases, ~drawn), x, hue, y),
@@ -187,7 +186,7 @@ def _numbers(cases: Sequence[Row], y: str, guide: str | None, positive: bool) ->
     return numbers
 
 
-def _case_keys(cases: Sequence[Row]) -> list[str]:
+def case_keys(cases: Sequence[Row]) -> list[str]:
     """Return the columns that tell cases apart."""
     return ["implementation", *workload_keys(cases)]
 
@@ -199,10 +198,11 @@ def _panels(cases: Sequence[Row], keys: Sequence[str]) -> tuple[list[str], list[
     return titles, [values.index(key_of(case, keys)) for case in cases]
 
 
-def _check_lines(cases: Sequence[Row], x: str, hue: str, panels: Sequence[str]) -> None:
-    """Refuse to join different workloads: along a line nothing but ``x`` may differ."""
-    shown = (x, hue, *panels, *(SHAPE_KEYS if x == SHAPE else ()))
-    keys = [key for key in _case_keys(cases) if key not in shown]
+def _check_lines(
+    cases: Sequence[Row], x: str, hue: str, panels: Sequence[str], keys: Sequence[str]
+) -> None:
+    """Refuse to join cases that differ in one of ``keys`` or stand at the same ``x``."""
+    keys = [key for key in keys if x != SHAPE or key not in SHAPE_KEYS]
     for names, line in grouped(cases, [hue, *panels]).items():
         if differing := varying(line, keys):
             raise LstmbenchError(
@@ -220,8 +220,10 @@ def _missing(cases: Iterable[Row], x: str, hue: str, y: str) -> list[str]:
     reasons = [case | {"reason": _reason(case["status"], case[y])} for case in cases]
     phrases = []
     for (name, reason), group in grouped(reasons, [hue, "reason"]).items():
-        values = ", ".join(map(str, ordered(x, (case[x] for case in group))))
-        where = f"{symbol(x)} = {values}, " if values.count(", ") < 3 else ""
+        values = ordered(x, (case[x] for case in group))
+        where = (
+            f"{symbol(x)} = {', '.join(map(str, values))}, " if len(values) <= MAX_VALUES else ""
+        )
         phrases.append(f"{shorten(name, 40)}: {reason} ({where}{plural(len(group), 'case')})")
     more = len(phrases) - MAX_NOTES
     if more > 0:
@@ -238,9 +240,9 @@ def _reason(status: str, value: Any) -> str:
 def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
     """Return which lines coincide wherever both have a point."""
     lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
-    lines = lines.rename(columns=lambda place: str(hues[place]))
+    lines.columns = pd.Index([str(hues[place]) for place in lines])
     groups: dict[str, list[str]] = {}
-    for name in lines.columns.astype(str):
+    for name in lines:
         difference = (lines.div(lines[name], axis=0) - 1).abs()
         same = lines.columns[(difference.max() < COINCIDING) & (difference.count() > 1)]
         groups.setdefault(str(same[0]) if len(same) else name, []).append(shorten(name, 40))

@@ -11,11 +11,11 @@ from lstmbench.report.figures.figure import (
     PAGE,
     SINGLE,
     Figure,
+    add_text,
     figure_style,
     fit,
     scale_numbers,
     style_of,
-    write,
 )
 from lstmbench.report.labels import WORKLOAD, describe, ordered
 from lstmbench.report.number_format import Sentence, pick_unit, plural
@@ -78,7 +78,7 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     calls = calls.assign(time=calls["seconds"].astype(float) * SECONDS[unit])
     labels = list(calls["label"].unique())
     figure = Figure(figsize=(SINGLE if len(labels) <= MAX_LABELS else PAGE, 4))
-    write(figure.suptitle, title, fontsize="medium", fontweight="normal")
+    add_text(figure.suptitle, title, fontsize="medium", fontweight="normal")
     axes = figure.subplots()
     for place, label in enumerate(labels):
         column = calls[calls["label"] == label]

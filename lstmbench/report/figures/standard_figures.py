@@ -1,14 +1,15 @@
 """The figures that every run gets, with stable names; large runs are split to stay readable."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 
 from lstmbench.core.tolerance import TOLERANCE
-from lstmbench.report.figures.faceted_plot import plot
+from lstmbench.report.figures.faceted_plot import draw
 from lstmbench.report.figures.figure import Figure
-from lstmbench.report.figures.figure_data import MAX_LINES
+from lstmbench.report.figures.figure_data import MAX_LINES, case_keys, facets
 from lstmbench.report.figures.training_figures import learning_curves
 from lstmbench.report.gpu_coverage import GPU, gpu_coverage
 from lstmbench.report.labels import (
@@ -25,7 +26,6 @@ from lstmbench.report.labels import (
     shapes,
     varying,
     varying_keys,
-    workload_keys,
 )
 from lstmbench.report.number_format import Sentence, slug
 from lstmbench.report.provenance import manifests_of, table_id
@@ -56,6 +56,11 @@ FIGURE_KINDS: Mapping[str, dict[str, Any]] = {
     "gradient-error": {"y": "grad_rel_error", "title": "Rounding error of the gradients"},
 }
 """The options of ``plot`` for each kind of standard figure."""
+LEFT_OUT: Mapping[str, tuple[str, str]] = {
+    "gradient-error": ("mode", "inference"),
+    "device-peak": ("device", "cpu"),  # its memory is the host's
+}
+"""A column, and the value of it whose cases do not belong into this kind of figure."""
 
 
 def standard_figures(
@@ -65,16 +70,18 @@ def standard_figures(
 
     Training runs have a figure of learning curves for each task; they need the samples.
     """
+    rows = rows_of(records)
+    stem = _stem(records, rows)
     if is_training_run(records):
-        return ({} if samples is None else _learning_figures(records, samples)), []
+        return ({} if samples is None else _learning_figures(stem, records, samples)), []
     drawn: dict[str, Figure] = {}
     absent: dict[str, list[str]] = {}
     for kind, options in FIGURE_KINDS.items():
-        for name, rows, figure in _figures(records, kind, options):
+        for name, cases, figure in _figures(rows, stem + kind, kind, options):
             if figure is not None:
                 drawn[name] = figure
             elif kind != "device-peak":  # without a device, nobody misses its figure
-                absent.setdefault(_status_counts(rows), []).append(name)
+                absent.setdefault(_status_counts(cases), []).append(name)
     return drawn, [f"Nothing to draw ({why}): {', '.join(names)}." for why, names in absent.items()]
 
 
@@ -86,16 +93,18 @@ def series(records: pd.DataFrame, y: str, **options: Any) -> list[Figure | Sente
     Args:
         records: as ``read_results`` returns them.
         y: the name of a column.
-        options: as for ``plot``; those of the standard figure of ``y`` are the defaults.
+        options: ``log``, ``title``, ``guide`` and ``line`` as for ``plot``; those of the standard
+            figure of ``y`` are the defaults.
 
     Raises:
         LstmbenchError: if there are no records, or no column ``y``.
     """
+    rows = rows_of(records, [y])
     kind = next((kind for kind, standard in FIGURE_KINDS.items() if standard["y"] == y), slug(y))
-    figures = _figures(records, kind, FIGURE_KINDS.get(kind, {"y": y}) | options)
+    options = FIGURE_KINDS.get(kind, {"y": y}) | options
+    figures = _figures(rows, _stem(records, rows) + kind, kind, options)
     drawn: list[Figure | Sentence] = [figure for *_, figure in figures if figure is not None]
-    statuses = _status_counts(rows_of(records))
-    none = f"There is nothing to draw: no case has a number in `{y}` ({statuses})."
+    none = f"There is nothing to draw: no case has a number in `{y}` ({_status_counts(rows)})."
     return drawn or [Sentence(none)]
 
 
@@ -109,77 +118,87 @@ def _status_counts(rows: Sequence[Row]) -> str:
     return counts(counted(row["status"] for row in rows))
 
 
-def _name(records: pd.DataFrame, rows: list[Row], kind: str) -> str:
-    return table_id(rows, manifests_of(rows, records.attrs.get("manifest")), kind)
+def _stem(records: pd.DataFrame, rows: list[Row]) -> str:
+    """Return how the names of all figures of these records begin."""
+    return table_id(rows, manifests_of(rows, records.attrs.get("manifest")), "")
 
 
-def _learning_figures(records: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Figure]:
-    stem = _name(records, rows_of(records), "learning")
+def _learning_figures(stem: str, records: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Figure]:
     columns = dict.fromkeys([*records.columns, *TRAINING_COLUMNS])
     records = records.reindex(columns=list(columns))  # if all runs failed, few columns are there
     drawn = {}
     for task in records["task"].dropna().unique():
         if isinstance(figure := learning_curves(samples, records, [task]), Figure):
-            figure.id = f"{stem}-{slug(task)}"
+            figure.id = f"{stem}learning-{slug(task)}"
             drawn[figure.id] = figure
     return drawn
 
 
 def _figures(
-    records: pd.DataFrame, kind: str, options: Mapping[str, Any]
+    rows: list[Row], stem: str, kind: str, options: Mapping[str, Any]
 ) -> Iterator[tuple[str, list[Row], Figure | None]]:
-    """Yield the name, the rows and the figure of each part; None where no row has a number."""
+    """Yield the name, the cases and the figure of each part; None where no case has a number."""
     y = options["y"]
-    rows = rows_of(records, [y])
-    for suffix, part, panels in _parts(rows, kind, y):
-        name = _name(records, rows, f"{kind}{suffix}")
-        if not any(has_number(row, y) for row in part):
-            yield name, part, None
+    if kind in LEFT_OUT:
+        column, value = LEFT_OUT[kind]
+        rows = [row for row in rows if row[column] != value]
+    for suffix, cases, panels in _parts(rows, y) if rows else ():
+        name = stem + suffix
+        if not any(has_number(row, y) for row in cases):
+            yield name, cases, None
             continue
-        line = {}
-        tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in part}
+        tolerances = {TOLERANCE.get(str(row["dtype"]), 0.0) for row in cases}
         if y.endswith("rel_error") and len(tolerances) == 1 and any(tolerances):
             (tolerance,) = tolerances
-            line["line"] = (f"tolerance {tolerance:.0e}", tolerance)
-        figure = plot(pd.DataFrame(part), **panels | dict(options) | line)
+            panels["line"] = (f"tolerance {tolerance:.0e}", tolerance)
+        figure = draw(facets(cases, **panels | options))
         figure.id = name
-        yield name, part, figure
+        yield name, cases, figure
 
 
-def _parts(rows: list[Row], kind: str, y: str) -> Iterator[tuple[str, list[Row], dict[str, Any]]]:
-    """Yield for each figure the end of its name, its rows, and its axis and panels for ``plot``."""
-    if kind == "gradient-error":
-        rows = [row for row in rows if row["mode"] != "inference"]
-    if kind == "device-peak":
-        rows = [row for row in rows if row["device"] != "cpu"]  # its memory is the host's
-    if not rows:
-        return
+def _parts(rows: list[Row], y: str) -> Iterator[tuple[str, list[Row], dict[str, Any]]]:
+    """Yield the ending of the name, the cases, and the axis and panels of each figure."""
     x = _x_axis(rows)
     shown: tuple[str, ...] = (x,)
     if x == SHAPE:
         rows = [row | {SHAPE: shape} for row, shape in zip(rows, shapes(rows), strict=True)]
         shown = (SHAPE, *SHAPE_KEYS)
-    beside = _side_by_side(rows, y)
-    apart = [key for key in varying_keys(rows, *shown, *beside) if key in OWN_FIGURE]
-    for values, group in grouped(rows, apart).items():
-        suffix = f"-{slug(describe(dict(zip(apart, values, strict=True))))}" if apart else ""
-        chunks = _chunks(group)
-        for number, names in enumerate(chunks, 1):
-            chunk = [row for row in group if row["implementation"] in names]
-            part = f"-part-{number}" if len(chunks) > 1 else ""
-            columns = varying_keys(chunk, *shown, "mode", *beside)
+    device_columns = _device_columns(rows, y)
+    figure_columns = [
+        key for key in varying_keys(rows, *shown, *device_columns) if key in OWN_FIGURE
+    ]
+    for values, group in grouped(rows, figure_columns).items():
+        suffix = (
+            f"-{slug(describe(dict(zip(figure_columns, values, strict=True))))}"
+            if figure_columns
+            else ""
+        )
+        names = ordered("implementation", (row["implementation"] for row in group))
+        bases = {row["ratio_to"] for row in group}.intersection(names)
+        if len(names) <= MAX_LINES:
+            bases = set()  # as all are in one figure, the base is too
+        others = [name for name in names if name not in bases]
+        for part, chosen in _split(others, max(1, MAX_LINES - len(bases)), "part"):
+            chunk = [row for row in group if row["implementation"] in {*bases, *chosen}]
+            columns = varying_keys(chunk, *shown, "mode", *device_columns)
             panels = list(grouped(chunk, columns).values())
-            across = max(1, MAX_COLUMNS // len(combinations(chunk, beside)))
-            for start in range(0, len(panels), across):
-                page = f"-page-{start // across + 1}" if len(panels) > across else ""
-                page_rows = [row for panel in panels[start : start + across] for row in panel]
-                differing = varying_keys(page_rows)
+            across = max(1, MAX_COLUMNS // len(combinations(chunk, device_columns)))
+            for page, shown_panels in _split(panels, across, "page"):
+                cases = list(chain(*shown_panels))
+                differing = varying_keys(cases)
                 row = [key for key in ("mode",) if key in differing]
-                col = [key for key in (*columns, *beside) if key in differing]
-                yield suffix + part + page, page_rows, {"x": x, "row": row, "col": col}
+                col = [key for key in (*columns, *device_columns) if key in differing]
+                yield suffix + part + page, cases, {"x": x, "row": row, "col": col}
 
 
-def _side_by_side(rows: Sequence[Row], y: str) -> list[str]:
+def _split(items: Sequence[Any], size: int, noun: str) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield slices of so many items, behind the ending of a name that numbers several of them."""
+    for start in range(0, len(items), size):
+        number = f"-{noun}-{start // size + 1}" if len(items) > size else ""
+        yield number, items[start : start + size]
+
+
+def _device_columns(rows: Sequence[Row], y: str) -> list[str]:
     """Return what is shown side by side: the device if several have numbers, and what it decides.
 
     A GPU's cases may have another number of threads than a CPU's: that is no reason for a figure of
@@ -197,21 +216,9 @@ def _x_axis(rows: Sequence[Row]) -> str:
     If lines would have hardly more than one point along any size, it is the workloads' shapes, side
     by side.
     """
-    keys = ("implementation", *workload_keys(rows))
     lines = {
-        x: len(combinations(rows, [key for key in keys if key != x]))
+        x: len(combinations(rows, [key for key in case_keys(rows) if key != x]))
         for x in ("seq_len", "batch_size", "hidden_size")
     }
     best = min(lines, key=lambda x: lines[x])
     return SHAPE if len(rows) < MIN_POINTS * lines[best] and len(set(shapes(rows))) > 1 else best
-
-
-def _chunks(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the implementations of each figure: at most ``MAX_LINES``, always with the base."""
-    names = ordered("implementation", (row["implementation"] for row in rows))
-    if len(names) <= MAX_LINES:
-        return [names]
-    bases = [name for name in names if any(row["ratio_to"] == name for row in rows)]
-    others = [name for name in names if name not in bases]
-    size = max(1, MAX_LINES - len(bases))
-    return [[*bases, *others[start : start + size]] for start in range(0, len(others), size)]

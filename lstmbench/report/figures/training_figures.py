@@ -15,6 +15,7 @@ from lstmbench.report.figures.figure import (
     PAGE,
     SINGLE,
     Figure,
+    Looks,
     add_legend,
     draw_lines,
     figure_style,
@@ -30,6 +31,8 @@ MAX_COLUMNS = 3
 """Panels of learning curves that find room side by side on a page."""
 MARKERS = 8
 """Markers on a learning curve; one at every epoch would hide it."""
+CURVES = 4
+"""Curves that are drawn beside their continuation."""
 ROUNDING = 1e-16
 """Gradients below this fraction of the largest are rounding errors of float64."""
 
@@ -78,22 +81,15 @@ def _draw_curves(curves: Sequence[LearningCurve], columns: int, width: float) ->
 
 
 def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
-    looks: dict[str, dict[str, Any]] = {}
+    looks = {}
     for line in curve.lines:
         thin = {"marker": "", "linewidth": 0.9} if line.cell == "rnn" else {}
-        every = max(1, len(line.points) // MARKERS)
-        looks[line.label] = style_of(line.implementation).line_options() | thin
-        looks[line.label]["markevery"] = every
+        look = style_of(line.implementation).line_options() | thin
+        looks[line.label] = look | {"markevery": max(1, len(line.points) // MARKERS)}
     draw_lines(axes, pd.concat(line.points.assign(hue=line.label) for line in curve.lines), looks)
     if curve.score is not None:
         value, low, high = curve.score
-        star: dict[str, Any] = {
-            "color": INK,
-            "markersize": 8,
-            "zorder": 5,
-            "label": "LSTM, test data",
-        }
-        axes.plot([curve.end], [value], "*", **star)
+        axes.plot(curve.end, value, "*", color=INK, markersize=8, zorder=5, label="LSTM, test data")
         if low is not None and high is not None:
             axes.vlines(curve.end, low, high, color=INK)
     if curve.log:
@@ -101,9 +97,10 @@ def _draw_curve(axes: Axes, curve: LearningCurve) -> None:
     # The table has the baselines that are far from the curves
     for name, score in curve.near_baselines(*axes.get_ylim()).items():
         axes.axhline(score, color=MUTED, linewidth=0.8, linestyle=":")
-        look: dict[str, Any] = {"fontsize": "small", "color": MUTED, "backgroundcolor": "#ffffff99"}
-        look |= {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
-        axes.text(0.01, score, name, **look)
+        axes.text(
+            0.01, score, name, fontsize="small", color=MUTED, backgroundcolor="#ffffff99",
+            va="bottom", transform=axes.get_yaxis_transform(), parse_math=False,
+        )  # fmt: skip
     axes.margins(y=0.1)  # the name of the highest line fits below the top
     axes.set_title(curve.title, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -140,7 +137,7 @@ def precision_recall(points: pd.DataFrame) -> Figure:
 def forecast_horizons(errors: pd.DataFrame, unit: str, step: str) -> Figure:
     """Draw mean errors of forecasts: columns ``method``, ``ahead``, ``error``."""
     points = errors.rename(columns={"method": "hue", "ahead": "x", "error": "y"})
-    looks: dict[str, dict[str, Any]] = {hue: {} for hue in points["hue"]}
+    looks: Looks = {hue: {} for hue in points["hue"]}
     figure, axes = line_chart(points, f"ahead ({step})", f"mean absolute error ({unit})", looks)
     scale_numbers(axes, points[["y"]], log=True)
     caption = "Error of forecasts of the test data, by how far ahead they are."
@@ -149,18 +146,17 @@ def forecast_horizons(errors: pd.DataFrame, unit: str, step: str) -> Figure:
 
 @figure_style()
 def continued_curves(
-    truth: np.ndarray[Any, Any], generated: np.ndarray[Any, Any], prompt: int, count: int = 4
+    truth: np.ndarray[Any, Any], generated: np.ndarray[Any, Any], prompt: int
 ) -> Figure:
-    """Draw curves beside their continuation by a model.
+    """Draw the first curves beside their continuation by a model.
 
     Args:
         truth: the movements of the pen, (T, B, 2).
         generated: those that the model made after the first ``prompt``, (T - prompt, B, 2).
         prompt: how many movements the model was shown.
-        count: how many curves are drawn.
     """
-    figure = Figure(figsize=(PAGE, 0.4 + 0.8 * count))
-    panels = figure.subplots(count, squeeze=False)[:, 0]
+    figure = Figure(figsize=(PAGE, PAGE / 2))
+    panels = figure.subplots(CURVES)
     for k, axes in enumerate(panels):
         whole = truth[:, k].cumsum(axis=0)
         alone = whole[prompt - 1] + generated[:, k].cumsum(axis=0)
@@ -176,5 +172,5 @@ def continued_curves(
     return figure.described(
         "drawings",
         "Curves, and how a model went on with them by itself.",
-        f"{count} curves; the model reads its own movements after {prompt} steps.",
+        f"{CURVES} curves; the model reads its own movements after {prompt} steps.",
     )

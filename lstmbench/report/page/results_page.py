@@ -90,9 +90,9 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
             remarks.append(f"{run.folder}: {left_out}")
         else:
             samples[run.folder] = read_samples(folder)
-    empty = pd.DataFrame(columns=[*COLUMNS, "run"])
-    rows = pd.concat(tables or [empty], ignore_index=True)
-    is_training = rows.get("task", pd.Series(index=rows.index)).notna()
+    rows = pd.concat(tables or [pd.DataFrame()], ignore_index=True)
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows, *COLUMNS, "run", "task"])))
+    is_training = rows["task"].notna()
     order = [*GROUPS, "implementation"]
     cases = rows[~is_training].sort_values(order, key=_in_order, ignore_index=True)
     data = {
@@ -153,7 +153,7 @@ def _column(table: pd.DataFrame, name: str) -> Json:
     elif is_number:
         low, high = _values(table, known.low), _values(table, known.high)
         rows = zip(values, low, high, strict=True)
-        texts = [_text(value, known.units, *ends) for value, *ends in rows]
+        texts = [_text(known.units, *row) for row in rows]
     if not is_number:
         values = [value if value is None else str(value) for value in values]
     is_chosen = name in ("implementation", "status", *GROUPS)
@@ -181,7 +181,7 @@ def _values(table: pd.DataFrame, name: str | None) -> list[Any]:
     return rounded(column.where(column.notna(), None), DIGITS)
 
 
-def _text(value: Any, units: Mapping[str, float], low: Any = None, high: Any = None) -> str:
+def _text(units: Mapping[str, float], value: Any, low: Any = None, high: Any = None) -> str:
     """Return a number in the unit that fits it, with its interval if it has one."""
     if value is None:
         return "–"
@@ -220,7 +220,7 @@ def _samples(cases: pd.DataFrame, samples: Mapping[str, pd.DataFrame]) -> dict[s
 def _process(process: Any, samples: pd.DataFrame) -> Json:
     seconds = samples["seconds"].astype(float)
     disturbed = samples["disturbed"].to_numpy(bool).nonzero()[0].tolist()
-    times = [_text(time, SECONDS) for time in seconds.quantile([0, 0.5, 1])]
+    times = [_text(SECONDS, time) for time in seconds.quantile([0, 0.5, 1])]
     return {
         "process": int(process),
         "seconds": rounded(seconds, 4),

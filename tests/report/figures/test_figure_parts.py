@@ -52,7 +52,8 @@ def test_an_interval_is_a_band_of_a_line_and_a_bar_of_a_mark_and_none_if_it_has_
     for joined, low in ((True, 0.5), (False, 0.5), (True, 1.0)):
         axes = Figure().subplots()
         ends = {"low": [low] * 3, "high": [1.0] * 3}
-        draw_lines(axes, points("a", **ends), {"a": {}}, joined)
+        look = {} if joined else {"linestyle": "none"}
+        draw_lines(axes, points("a", **ends), {"a": look})
         kinds.append([type(collection).__name__ for collection in axes.collections])
     assert [len(kind) for kind in kinds] == [1, 1, 0]
     assert kinds[1] == ["LineCollection"] and kinds[0] != kinds[1]

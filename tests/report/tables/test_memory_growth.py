@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lstmbench.measure.suites.case import Workload
-from lstmbench.report.figures.memory_growth import growth
+from lstmbench.report.tables.memory_growth import growth
 
 
 def test_growth_is_the_slope_between_the_shortest_and_the_longest_sequence(quick):
