@@ -70,14 +70,6 @@ class Parameter:
     default: Any
     help: str = ""
 
-    def accepts(self, value: Any) -> bool:
-        """Return whether a value has the parameter's type; an int is also a float."""
-        try:
-            TypeAdapter(TYPES[self.kind]).validate_python(value, strict=True)
-        except ValidationError:
-            return False
-        return True
-
     def parse(self, text: str) -> Any:
         """Return a value from the command line: a str as it is, others as a Python literal."""
         if self.kind == "str":
@@ -121,7 +113,7 @@ def declared(cell: str, notebook: str) -> dict[str, Parameter]:
 
 
 def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any], notebook: str) -> None:
-    """Refuse values of unknown parameters and of the wrong type.
+    """Refuse values of unknown parameters and of the wrong type; an int is also a float.
 
     Raises:
         LstmbenchError: with the parameter, and what was expected.
@@ -132,11 +124,13 @@ def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any], notebo
             raise LstmbenchError(
                 f"{notebook} has no parameter {name!r}; its parameters are {known}."
             )
-        if not parameters[name].accepts(value):
-            kind = parameters[name].kind
+        kind = parameters[name].kind
+        try:
+            TypeAdapter(TYPES[kind]).validate_python(value, strict=True)
+        except ValidationError:
             raise LstmbenchError(
                 f"{notebook}: parameter {name} must be {kind}, but it is {value!r}."
-            )
+            ) from None
 
 
 def check_parameters(cells: Sequence[str], notebook: str = "this notebook") -> None:

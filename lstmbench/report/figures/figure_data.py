@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -240,9 +240,9 @@ def _reason(status: str, value: Any) -> str:
 def _coinciding(points: pd.DataFrame, hues: Sequence[Any]) -> list[str]:
     """Return which lines coincide wherever both have a point."""
     lines = points.dropna(subset="y").pivot(index=["row", "col", "x"], columns="hue", values="y")
-    lines.columns = pd.Index([str(hues[place]) for place in lines])
+    lines = lines.rename(columns=lambda place: str(hues[place]))
     groups: dict[str, list[str]] = {}
-    for name in lines:
+    for name in lines.columns.astype(str):
         difference = (lines.div(lines[name], axis=0) - 1).abs()
         same = lines.columns[(difference.max() < COINCIDING) & (difference.count() > 1)]
         groups.setdefault(str(same[0]) if len(same) else name, []).append(shorten(name, 40))
@@ -254,19 +254,15 @@ def alt_text(shown: FigureData) -> str:
 
     That is its kind, axes, lines, and the lowest and highest line at the right end of each panel.
     """
-    panels = list(shown.points.groupby(["row", "col"]))
+    panels = shown.points.groupby(["row", "col"]).ngroups
     kind = f"{'Line' if shown.joined else 'Dot'} chart"
-    if len(panels) > 1:
-        kind += f" of {len(panels)} panels"
+    if panels > 1:
+        kind += f" of {panels} panels"
     scale = {"": "linear", "x": "logarithmic x", "y": "logarithmic y"}.get(shown.log, "logarithmic")
     x = shown.points["x"]
     span = ", ".join(shown.ticks or [f"{x.min():g} to {x.max():g}"])
-    ends = []
-    for place, panel in panels:
-        row, col = cast("tuple[int, int]", place)
-        known = panel.dropna(subset="y")
-        if len(known):
-            ends.append(_right_end(shown, [shown.rows[row], shown.cols[col]], known))
+    known = shown.points.dropna(subset="y")
+    ends = [_right_end(shown, panel) for _, panel in known.groupby(["row", "col"])]
     sentences = [
         f"{shown.title}. {kind}, {scale} axes. x: {shown.x_label}, {span}. y: {shown.y_label}.",
         f"Lines: {', '.join(shorten(hue, 40) for hue in shown.hues)}.",
@@ -276,7 +272,7 @@ def alt_text(shown: FigureData) -> str:
     return plain(" ".join(sentences))
 
 
-def _right_end(shown: FigureData, titles: list[str], panel: pd.DataFrame) -> str:
+def _right_end(shown: FigureData, panel: pd.DataFrame) -> str:
     """Return which line ends lowest and which highest in a panel."""
     last = panel["x"].max()
     place = shown.ticks[last] if shown.ticks else f"{last:g}"
@@ -287,6 +283,7 @@ def _right_end(shown: FigureData, titles: list[str], panel: pd.DataFrame) -> str
         f"{shorten(shown.hues[hue], 40)} {_short(ends[hue])}"
         for hue in (ends.idxmin(), ends.idxmax())
     )
+    titles = shown.rows[panel["row"].iloc[0]], shown.cols[panel["col"].iloc[0]]
     where = ", ".join(filter(None, [*titles, place]))
     values = f"lowest {lowest}, highest {highest}" if len(ends) > 1 else lowest
     return f"{where[:1].upper()}{where[1:]}: {values}."

@@ -1,5 +1,6 @@
 """The raw samples behind one workload's times, in the order in which they were taken."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,16 +77,15 @@ def draw_calls(calls: pd.DataFrame, title: str) -> Figure:
     """
     unit = pick_unit(calls["seconds"], SECONDS)
     calls = calls.assign(time=calls["seconds"].astype(float) * SECONDS[unit])
-    labels = list(calls["label"].unique())
+    labels = calls["label"].unique()
     figure = Figure(figsize=(SINGLE if len(labels) <= MAX_LABELS else PAGE, 4))
     add_text(figure.suptitle, title, fontsize="medium", fontweight="normal")
     axes = figure.subplots()
-    for place, label in enumerate(labels):
-        column = calls[calls["label"] == label]
+    for place, (_, column) in enumerate(calls.groupby("label", sort=False)):
         color = style_of(column["implementation"].iloc[0]).color
-        edges = np.linspace(place - 0.42, place + 0.42, column["process"].nunique() + 1)
-        for k, (_, strip) in enumerate(column.groupby("process")):
-            left, right = edges[k : k + 2]
+        strips = column.groupby("process")
+        edges = np.linspace(place - 0.42, place + 0.42, len(strips) + 1)
+        for (left, right), (_, strip) in zip(pairwise(edges), strips, strict=True):
             x = np.linspace(left, right, len(strip) + 2)[1:-1]
             axes.plot(x, strip["time"], color=color, **MARKS)
             axes.hlines(strip["time"].median(), left + 0.02, right - 0.02, color=INK)

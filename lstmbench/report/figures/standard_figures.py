@@ -124,8 +124,9 @@ def _stem(records: pd.DataFrame, rows: list[Row]) -> str:
 
 
 def _learning_figures(stem: str, records: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Figure]:
-    columns = dict.fromkeys([*records.columns, *TRAINING_COLUMNS])
-    records = records.reindex(columns=list(columns))  # if all runs failed, few columns are there
+    # If all runs failed, few columns are there
+    columns = records.columns.union(list(TRAINING_COLUMNS), sort=False)
+    records = records.reindex(columns=columns)
     drawn = {}
     for task in records["task"].dropna().unique():
         if isinstance(figure := learning_curves(samples, records, [task]), Figure):
@@ -135,7 +136,7 @@ def _learning_figures(stem: str, records: pd.DataFrame, samples: pd.DataFrame) -
 
 
 def _figures(
-    rows: list[Row], stem: str, kind: str, options: Mapping[str, Any]
+    rows: list[Row], stem: str, kind: str, options: dict[str, Any]
 ) -> Iterator[tuple[str, list[Row], Figure | None]]:
     """Yield the name, the cases and the figure of each part; None where no case has a number."""
     y = options["y"]

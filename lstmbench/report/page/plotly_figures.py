@@ -50,7 +50,7 @@ def axis(column: Column, values: Sequence[Any]) -> Json:
     if column.units == BYTES:
         return _titled(f"{column.label}, MiB")
     sizes = sorted({value for value in values if isinstance(value, int)})
-    return _titled(column.label, tickvals=sizes if 0 < len(sizes) <= MAX_TICKS else None)
+    return _titled(column.label, **({"tickvals": sizes} if 0 < len(sizes) <= MAX_TICKS else {}))
 
 
 def _titled(title: str, **options: Any) -> Json:

@@ -91,7 +91,7 @@ def results_page(base: Path, runs: Sequence[Summary]) -> str:
         else:
             samples[run.folder] = read_samples(folder)
     rows = pd.concat(tables or [pd.DataFrame()], ignore_index=True)
-    rows = rows.reindex(columns=list(dict.fromkeys([*rows, *COLUMNS, "run", "task"])))
+    rows = rows.reindex(columns=rows.columns.union([*COLUMNS, "run", "task"], sort=False))
     is_training = rows["task"].notna()
     order = [*GROUPS, "implementation"]
     cases = rows[~is_training].sort_values(order, key=_in_order, ignore_index=True)

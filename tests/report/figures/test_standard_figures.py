@@ -2,6 +2,10 @@ import pytest
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import plot, series, standard_figures
+from lstmbench.report.figures import faceted_plot
+from lstmbench.report.figures import standard_figures as module
+from lstmbench.report.figures.figure import Figure
+from lstmbench.report.labels import rows_of
 
 
 def test_a_standard_quantity_gives_the_standard_figures(quick):
@@ -41,3 +45,24 @@ def test_what_differs_between_panels_is_not_said_to_hold_for_all(quick):
     figure = plot(same, col="mode", row="input")
     assert "H = 64" in figure.caption
     assert "I = " not in figure.caption
+
+
+def test_records_are_converted_once_for_all_figures(quick, monkeypatch):
+    converted = []
+
+    def counted_rows_of(*given):
+        converted.append(given)
+        return rows_of(*given)
+
+    for home in (module, faceted_plot):
+        monkeypatch.setattr(home, "rows_of", counted_rows_of)
+    monkeypatch.setattr(module, "draw", lambda shown: Figure())
+    assert len(standard_figures(quick)[0]) == 6
+    assert len(converted) == 1
+
+
+def test_columns_and_rows_of_panels_are_named_one_by_one_or_not_at_all(quick, monkeypatch):
+    monkeypatch.setattr(faceted_plot, "draw", lambda shown: (shown.rows, shown.cols))
+    same = quick[(quick["input"] == "random") & (quick["hidden_size"] == 64)]
+    assert plot(same, col="mode") == plot(same, col=["mode"], row=None)
+    assert plot(same[same["mode"] == "training"], col=None) == ([""], [""])
