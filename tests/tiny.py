@@ -1,6 +1,5 @@
 """Suites that take no time to measure, and plug-ins that misbehave while they are measured."""
 
-import json
 import os
 import re
 import select
@@ -51,11 +50,10 @@ class InProcessWorker:
         self.server = worker.WorkerServer()
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
-        request = json.dumps({"command": command, **arguments}).encode()
-        response = json.loads(worker.respond(self.server, request))
-        if "error" in response:
-            raise LstmbenchError(response["error"])
-        return response["result"]
+        result, error = worker.respond(self.server, command, arguments)
+        if error is not None:
+            raise LstmbenchError(error)
+        return result
 
     def kill(self) -> str:
         self.server.scope.close()

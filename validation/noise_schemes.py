@@ -128,8 +128,8 @@ def start_workers(
             "prepare",
             TIMEOUT_S,
             implementation=name,
-            workload=vars(workload),
-            inputs=str(inputs),
+            workload=workload,
+            inputs=inputs,
         )
         worker.request("check_accuracy", TIMEOUT_S)
         worker.request("warm_up", TIMEOUT_S, turn_s=0.020)

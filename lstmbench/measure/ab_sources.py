@@ -72,10 +72,8 @@ class Variant:
         problem = f"{self.label} has no package lstmbench"
         packed = _git("archive", self.revision, "lstmbench", problem=problem)
         with tarfile.open(fileobj=BytesIO(packed)) as archive:
-            if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
-                archive.extractall(folder, filter="data")
-            else:
-                archive.extractall(folder)
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # since 3.11.4
+            archive.extractall(folder)
         if not (folder / "lstmbench" / "core").is_dir():
             shutil.rmtree(folder)
             raise LstmbenchError(

@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from lstmbench.core.tolerance import TOLERANCE
-from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, disturbance, metrics
 from lstmbench.measure.metrics.speed import ratio_interval
-from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied, WorkerTimeout
+from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerTimeout
 from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.interface import Row
 
-REQUEST_ERRORS = (WorkerDied, WorkerTimeout, LstmbenchError)
-"""What a request to a worker may raise."""
 OUT_OF_MEMORY_MESSAGES = (
     "MemoryError", "OutOfMemory", "out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED",
     "SIGKILL",

@@ -37,16 +37,13 @@ def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
 
     bfloat16 is rounded from float32, as the frameworks do. NaN is not supported.
     """
-    if dtype == "float64":
-        return np.asarray(array, dtype=np.float64)
-    if dtype == "float16":
-        return np.asarray(array).astype(np.float16).astype(np.float64)
-    single = np.asarray(array, dtype=np.float32)
+    own_types = {"float64": np.float64, "float16": np.float16}
+    nearest = np.asarray(array).astype(own_types.get(dtype, np.float32))
     if dtype == "bfloat16":  # NumPy lacks it: keep the upper half of the bits, rounded
-        bits = single.view(np.uint32)
+        bits = nearest.view(np.uint32)
         upper = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
-        single = upper.astype(np.uint32).view(np.float32)
-    return single.astype(np.float64)
+        nearest = upper.astype(np.uint32).view(np.float32)
+    return nearest.astype(np.float64)
 
 
 def weight_names(workload: Workload) -> list[tuple[str, ...]]:

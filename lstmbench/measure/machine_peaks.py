@@ -70,24 +70,20 @@ def products(workload: Workload) -> list[tuple[float, Timer]]:
     padding.
     """
     T, B, H, dtype = workload.seq_len, workload.batch_size, workload.hidden_size, workload.dtype
+    inputs = workload.layer_inputs
+    forward, backward = (
+        [(len(inputs) * T, B, H, 4 * H, "")],
+        [(len(inputs) * T, B, 4 * H, H, ""), (len(inputs), H, T * B, 4 * H, "k")],
+    )
+    for features in set(inputs):
+        count = inputs.count(features)
+        forward += [(count, T * B, features, 4 * H, "m")]
+        backward += [(count, T * B, 4 * H, features, "m"), (count, features, T * B, 4 * H, "k")]
     share = workload.steps / (T * B)
-    training = workload.mode == "training"
-    layers = len(workload.layer_inputs)
-    timers = [(share * layers * T, _product_timer(B, H, 4 * H, dtype))]
-    if training:
-        timers += [
-            (share * layers * T, _product_timer(B, 4 * H, H, dtype)),
-            (share * layers, _product_timer(H, T * B, 4 * H, dtype, long_side="k")),
-        ]
-    for features in set(workload.layer_inputs):
-        count = share * workload.layer_inputs.count(features)
-        timers.append((count, _product_timer(T * B, features, 4 * H, dtype, long_side="m")))
-        if training:
-            timers += [
-                (count, _product_timer(T * B, 4 * H, features, dtype, long_side="m")),
-                (count, _product_timer(features, T * B, 4 * H, dtype, long_side="k")),
-            ]
-    return timers
+    return [
+        (share * count, _product_timer(m, k, n, dtype, long_side))
+        for count, m, k, n, long_side in forward + backward * (workload.mode == "training")
+    ]
 
 
 def _product_timer(m: int, k: int, n: int, dtype: str, long_side: str = "") -> Timer:

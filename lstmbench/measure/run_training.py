@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure import disturbance
-from lstmbench.measure.case_run import REQUEST_ERRORS, status_of, status_without_worker
+from lstmbench.measure.case_run import status_of, status_without_worker
 from lstmbench.measure.process.forkserver import ORACLE, Worker
 from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
@@ -53,7 +54,7 @@ def _baselines(
     try:
         with pool.running_worker(ORACLE, workload) as worker:
             answer = worker.request("baselines", suite.timeout_s, workload=asdict(workload))
-    except REQUEST_ERRORS as error:
+    except LstmbenchError as error:
         return [row | {"status": status_of(error), "error": str(error)}]
     scores = answer.pop("scores")
     row |= answer | {"status": "ok", "error": None}
@@ -81,7 +82,7 @@ def _train(
             for sample in _epochs(worker, workload.device, suite.timeout_s):
                 samples.append(row | sizes | sample)  # kept if a later epoch fails
             result = worker.request("finish_training", suite.timeout_s)
-    except REQUEST_ERRORS as error:
+    except LstmbenchError as error:
         return row | {"status": status_of(error), "error": str(error)}, samples
     result |= {"status": "ok", "error": None}
     if not math.isfinite(result["score"]):

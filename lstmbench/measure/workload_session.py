@@ -9,12 +9,13 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, metrics
-from lstmbench.measure.case_run import REQUEST_ERRORS, CaseRun, status_without_worker
+from lstmbench.measure.case_run import CaseRun, status_without_worker
 from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.process.available_resources import available_cores
@@ -122,9 +123,7 @@ class WorkloadSession:
         finally:
             inputs.unlink(missing_ok=True)
         for case_run in self.active:  # they took part in all rounds, as the reference did
-            if self.reference is not None and self.reference.status == "ok":
-                reference_measurements = self.reference.evidence.measurements
-                case_run.evidence.reference_measurements = reference_measurements
+            case_run.evidence.reference_measurements = self._reference_measurements()
             case_run.evidence.machine_peaks = self.machine_peaks
 
     def _write_inputs(self, path: Path) -> bool:
@@ -136,7 +135,7 @@ class WorkloadSession:
         seed, timeout = self.generator.randrange(2**31), self.budget.timeout_s
         try:
             self.pool.write_inputs(self.workload, seed, path, timeout)
-        except REQUEST_ERRORS as error:
+        except LstmbenchError as error:
             for message in DISK_FULL_MESSAGES:
                 if message in str(error):
                     raise LstmbenchError(
@@ -150,7 +149,9 @@ class WorkloadSession:
 
     def _measure_process(self, process: int, inputs: Path) -> float:
         """Measure every active case in a new process; return the seconds per case."""
-        machine = self._machine_worker()
+        machine = None
+        with suppress(WorkerDied):
+            machine = self.pool.machine_worker(self.workload)
         try:
             for case_run in self.active:
                 self._start(case_run, layout=process % self.budget.processes)
@@ -204,8 +205,8 @@ class WorkloadSession:
     def _arguments(self, case_run: CaseRun, inputs: Path) -> dict[str, Any]:
         return {
             "implementation": self.pool.implementation(case_run.case.implementation),
-            "workload": vars(self.workload),
-            "inputs": str(inputs),
+            "workload": self.workload,
+            "inputs": inputs,
         }
 
     def _request(self, case_run: CaseRun, command: str, **arguments: Any) -> Any:
@@ -214,25 +215,17 @@ class WorkloadSession:
             return None
         try:
             return case_run.worker.request(command, self.budget.timeout_s, **arguments)
-        except REQUEST_ERRORS as error:
+        except LstmbenchError as error:
             case_run.fail(error)
-            return None
-
-    def _machine_worker(self) -> Worker | None:
-        try:
-            return self.pool.machine_worker(self.workload)
-        except WorkerDied:
             return None
 
     def _measure_machine(self, machine: Worker | None) -> dict[str, float]:
         """Measure the machine's peaks; {} if that fails, and the cases lack their fractions."""
-        if machine is None:
-            return {}
-        try:
-            timeout, workload = self.budget.timeout_s, vars(self.workload)
-            peaks: dict[str, float] = machine.request("machine_peaks", timeout, workload=workload)
-        except REQUEST_ERRORS:
-            return {}
+        peaks: dict[str, float] = {}
+        if machine is not None:
+            with suppress(LstmbenchError):
+                timeout, workload = self.budget.timeout_s, self.workload
+                peaks = machine.request("machine_peaks", timeout, workload=workload)
         return peaks
 
     def _prepare(self, case_run: CaseRun, inputs: Path) -> None:
@@ -291,8 +284,13 @@ class WorkloadSession:
 
     def _ratios_are_precise(self) -> bool:
         """Return whether the interval of every ratio is as narrow as the budget asks."""
-        if self.reference is None or self.reference.status != "ok":
+        if not (base := self._reference_measurements()):
             return True
-        base = self.reference.evidence.measurements
         intervals = [ratio_interval(run.evidence.measurements, base)[0] for run in self.active]
         return all(interval.precision <= self.budget.precision for interval in intervals)
+
+    def _reference_measurements(self) -> list[list[Measurement]]:
+        """Return those of the reference; [] if it is not measured."""
+        if self.reference is None or self.reference.status != "ok":
+            return []
+        return self.reference.evidence.measurements

@@ -1,6 +1,4 @@
-"""The comparison of processes measures each kind, in interpreters of its own, and says what cannot
-be timed.
-"""
+"""Each kind of process is measured, and what cannot be timed is refused in a sentence."""
 
 import pytest
 
@@ -20,7 +18,7 @@ def test_every_call_is_there_alone_and_in_one_process() -> None:
     assert (found["seconds"] > 0).all()
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_an_implementation_that_is_missing_is_named() -> None:
     with pytest.raises(
         LstmbenchError, match=r"numpy\.none could not be timed: .*There is no implementation"
     ):
@@ -28,7 +26,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 def test_what_hangs_is_ended() -> None:
-    with pytest.raises(LstmbenchError, match="took more than 0 s"):
+    with pytest.raises(LstmbenchError, match=r"numpy\.fused could not be timed: no answer"):
         measure_interference(
             ("numpy.fused", "numpy.reference"), SMALL, calls=1, repeats=1, timeout_s=0.01
         )

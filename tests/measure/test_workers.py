@@ -173,8 +173,8 @@ def test_a_command_that_fails_is_reported_and_the_worker_lives_on(pool: WorkerPo
             "prepare",
             DEADLINE_S,
             implementation="numpy.fused",
-            workload=vars(SMALL),
-            inputs="nowhere",
+            workload=SMALL,
+            inputs=Path("nowhere"),
         )
     assert worker.request("describe", DEADLINE_S, names=["numpy.fused"])[0]["available"]
 
@@ -269,9 +269,9 @@ def test_where_the_peak_cannot_be_reset_only_it_is_missing(
         worker_module.denormals, "flush", lambda: "kept"
     )  # or this process would flush them from here on
     server = worker_module.WorkerServer()
-    server.write_inputs(vars(SMALL), 0, str(tmp_path / "inputs.npz"))
+    server.write_inputs(SMALL, 0, tmp_path / "inputs.npz")
     monkeypatch.setattr(worker_module, "CLEAR_REFS", tmp_path / "no such folder" / "clear_refs")
-    memory = server.memory("numpy.fused", vars(SMALL), str(tmp_path / "inputs.npz"))
+    memory = server.memory("numpy.fused", SMALL, tmp_path / "inputs.npz")
     assert memory["peak_host_bytes"] is None
     assert memory["allocated_bytes"] > 0
 
@@ -331,7 +331,7 @@ folder, workload = Path(sys.argv[1]), Workload("inference", 2, 3, 4, 5)
 with WorkerPool(folder) as pool:
     pool.write_inputs(workload, 0, folder / "inputs.npz", 60)
     idle, hanging = pool.worker("numpy", workload), pool.worker("mutant", workload)
-    case = {"workload": vars(workload), "inputs": str(folder / "inputs.npz")}
+    case = {"workload": workload, "inputs": folder / "inputs.npz"}
     hanging.request("prepare", 60, implementation="mutant.hangs", **case)
     leaving = pool.worker("mutant", workload)
     leaving.request("prepare", 60, implementation="mutant.leaves_a_child", **case)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -60,7 +61,7 @@ def _own_cluster() -> Iterator[LocalCluster]:
     try:
         yield own
     finally:
-        dask_worker.end_all_processes()  # after an interrupt, some may still be measuring
+        dask_worker.end_processes()  # after an interrupt, some may still be measuring
         for worker in own.workers.values():
             own.sync(worker.close, executor_wait=False)
         own.close()
@@ -170,9 +171,9 @@ class DaskExecutor:
             LstmbenchError: if measuring a workload raised an error, or the connection is lost.
         """
         suite = suite.model_copy(update={"implementations": suite.names()})
-        tasks = _Tasks(self, suite, run_id, seed)
+        tasks = _Tasks(self, suite, run_id, seed, workloads)
         with _connected():
-            futures = as_completed(tasks.begin(workloads), loop=self.client.loop)
+            futures = as_completed(tasks.begin(), loop=self.client.loop)
             for future in futures:
                 result = tasks.result(future)
                 if isinstance(result, Future):
@@ -183,24 +184,28 @@ class DaskExecutor:
             self.client.run(dask_worker.end_processes, run_id)
 
 
+@dataclass
 class _Tasks:
     """The tasks of a run, each published at the scheduler under the ids of run and workload."""
 
-    def __init__(self, hosts: DaskExecutor, suite: AnySuite, run_id: str, seed: int) -> None:
-        self.hosts, self.client = hosts, hosts.client
-        self.suite, self.run_id, self.seed = suite, run_id, seed
-        self._workloads: dict[str, AnyWorkload] = {}
+    hosts: DaskExecutor
+    suite: AnySuite
+    run_id: str
+    seed: int
+    workloads: Sequence[AnyWorkload]
 
-    def begin(self, workloads: Sequence[AnyWorkload]) -> list[Future]:
+    def __post_init__(self) -> None:
+        self.client, self.prefix = self.hosts.client, f"{dask_worker.topic(self.run_id)}-"
+        self.by_name = {self._name(workload): workload for workload in self.workloads}
+
+    def begin(self) -> list[Future]:
         """Collect the tasks that the scheduler has already, and submit the others."""
-        self._workloads = {self._name(workload): workload for workload in workloads}
-        prefix = f"lstmbench-{self.run_id}-"
-        published = {str(name) for name in self.client.list_datasets()}
-        published = {name for name in published if name.startswith(prefix)}
-        if stored := sorted(published - {*self._workloads}):  # stored before the client left
+        names = map(str, self.client.list_datasets())
+        published = {name for name in names if name.startswith(self.prefix)}
+        if stored := sorted(published - {*self.by_name}):  # stored before the client left
             self.client.unpublish_dataset(stored)
-        futures = [self.client.get_dataset(name) for name in self._workloads if name in published]
-        missing = [each for name, each in self._workloads.items() if name not in published]
+        futures = [self.client.get_dataset(name) for name in self.by_name if name in published]
+        missing = [each for name, each in self.by_name.items() if name not in published]
         return futures + self._submit(missing)
 
     def _submit(self, workloads: Sequence[AnyWorkload], attempt: int = 0) -> list[Future]:
@@ -222,7 +227,7 @@ class _Tasks:
     def result(self, future: Future) -> Result | Future:
         """Return the result of a task, or the new task that measures its workload again."""
         name, _, attempt = str(future.key).rpartition("-")
-        workload = self._workloads[name]
+        workload = self.by_name[name]
         if future.status in ("pending", "lost"):  # the result was lost with its worker
             return future
         if future.status == "finished":
@@ -244,27 +249,21 @@ class _Tasks:
             deaths = sum(event["begun"] == workload.id for _, event in events)
             if deaths > error.allowed_failures:
                 reason = f"the dask worker died {deaths} times while it measured this"
-                return workload, self._failed(workload, reason), [], NOTHING
+                outcome = {"status": "failed", "error": reason, "workload": workload.id}
+                records = [case.columns() | outcome for case in self.suite.cases(workload)]
+                return workload, records, [], {"controls": [], "environments": {}}
         else:
             raise CancelledError
         # Of a killed worker's tasks, those that only waited are not at fault
         (again,) = self._submit([workload], int(attempt) + 1)
         return again
 
-    def _failed(self, workload: AnyWorkload, reason: str) -> list[dict[str, Any]]:
-        outcome = {"status": "failed", "error": reason, "workload": workload.id}
-        return [case.columns() | outcome for case in self.suite.cases(workload)]
-
     def forget(self, workload: AnyWorkload) -> None:
         """Delete a workload's task at the scheduler."""
         self.client.unpublish_dataset(self._name(workload))
 
     def _name(self, workload: AnyWorkload) -> str:
-        return f"lstmbench-{self.run_id}-{workload.id}"
-
-
-NOTHING: dict[str, Any] = {"controls": [], "environments": {}}
-"""The note of a workload that nobody measured."""
+        return f"{self.prefix}{workload.id}"
 
 
 @contextmanager

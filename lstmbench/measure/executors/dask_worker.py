@@ -80,22 +80,16 @@ def measure(
     return {"records": records, "samples": samples, "note": note}
 
 
-def end_processes(run_id: str) -> None:
-    """End the processes of a run, if there are any on this host."""
-    if run_id in _pools:
+def end_processes(*run_ids: str) -> None:
+    """End the processes of these runs, or of every run, where there are any on this host."""
+    for run_id in _pools.keys() & (run_ids or _pools):
         _pools.pop(run_id)[1].close()
-
-
-def end_all_processes() -> None:
-    """End the processes of every run."""
-    for run_id in list(_pools):
-        end_processes(run_id)
 
 
 def _pool(run_id: str, worker: Worker) -> WorkerPool:
     """Return the processes of a run; end those of another one first."""
     if run_id not in _pools:
-        end_all_processes()
+        end_processes()
         if worker.nanny:  # it sets this for its worker, and allocation takes another time with it
             os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
         with ExitStack() as scope:

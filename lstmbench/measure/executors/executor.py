@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,6 @@ class Executor(Protocol):
     @property
     def machine(self) -> dict[str, Any]:
         """The description of the machine that measures, after ``choose``."""
-        ...
 
     def choose(self, machine: Mapping[str, Any] | None) -> None:
         """Choose the hosts that measure: of the kind of ``machine``, which began the run, if any.
@@ -31,29 +31,29 @@ class Executor(Protocol):
         Raises:
             LstmbenchError: if no machine of this kind is available.
         """
-        ...
 
     def load_average(self) -> float | None:
         """Return the load of this machine, None if others measure or the system does not say."""
-        ...
 
     def measure(
         self, workloads: Sequence[Any], suite: AnySuite, run_id: str, seed: int
     ) -> Generator[Result]:
         """Yield each workload as soon as it is measured."""
-        ...
 
 
+@dataclass
 class LocalMachine:
     """The executor ``local``; see ``Executor`` for its methods.
 
     Attributes:
+        folder, variants, minutes: as of ``open_executor``.
         machine: the description of this machine.
     """
 
-    def __init__(self, folder: Path, variants: Sequence[Variant], minutes: float | None) -> None:
-        self.folder, self.variants, self.minutes = folder, variants, minutes
-        self.machine = environment.machine()
+    folder: Path
+    variants: Sequence[Variant]
+    minutes: float | None
+    machine: dict[str, Any] = field(default_factory=environment.machine)
 
     def choose(self, machine: Mapping[str, Any] | None) -> None:
         """Refuse to resume a run of another kind of machine: processor, cores or GPU differ."""

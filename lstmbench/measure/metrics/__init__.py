@@ -74,7 +74,6 @@ class Metric(Protocol):
 
     def compute(self, evidence: Evidence) -> dict[str, Any]:
         """Return the columns that this metric adds to the record."""
-        ...
 
 
 @cache

@@ -5,13 +5,13 @@ is therefore what a fresh process is right after its imports, a hundred times ch
 never share a fork server. A case is measured in several processes: forks of several fork servers of
 its backend, each started with another hash seed and another size of the environment.
 
-Parent and worker exchange JSON over a socket pair. No process outlives the parent, also when the
-parent is killed, and nothing that an implementation starts outlives its worker: see ``reaper``.
+Parent and worker exchange pickled objects over a socket pair. No process outlives the parent, also
+when the parent is killed, and nothing that an implementation starts outlives its worker: see
+``reaper``.
 """
 
 import contextlib
 import gc
-import json
 import os
 import signal
 import socket
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -51,20 +52,22 @@ MAX_REQUEST_BYTES = 32
 """Size of a buffer for any request or response: a letter and a number."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(LstmbenchError):
     """A worker ended before it answered; the message says how."""
 
 
-class WorkerTimeout(Exception):
+class WorkerTimeout(LstmbenchError):
     """A worker did not answer in time, and was killed."""
 
 
+@dataclass
 class Worker:
-    """The parent's handle of a worker process."""
+    """The parent's handle of a worker process; ``exit`` is how it ended, None while it lives."""
 
-    def __init__(self, fork_server: "ForkServer", pid: int, connection: Connection) -> None:
-        self.fork_server, self.pid, self.connection = fork_server, pid, connection
-        self._exit: str | None = None
+    fork_server: "ForkServer"
+    pid: int
+    connection: Connection
+    exit: str | None = None
 
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         """Send a command and return its result.
@@ -72,17 +75,18 @@ class Worker:
         Raises:
             WorkerTimeout: if there is no answer within ``timeout`` seconds; the worker is killed.
             WorkerDied: if the process ended, or was killed because it exceeded a limit.
-            LstmbenchError: if the worker reports that the command failed; it lives on.
+            LstmbenchError: of no subclass if the worker reports a failure of the command; it lives
+                on.
         """
         try:
-            self.connection.send_bytes(json.dumps({"command": command, **arguments}).encode())
+            self.connection.send((command, arguments))
             self._wait(command, timeout)
-            response = json.loads(self.connection.recv_bytes())
+            result, error = self.connection.recv()
         except (EOFError, OSError):  # also where the process lives on without its connection
             raise WorkerDied(self.kill()) from None
-        if "error" in response:
-            raise LstmbenchError(response["error"])
-        return response["result"]
+        if error is not None:
+            raise LstmbenchError(error)
+        return result
 
     def _wait(self, command: str, timeout: float) -> None:
         """Wait until there is a response, or the end of the connection."""
@@ -100,12 +104,12 @@ class Worker:
 
     def kill(self) -> str:
         """Kill the process, and return how it ended."""
-        if self._exit is None:  # only once: later its id may belong to another process
+        if self.exit is None:  # only once: later its id may belong to another process
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self.connection.close()
-            self._exit = self.fork_server.wait(self.pid)
-        return self._exit
+            self.exit = self.fork_server.wait(self.pid)
+        return self.exit
 
 
 class ForkServer:
@@ -140,14 +144,14 @@ class ForkServer:
         if code is not None:  # another interpreter must not find this one's packages
             inherited = [] if python else [environment["PYTHONPATH"]]
             environment["PYTHONPATH"] = os.pathsep.join([str(code), *inherited])
-        # -P: a worker imports what is on the parent's sys.path, not what is in its working folder
-        command = [python or sys.executable, "-P", reaper.__file__]
-        command += [str(other_end.fileno()), backend, str(os.getpid())]
+        descriptor = other_end.fileno()
+        arguments = [str(descriptor), backend, str(os.getpid())]
         with log.open("ab") as output, other_end:
             self.process = subprocess.Popen(
-                command,
+                # -P: a worker imports from the parent's sys.path, not from its working folder
+                [python or sys.executable, "-P", reaper.__file__, *arguments],
                 env=environment,
-                pass_fds=[other_end.fileno()],
+                pass_fds=[descriptor],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

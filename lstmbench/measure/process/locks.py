@@ -9,7 +9,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -21,27 +21,17 @@ VARIABLE = "LSTMBENCH_LOCK"
 """The environment variable with the path of another file for the machine's lock."""
 
 
-@contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> AbstractContextManager[None]:
     """Be the only run in a folder of results, for the block.
 
     Raises:
         LstmbenchError: if another run holds the folder.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not _acquire(descriptor, wait=False):
-            raise LstmbenchError(
-                f"Another run is at work in {folder}; wait for its end, or choose another folder."
-                f"{_holder(descriptor)}"
-            )
-        yield
-    finally:
-        os.close(descriptor)
+    refusal = f"Another run is at work in {folder}; wait for its end, or choose another folder."
+    return _lock(os.open(folder, os.O_RDONLY), refusal)
 
 
-@contextmanager
-def lock_machine(wait: bool = True) -> Iterator[None]:
+def lock_machine(wait: bool = True) -> AbstractContextManager[None]:
     """Be the only run that is timed on this machine, for the block.
 
     Args:
@@ -50,18 +40,19 @@ def lock_machine(wait: bool = True) -> Iterator[None]:
     Raises:
         LstmbenchError: if there is another run, and ``wait`` is false.
     """
+    refusal = "Another run is being timed on this machine, and two at once disturb each other."
     descriptor = _open_machine_lock()
-    if descriptor is None:
-        yield
-        return
+    return nullcontext() if descriptor is None else _lock(descriptor, refusal, wait)
+
+
+@contextmanager
+def _lock(descriptor: int, refusal: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of an open file for the block, and close it; refuse if there is another run."""
     try:
         if not _acquire(descriptor, wait=False):
             holder = _holder(descriptor)
             if not wait:
-                raise LstmbenchError(
-                    "Another run is being timed on this machine, and two at once disturb each "
-                    f"other.{holder}"
-                )
+                raise LstmbenchError(f"{refusal}{holder}")
             sys.stderr.write(
                 "lstmbench: another run is being timed on this machine; this one waits for its "
                 f"end.{holder}\n"
@@ -90,7 +81,7 @@ def _holder(descriptor: int) -> str:
     """Return a sentence about the process that holds a lock; "" where the system does not tell."""
     file = os.fstat(descriptor)
     device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
-    try:
+    with suppress(OSError, psutil.Error):
         for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():  # Linux: proc(5)
             _, kind, _, _, pid, inode, *_ = line.split()
             if (kind, inode) == ("FLOCK", f"{device}:{file.st_ino}"):
@@ -98,8 +89,6 @@ def _holder(descriptor: int) -> str:
                 start = datetime.fromtimestamp(process.create_time()).astimezone()
                 command = shlex.join(process.cmdline())[:300]
                 return f" It is process {pid}, begun on {start:%Y-%m-%d at %H:%M:%S}: {command}"
-    except (OSError, psutil.Error):
-        pass
     return ""
 
 
@@ -112,8 +101,6 @@ def _open_machine_lock() -> int | None:
     shared = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     path = os.environ.get(VARIABLE) or shared / "lstmbench.lock"
     for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT):
-        try:
+        with suppress(OSError):  # it does not exist yet, or cannot be created
             return os.open(path, flags, 0o644)
-        except OSError:  # it does not exist yet, or cannot be created
-            continue
     return None

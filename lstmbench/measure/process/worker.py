@@ -1,13 +1,13 @@
 """The worker process: it holds one implementation and answers the parent's commands, one by one.
 
 A case that is timed: ``prepare``, ``check_accuracy``, ``warm_up``, then ``measure`` once per round,
-then ``thread_usage``; its memory in another process: ``memory``. A training run:
+then ``thread_usage``; its memory in another process: ``memory``. Several implementations in one
+process, to show what that costs: ``alternate``. A training run:
 ``start_training``, ``train_epoch`` until that says why training ended, ``finish_training``.
 Workers for the oracle answer ``write_inputs``, ``machine_peaks`` and ``baselines``.
 """
 
 import gc
-import json
 import re
 import sys
 import time
@@ -47,6 +47,8 @@ STEADY_CALLS, STEADY_WITHIN = 3, 1.05
 CACHE_WARM_UP = 0.2
 """Untimed calls before a turn, as a fraction of it. Measured: the first milliseconds after other
 cases' turns were 3 to 10 % slower."""
+ALTERNATE_WARM_UP = 3
+"""Untimed calls of each implementation that shares this process with others."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
 """Writing 5 to it resets the peak of resident memory, VmHWM: proc(5)."""
 
@@ -79,17 +81,17 @@ class WorkerServer:
         """Return the rows of ``lstmbench.implementations()`` for these implementations."""
         return [implementation_row(name) for name in names]
 
-    def write_inputs(self, workload: dict[str, Any], seed: int, path: str) -> None:
+    def write_inputs(self, workload: Workload, seed: int, path: Path) -> None:
         """Draw a workload's inputs, compute the oracle's answers, and write both to a file."""
-        write_inputs(Workload(**workload), seed, Path(path))
+        write_inputs(workload, seed, path)
 
-    def machine_peaks(self, workload: dict[str, Any]) -> dict[str, float]:
+    def machine_peaks(self, workload: Workload) -> dict[str, float]:
         """Measure the machine's peak rates for one turn; the workload is the same at every call."""
-        self.peaks = self.peaks or MachinePeaks(Workload(**workload))
+        self.peaks = self.peaks or MachinePeaks(workload)
         return self.peaks.measure()
 
     def prepare(
-        self, implementation: str, workload: dict[str, Any], inputs: str, repeat: float = 0.0
+        self, implementation: str, workload: Workload, inputs: Path, repeat: float = 0.0
     ) -> dict[str, Any]:
         """Load the implementation and its inputs, and return the state of the frameworks.
 
@@ -98,9 +100,7 @@ class WorkerServer:
         if reason := untimeable_reason():
             raise LstmbenchError(reason)
         mode = denormals.flush()
-        self._case = PreparedCase(
-            implementation, Workload(**workload), Path(inputs), self.scope, repeat
-        )
+        self._case = PreparedCase(implementation, workload, inputs, self.scope, repeat)
         gc.collect()
         gc.disable()
         return environment.frameworks() | {"denormals": mode}
@@ -165,6 +165,19 @@ class WorkerServer:
         seconds = case.samples(turn_s)
         return probe.changes() | {"seconds": seconds, "calls": case.calls}
 
+    def alternate(
+        self, names: list[str], workload: Workload, inputs: Path, calls: int
+    ) -> dict[str, list[float]]:
+        """Time calls of several implementations in turn; return the seconds of each, by name."""
+        cases = {name: PreparedCase(name, workload, inputs, self.scope) for name in names}
+        for case in cases.values():
+            case.run(ALTERNATE_WARM_UP)
+        seconds: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(calls):
+            for name, case in cases.items():
+                seconds[name] += case.samples(0.0)
+        return seconds
+
     def start_training(self, implementation: str, workload: dict[str, Any]) -> dict[str, Any]:
         """Start a training run; return its sizes and its metric."""
         from lstmbench.training.tasks import make_task
@@ -200,7 +213,7 @@ class WorkerServer:
         task = make_task(workload["task"], dict(workload["sizes"]))
         return metric_columns(task) | {"scores": task.baselines()}
 
-    def memory(self, implementation: str, workload: dict[str, Any], inputs: str) -> dict[str, Any]:
+    def memory(self, implementation: str, workload: Workload, inputs: Path) -> dict[str, Any]:
         """Return the memory that one call needs, in bytes, and what the device did in it.
 
         This process has imported and holds nothing else than the implementation and one set of
@@ -212,7 +225,7 @@ class WorkerServer:
             step from half of the sequence to all of it; and the columns of
             ``ArrayBackend.device_profile``.
         """
-        case = PreparedCase(implementation, Workload(**workload), Path(inputs), self.scope, sets=1)
+        case = PreparedCase(implementation, workload, inputs, self.scope, sets=1)
         for _ in range(2):  # compiling and set-up are no part of a call
             case.call(0)
         gc.collect()
@@ -263,17 +276,17 @@ def peak_host_bytes(call: Callable[[], object]) -> int | None:
     return int(peak[1]) * 1024 if peak else None
 
 
-def respond(server: WorkerServer, request: bytes) -> bytes:
-    """Run a command, wait until the process is idle, return the result or the error as JSON."""
-    arguments = json.loads(request)
-    command = getattr(server, arguments.pop("command"))
+def respond(
+    server: WorkerServer, command: str, arguments: dict[str, Any]
+) -> tuple[Any, str | None]:
+    """Run a command and wait until the process is idle; return the result, and the error if any."""
     try:
-        result = command(**arguments)
+        result = getattr(server, command)(**arguments)
         if not wait_until_idle():  # its threads would take a core from the turns of others
             raise LstmbenchError(
                 f"its threads still computed {IDLE_TIMEOUT_S:g} s after it had answered"
             )
-        return json.dumps({"result": result}).encode()
+        return result, None
     except LstmbenchError as error:
         reason = str(error)
     except MemoryError as error:  # NumPy raises a subclass of another name
@@ -281,7 +294,7 @@ def respond(server: WorkerServer, request: bytes) -> bytes:
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line[:500]}"
-    return json.dumps({"error": reason}).encode()
+    return None, reason
 
 
 def serve(connection: Connection) -> None:
@@ -290,7 +303,7 @@ def serve(connection: Connection) -> None:
     with server.scope:
         while True:
             try:
-                request = connection.recv_bytes()
+                request = connection.recv()
             except (EOFError, OSError):
                 return
-            connection.send_bytes(respond(server, request))
+            connection.send(respond(server, *request))

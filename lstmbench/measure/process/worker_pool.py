@@ -28,7 +28,6 @@ from lstmbench.measure.process.forkserver import (
     ForkServer,
     Worker,
     WorkerDied,
-    WorkerTimeout,
 )
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.interface import AnyWorkload
@@ -117,9 +116,11 @@ class WorkerPool:
         return self._fork_server(label, workload, layout, fresh).fork()
 
     @contextmanager
-    def running_worker(self, label: str, workload: AnyWorkload) -> Iterator[Worker]:
+    def running_worker(
+        self, label: str, workload: AnyWorkload, fresh: bool = False
+    ) -> Iterator[Worker]:
         """Give a new process as ``worker`` returns it, and kill it after the block."""
-        worker = self.worker(label, workload)
+        worker = self.worker(label, workload, fresh=fresh)
         try:
             yield worker
         finally:
@@ -165,7 +166,7 @@ class WorkerPool:
         name = self.implementation(label)
         try:
             (row,) = self._request_once(label, workload, "describe", names=[name])
-        except (WorkerDied, WorkerTimeout, LstmbenchError) as error:
+        except LstmbenchError as error:
             row = {"name": label, "available": False, "reason": str(error), "peer": False}
         if HARNESS_FAILED in row.get("reason", ""):
             return row  # not cached: the next workload tries again
@@ -176,7 +177,7 @@ class WorkerPool:
 
     def write_inputs(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have a worker draw the workload's inputs and compute the oracle's answers."""
-        arguments = {"workload": vars(workload), "seed": seed, "path": str(path)}
+        arguments = {"workload": workload, "seed": seed, "path": path}
         self._request_once(ORACLE, workload, "write_inputs", timeout, **arguments)
 
     def machine_worker(self, workload: Workload) -> Worker | None:

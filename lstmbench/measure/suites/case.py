@@ -80,13 +80,10 @@ class Workload:
         direction (6 T B L D H), and the gradients of weights, inputs and states. Padding is
         counted, since arrays are padded.
         """
-        B, H, layers = self.batch_size, self.hidden_size, len(self.layer_inputs)
-        if self.mode == "inference":
-            fixed = 2 * layers * B * H
-        else:
-            fixed = 4 * layers * B * H + sum(
-                4 * H * (features + H + 1) for features in self.layer_inputs
-            )
+        H, inputs = self.hidden_size, self.layer_inputs
+        fixed = 2 * len(inputs) * self.batch_size * H
+        if self.mode == "training":
+            fixed += fixed + sum(4 * H * (features + H + 1) for features in inputs)
         return self.seq_len * self.formula_bytes_per_step + fixed * self.item_bytes
 
     @property
@@ -110,9 +107,8 @@ class Workload:
 
     def __str__(self) -> str:
         sizes = f"T={self.seq_len} B={self.batch_size} I={self.input_size} H={self.hidden_size}"
-        sizes += (
-            f" L={self.num_layers}" * (self.num_layers > 1) + " bidirectional" * self.bidirectional
-        )
+        sizes += f" L={self.num_layers}" * (self.num_layers > 1)
+        sizes += " bidirectional" * self.bidirectional
         sizes += f" {self.lengths} lengths" * (self.lengths != "full")
         return f"{self.mode} {sizes} {self.dtype} {self.device} {self.input}"
 

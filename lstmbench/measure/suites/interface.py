@@ -22,7 +22,6 @@ class AnyWorkload(Protocol):
     @property
     def mode(self) -> str:
         """``inference`` or ``training``: what an implementation must offer."""
-        ...
 
     @property
     def dtype(self) -> str: ...
@@ -33,16 +32,13 @@ class AnyWorkload(Protocol):
     @property
     def id(self) -> str:
         """A short hash of the contents: equal workloads of two runs have the same."""
-        ...
 
     @property
     def work(self) -> float:
         """The expected time of measuring it, relative to the other workloads of its suite."""
-        ...
 
     def columns(self) -> Row:
         """Return the columns of a record that describe the workload."""
-        ...
 
 
 class AnySuite(Protocol):
@@ -56,15 +52,12 @@ class AnySuite(Protocol):
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         """Return the contents, as the manifest holds them."""
-        ...
 
     def model_copy(self, *, update: Mapping[str, Any]) -> Self:
         """Return a copy with other values."""
-        ...
 
     def faults(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield each key with a value that does not fit the others or this machine, and why."""
-        ...
 
     def with_variants(self, labels: Sequence[str]) -> Self:
         """Return the suite with the variants of an A/B comparison as its implementations.
@@ -72,7 +65,6 @@ class AnySuite(Protocol):
         Raises:
             LstmbenchError: if a suite of this kind has no A/B comparison.
         """
-        ...
 
     def with_tasks(self, tasks: Sequence[str]) -> Self:
         """Return the suite with only these tasks.
@@ -80,23 +72,18 @@ class AnySuite(Protocol):
         Raises:
             LstmbenchError: if the suite lacks one of them.
         """
-        ...
 
     def names(self) -> list[str]:
         """Return the implementations, each once."""
-        ...
 
     def count(self) -> int:
         """Return the number of cases without creating them."""
-        ...
 
     def workloads(self) -> Sequence[AnyWorkload]:
         """Return every workload once, in the order in which they are measured."""
-        ...
 
     def cases(self, workload: Any) -> "list[Case]":
         """Return the cases of one workload."""
-        ...
 
     def measure(self, workload: Any, pool: "WorkerPool", seed: int, skip: str = "") -> Measured:
         """Measure one workload.
@@ -107,8 +94,6 @@ class AnySuite(Protocol):
             seed: the run's seed.
             skip: why the workload is not measured; its records then have the status ``skipped``.
         """
-        ...
 
     def control_summary(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the manifest's entry ``controls`` for these rows of the controls."""
-        ...

@@ -1,6 +1,7 @@
 """Read suites from YAML files: those that come with the package, and the user's own."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def read_suite(suite: str | Path) -> TimingSuite | TrainingSuite:
     """
     known = suites()
     path = known.get(str(suite), Path(suite))
-    if not _is_file(path):
+    if not os.path.isfile(path):
         raise LstmbenchError(
             f"There is no suite {str(suite)!r}: it is neither one of {', '.join(known)}, "
             "nor a YAML file."
@@ -90,16 +91,9 @@ def _check_count(suite: AnySuite, path: Path) -> None:
         )
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long, or its folder must not be read
-        return False
-
-
 def _key_path(fault: Any) -> KeyPath:
     """Return where a fault is in the document, without the names that pydantic gives to types."""
-    models = (TimingSuite, TrainingSuite, *SECTIONS.values())
+    models: Iterable[type[StrictModel]] = (TimingSuite, TrainingSuite, *SECTIONS.values())
     keys = {key for model in models for key in model.model_fields}
     path = [part for part in fault["loc"][:-1] if isinstance(part, int) or part in keys]
     last = fault["loc"][-1:]

@@ -129,10 +129,12 @@ class TimingSuite(StrictModel):
             known = ", ".join(listed)
             yield ("reference",), f"{self.reference!r} must be one of the implementations, {known}"
         for k, grid in enumerate(self.grids):
-            if grid.input == "temperatures" and grid.input_size != [1]:
+            if grid.input != "temperatures":
+                continue
+            if grid.input_size != [1]:
                 problem = "it must be 1 with input 'temperatures', which is a single series"
                 yield ("grids", k, "input_size"), problem
-            if grid.input == "temperatures" and max(grid.seq_len) > HOURS:
+            if max(grid.seq_len) > HOURS:
                 problem = f"the series 'temperatures' has only {HOURS:,} steps"
                 yield ("grids", k, "seq_len"), problem
 
@@ -146,9 +148,8 @@ class TimingSuite(StrictModel):
 
     def names(self) -> list[str]:
         """Return the implementations, including the reference, without importing a framework."""
-        return list(
-            dict.fromkeys(names() if self.implementations == "all" else self.implementations)
-        )
+        chosen = names() if self.implementations == "all" else self.implementations
+        return list(dict.fromkeys(chosen))
 
     def count(self) -> int:
         """Return the number of cases without creating them."""

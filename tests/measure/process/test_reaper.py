@@ -115,7 +115,7 @@ def test_orphans_of_a_case_end_with_its_worker_and_nothing_else_does(
     with WorkerPool(tmp_path) as pool:
         pool.write_inputs(workload, 0, tmp_path / "inputs.npz", DEADLINE_S)
         beside, worker = pool.worker("mutant", workload), pool.worker("mutant", workload)
-        what = {"workload": vars(workload), "inputs": str(tmp_path / "inputs.npz")}
+        what = {"workload": workload, "inputs": tmp_path / "inputs.npz"}
         worker.request("prepare", DEADLINE_S, implementation="mutant.leaves_a_child", **what)
         worker.request("check_accuracy", DEADLINE_S)
         (left,) = [int(path.name) for path in tmp_path.glob("[0-9]*")]
