@@ -13,9 +13,8 @@ from lstmbench import report
 from lstmbench.measure import controls
 from lstmbench.measure.case_run import CaseRun
 from lstmbench.measure.disturbance import Measurement
-from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.statistics import Interval
-from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.suites.case import Workload
 from lstmbench.results.checksums import add_checksum
 from lstmbench.results.store import Store
 
@@ -26,19 +25,17 @@ PEAKS = {"machine_flops_per_s": 1e11, "machine_bytes_per_s": 1e10, "products_s":
 
 def case_run(name: str, workload: Workload, noise: np.random.Generator) -> CaseRun:
     """One case that went well."""
-    made = CaseRun(Case(name, workload), Evidence(workload, "torch.nn", 0.02), environment_id="e0")
-    made.evidence.machine_peaks = [[PEAKS] * 7] * 3
-    made.evidence.memory = {
+    made = CaseRun(workload, "torch.nn", 0.02, implementation=name, environment_id="e0")
+    made.machine_peaks = [[PEAKS] * 7] * 3
+    made.memory = {
         "allocated_bytes": 4096,
         "allocated_bytes_per_step": 64.0,
         "peak_host_bytes": 2**27,
     }
-    made.evidence.first_calls = [
+    made.first_calls = [
         {"first_call_s": 0.01, "output_rel_error": 2e-7, "grad_rel_error": 3e-7}
     ] * 3
-    made.evidence.measurements = [
-        [_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)
-    ]
+    made.measurements = [[_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)]
     return made
 
 
@@ -54,7 +51,7 @@ def make_run(folder: Path, **manifest: Any) -> Path:
     for number, workload in enumerate(WORKLOADS):
         case_runs = [case_run(name, workload, noise) for name in NAMES]
         for one in case_runs:
-            one.evidence.reference_measurements = case_runs[1].evidence.measurements
+            one.reference_measurements = case_runs[1].measurements
         records = [
             one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in case_runs
         ]

@@ -14,11 +14,10 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import environment
 from lstmbench.measure.case_run import CaseRun
 from lstmbench.measure.inputs import write_inputs
-from lstmbench.measure.metrics import Evidence
 from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.worker_pool import skip_reason
 from lstmbench.measure.run_manifest import now, timestamp
-from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.suites.case import Workload
 from lstmbench.results.schema import frame
 
 
@@ -82,8 +81,7 @@ def _manifest(call: str) -> dict[str, Any]:
 
 def _record(name: str, workload: Workload, inputs: Path) -> dict[str, Any]:
     row = implementation_row(name)
-    evidence = Evidence(workload, reference=name, precision=0.0)
-    case_run = CaseRun(Case(name, workload), evidence, peer=bool(row["peer"]))
+    case_run = CaseRun(workload, name, 0.0, implementation=name, peer=bool(row["peer"]))
     if reason := skip_reason(row, workload):
         case_run.exclude("skipped", reason)
         return case_run.record()

@@ -42,13 +42,12 @@ def status_without_worker(reason: str) -> str:
     return "failed" if HARNESS_FAILED in reason else "skipped"
 
 
-@dataclass
-class CaseRun:
-    """One case while it is measured.
+@dataclass(kw_only=True)
+class CaseRun(metrics.Evidence):
+    """One case while it is measured: the evidence for its metrics, and its state.
 
     Attributes:
-        case: the implementation and its workload.
-        evidence: what was collected, from which metrics are computed.
+        implementation: its name, or its label in an A/B comparison.
         peer: whether the implementation is a peer.
         status: ``ok`` as long as it is measured; then a status of ``schema.STATUSES``.
         error: the reason for another status.
@@ -59,8 +58,7 @@ class CaseRun:
         worker: its current process.
     """
 
-    case: Case
-    evidence: metrics.Evidence
+    implementation: str
     peer: bool = False
     status: str = "ok"
     error: str = ""
@@ -80,7 +78,7 @@ class CaseRun:
 
     def check_pools(self, frameworks: Mapping[str, Any]) -> None:
         """Exclude the case if a thread pool of its process is larger than allowed."""
-        allowed = self.case.workload.threads
+        allowed = self.workload.threads
         pools = {
             pool.get("internal_api", "a pool"): pool["num_threads"] for pool in frameworks["pools"]
         }
@@ -99,8 +97,8 @@ class CaseRun:
             thread_shares: of the process's computing, see ``CpuUsage.shares``.
             descendants_share: of the computing, done by processes which it started.
         """
-        allowed, measurements = self.case.workload.threads, self.evidence.measurements[-1]
-        if self.case.workload.device != "cpu":
+        allowed, measurements = self.workload.threads, self.measurements[-1]
+        if self.workload.device != "cpu":
             return
         busy = float(np.median([one.cores_busy for one in measurements])) if measurements else 0.0
         threads = sum(share >= MIN_THREAD_SHARE for share in thread_shares)
@@ -114,8 +112,8 @@ class CaseRun:
 
     def check_accuracy(self, check: dict[str, Any]) -> None:
         """Exclude the case if its outputs or gradients are not those of the LSTM."""
-        self.evidence.first_calls.append(check)
-        dtype = self.case.workload.dtype
+        self.first_calls.append(check)
+        dtype = self.workload.dtype
         for name in ("output_rel_error", "grad_rel_error"):
             if check[name] is not None and not check[name] <= TOLERANCE[dtype]:
                 limit = f"at most {TOLERANCE[dtype]:g} is allowed for {dtype}"
@@ -124,35 +122,35 @@ class CaseRun:
 
     def samples(self) -> Iterator[Row]:
         """Yield a row per sample, with the disturbance and the machine's peaks of its round."""
-        case = self.case.columns() | {"peer": self.peer}
-        for process, measurements in enumerate(self.evidence.measurements):
+        case = self._columns()
+        for process, measurements in enumerate(self.measurements):
             reasons = disturbance.reasons(measurements)
             for round_, one in enumerate(measurements):
                 reason = ", ".join(name for name, marks in reasons.items() if marks[round_])
                 row = case | {"process": process, "round": round_, "calls": one.calls}
                 row |= {"disturbed": bool(reason), "disturbance": reason}
-                if self.evidence.machine_peaks:
-                    row |= self.evidence.machine_peaks[process][round_]
+                if self.machine_peaks:
+                    row |= self.machine_peaks[process][round_]
                 for number, seconds in enumerate(one.seconds):
                     yield row | {"sample": number, "seconds": seconds}
 
     def control_row(self) -> Row:
         """Return what this control showed."""
-        evidence = self.evidence
-        ratio, _ = ratio_interval(evidence.measurements, evidence.reference_measurements)
-        true_ratio = float(np.median(self.true_ratios))
-        processes = len(evidence.measurements)
-        return controls.row(self.control, self.case.workload.id, true_ratio, ratio, processes)
+        ratio, _ = ratio_interval(self.measurements, self.reference_measurements)
+        true_ratio, processes = float(np.median(self.true_ratios)), len(self.measurements)
+        return controls.row(self.control, self.workload.id, true_ratio, ratio, processes)
 
     def record(self) -> Row:
         """Return the record. A case that is not ok has its rounding errors, but no times."""
-        record = self.case.columns() | {
-            "peer": self.peer,
+        record = self._columns() | {
             "status": self.status,
             "error": self.error or None,
-            "workload": self.case.workload.id,
+            "workload": self.workload.id,
             "environment_id": self.environment_id or None,
         }
-        timed = self.status == "ok" and self.evidence.measurements
+        timed = self.status == "ok" and self.measurements
         kinds = metrics.EVIDENCE_KINDS if timed else frozenset({"first_calls"})
-        return record | (metrics.compute(self.evidence, kinds) if self.evidence.first_calls else {})
+        return record | (metrics.compute(self, kinds) if self.first_calls else {})
+
+    def _columns(self) -> Row:
+        return Case(self.implementation, self.workload).columns() | {"peer": self.peer}

@@ -10,7 +10,6 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmbench.errors import LstmbenchError
@@ -23,7 +22,7 @@ from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerD
 from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
 from lstmbench.measure.statistics import rounds_precision
-from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.interface import Measured
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def measure_workload(
     control_rows = [
         case_run.control_row()
         for case_run in session.active
-        if case_run.control and case_run.evidence.reference_measurements
+        if case_run.control and case_run.reference_measurements
     ]
     return records, samples, control_rows
 
@@ -73,16 +72,17 @@ class WorkloadSession:
         self, workload: Workload, suite: "TimingSuite", pool: WorkerPool, generator: random.Random
     ) -> None:
         self.workload, self.budget = workload, suite.budget
+        self.inputs = pool.scratch / f"{workload.id}.npz"
         self.pool, self.generator = pool, generator
         self.reference: CaseRun | None = None
         self.machine_peaks: list[list[dict[str, float]]] = []
         self.case_runs = [self._case_run(name, suite) for name in suite.names()]
         for case_run in self.case_runs:
-            description = pool.describe(case_run.case.implementation, workload)
+            description = pool.describe(case_run.implementation, workload)
             case_run.peer = bool(description["peer"])
             if reason := skip_reason(description, workload):
                 case_run.exclude(status_without_worker(reason), reason)
-            elif case_run.case.implementation == suite.reference:
+            elif case_run.implementation == suite.reference:
                 self.reference = case_run
         if self.reference is not None:
             self.case_runs += [
@@ -90,8 +90,8 @@ class WorkloadSession:
             ]
 
     def _case_run(self, name: str, suite: "TimingSuite", control: str = "") -> CaseRun:
-        evidence = metrics.Evidence(self.workload, suite.reference, suite.budget.precision)
-        return CaseRun(Case(name, self.workload), evidence, control=control)
+        reference, precision = suite.reference, suite.budget.precision
+        return CaseRun(self.workload, reference, precision, implementation=name, control=control)
 
     @property
     def active(self) -> list[CaseRun]:
@@ -106,27 +106,28 @@ class WorkloadSession:
         """
         if not self.active:
             return
-        budget, inputs = self.budget, self.pool.scratch / f"{self.workload.id}.npz"
+        budget = self.budget
         try:
-            if not self._write_inputs(inputs):
-                return
-            names = [case_run.case.implementation for case_run in self.active]
+            self._write_inputs()
+            names = [case_run.implementation for case_run in self.active]
             self.pool.preload(names, self.workload, range(budget.processes))
             spent = 0.0
             for process in range(MAX_PROCESS_FACTOR * budget.processes):
+                if not self.active:
+                    break
                 if process >= budget.processes:
                     left = budget.seconds_per_case - spent
                     if left < budget.seconds_per_process / 2 or self._ratios_are_precise():
                         break
-                spent += self._measure_process(process, inputs)
-            self._measure_memory(inputs)
+                spent += self._measure_process(process)
+            self._measure_memory()
         finally:
-            inputs.unlink(missing_ok=True)
+            self.inputs.unlink(missing_ok=True)
         for case_run in self.active:  # they took part in all rounds, as the reference did
-            case_run.evidence.reference_measurements = self._reference_measurements()
-            case_run.evidence.machine_peaks = self.machine_peaks
+            case_run.reference_measurements = self._reference_measurements()
+            case_run.machine_peaks = self.machine_peaks
 
-    def _write_inputs(self, path: Path) -> bool:
+    def _write_inputs(self) -> None:
         """Write the inputs and the oracle's results; if that fails, exclude all cases.
 
         Raises:
@@ -134,20 +135,18 @@ class WorkloadSession:
         """
         seed, timeout = self.generator.randrange(2**31), self.budget.timeout_s
         try:
-            self.pool.write_inputs(self.workload, seed, path, timeout)
+            self.pool.write_inputs(self.workload, seed, self.inputs, timeout)
         except LstmbenchError as error:
             for message in DISK_FULL_MESSAGES:
                 if message in str(error):
                     raise LstmbenchError(
-                        f"The inputs cannot be written to {path.parent}: {message}."
+                        f"The inputs cannot be written to {self.pool.scratch}: {message}."
                     ) from None
             problem = f"{HARNESS_FAILED}: the oracle's results could not be computed: {error}"
             for case_run in self.active:
                 case_run.fail(type(error)(problem))
-            return False
-        return True
 
-    def _measure_process(self, process: int, inputs: Path) -> float:
+    def _measure_process(self, process: int) -> float:
         """Measure every active case in a new process; return the seconds per case."""
         machine = None
         with suppress(WorkerDied):
@@ -155,8 +154,8 @@ class WorkloadSession:
         try:
             for case_run in self.active:
                 self._start(case_run, layout=process % self.budget.processes)
-                self._prepare(case_run, inputs)
-                case_run.evidence.measurements.append([])
+                self._prepare(case_run)
+                case_run.measurements.append([])
             spent = self._measure_rounds(machine)
             for case_run in self.active:
                 if (usage := self._request(case_run, "thread_usage")) is not None:
@@ -167,7 +166,7 @@ class WorkloadSession:
                 machine.kill()
         return spent
 
-    def _measure_memory(self, inputs: Path) -> None:
+    def _measure_memory(self) -> None:
         """Have every active case make a call in a process that holds nothing else.
 
         They import in parallel, but call one after the other: two large cases might not fit into
@@ -179,11 +178,11 @@ class WorkloadSession:
                 self._start(case_run, fresh=True)
             with ThreadPoolExecutor(available_cores()) as threads:
                 for case_run in case_runs:
-                    names = [self.pool.implementation(case_run.case.implementation)]
+                    names = [self.pool.implementation(case_run.implementation)]
                     threads.submit(self._request, case_run, "describe", names=names)
             for case_run in case_runs:
-                arguments = self._arguments(case_run, inputs)
-                case_run.evidence.memory = self._request(case_run, "memory", **arguments) or {}
+                arguments = self._arguments(case_run)
+                case_run.memory = self._request(case_run, "memory", **arguments) or {}
                 if case_run.worker is not None:
                     case_run.worker.kill()
         finally:
@@ -192,7 +191,7 @@ class WorkloadSession:
     def _start(self, case_run: CaseRun, layout: int = 0, fresh: bool = False) -> None:
         try:
             case_run.worker = self.pool.worker(
-                case_run.case.implementation, self.workload, layout, fresh
+                case_run.implementation, self.workload, layout, fresh
             )
         except WorkerDied as error:
             case_run.fail(error)
@@ -202,11 +201,11 @@ class WorkloadSession:
             if case_run.worker is not None:
                 case_run.worker.kill()
 
-    def _arguments(self, case_run: CaseRun, inputs: Path) -> dict[str, Any]:
+    def _arguments(self, case_run: CaseRun) -> dict[str, Any]:
         return {
-            "implementation": self.pool.implementation(case_run.case.implementation),
+            "implementation": self.pool.implementation(case_run.implementation),
             "workload": self.workload,
-            "inputs": inputs,
+            "inputs": self.inputs,
         }
 
     def _request(self, case_run: CaseRun, command: str, **arguments: Any) -> Any:
@@ -228,14 +227,14 @@ class WorkloadSession:
                 peaks = machine.request("machine_peaks", timeout, workload=workload)
         return peaks
 
-    def _prepare(self, case_run: CaseRun, inputs: Path) -> None:
+    def _prepare(self, case_run: CaseRun) -> None:
         """Load the implementation, check its threads and its accuracy, and warm it up."""
-        arguments = self._arguments(case_run, inputs)
+        arguments = self._arguments(case_run)
         repeat = controls.CONTROLS.get(case_run.control, 0.0)
         frameworks = self._request(case_run, "prepare", **arguments, repeat=repeat)
         if frameworks is not None:
             case_run.environment_id = self.pool.record_environment(
-                case_run.case.implementation, frameworks, self.workload
+                case_run.implementation, frameworks, self.workload
             )
             case_run.check_pools(frameworks)
         if (check := self._request(case_run, "check_accuracy")) is not None:
@@ -268,14 +267,14 @@ class WorkloadSession:
             state = monitor.state()._asdict()
             for case_run, answer in answers:
                 if answer is not None:
-                    case_run.evidence.measurements[-1].append(Measurement(**answer, **state))
+                    case_run.measurements[-1].append(Measurement(**answer, **state))
             rounds, spent = rounds + 1, (time.perf_counter() - start) / cases
         return spent
 
     def _rounds_agree(self) -> bool:
         """Return whether more rounds of the current process would hardly add precision."""
         times = {
-            id(case_run): metrics.round_times(case_run.evidence.measurements[-1:])[0]
+            id(case_run): metrics.round_times(case_run.measurements[-1:])[0]
             for case_run in self.active
         }
         reference = times.pop(id(self.reference), None)  # None: the times must agree, not ratios
@@ -286,11 +285,11 @@ class WorkloadSession:
         """Return whether the interval of every ratio is as narrow as the budget asks."""
         if not (base := self._reference_measurements()):
             return True
-        intervals = [ratio_interval(run.evidence.measurements, base)[0] for run in self.active]
+        intervals = [ratio_interval(run.measurements, base)[0] for run in self.active]
         return all(interval.precision <= self.budget.precision for interval in intervals)
 
     def _reference_measurements(self) -> list[list[Measurement]]:
         """Return those of the reference; [] if it is not measured."""
         if self.reference is None or self.reference.status != "ok":
             return []
-        return self.reference.evidence.measurements
+        return self.reference.measurements

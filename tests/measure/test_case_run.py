@@ -13,8 +13,7 @@ import lstmbench as lb
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.measure.case_run import CaseRun
 from lstmbench.measure.disturbance import Measurement
-from lstmbench.measure.metrics import Evidence
-from lstmbench.measure.suites.case import Case, Workload
+from lstmbench.measure.suites.case import Workload
 
 TINY = Workload("inference", batch_size=3, seq_len=2, input_size=5, hidden_size=7)
 GOOD = {
@@ -27,7 +26,7 @@ GOOD = {
 
 def checked(dtype: str, **check: Any) -> CaseRun:
     workload = Workload("training", 2, 3, 4, 5, dtype=dtype)
-    case_run = CaseRun(Case("torch.nn", workload), Evidence(workload, "torch.nn", 0.02))
+    case_run = CaseRun(workload, "torch.nn", 0.02, implementation="torch.nn")
     case_run.check_accuracy(GOOD | check)
     return case_run
 
@@ -90,11 +89,8 @@ def test_every_sample_is_kept_with_its_process_its_round_and_its_number_of_calls
         Measurement([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
     ]
     second = [Measurement([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
-    case_run = CaseRun(
-        Case("torch.nn", TINY),
-        Evidence(TINY, "torch.nn", 0.02, measurements=[first, second]),
-        peer=True,
-    )
+    case_run = CaseRun(TINY, "torch.nn", 0.02, implementation="torch.nn", peer=True)
+    case_run.measurements = [first, second]
     rows = list(case_run.samples())
     kept = [
         tuple(row[name] for name in ("process", "round", "sample", "calls", "seconds"))

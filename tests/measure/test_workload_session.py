@@ -141,7 +141,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, pool: FakePool, **budget: Any) -> 
 
 
 def rounds(session: WorkloadSession) -> list[int]:
-    return [len(turns) for turns in session.case_runs[0].evidence.measurements]
+    return [len(turns) for turns in session.case_runs[0].measurements]
 
 
 def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
