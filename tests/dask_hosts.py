@@ -14,16 +14,18 @@ from distributed import Client, LocalCluster
 
 from lstmbench.measure.process.worker_environment import pythonpath_variable
 
-QUICK = """
-from types import SimpleNamespace
+FIRST = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import pytest, tiny
 from lstmbench.measure import environment
 from lstmbench.measure.executors import dask_worker
 from lstmbench.measure.process.worker_pool import WorkerPool
-PEAKS = {"machine_flops_per_s": 1e10, "machine_bytes_per_s": 1e10, "products_s": 1e-5}
-machine = SimpleNamespace(request=lambda *_, **__: PEAKS, kill=lambda: None)
-WorkerPool.machine_worker = lambda *_: machine
+WorkerPool.machine_worker = tiny.given_limits
 """
 """What every worker does first."""
+IN_PROCESS = "tiny.measure_in_process(pytest.MonkeyPatch())\n"
+"""What makes a worker start no process, where nobody looks at them."""
 DIES = """
 import os, pathlib, signal
 from lstmbench.measure.suites.timing_suite import TimingSuite
@@ -65,15 +67,20 @@ def scheduler() -> Iterator[LocalCluster]:
 
 @contextmanager
 def workers(
-    address: str, folder: Path, *preloads: str, host: str = "127.0.0.1"
+    address: str,
+    folder: Path,
+    *preloads: str,
+    host: str = "127.0.0.1",
+    in_process: bool = True,
 ) -> Iterator[list[Any]]:
     """Start a dask worker for each text, which it runs first; give them once all are there."""
+    common = FIRST + IN_PROCESS * in_process
     with ExitStack() as scope, Client(address, set_as_default=False) as client:
         before = len(client.run(os.getpid))
         started = []
         for number, text in enumerate(preloads):
             preload = folder / f"worker_{host.replace('.', '_')}_{number}.py"
-            preload.write_text(QUICK + text, encoding="utf-8")
+            preload.write_text(common + text, encoding="utf-8")
             command = [
                 sys.executable,
                 "-m",

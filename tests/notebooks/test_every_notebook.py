@@ -311,7 +311,7 @@ def execute(request, monkeypatch, tmp_path):
         "anomalies",
     ):  # what notebooks train themselves learns for one epoch
         task = type(make_task(name))
-        monkeypatch.setattr(task, "recipe", replace(task.recipe, epochs=1))
+        monkeypatch.setattr(task, "recipe", replace(task.recipe, epochs=1, hidden_size=8))
     return lambda path, given: executed_here(path, given, tmp_path / "out.ipynb")
 
 

@@ -42,7 +42,7 @@ def problem_of(dtype: str, lengths: bool = False, **kind: Any) -> Problem:
 
 
 COMBINED = ("lengths", "all at once")
-"""The features that are tried in every dtype, and in the default set."""
+"""The features that are tried in every dtype; in the default set, peers have all at once only."""
 
 
 def pairs() -> list[Any]:
@@ -57,7 +57,8 @@ def pairs() -> list[Any]:
         alone = ("float32",) if peers[name] else ("float32", "float64")
         for feature in FEATURES:
             if feature in COMBINED or dtype in alone:
-                slow = [] if feature in COMBINED else [pytest.mark.slow]
+                quick = feature == "all at once" or (feature in COMBINED and not peers[name])
+                slow = [] if quick else [pytest.mark.slow]
                 marks = [*case.marks, *slow]
                 found.append(
                     pytest.param(*case.values, feature, id=f"{case.id}-{feature}", marks=marks)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tiny import write_suite
+from tiny import measure_in_process, write_suite
 
 import lstmbench as lb
 from lstmbench.measure import runner
@@ -25,6 +25,11 @@ import distributed
 
 BOTH = ["numpy.fused", "numpy.reference"]
 FIVE = {"seq_len": [3, 4, 5, 6, 7]}
+IN_SILENCE: Any = {
+    "dashboard_address": "127.0.0.1:0",
+    "worker_dashboard_address": "127.0.0.1:0",
+    "silence_logs": 50,
+}
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
 
@@ -69,16 +74,25 @@ def check_kept(run: lb.Run, before: pd.DataFrame) -> None:
 # All is well
 
 
-def test_a_run_on_several_workers_is_the_run_that_one_machine_makes_with_the_host_in_each_record(
-    address: str, suite: Path, tmp_path: Path
-) -> None:
-    with hosts.workers(address, tmp_path, "", "", ""):
-        done = on_dask(suite, tmp_path / "out", address)
-        assert set(begun(address, done).values()) == {1}
-        with distributed.Client(address, set_as_default=False) as client:
-            assert client.list_datasets() == ()
+@pytest.fixture
+def worker_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a scheduler and its worker, both in this process."""
+    measure_in_process(monkeypatch)
+    with distributed.LocalCluster(
+        n_workers=1,
+        processes=False,
+        threads_per_worker=1,
+        resources={"lstmbench": 1},
+        protocol="tcp",
+        host="127.0.0.1",
+        **IN_SILENCE,
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def check_same(done: lb.Run, here: lb.Run) -> None:
+    """Hold that a run on dask is the run that one machine makes, with the host in each record."""
     check_whole(done)
-    here = lb.run(suite, tmp_path / "here", progress=False, seed=5)
     same = ["workload", "implementation", "status", "output_rel_error"]
     pd.testing.assert_frame_equal(done.records[same], here.records[same])
     assert (done.records["host"] == socket.gethostname()).all()
@@ -88,6 +102,28 @@ def test_a_run_on_several_workers_is_the_run_that_one_machine_makes_with_the_hos
     assert set(done.records["environment_id"]) == set(done.manifest["environments"])
     assert len(done.manifest["controls"]["rows"]) == len(here.manifest["controls"]["rows"])
     assert done.manifest["command"] == "lstmbench run tiny.yaml --executor dask --out out --seed 5"
+
+
+@pytest.mark.slow
+def test_a_run_on_several_workers_is_the_run_that_one_machine_makes_with_the_host_in_each_record(
+    address: str, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hosts.workers(address, tmp_path, "", ""):
+        done = on_dask(suite, tmp_path / "out", address)
+        assert set(begun(address, done).values()) == {1}
+        with distributed.Client(address, set_as_default=False) as client:
+            assert client.list_datasets() == ()
+    measure_in_process(monkeypatch)
+    check_same(done, lb.run(suite, tmp_path / "here", progress=False, seed=5))
+
+
+@pytest.mark.stand_in
+def test_a_run_on_a_worker_in_this_process_is_the_run_without_dask(
+    worker_here: str, suite: Path, tmp_path: Path
+) -> None:
+    done = on_dask(suite, tmp_path / "out", worker_here)
+    assert set(begun(worker_here, done).values()) == {1}
+    check_same(done, lb.run(suite, tmp_path / "here", progress=False, seed=5))
 
 
 @pytest.mark.slow
@@ -117,7 +153,9 @@ def test_a_worker_that_dies_has_its_workload_measured_elsewhere(
     address: str, suite: Path, tmp_path: Path
 ) -> None:
     flag = tmp_path / "flag"
-    with hosts.workers(address, tmp_path, *[hosts.DIES.format(flag=str(flag))] * 3) as processes:
+    dies = [hosts.DIES.format(flag=str(flag))] * 3
+    # With the processes that they start: those of one that is killed end, too
+    with hosts.workers(address, tmp_path, *dies, in_process=False) as processes:
         done = on_dask(suite, tmp_path / "out", address)
         assert flag.exists()
         assert sum(process.poll() is not None for process in processes) == 1
@@ -293,14 +331,9 @@ def test_a_run_goes_on_only_on_the_kind_of_machine_that_it_was_begun_on(
 
 
 def test_workers_that_do_not_offer_to_measure_are_told_how(suite: Path, tmp_path: Path) -> None:
-    options = {
-        "dashboard_address": "127.0.0.1:0",
-        "worker_dashboard_address": "127.0.0.1:0",
-        "silence_logs": 50,
-    }
     with (
         distributed.LocalCluster(
-            n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", **options
+            n_workers=1, processes=False, protocol="tcp", host="127.0.0.1", **IN_SILENCE
         ) as cluster,
         pytest.raises(
             lb.LstmbenchError, match="start them with --nthreads 1 --resources lstmbench=1"
