@@ -105,6 +105,17 @@ def test_it_passes_the_check_that_ours_pass(site: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+UNPAINTED = """
+import sys
+from tiny import unpainted
+from lstmbench import cli
+sys.argv = {words}
+with unpainted():
+    cli.main()
+"""
+"""The command line, but figures are not painted."""
+
+
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(
@@ -120,8 +131,8 @@ def test_it_is_held_against_the_oracle_and_measured_in_a_worker(
 ) -> None:
     grid = {"mode": ["inference", "training"]}
     suite = write_suite(tmp_path / "suite.yaml", ["numpy.fused", "example.numpy"], grid)
-    arguments = ("-m", "lstmbench", "run", str(suite), "--out", str(tmp_path / "out"))
-    done = python(*arguments, site=install(old, new))
+    words = ["lstmbench", "run", str(suite), "--out", str(tmp_path / "out")]
+    done = python("-c", UNPAINTED.format(words=words), site=install(old, new))
     assert done.returncode in codes, done.stderr
     records = lb.read_results(tmp_path / "out").set_index(["implementation", "mode"])
     for mode in grid["mode"]:

@@ -194,71 +194,60 @@ def test_a_case_that_hangs_is_killed_after_its_timeout(
     assert row(done.records, "numpy.fused")["status"] == "ok"
 
 
+LIMITS = {
+    "mutant.hoards": (
+        ("MAX_RESIDENT_BYTES", 2**28),
+        ("out_of_memory", r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here"),
+    ),
+    "mutant.swarms": (
+        ("MAX_THREADS", 64),
+        ("failed", r"its process had \d+ threads, and 64 are allowed"),
+    ),
+    "mutant.breeds": (
+        ("MAX_THREADS", 16),
+        ("failed", r"its \d+ processes had \d+ threads, and 16 are allowed"),
+    ),
+    "mutant.hoards_below": (
+        ("MAX_RESIDENT_BYTES", 2**28),
+        ("out_of_memory", r"its 2 processes held 0\.\d\d GiB"),
+    ),
+}
+LITTLE_LEFT = {
+    "mutant.hoards": (
+        ("MIN_FREE_BYTES", 2**60),
+        ("out_of_memory", r"the machine had \d+\.\d\d GiB left"),
+    ),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
-@pytest.mark.parametrize(
-    ("name", "bound", "most", "status", "reason"),
-    [
-        (
-            "mutant.hoards",
-            "MAX_RESIDENT_BYTES",
-            2**28,
-            "out_of_memory",
-            r"held 0\.\d\d GiB, and 0\.25 GiB are allowed here",
-        ),
-        (
-            "mutant.hoards",
-            "MIN_FREE_BYTES",
-            2**60,
-            "out_of_memory",
-            r"the machine had \d+\.\d\d GiB left",
-        ),
-        (
-            "mutant.swarms",
-            "MAX_THREADS",
-            64,
-            "failed",
-            r"its process had \d+ threads, and 64 are allowed",
-        ),
-        (
-            "mutant.breeds",
-            "MAX_THREADS",
-            16,
-            "failed",
-            r"its \d+ processes had \d+ threads, and 16 are allowed",
-        ),
-        (
-            "mutant.hoards_below",
-            "MAX_RESIDENT_BYTES",
-            2**28,
-            "out_of_memory",
-            r"its 2 processes held 0\.\d\d GiB",
-        ),
-    ],
-)
+@pytest.mark.parametrize("limits", [LIMITS, LITTLE_LEFT], ids=["its own", "the machine's"])
 def test_a_case_that_exceeds_a_limit_is_killed_and_names_it(
-    name: str,
-    bound: str,
-    most: int,
-    status: str,
-    reason: str,
+    limits: Mapping[str, Any],
     plugins: Callable[..., None],
     measure: Callable[..., lb.Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """One run of all of them: each is given its limit while its accuracy is checked."""
     plugins(mutants())
     request = forkserver.Worker.request
+    prepared: dict[int, str] = {}
 
     def bounded(self: forkserver.Worker, command: str, *arguments: Any, **named: Any) -> Any:
+        if command == "prepare":
+            prepared[self.pid] = named["implementation"]
         with pytest.MonkeyPatch.context() as limited:
-            if command == "check_accuracy" and self.fork_server.backend.startswith("mutant"):
-                limited.setattr(resource_limits, bound, most)
+            name = prepared.get(self.pid)
+            if command == "check_accuracy" and name in limits:
+                limited.setattr(resource_limits, *limits[name][0])
             return request(self, command, *arguments, **named)
 
     monkeypatch.setattr(forkserver.Worker, "request", bounded)
-    done = measure(["numpy.fused", name])
-    assert row(done.records, name)["status"] == status
-    assert re.search(reason, row(done.records, name)["error"])
+    done = measure(["numpy.fused", *limits])
+    for name, (_, (status, reason)) in limits.items():
+        assert row(done.records, name)["status"] == status
+        assert re.search(reason, row(done.records, name)["error"])
     assert row(done.records, "numpy.fused")["status"] == "ok"
 
 

@@ -31,7 +31,10 @@ IN_SILENCE: Any = {
     "silence_logs": 50,
 }
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("given_limits", "no_process_left")]
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.usefixtures("given_limits", "no_process_left", "unpainted"),
+]
 
 
 @pytest.fixture
