@@ -198,6 +198,7 @@ def test_a_revision_that_cannot_be_imported_costs_its_own_row_only(
     assert "half written" in " ".join(done.records["error"].dropna())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("given_limits", "no_process_left")
 def test_another_interpreter_runs_the_code_that_is_here(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "tiny.yaml", ["numpy.fused"])

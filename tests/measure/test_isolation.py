@@ -153,6 +153,7 @@ def test_a_case_that_sleeps_is_flagged_and_one_that_computes_is_not(
     assert row(done.records, "mutant.honest")["flags"] != "waits"
 
 
+@pytest.mark.slow
 def test_a_case_with_more_threads_than_allowed_gets_no_time(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_case_with_more_threads_than_allowed_gets_no_time(
     assert row(done.records, "mutant.honest")["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_spinning_threads_are_waited_for_and_a_case_whose_threads_never_stop_fails(
     plugins: Callable[..., None], measure: Callable[..., lb.Run]
 ) -> None:
@@ -274,7 +276,7 @@ def test_without_the_reference_there_are_times_and_no_ratios(
     [
         ("broken_exits", "the process that imports numpy has ended"),
         pytest.param("broken_leaves", "the process ended with exit code 1", marks=pytest.mark.slow),
-        ("nowhere", "the package nowhere is not installed"),
+        pytest.param("nowhere", "the package nowhere is not installed", marks=pytest.mark.slow),
     ],
 )
 def test_an_import_that_ends_the_process_affects_no_other_backend(

@@ -80,6 +80,7 @@ def test_standard_streams_may_be_anything(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not lb.run(suite, progress=True).failed
 
 
+@pytest.mark.slow
 def test_a_run_may_be_started_from_any_thread(tmp_path: Path) -> None:
     """Linux sends the parent-death signal when the thread ends that started the child."""
     suite = write_suite(tmp_path / "tiny.yaml", BOTH)

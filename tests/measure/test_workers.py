@@ -280,10 +280,20 @@ def test_where_the_peak_cannot_be_reset_only_it_is_missing(
 
 
 @pytest.mark.parametrize(
-    "error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(
-    "command", ["write_inputs", "prepare", "check_accuracy", "measure", "memory"]
+    ("command", "error"),
+    [
+        ("measure", KeyboardInterrupt),
+        *(
+            pytest.param(command, error, marks=pytest.mark.slow)
+            for command, error in (
+                ("write_inputs", KeyboardInterrupt),
+                ("prepare", MemoryError),
+                ("check_accuracy", KeyboardInterrupt),
+                ("measure", MemoryError),
+                ("memory", KeyboardInterrupt),
+            )
+        ),
+    ],
 )
 def test_no_process_is_left_when_a_run_is_interrupted(
     command: str,
