@@ -46,9 +46,7 @@ def test_no_framework_is_imported_before_it_is_asked_for(code: str) -> None:
 
 
 def test_the_package_itself_costs_next_to_nothing() -> None:
-    out = fresh(
-        "before = set(sys.modules)\nimport lstmbench\nout = [*(set(sys.modules) - before)]"
-    )
+    out = fresh("before = set(sys.modules)\nimport lstmbench\nout = [*(set(sys.modules) - before)]")
     assert set(out).isdisjoint({"numpy", "pathlib", "pkgutil"})
 
 
