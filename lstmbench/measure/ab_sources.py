@@ -66,23 +66,23 @@ class Variant:
         folder = scratch / f"code-{self.revision or 'here'}"
         if folder.exists():
             return folder
+        package = folder / "lstmbench"
         if not self.revision:
-            shutil.copytree(PACKAGE, folder / "lstmbench", ignore=NO_CACHES)
+            shutil.copytree(PACKAGE, package, ignore=NO_CACHES)
             return folder
         problem = f"{self.label} has no package lstmbench"
         packed = _git("archive", self.revision, "lstmbench", problem=problem)
         with tarfile.open(fileobj=BytesIO(packed)) as archive:
             archive.extraction_filter = getattr(tarfile, "data_filter", None)  # since 3.11.4
             archive.extractall(folder)
-        if not (folder / "lstmbench" / "core").is_dir():
+        if not (package / "core").is_dir():
             shutil.rmtree(folder)
             raise LstmbenchError(
                 f"{self.label} is older than lstmbench 0.2, whose modules have other names; "
                 "choose a newer revision."
             )
-        measure = folder / "lstmbench" / "measure"
-        shutil.rmtree(measure, ignore_errors=True)
-        shutil.copytree(PACKAGE / "measure", measure, ignore=NO_CACHES)
+        shutil.rmtree(package / "measure", ignore_errors=True)
+        shutil.copytree(PACKAGE / "measure", package / "measure", ignore=NO_CACHES)
         return folder
 
 

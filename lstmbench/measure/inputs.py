@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmbench.core import oracle
 from lstmbench.core.parameters import LSTMParams
 from lstmbench.core.stack import stack_oracle
 from lstmbench.core.stack.stack_parameters import StackParams
@@ -29,7 +28,6 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias")
 INFERENCE = ("x", "h0", "c0")
 TRAINING = (*INFERENCE, "dy", "dh", "dc")
 OUTPUTS = ("y", "h", "c")
-GRADIENTS = ("weight_ih", "weight_hh", "bias", "x", "h0", "c0")
 
 
 def rounded(array: Array, dtype: str) -> NDArray[np.float64]:
@@ -55,14 +53,14 @@ def weight_names(workload: Workload) -> list[tuple[str, ...]]:
 def gradient_names(workload: Workload) -> list[str]:
     """Return the names of the gradients, in the order in which an implementation returns them."""
     weights = [name for names in weight_names(workload) for name in names]
-    return [*weights, *GRADIENTS[len(WEIGHTS) :]]
+    return [*weights, *INFERENCE]
 
 
-def params_of(workload: Workload, arrays: Mapping[str, Array]) -> LSTMParams | StackParams:
-    """Return the weights among the arrays, of one layer or of a stack."""
+def params_of(workload: Workload, arrays: Mapping[str, Array]) -> StackParams:
+    """Return the weights among the arrays, also of a single layer as a stack."""
     D = workload.directions
     layers = [LSTMParams(*(arrays[name] for name in names)) for names in weight_names(workload)]
-    return StackParams(zip(*[iter(layers)] * D, strict=True)) if workload.stacked else layers[0]
+    return StackParams(zip(*[iter(layers)] * D, strict=True))
 
 
 def draw(workload: Workload, seed: int) -> dict[str, Array]:
@@ -80,8 +78,7 @@ def draw(workload: Workload, seed: int) -> dict[str, Array]:
     )
     arrays: dict[str, Array] = {}
     for names, params in zip(weight_names(workload), stack, strict=True):
-        weights = (params.weight_ih, params.weight_hh, params.bias)
-        arrays |= dict(zip(names, weights, strict=True))
+        arrays |= dict(zip(names, params.weights().values(), strict=True))
     state = (len(workload.layer_inputs), B, H) if workload.stacked else (B, H)
     for k in range(SETS):
         if workload.input == "temperatures":
@@ -109,34 +106,22 @@ def write_inputs(workload: Workload, seed: int, path: Path) -> None:
     training = workload.mode == "training"
     gradients = [f"d_{name}" for name in gradient_names(workload)] if training else []
     names = [f"answer_{name}" for name in (*OUTPUTS, *gradients)]
+    state = (-1, workload.batch_size, workload.hidden_size)  # (L*D, B, H), also of a single layer
     for k in range(SETS):
-        inputs = [arrays[f"{name}{k}"] for name in TRAINING]
-        if isinstance(params, LSTMParams):
-            answers = _layer_answers(params, inputs, training)
+        x, h0, c0, dy, dh, dc = (arrays[f"{name}{k}"] for name in TRAINING)
+        initial, lengths = (x, h0.reshape(state), c0.reshape(state)), arrays.get(f"lengths{k}")
+        if training:
+            cotangents = (dy, dh.reshape(state), dc.reshape(state))
+            (y, h, c), (weights, dx, dh0, dc0) = stack_oracle.forward_backward(
+                params, *initial, *cotangents, lengths
+            )
+            answers = [*weights, dx, dh0.reshape(h0.shape), dc0.reshape(c0.shape)]
         else:
-            answers = _stack_answers(params, inputs, arrays.get(f"lengths{k}"), training)
+            (y, h, c), _ = stack_oracle.forward(params, *initial, lengths)
+            answers = []
+        answers = [y, h.reshape(h0.shape), c.reshape(c0.shape), *answers]
         arrays |= {f"{name}{k}": array for name, array in zip(names, answers, strict=True)}
     np.savez(path, **arrays)  # type: ignore[arg-type]
-
-
-def _layer_answers(params: LSTMParams, inputs: list[Array], training: bool) -> list[Array]:
-    x, h0, c0, dy, dh, dc = inputs
-    weights = oracle.split_weights(params)
-    steps = oracle.forward(weights, x, h0, c0)
-    outputs = [np.stack([step.h for step in steps]), steps[-1].h, steps[-1].c]
-    return [*outputs, *oracle.backward(weights, steps, c0, dy, dh, dc)] if training else outputs
-
-
-def _stack_answers(
-    params: StackParams, inputs: list[Array], lengths: Array | None, training: bool
-) -> list[Array]:
-    x, h0, c0, dy, dh, dc = inputs
-    if not training:
-        return [*stack_oracle.forward(params, x, h0, c0, lengths)[0]]
-    outputs, (weights, *rest) = stack_oracle.forward_backward(
-        params, x, h0, c0, dy, dh, dc, lengths
-    )
-    return [*outputs, *weights, *rest]
 
 
 @cache

@@ -60,7 +60,8 @@ class PreparedCase:
         self.workload, self.path, self.repeat = workload, inputs, repeat
         self.training = workload.mode == "training"
         with np.load(inputs) as arrays:
-            params = params_of(workload, arrays)
+            stack = params_of(workload, arrays)
+        params = stack if workload.stacked else stack.layers[0][0]
         self.lstm: LSTM | Stack = load(implementation, params, workload.device, workload.dtype)
         scope.enter_context(self.lstm.framework.scope())
         timed = self.lstm.implementation

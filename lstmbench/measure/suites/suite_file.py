@@ -1,7 +1,8 @@
 """Read suites from YAML files: those that come with the package, and the user's own."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def read_suite(suite: str | Path) -> TimingSuite | TrainingSuite:
         faults = error.errors(include_url=False)
         # Of a union's members, report the one that the value came nearest to
         first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
-        raise file.error(_key_path(first), _problem(first, suite_type)) from None
+        raise file.error(_key_path(first, file.content), _problem(first, suite_type)) from None
     for key, problem in found.faults():
         raise file.error(key, problem)
     _check_count(found, path)
@@ -91,14 +92,14 @@ def _check_count(suite: AnySuite, path: Path) -> None:
         )
 
 
-def _key_path(fault: Any) -> KeyPath:
+def _key_path(fault: Any, content: Any) -> KeyPath:
     """Return where a fault is in the document, without the names that pydantic gives to types."""
-    models: Iterable[type[StrictModel]] = (TimingSuite, TrainingSuite, *SECTIONS.values())
-    keys = {key for model in models for key in model.model_fields}
-    path = [part for part in fault["loc"][:-1] if isinstance(part, int) or part in keys]
-    last = fault["loc"][-1:]
-    named = fault["type"] in ("missing", "extra_forbidden", "invalid_key")
-    return (*path, *(part for part in last if named or isinstance(part, int) or part in keys))
+    path = []
+    for part in fault["loc"]:
+        with suppress(LookupError, TypeError):  # it is the name of a type, or a missing key
+            content = content[part]
+            path.append(part)
+    return (*path, *fault["loc"][-1:]) if fault["type"] == "missing" else tuple(path)
 
 
 def _problem(fault: Any, model: type[StrictModel]) -> str:
