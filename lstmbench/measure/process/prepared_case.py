@@ -35,7 +35,6 @@ class PreparedCase:
     Attributes:
         calls: calls per sample.
         seconds: time of one call, as measured last.
-        true_ratio: how many times longer a control's call takes than the call without repetition.
     """
 
     def __init__(
@@ -69,8 +68,7 @@ class PreparedCase:
         self.inputs = [self._load_inputs(k) for k in range(sets)]
         steps = math.ceil(repeat * workload.seq_len)
         self.first_steps = self._load_inputs(0, steps) if repeat else ()
-        self.calls, self.next_set = 1, 0
-        self.true_ratio, self.seconds = 1.0, 0.0
+        self.calls, self.next_set, self.seconds = 1, 0, 0.0
 
     def _load_inputs(self, k: int, steps: int | None = None) -> tuple[Any, ...]:
         """Return the k-th inputs as the timed method takes them, cut to their first time steps.
@@ -162,8 +160,10 @@ class PreparedCase:
             stamps.append(clock())
         return [(after - before) / self.calls for before, after in itertools.pairwise(stamps)]
 
-    def calibrate(self, seconds: float, turn_s: float, whole_calls: bool | None = None) -> None:
-        """Set the calls per sample and the true ratio.
+    def calibrate(
+        self, seconds: float, turn_s: float, whole_calls: bool | None = None
+    ) -> dict[str, Any]:
+        """Set the calls per sample.
 
         A control repeats whole calls if a turn is long enough for that, and its true ratio follows
         from their count. Otherwise each sample is one call, and the control repeats its first time
@@ -173,38 +173,34 @@ class PreparedCase:
             seconds: time of one call.
             turn_s: duration of a turn.
             whole_calls: what to repeat, if another process of the case has decided; None if not.
+
+        Returns:
+            ``true_ratio``: how many times longer a control's call takes than one without
+            repetition; ``whole_calls``: whether it repeats whole calls, not time steps.
         """
         self.seconds = seconds
         self.calls = max(1, math.ceil(MIN_SAMPLE_S / seconds))
         if not self.repeat:
-            return
+            return {"true_ratio": 1.0, "whole_calls": False}
         period = round(1 / self.repeat)  # one call in this many is repeated
         if whole_calls is None:
             whole_calls = (period + 1) * seconds <= turn_s
         if whole_calls:
             self.calls = period * math.ceil(self.calls / period)
-            self.true_ratio = 1 + round(self.repeat * self.calls) / self.calls
+            true_ratio = 1 + round(self.repeat * self.calls) / self.calls
         else:
             self.calls = 1
             shares = [
                 self._time(self.first_steps) / self._time(self.inputs[0])
                 for _ in range(CALIBRATION_PAIRS)
             ]
-            self.true_ratio = 1 + float(np.median(shares))
-
-    @property
-    def repeats_whole_calls(self) -> bool:
-        """Whether a control repeats whole calls, not time steps."""
-        return round(self.repeat * self.calls) > 0
+            true_ratio = 1 + float(np.median(shares))
+        return {"true_ratio": true_ratio, "whole_calls": whole_calls}
 
     def _time(self, inputs: tuple[Any, ...]) -> float:
         start = time.perf_counter()
         self._call(inputs)
         return time.perf_counter() - start
-
-    def device_profile(self) -> dict[str, Any]:
-        """Return what the device did in a call, see ``ArrayBackend.device_profile``."""
-        return self.lstm.framework.device_profile(self.method, *self.inputs[0])
 
     def allocated_bytes(self, steps: int | None = None) -> int | None:
         """Return the allocator's peak during a call beyond its inputs, in bytes.

@@ -127,12 +127,7 @@ class WorkerServer:
         }
 
     def warm_up(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
-        """Call until the times are steady, then calibrate: see ``PreparedCase.calibrate``.
-
-        Returns:
-            ``whole_calls``: whether a control repeats whole calls, or else time steps;
-            ``true_ratio``: how many times longer that makes a call.
-        """
+        """Call until the times are steady, then calibrate as ``PreparedCase.calibrate``."""
         times = [self.case.seconds]  # of the accuracy check: a long call is warm by then
         end = time.perf_counter() + WARM_UP_TURNS * turn_s - self.case.seconds
         while time.perf_counter() < end:
@@ -140,12 +135,9 @@ class WorkerServer:
             last = times[-STEADY_CALLS:]
             if len(times) > STEADY_CALLS and max(last) <= STEADY_WITHIN * min(last):
                 break
-        self.case.calibrate(min(times), turn_s, whole_calls)
+        calibration = self.case.calibrate(min(times), turn_s, whole_calls)
         self.usage = CpuUsage()
-        return {
-            "true_ratio": self.case.true_ratio,
-            "whole_calls": self.case.repeats_whole_calls,
-        }
+        return calibration
 
     def thread_usage(self) -> dict[str, Any]:
         """Return who computed since the warm-up, see ``CpuUsage.shares``."""
@@ -242,7 +234,7 @@ class WorkerServer:
             "allocated_bytes_per_step": growth,
             # Read after the calls: no framework returns device memory before its process ends
             "peak_device_bytes": device_bytes() if on_device else None,
-            **case.device_profile(),
+            **case.lstm.framework.device_profile(case.method, *case.inputs[0]),
         }
 
 

@@ -96,7 +96,10 @@ class WorkerPool:
 
     def implementation(self, label: str) -> str:
         """Return the name of the implementation with this label; they differ for A/B variants."""
-        return self.variants[label].name if label in self.variants else label
+        return self._variant(label).name
+
+    def _variant(self, label: str) -> Variant:
+        return self.variants.get(label) or Variant(label, label)
 
     def worker(
         self, label: str, workload: AnyWorkload, layout: int = 0, fresh: bool = False
@@ -143,18 +146,16 @@ class WorkerPool:
         self, label: str, workload: AnyWorkload, layout: int, fresh: bool = False
     ) -> ForkServer:
         """Return the fork server for a worker, started if need be; it may not be ready yet."""
-        name, variant = self.implementation(label), self.variants.get(label)
-        backend = name.partition(".")[0]
-        imports = NO_IMPORTS if fresh else backend if backend in (*FRAMEWORKS, ORACLE) else name
-        python, code, key_name = None, None, imports
-        if variant is not None and variant.needs_own_process:
-            python, code = variant.python, variant.unpack(self.scratch)
-            key_name = f"{label}, {imports}"
+        variant = self._variant(label)
+        backend = variant.name.partition(".")[0]
+        shared = backend if backend in (*FRAMEWORKS, ORACLE) else variant.name
+        imports = NO_IMPORTS if fresh else shared
+        key_name = f"{label}, {imports}" if variant.needs_own_process else imports
         key = (key_name, workload.threads, workload.device, layout)
         server = self._fork_servers.get(key)
         if server is None or not server.alive:
-            log = self.scratch / f"{key_name}.log"
-            server = ForkServer(imports, *key[1:], log=log, python=python, code=code)
+            log, code = self.scratch / f"{key_name}.log", variant.unpack(self.scratch)
+            server = ForkServer(imports, *key[1:], log=log, python=variant.python, code=code)
             self._fork_servers[key] = server
         return server
 
@@ -165,7 +166,8 @@ class WorkerPool:
             return self._rows[key]
         name = self.implementation(label)
         try:
-            (row,) = self._request_once(label, workload, "describe", names=[name])
+            with self.running_worker(label, workload) as worker:
+                (row,) = worker.request("describe", START_TIMEOUT_S, names=[name])
         except LstmbenchError as error:
             row = {"name": label, "available": False, "reason": str(error), "peer": False}
         if HARNESS_FAILED in row.get("reason", ""):
@@ -177,8 +179,8 @@ class WorkerPool:
 
     def write_inputs(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have a worker draw the workload's inputs and compute the oracle's answers."""
-        arguments = {"workload": workload, "seed": seed, "path": path}
-        self._request_once(ORACLE, workload, "write_inputs", timeout, **arguments)
+        with self.running_worker(ORACLE, workload) as worker:
+            worker.request("write_inputs", timeout, workload=workload, seed=seed, path=path)
 
     def machine_worker(self, workload: Workload) -> Worker | None:
         """Return a worker that measures the machine's peak rates; None on a GPU.
@@ -188,27 +190,17 @@ class WorkerPool:
         """
         return self.worker(ORACLE, workload) if workload.device == "cpu" else None
 
-    def _request_once(
-        self,
-        label: str,
-        workload: AnyWorkload,
-        command: str,
-        timeout: float = START_TIMEOUT_S,
-        /,  # a command may have arguments of these names
-        **arguments: Any,
-    ) -> Any:
-        """Return the result of a command in a new worker, and kill that."""
-        with self.running_worker(label, workload) as worker:
-            return worker.request(command, timeout, **arguments)
-
     def record_environment(
         self, label: str, frameworks: dict[str, Any], workload: AnyWorkload
     ) -> str:
         """Add the environment of a worker to ``environments``, and return its id."""
         threads, device = workload.threads, workload.device
-        variables = worker_environment.recorded_variables(threads, device)
-        worker = {"frameworks": frameworks, "threads": threads, "device": device}
-        worker["variables"] = variables
+        worker = {
+            "frameworks": frameworks,
+            "threads": threads,
+            "device": device,
+            "variables": worker_environment.recorded_variables(threads, device),
+        }
         if label in self.variants:
             worker["revision"] = self.variants[label].revision or None
         environment_id = environment.environment_id(self._machine, worker)

@@ -69,8 +69,8 @@ def test_a_control_of_short_calls_repeats_whole_calls_and_its_true_ratio_follows
 ) -> None:
     case = PreparedCase("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
     steps = counted(case, monkeypatch)
-    case.calibrate(1e-4, turn_s=0.01)
-    assert case.calls == 20 and case.true_ratio == 1.05
+    assert case.calibrate(1e-4, turn_s=0.01) == {"true_ratio": 1.05, "whole_calls": True}
+    assert case.calls == 20
     case.samples(0.0)
     assert steps == [100] * 21
 
@@ -82,21 +82,20 @@ def test_a_control_of_long_calls_repeats_time_steps_and_its_true_ratio_is_measur
     steps = counted(case, monkeypatch)
     times = iter([0.2, 2.0] * module.CALIBRATION_PAIRS)
     monkeypatch.setattr(case, "_time", lambda inputs: next(times))
-    case.calibrate(2.0, turn_s=0.01)
-    assert (case.calls, case.true_ratio) == (
-        1,
-        pytest.approx(1.1),
-    )  # a call of few steps costs more than its share
+    calibration = case.calibrate(2.0, turn_s=0.01)
+    assert (case.calls, calibration["whole_calls"]) == (1, False)
+    # A call of few steps costs more than its share
+    assert calibration["true_ratio"] == pytest.approx(1.1)
     case.samples(0.0)
     assert steps == [100, 5]
 
 
 def test_a_control_repeats_what_another_process_has_decided(inputs: Path, scope: ExitStack) -> None:
     case = PreparedCase("numpy.fused", WORKLOAD, inputs, scope, repeat=0.05)
-    case.calibrate(2.0, turn_s=0.01, whole_calls=True)
-    assert (case.calls, case.true_ratio) == (20, 1.05)
-    case.calibrate(1e-3, turn_s=1.0, whole_calls=False)
-    assert case.calls == 1 and case.true_ratio > 1
+    assert case.calibrate(2.0, turn_s=0.01, whole_calls=True)["true_ratio"] == 1.05
+    assert case.calls == 20
+    assert case.calibrate(1e-3, turn_s=1.0, whole_calls=False)["true_ratio"] > 1
+    assert case.calls == 1
 
 
 def test_a_case_that_is_no_control_repeats_nothing(
@@ -104,9 +103,9 @@ def test_a_case_that_is_no_control_repeats_nothing(
 ) -> None:
     case = PreparedCase("numpy.fused", WORKLOAD, inputs, scope)
     steps = counted(case, monkeypatch)
-    case.calibrate(2.0, turn_s=0.01)
+    assert case.calibrate(2.0, turn_s=0.01)["true_ratio"] == 1.0
     case.samples(0.0)
-    assert (steps, case.true_ratio) == ([100], 1.0)
+    assert steps == [100]
 
 
 def test_hidden_memory_of_an_implementation_is_missing_and_not_0(
