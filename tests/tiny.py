@@ -78,7 +78,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         worker, "untimeable_reason", lambda: ""
     )  # the tests themselves may be traced, for coverage
     # This process has threads of its own that compute
-    monkeypatch.setattr(worker, "wait_until_idle", lambda: True)
+    monkeypatch.setattr(worker, "wait_until_idle", lambda: None)
     monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
 
 

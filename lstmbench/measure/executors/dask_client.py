@@ -132,23 +132,19 @@ class DaskExecutor:
         else:
             kind = environment.kind(machine)
         self.wanted = {"machine": kind} | environment.software()
-        differences = {
-            address: dask_worker.difference(self.wanted, host["traits"])
-            for address, host in hosts.items()
-        }
-        suitable = [address for address in hosts if not differences[address]]
+        differences, suitable = {}, {}
+        for address, host in hosts.items():
+            if reason := dask_worker.difference(self.wanted, host["traits"]):
+                differences[host["host"]] = reason
+            else:
+                suitable[address] = host
         if not suitable:
-            address = next(iter(hosts))
-            raise LstmbenchError(
-                f"No worker can measure this run: {hosts[address]['host']} has "
-                f"{differences[address]}."
-            )
-        self.machine = hosts[suitable[0]]["machine"]
-        for address, reason in differences.items():
-            name = hosts[address]["host"]
-            if reason and name not in self._reported:
-                _print(f"{name} is not used by this run: it has {reason}.")
-                self._reported.add(name)
+            name, reason = next(iter(differences.items()))
+            raise LstmbenchError(f"No worker can measure this run: {name} has {reason}.")
+        self.machine = next(iter(suitable.values()))["machine"]
+        for name in sorted(differences.keys() - self._reported):
+            _print(f"{name} is not used by this run: it has {differences[name]}.")
+        self._reported |= differences.keys()
         everyone = len(suitable) == len(hosts)
         self.addresses = None if everyone else sorted(set(map(get_address_host, suitable)))
 

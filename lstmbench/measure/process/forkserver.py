@@ -273,7 +273,8 @@ def _fork_worker(control: socket.socket, descriptor: int) -> int:
         control.close()
         reaper.set_parent_death_signal(fork_server)
         reaper.become_subreaper()
-        _prefer_for_oom_kill()
+        with contextlib.suppress(OSError):  # the kernel must kill it, and no other program, if
+            Path("/proc/self/oom_score_adj").write_text("1000")  # memory runs out (Linux)
         from lstmbench.measure.process.worker import serve
 
         serve(Connection(descriptor))
@@ -282,12 +283,6 @@ def _fork_worker(control: socket.socket, descriptor: int) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _prefer_for_oom_kill() -> None:
-    """Have the kernel kill this process, and no other program, if memory runs out (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process.reaper import descendants, thread_files
 
 IDLE_CHECK_INTERVAL_S = 1e-3
@@ -55,20 +56,24 @@ def sentinel() -> float:
     return time.perf_counter() - start
 
 
-def wait_until_idle() -> bool:
-    """Wait until no other thread of this process computes; return False if it takes too long.
+def wait_until_idle() -> None:
+    """Wait until no other thread of this process computes.
 
     The threads of a pool without work spin for a while in case more work comes: OpenMP's for
     milliseconds, Intel's for 200. Each library chooses that itself, but it must not take a core
     from the next turn.
+
+    Raises:
+        LstmbenchError: if it takes longer than ``IDLE_TIMEOUT_S``.
     """
     end = time.perf_counter() + IDLE_TIMEOUT_S
     while True:
         time.sleep(IDLE_CHECK_INTERVAL_S)
         if not _another_thread_runs():
-            return True
+            return
         if time.perf_counter() > end:
-            return False
+            problem = f"its threads still computed {IDLE_TIMEOUT_S:g} s after it had answered"
+            raise LstmbenchError(problem)
 
 
 def _another_thread_runs() -> bool:

@@ -6,6 +6,7 @@ processes of the user.
 """
 
 import os
+from contextlib import suppress
 
 import psutil
 
@@ -27,8 +28,11 @@ def exceeded_limit(pid: int) -> str | None:
 
     None if they exceed none, or if the system does not tell.
     """
-    pids = (pid, *descendants(pid))
-    usages = [usage for pid in pids if (usage := _usage(pid))]
+    usages = []
+    for each in (pid, *descendants(pid)):
+        with suppress(psutil.Error):  # it has ended, or cannot be read
+            process = psutil.Process(each)
+            usages.append((process.memory_info().rss, process.num_threads()))
     if not usages:
         return None
     resident, threads = map(sum, zip(*usages, strict=True))
@@ -50,15 +54,6 @@ def is_zombie(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def _usage(pid: int) -> tuple[int, int] | None:
-    """Return the resident bytes and the threads of a process, None if it cannot be read."""
-    try:
-        process = psutil.Process(pid)
-        return process.memory_info().rss, process.num_threads()
-    except psutil.Error:
-        return None
 
 
 def _gib(count: int) -> str:

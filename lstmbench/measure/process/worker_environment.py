@@ -13,16 +13,14 @@ import re
 import sys
 from typing import Any
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NPROC",  # the size of XLA's own thread pool
+THREAD_VARIABLES = tuple(
+    """
+    OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS BLIS_NUM_THREADS VECLIB_MAXIMUM_THREADS
+    NUMEXPR_NUM_THREADS NPROC
+    """.split()  # noqa: SIM905 - a list literal would be three times as long
 )
-"""The variable that sets the size of each thread pool that an LSTM may run on."""
+"""The variable that sets the size of each thread pool that an LSTM may run on; NPROC that of XLA's.
+"""
 LIBRARY_PREFIXES = tuple(
     """
     ACCELERATE_ ATEN_ BLIS_ COVERAGE_ COV_CORE_ CUBLAS CUDA_ CUDNN_ DNNL_ EQX_ FLAX_ GLIBC_
