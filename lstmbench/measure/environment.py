@@ -112,13 +112,15 @@ def run_git(root: Path, *words: str) -> bytes:
     Raises:
         LstmbenchError: with git's own reason, which may be empty.
     """
-    kept = {
+    inherited = {
         name: value for name, value in os.environ.items() if not re.match("GIT_(?!CONFIG)", name)
     }
-    own = {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
+    settings = {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(root), *words]
     try:
-        done = subprocess.run(command, env=kept | own, capture_output=True, check=True, timeout=60)
+        done = subprocess.run(
+            command, env=inherited | settings, capture_output=True, check=True, timeout=60
+        )
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
     except (OSError, subprocess.SubprocessError) as error:

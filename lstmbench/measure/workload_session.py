@@ -189,10 +189,9 @@ class WorkloadSession:
             self._end_workers()
 
     def _start(self, case_run: CaseRun, layout: int = 0, fresh: bool = False) -> None:
+        name = case_run.implementation
         try:
-            case_run.worker = self.pool.worker(
-                case_run.implementation, self.workload, layout, fresh
-            )
+            case_run.worker = self.pool.worker(name, self.workload, layout, fresh)
         except WorkerDied as error:
             case_run.fail(error)
 

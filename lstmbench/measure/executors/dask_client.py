@@ -47,24 +47,30 @@ def cluster(scheduler: str | None) -> Iterator["DaskExecutor"]:
         with _connect(scheduler) as client:
             yield DaskExecutor(client)
     else:
-        with _own_cluster() as own, Client(own, set_as_default=False) as client:
+        with _own_cluster() as local, Client(local, set_as_default=False) as client:
             yield DaskExecutor(client)
 
 
 @contextmanager
 def _own_cluster() -> Iterator[LocalCluster]:
     """Start a scheduler and a worker in this process; no other machine can connect to them."""
-    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
-    one = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "resources": {RESOURCE: 1}}
     with dask.config.set(QUIET):
-        own = LocalCluster(**one, **loopback, silence_logs=logging.ERROR)
+        local = LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            resources={RESOURCE: 1},
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        )
     try:
-        yield own
+        yield local
     finally:
         dask_worker.end_processes()  # after an interrupt, some may still be measuring
-        for worker in own.workers.values():
-            own.sync(worker.close, executor_wait=False)
-        own.close()
+        for worker in local.workers.values():
+            local.sync(worker.close, executor_wait=False)
+        local.close()
 
 
 def _connect(address: str) -> Client:
@@ -201,7 +207,7 @@ class _Tasks:
         if stored := sorted(published - {*self.by_name}):  # stored before the client left
             self.client.unpublish_dataset(stored)
         futures = [self.client.get_dataset(name) for name in self.by_name if name in published]
-        missing = [each for name, each in self.by_name.items() if name not in published]
+        missing = [workload for name, workload in self.by_name.items() if name not in published]
         return futures + self._submit(missing)
 
     def _submit(self, workloads: Sequence[AnyWorkload], attempt: int = 0) -> list[Future]:

@@ -29,9 +29,9 @@ def exceeded_limit(pid: int) -> str | None:
     None if they exceed none, or if the system does not tell.
     """
     usages = []
-    for each in (pid, *descendants(pid)):
+    for process_id in (pid, *descendants(pid)):
         with suppress(psutil.Error):  # it has ended, or cannot be read
-            process = psutil.Process(each)
+            process = psutil.Process(process_id)
             usages.append((process.memory_info().rss, process.num_threads()))
     if not usages:
         return None

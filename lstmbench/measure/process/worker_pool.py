@@ -135,8 +135,8 @@ class WorkerPool:
         On two cores that takes half as long as one after the other. One that cannot start is
         reported when a worker is requested.
         """
-        each = itertools.product(labels, layouts)
-        servers = [self._fork_server(label, workload, layout) for label, layout in each]
+        pairs = itertools.product(labels, layouts)
+        servers = [self._fork_server(label, workload, layout) for label, layout in pairs]
         for server in dict.fromkeys(servers):  # started once, all of them, before the first wait
             if not server.ready:
                 with suppress(WorkerDied):

@@ -52,16 +52,16 @@ def read_suite(suite: str | Path) -> TimingSuite | TrainingSuite:
         raise file.error(("name",), "remove it; the name of a suite is that of its file")
     suite_type = _suite_type(file.content)
     try:
-        found = suite_type.model_validate(file.content | {"name": path.stem})
+        loaded = suite_type.model_validate(file.content | {"name": path.stem})
     except ValidationError as error:
         faults = error.errors(include_url=False)
         # Of a union's members, report the one that the value came nearest to
         first = max(faults, key=lambda fault: (len(fault["loc"]), fault["type"] != "literal_error"))
         raise file.error(_key_path(first, file.content), _problem(first, suite_type)) from None
-    for key, problem in found.faults():
+    for key, problem in loaded.faults():
         raise file.error(key, problem)
-    _check_count(found, path)
-    return found
+    _check_count(loaded, path)
+    return loaded
 
 
 def stored_suite(manifest: Mapping[str, Any], folder: Path) -> TimingSuite | TrainingSuite:
@@ -72,13 +72,13 @@ def stored_suite(manifest: Mapping[str, Any], folder: Path) -> TimingSuite | Tra
     """
     content = manifest.get("suite")
     try:
-        found = _suite_type(content).model_validate(content)
+        suite = _suite_type(content).model_validate(content)
     except ValidationError:
         raise LstmbenchError(
             f"The manifest in {folder} holds no suite that can be measured here."
         ) from None
-    _check_count(found, folder)
-    return found
+    _check_count(suite, folder)
+    return suite
 
 
 def _suite_type(content: Any) -> type[TimingSuite] | type[TrainingSuite]:
