@@ -22,17 +22,17 @@ Broken = Callable[[pytest.MonkeyPatch], Any]
 
 
 def at(command: str, error: Exception) -> Broken:
-    """Have the first worker that is asked this die."""
+    """Have the first worker that gets this command die."""
 
     def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-        ask = InProcessWorker.request
+        request = InProcessWorker.request
         died: list[str] = []
 
-        def once(self: InProcessWorker, asked: str, timeout: float, **arguments: Any) -> Any:
-            if asked == command and not died:
-                died.append(asked)
+        def once(self: InProcessWorker, requested: str, timeout: float, **arguments: Any) -> Any:
+            if requested == command and not died:
+                died.append(requested)
                 raise error
-            return ask(self, asked, timeout, **arguments)
+            return request(self, requested, timeout, **arguments)
 
         monkeypatch.setattr(InProcessWorker, "request", once)
 

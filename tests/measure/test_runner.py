@@ -42,9 +42,9 @@ def done(tmp_path_factory: pytest.TempPathFactory, in_process: None) -> lb.Run:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold that no worker is asked for."""
+    """Hold that no worker is started."""
     monkeypatch.setattr(
-        worker_pool.WorkerPool, "worker", lambda *_, **__: pytest.fail("a worker was asked for")
+        worker_pool.WorkerPool, "worker", lambda *_, **__: pytest.fail("a worker was started")
     )
 
 
@@ -503,7 +503,7 @@ def test_a_device_that_is_not_there_is_skipped_and_nothing_is_computed_for_it(
     measure: Callable[..., lb.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        worker_pool.WorkerPool, "write_inputs", lambda *_: pytest.fail("the oracle was asked")
+        worker_pool.WorkerPool, "write_inputs", lambda *_: pytest.fail("the oracle computed")
     )
     found = skipped(measure(["numpy.fused"], {"device": "cuda"}))
     assert found == {"numpy.fused": "numpy.fused sees no device 'cuda' here; it sees cpu"}

@@ -21,7 +21,7 @@ Times = Callable[[str, int], float]
 
 class FakePool:
     """Workers whose times are ``times(label, process)`` seconds a call, and that keep a diary of
-    who was asked.
+    the requests.
     """
 
     scratch = Path("nowhere")
@@ -44,7 +44,7 @@ class FakePool:
         self.descendants_share, self.machine_fails_at = descendants_share, machine_fails_at
         self.clock, self.processes = 0.0, 0
         self.layouts: list[int] = []
-        self.asked_for_whole_calls: list[bool | None] = []
+        self.requested_whole_calls: list[bool | None] = []
         self.diary: list[str] = []
 
     def describe(self, label: str, workload: Workload) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class FakePool:
 
     def worker(self, label: str, workload: Workload, layout: int = 0, fresh: bool = False) -> Any:
         process = self.processes
-        if not fresh:  # which measures memory, and nothing here asks for that
+        if not fresh:  # which measures memory, and nothing here needs that
             self.layouts.append(layout)
             process = self.processes = self.processes + 1
 
@@ -104,7 +104,7 @@ class FakePool:
     def warm_up(
         self, label: str, process: int, turn_s: float, whole_calls: bool | None
     ) -> dict[str, Any]:
-        self.asked_for_whole_calls.append(whole_calls)
+        self.requested_whole_calls.append(whole_calls)
         return {"true_ratio": 1.0, "whole_calls": process % 2 == 0}
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def test_every_process_of_a_control_repeats_what_its_first_one_chose(
     pool = FakePool(noisy(1e-4))
     measured(monkeypatch, pool)
     first, *others = [
-        pool.asked_for_whole_calls[k : k + 4] for k in range(0, 20, 4)
+        pool.requested_whole_calls[k : k + 4] for k in range(0, 20, 4)
     ]  # two cases, two controls
     assert first == [None] * 4
     assert others == [[None, None, False, True]] * 4

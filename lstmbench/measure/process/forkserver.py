@@ -60,7 +60,7 @@ class WorkerTimeout(LstmbenchError):
     """A worker did not answer in time, and was killed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Worker:
     """The parent's handle of a worker process; ``exit`` is how it ended, None while it lives."""
 
