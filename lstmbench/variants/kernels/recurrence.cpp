@@ -65,11 +65,10 @@ NOINLINE void forward_block(const Rows& rows, size_t n, const LeftOperand& h, co
 
 // What backward_block reads and writes of one step, from the first of its units on
 struct BackwardStep {
-    float *dh, *dc;
     const LeftOperand* dz_next;  // of step t + 1; null at the last step
-    // Null before the first step, where only dh0 is computed
-    float* gates = nullptr;
+    // These and the gates are null before the first step, where only dh0 is computed
     const float *dy = nullptr, *c = nullptr, *c_before = nullptr;
+    float *gates = nullptr, *dh = nullptr, *dc = nullptr;
 };
 
 template <int R>
@@ -218,7 +217,8 @@ void backward(size_t T, size_t B, size_t H, const float* blocks, const float* c0
         const Rows next = s < T ? rows : Rows{nullptr, 0};
         const LeftOperand dz_next(next, gates + s * B * 4 * H, 4 * H, workspace);
         for (size_t unit = 0; unit < H; unit += BLOCK_WIDTH) {
-            BackwardStep step = {dh + unit, dc + unit, s < T ? &dz_next : nullptr};
+            BackwardStep step = {s < T ? &dz_next : nullptr};
+            step.dh = dh + unit, step.dc = dc + unit;
             if (s) {
                 step.dy = dy + t * B * H + unit, step.gates = gates + t * B * 4 * H + unit;
                 step.c = cs + t * B * H + unit, step.c_before = t ? step.c - B * H : c0 + unit;
