@@ -184,9 +184,9 @@ MUTANTS = {
         'rows["time_median_s"] <= rows.iloc[0]["time_high_s"]',
     ),
     "one of PyTorch's biases dropped": Mutant(
-        "interop/torch_weights.py",
-        'sum_biases(read_entry("bias_ih", rows), read_entry("bias_hh", rows))',
-        'read_entry("bias_ih", rows)',
+        "interop/torch_names.py",
+        'sum_biases(read("bias_ih", rows), read("bias_hh", rows))',
+        'read("bias_ih", rows)',
         "tests/interop/test_torch_weights.py",
     ),
     "ONNX's directions swapped": Mutant(
