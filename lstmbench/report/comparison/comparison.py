@@ -12,7 +12,7 @@ from lstmbench import exit_codes
 from lstmbench.report.comparison.manifest_diff import Difference
 from lstmbench.report.comparison.markdown_parts import (
     MAX_CHARACTERS,
-    MAX_ROWS,
+    MAX_TABLE_ROWS,
     case_table,
     change_text,
     constants_sentence,
@@ -182,9 +182,9 @@ class Comparison:
         positions = np.flatnonzero(mask)
         if not len(positions):
             return []
-        rows = self.frame.iloc[positions[:MAX_ROWS]]
+        rows = self.frame.iloc[positions[:MAX_TABLE_ROWS]]
         table = case_table(rows, varying_columns(self.frame), _TABLE)
-        return [title, table, hidden_rows(len(positions) - MAX_ROWS, "case")]
+        return [title, table, hidden_rows(len(positions) - MAX_TABLE_ROWS, "case")]
 
 
 def _remarks(row: Row) -> str:

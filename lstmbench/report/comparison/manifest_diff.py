@@ -37,11 +37,11 @@ def differences(base: Manifest, new: Manifest) -> list[Difference]:
         own, other = before.get(what, absent), after.get(what, absent)
         texts = [text for text in sorted(own | other) if what == always or own[text] != other[text]]
         if texts:
-            found.append(Difference(what, _phrase(own, texts), _phrase(other, texts)))
+            found.append(Difference(what, *(_differing_text(run, texts) for run in (own, other))))
     return found
 
 
-def _phrase(values: Counter[str], differing: list[str]) -> str:
+def _differing_text(values: Counter[str], differing: list[str]) -> str:
     """Return those values of one run that differ, such as ``2 x name=H200``."""
     counts = {text: values[text] for text in differing if values[text]}
     words = [f"{count} x {text}" if count > 1 else text for text, count in counts.items()]

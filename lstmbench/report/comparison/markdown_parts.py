@@ -18,7 +18,7 @@ from lstmbench.report.number_format import markdown, number, pick_unit, plural, 
 from lstmbench.report.tables.render import to_markdown
 from lstmbench.results.schema import SECONDS
 
-MAX_ROWS = 25
+MAX_TABLE_ROWS = 25
 """Rows per table: a comment on GitHub has at most 65,536 characters, and JSON has all rows."""
 
 MAX_CHARACTERS = 160
@@ -97,11 +97,11 @@ def runs_table(runs: Mapping[str, Mapping[str, str]], differences: Sequence[Diff
     identity = pd.DataFrame(runs).rename(index={"run_id": "run"})
     others = pd.DataFrame(differences, columns=["what", *NAMES]).set_index("what")
     texts = pd.concat([identity, others]).map(shorten)
-    table = _text_table("what", texts[:MAX_ROWS])
+    table = _text_table("what", texts[:MAX_TABLE_ROWS])
     if not differences:
         properties = "commit, versions, machine, settings, suite"
         return f"{table}\n\nNothing else that is recorded differs: {properties}."
-    return join_parts([table, hidden_rows(len(texts) - MAX_ROWS, "difference")]).rstrip()
+    return join_parts([table, hidden_rows(len(texts) - MAX_TABLE_ROWS, "difference")]).rstrip()
 
 
 def hidden_rows(count: int, noun: str) -> str:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from lstmbench.cli import app
 from lstmbench.errors import LstmbenchError
 from lstmbench.report import compare
-from lstmbench.report.comparison.markdown_parts import MAX_ROWS
+from lstmbench.report.comparison.markdown_parts import MAX_TABLE_ROWS
 from lstmbench.results.store import Store, read_results
 
 OTHER_MACHINE = {"cpu": "Another CPU", "cores": 2}
@@ -523,19 +523,19 @@ def test_what_readers_should_know_of_the_runs_is_said():
 
 
 def test_of_many_cases_the_first_are_shown_and_the_rest_counted():
-    lengths = range(1, MAX_ROWS + 8)
+    lengths = range(1, MAX_TABLE_ROWS + 8)
     comparison = compare(
         run(*(case(seq_len=T) for T in lengths), run_id="base"),
         run(*(case(seq_len=T, ratio=3) for T in lengths)),
     )
     page = comparison.markdown()
-    assert page.count("torch.fused, T = ") == MAX_ROWS
+    assert page.count("torch.fused, T = ") == MAX_TABLE_ROWS
     assert "And 7 cases more: `--format json` has all of them." in page
     assert len(json.loads(comparison.json())["cases"]) == len(lengths)
 
 
 def test_the_longest_page_is_not_too_long_for_a_comment():
-    many, words = 3 * MAX_ROWS, "many words & <signs> | of an error " * 20
+    many, words = 3 * MAX_TABLE_ROWS, "many words & <signs> | of an error " * 20
     names = [f"some_backend.a_rather_long_variant_{k}" for k in range(many)]
     options = [
         {"mode": mode, "seq_len": T} for mode in ("inference", "training") for T in (16, 1024)
