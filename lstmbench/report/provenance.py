@@ -134,11 +134,11 @@ def _environments(manifest: Manifest) -> list[Mapping[str, Any]]:
 def _run(manifest: Manifest) -> str:
     git = part(manifest, "git")
     reason = f" ({git['reason']})" if git.get("reason") else ""
-    commit = f"commit {str(git['commit'])[:12]}" if git.get("commit") else ""
-    commit = commit or f"commit not recorded{reason}"
-    commit += " with uncommitted changes" if git.get("dirty") else ""
+    commit = str(git.get("commit") or "")[:12] or f"not recorded{reason}"
+    changes = " with uncommitted changes" if git.get("dirty") else ""
     unfinished = "" if manifest.get("complete", True) else " (not finished)"
-    return f"{manifest.get('run_id') or 'not recorded'}{unfinished}, {date(manifest)}, {commit}"
+    run = f"{manifest.get('run_id') or 'not recorded'}{unfinished}"
+    return f"{run}, {date(manifest)}, commit {commit}{changes}"
 
 
 def machine(manifest: Manifest) -> str:

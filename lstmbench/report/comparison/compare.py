@@ -44,7 +44,6 @@ from lstmbench.report.number_format import plural
 from lstmbench.report.provenance import MIN_PROCESSES, Manifest, part
 
 QUANTITIES = ("ratio", "time")
-_SINGLE_PROCESS = "one process alone: what another would give is not known"
 
 _COLUMNS = [
     *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
@@ -108,7 +107,8 @@ def compare(
     ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
     cases.loc[ambiguous, "reason"] = "the interval reaches beyond the threshold"
     cases.loc[ambiguous & beyond, "reason"] = "the interval contains 'no change' as well"
-    cases.loc[ambiguous & np.isinf(change["low"]), "reason"] = _SINGLE_PROCESS
+    single = "one process alone: what another would give is not known"
+    cases.loc[ambiguous & np.isinf(change["low"]), "reason"] = single
     with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
         percents: Any = 100 * np.expm1(change)
     cases = cases.join(percents.add_suffix("_percent"))[_COLUMNS]
