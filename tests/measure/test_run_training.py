@@ -123,9 +123,8 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(
     scores: list[float], baseline: float, higher: bool, verdict: str
 ) -> None:
     rows = [row("lstm", score, higher=higher) | {"seed": seed} for seed, score in enumerate(scores)]
-    assert verdicts([*rows, row(BASELINES, baseline, "naive", higher)]) == [
-        f"t: the LSTM {verdict} the best baseline (naive)."
-    ]
+    rows.append(row(BASELINES, baseline, "naive", higher))
+    assert verdicts(pd.DataFrame(rows)) == [f"t: the LSTM {verdict} the best baseline (naive)."]
 
 
 def test_the_model_is_compared_with_the_best_baseline() -> None:
@@ -135,14 +134,14 @@ def test_the_model_is_compared_with_the_best_baseline() -> None:
         row(BASELINES, 5.0, "bad"),
         row(BASELINES, 0.1, "good"),
     ]
-    assert "loses to the best baseline (good)" in verdicts(rows)[0]
+    assert "loses to the best baseline (good)" in verdicts(pd.DataFrame(rows))[0]
 
 
 def test_implementations_of_one_seed_count_as_one_training() -> None:
     rows = [row("lstm", 1.0) | {"implementation": name} for name in OURS] + [
         row(BASELINES, 2.0, "naive")
     ]
-    assert "one seed: no interval" in verdicts(rows)[0]
+    assert "one seed: no interval" in verdicts(pd.DataFrame(rows))[0]
 
 
 def test_the_mean_of_one_seed_has_no_interval_and_of_five_students() -> None:
