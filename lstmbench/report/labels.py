@@ -129,7 +129,7 @@ def counted(statuses: Iterable[str | None]) -> dict[str, int]:
     return dict(sorted(words.items(), key=lambda item: (item[0] != "ok", item[0])))
 
 
-def counts(statuses: Mapping[str, int]) -> str:
+def counts(statuses: Mapping[Any, int]) -> str:
     """Return counted statuses as one phrase, such as ``2 failed, 1 timeout``."""
     return ", ".join(f"{count} {word}" for word, count in statuses.items()) or "none"
 

@@ -118,7 +118,9 @@ class Figure(matplotlib.figure.Figure):
 
     def png(self, dpi: int = 200) -> bytes:
         """Return the figure as PNG, with ``caption`` and ``alt`` in its metadata."""
-        return self._saved("png", {"Software": CREATOR, "Description": self.alt}, dpi=dpi)
+        # In this order, or the bytes of committed figures would differ
+        metadata: dict[str, str | None] = {"Software": CREATOR, "Title": self.caption}
+        return self._saved("png", metadata | {"Description": self.alt}, dpi=dpi)
 
     def pdf(self) -> bytes:
         """Return the figure as PDF for print, as wide as a column if it has such a form."""

@@ -107,7 +107,7 @@ def verdicts(training: pd.DataFrame) -> list[str]:
     scores = by_seed(scored, "lstm")
     if scores.empty:
         return []
-    higher = bool(scored["higher_is_better"].iloc[0])
+    higher = bool(scored["higher_is_better"].fillna(False).iloc[0])
     lstm = mean(scores)
     results = []
     rows = scored[scored["cell"] == BASELINES]
