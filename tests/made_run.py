@@ -10,7 +10,7 @@ import numpy as np
 from made_up import MANIFEST
 
 from lstmbench import report
-from lstmbench.measure import controls
+from lstmbench.measure import controls, metrics
 from lstmbench.measure.case_run import CaseRun
 from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.statistics import Interval
@@ -35,13 +35,14 @@ def case_run(name: str, workload: Workload, noise: np.random.Generator) -> CaseR
     made.first_calls = [
         {"first_call_s": 0.01, "output_rel_error": 2e-7, "grad_rel_error": 3e-7}
     ] * 3
+    made.cores_busy = [1.0] * 3
     made.measurements = [[_turn(workload.seq_len, noise) for _ in range(7)] for _ in range(3)]
     return made
 
 
 def _turn(steps: int, noise: np.random.Generator) -> Measurement:
     seconds = [float(steps * 1e-5 * np.exp(noise.normal(0, 0.05))) for _ in range(3)]
-    return Measurement(seconds, sum(seconds), sum(seconds), int(noise.integers(0, 2) * 9), 1e-3)
+    return Measurement(seconds, sum(seconds), sum(seconds), int(noise.integers(0, 2) * 9))
 
 
 def make_run(folder: Path, **manifest: Any) -> Path:
@@ -50,8 +51,8 @@ def make_run(folder: Path, **manifest: Any) -> Path:
     store = Store(folder)
     for number, workload in enumerate(WORKLOADS):
         case_runs = [case_run(name, workload, noise) for name in NAMES]
-        for one in case_runs:
-            one.reference_measurements = case_runs[1].measurements
+        measured = case_runs[number:]
+        metrics.share_evidence(measured, case_runs[1])
         records = [
             one.record() | {"suite": "quick", "run_id": MANIFEST["run_id"]} for one in case_runs
         ]
@@ -60,13 +61,10 @@ def make_run(folder: Path, **manifest: Any) -> Path:
                 [name for name in records[0] if name.startswith(("time", "ratio"))]
             )
             records[0] |= {"status": "failed", "error": "gone", "samples": None}
-            case_runs = case_runs[1:]
-        store.append(
-            f"{number}", records, [sample for one in case_runs for sample in one.samples()]
-        )
+        store.append(f"{number}", records, [sample for one in measured for sample in one.samples()])
     store.finish()
     rows = [
-        controls.row(kind, WORKLOADS[0].id, 1.0, Interval(1.01, 0.99, 1.03), 3)
+        controls.row(kind, WORKLOADS[0].id, 1.0, Interval(1.01, 0.99, 1.03, 2.0), 3)
         for kind in controls.CONTROLS
     ]
     suite = MANIFEST["suite"] | {

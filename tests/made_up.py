@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstmbench.measure.run_manifest import STATISTICS
 from lstmbench.measure.suites.case import Case, Workload
 from lstmbench.report.tables.table import Table
 from lstmbench.results.schema import CASE_COLUMNS, SAMPLE_COLUMNS, frame
@@ -50,6 +51,7 @@ MANIFEST: dict[str, Any] = {
     },
     "python": "3.11.9",
     "packages": {"numpy": "2.4.6", "torch": "2.13.0", "jax": "0.10.2", "jaxlib": "0.10.2"},
+    "statistics": STATISTICS,
     "environments": {},
 }
 

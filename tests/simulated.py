@@ -78,7 +78,8 @@ def folder(path: Path, records: pd.DataFrame) -> Path:
 
 def estimates(estimate: Any, low: Any, high: Any, processes: Any) -> pd.DataFrame:
     """The numbers of a run with their intervals, as verdicts are reached by them."""
-    return pd.DataFrame({"estimate": estimate, "low": low, "high": high, "processes": processes})
+    freedom = np.asarray(processes) - 1.0
+    return pd.DataFrame({"estimate": estimate, "low": low, "high": high, "freedom": freedom})
 
 
 def measured(
@@ -116,7 +117,7 @@ def records_of(run: pd.DataFrame, run_id: str) -> pd.DataFrame:
         dict.fromkeys(COLUMNS) | OK | {"time_median_s": 1.0, "time_low_s": 0.9, "time_high_s": 1.1}
     )
     columns |= {"ratio": run["estimate"], "ratio_low": run["low"], "ratio_high": run["high"]}
-    columns |= {"processes": run["processes"]}
+    columns |= {"processes": run["freedom"] + 1, "ratio_freedom": run["freedom"]}
     columns |= {"seq_len": np.arange(1, size + 1)}
     records = pd.DataFrame(columns, index=range(size))[list(COLUMNS)].astype(COLUMNS)
     records.attrs["manifest"] = MANIFEST | {"run_id": run_id}

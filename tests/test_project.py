@@ -367,7 +367,7 @@ def test_the_metric_in_contributing_computes_a_column() -> None:
     check = """
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.disturbance import Measurement
-turns = [[Measurement([0.5, 0.5, 0.5], loop_s=1.5, cpu_s=1.5, switches=0, sentinel_s=0.001)] * 2]
+turns = [[Measurement([0.5, 0.5, 0.5], loop_s=1.5, cpu_s=1.5, switches=0)] * 2]
 evidence = Evidence(Workload("inference", 4, 10, 1, 8), "torch.nn", 0.02, measurements=turns)
 assert compute(evidence) == {"steps_per_s": 80.0}
 """

@@ -74,6 +74,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "packages", _packages)
     # A worker changes its own process for good, and this one goes on
     monkeypatch.setattr(worker.denormals, "flush", lambda: "kept")
+    monkeypatch.setattr(worker.WorkerServer, "bind", lambda self, cores: None)
     monkeypatch.setattr(
         worker, "untimeable_reason", lambda: ""
     )  # the tests themselves may be traced, for coverage

@@ -125,7 +125,7 @@ def main() -> int:
     import numpy as np
 
     import lstmbench as lb
-    from lstmbench.measure.statistics import median_interval
+    from lstmbench.measure.statistics import process_interval
 
     with tempfile.TemporaryDirectory() as scratch:
         records = (
@@ -149,9 +149,9 @@ def main() -> int:
             }
             ratios.append(found[pair[0]]["seconds"] / found[pair[1]]["seconds"])
             peak_bytes.append(found[pair[0]]["peak_bytes"])
-        hand = median_interval([np.array([ratio]) for ratio in ratios])
+        hand = process_interval([np.array([ratio]) for ratio in ratios])
         agrees = hand.low <= row["ratio_high"] and row["ratio_low"] <= hand.high
-        inside = row["ratio_low"] <= hand.median <= row["ratio_high"]
+        inside = row["ratio_low"] <= hand.estimate <= row["ratio_high"]
         peak = row["peak_host_bytes"] / statistics.median(peak_bytes)
         agreed, within, peaks = (
             agreed + agrees,
@@ -162,7 +162,7 @@ def main() -> int:
         print(
             f"{verdict} {pair[0]:16} {row['mode']:9} T={row['seq_len']:<5} "
             f"H={row['hidden_size']:<4} {row['threads']} threads, "
-            f"by hand {hand.median:6.3f} [{hand.low:.3f}, {hand.high:.3f}], "
+            f"by hand {hand.estimate:6.3f} [{hand.low:.3f}, {hand.high:.3f}], "
             f"table {row['ratio']:6.3f} [{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]; "
             f"peak {row['peak_host_bytes'] / 2**20:.0f} MiB, "
             f"{peak:.2f} of that by hand",

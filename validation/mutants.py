@@ -64,35 +64,45 @@ def mutant_of(place: tuple[str, str], old: str, new: str) -> Mutant:
 
 MUTANTS = {
     "both tails of the interval at one end": mutant_of(
-        STATISTICS, "tail = (1 - confidence) / 2", "tail = 1 - confidence"
+        STATISTICS, "stdtrit(freedom, (1 - CONFIDENCE) / 2)", "stdtrit(freedom, 1 - CONFIDENCE)"
     ),
     "interval not widened for few processes": mutant_of(
-        STATISTICS, "wider = _missing_width(len(groups), tail)", "wider = 1.0"
+        STATISTICS, "freedom = own + prior.freedom", "freedom = own + prior.freedom + 100"
     ),
-    "processes not drawn again": mutant_of(
+    "more freedom than cases": mutant_of(
+        STATISTICS, "min(limit, 2 * _inverse_trigamma(excess))", "2 * _inverse_trigamma(excess)"
+    ),
+    "the mean of rounds": mutant_of(
         STATISTICS,
-        "generator.integers(len(groups), size=(resamples, len(groups)))",
-        "np.tile(np.arange(len(groups)), (resamples, 1))",
+        "np.median((logarithms[first] + logarithms[second]) / 2)",
+        "logarithms.mean()",
     ),
-    "interval of rounds half as wide": mutant_of(
-        STATISTICS, "0.98 * math.sqrt(n)", "0.49 * math.sqrt(n)"
+    "more rounds where processes differ more": mutant_of(
+        STATISTICS, "start_rounds * within / between", "start_rounds * between / within"
     ),
     "idle turns kept, busy ones left out": mutant_of(
         DISTURBANCE, "busy < MIN_COMPUTING *", "busy > MIN_COMPUTING *"
     ),
-    "half of all rounds may be left out": mutant_of(
-        DISTURBANCE, "> MAX_DISCARDED * sum", "> 2 * MAX_DISCARDED * sum"
+    "half of all epochs may be left out": mutant_of(
+        DISTURBANCE, "> MAX_DISCARDED * len", "> 2 * MAX_DISCARDED * len"
     ),
     "stolen time overlooked": mutant_of(DISTURBANCE, "stolen > MAX_STOLEN,", "stolen > 1,"),
     "standing in line counted as sleep": mutant_of(
         DISTURBANCE, "(self.cpu_s + self.queued_s)", "self.cpu_s"
     ),
-    "ratio upside down": mutant_of(SPEED, "(own / base)[~out]", "(base / own)[~out]"),
+    "ratio upside down": Mutant(
+        "measure/metrics/__init__.py",
+        "[own / base for own, base in pairs]",
+        "[base / own for own, base in pairs]",
+        "tests/measure/test_metrics.py",
+    ),
     "percentiles of 10 and 90": mutant_of(SPEED, "[5, 95]", "[10, 90]"),
-    "compile time not above the steady state": mutant_of(SPEED, "first - time.median", "first"),
-    "disturbed rounds kept": mutant_of(SPEED, "[own[~out] for own, out", "[own for own, out"),
+    "compile time not above the steady state": mutant_of(SPEED, "first - time.estimate", "first"),
+    "dependence on disturbed rounds not said": mutant_of(
+        SPEED, "estimate < interval.low or estimate > interval.high", "False"
+    ),
     "disturbance of the reference overlooked": mutant_of(
-        SPEED, "disturbed(own) | disturbed(base)", "disturbed(own)"
+        SPEED, "[own | base for own, base in", "[own for own, base in"
     ),
     "the smaller of two limits": mutant_of(
         ROOFLINE, "np.maximum(workload.flops", "np.minimum(workload.flops"
@@ -139,10 +149,10 @@ MUTANTS = {
         RUNNER, 'manifest["complete"] and read_progress(folder)[0] >= ids', 'manifest["complete"]'
     ),
     "turns always in one order": mutant_of(
-        WORKLOAD, "            self.generator.shuffle(order)\n", ""
+        WORKLOAD, "self.generator.sample(self.active, len(self.active))", "[*self.active]"
     ),
     "fewer rounds than asked for": mutant_of(
-        WORKLOAD, "rounds >= budget.min_rounds and", "rounds >= 1 and"
+        WORKLOAD, "if rounds >= budget.min_rounds:", "if rounds >= 1:"
     ),
     "a NaN passes the accuracy check": mutant_of(
         CASE_RUN, "not check[name] <= TOLERANCE", "check[name] > TOLERANCE"
@@ -168,9 +178,9 @@ MUTANTS = {
     "an extra raw file overlooked": Mutant(
         "verify/check_files.py", "elif sums and name not in sums:", "elif False:", "tests/verify"
     ),
-    "many comparisons as one": mutant_of(VERDICTS, "tail / max(comparisons, 1)", "tail"),
-    "slower by the interval alone": mutant_of(
-        VERDICTS, '(change["change"] > limit) & (change["low"] > 0)', '(change["low"] > 0)'
+    "many comparisons as one": mutant_of(VERDICTS, "false_discovery_control(p_values)", "p_values"),
+    "slower by significance alone": mutant_of(
+        VERDICTS, '(change["change"] > limit) & change["significant"]', 'change["significant"]'
     ),
     "another number of cores the same machine": Mutant(
         "results/machine_identity.py",

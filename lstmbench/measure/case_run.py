@@ -8,8 +8,8 @@ import numpy as np
 
 from lstmbench.core.tolerance import TOLERANCE
 from lstmbench.measure import controls, disturbance, metrics
-from lstmbench.measure.metrics.speed import ratio_interval
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerTimeout
+from lstmbench.measure.statistics import process_interval
 from lstmbench.measure.suites.case import Case
 from lstmbench.measure.suites.interface import Row
 
@@ -90,17 +90,16 @@ class CaseRun(metrics.Evidence):
     def check_threads(self, thread_shares: Sequence[float], descendants_share: float = 0.0) -> None:
         """Exclude the case if its last process computed on more threads than allowed.
 
-        It may have kept more cores busy. Where other programs left no core for that, many more
-        threads than allowed have a share of the computing.
+        It may have kept more cores busy in the turn that could use them all. Where other programs
+        left no core for that, many more threads than allowed have a share of the computing.
 
         Args:
             thread_shares: of the process's computing, see ``CpuUsage.shares``.
             descendants_share: of the computing, done by processes which it started.
         """
-        allowed, measurements = self.workload.threads, self.measurements[-1]
+        allowed, busy = self.workload.threads, float(np.median(self.cores_busy))
         if self.workload.device != "cpu":
             return
-        busy = float(np.median([one.cores_busy for one in measurements])) if measurements else 0.0
         threads = sum(share >= MIN_THREAD_SHARE for share in thread_shares)
         if busy > MAX_BUSY_CORES * allowed:
             self.exclude("failed", f"it kept {busy:.1f} cores busy, but {allowed} are allowed")
@@ -136,7 +135,7 @@ class CaseRun(metrics.Evidence):
 
     def control_row(self) -> Row:
         """Return what this control showed."""
-        ratio, _ = ratio_interval(self.measurements, self.reference_measurements)
+        ratio = process_interval(self.ratios, self.ratio_prior)
         true_ratio, processes = float(np.median(self.true_ratios)), len(self.measurements)
         return controls.row(self.control, self.workload.id, true_ratio, ratio, processes)
 

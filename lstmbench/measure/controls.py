@@ -33,7 +33,7 @@ def row(
         "control": control,
         "workload": workload,
         "truth": true_ratio,
-        "ratio": ratio.median,
+        "ratio": ratio.estimate,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
         "processes": processes,
@@ -54,7 +54,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     same = [row for row in rows if row["control"] == "same"]
     slower = [row for row in rows if row["control"] == "slower"]
     if not same or not slower:
-        noise_floor = "not measured: the reference did not run"
+        noise_floor = "not measured: the reference did not run in two processes"
         return {"noise_floor": noise_floor, "failed": False, "rows": list(rows)}
     floor = float(np.percentile([abs(row["ratio"] - 1) for row in same], 95))
     alarms = sum(not row["ratio_low"] <= 1 <= row["ratio_high"] for row in same)

@@ -16,6 +16,8 @@ from lstmbench.measure.suites.interface import AnySuite
 from lstmbench.results.store import is_run, read_manifest
 
 KEYS = {"seed", "complete", "environments", "controls", "run_id"}
+STATISTICS = "moderated t of Hodges-Lehmann estimates"
+"""What the manifest calls the estimates and intervals of its records."""
 CONTROL_KEYS = {"noise_floor", "failed"}
 
 
@@ -85,6 +87,7 @@ def new_manifest(
         "python": sys.version.split()[0],
         "packages": environment.packages(),
         "load_at_start": load_average,
+        "statistics": STATISTICS,
         "environments": {},
         "controls": suite.control_summary([]),
     }

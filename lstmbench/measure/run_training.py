@@ -117,7 +117,7 @@ def _epochs(worker: Worker, device: str, timeout_s: float) -> Iterator[Row]:
 def epoch_times(samples: list[Row]) -> Row:
     """Return the median time of an epoch; disturbed ones are discarded unless too many."""
     disturbed = np.array([sample["disturbed"] for sample in samples])
-    (discarded,), noisy = disturbance.discarded_rounds([disturbed])
+    discarded, noisy = disturbance.discarded_epochs(disturbed)
     seconds = np.array([sample["seconds"] for sample in samples])[~discarded]
     return {
         "rounds": len(samples),

@@ -197,7 +197,8 @@ def _measure(
             for workload, records, samples, note in _with_progress(results, missing, progress):
                 for record in records:
                     record |= {"suite": suite.name, "run_id": manifest["run_id"]}
-                again = any(HARNESS_FAILED in (record["error"] or "") for record in records)
+                failed = [record for record in records if record["status"] == "failed"]
+                again = any(HARNESS_FAILED in record["error"] for record in failed)
                 environments = note["environments"].items()
                 note = note | {"environments": {k: v for k, v in environments if k not in known}}
                 store.append(names[workload.id], records, samples, note | {"again": again})

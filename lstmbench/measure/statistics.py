@@ -1,14 +1,22 @@
-"""Medians and their intervals, for rounds within processes.
+"""Estimates and their intervals, from rounds within processes.
 
-A process is the unit of replication (Kalibera & Jones, "Rigorous benchmarking in reasonable time",
-2013): two processes of the same code differ by more than two rounds of one process, so the
-bootstrap draws processes first, then rounds within each.
+Location. The rounds of a process are summarised by the Hodges-Lehmann estimate of their logarithms,
+the median of the means of all pairs (Hodges & Lehmann 1963). For symmetric noise it estimates the
+median, resists outliers as the median does, and needs a third fewer rounds. The estimate of a case
+is the geometric mean over its processes.
 
-A bootstrap of few units is too narrow: with n processes it sees (n - 1) / n of the variance between
-them, and it ignores Student's t. The interval is therefore widened by sqrt(n / (n - 1)) t / z on
-the logarithmic scale; where the differences between processes dominate, that is exactly Student's
-interval. In simulations the plain bootstrap of five processes contained the true median in 85 to
-90 % of cases.
+Interval. A process is the unit of replication (Kalibera & Jones, "Rigorous benchmarking in
+reasonable time", 2013): memory layout and placement differ from process to process, and stay for
+its life. The spread between the estimates of processes contains that component and what the rounds
+leave. With few processes, one case alone does not know it well, so the variances of all cases of a
+workload are moderated, as in the analysis of gene expression (Smyth, "Linear models and empirical
+Bayes methods", 2004): each is averaged with a prior that is fitted to all of them, and the freedom
+of the prior, which is larger the more similar they are, adds to that of the case. Cases share the
+noise of their reference, so the freedom of the prior is at most one for each other case. In the
+simulations of ``validation/interval_coverage.py`` these intervals hold the truth in 93 to 95 % of
+cases, and are 0.6 times as wide as Student's for three processes, 0.8 times for five.
+
+A single process does not show what another would give: it has no interval.
 """
 
 import math
@@ -17,80 +25,145 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import digamma, polygamma, stdtrit
 
-RESAMPLES = 2000
-"""Bootstrap samples; at least 1000 for a percentile interval (Efron & Tibshirani 1993)."""
+CONFIDENCE = 0.95
+"""Of every interval in the records."""
+MIN_PRIOR_CASES = 3
+"""Fewer variances do not show how much variances differ."""
+
+Groups = Sequence[NDArray[np.float64]]
+"""Positive values, such as times or ratios: an array per process, one value per round."""
 
 
 class Interval(NamedTuple):
-    """A median with its 95 % interval."""
+    """An estimate with its 95 % interval, which is NaN if there is none.
 
-    median: float
+    Attributes:
+        estimate: the geometric mean over processes.
+        low, high: the ends of the interval.
+        freedom: the degrees of freedom of its Student distribution, those of the prior included.
+    """
+
+    estimate: float
     low: float
     high: float
+    freedom: float
 
     @property
     def precision(self) -> float:
-        """Half the interval's width, relative to the median."""
-        return (self.high - self.low) / 2 / self.median
+        """Half the interval's width, relative to the estimate; infinite without an interval."""
+        width = (self.high - self.low) / 2 / self.estimate
+        return width if width >= 0 else math.inf
 
 
-def median_interval(
-    groups: Sequence[NDArray[np.float64]],
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """Return the median of all values, with its interval by a hierarchical, widened bootstrap.
+class VariancePrior(NamedTuple):
+    """What all cases of a workload say about the variance of a process's logarithm."""
+
+    variance: float = 0.0
+    freedom: float = 0.0
+
+
+NO_PRIOR = VariancePrior()
+
+
+def location(values: NDArray[np.float64]) -> float:
+    """Return the Hodges-Lehmann estimate of the logarithms of the values of one process."""
+    logarithms = np.log(values)
+    first, second = np.triu_indices(len(logarithms))
+    return float(np.median((logarithms[first] + logarithms[second]) / 2))
+
+
+def process_interval(groups: Groups, prior: VariancePrior = NO_PRIOR) -> Interval:
+    """Return the estimate of a case with its interval.
 
     Args:
-        groups: positive values (times, ratios), one array per process; none empty. With a single
-            process the interval ignores how another one would differ.
-        confidence: how often the interval should contain the true median.
-        resamples: number of bootstrap samples.
-        seed: fixed, so that the same values give the same interval.
+        groups: the values of each process; none empty.
+        prior: what the other cases of the workload say about its variance.
     """
-    values = np.concatenate(groups)
-    generator = np.random.default_rng(seed)
-    sizes = np.array([len(group) for group in groups])
-    longest = sizes.max()
-    padded = np.full((len(groups), longest), np.nan)
-    padded[np.arange(longest) < sizes[:, None]] = values
-    processes = generator.integers(len(groups), size=(resamples, len(groups)))
-    drawn = sizes[processes][:, :, None]  # (resamples, processes, 1)
-    rounds = (generator.random((resamples, len(groups), longest)) * drawn).astype(int)
-    sample = padded[processes[:, :, None], rounds]
-    sample[np.arange(longest) >= drawn] = np.nan  # a process contributes as many rounds as it has
-    medians = np.nanmedian(sample.reshape(resamples, -1), axis=1)
-    tail = (1 - confidence) / 2
-    median = float(np.median(values))
-    low, high = (float(end) for end in np.percentile(medians, [100 * tail, 100 * (1 - tail)]))
-    wider = _missing_width(len(groups), tail)
-    return Interval(
-        median, median * min(1.0, low / median) ** wider, median * max(1.0, high / median) ** wider
-    )
+    locations, own = _locations(groups), len(groups) - 1
+    estimate = float(np.exp(locations.mean()))
+    if not own:
+        return Interval(estimate, math.nan, math.nan, 0.0)
+    freedom = own + prior.freedom
+    variance = (own * locations.var(ddof=1) + prior.freedom * prior.variance) / freedom
+    quantile = -float(stdtrit(freedom, (1 - CONFIDENCE) / 2))
+    factor = math.exp(quantile * math.sqrt(variance / len(groups)))
+    return Interval(estimate, estimate / factor, estimate * factor, freedom)
 
 
-def rounds_precision(values: NDArray[np.float64]) -> float:
-    """Return the relative half-width of the 95 % interval of the median of one process's rounds.
+def variance_prior(cases: Sequence[Groups]) -> VariancePrior:
+    """Return the prior of the variance between processes, fitted to all cases of a workload.
 
-    It uses order statistics (the interval of the sign test): it assumes no distribution and costs a
-    sort, so that it can be computed after each round. Fewer than six rounds have no such interval:
-    infinite.
+    The variances are modelled as a common one times chi-squared noise and a scaled inverse
+    chi-squared spread, whose freedom follows from the variance of their logarithms (Smyth 2004,
+    section 6.2).
+
+    Args:
+        cases: the values of each case; all with the same number of processes. Those of a control
+            that repeats the reference count as any other.
     """
-    n = len(values)
-    if n < 6:
-        return math.inf
-    ordered = np.sort(values)
-    # The number of rounds below the median is binomial, with standard deviation sqrt(n) / 2
-    rank = max(0, int(n / 2 - 0.98 * math.sqrt(n)))
-    return float((ordered[n - 1 - rank] - ordered[rank]) / 2 / np.median(ordered))
+    freedom = len(cases[0]) - 1 if cases else 0
+    if len(cases) < MIN_PRIOR_CASES or freedom < 1:
+        return NO_PRIOR
+    variances = np.array([_locations(groups).var(ddof=1) for groups in cases])
+    variances = variances[variances > 0]
+    if len(variances) < MIN_PRIOR_CASES:
+        return NO_PRIOR
+    logarithms = np.log(variances) - digamma(freedom / 2) + math.log(freedom / 2)
+    excess = float(logarithms.var(ddof=1) - polygamma(1, freedom / 2))
+    limit = (len(variances) - 1) * min(1.0, freedom / 4)
+    prior_freedom = min(limit, 2 * _inverse_trigamma(excess)) if excess > 0 else limit
+    scale = digamma(prior_freedom / 2) - math.log(prior_freedom / 2)
+    return VariancePrior(float(np.exp(logarithms.mean() + scale)), prior_freedom)
 
 
-def _missing_width(processes: int, tail: float) -> float:
-    """Return the factor by which the bootstrap of this many processes is too narrow."""
-    if processes == 1:
-        return 1.0
-    student = float(stdtrit(processes - 1, tail) / ndtri(tail))
-    return math.sqrt(processes / (processes - 1)) * student
+def best_rounds(cases: Sequence[Groups], start_s: float, round_s: float) -> float:
+    """Return how many rounds a process should have, so that the time given helps most.
+
+    More rounds shrink only the noise within a process, more processes shrink all of it, but each
+    costs its start: the optimum is sqrt(start / round * variance within / variance between) of
+    Kalibera & Jones (2013), here with the medians over all cases.
+
+    Args:
+        cases: the ratios of each case, from at least two processes; or none.
+        start_s: what it takes to start and prepare a process.
+        round_s: what a round takes.
+
+    Returns:
+        As many rounds as the start takes if the variances are not known, which is the optimum if
+        they are in the proportion of the times.
+    """
+    start_rounds = start_s / round_s
+    components = [
+        _variance_components(groups)
+        for groups in cases
+        if len(groups) > 1 and min(map(len, groups)) > 1
+    ]
+    if not components:
+        return start_rounds
+    within, between = np.median(components, axis=0)
+    return math.sqrt(start_rounds * within / between) if between > 0 else math.inf
+
+
+def _locations(groups: Groups) -> NDArray[np.float64]:
+    return np.array([location(group) for group in groups])
+
+
+def _variance_components(groups: Groups) -> tuple[float, float]:
+    """Return the variance of the logarithm of rounds within a process, and between processes."""
+    within = float(np.mean([np.log(group).var(ddof=1) for group in groups]))
+    rounds = float(np.mean([len(group) for group in groups]))
+    return within, max(0.0, float(_locations(groups).var(ddof=1)) - within / rounds)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Return x > 0 with polygamma(1, x) = value, by Newton's method on the reciprocal."""
+    x = 0.5 + 1 / value  # below the solution, and so is every step: Smyth 2004, appendix
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += step
+        if -step < 1e-8 * x:
+            break
+    return x

@@ -1,10 +1,14 @@
 """Measure one workload: all implementations side by side, each in its own process.
 
-Workers that fail the accuracy check are excluded. The others are measured in rounds, in random
-order, until the ratios are precise or the time is up.
+Workers that fail the accuracy check are excluded. The others take turns in rounds, until the ratios
+are precise or the time is up. A round is a random order and its reverse, A B C C B A, so that the
+turns of each pair lie, on average, equally early: what drifts slowly cancels in their ratio. Turns
+are short, since what disturbs a shared machine is common to turns a few milliseconds apart only.
+``validation/noise_schemes.py`` compares this order with others.
 """
 
 import errno
+import itertools
 import os
 import random
 import time
@@ -16,12 +20,11 @@ from lstmbench.errors import LstmbenchError
 from lstmbench.measure import controls, metrics
 from lstmbench.measure.case_run import CaseRun, status_without_worker
 from lstmbench.measure.disturbance import Measurement
-from lstmbench.measure.metrics.speed import ratio_interval
-from lstmbench.measure.process.available_resources import available_cores
+from lstmbench.measure.process.available_resources import available_cores, binding_cores
 from lstmbench.measure.process.forkserver import HARNESS_FAILED, Worker, WorkerDied
 from lstmbench.measure.process.hardware_state import HardwareMonitor
 from lstmbench.measure.process.worker_pool import WorkerPool, skip_reason
-from lstmbench.measure.statistics import rounds_precision
+from lstmbench.measure.statistics import NO_PRIOR, Groups, best_rounds, process_interval
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.interface import Measured
 
@@ -32,9 +35,6 @@ DISK_FULL_MESSAGES = tuple(
     os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 )
 """What the error of a worker that cannot write contains."""
-MAX_PROCESS_FACTOR = 2
-"""Time that precise processes leave unused goes to more of them, up to this multiple of their
-number: the interval shrinks with the number of processes, and most with the first ones."""
 
 
 def measure_workload(
@@ -60,7 +60,7 @@ def measure_workload(
     control_rows = [
         case_run.control_row()
         for case_run in session.active
-        if case_run.control and case_run.reference_measurements
+        if case_run.control and len(case_run.reference_measurements) > 1
     ]
     return records, samples, control_rows
 
@@ -76,6 +76,10 @@ class WorkloadSession:
         self.pool, self.generator = pool, generator
         self.reference: CaseRun | None = None
         self.machine_peaks: list[list[dict[str, float]]] = []
+        self.ratios: list[Groups] = []  # of all processes that are complete, without the reference
+        self.ratio_prior = NO_PRIOR
+        on_cpu = workload.device == "cpu"
+        self.cores = binding_cores(workload.threads) if on_cpu else []
         self.case_runs = [self._case_run(name, suite) for name in suite.names()]
         for case_run in self.case_runs:
             description = pool.describe(case_run.implementation, workload)
@@ -99,10 +103,10 @@ class WorkloadSession:
         return [case_run for case_run in self.case_runs if case_run.status == "ok"]
 
     def measure(self) -> None:
-        """Measure all active cases in as many processes as the budget allows.
+        """Measure all active cases in as many processes as the budget asks for and allows.
 
-        A process whose rounds agree ends before its share of the time is spent. The rest of the
-        time goes to more processes, until every ratio is as precise as the budget asks.
+        Beyond the number of processes that it asks for, more follow until every ratio is as precise
+        as it asks, or the time is up.
         """
         if not self.active:
             return
@@ -111,21 +115,29 @@ class WorkloadSession:
             self._write_inputs()
             names = [case_run.implementation for case_run in self.active]
             self.pool.preload(names, self.workload, range(budget.processes))
-            spent = 0.0
-            for process in range(MAX_PROCESS_FACTOR * budget.processes):
-                if not self.active:
+            start, cases = time.perf_counter(), len(self.active)
+            for process in itertools.count():
+                is_over = time.perf_counter() - start >= budget.seconds_per_case * cases
+                enough = process >= budget.processes and (is_over or self._ratios_are_precise())
+                if enough or not self.active:
                     break
-                if process >= budget.processes:
-                    left = budget.seconds_per_case - spent
-                    if left < budget.seconds_per_process / 2 or self._ratios_are_precise():
-                        break
-                spent += self._measure_process(process)
+                self._measure_process(process)
+                self._share_evidence()
             self._measure_memory()
         finally:
             self.inputs.unlink(missing_ok=True)
-        for case_run in self.active:  # they took part in all rounds, as the reference did
-            case_run.reference_measurements = self._reference_measurements()
+
+    def _share_evidence(self) -> None:
+        """Give every active case what it needs of the others: they took part in all rounds."""
+        reference = self.reference if self.reference in self.active else None
+        cases = [case_run for case_run in self.active if not case_run.control]
+        of_controls = [case_run for case_run in self.active if case_run.control]
+        metrics.share_evidence(cases, reference, of_controls)
+        for case_run in self.active:
             case_run.machine_peaks = self.machine_peaks
+        others = [case_run for case_run in self.active if reference not in (None, case_run)]
+        self.ratios = [case_run.ratios for case_run in others]
+        self.ratio_prior = others[0].ratio_prior if others else NO_PRIOR
 
     def _write_inputs(self) -> None:
         """Write the inputs and the oracle's results; if that fails, exclude all cases.
@@ -146,9 +158,9 @@ class WorkloadSession:
             for case_run in self.active:
                 case_run.fail(type(error)(problem))
 
-    def _measure_process(self, process: int) -> float:
-        """Measure every active case in a new process; return the seconds per case."""
-        machine = None
+    def _measure_process(self, process: int) -> None:
+        """Measure every active case in a new process, in rounds."""
+        start, machine = time.perf_counter(), None
         with suppress(WorkerDied):
             machine = self.pool.machine_worker(self.workload)
         try:
@@ -156,7 +168,7 @@ class WorkloadSession:
                 self._start(case_run, layout=process % self.budget.processes)
                 self._prepare(case_run)
                 case_run.measurements.append([])
-            spent = self._measure_rounds(machine)
+            self._measure_rounds(machine, start)
             for case_run in self.active:
                 if (usage := self._request(case_run, "thread_usage")) is not None:
                     case_run.check_threads(**usage)
@@ -164,7 +176,6 @@ class WorkloadSession:
             self._end_workers()
             if machine is not None:
                 machine.kill()
-        return spent
 
     def _measure_memory(self) -> None:
         """Have every active case make a call in a process that holds nothing else.
@@ -232,6 +243,7 @@ class WorkloadSession:
         repeat = controls.CONTROLS.get(case_run.control, 0.0)
         frameworks = self._request(case_run, "prepare", **arguments, repeat=repeat)
         if frameworks is not None:
+            frameworks["bound_cores"] = len(self.cores)
             case_run.environment_id = self.pool.record_environment(
                 case_run.implementation, frameworks, self.workload
             )
@@ -241,54 +253,48 @@ class WorkloadSession:
         calibration = {"turn_s": self.budget.turn_s, "whole_calls": case_run.whole_calls}
         if (warm := self._request(case_run, "warm_up", **calibration)) is not None:
             case_run.true_ratios.append(warm["true_ratio"])
+            case_run.cores_busy.append(warm["cores_busy"])
             if case_run.control:  # every process repeats the same
                 case_run.whole_calls = warm["whole_calls"]
+        if self.cores:
+            self._request(case_run, "bind", cores=self.cores)
 
-    def _measure_rounds(self, machine: Worker | None) -> float:
-        """Measure rounds until they agree or the time is up; return the seconds per case."""
-        budget, cases, start = self.budget, len(self.active), time.perf_counter()
-        rounds, spent = 0, 0.0
+    def _measure_rounds(self, machine: Worker | None, start: float) -> None:
+        """Measure rounds until more processes help more, or this one's share of the time is up.
+
+        Args:
+            machine: a worker that measures the machine's peaks in the middle of each round.
+            start: when the start of the processes began.
+        """
+        budget, rounds, begin = self.budget, 0, time.perf_counter()
+        end = start + budget.seconds_per_process * len(self.active)
         self.machine_peaks.append([])
         while self.active:
-            if rounds >= budget.min_rounds and (
-                spent >= budget.seconds_per_process or self._rounds_agree()
-            ):
-                break
-            order: list[CaseRun | None] = [*self.active, None]  # None: the machine itself
-            self.generator.shuffle(order)
-            answers, monitor = [], HardwareMonitor(self.workload.device)
-            for case_run in order:
-                if case_run is None:
-                    self.machine_peaks[-1].append(self._measure_machine(machine))
-                else:
-                    answer = self._request(case_run, "measure", turn_s=budget.turn_s)
-                    answers.append((case_run, answer))
-            state = monitor.state()._asdict()
-            for case_run, answer in answers:
-                if answer is not None:
-                    case_run.measurements[-1].append(Measurement(**answer, **state))
-            rounds, spent = rounds + 1, (time.perf_counter() - start) / cases
-        return spent
+            now = time.perf_counter()
+            if rounds >= budget.min_rounds:
+                best = best_rounds(self.ratios, begin - start, (now - begin) / rounds)
+                if now >= end or rounds >= best:
+                    break
+            self._measure_round(machine)
+            rounds += 1
 
-    def _rounds_agree(self) -> bool:
-        """Return whether more rounds of the current process would hardly add precision."""
-        times = {
-            id(case_run): metrics.round_times(case_run.measurements[-1:])[0]
-            for case_run in self.active
-        }
-        reference = times.pop(id(self.reference), None)  # None: the times must agree, not ratios
-        ratios = [own if reference is None else own / reference for own in times.values()]
-        return all(rounds_precision(values) <= self.budget.precision / 2 for values in ratios)
+    def _measure_round(self, machine: Worker | None) -> None:
+        """Let all active cases take two turns: in random order, then in its reverse."""
+        monitor = HardwareMonitor(self.workload.device)
+        order = self.generator.sample(self.active, len(self.active))
+        turns = []
+        for case_run in order:
+            turns.append(self._request(case_run, "measure", turn_s=self.budget.turn_s))
+        self.machine_peaks[-1].append(self._measure_machine(machine))
+        for case_run in reversed(order):
+            turns.append(self._request(case_run, "measure", turn_s=self.budget.turn_s))
+        state = monitor.state()._asdict()
+        for case_run, first, second in zip(order, turns, reversed(turns), strict=False):
+            if first is not None and second is not None:
+                measurement = Measurement(**first, **state).merge(Measurement(**second, **state))
+                case_run.measurements[-1].append(measurement)
 
     def _ratios_are_precise(self) -> bool:
         """Return whether the interval of every ratio is as narrow as the budget asks."""
-        if not (base := self._reference_measurements()):
-            return True
-        intervals = [ratio_interval(run.measurements, base)[0] for run in self.active]
+        intervals = [process_interval(ratios, self.ratio_prior) for ratios in self.ratios]
         return all(interval.precision <= self.budget.precision for interval in intervals)
-
-    def _reference_measurements(self) -> list[list[Measurement]]:
-        """Return those of the reference; [] if it is not measured."""
-        if self.reference is None or self.reference.status != "ok":
-            return []
-        return self.reference.measurements

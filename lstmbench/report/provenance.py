@@ -59,7 +59,10 @@ def footer(rows: Sequence[Row], manifests: list[Manifest], identity: str, digest
     for manifest in manifests:
         lines += [f"Run {_run(manifest)}.", f"Machine: {machine(manifest)}."]
         lines += [f"Versions: {versions(manifest)}."]
-    lines += [_extent(rows), *dict.fromkeys(filter(None, map(worker_variables, manifests)))]
+    lines += [
+        _extent(rows) + max(map(_binding, manifests), default=""),
+        *dict.fromkeys(filter(None, map(worker_variables, manifests))),
+    ]
     lines += [f"Slower here: {path}." for manifest in manifests for path in _not_compiled(manifest)]
     lines += [f"Noise floor: {noise_floor(manifest)}." for manifest in manifests or [{}]]
     return lines + [f"Made again by: {_command(manifest)}" for manifest in manifests]
@@ -187,6 +190,13 @@ def _extent(rows: Sequence[Row]) -> str:
     if min(processes) < MIN_PROCESSES:
         text += f". Exploratory: fewer than {MIN_PROCESSES} processes per case"
     return f"{text}."
+
+
+def _binding(manifest: Manifest) -> str:
+    """Return that workers were bound to cores, if any was; earlier versions bound none."""
+    frameworks = [part(environment, "frameworks") for environment in _environments(manifest)]
+    is_bound = any(one.get("bound_cores") for one in frameworks)
+    return " Workers were bound to as many cores as they have threads." if is_bound else ""
 
 
 def _range(counts: list[int], noun: str) -> str:

@@ -78,9 +78,8 @@ def trust(records: pd.DataFrame, manifest: Mapping[str, Any]) -> Sentence:
     return bullets(
         [
             f"Noise floor: {markdown(provenance.noise_floor(manifest))}.",
-            f"{disturbed} of {plural(rounds, 'round')} were disturbed; {noisy} of "
-            f"{plural(len(timed), 'row')} had too many of them to leave out, so all their rounds "
-            "count.",
+            f"{disturbed} of {plural(rounds, 'round')} were disturbed; because of them, {noisy} of "
+            f"{plural(len(timed), 'row')} are noisy.",
             f"{converged.sum()} of {plural(len(converged), 'ratio')} are as precise as the suite "
             "requires.",
             f"Flagged: {flagged}." if flagged else unflagged,

@@ -93,7 +93,7 @@ _CASE = (
 _RESULT = (
     *map(text, ("status", "error")),
     number("time_median_s", "time of one call", interval=("time_low_s", "time_high_s")),
-    *map(number, ("time_low_s", "time_high_s", "time_p05_s", "time_p95_s")),
+    *map(number, ("time_low_s", "time_high_s", "time_freedom", "time_p05_s", "time_p95_s")),
     *map(count, ("samples", "processes", "rounds", "disturbed_rounds")),
     flag("noisy"),
     *map(number, ("accounted_share", "cores_busy")),
@@ -101,7 +101,7 @@ _RESULT = (
     number("first_call_s"),
     number("compile_s", "first call beyond a steady one"),
     number("ratio", "time ratio", _RATIO, ("ratio_low", "ratio_high")),
-    *map(number, ("ratio_low", "ratio_high")),
+    *map(number, ("ratio_low", "ratio_high", "ratio_freedom")),
     text("ratio_to"),
     flag("converged"),
     count("peak_host_bytes", "process peak"),

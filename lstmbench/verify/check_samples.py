@@ -1,7 +1,7 @@
 """Check that the numbers of the records follow from the raw samples, by computing them again.
 
-Counts, medians, percentiles, ratios, fractions of the machine's limits and their intervals follow
-from the samples, since the bootstrap has a seed. First calls, memory, errors and the load of the
+Counts, times, percentiles, ratios, fractions of the machine's limits and their intervals follow
+from the samples. First calls, memory, errors and the load of the
 cores do not, since the worker measures them besides the samples.
 """
 
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstmbench.measure import metrics
 from lstmbench.measure.disturbance import Measurement
 from lstmbench.measure.metrics import Evidence, memory, roofline, speed
+from lstmbench.measure.run_manifest import STATISTICS
 from lstmbench.measure.run_training import epoch_times
 from lstmbench.measure.suites.case import Workload
 from lstmbench.report.labels import Row, plain_rows
@@ -29,7 +31,10 @@ TOLERANCE = 1e-9
 _TRAINING_CASE = ("implementation", *TRAINING_KEYS, "dtype", "device", "threads")
 """The columns that identify a training run."""
 
-_QUIET: Mapping[str, Any] = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0, "sentinel_s": 1.0}
+UNCHANGED = {"time_p05_s", "time_p95_s", "samples", "processes", "rounds", "disturbed_rounds"}
+"""The numbers that follow from the samples in the same way in runs of earlier versions."""
+
+_QUIET: Mapping[str, Any] = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0}
 """A measurement that nothing disturbed."""
 
 Rounds = list[list[list[Row]]]
@@ -67,42 +72,65 @@ def check_samples(
 
 def _numbers(
     rows: list[Row], groups: list[list[Row]], manifest: Mapping[str, Any]
-) -> Iterator[dict[str, Any] | None]:
-    """Yield what the samples of each record give; None if they lack rounds."""
+) -> Iterator[Row | None]:
+    """Yield what the samples of each record give; None if they lack rounds.
+
+    Intervals depend on all cases of a workload: if one lacks rounds, the others are not checked.
+    """
     suite = part(manifest, "suite")
-    reference = suite.get("reference", "")
-    precision = part(suite, "budget").get("precision", math.nan)
-    names = [field.name for field in fields(Workload)]
-    workloads = [Workload(**{name: row[name] for name in names}) for row in rows]
-    rounds = [_rounds(group) for group in groups]
-    measurements = [[[*map(_measurement, process)] for process in run] for run in rounds]
-    cases = list(zip(rows, workloads, rounds, measurements, strict=True))
-    of_reference = {
-        workload: own for row, workload, _, own in cases if row["implementation"] == reference
-    }
-    for row, workload, samples, own in cases:
-        if row["status"] != "ok":
-            yield {"workload": workload.id}
-            continue
-        base = of_reference.get(workload, [])
-        if not own or (base and [*map(len, base)] != [*map(len, own)]):
-            yield None
-            continue
-        calls = [{"first_call_s": row["first_call_s"]}]
-        evidence = Evidence(workload, reference, precision, calls, own, base)
-        evidence.machine_peaks = _machine_peaks(samples)
-        right = speed.compute(evidence) | memory.compute(evidence)
-        right |= {"workload": workload.id, "flops": workload.flops}
-        if evidence.machine_peaks:
-            right |= roofline.compute(evidence)
-        elif row["roofline_low"] is not None:
-            right["roofline_low"] = None
-        elif row["products_s"] is not None:  # earlier versions measured the limits only once
-            seconds = float(np.median(np.concatenate(evidence.rounds)))
-            right["products_fraction"] = row["products_s"] / seconds
-        if math.isnan(precision):
-            right.pop("converged", None)
+    cases = [_evidence(row, group, suite) for row, group in zip(rows, groups, strict=True)]
+    workloads: dict[Workload, dict[str, Evidence]] = {}
+    for row, case in zip(rows, cases, strict=True):
+        if row["status"] == "ok":
+            workloads.setdefault(case.workload, {})[row["implementation"]] = case
+    complete: set[Workload] = set()
+    for workload, measured in workloads.items():
+        lengths = [[*map(len, case.measurements)] for case in measured.values()]
+        if [] not in lengths and all(each == lengths[0] for each in lengths):
+            complete.add(workload)
+            metrics.share_evidence([*measured.values()], measured.get(suite.get("reference", "")))
+    for row, case in zip(rows, cases, strict=True):
+        right: Row = {"workload": case.workload.id}
+        if row["status"] == "ok":
+            base = workloads[case.workload].get(case.reference, case).measurements
+            if not case.measurements or [*map(len, base)] != [*map(len, case.measurements)]:
+                yield None
+                continue
+            if case.workload in complete:
+                right |= _right_numbers(row, case, manifest)
         yield right
+
+
+def _evidence(row: Row, samples: list[Row], suite: Mapping[str, Any]) -> Evidence:
+    """Return what is known of a case by its samples."""
+    workload = Workload(**{size.name: row[size.name] for size in fields(Workload)})
+    precision = part(suite, "budget").get("precision", math.nan)
+    rounds = _rounds(samples)
+    return Evidence(
+        workload,
+        suite.get("reference", ""),
+        precision,
+        first_calls=[{"first_call_s": row["first_call_s"]}],
+        measurements=[[*map(_measurement, process)] for process in rounds],
+        machine_peaks=_machine_peaks(rounds),
+    )
+
+
+def _right_numbers(row: Row, case: Evidence, manifest: Mapping[str, Any]) -> Row:
+    """Return what the samples of a case and of all others of its workload give."""
+    right = speed.compute(case)
+    if case.machine_peaks:
+        right |= roofline.compute(case)
+    elif row["roofline_low"] is not None:
+        right["roofline_low"] = None
+    elif row["products_s"] is not None:  # earlier versions measured the limits only once
+        seconds = float(np.median(np.concatenate(case.rounds)))
+        right["products_fraction"] = row["products_s"] / seconds
+    if math.isnan(case.precision):
+        right.pop("converged", None)
+    if manifest.get("statistics") != STATISTICS:  # earlier versions had other estimates
+        right = {name: right[name] for name in UNCHANGED}
+    return right | memory.compute(case) | {"flops": case.workload.flops}
 
 
 def _training_numbers(rows: list[Row], groups: list[list[Row]]) -> Iterator[dict[str, Any] | None]:
@@ -145,6 +173,8 @@ def _machine_peaks(rounds: Rounds) -> list[list[dict[str, float]]]:
 
 
 def _agree(recorded: Any, right: Any) -> bool:
+    if isinstance(right, float) and math.isnan(right):
+        return recorded is None
     if isinstance(right, float) and isinstance(recorded, float | int):
         return math.isclose(recorded, right, rel_tol=TOLERANCE)
     return bool(recorded == right)

@@ -85,10 +85,10 @@ def test_an_error_below_float32_precision_is_found_in_float64(
 def test_every_sample_is_kept_with_its_process_its_round_and_its_number_of_calls() -> None:
     """Each process finds for itself how many calls make a sample."""
     first = [
-        Measurement([1.0, 2.0], 1.0, 1.0, 0, 1e-4, calls=10),
-        Measurement([3.0], 1.0, 1.0, 0, 1e-4, calls=10),
+        Measurement([1.0, 2.0], 1.0, 1.0, 0, calls=10),
+        Measurement([3.0], 1.0, 1.0, 0, calls=10),
     ]
-    second = [Measurement([4.0], 1.0, 1.0, 0, 1e-4, calls=7)]
+    second = [Measurement([4.0], 1.0, 1.0, 0, calls=7)]
     case_run = CaseRun(TINY, "torch.nn", 0.02, implementation="torch.nn", peer=True)
     case_run.measurements = [first, second]
     rows = list(case_run.samples())

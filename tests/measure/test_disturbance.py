@@ -1,4 +1,4 @@
-"""Probes show which measurements were disturbed, and how many may be discarded has a limit."""
+"""Probes show which rounds were disturbed, and how many epochs may be discarded has a limit."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from lstmbench.measure.disturbance import (
     MAX_DISCARDED,
     Measurement,
-    discarded_rounds,
+    discarded_epochs,
     disturbed,
     epoch_disturbance,
     reasons,
 )
 
-QUIET = Measurement(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0, sentinel_s=1e-4)
+QUIET = Measurement(seconds=[1e-3] * 10, loop_s=1e-2, cpu_s=1e-2, switches=0)
 
 
 def test_quiet_turns_are_not_disturbed():
@@ -29,7 +29,6 @@ def test_standing_in_line_for_a_core_is_no_waiting():
     [
         ({"cpu_s": 0.9e-2}, "pushed off its core"),
         ({"switches": 3}, "pushed off its core"),
-        ({"sentinel_s": 1.3e-4}, "slow sentinel"),
         ({"stolen": 0.05}, "stolen time"),
         ({"mhz": 2000.0}, "slow clock"),
         ({"throttled": "hardware slowdown"}, "throttled GPU"),
@@ -56,19 +55,22 @@ def test_waiting_for_helper_threads_is_how_a_case_is_and_not_a_disturbance():
     assert not disturbed([QUIET._replace(cpu_s=0.6e-2)] * 5).any()
 
 
-def test_what_is_left_out_is_capped_and_beyond_the_cap_everything_counts_and_the_case_is_noisy():
-    few, many = np.zeros((2, 10), dtype=bool), np.zeros((2, 10), dtype=bool)
-    few[0, : int(MAX_DISCARDED * 20)] = True
-    many[0, : int(MAX_DISCARDED * 20) + 1] = True
-    masks, noisy = discarded_rounds(list(few))
-    assert not noisy and sum(mask.sum() for mask in masks) == MAX_DISCARDED * 20
-    masks, noisy = discarded_rounds(list(many))
-    assert noisy and not any(mask.any() for mask in masks)
+def test_both_turns_of_a_round_are_one_measurement():
+    later = QUIET._replace(seconds=[2e-3] * 5, switches=2, queued_s=1e-3, mhz=2600.0)
+    merged = QUIET.merge(later)
+    assert merged.seconds == [1e-3] * 10 + [2e-3] * 5
+    assert (merged.loop_s, merged.cpu_s) == (2e-2, 2e-2)
+    assert (merged.switches, merged.queued_s, merged.mhz) == (2, 1e-3, 2600.0)
 
 
-def test_a_process_is_never_left_out_whole():
-    masks, noisy = discarded_rounds([np.ones(1, dtype=bool), *[np.zeros(3, dtype=bool)] * 5])
-    assert not noisy and not masks[0].any()
+def test_discarded_epochs_are_capped_and_beyond_the_cap_all_count_and_the_run_is_noisy():
+    few, many = np.zeros((2, 20), dtype=bool)
+    few[: int(MAX_DISCARDED * 20)] = True
+    many[: int(MAX_DISCARDED * 20) + 1] = True
+    discarded, noisy = discarded_epochs(few)
+    assert not noisy and discarded.sum() == MAX_DISCARDED * 20
+    discarded, noisy = discarded_epochs(many)
+    assert noisy and not discarded.any()
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_each_worker_is_a_new_process_of_the_same_fork_server(pool: WorkerPool) 
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system binds no process")
+def test_a_worker_binds_all_its_threads_and_no_other_process(pool: WorkerPool) -> None:
+    core = max(os.sched_getaffinity(0))
+    free, bound = (pool.worker("numpy", SMALL) for _ in range(2))
+    bound.request("bind", 60, cores=[core])
+    threads = [thread.id for thread in psutil.Process(bound.pid).threads()]
+    assert {tuple(os.sched_getaffinity(thread)) for thread in threads} == {(core,)}
+    assert os.sched_getaffinity(free.pid) == os.sched_getaffinity(0)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_fork_server_has_no_thread_that_a_fork_would_lose(pool: WorkerPool, backend: str) -> None:
     worker = pool.worker(backend, SMALL)

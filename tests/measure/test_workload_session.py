@@ -12,7 +12,7 @@ import pytest
 from lstmbench.measure import workload_session as module
 from lstmbench.measure.suites.case import Workload
 from lstmbench.measure.suites.timing_suite import Budget, TimingSuite
-from lstmbench.measure.workload_session import MAX_PROCESS_FACTOR, WorkloadSession
+from lstmbench.measure.workload_session import WorkloadSession
 
 SMALL = Workload("inference", batch_size=2, seq_len=4, input_size=3, hidden_size=3)
 NAMES = ["numpy.reference", "numpy.fused"]
@@ -34,6 +34,7 @@ class FakePool:
         thread_shares: tuple[float, ...] = (1.0,),
         descendants_share: float = 0.0,
         machine_fails_at: int | None = None,
+        start_s: float = 0.0,
     ) -> None:
         self.times, self.cores_busy, self.pools, self.thread_shares = (
             times,
@@ -42,7 +43,7 @@ class FakePool:
             list(thread_shares),
         )
         self.descendants_share, self.machine_fails_at = descendants_share, machine_fails_at
-        self.clock, self.processes = 0.0, 0
+        self.clock, self.processes, self.start_s = 0.0, 0, start_s
         self.layouts: list[int] = []
         self.requested_whole_calls: list[bool | None] = []
         self.diary: list[str] = []
@@ -91,6 +92,7 @@ class FakePool:
         return SimpleNamespace(request=request, kill=lambda: None)
 
     def prepare(self, label: str, process: int, **arguments: Any) -> dict[str, Any]:
+        self.clock += self.start_s
         return {"pools": [{"internal_api": "openblas", "num_threads": self.pools}]}
 
     def check_accuracy(self, label: str, process: int) -> dict[str, Any]:
@@ -105,18 +107,15 @@ class FakePool:
         self, label: str, process: int, turn_s: float, whole_calls: bool | None
     ) -> dict[str, Any]:
         self.requested_whole_calls.append(whole_calls)
-        return {"true_ratio": 1.0, "whole_calls": process % 2 == 0}
+        whole_calls = process % 2 == 0
+        return {"true_ratio": 1.0, "whole_calls": whole_calls, "cores_busy": self.cores_busy}
+
+    def bind(self, label: str, process: int, cores: list[int]) -> None:
+        self.diary.append(f"bound to {cores}")
 
     def measure(self, label: str, process: int, turn_s: float) -> dict[str, Any]:
         self.clock += turn_s
-        cpu_s = self.cores_busy * turn_s
-        probes = {
-            "loop_s": turn_s,
-            "cpu_s": cpu_s,
-            "switches": 0,
-            "sentinel_s": 1e-4,
-            "calls": 1,
-        }
+        probes = {"loop_s": turn_s, "cpu_s": turn_s, "switches": 0, "calls": 1}
         return probes | {"seconds": [self.times(label, process)]}
 
     def thread_usage(self, label: str, process: int) -> dict[str, Any]:
@@ -156,53 +155,69 @@ def noisy(sigma: float, between: float = 0.0, seed: int = 0) -> Times:
     return times
 
 
-def test_rounds_that_agree_end_a_process_long_before_its_time_is_up(
+def test_the_rounds_of_the_first_process_take_as_long_as_its_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = measured(monkeypatch, FakePool(noisy(1e-4)))
-    assert rounds(session) == [6] * 5  # fewer than six rounds have no interval
+    # Four cases start in 4 * 0.16 s, and a round has two turns of each: 4 * 2 * 0.01 s
+    session = measured(monkeypatch, FakePool(noisy(0.1, between=0.1), start_s=0.16))
+    assert rounds(session)[0] == 8
 
 
-def test_noisy_rounds_go_on_until_the_time_of_the_process_is_up(
+def test_later_processes_are_shorter_the_more_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    alike = measured(monkeypatch, FakePool(noisy(0.1, between=1e-3), start_s=0.16))
+    different = measured(monkeypatch, FakePool(noisy(0.1, between=0.3), start_s=0.16))
+    assert np.mean(rounds(alike)[2:5]) > 2 * np.mean(rounds(different)[2:5])
+    assert len(rounds(different)) > len(rounds(alike))
+
+
+def test_no_process_takes_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = FakePool(noisy(0.1, between=1e-3), start_s=0.16)
+    session = measured(monkeypatch, pool, seconds_per_case=5 * 0.2)
+    assert max(rounds(session)) == 2 + 1  # 4 * (0.2 - 0.16) s of rounds are two; one may begin
+    assert pool.clock <= 4 * (5 * 0.2 + 0.16 + 3 * 0.02)
+
+
+def test_the_minimum_number_of_rounds_is_measured_whatever_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = measured(
-        monkeypatch, FakePool(noisy(0.5)), seconds_per_case=5 * 20 / 128, turn_s=1 / 128
-    )
-    assert rounds(session) == [20] * 5
-
-
-def test_the_least_number_of_rounds_is_measured_whatever_the_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert rounds(measured(monkeypatch, FakePool(noisy(1e-4)), min_rounds=9)) == [9] * 5
     assert rounds(measured(monkeypatch, FakePool(noisy(0.5)), seconds_per_case=0.001)) == [3] * 5
 
 
-def test_what_is_left_goes_to_more_processes_where_they_are_what_differs(
+def test_precise_ratios_end_a_workload_and_others_use_all_of_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pool = FakePool(noisy(1e-4, between=0.1))
-    session = measured(monkeypatch, pool)
-    assert rounds(session) == [6] * (5 * MAX_PROCESS_FACTOR)
+    assert len(rounds(measured(monkeypatch, FakePool(noisy(1e-4), start_s=0.16)))) == 5
+    pool = FakePool(noisy(0.1, between=0.3), start_s=0.16)
+    session = measured(monkeypatch, pool, seconds_per_case=5.0)
+    assert len(rounds(session)) > 5
+    assert 4 * 5.0 <= pool.clock <= 4 * 6.0
     assert set(pool.layouts) == set(range(5))  # a fork of what has been imported is new enough
-    spent = measured(monkeypatch, FakePool(noisy(0.5, between=0.1)), seconds_per_case=1.0)
-    assert len(rounds(spent)) == 5  # nothing was left
 
 
-def test_every_case_and_the_machine_have_one_turn_in_each_round_in_an_order_that_changes(
+def test_a_round_is_a_random_order_of_all_cases_then_the_machine_then_the_reverse(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = FakePool(noisy(0.5))
-    measured(monkeypatch, pool, processes=1, seconds_per_case=20 / 128, turn_s=1 / 128)
+    measured(monkeypatch, pool, processes=1, min_rounds=20, seconds_per_case=0.01)
     turns = [entry for entry in pool.diary if entry.startswith("measure")]
-    in_rounds = [
-        tuple(turns[k : k + 5]) for k in range(0, len(turns), 5)
-    ]  # both cases, two controls, the machine
+    in_rounds = [turns[k : k + 9] for k in range(0, len(turns), 9)]  # two cases, two controls
     assert len(in_rounds) == 20
+    assert all(each == each[::-1] and each[4] == "measure the machine" for each in in_rounds)
     assert {tuple(sorted(each)) for each in in_rounds} == {tuple(sorted(in_rounds[0]))}
-    assert len(set(in_rounds)) > 3
-    assert len({each.index("measure the machine") for each in in_rounds}) > 2
+    assert len({tuple(each) for each in in_rounds}) > 3
+
+
+@pytest.mark.parametrize("cores", [[1], []])
+def test_workers_are_bound_after_their_warm_up_where_a_core_is_left_for_the_parent(
+    monkeypatch: pytest.MonkeyPatch, cores: list[int]
+) -> None:
+    monkeypatch.setattr(module, "binding_cores", lambda threads: cores)
+    pool = FakePool(noisy(0.5))
+    measured(monkeypatch, pool, processes=1, seconds_per_case=0.01)
+    before = pool.diary[: pool.diary.index("measure the machine") - 4]
+    of_one = [entry for entry in before if "numpy.fused" in entry or "bound" in entry]
+    assert of_one.count("bound to [1]") == (4 if cores else 0)
+    assert pool.diary.index("warm_up numpy.fused") < len(before)
 
 
 def test_shares_of_the_limit_are_given_only_if_it_was_measured_in_every_round(
@@ -225,7 +240,7 @@ def test_the_rest_of_a_case_that_fails_is_measured_on(monkeypatch: pytest.Monkey
 
     session = measured(monkeypatch, FakePool(times))
     assert [case_run.status for case_run in session.case_runs] == ["ok", "failed", "ok", "ok"]
-    assert rounds(session) == [6] * 5
+    assert len(rounds(session)) == 5 and min(rounds(session)) >= 3
 
 
 def test_who_keeps_more_cores_busy_than_it_is_allowed_is_refused(

@@ -85,6 +85,17 @@ def test_where_nothing_says_what_was_slower_nothing_is_said(environments):
     )
 
 
+@pytest.mark.parametrize("bound_cores", [None, 0, 1])
+def test_workers_that_were_bound_to_cores_are_named(bound_cores):
+    environments = {"e0": {"frameworks": {"bound_cores": bound_cores}}}
+    (line,) = (
+        line
+        for line in report.speed_table(make(quick_rows(), environments=environments)).footer
+        if line.startswith("Threads: 1.")
+    )
+    assert ("bound to as many cores" in line) == (bound_cores == 1)
+
+
 def test_what_ran_in_a_slower_way_is_named_once_with_its_reason():
     paths = {
         "recurrence": "not compiled, and torch.fused is slower: no compiler",

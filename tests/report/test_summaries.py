@@ -170,7 +170,8 @@ def test_what_the_controls_showed_and_what_was_disturbed_is_told(quick):
     )
     rounds = int(quick["rounds"].sum())
     assert "Noise floor: 1.0%" in said
-    assert f"{2 * len(quick)} of {rounds} rounds were disturbed; 0 of {len(quick)} rows" in said
+    disturbed = f"{2 * len(quick)} of {rounds} rounds were disturbed; because of them, 0 of"
+    assert f"{disturbed} {len(quick)} rows are noisy" in said
     assert "No row is flagged" in said
 
 

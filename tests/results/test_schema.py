@@ -19,7 +19,7 @@ from lstmbench.results.schema import (
 def test_every_column_of_records_and_samples_is_in_the_schema_with_one_type():
     for kinds in (COLUMNS, TRAINING_COLUMNS, HOST_COLUMNS, SAMPLE_COLUMNS):
         assert {name: BY_NAME[name].dtype for name in kinds} == kinds
-    assert len(COLUMNS) == 60
+    assert len(COLUMNS) == 62
 
 
 def test_the_ends_of_an_interval_are_columns_of_the_same_table():

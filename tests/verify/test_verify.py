@@ -120,11 +120,14 @@ def test_a_number_that_is_off_by_a_millionth_is_told(bare, drawn, column):
 )
 def test_a_changed_sample_is_found_by_its_case_even_without_sums(bare, drawn, row, column):
     cell(bare / "samples.parquet", row, column, 0.5)
-    (remark, found) = verify(bare, render=lambda _: drawn)
+    remark, found, *others = verify(bare, render=lambda _: drawn)
     assert remark.where == CHECKSUMS
     assert found.where == "records.parquet"
     assert "row 1 (numpy.fused, " in found.what
     assert "samples.parquet" in found.what
+    if column != "seconds":  # times also change the intervals of the workload's other cases
+        assert others == []
+    assert {other.where for other in others} <= {"records.parquet"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.measure.disturbance import Measurement
+from lstmbench.measure.statistics import NO_PRIOR, VariancePrior, variance_prior
 from lstmbench.measure.suites.case import Workload
 from lstmbench.results.schema import Column
 
@@ -35,8 +36,11 @@ class Evidence:
         reference: the implementation that ratios are relative to.
         precision: the relative half-width of the ratio's interval at which a record has converged.
         first_calls: per process, ``first_call_s``, ``output_rel_error``, ``grad_rel_error``.
+        cores_busy: per process, how many cores a turn kept busy that could use them all.
         measurements: per process, one per round.
         reference_measurements: those of the reference in the same rounds.
+        time_prior, ratio_prior: of the logarithms of times and ratios, from all cases of the
+            workload.
         memory: the answer to the worker's command ``memory``.
         machine_peaks: per process and round, the columns ``schema.PEAK_COLUMNS``; empty, as a
             whole or in a round, where they were not measured.
@@ -46,8 +50,11 @@ class Evidence:
     reference: str
     precision: float
     first_calls: list[dict[str, Any]] = field(default_factory=list)
+    cores_busy: list[float] = field(default_factory=list)
     measurements: list[list[Measurement]] = field(default_factory=list)
     reference_measurements: list[list[Measurement]] = field(default_factory=list)
+    time_prior: VariancePrior = NO_PRIOR
+    ratio_prior: VariancePrior = NO_PRIOR
     memory: dict[str, Any] = field(default_factory=dict)
     machine_peaks: Sequence[Sequence[Mapping[str, float]]] = ()
 
@@ -56,15 +63,41 @@ class Evidence:
         """Per process, the seconds of a call in each round, (rounds,)."""
         return round_times(self.measurements)
 
+    @property
+    def ratios(self) -> list[NDArray[np.float64]]:
+        """Per process, the time over that of the reference in each round, (rounds,)."""
+        pairs = zip(self.rounds, round_times(self.reference_measurements), strict=True)
+        return [own / base for own, base in pairs]
+
 
 def round_times(measurements: list[list[Measurement]]) -> list[NDArray[np.float64]]:
     """Return, per process, the seconds of a call in each round: the mean over all of its calls.
 
     Not the median of its samples: call times are skewed, so that the median of single calls is
     below that of means of many, and an implementation would gain if its samples were single calls.
-    Outliers are handled by the median over rounds, and by discarding disturbed ones.
+    Outliers are handled by the estimate over rounds, which is robust.
     """
     return [np.array([np.mean(one.seconds) for one in process]) for process in measurements]
+
+
+def share_evidence(
+    cases: Sequence[Evidence], reference: Evidence | None, controls: Sequence[Evidence] = ()
+) -> None:
+    """Give each case of a workload what it needs of the others: the reference, and the priors.
+
+    Args:
+        cases: all that took part in all rounds, without controls.
+        reference: that of them to which ratios are relative; None without ratios. Its ratio to
+            itself does not vary, and does not count in the prior.
+        controls: those of the same rounds. The priors do without them, since records do.
+    """
+    for evidence in [*cases, *controls]:
+        evidence.reference_measurements = reference.measurements if reference else []
+    time_prior = variance_prior([evidence.rounds for evidence in cases])
+    ratio_prior = variance_prior([evidence.ratios for evidence in cases if reference])
+    for evidence in [*cases, *controls]:
+        evidence.time_prior = time_prior
+        evidence.ratio_prior = NO_PRIOR if evidence is reference else ratio_prior
 
 
 class Metric(Protocol):

@@ -4,9 +4,9 @@
 
 FLOP are those of the matrix products (``Workload.flops``). Bytes are those that must cross memory
 at least once: inputs and outputs, twice in training (also their gradients). Both peaks are measured
-in the same rounds with the same threads and dtype, and the fraction is the median of those within
-rounds, since a shared machine has no constant peak. Weights count once, though each step reads
-them: they stay in the caches, or the fraction is too low.
+in the same rounds with the same threads and dtype, and the fraction is that within rounds, since a
+shared machine has no constant peak. Weights count once, though each step reads them: they stay in
+the caches, or the fraction is too low.
 
 ``products_fraction`` relates the time to that of the matrix products of these very shapes in NumPy,
 ``products_s``, which are far below the peak where B or H are small. It exceeds 1 where an
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmbench.measure.metrics import Evidence
-from lstmbench.measure.statistics import median_interval
+from lstmbench.measure.statistics import process_interval
 from lstmbench.results.schema import PEAK_COLUMNS
 
 NEEDS = frozenset({"samples"})
@@ -44,11 +44,11 @@ def compute(evidence: Evidence) -> dict[str, Any]:
         for flops, bytes_ in zip(flops_per_s, bytes_per_s, strict=True)
     ]
     for name, limit_s in ("roofline", least_s), ("products", by_process("products_s")):
-        fraction = median_interval(
+        fraction = process_interval(
             [least / own for least, own in zip(limit_s, rounds, strict=True)]
         )
         columns |= {
-            f"{name}_fraction": fraction.median,
+            f"{name}_fraction": fraction.estimate,
             f"{name}_low": fraction.low,
             f"{name}_high": fraction.high,
         }

@@ -20,7 +20,8 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     """Return ``accounted_share``, ``cores_busy`` and ``flags``.
 
     ``accounted_share`` is the sum of all samples over the wall time of the loops that took them;
-    ``cores_busy`` is the median over rounds. ``flags`` lists ``unaccounted`` and ``waits``.
+    ``cores_busy`` is the median over processes, each in a turn on all cores. ``flags`` lists
+    ``unaccounted`` and ``waits``.
     """
     measurements = [one for process in evidence.measurements for one in process]
     sampled = sum(one.calls * sum(one.seconds) for one in measurements)
@@ -32,6 +33,6 @@ def compute(evidence: Evidence) -> dict[str, Any]:
     }
     return {
         "accounted_share": accounted,
-        "cores_busy": float(np.median([one.cores_busy for one in measurements])),
+        "cores_busy": float(np.median(evidence.cores_busy)),
         "flags": ", ".join(name for name, raised in flags.items() if raised),
     }

@@ -24,6 +24,17 @@ def available_cores() -> int:
     return min([cores, *(max(1, math.ceil(quota)) for quota in _cpu_quotas())])
 
 
+def binding_cores(threads: int) -> list[int]:
+    """Return the cores that workers with this many threads are bound to; [] to leave them free.
+
+    They are the last ones, since most systems put interrupts on the first. The parent then has
+    another core. Where none would be left, or the system binds no process, workers stay free.
+    """
+    if not hasattr(os, "sched_setaffinity") or threads >= available_cores():
+        return []
+    return sorted(os.sched_getaffinity(0))[-threads:]
+
+
 def available_memory() -> int:
     """Return the bytes of memory that all processes in this one's control groups may hold."""
     limits = [

@@ -1,7 +1,7 @@
 """Probes: what a process can measure about itself around a turn, outside the timed loop.
 
-They tell how much the process computed, how often it lost its core, and how long a fixed piece of
-work took. ``disturbance`` judges a turn by them.
+They tell how much the process computed, and how often it lost its core. ``disturbance`` judges a
+turn by them.
 """
 
 import os
@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from lstmbench.errors import LstmbenchError
 from lstmbench.measure.process.reaper import descendants, thread_files
@@ -24,14 +22,9 @@ of Intel's OpenMP (KMP_BLOCKTIME)."""
 
 
 class ProcessCounters:
-    """Counters of this process, read at the start of a turn and compared at its end.
+    """Counters of this process, read at the start of a turn and compared at its end."""
 
-    Args:
-        sentinel_s: what ``sentinel`` took just before the turn.
-    """
-
-    def __init__(self, sentinel_s: float) -> None:
-        self.sentinel_s = sentinel_s
+    def __init__(self) -> None:
         self.switches, self.queued_ns = _involuntary_switches(), _queued_ns()
         self.cpu_s, self.wall_s = time.process_time(), time.perf_counter()
 
@@ -43,17 +36,7 @@ class ProcessCounters:
             "cpu_s": cpu_s,
             "queued_s": (_queued_ns() - self.queued_ns) / 1e9,
             "switches": _involuntary_switches() - self.switches,
-            "sentinel_s": max(self.sentinel_s, sentinel()),
         }
-
-
-def sentinel() -> float:
-    """Return the seconds of a small fixed piece of work: arithmetic in the first-level cache."""
-    numbers = np.full(1024, 1.000001)
-    start = time.perf_counter()
-    for _ in range(50):
-        numbers *= numbers
-    return time.perf_counter() - start
 
 
 def wait_until_idle() -> None:
@@ -68,12 +51,12 @@ def wait_until_idle() -> None:
     """
     end = time.perf_counter() + IDLE_TIMEOUT_S
     while True:
-        time.sleep(IDLE_CHECK_INTERVAL_S)
         if not _another_thread_runs():
             return
         if time.perf_counter() > end:
             problem = f"its threads still computed {IDLE_TIMEOUT_S:g} s after it had answered"
             raise LstmbenchError(problem)
+        time.sleep(IDLE_CHECK_INTERVAL_S)
 
 
 def _another_thread_runs() -> bool:

@@ -8,12 +8,13 @@ Workers for the oracle answer ``write_inputs``, ``machine_peaks`` and ``baseline
 """
 
 import gc
+import os
 import re
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,9 +31,9 @@ from lstmbench.measure.process.prepared_case import PreparedCase
 from lstmbench.measure.process.probes import (
     CpuUsage,
     ProcessCounters,
-    sentinel,
     wait_until_idle,
 )
+from lstmbench.measure.process.reaper import thread_files
 from lstmbench.measure.suites.case import Workload
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ CACHE_WARM_UP = 0.2
 cases' turns were 3 to 10 % slower."""
 ALTERNATE_WARM_UP = 3
 """Untimed calls of each implementation that shares this process with others."""
+FREE_TURNS = 2
+"""Duration of the calls that show how many cores an implementation uses, in turns."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
 """Writing 5 to it resets the peak of resident memory, VmHWM: proc(5)."""
 
@@ -126,7 +129,12 @@ class WorkerServer:
         }
 
     def warm_up(self, turn_s: float, whole_calls: bool | None = None) -> dict[str, Any]:
-        """Call until the times are steady, then calibrate as ``PreparedCase.calibrate``."""
+        """Call until the times are steady, then calibrate as ``PreparedCase.calibrate``.
+
+        Returns:
+            What that returns, and ``cores_busy``: the mean number of cores that computed in calls
+            that could use them all.
+        """
         times = [self.case.seconds]  # of the accuracy check: a long call is warm by then
         end = time.perf_counter() + WARM_UP_TURNS * turn_s - self.case.seconds
         while time.perf_counter() < end:
@@ -135,8 +143,16 @@ class WorkerServer:
             if len(times) > STEADY_CALLS and max(last) <= STEADY_WITHIN * min(last):
                 break
         calibration = self.case.calibrate(min(times), turn_s, whole_calls)
-        self.usage = CpuUsage()
-        return calibration
+        self.usage, probe = CpuUsage(), ProcessCounters()
+        self.case.samples(FREE_TURNS * turn_s)
+        changes = probe.changes()
+        return calibration | {"cores_busy": changes["cpu_s"] / changes["loop_s"]}
+
+    def bind(self, cores: list[int]) -> None:
+        """Bind all threads of this process to these cores, and so those that they start later."""
+        for thread, _ in thread_files("self", "stat"):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread), cores)
 
     def thread_usage(self) -> dict[str, Any]:
         """Return who computed since the warm-up, see ``CpuUsage.shares``."""
@@ -148,11 +164,11 @@ class WorkerServer:
         Untimed calls first bring the data back into the caches. A call of half a turn or more
         evicts its own data anyway, so it gets none.
         """
-        case, sentinel_s = self.case, sentinel()
+        case = self.case
         end = time.perf_counter() + CACHE_WARM_UP * turn_s
         while case.seconds < turn_s / 2 and time.perf_counter() < end:
             case.run(1)
-        probe = ProcessCounters(sentinel_s)
+        probe = ProcessCounters()
         seconds = case.samples(turn_s)
         return probe.changes() | {"seconds": seconds, "calls": case.calls}
 
@@ -186,7 +202,7 @@ class WorkerServer:
 
     def train_epoch(self) -> tuple[dict[str, Any], str | None]:
         """Train an epoch; return its results and its probe's, and why it was the last if so."""
-        probe = ProcessCounters(sentinel())
+        probe = ProcessCounters()
         epoch = self.trainer.run_epoch()._asdict()
         return epoch | probe.changes(), self.trainer.ended
 

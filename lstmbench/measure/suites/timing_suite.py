@@ -94,18 +94,27 @@ class Grid(StrictModel):
 
 
 class Budget(StrictModel):
-    """How long and how often a case is measured."""
+    """How long and how often a case is measured.
+
+    Attributes:
+        processes: the minimum number of processes.
+        min_rounds: the minimum number of rounds in each.
+        seconds_per_case: wall time for all processes, from their start; the minimum may take more.
+        turn_s: the duration of a turn; a round has two.
+        timeout_s: the maximum wait for one answer of a worker.
+        precision: the half-width of a ratio's interval that is narrow enough, as a fraction.
+    """
 
     processes: Annotated[int, Field(strict=True, ge=1, le=100)] = 8
-    min_rounds: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 3
-    seconds_per_case: Annotated[Number, Field(gt=0, le=3600)] = 3.0
-    turn_s: Annotated[Number, Field(gt=0, le=60)] = 0.02
+    min_rounds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 2
+    seconds_per_case: Annotated[Number, Field(gt=0, le=3600)] = 4.0
+    turn_s: Annotated[Number, Field(gt=0, le=60)] = 0.004
     timeout_s: Annotated[Number, Field(gt=0, le=86_400)] = 120.0
     precision: Annotated[Number, Field(gt=0, lt=1)] = 0.02
 
     @property
     def seconds_per_process(self) -> float:
-        """The seconds that a case gets in each process."""
+        """The share of the seconds of a case that each process may use."""
         return self.seconds_per_case / self.processes
 
 

@@ -17,15 +17,17 @@ from lstmbench.report.comparison.matched_cases import RATIO
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
     CONFIDENCE,
+    FALSE_DISCOVERIES,
     INTERVAL,
     SLOWER,
     check_threshold,
     classify_change,
     estimate_change,
+    has_interval,
     verdict_words,
 )
 from lstmbench.report.labels import WORKLOAD, varying_columns
-from lstmbench.report.number_format import number
+from lstmbench.report.number_format import number, plural
 
 THRESHOLD = 0.02
 """The smallest change that matters; less than between two runs, since A and B share each round."""
@@ -71,9 +73,9 @@ class ABComparison:
         table = case_table(self.frame, varying_columns(self.frame) or ["mode"], columns)
         return (
             f"{table}\n\nRatios: the time of {self.b} over that of {self.a} in the same rounds, "
-            f"medians; slower and faster: beyond a factor of {1 + self.threshold:g}, with an "
-            f"interval that does not contain 1; the intervals of the {len(self.frame)} together "
-            f"hold at {CONFIDENCE:.0%}.\n"
+            f"with intervals at {CONFIDENCE:.0%}; slower and faster: beyond a factor of "
+            f"{1 + self.threshold:g}, and significantly among {plural(len(self.frame), 'ratio')}, "
+            f"with {FALSE_DISCOVERIES:.0%} false discoveries (Benjamini-Hochberg).\n"
         )
 
     _repr_markdown_ = markdown
@@ -99,9 +101,14 @@ def compare_ab(records: pd.DataFrame, threshold: float = THRESHOLD) -> ABCompari
     (b,) = others
     has_ratio = (records["implementation"] == b) & records["ratio"].notna()
     rows = records[has_ratio].reset_index(drop=True)
-    ratios = rows[[*RATIO, "processes"]].astype(float).set_axis([*INTERVAL, "processes"], axis=1)
-    unity = ratios.assign(**dict.fromkeys(INTERVAL, 1.0), processes=np.inf)
-    change = estimate_change(unity, ratios, len(rows))
+    ratios = rows[[*RATIO, "processes"]].astype(float).set_axis([*INTERVAL, "freedom"], axis=1)
+    ratios["freedom"] -= 1
+    if "ratio_freedom" in rows:
+        ratios["freedom"] = rows["ratio_freedom"].astype(float).fillna(ratios["freedom"])
+    known = has_interval(ratios)
+    ratios, rows = ratios[known], rows[known]
+    unity = ratios.assign(**dict.fromkeys(INTERVAL, 1.0), freedom=np.inf)
+    change = estimate_change(unity, ratios)
     frame = rows[[*WORKLOAD, *RATIO]].assign(verdict=classify_change(change, threshold))
     frame = frame.join(np.exp(change[["low", "high"]]))
     return ABComparison(a, b, frame, frozenset(records["status"]), threshold)

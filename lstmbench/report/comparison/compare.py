@@ -38,12 +38,12 @@ from lstmbench.report.comparison.verdicts import (
     classify_change,
     estimate_change,
     has_interval,
-    is_replicated,
 )
 from lstmbench.report.number_format import plural
 from lstmbench.report.provenance import MIN_PROCESSES, Manifest, part
 
 QUANTITIES = ("ratio", "time")
+_ONE_PROCESS = "one process alone"
 
 _COLUMNS = [
     *KEYS, "verdict", "quantity", "change_percent", "low_percent", "high_percent", "base_ratio",
@@ -87,17 +87,19 @@ def compare(
     estimates = [_estimates(cases, name) for name in NAMES]
     machine_reason = incomparability_reason(*manifests)
     cases["reason"] = _reasons(cases, estimates, by, across_machines, machine_reason)
+    is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
+    unchanged = is_same_run & (estimates[0]["estimate"] == estimates[1]["estimate"])
+    cases.loc[unchanged & cases["reason"].str.startswith(_ONE_PROCESS), "reason"] = ""
     comparable = cases["reason"] == ""
+    unchanged &= comparable
     before, after = (run.where(comparable) for run in estimates)
     del estimates
     cases = cases.rename(
         columns={"base_time_median_s": "base_time_s", "new_time_median_s": "new_time_s"}
     ).filter(_COLUMNS)
 
-    is_same_run = manifests[0].get("run_id") == manifests[1].get("run_id") is not None
-    unchanged = is_same_run & (before[INTERVAL] == after[INTERVAL]).all(axis=1)
-    comparisons = int((is_replicated(before, after) & ~unchanged).sum())
-    change = estimate_change(before, after, comparisons)
+    comparisons = int((comparable & ~unchanged).sum())
+    change = estimate_change(before, after)
     del before, after
     change.loc[unchanged, ["low", "high"]] = 0.0
     verdict = cases["verdict"] = classify_change(change, threshold).where(
@@ -106,11 +108,12 @@ def compare(
     cases["quantity"] = cases["quantity"].where(comparable)
     ambiguous, beyond = verdict == AMBIGUOUS, change["change"].abs() > np.log1p(threshold)
     cases.loc[ambiguous, "reason"] = "the interval reaches beyond the threshold"
-    cases.loc[ambiguous & beyond, "reason"] = "the interval contains 'no change' as well"
-    single = "one process alone: what another would give is not known"
-    cases.loc[ambiguous & np.isinf(change["low"]), "reason"] = single
+    cases.loc[ambiguous & beyond, "reason"] = "not significant among all comparisons"
+    contains_none = (change["low"] <= 0) & (change["high"] >= 0)
+    text = "the interval contains 'no change' as well"
+    cases.loc[ambiguous & beyond & contains_none, "reason"] = text
     with np.errstate(over="ignore"):  # the end of a wide interval may be infinite
-        percents: Any = 100 * np.expm1(change)
+        percents: Any = 100 * np.expm1(change[["change", "low", "high"]])
     cases = cases.join(percents.add_suffix("_percent"))[_COLUMNS]
     cases = cases.iloc[_report_order(cases)].reset_index(drop=True)
     runs = {
@@ -148,8 +151,11 @@ def _estimates(cases: pd.DataFrame, name: str) -> pd.DataFrame:
     ratio, time = ([f"{name.lower()}_{column}" for column in columns] for columns in (RATIO, TIME))
     by_ratio = cases[["quantity"]] == "ratio"
     estimates = pd.DataFrame(np.where(by_ratio, cases[ratio], cases[time]), columns=INTERVAL)
-    # An interval counts as that of a normal distribution if the number is not recorded
-    return estimates.assign(processes=cases[f"{name.lower()}_processes"].fillna(np.inf))
+    own = cases[[f"{name.lower()}_{column}" for column in ("ratio_freedom", "time_freedom")]]
+    freedom = own.iloc[:, 0].where(by_ratio["quantity"], own.iloc[:, 1])
+    # Earlier versions recorded processes, and tables of others may lack them: then normal
+    earlier = cases[f"{name.lower()}_processes"].fillna(np.inf) - 1
+    return estimates.assign(freedom=freedom.fillna(earlier))
 
 
 def _reasons(
@@ -172,6 +178,8 @@ def _reasons(
     for name, run in reversed([*zip(NAMES, estimates, strict=True)]):
         quantity = cases.loc[~has_interval(run), "quantity"].astype(object)
         reasons[quantity.index] = "no interval of the " + quantity + f" in {name}"
+        single = (cases[f"{name.lower()}_processes"] == 1) & (reasons != "")
+        reasons[single] = f"{_ONE_PROCESS} in {name}: what another would give is not known"
     if machine_reason:
         reasons[~(across_machines & (cases["quantity"] == "ratio"))] = machine_reason
     if by == "ratio":

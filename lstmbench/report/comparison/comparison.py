@@ -26,6 +26,7 @@ from lstmbench.report.comparison.markdown_parts import (
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
     CONFIDENCE,
+    FALSE_DISCOVERIES,
     FASTER,
     NOT_COMPARABLE,
     SAME,
@@ -65,7 +66,7 @@ class Comparison:
             both runs, statuses, ``flags``, ``reason``. The verdicts are in the order of
             ``VERDICTS``, regressions first.
         threshold: the smallest change that matters, as a fraction.
-        comparisons: the number of intervals that together have the confidence of 95 %.
+        comparisons: the number of changes among which a verdict must be significant.
         runs: id and start of the runs ``BASE`` and ``NEW``.
         differences: what else is not the same in both runs.
         notes: what readers should know, as sentences.
@@ -170,11 +171,10 @@ class Comparison:
         compared = [f"{mask.sum()} {words}" for words, mask in quantities.items() if mask.any()]
         return (
             f"Compared: {', '.join(compared) or 'nothing'}. Slower and faster: by a factor of more "
-            f"than {1 + self.threshold:g}, with an interval that does not contain 'no change'. The "
-            "same: the whole interval lies within that factor. Ambiguous: the interval allows "
-            "both. Together, the "
-            f"intervals of {plural(self.comparisons, 'comparison')} hold at "
-            f"{percent(CONFIDENCE)} (Bonferroni)."
+            f"than {1 + self.threshold:g}, and significantly among "
+            f"{plural(self.comparisons, 'comparison')}, with {percent(FALSE_DISCOVERIES)} false "
+            "discoveries (Benjamini-Hochberg). The same: the whole interval lies within that "
+            f"factor. Ambiguous: neither. Each interval holds at {percent(CONFIDENCE)}."
         )
 
     def _section(self, title: str, mask: pd.Series) -> list[str]:

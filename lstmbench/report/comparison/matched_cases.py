@@ -27,10 +27,11 @@ FLAGS = (
 )  # fmt: skip
 """What makes a number less reliable, by the sum of 1, 2 and 4 for each."""
 
+_NUMBERS = [*TIME, *RATIO, "time_freedom", "ratio_freedom", "processes"]
 _TYPES = {
     **{key: "category" if COLUMNS[key] == "string" else COLUMNS[key] for key in KEYS},
     **dict.fromkeys(["status", "error", "ratio_to"], "category"),
-    **dict.fromkeys([*TIME, *RATIO, "processes", "converged", "noisy"], "float64"),
+    **dict.fromkeys([*_NUMBERS, "converged", "noisy"], "float64"),
 }
 """A million records need little memory as categories and floats."""
 

@@ -1,8 +1,7 @@
 """Whether the ratios of a table agree with another run, and which implementation changed.
 
-A ratio agrees if the interval of its change contains 'no change', or lies within the tolerance. The
-intervals are those of ``verdicts.py``, for all rows together. Times belong to their machine, so
-they are shown but not judged.
+A ratio differs if it changed by more than the tolerance, and significantly: see ``verdicts.py``.
+Times belong to their machine, so they are shown but not judged.
 """
 
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ from lstmbench.report.comparison.markdown_parts import (
     times_text,
 )
 from lstmbench.report.comparison.matched_cases import KEYS
-from lstmbench.report.comparison.verdicts import CONFIDENCE, SAME
+from lstmbench.report.comparison.verdicts import FALSE_DISCOVERIES, FASTER, SLOWER
 from lstmbench.report.labels import WORKLOAD, Row, ordered, varying_columns
 from lstmbench.report.number_format import bullets, markdown, number, plural, shorten
 from lstmbench.report.tables.shown_records import run_tables, table_named
@@ -182,9 +181,9 @@ class Reproduction:
         return (
             "BASE is the run that the table was made of, NEW the one that measured its suite "
             "again, with inputs and turns drawn by its own seed. Compared are the times relative "
-            "to the reference, taken in the same rounds. A ratio agrees if the interval of its "
-            f"change contains 'no change', or lies within {percent(TOLERANCE)}; together the "
-            f"intervals of {comparisons} hold at {percent(CONFIDENCE)} (Bonferroni)."
+            "to the reference, taken in the same rounds. A ratio differs if it changed by more "
+            f"than {percent(TOLERANCE)}, and significantly among {comparisons}, with "
+            f"{percent(FALSE_DISCOVERIES)} false discoveries (Benjamini-Hochberg)."
             f"{reach if len(compared) else ''} The table counts as reproduced where "
             f"{percent(MIN_AGREEMENT)} of what can be compared agrees. An implementation stands "
             "out if, in the median over workloads, it moved against the others by more than the "
@@ -260,11 +259,9 @@ def find_table(name: str, folder: str | Path) -> Table:
 
 def _judge(frame: pd.DataFrame) -> pd.DataFrame:
     """Return compared cases with a ``judgement``, the most different first."""
-    low, high = frame["low_percent"], frame["high_percent"]
-    # The interval of a case with a single process is unbounded: it says nothing
-    judged = (frame["quantity"] == "ratio") & (low > -100)
-    agrees = (low <= 0) & (high >= 0) | (frame["verdict"] == SAME)
-    judgement = np.select([judged & agrees, judged], [AGREES, DIFFERS], NOT_COMPARED)
+    judged = frame["quantity"] == "ratio"
+    differs = frame["verdict"].isin([SLOWER, FASTER])
+    judgement = np.select([judged & ~differs, judged], [AGREES, DIFFERS], NOT_COMPARED)
     both_ok = (frame["base_status"] == "ok") & (frame["new_status"] == "ok")
     reason = frame["reason"].mask(frame["is_reference"] & both_ok, THE_REFERENCE).mask(judged, "")
     frame = frame.assign(judgement=pd.Categorical(judgement, JUDGEMENTS), reason=reason)

@@ -1,32 +1,27 @@
 """Whether a number changed between two runs: the interval of the change and its verdict.
 
-Interval of a change. A record holds an estimate and its 95 % interval, which ``measure.statistics``
-widens to Student's distribution for the number n of processes. The standard error is half the
-interval's width on the logarithmic scale, divided by Student's 97.5 % quantile for n - 1 degrees of
-freedom. Two runs are independent, so their standard errors add in quadrature. With many processes,
-this is the usual (log high - log low) / (2 * 1.96). With five processes, 1.96 and normal quantiles
-would do for one comparison but not for a thousand: far out, Student's tails are much heavier than
-the widening at 95 % makes up for. The sum has the degrees of freedom of Welch and Satterthwaite,
-computed from the standard errors, but at most those for equally noisy processes in both runs:
-otherwise a run of two processes that happen to agree would count as precise. The number of samples
-per process is not used.
+Interval of a change. A record holds an estimate, its 95 % interval and the freedom of Student's
+distribution that it is based on (of earlier versions: the number of processes less one). The
+standard error is half the interval's width on the logarithmic scale, divided by the 97.5 % quantile
+of that distribution. Two runs are independent, so their standard errors add in quadrature, and the
+sum has the freedom of Welch and Satterthwaite, but at most that for equally noisy runs: otherwise a
+run of two processes that happen to agree would count as precise. Each interval holds its true
+change in 95 % of runs.
 
-Many comparisons. With m comparisons, each interval has the confidence 1 - 0.05 / m (Bonferroni), so
-that all m intervals contain their true changes in at least 95 % of runs. Bonferroni instead of
-Holm, because it needs no independence (all ratios of a workload share the noise of one reference),
-and because all three verdicts FASTER, SLOWER and SAME follow from its intervals. Holm finds
-slightly more changes, but gives no simple intervals for the other cases, and hence no verdict SAME.
+Many comparisons. SLOWER and FASTER must be significant among all of the cases: by the procedure of
+Benjamini and Hochberg (1995), at most 5 % of such verdicts are false on average, and if nothing
+changed at all, any verdict is false in at most 5 % of runs. SAME is an equivalence test of its row:
+the whole 95 % interval lies within the threshold.
 
-Limitation. The intervals do not contain changes from day to day that are the same in all processes
-of a run. Two things guard against these: the threshold, and ratios to a reference that was measured
-on both days.
+Limitation. The intervals do not contain what differs from day to day but is equal in all processes
+of a run. The threshold, and ratios to a reference that was measured on both days, protect from it.
 """
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from lstmbench.errors import LstmbenchError
 
@@ -38,7 +33,10 @@ VERDICTS = ("SLOWER", "AMBIGUOUS", "FASTER", "NOT COMPARABLE", "SAME")
 SLOWER, AMBIGUOUS, FASTER, NOT_COMPARABLE, SAME = VERDICTS
 
 CONFIDENCE = 0.95
-"""Of all intervals of one comparison together; also of each interval in the records."""
+"""Of each interval, in records and of changes."""
+
+FALSE_DISCOVERIES = 0.05
+"""The largest expected share of false verdicts among SLOWER and FASTER."""
 
 _ROUNDING = 1e-12
 """Rounding error of a logarithm: an excess over the threshold up to this does not count."""
@@ -69,39 +67,39 @@ def has_interval(run: pd.DataFrame) -> pd.Series:
     """Return which estimates have an interval with a width, around a positive number."""
     estimate, low, high = (run[column] for column in INTERVAL)
     contained = (low > 0) & (low <= estimate) & (estimate <= high)
-    return contained & (low < high) & (high < np.inf)
+    return contained & (low < high) & (high < np.inf) & (run["freedom"] > 0)
 
 
-def is_replicated(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
-    """Return which cases had several processes in both runs; others do not show their noise."""
-    return (base["processes"] > 1) & (new["processes"] > 1)
-
-
-def estimate_change(base: pd.DataFrame, new: pd.DataFrame, comparisons: int) -> pd.DataFrame:
+def estimate_change(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return the logarithm of new / base with its interval.
 
     Args:
-        base, new: estimates that have an interval, and ``processes``, the number of processes,
-            which is infinite for the interval of a normal distribution. Missing numbers have a
-            missing change.
-        comparisons: the number of intervals that must hold together.
+        base, new: estimates that have an interval, and its ``freedom``, which is infinite for that
+            of a normal distribution. Missing numbers have a missing change.
 
     Returns:
-        ``change``, ``low`` and ``high``. The interval is unbounded if a run had a single process.
+        ``change``, ``low`` and ``high``; ``significant``: whether there is a change, judged among
+        all rows.
     """
-    processes = [run["processes"].clip(lower=2) for run in (base, new)]
-    freedoms = [number - 1 for number in processes]
+    freedoms = [run["freedom"] for run in (base, new)]
     tail = (1 - CONFIDENCE) / 2
     variances = [
         (np.log(run["high"] / run["low"]) / 2 / _quantile(freedom, tail)) ** 2
         for run, freedom in zip((base, new), freedoms, strict=True)
     ]
-    limit = _satterthwaite([1 / number for number in processes], freedoms)
+    limit = _satterthwaite([1 / (freedom + 1) for freedom in freedoms], freedoms)
     freedom = np.minimum(_satterthwaite(variances, freedoms), limit)
-    half = np.sqrt(sum(variances)) * _quantile(freedom, tail / max(comparisons, 1))
-    half = half.where(is_replicated(base, new), np.inf)
+    error = np.sqrt(sum(variances))
     change = np.log(new["estimate"] / base["estimate"])
-    return pd.DataFrame({"change": change, "low": change - half, "high": change + half})
+    half = error * _quantile(freedom, tail)
+    frame = pd.DataFrame({"change": change, "low": change - half, "high": change + half})
+    from scipy.stats import false_discovery_control  # its import takes as long as all others
+
+    tested = error > 0
+    p_values = 2 * stdtr(freedom[tested], -change[tested].abs() / error[tested])
+    significant = pd.Series(False, frame.index)
+    significant[tested] = false_discovery_control(p_values) <= FALSE_DISCOVERIES
+    return frame.assign(significant=significant)
 
 
 def _satterthwaite(variances: list[Any], freedoms: list[Any]) -> Any:
@@ -120,15 +118,15 @@ def _quantile(freedom: pd.Series, tail: float) -> Any:
 def classify_change(change: pd.DataFrame, threshold: float) -> pd.Series:
     """Return the verdict on each change.
 
-    SLOWER and FASTER need a change beyond the threshold and an interval that excludes no change.
-    SAME needs the whole interval within the threshold. Everything else is AMBIGUOUS. The threshold
-    is a factor, so that exchanging the runs exchanges SLOWER and FASTER: 5 % means more than 1.05
-    times, or less than 1 / 1.05 of the time.
+    SLOWER and FASTER need a significant change beyond the threshold. SAME needs the whole interval
+    within the threshold. Everything else is AMBIGUOUS. The threshold is a factor, so that
+    exchanging the runs exchanges SLOWER and FASTER: 5 % means more than 1.05 times, or less than
+    1 / 1.05 of the time.
     """
     limit = np.log1p(threshold) + _ROUNDING
     verdicts = {
-        SLOWER: (change["change"] > limit) & (change["low"] > 0),
-        FASTER: (change["change"] < -limit) & (change["high"] < 0),
+        SLOWER: (change["change"] > limit) & change["significant"],
+        FASTER: (change["change"] < -limit) & change["significant"],
         SAME: (change["low"] >= -limit) & (change["high"] <= limit),
     }
     codes = [VERDICTS.index(verdict) for verdict in verdicts]

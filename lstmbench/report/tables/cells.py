@@ -14,7 +14,11 @@ MARKS: Mapping[str, tuple[str, Callable[[Row], bool]]] = {
     ),
     "‡": (
         "noisy: more than a quarter of its rounds were disturbed, so that all of them count.",
-        lambda row: row["noisy"] is True,
+        lambda row: row["noisy"] is True and row.get("time_freedom") is None,
+    ),
+    "‖": (  # of runs since version 0.2, whose records have the freedom of the interval
+        "noisy: without its disturbed rounds the estimate would lie outside its interval.",
+        lambda row: row["noisy"] is True and row.get("time_freedom") is not None,
     ),
     "§": (
         "the samples do not account for the time that it took to take them, to within 1 %.",

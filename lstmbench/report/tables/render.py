@@ -27,7 +27,7 @@ MAX_WITH_INTERVALS_BESIDE = 3
 HEAD_LETTERS, LABEL_LETTERS, HEADING_LETTERS = 12, 32, 80
 """Longer texts are wrapped."""
 
-_PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡§¶]+)?$")
+_PARTS = re.compile(r"(.*?)( \[.*\])?( [†‡‖§¶]+)?$")
 """The parts of a cell: a value, its interval, and marks."""
 
 

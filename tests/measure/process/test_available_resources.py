@@ -9,7 +9,11 @@ import pytest
 
 from lstmbench.measure import environment
 from lstmbench.measure.process import available_resources, worker_pool
-from lstmbench.measure.process.available_resources import available_cores, available_memory
+from lstmbench.measure.process.available_resources import (
+    available_cores,
+    available_memory,
+    binding_cores,
+)
 from lstmbench.measure.suites.case import Workload
 from lstmbench.results import machine_identity
 
@@ -95,6 +99,23 @@ def test_without_affinity_and_control_groups_all_cores_are_available(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert available_cores() == 3
+
+
+@pytest.mark.parametrize(("threads", "cores"), [(1, [5]), (2, [3, 5]), (3, []), (4, [])])
+def test_workers_are_bound_to_the_last_cores_if_one_is_left_for_the_parent(
+    threads: int, cores: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 1, 3}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None, raising=False)
+    monkeypatch.setattr(available_resources, "available_cores", lambda: 3)
+    assert binding_cores(threads) == cores
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert binding_cores(threads) == []  # as on macOS
+
+
+def test_a_quota_of_one_core_binds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available_resources, "available_cores", lambda: 1)
+    assert binding_cores(1) == []
 
 
 @pytest.fixture

@@ -108,24 +108,26 @@ def test_cases_that_differ_in_one_missing_column_alone_are_matched():
     assert only(case(num_layers=None), case(num_layers=None))["verdict"] == "SAME"
 
 
-def test_more_cases_make_each_interval_wider():
+def test_among_more_cases_a_change_must_be_clearer():
     base, new = case(ratio=1.0, width=0.06), case(ratio=1.2, width=0.06)
     others = [case(seq_len=T) for T in range(1000, 3000)]
     assert only(base, new)["verdict"] == "SLOWER"
     comparison = compare(run(base, *others, run_id="base"), run(new, *others))
     assert comparison.comparisons == 2001
     assert comparison.counts["SLOWER"] == 0
-    assert "2001 comparisons hold at 95 % (Bonferroni)" in comparison.markdown()
+    assert "significantly among 2001 comparisons, with 5 % false" in comparison.markdown()
+    (row,) = comparison.frame[comparison.frame["verdict"] == "AMBIGUOUS"].to_dict("records")
+    assert row["reason"] == "not significant among all comparisons" and row["low_percent"] > 0
 
 
-def test_cases_of_one_process_are_ambiguous_and_do_not_count_as_comparisons():
+def test_cases_of_one_process_are_not_comparable_and_do_not_count_as_comparisons():
     comparison = compare(
         run(case(processes=1), case(seq_len=1), run_id="base"), run(case(ratio=9), case(seq_len=1))
     )
     assert comparison.comparisons == 1
-    (row,) = comparison.frame[comparison.frame["verdict"] == "AMBIGUOUS"].to_dict("records")
-    assert row["reason"] == "one process alone: what another would give is not known"
-    assert (row["low_percent"], row["high_percent"]) == (-100, math.inf)
+    (row,) = comparison.frame[comparison.frame["verdict"] == "NOT COMPARABLE"].to_dict("records")
+    assert row["reason"] == "one process alone in BASE: what another would give is not known"
+    assert math.isnan(row["low_percent"]) and math.isnan(row["high_percent"])
 
 
 def test_a_run_against_itself_is_the_same_however_noisy_it_was():
@@ -134,7 +136,8 @@ def test_a_run_against_itself_is_the_same_however_noisy_it_was():
     assert (comparison.counts["SAME"], comparison.exit_code, comparison.comparisons) == (2, 0, 0)
     assert "2 cases of one and the same measurement: the same for certain." in comparison.notes
     comparison = compare(run(*noisy, run_id="one"), run(*noisy, run_id="two"))
-    assert (comparison.counts["AMBIGUOUS"], comparison.exit_code) == (2, 3)
+    assert (comparison.counts["AMBIGUOUS"], comparison.counts["NOT COMPARABLE"]) == (1, 1)
+    assert comparison.exit_code == 3
 
 
 # What cannot be compared

@@ -154,7 +154,7 @@ def test_what_cannot_be_compared_says_why_and_does_not_count(tmp_path):
     reasons = result.frame[result.frame["judgement"] == "not compared"]["reason"].value_counts()
     assert reasons["timeout in NEW: gone <b>"] == 1
     assert reasons["only in BASE"] == 1
-    assert reasons["one process alone: what another would give is not known"] == 4
+    assert reasons["one process alone in NEW: what another would give is not known"] == 4
     assert reasons[THE_REFERENCE] == 4
     assert result.exit_code == 0
     assert "gone &lt;b&gt;" in result.markdown()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from simulated import estimates, measured, records_of
 
-from lstmbench.measure.statistics import median_interval
+from lstmbench.measure.statistics import process_interval
 from lstmbench.report.comparison.compare import compare
 from lstmbench.report.comparison.verdicts import (
     AMBIGUOUS,
@@ -22,9 +22,17 @@ from lstmbench.report.comparison.verdicts import (
 
 
 def verdicts(
-    base: pd.DataFrame, new: pd.DataFrame, comparisons: int, threshold: float = 0.05
+    base: pd.DataFrame, new: pd.DataFrame, comparisons: int = 1, threshold: float = 0.05
 ) -> np.ndarray:
-    return np.asarray(classify_change(estimate_change(base, new, comparisons), threshold))
+    """The verdicts of runs that have so many comparisons each."""
+    starts = range(0, len(base), comparisons)
+    runs = [
+        [side.iloc[k : k + comparisons].reset_index(drop=True) for side in (base, new)]
+        for k in starts
+    ]
+    return np.concatenate(
+        [np.asarray(classify_change(estimate_change(*sides), threshold)) for sides in runs]
+    )
 
 
 def one(estimate: float, low: float, high: float, processes: float = 10) -> pd.DataFrame:
@@ -62,10 +70,10 @@ def test_of_runs_of_unchanged_code_one_in_twenty_has_any_false_verdict(cases, pr
 
 
 def test_normal_quantiles_would_be_wrong_in_many_more_runs_of_many_cases():
-    """What the guard is for: intervals divided by 1.96 and widened again by normal quantiles."""
+    """What the guard is for: standard errors of few processes as if they were known."""
     runs, cases, generator = 200, 1000, np.random.default_rng(3)
     base, new = (measured(1.0, runs * cases, 0.3, 10, generator, between=1.0) for _ in range(2))
-    as_normal = [run.assign(processes=np.inf) for run in (base, new)]
+    as_normal = [run.assign(freedom=np.inf) for run in (base, new)]
     rates = [
         np.isin(verdicts(*sides, cases), [SLOWER, FASTER]).reshape(runs, cases).any(axis=1).mean()
         for sides in ((base, new), as_normal)
@@ -84,13 +92,13 @@ def test_unchanged_code_measured_with_this_packages_own_intervals():
             rounds += np.where(
                 generator.random((5, 7)) < 0.2, generator.exponential(0.4, (5, 7)), 0
             )  # bursts
-            intervals.append(median_interval(list(np.exp(rounds)), resamples=300))
+            intervals.append(process_interval(list(np.exp(rounds)))[:3])
         return estimates(*np.array(intervals).T, np.full(cases, 5.0))
 
     base, new = run(300), run(300)
-    pairs = [np.roll(np.arange(300), shift) for shift in range(20)]
+    pairs = [np.roll(np.arange(300), shift) for shift in range(4)]
     base = base.iloc[np.concatenate(pairs)].reset_index(drop=True)
-    new = new.iloc[np.tile(np.arange(300), 20)].reset_index(drop=True)
+    new = new.iloc[np.tile(np.arange(300), 4)].reset_index(drop=True)
     assert np.isin(verdicts(base, new, 1), [SLOWER, FASTER]).mean() <= 0.05
     assert np.isin(verdicts(base, new, 60), [SLOWER, FASTER]).mean() <= 0.05 / 60
 
@@ -110,7 +118,7 @@ def test_a_fifth_slower_or_faster_is_found_under_noise_of_two_percent(
 def test_the_intervals_hold_the_true_change(truth):
     generator = np.random.default_rng(6)
     base, new = measured(1.0, 5000, 0.1, 5, generator), measured(truth, 5000, 0.1, 5, generator)
-    change = estimate_change(base, new, 1)
+    change = estimate_change(base, new)
     held = np.mean((change["low"] <= np.log(truth)) & (np.log(truth) <= change["high"]))
     assert 0.94 <= held <= 0.99
 
@@ -137,7 +145,7 @@ def test_unequal_numbers_of_processes_make_nothing_significant(base_processes, n
 
 def test_with_many_processes_standard_errors_are_those_of_a_normal_interval():
     base, new = one(1.0, 0.98, 1 / 0.98, np.inf), one(1.2, 1.2 * 0.97, 1.2 / 0.97, 10_000)
-    change = estimate_change(base, new, 1)
+    change = estimate_change(base, new)
     errors = [np.log(run["high"] / run["low"]).item() / (2 * 1.959964) for run in (base, new)]
     assert change["high"].item() - change["change"].item() == pytest.approx(
         1.959964 * np.hypot(*errors), rel=1e-3
@@ -174,21 +182,34 @@ def test_verdicts_at_the_threshold(ratio, width, verdict):
 def test_exactly_the_threshold_is_not_beyond_it_however_it_is_rounded(threshold):
     for value in np.linspace(0.1, 10, 997):
         logs = np.array([np.log(value * (1 + threshold)) - np.log(value)])
-        change = pd.DataFrame({"change": logs, "low": logs, "high": logs})
+        change = pd.DataFrame({"change": logs, "low": logs, "high": logs, "significant": True})
         verdict = classify_change(change, threshold)
         assert list(verdict) == [SAME]
 
 
-def test_more_comparisons_make_a_verdict_harder():
-    base, new = one(1.0, 0.95, 1 / 0.95), one(1.2, 1.2 * 0.95, 1.2 / 0.95)
-    outcomes = [verdicts(base, new, comparisons).item() for comparisons in (1, 10, 10_000)]
+def test_more_comparisons_make_a_verdict_harder_unless_others_changed_too():
+    def outcome(others: int, changed: float) -> str:
+        values = [1.2] + [changed] * others
+        base = estimates([1.0] * (others + 1), [0.95] * (others + 1), [1 / 0.95] * (others + 1), 10)
+        new = pd.concat([one(value, value * 0.95, value / 0.95) for value in values])
+        return classify_change(estimate_change(base, new.reset_index(drop=True)), 0.05)[0]
+
+    outcomes = [outcome(others, 1.0) for others in (0, 9, 9999)]
     assert outcomes == [SLOWER, SLOWER, AMBIGUOUS]
+    assert outcome(9999, 1.2) == SLOWER  # 5 % of false verdicts among so many true ones is little
 
 
-def test_of_a_single_process_nothing_can_be_told():
-    base, new = one(1.0, 0.999, 1.001, 5), one(3.0, 2.999, 3.001, 1)
-    assert verdicts(base, new, 1).item() == AMBIGUOUS
-    assert np.isinf(estimate_change(base, new, 1)["high"].item())
+def test_a_single_process_has_no_interval():
+    assert not has_interval(one(3.0, 2.999, 3.001, 1)).item()
+    assert has_interval(one(3.0, 2.999, 3.001, 2)).item()
+
+
+def test_missing_changes_are_missing_and_no_comparisons():
+    base = estimates([1.0, np.nan], [0.95, np.nan], [1 / 0.95, np.nan], 10)
+    new = estimates([1.2, 1.2], [1.14, 1.14], [1.2 / 0.95] * 2, 10)
+    change = estimate_change(base, new)
+    assert change["significant"].tolist() == [True, False]
+    assert list(classify_change(change, 0.05)) == [SLOWER, AMBIGUOUS]
 
 
 @pytest.mark.parametrize(
