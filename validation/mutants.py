@@ -152,7 +152,7 @@ MUTANTS = {
         WORKLOAD, "self.generator.sample(self.active, len(self.active))", "[*self.active]"
     ),
     "fewer rounds than asked for": mutant_of(
-        WORKLOAD, "if rounds >= budget.min_rounds:", "if rounds >= 1:"
+        WORKLOAD, "rounds < budget.min_rounds or", "rounds < 1 or"
     ),
     "a NaN passes the accuracy check": mutant_of(
         CASE_RUN, "not check[name] <= TOLERANCE", "check[name] > TOLERANCE"

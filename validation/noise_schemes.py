@@ -6,9 +6,9 @@
 Every replicate starts new processes. In each process all schemes run, in random order and for the
 same time, so schemes differ in nothing else. The schemes:
 
-    rounds 20 ms       random order in every round, turns of 20 ms (what a run does)
+    rounds 20 ms       random order in every round, turns of 20 ms (what version 0.1 did)
     rounds 4 ms        the same with turns of 4 ms
-    palindrome 4 ms    a random order, then its reverse (A B C C B A)
+    palindrome 4 ms    a random order, then its reverse (A B C C B A); bound: what a run does
     pairs 4 ms         the reference around each candidate, A B B A (the reference costs twice)
 
 Each runs with free workers and with workers bound to one core. The reference runs twice, under two
@@ -27,13 +27,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 from processes import busy_neighbours
 from scipy.stats import trim_mean
 
 from lstmbench.measure.process.available_resources import available_cores
 from lstmbench.measure.process.forkserver import Worker
 from lstmbench.measure.process.worker_pool import WorkerPool
+from lstmbench.measure.statistics import location
 from lstmbench.measure.suites.case import Workload
 
 TIMEOUT_S = 120.0
@@ -67,18 +67,11 @@ SCHEMES: dict[str, tuple[Order, float]] = {
 }
 
 
-def hodges_lehmann(values: pd.Series) -> float:
-    """Return the median of the means of all pairs of values, each with itself too."""
-    values = values.to_numpy()
-    first, second = np.triu_indices(len(values))
-    return float(np.median((values[first] + values[second]) / 2))
-
-
 ESTIMATORS: dict[str, Callable[[pd.Series], float]] = {
     "mean": lambda values: float(np.mean(values)),
     "trimmed mean": lambda values: float(trim_mean(values, 0.1)),
     "median": lambda values: float(np.median(values)),
-    "Hodges-Lehmann": hodges_lehmann,
+    "Hodges-Lehmann": lambda values: location(np.exp(values.to_numpy())),
 }
 
 
@@ -129,7 +122,7 @@ def start_workers(
             TIMEOUT_S,
             implementation=name,
             workload=workload,
-            inputs=inputs,
+            inputs=str(inputs),
         )
         worker.request("check_accuracy", TIMEOUT_S)
         worker.request("warm_up", TIMEOUT_S, turn_s=0.020)
@@ -140,8 +133,7 @@ def bind(workers: list[Worker], core: int | None) -> None:
     """Bind every thread of the workers to one core, or to none."""
     cores = list(range(available_cores())) if core is None else [core]
     for worker in workers:
-        for thread in psutil.Process(worker.pid).threads():
-            psutil.Process(thread.id).cpu_affinity(cores)
+        worker.request("bind", TIMEOUT_S, cores=cores)
 
 
 def measure(options: argparse.Namespace) -> pd.DataFrame:

@@ -53,8 +53,9 @@ def measure_interference(
         tempfile.TemporaryDirectory(prefix="lstmbench-") as scratch,
         WorkerPool(Path(scratch)) as pool,
     ):
-        case = {"workload": workload, "inputs": pool.scratch / "inputs.npz", "calls": calls}
-        write_inputs(workload, 0, pool.scratch / "inputs.npz")
+        inputs = pool.scratch / "inputs.npz"
+        write_inputs(workload, 0, inputs)
+        case = {"workload": workload, "inputs": str(inputs), "calls": calls}
         for repeat in range(repeats):
             for group in (*([name] for name in names), [*names]):
                 try:

@@ -9,6 +9,7 @@ are short, since what disturbs a shared machine is common to turns a few millise
 
 import errno
 import itertools
+import math
 import os
 import random
 import time
@@ -78,8 +79,7 @@ class WorkloadSession:
         self.machine_peaks: list[list[dict[str, float]]] = []
         self.ratios: list[Groups] = []  # of all processes that are complete, without the reference
         self.ratio_prior = NO_PRIOR
-        on_cpu = workload.device == "cpu"
-        self.cores = binding_cores(workload.threads) if on_cpu else []
+        self.cores = binding_cores(workload.threads) if workload.device == "cpu" else []
         self.case_runs = [self._case_run(name, suite) for name in suite.names()]
         for case_run in self.case_runs:
             description = pool.describe(case_run.implementation, workload)
@@ -215,7 +215,7 @@ class WorkloadSession:
         return {
             "implementation": self.pool.implementation(case_run.implementation),
             "workload": self.workload,
-            "inputs": self.inputs,
+            "inputs": str(self.inputs),
         }
 
     def _request(self, case_run: CaseRun, command: str, **arguments: Any) -> Any:
@@ -266,30 +266,27 @@ class WorkloadSession:
             machine: a worker that measures the machine's peaks in the middle of each round.
             start: when the start of the processes began.
         """
-        budget, rounds, begin = self.budget, 0, time.perf_counter()
+        budget, rounds, best, begin = self.budget, 0, math.inf, time.perf_counter()
         end = start + budget.seconds_per_process * len(self.active)
         self.machine_peaks.append([])
-        while self.active:
-            now = time.perf_counter()
-            if rounds >= budget.min_rounds:
-                best = best_rounds(self.ratios, begin - start, (now - begin) / rounds)
-                if now >= end or rounds >= best:
-                    break
+        while self.active and (
+            rounds < budget.min_rounds or (rounds < best and time.perf_counter() < end)
+        ):
             self._measure_round(machine)
             rounds += 1
+            if rounds == budget.min_rounds:  # not after each round: it takes milliseconds
+                round_s = (time.perf_counter() - begin) / rounds
+                best = best_rounds(self.ratios, begin - start, round_s)
 
     def _measure_round(self, machine: Worker | None) -> None:
         """Let all active cases take two turns: in random order, then in its reverse."""
-        monitor = HardwareMonitor(self.workload.device)
+        monitor, turn_s = HardwareMonitor(self.workload.device), self.budget.turn_s
         order = self.generator.sample(self.active, len(self.active))
-        turns = []
-        for case_run in order:
-            turns.append(self._request(case_run, "measure", turn_s=self.budget.turn_s))
+        firsts = [self._request(case_run, "measure", turn_s=turn_s) for case_run in order]
         self.machine_peaks[-1].append(self._measure_machine(machine))
-        for case_run in reversed(order):
-            turns.append(self._request(case_run, "measure", turn_s=self.budget.turn_s))
+        seconds = [self._request(case_run, "measure", turn_s=turn_s) for case_run in order[::-1]]
         state = monitor.state()._asdict()
-        for case_run, first, second in zip(order, turns, reversed(turns), strict=False):
+        for case_run, first, second in zip(order, firsts, seconds[::-1], strict=True):
             if first is not None and second is not None:
                 measurement = Measurement(**first, **state).merge(Measurement(**second, **state))
                 case_run.measurements[-1].append(measurement)

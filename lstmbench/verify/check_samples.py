@@ -1,8 +1,9 @@
 """Check that the numbers of the records follow from the raw samples, by computing them again.
 
 Counts, times, percentiles, ratios, fractions of the machine's limits and their intervals follow
-from the samples. First calls, memory, errors and the load of the
-cores do not, since the worker measures them besides the samples.
+from the samples. First calls, memory, errors and the load of the cores do not, since the worker
+measures them besides the samples. Runs of earlier versions had other estimates and intervals, which
+are not computed again: checksums, and the tables, must do for them.
 """
 
 import math
@@ -11,7 +12,6 @@ from dataclasses import fields
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lstmbench.measure import metrics
@@ -31,7 +31,10 @@ TOLERANCE = 1e-9
 _TRAINING_CASE = ("implementation", *TRAINING_KEYS, "dtype", "device", "threads")
 """The columns that identify a training run."""
 
-UNCHANGED = {"time_p05_s", "time_p95_s", "samples", "processes", "rounds", "disturbed_rounds"}
+UNCHANGED = {
+    "time_p05_s", "time_p95_s", "samples", "processes", "rounds", "disturbed_rounds",
+    *PEAK_COLUMNS,
+}  # fmt: skip
 """The numbers that follow from the samples in the same way in runs of earlier versions."""
 
 _QUIET: Mapping[str, Any] = {"loop_s": 1.0, "cpu_s": 1.0, "switches": 0}
@@ -85,18 +88,17 @@ def _numbers(
             workloads.setdefault(case.workload, {})[row["implementation"]] = case
     complete: set[Workload] = set()
     for workload, measured in workloads.items():
-        lengths = [[*map(len, case.measurements)] for case in measured.values()]
-        if [] not in lengths and all(each == lengths[0] for each in lengths):
+        counts = [_round_counts(case) for case in measured.values()]
+        if [] not in counts and counts.count(counts[0]) == len(counts):
             complete.add(workload)
             metrics.share_evidence([*measured.values()], measured.get(suite.get("reference", "")))
     for row, case in zip(rows, cases, strict=True):
-        right: Row = {"workload": case.workload.id}
+        right: Any = {"workload": case.workload.id}
         if row["status"] == "ok":
-            base = workloads[case.workload].get(case.reference, case).measurements
-            if not case.measurements or [*map(len, base)] != [*map(len, case.measurements)]:
-                yield None
-                continue
-            if case.workload in complete:
+            reference = workloads[case.workload].get(case.reference, case)
+            if not case.measurements or _round_counts(case) != _round_counts(reference):
+                right = None
+            elif case.workload in complete:
                 right |= _right_numbers(row, case, manifest)
         yield right
 
@@ -123,13 +125,8 @@ def _right_numbers(row: Row, case: Evidence, manifest: Mapping[str, Any]) -> Row
         right |= roofline.compute(case)
     elif row["roofline_low"] is not None:
         right["roofline_low"] = None
-    elif row["products_s"] is not None:  # earlier versions measured the limits only once
-        seconds = float(np.median(np.concatenate(case.rounds)))
-        right["products_fraction"] = row["products_s"] / seconds
-    if math.isnan(case.precision):
-        right.pop("converged", None)
     if manifest.get("statistics") != STATISTICS:  # earlier versions had other estimates
-        right = {name: right[name] for name in UNCHANGED}
+        right = {name: right[name] for name in UNCHANGED & right.keys()}
     return right | memory.compute(case) | {"flops": case.workload.flops}
 
 
@@ -143,6 +140,11 @@ def _training_numbers(rows: list[Row], groups: list[list[Row]]) -> Iterator[dict
             yield epoch_times(epochs) | counts
         else:
             yield None
+
+
+def _round_counts(case: Evidence) -> list[int]:
+    """Return how many rounds each process of a case has."""
+    return [*map(len, case.measurements)]
 
 
 def _rounds(samples: list[Row]) -> Rounds:

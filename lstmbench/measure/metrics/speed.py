@@ -43,7 +43,8 @@ def compute(evidence: Evidence) -> dict[str, Any]:
         "compile_s": max(0.0, first - time.estimate),
     }
     if evidence.reference_measurements:
-        ratio = process_interval(evidence.ratios, evidence.ratio_prior)
+        ratios = evidence.ratios
+        ratio = process_interval(ratios, evidence.ratio_prior)
         base_marks = [disturbed(process) for process in evidence.reference_measurements]
         either = [own | base for own, base in zip(marks, base_marks, strict=True)]
         columns |= {
@@ -53,7 +54,7 @@ def compute(evidence: Evidence) -> dict[str, Any]:
             "ratio_freedom": ratio.freedom,
             "ratio_to": evidence.reference,
             "converged": ratio.precision <= evidence.precision,
-            "noisy": _depends_on_disturbed(evidence.ratios, either, ratio),
+            "noisy": _depends_on_disturbed(ratios, either, ratio),
         }
     return columns
 

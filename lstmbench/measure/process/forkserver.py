@@ -72,6 +72,12 @@ class Worker:
     def request(self, command: str, timeout: float, **arguments: Any) -> Any:
         """Send a command and return its result.
 
+        Args:
+            command: a method of ``WorkerServer``.
+            timeout: the maximum wait, in seconds.
+            arguments: numbers, texts and objects of lstmbench. Not paths: those that Python 3.13
+                pickles cannot be read by the older interpreter of a variant.
+
         Raises:
             WorkerTimeout: if there is no answer within ``timeout`` seconds; the worker is killed.
             WorkerDied: if the process ended, or was killed because it exceeded a limit.

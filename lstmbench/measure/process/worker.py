@@ -83,9 +83,9 @@ class WorkerServer:
         """Return the rows of ``lstmbench.implementations()`` for these implementations."""
         return [implementation_row(name) for name in names]
 
-    def write_inputs(self, workload: Workload, seed: int, path: Path) -> None:
+    def write_inputs(self, workload: Workload, seed: int, path: str) -> None:
         """Draw a workload's inputs, compute the oracle's answers, and write both to a file."""
-        write_inputs(workload, seed, path)
+        write_inputs(workload, seed, Path(path))
 
     def machine_peaks(self, workload: Workload) -> dict[str, float]:
         """Measure the machine's peak rates for one turn; the workload is the same at every call."""
@@ -93,7 +93,7 @@ class WorkerServer:
         return self.peaks.measure()
 
     def prepare(
-        self, implementation: str, workload: Workload, inputs: Path, repeat: float = 0.0
+        self, implementation: str, workload: Workload, inputs: str, repeat: float = 0.0
     ) -> dict[str, Any]:
         """Load the implementation and its inputs, and return the state of the frameworks.
 
@@ -102,7 +102,7 @@ class WorkerServer:
         if reason := untimeable_reason():
             raise LstmbenchError(reason)
         mode = denormals.flush()
-        self._case = PreparedCase(implementation, workload, inputs, self.scope, repeat)
+        self._case = PreparedCase(implementation, workload, Path(inputs), self.scope, repeat)
         gc.collect()
         gc.disable()
         return environment.frameworks() | {"denormals": mode}
@@ -173,10 +173,10 @@ class WorkerServer:
         return probe.changes() | {"seconds": seconds, "calls": case.calls}
 
     def alternate(
-        self, names: list[str], workload: Workload, inputs: Path, calls: int
+        self, names: list[str], workload: Workload, inputs: str, calls: int
     ) -> dict[str, tuple[float, ...]]:
         """Time calls of several implementations in turn; return the seconds of each, by name."""
-        cases = {name: PreparedCase(name, workload, inputs, self.scope) for name in names}
+        cases = {name: PreparedCase(name, workload, Path(inputs), self.scope) for name in names}
         for case in cases.values():
             case.run(ALTERNATE_WARM_UP)
         rounds = [[case.samples(0.0)[0] for case in cases.values()] for _ in range(calls)]
@@ -217,7 +217,7 @@ class WorkerServer:
         task = make_task(workload["task"], dict(workload["sizes"]))
         return metric_columns(task) | {"scores": task.baselines()}
 
-    def memory(self, implementation: str, workload: Workload, inputs: Path) -> dict[str, Any]:
+    def memory(self, implementation: str, workload: Workload, inputs: str) -> dict[str, Any]:
         """Return the memory that one call needs, in bytes, and what the device did in it.
 
         This process has imported and holds nothing else than the implementation and one set of
@@ -229,7 +229,7 @@ class WorkerServer:
             step from half of the sequence to all of it; and the columns of
             ``ArrayBackend.device_profile``.
         """
-        case = PreparedCase(implementation, workload, inputs, self.scope, sets=1)
+        case = PreparedCase(implementation, workload, Path(inputs), self.scope, sets=1)
         for _ in range(2):  # compiling and set-up are no part of a call
             case.call(0)
         gc.collect()

@@ -180,7 +180,7 @@ class WorkerPool:
     def write_inputs(self, workload: Workload, seed: int, path: Path, timeout: float) -> None:
         """Have a worker draw the workload's inputs and compute the oracle's answers."""
         with self.running_worker(ORACLE, workload) as worker:
-            worker.request("write_inputs", timeout, workload=workload, seed=seed, path=path)
+            worker.request("write_inputs", timeout, workload=workload, seed=seed, path=str(path))
 
     def machine_worker(self, workload: Workload) -> Worker | None:
         """Return a worker that measures the machine's peak rates; None on a GPU.

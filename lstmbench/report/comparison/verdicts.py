@@ -93,7 +93,7 @@ def estimate_change(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     change = np.log(new["estimate"] / base["estimate"])
     half = error * _quantile(freedom, tail)
     frame = pd.DataFrame({"change": change, "low": change - half, "high": change + half})
-    from scipy.stats import false_discovery_control  # its import takes as long as all others
+    from scipy.stats import false_discovery_control  # slow to import
 
     tested = error > 0
     p_values = 2 * stdtr(freedom[tested], -change[tested].abs() / error[tested])
