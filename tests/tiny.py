@@ -1,5 +1,6 @@
 """Suites that take no time to measure, and plug-ins that misbehave while they are measured."""
 
+import math
 import os
 import re
 import select
@@ -16,7 +17,7 @@ import yaml
 
 from lstmbench.core import registry
 from lstmbench.errors import LstmbenchError
-from lstmbench.measure import environment
+from lstmbench.measure import case_run, environment
 from lstmbench.measure.process import worker, worker_pool
 from lstmbench.measure.process.worker_pool import WorkerPool
 
@@ -80,6 +81,7 @@ def measure_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # the tests themselves may be traced, for coverage
     # This process has threads of its own that compute
     monkeypatch.setattr(worker, "wait_until_idle", lambda: None)
+    monkeypatch.setattr(case_run, "MAX_BUSY_CORES", math.inf)
     monkeypatch.setattr(worker, "gc", SimpleNamespace(collect=lambda: None, disable=lambda: None))
 
 

@@ -49,8 +49,9 @@ CACHE_WARM_UP = 0.2
 cases' turns were 3 to 10 % slower."""
 ALTERNATE_WARM_UP = 3
 """Untimed calls of each implementation that shares this process with others."""
-FREE_TURNS = 2
-"""Duration of the calls that show how many cores an implementation uses, in turns."""
+FREE_TURNS = 5
+"""Duration of the calls that show how many cores an implementation uses, in turns. Chosen: 20 ms,
+so that one thread that hands a call to another does not look like two."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
 """Writing 5 to it resets the peak of resident memory, VmHWM: proc(5)."""
 
